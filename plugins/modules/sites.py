@@ -1,0 +1,327 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# What runs on the controller is plugins/action/sites.py; what runs on the target is plugins/modules/transaction.py.
+
+DOCUMENTATION = r"""
+module: sites
+short_description: Put all mutual TLS sites of a host in place, or take them away, as one transaction
+version_added: 0.1.0
+author: mtls.httpd contributors (@mtls)
+description:
+  - Judges the wishes and their material on the controller, renders the virtual hosts there, and goes to the target once.
+  - On the target, the whole configuration of httpd with the change in it is rehearsed in private namespaces, by the
+    host's own httpd. Handshakes decide. Only then are the sites switched, httpd reloaded gracefully, and the result
+    confirmed by handshakes on the real listening address.
+  - Whatever fails, the host is left, or put back, as it was, and the message says why in httpd's own words.
+  - A host that is already as wished is left alone. Not a byte is written, and httpd is not reloaded.
+  - Sites that are not listed stay as they are.
+notes:
+  - The private keys travel to the target in one argument that is never logged, and are written there with mode 0600.
+  - Needs the Python library C(cryptography) on the controller, and nothing but Python and httpd on the target.
+attributes:
+  check_mode:
+    support: full
+    description: Judges and compares as always, and rehearses. Changes nothing.
+  diff_mode:
+    support: full
+    description: Shows the virtual hosts and the host-level file. Never shows a private key.
+  platform:
+    platforms: posix
+    support: full
+    description: Linux, as the rehearsal and the dialogue with the running server lean on C(/proc).
+extends_documentation_fragment: [mtls.httpd.attributes]
+options:
+  sites:
+    description:
+      - The sites. All sites of one call are one transaction, one bad site keeps all as they were.
+      - An empty list is an error, as it is nearly always a variable that was not set.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      domain:
+        description:
+          - The name that Chat calls, and the name of the site. The reference page's rules hold.
+        type: str
+        required: true
+      aliases:
+        description:
+          - Further names that the site answers to. The certificate must cover them.
+        type: list
+        elements: str
+        default: []
+      state:
+        description:
+          - Whether the site is to exist. V(absent) removes its virtual host, its links and all its releases.
+        type: str
+        choices: [present, absent]
+        default: present
+      certificate:
+        description:
+          - Path on the controller to the certificate, alone or followed by its chain.
+          - PEM, DER, PKCS#7 or PKCS#12. The content decides, not the name. Vaulted files work.
+        type: path
+      certificate_content:
+        description:
+          - The certificate itself, as PEM text, or base64 of DER or PKCS#12. Set it where the certificate comes from a lookup.
+        type: str
+      private_key:
+        description:
+          - Path on the controller to the private key of O(sites[].certificate). Keep the file vaulted.
+        type: path
+      private_key_content:
+        description:
+          - The private key itself, as PEM text, or base64 of DER. Set it where the key comes from a vaulted variable or a lookup.
+        type: str
+      private_key_passphrase:
+        description:
+          - Passphrase of the private key or PKCS#12 file. The key is decrypted in the controller's memory, as httpd could not ask.
+        type: str
+      chain:
+        description:
+          - Path on the controller to the intermediate certificates. Set it where the certificate's file does not hold them.
+        type: path
+      chain_content:
+        description:
+          - The intermediate certificates themselves, as PEM text, or base64 of DER or PKCS#7.
+        type: str
+      bundle:
+        description:
+          - Path on the controller to the console's zip of certificate and private key, as it was downloaded.
+        type: path
+      bundle_content:
+        description:
+          - The same zip as base64.
+        type: str
+      client_ca:
+        description:
+          - Paths on the controller to the CA certificates that clients must be issued by. For Chat, V(TencentQQAuthCA.crt.zip) as
+            it is downloaded, or the file in it. Two while a CA is being replaced.
+        type: list
+        elements: path
+      client_ca_content:
+        description:
+          - The client CA certificates themselves, as PEM text, or base64 of DER or zip.
+        type: list
+        elements: str
+      client_ca_sha256:
+        description:
+          - SHA-256 fingerprints (hexadecimal, colons allowed). Where given, every client CA must have one of them. Set it so that a wrong
+            download never becomes a trust anchor.
+        type: list
+        elements: str
+        default: []
+      crl:
+        description:
+          - Paths on the controller to certificate revocation lists of the client CA. Set it to lock out single clients.
+        type: list
+        elements: path
+      crl_content:
+        description:
+          - The revocation lists themselves, as PEM text, or base64 of DER.
+        type: list
+        elements: str
+      issued_by:
+        description:
+          - Who issued the certificate. V(public) for an authority that everybody trusts (case 1 of the reference page), V(chat) for a
+            certificate that Chat issued for the domain (case 2).
+        type: str
+        choices: [public, chat]
+        default: public
+      trust_anchors:
+        description:
+          - Paths on the controller to the roots that the certificate's path must end at. The controller's own store where nothing is given.
+            Set it for a private authority.
+        type: list
+        elements: path
+      trust_anchors_content:
+        description:
+          - The roots themselves, as PEM text, or base64 of DER.
+        type: list
+        elements: str
+      port:
+        description:
+          - The port that the site is served on. httpd is made to listen on it where it does not yet.
+        type: int
+        default: 443
+      listen:
+        description:
+          - Addresses of the host that the site is served on, such as V(192.0.2.10) or V(2001:db8::10). All addresses where nothing is given.
+        type: list
+        elements: str
+        default: []
+      document_root:
+        description:
+          - Directory on the target whose files are served. An empty directory of the collection's own where neither this nor
+            O(sites[].proxy_pass) is given.
+        type: path
+      proxy_pass:
+        description:
+          - URL of the backend that gets the requests, such as V(http://127.0.0.1:8080/). Excludes O(sites[].document_root).
+        type: str
+      verify_client:
+        description:
+          - What is asked of clients (directive C(SSLVerifyClient)). V(require) is what mutual TLS means. V(optional) lets clients without a
+            certificate in, for a backend that decides itself. The result then says that nothing is enforced.
+        type: str
+        choices: [require, optional]
+        default: require
+      verify_depth:
+        description:
+          - How many intermediate certificates a client's chain may have, plus one (directive C(SSLVerifyDepth)). httpd's own default of 1
+            refuses every client that an intermediate issued.
+        type: int
+        default: 3
+      extra_directives:
+        description:
+          - Lines put at the end of the virtual host as they are. The rehearsal judges what they do, so none can open the door.
+        type: str
+      template:
+        description:
+          - Template on the controller to render instead of the role's C(site.conf.j2), found as M(ansible.builtin.template) finds it. It is
+            handed the same variables. The rehearsal judges what it does.
+        type: path
+  judge_only:
+    description:
+      - Judge wishes and material on the controller and end there. Nothing is sent to the host. The role's first step.
+    type: bool
+    default: false
+  httpd_binary:
+    description:
+      - Path on the target to the httpd. That of the running server where nothing is given, else the one that is found. Set it where a
+        host has several.
+    type: path
+  httpd_config:
+    description:
+      - Path on the target to httpd's main configuration file. That of the running server where nothing is given, else the one
+        built in. Set it where several servers share one binary.
+    type: path
+  service_state:
+    description:
+      - V(started) starts httpd where it does not run, and enables it where a service manager starts it. V(unchanged) leaves a stopped
+        httpd stopped.
+    type: str
+    choices: [started, unchanged]
+    default: started
+  warn_days:
+    description:
+      - Days before the end of a certificate from which the verdict warns.
+    type: int
+    default: 30
+seealso:
+  - module: mtls.httpd.validate_certificate
+  - module: mtls.httpd.handshake_info
+  - module: mtls.httpd.server_info
+"""
+
+EXAMPLES = r"""
+- name: Serve Chat's webhooks over mutual TLS
+  mtls.httpd.sites:
+    sites:
+      - domain: www.example.com
+        certificate: files/www.example.com.crt
+        private_key: files/www.example.com.key
+        client_ca: files/TencentQQAuthCA.crt.zip
+        proxy_pass: http://127.0.0.1:8080/
+
+- name: Take the site away again
+  mtls.httpd.sites:
+    sites:
+      - domain: www.example.com
+        state: absent
+"""
+
+RETURN = r"""
+sites:
+  description: What became of each site, in the order of the wishes.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    domain:
+      description: The name of the site, in lower case.
+      returned: always
+      type: str
+      sample: www.example.com
+    port:
+      description: The port that the site is served on.
+      returned: always
+      type: int
+      sample: 443
+    state:
+      description: The wished state.
+      returned: always
+      type: str
+      sample: present
+    changed:
+      description: Whether this site was, or in check mode would be, changed.
+      returned: always
+      type: bool
+      sample: true
+    release:
+      description: The release that is current, null for a site that is absent.
+      returned: always
+      type: str
+      sample: 3f9c0a6de1b2c4f7
+    certificate_sha256:
+      description: SHA-256 fingerprint of the certificate that is served, in lower-case hexadecimal.
+      returned: always
+      type: str
+      sample: 0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
+    mutual_tls:
+      description: What was shown by handshakes on the live server.
+      returned: always
+      type: str
+      sample: enforced
+findings:
+  description: The verdict on the material, as RV(mtls.httpd.validate_certificate#module:findings), each with its C(domain).
+  returned: always
+  type: list
+  elements: dict
+  sample: []
+rehearsal:
+  description:
+    - How the change was rehearsed. V(full) is the whole configuration in private namespaces. V(reduced) is the sites alone on loopback, with
+      the files that the live configuration names checked. V(none) where nothing was to be rehearsed.
+  returned: success
+  type: str
+  sample: full
+rehearsal_reason:
+  description: Why the rehearsal was not V(full), empty otherwise.
+  returned: success
+  type: str
+  sample: ""
+reloaded:
+  description: Whether httpd was reloaded or started.
+  returned: success
+  type: bool
+  sample: true
+server:
+  description: The httpd that was dealt with.
+  returned: success
+  type: dict
+  contains:
+    binary:
+      description: Path of the binary.
+      returned: always
+      type: str
+      sample: /usr/sbin/apache2
+    config:
+      description: Path of the main configuration file.
+      returned: always
+      type: str
+      sample: /etc/apache2/apache2.conf
+    running:
+      description: Whether it runs now.
+      returned: always
+      type: bool
+      sample: true
+healed:
+  description: What was found amiss and put right, such as the remains of a run that was killed.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+"""
