@@ -1,0 +1,40 @@
+# Each target installs what it needs (as root on Debian; else it says what is missing). What is slow to make is kept in ~/.cache/mtls.httpd.
+#
+#   make demo         the main job on this machine, in a scratch folder; KEEP=1 leaves its server running
+#   make test         everything; lint, sanity, unit, integration and molecule are its parts
+#   make test-long    the same, with what takes long (more examples of each property, the whole matrix of scenarios)
+#   make bench        the costs of the design's budget, measured; writes docs/performance.md
+#   make build        the artifact, and the tree made of it that all of these run on
+
+COLLECTION := build/collections/ansible_collections/mtls/httpd
+SOURCES := $(shell find $(CURDIR) -mindepth 1 \( -name build -o -name '.?*' -o -name __pycache__ \) -prune -o -print)
+IN := tests/support/environment
+
+export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/build/collections
+
+.PHONY: build lint sanity unit integration molecule test test-long demo bench clean
+
+build: $(COLLECTION)/MANIFEST.json
+
+# Tests and demo run on what ships: the artifact, built and installed.
+$(COLLECTION)/MANIFEST.json: $(SOURCES)
+	$(IN) run tests/support/install
+
+lint sanity unit integration molecule: build
+	$(IN) dev tests/run.py $@
+
+test: build
+	$(IN) dev tests/run.py lint sanity unit integration molecule
+
+test-long: build
+	LONG=1 $(IN) dev tests/run.py lint sanity unit integration molecule
+
+demo: build
+	tests/support/packages apache2-bin
+	KEEP=$(KEEP) $(IN) run ansible-playbook mtls.httpd.demo
+
+bench: build
+	$(IN) dev tests/bench/bench.py
+
+clean:
+	rm -rf build tests/output
