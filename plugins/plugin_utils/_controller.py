@@ -1,0 +1,42 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What action plugins that work in the controller's process have in common."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError
+
+Action = TypeVar("Action", bound=ActionBase)
+Run = Callable[[Action, "str | None", "dict[str, Any] | None"], "dict[str, Any]"]
+
+
+def failure(messages: list[str]) -> dict[str, Any]:
+    """Return the result of a task that failed with these messages, one line each."""
+    return {"changed": False, "failed": True, "msg": "\n".join(messages)}
+
+
+def on_controller(run: Run[Action]) -> Run[Action]:
+    """Decorate an action's `run`: refuse `delegate_to`, and make a plain failure of ArgumentsError.
+
+    Ansible would run the action on the controller all the same, and show the result as the other host's.
+    An exception would make Ansible print the lines of the playbook around the task, with what is pasted there.
+    """
+
+    @functools.wraps(run)
+    def guarded(self: Action, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        if self._task.delegate_to:
+            return failure(["this works on the controller, whatever 'delegate_to' says. Take 'delegate_to' away."])
+        try:
+            return run(self, tmp, task_vars)
+        except ArgumentsError as errors:
+            return failure(errors.messages)
+
+    return guarded
