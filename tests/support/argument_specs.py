@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Print the role's meta/argument_specs.yml, made of the documentation of the module `sites`.
+
+The role's own variables stand here, and nowhere else. All but the list of sites are `raw`, with the type in words:
+Ansible's validator prints a value that has the wrong type, and that may be a key in the wrong place. Types and defaults
+are the action plugin's to check and to apply.
+"""
+
+from __future__ import annotations
+
+import re
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+MODULE = Path(__file__).resolve().parents[2] / "plugins" / "modules" / "sites.py"
+PREFIX = "mutual_tls_"
+
+ROLE = r"""
+short_description: Serve sites over mutual TLS with Apache httpd
+description:
+  - Makes the host's httpd serve the sites over mutual TLS, so that only clients of their client CA get in.
+  - Its steps are C(judge), C(look), C(install), C(apply) and C(confirm). Each has a tag of its name. The first and the
+    last work on the controller.
+  - The sites of a host are one transaction. Where it fails, the host stays as it was.
+author: mtls.httpd contributors
+options: {}
+examples: |
+  - name: Serve Chat's webhooks over mutual TLS
+    hosts: webhooks
+    become: true
+    roles:
+      - role: mtls.httpd.mutual_tls
+        mutual_tls_sites:
+          - domain: www.example.com
+            certificate: files/www.example.com.crt
+            private_key: files/www.example.com.key
+            chain: files/www.example.com.chain.crt
+            client_ca: files/TencentQQAuthCA.crt.zip
+            proxy_pass: http://127.0.0.1:8080/
+"""
+
+OWN = r"""
+install:
+  description:
+    - Whether to install httpd on a host that has none, from the distribution's packages.
+  type: bool
+  default: true
+packages:
+  description:
+    - The packages to install then. Set it where the distribution's own are not wanted.
+    - V([apache2]) on Debian and SUSE, V([httpd, mod_ssl]) on Red Hat and its kin, where nothing is given.
+  type: list
+  elements: str
+confirm:
+  description:
+    - Whether to confirm the result by handshakes from the controller. Set it to V(false) where the controller cannot
+      reach the sites.
+    - The transaction's own handshakes have decided by then. A failure here fails the run, and keeps the new state.
+  type: bool
+  default: true
+confirm_address:
+  description:
+    - The address to confirm at, such as that of a load balancer. Where Ansible connects to, where nothing is given.
+  type: str
+confirm_certificate:
+  description:
+    - Path on the controller to the certificate of a client of the client CA. Set it, with O(mutual_tls_confirm_key),
+      where there is one, to see that it gets in.
+  type: path
+confirm_key:
+  description:
+    - Path on the controller to the private key of O(mutual_tls_confirm_certificate).
+  type: path
+"""
+
+
+def argument_specs() -> dict[str, Any]:
+    """Return the content of the role's meta/argument_specs.yml."""
+    documented = yaml.safe_load(runpy.run_path(str(MODULE))["DOCUMENTATION"])["options"]
+    options = {name: option for name, option in documented.items() if name != "judge_only"}
+    role = yaml.safe_load(ROLE)
+    role["options"] = {PREFIX + name: _option(option) for name, option in (options | yaml.safe_load(OWN)).items()}
+    return {"argument_specs": {"main": role}}
+
+
+def _option(option: dict[str, Any]) -> dict[str, Any]:
+    description = [re.sub(r"O\(([^)]+)\)", _own_name, text) for text in option["description"]]
+    result: dict[str, Any] = {"description": [*description, _type(option)], "type": "raw"}
+    if "suboptions" in option:
+        # Here the validator is safe: it does not print what stands in place of a dictionary.
+        result |= {"description": description, "type": option["type"], "elements": option["elements"]}
+        result["options"] = {name: _option(suboption) for name, suboption in option["suboptions"].items()}
+    return result | {key: option[key] for key in ("required", "default") if key in option}
+
+
+def _own_name(reference: re.Match[str]) -> str:
+    """Return the markup O(…) with the role's name of a module's option."""
+    return reference[0] if reference[1].startswith(PREFIX) or "#" in reference[1] else f"O({PREFIX}{reference[1]})"
+
+
+def _type(option: dict[str, Any]) -> str:
+    if "choices" in option:
+        return "One of " + ", ".join(f"V({choice})" for choice in option["choices"]) + "."
+    return f"Type C({option['type']})" + (f" of C({option['elements']})." if "elements" in option else ".")
+
+
+class _Dumper(yaml.SafeDumper):
+    """Indents lists below their keys, as the repository's other YAML files do, and writes long texts as blocks."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+if __name__ == "__main__":
+    sys.stdout.write("---\n# Made by `make generate` of the module sites and of tests/support/argument_specs.py.\n")
+    yaml.dump(argument_specs(), sys.stdout, _Dumper, sort_keys=False, allow_unicode=True, width=120)
