@@ -11,6 +11,7 @@ of a stock httpd.conf, so not mod_ssl. Standard library only. From the command l
     embedded_httpd.py start FOLDER [--port PORT] [--binary BINARY]
     embedded_httpd.py status FOLDER
     embedded_httpd.py stop FOLDER
+    embedded_httpd.py free-port
 """
 
 from __future__ import annotations
@@ -240,13 +241,19 @@ def _modules_folder(binary: Path) -> Path:
 
 
 def main() -> int:
-    """Carry out one command; return the exit status (status: 3 where it does not run, as LSB has it)."""
+    """Carry out one command; return the exit status (of status where it does not run: 3, as LSB has it)."""
     parser = argparse.ArgumentParser(description="An httpd of its own in a scratch folder.")
-    parser.add_argument("command", choices=("start", "stop", "status"))
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--port", type=int, help="plain port of a new folder (default: a free one)")
-    parser.add_argument("--binary", type=Path, help="the httpd to use (default: the one found)")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("start", "status", "stop"):
+        command = commands.add_parser(name)
+        command.add_argument("folder", type=Path)
+        command.add_argument("--port", type=int, help="plain port of a new folder (default: a free one)")
+        command.add_argument("--binary", type=Path, help="the httpd to use (default: the one found)")
+    commands.add_parser("free-port", help="print a port that nobody holds")
     given = parser.parse_args()
+    if given.command == "free-port":
+        print(free_port())
+        return 0
     try:
         httpd = EmbeddedHttpd(given.folder, port=given.port, binary=given.binary)
         if given.command == "start":
