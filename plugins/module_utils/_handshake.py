@@ -1,0 +1,410 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What a TLS server asks of its clients, found out by trying. Standard library only: runs on targets too."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import socket
+import ssl
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.mtls.httpd.plugins.module_utils import _wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
+NOT_OFFERED = "protocol not offered"
+
+_OP_LEGACY_SERVER_CONNECT = 0x4  # ssl.OP_LEGACY_SERVER_CONNECT is of Python 3.12
+_MESSAGE_CALLBACK = "_msg_callback"  # private to the ssl module: used where it is there
+_HANDSHAKE = 22  # content type, RFC 8446, section 5.1
+_LONGEST_LINE = 4096
+_STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})(?: |\r?$)")
+_ALERT = re.compile(r"(?:SSLV3|TLSV1|TLSV13)_(?:ALERT_)?(\w+)")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A client's certificate (leaf first) and its unencrypted private key, both PEM."""
+
+    certificate: bytes
+    private_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a server answered one client.
+
+    ``version`` is TLSv1.2 or TLSv1.3. ``client`` is none, untrusted or trusted.
+    ``result`` is accepted (a status line other than 403), refused (an alert after the server asked for a certificate,
+    or 403) or unproven (anything else). ``detail`` is the status line, the alert, or what happened instead.
+    ``certificate`` is the leaf served (DER). ``asked`` says whether the server asked for a certificate, and
+    ``client_ca_names`` of which authorities. Each of the last three is None where it cannot be known.
+    """
+
+    version: str
+    client: str
+    result: str
+    detail: str
+    certificate: bytes | None = field(default=None, repr=False)
+    asked: bool | None = None
+    client_ca_names: tuple[str, ...] | None = None
+
+    @property
+    def certificate_sha256(self) -> str | None:
+        """SHA-256 of the leaf served, lower-case hexadecimal."""
+        return None if self.certificate is None else hashlib.sha256(self.certificate).hexdigest()
+
+    @property
+    def offered(self) -> bool:
+        """False when the server does not speak this version at all."""
+        return not self.detail.startswith(NOT_OFFERED)
+
+
+@dataclass(frozen=True)
+class Examination:
+    """The answers to every kind of client in every version, and what they add up to."""
+
+    answers: tuple[Answer, ...]
+
+    @property
+    def certificate(self) -> bytes | None:
+        """The leaf served (DER), of the first answer that has one."""
+        return next((answer.certificate for answer in self.answers if answer.certificate), None)
+
+    @property
+    def certificate_sha256(self) -> str | None:
+        """SHA-256 of that leaf, lower-case hexadecimal."""
+        return next((answer.certificate_sha256 for answer in self.answers if answer.certificate), None)
+
+    @property
+    def client_ca_names(self) -> list[str] | None:
+        """The authorities whose clients the server asks for; none when it asks for none; None when it is not known."""
+        known = [answer.client_ca_names for answer in self.answers if answer.client_ca_names is not None]
+        return list(max(known, key=len)) if known else None
+
+    @property
+    def mutual_tls(self) -> str:
+        """What the answers to clients without a certificate of the server's authorities add up to.
+
+        enforced: in every version offered, both kinds were refused, and by a server that asked for a certificate.
+        optional: one was accepted, and the server asked for a certificate or refused another.
+        off: one was accepted, and the server never asked. unproven: all else.
+        """
+        tried = [answer for answer in self.answers if answer.client != "trusted" and answer.offered]
+        if any(answer.result == "accepted" for answer in tried):
+            return "optional" if any(answer.asked or answer.result == "refused" for answer in tried) else "off"
+        refused = all(answer.result == "refused" and answer.asked is not False for answer in tried)
+        return "enforced" if refused and {"none", "untrusted"} <= {answer.client for answer in tried} else "unproven"
+
+
+def client_context(identity: Identity | None, version: str) -> ssl.SSLContext:
+    """Return a context that speaks one version and presents ``identity``.
+
+    The server is not verified: what it serves is compared by fingerprint. Security level 0, so that what is weak about
+    the server, or about the client it is to judge, does not end the handshake on this side.
+    Raises ValueError when certificate and key do not load.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = context.maximum_version = VERSIONS[version]
+    context.set_ciphers("ALL:!aNULL:@SECLEVEL=0")
+    context.options |= _OP_LEGACY_SERVER_CONNECT
+    if identity:
+        try:
+            with _readable(identity.certificate) as certificate, _readable(identity.private_key) as key:
+                context.load_cert_chain(certificate, key, password=lambda: b"")  # never ask at a terminal
+        except ssl.SSLError as error:
+            raise ValueError(
+                f"client certificate and key do not load ({_reason(error).lower()}): "
+                "give a PEM certificate and its unencrypted PEM key"
+            ) from None
+        except OSError as error:
+            raise ValueError(f"client certificate and key do not load: {error.strerror}") from None
+    return context
+
+
+def ask(
+    address: str,
+    port: int,
+    server_name: str,
+    *,
+    version: str,
+    client: str,
+    identity: Identity | None = None,
+    timeout: float,
+    context: ssl.SSLContext | None = None,
+) -> Answer:
+    """Send one request as one kind of client, and return the server's answer.
+
+    ``address`` is an IPv4 or IPv6 address or a name. ``server_name`` goes as SNI and as Host; it may be empty.
+    ``timeout`` (seconds) bounds everything: resolving, connecting, the handshake, the answer.
+    ``context`` is a `client_context` built beforehand, for use where ``/dev/fd`` is out of reach; one call at a time.
+    Raises ValueError for an identity that does not load or a malformed name, and for nothing that a peer does.
+    """
+    context = context or client_context(identity, version)
+    heard = _Transcript(context, version)
+    deadline = _Deadline(timeout)
+    certificate = None
+    result = "unproven"
+    try:
+        with (
+            _connected(address, port, deadline) as plain,
+            context.wrap_socket(
+                plain, server_hostname=server_name or None, do_handshake_on_connect=False
+            ) as connection,
+        ):
+            connection.settimeout(deadline.left())
+            connection.do_handshake()
+            certificate = connection.getpeercert(True)
+            # In TLS 1.3 the server judges the client only now, and may close before we write: read all the same.
+            with suppress(OSError):
+                connection.sendall(_request(address, port, server_name))
+            result, detail = _judged_line(_first_line(connection, deadline))
+    except socket.timeout:
+        detail = f"no answer within {timeout:g} s"
+    except ssl.SSLError as error:
+        result, detail = heard.judged_error(error)
+    except ConnectionResetError:
+        detail = "connection reset"
+    except OSError as error:
+        detail = (error.strerror or "connection failed").lower()
+    if identity and heard.withheld:
+        result, detail = "unproven", f"the client's certificate fits no algorithm that the server takes ({detail})"
+    return Answer(version, client, result, detail, certificate or heard.certificate, heard.asked, heard.client_ca_names)
+
+
+def examine(
+    address: str,
+    port: int,
+    server_name: str,
+    *,
+    untrusted: Identity | None,
+    trusted: Identity | None = None,
+    timeout: float,
+) -> Examination:
+    """Ask as each kind of client over TLS 1.2 and 1.3, all at once, so that ``timeout`` (seconds) bounds the whole.
+
+    ``untrusted`` is a client of an authority that the server cannot know; ``trusted`` one that it is to accept.
+    A kind without an identity is left out. Raises ValueError as `ask` does.
+    """
+    clients = {"none": None, "untrusted": untrusted, "trusted": trusted}
+    kinds = [
+        (version, client)
+        for version in VERSIONS
+        for client in clients
+        if client == "none" or clients[client] is not None
+    ]
+    with ThreadPoolExecutor(len(kinds)) as pool:
+        answers = tuple(
+            pool.map(
+                lambda kind: ask(
+                    address,
+                    port,
+                    server_name,
+                    version=kind[0],
+                    client=kind[1],
+                    identity=clients[kind[1]],
+                    timeout=timeout,
+                ),
+                kinds,
+            )
+        )
+    return Examination(answers)
+
+
+class _Deadline:
+    """A moment by which all has to be over."""
+
+    def __init__(self, timeout: float) -> None:
+        self._end = time.monotonic() + timeout
+
+    def left(self) -> float:
+        """Return the seconds left. Raises socket.timeout when there are none."""
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise socket.timeout
+        return left
+
+
+class _Transcript:
+    """The handshake messages of one connection, as far as the ssl module lets us see them.
+
+    Over TLS 1.2 a refusal ends the handshake, and nothing else tells what the server asked for and served.
+    """
+
+    def __init__(self, context: ssl.SSLContext, version: str) -> None:
+        self._version = version
+        self._messages: dict[tuple[str, int], bytes] = {}
+        self._listens = hasattr(context, _MESSAGE_CALLBACK)
+        if self._listens:
+            setattr(context, _MESSAGE_CALLBACK, self._note)
+
+    def _note(
+        self, _connection: object, direction: str, _version: int, content_type: int, _kind: int, data: bytes
+    ) -> None:
+        if content_type == _HANDSHAKE and data:
+            self._messages.setdefault((direction, data[0]), data)
+
+    @property
+    def asked(self) -> bool | None:
+        """Whether the server asked for a certificate; None when it is not known."""
+        if ("read", _wire.CERTIFICATE_REQUEST) in self._messages:
+            return True
+        return False if ("read", _wire.SERVER_HELLO) in self._messages else None
+
+    @property
+    def client_ca_names(self) -> tuple[str, ...] | None:
+        """The authorities that the server named; none when it did not ask; None when it is not known."""
+        if not self.asked:
+            return () if self.asked is False else None
+        try:
+            names = _wire.certificate_authorities(self._messages["read", _wire.CERTIFICATE_REQUEST], self._version)
+            return tuple(_wire.rfc4514(name) for name in names)
+        except ValueError:
+            return None
+
+    @property
+    def certificate(self) -> bytes | None:
+        """The leaf that the server sent (DER)."""
+        return self._leaf("read")
+
+    @property
+    def withheld(self) -> bool:
+        """Whether OpenSSL sent no certificate though it was asked for one."""
+        return ("write", _wire.CERTIFICATE) in self._messages and self._leaf("write") is None
+
+    def _leaf(self, direction: str) -> bytes | None:
+        try:
+            return _wire.leaf_certificate(self._messages[direction, _wire.CERTIFICATE], self._version)
+        except (KeyError, ValueError):
+            return None
+
+    def judged_error(self, error: ssl.SSLError) -> tuple[str, str]:
+        """Return result and detail for an error of the TLS connection."""
+        reason = _reason(error)
+        alert = _ALERT.match(reason)
+        if not alert:
+            if isinstance(error, ssl.SSLEOFError) or "EOF" in reason:
+                return "unproven", "connection ended without an answer"
+            if reason in ("UNSUPPORTED_PROTOCOL", "WRONG_SSL_VERSION"):
+                return "unproven", NOT_OFFERED
+            if reason in ("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"):
+                return "unproven", "the answer is not TLS"
+            return "unproven", f"TLS failed: {reason.lower()}"
+        name = alert[1].lower()
+        if name == "protocol_version":
+            return "unproven", NOT_OFFERED
+        if self.asked or not self._listens:
+            return "refused", f"alert {name}"
+        if self.asked is None and name in ("handshake_failure", "insufficient_security"):
+            return "unproven", f"{NOT_OFFERED}, or not with ciphers in common (alert {name})"
+        return "unproven", f"alert {name}, before any certificate was asked for"
+
+
+@contextmanager
+def _readable(content: bytes) -> Iterator[str]:
+    """Lend a path that reads as ``content``: a pipe's, since the ssl module takes keys from files only.
+
+    Raises OSError when ``content`` is larger than a pipe holds (64 KiB by default).
+    """
+    reader, writer = os.pipe()
+    try:
+        try:
+            os.set_blocking(writer, False)
+            if os.write(writer, content) < len(content):
+                raise OSError(0, "larger than a pipe holds")
+        finally:
+            os.close(writer)
+        yield f"/dev/fd/{reader}"
+    finally:
+        os.close(reader)
+
+
+def _connected(address: str, port: int, deadline: _Deadline) -> socket.socket:
+    """Return a socket connected to the first address that takes the connection. Raises OSError."""
+    endpoints = _resolved(address, port, deadline)
+    failure = OSError(0, "name does not resolve")
+    for tried, (family, endpoint) in enumerate(endpoints):
+        connection = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(deadline.left() / (len(endpoints) - tried))
+            connection.connect(endpoint)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return connection
+        except OSError as error:
+            connection.close()
+            failure = error
+    raise failure
+
+
+def _resolved(address: str, port: int, deadline: _Deadline) -> list[tuple[int, Any]]:
+    """Return family and socket address of each address of a host, in the time there is: resolvers are patient."""
+    with suppress(OSError):
+        return _look_up(address, port, socket.AI_NUMERICHOST)
+    found: list[tuple[int, Any]] = []
+
+    def look_up() -> None:
+        with suppress(OSError, UnicodeError):
+            found.extend(_look_up(address, port))
+
+    thread = threading.Thread(target=look_up, daemon=True)
+    thread.start()
+    thread.join(deadline.left())
+    deadline.left()
+    return found
+
+
+def _look_up(address: str, port: int, flags: int = 0) -> list[tuple[int, Any]]:
+    return [(entry[0], entry[4]) for entry in socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=flags)]
+
+
+def _request(address: str, port: int, server_name: str) -> bytes:
+    """Return a request that mod_proxy answers itself, without calling a backend (RFC 9110, section 7.6.2)."""
+    host = server_name or address
+    host = f"[{host}]" if ":" in host else host
+    host = host if port == 443 else f"{host}:{port}"
+    return f"OPTIONS / HTTP/1.1\r\nHost: {host}\r\nMax-Forwards: 0\r\nConnection: close\r\n\r\n".encode("ascii")
+
+
+def _first_line(connection: ssl.SSLSocket, deadline: _Deadline) -> bytes:
+    """Return the answer's first line, or what came of it before the connection ended."""
+    answer = b""
+    while b"\n" not in answer and len(answer) < _LONGEST_LINE:
+        connection.settimeout(deadline.left())
+        more = connection.recv(_LONGEST_LINE)
+        if not more:
+            break
+        answer += more
+    return answer.split(b"\n", 1)[0]
+
+
+def _judged_line(line: bytes) -> tuple[str, str]:
+    """Return result and detail for the first line of an answer."""
+    status = _STATUS_LINE.match(line)
+    if status:
+        return "refused" if status[1] == b"403" else "accepted", _shown(line)
+    return "unproven", f"the answer is not HTTP: {_shown(line)}" if line else "connection ended without an answer"
+
+
+def _shown(line: bytes) -> str:
+    """Return at most 80 characters of a peer's line, none of which steers a terminal."""
+    text = line.decode("ascii", "replace").strip()[:80]
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def _reason(error: ssl.SSLError) -> str:
+    """Return OpenSSL's reason, such as TLSV1_ALERT_UNKNOWN_CA; Python knows the newer ones only as text."""
+    return error.reason or str(error).upper().replace(" ", "_")

@@ -1,0 +1,168 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What a TLS handshake says and the ssl module does not show: certificate messages, and the names in them.
+
+Every function raises ValueError for bytes that do not have the form expected.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SERVER_HELLO = 2
+CERTIFICATE = 11
+CERTIFICATE_REQUEST = 13
+
+_CERTIFICATE_AUTHORITIES = 47  # RFC 8446, section 4.2
+
+# RFC 4514, section 3
+_ATTRIBUTES = {
+    "2.5.4.3": "CN",
+    "2.5.4.6": "C",
+    "2.5.4.7": "L",
+    "2.5.4.8": "ST",
+    "2.5.4.9": "STREET",
+    "2.5.4.10": "O",
+    "2.5.4.11": "OU",
+    "0.9.2342.19200300.100.1.1": "UID",
+    "0.9.2342.19200300.100.1.25": "DC",
+}
+
+# X.690, section 8.23: the tags of the string types in which names are written
+_ENCODINGS = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1C: "utf-32-be", 0x1E: "utf-16-be"}
+
+
+class _Reader:
+    """Takes integers and length-prefixed vectors from bytes (RFC 8446, section 3.4)."""
+
+    def __init__(self, data: bytes) -> None:
+        self._rest = data
+
+    def __bool__(self) -> bool:
+        return bool(self._rest)
+
+    def take(self, count: int) -> bytes:
+        """Return the next ``count`` bytes."""
+        if len(self._rest) < count:
+            raise ValueError("message is cut off")
+        taken, self._rest = self._rest[:count], self._rest[count:]
+        return taken
+
+    def number(self, width: int) -> int:
+        """Return the next integer of ``width`` bytes."""
+        return int.from_bytes(self.take(width), "big")
+
+    def vector(self, width: int) -> _Reader:
+        """Return a reader of the next vector, whose length stands before it in ``width`` bytes."""
+        return _Reader(self.take(self.number(width)))
+
+    def rest(self) -> bytes:
+        """Return all that is left."""
+        return self.take(len(self._rest))
+
+
+def leaf_certificate(message: bytes, version: str) -> bytes | None:
+    """Return the first certificate (DER) of a Certificate message, None when it has none.
+
+    Source: RFC 5246, section 7.4.2, and RFC 8446, section 4.4.2.
+    """
+    body = _body(message, CERTIFICATE)
+    if version == "TLSv1.3":
+        body.vector(1)  # certificate_request_context
+    certificates = body.vector(3)
+    return certificates.vector(3).rest() if certificates else None
+
+
+def certificate_authorities(message: bytes, version: str) -> tuple[bytes, ...]:
+    """Return the names (DER) of the authorities that a CertificateRequest message lists.
+
+    Source: RFC 5246, section 7.4.4, and RFC 8446, sections 4.2.4 and 4.3.2.
+    """
+    body = _body(message, CERTIFICATE_REQUEST)
+    body.vector(1)  # certificate_types; certificate_request_context in TLS 1.3
+    if version == "TLSv1.3":
+        extensions = body.vector(2)
+        names = _Reader(b"")
+        while extensions:
+            kind, content = extensions.number(2), extensions.vector(2)
+            if kind == _CERTIFICATE_AUTHORITIES:
+                names = content.vector(2)
+    else:
+        body.vector(2)  # supported_signature_algorithms
+        names = body.vector(2)
+    return tuple(_vectors(names))
+
+
+def rfc4514(name: bytes) -> str:
+    """Return a distinguished name (DER) as text, last attribute first, other than printable characters escaped.
+
+    Source: RFC 4514, section 2; X.690 for the encoding.
+    """
+    ((_tag, sequence),) = _elements(name)
+    parts = []
+    for _tag, relative in _elements(sequence):
+        pairs = []
+        for _tag, attribute in _elements(relative):
+            (_tag, kind), (tag, value) = _elements(attribute)
+            identifier = _object_identifier(kind)
+            text = _escaped(value.decode(_ENCODINGS[tag])) if tag in _ENCODINGS else "#" + value.hex()
+            pairs.append(f"{_ATTRIBUTES.get(identifier, identifier)}={text}")
+        parts.append("+".join(pairs))
+    return ",".join(reversed(parts))
+
+
+def _body(message: bytes, kind: int) -> _Reader:
+    """Return a reader of a handshake message's body (RFC 8446, section 4)."""
+    reader = _Reader(message)
+    if reader.number(1) != kind:
+        raise ValueError("another kind of message")
+    return reader.vector(3)
+
+
+def _vectors(reader: _Reader) -> Iterator[bytes]:
+    while reader:
+        yield reader.vector(2).rest()
+
+
+def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield tag and content of each DER element (X.690, section 8.1)."""
+    reader = _Reader(data)
+    while reader:
+        tag, length = reader.number(1), reader.number(1)
+        if length & 0x80:
+            length = reader.number(length & 0x7F)
+        yield tag, reader.take(length)
+
+
+def _object_identifier(content: bytes) -> str:
+    """Return an object identifier in dotted form (X.690, section 8.19)."""
+    numbers = []
+    value = 0
+    for octet in content:
+        value = value << 7 | octet & 0x7F
+        if not octet & 0x80:
+            numbers.append(value)
+            value = 0
+    if not numbers:
+        raise ValueError("empty object identifier")
+    first = min(numbers[0] // 40, 2)
+    return ".".join(str(number) for number in (first, numbers[0] - 40 * first, *numbers[1:]))
+
+
+def _escaped(text: str) -> str:
+    """Return a value as RFC 4514, section 2.4, writes it; a name from a peer must not steer a terminal."""
+    last = len(text) - 1
+    escaped: list[str] = []
+    for index, character in enumerate(text):
+        if not character.isprintable():
+            escaped.extend(f"\\{octet:02X}" for octet in character.encode("utf-8"))
+        elif character in '"+,;<>\\' or (index == 0 and character in " #") or (index == last and character == " "):
+            escaped.append("\\" + character)
+        else:
+            escaped.append(character)
+    return "".join(escaped)
