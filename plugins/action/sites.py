@@ -1,0 +1,215 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""mtls.httpd.sites on the controller: finds the material, judges it, renders the virtual hosts, and goes to the target once.
+
+Its documentation is in plugins/modules/sites.py, the target's half in plugins/modules/transaction.py.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.template import trust_as_template
+
+from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _quoting
+from ansible_collections.mtls.httpd.plugins.module_utils._certificate import Deployable, Finding, judge
+from ansible_collections.mtls.httpd.plugins.module_utils._domain import broken_rules
+from ansible_collections.mtls.httpd.plugins.module_utils._findings import report
+from ansible_collections.mtls.httpd.plugins.module_utils._identity import make_probes
+from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, EMPTY, FACTS, SITE, Release
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Wish
+from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, checked, documented_options
+from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import failure
+from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder, wish_from
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+# Read once by Ansible's parent process; its workers inherit it.
+OPTIONS = documented_options("sites")
+TEMPLATE = Path(__file__).parents[2] / "roles" / "mutual_tls" / "templates" / "site.conf.j2"
+# Options whose text goes through the quoting room into the virtual host.
+_QUOTED = ("document_root", "proxy_pass")
+
+
+class ActionModule(ActionBase):
+    """Put all sites of a host in place, or take them away, as one transaction."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return what the transaction did; failed, and nothing sent, where wishes or material are wrong."""
+        super().run(tmp, task_vars)
+        try:
+            return self._run(task_vars or {})
+        except ArgumentsError as errors:
+            return failure(errors.messages)
+
+    def _run(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        options = checked(OPTIONS, self._task.args)
+        sites: list[dict[str, Any]] = options["sites"]
+        for site in sites:
+            site["domain"] = site["domain"].lower()
+        wrong = list(_wrong(sites))
+        if wrong:
+            raise ArgumentsError(wrong)
+
+        deployables, findings = self._judged(
+            [site for site in sites if site["state"] == "present"], options["warn_days"]
+        )
+        told = [{"domain": domain, **asdict(finding)} for domain, found in findings for finding in found]
+        warnings = [
+            f"{each['domain']}: {each['message']} {each['remedy']}" for each in told if each["severity"] == "warning"
+        ]
+        if any(each["severity"] == "error" for each in told):
+            return {**failure([report(findings)]), "findings": told}
+        wishes = [self._wish(site, deployables.get(site["domain"]), task_vars) for site in sites]
+        if options["judge_only"]:
+            return {"changed": False, "findings": told, "warnings": warnings}
+
+        request = _payload.Request(
+            wishes=tuple(wishes),
+            probes=make_probes(),
+            binary=options["httpd_binary"],
+            config=options["httpd_config"],
+            start=options["service_state"] == "started",
+        )
+        result: dict[str, Any] = self._execute_module(
+            module_name="mtls.httpd.transaction", module_args={"payload": _payload.packed(request)}, task_vars=task_vars
+        )
+        result["findings"] = told
+        result["warnings"] = [*result.get("warnings", []), *warnings]
+        if not self._task.diff:
+            result.pop("diff", None)
+        return result
+
+    def _judged(
+        self, sites: Sequence[Mapping[str, Any]], warn_days: int
+    ) -> tuple[dict[str, Deployable], list[tuple[str, list[Finding]]]]:
+        """Return what httpd is given for each domain, and every finding by domain. No site is left out for another's errors."""
+        finder = Finder(self)
+        gathered = [wish_from(finder, site) for site in sites]
+        verdicts = judge(
+            [wish for wish, _missing in gathered], at=datetime.datetime.now(datetime.timezone.utc), warn_days=warn_days
+        )
+        deployables: dict[str, Deployable] = {}
+        findings = []
+        for site, (_wish, missing), verdict in zip(sites, gathered, verdicts, strict=True):
+            findings.append((site["domain"], [*missing, *verdict.findings]))
+            if verdict.deployable is not None:
+                deployables[site["domain"]] = verdict.deployable
+        return deployables, findings
+
+    def _wish(self, site: dict[str, Any], material: Deployable | None, task_vars: dict[str, Any]) -> Wish:
+        domain = site["domain"]
+        if material is None:
+            return Wish(domain)
+        modules = ["proxy", "proxy_http"] if site["proxy_pass"] else []
+        files = {
+            f"{domain}.crt": material.certificate,
+            f"{domain}.key": material.private_key,
+            CLIENT_CA: material.client_ca,
+            FACTS: _payload.facts(domain, site["port"], site["listen"], site["aliases"], modules),
+            SITE: self._rendered(site, task_vars).encode(),
+        }
+        return Wish(domain, Release(domain, files), material.certificate_sha256, site["verify_client"] == "require")
+
+    def _rendered(self, site: dict[str, Any], task_vars: dict[str, Any]) -> str:
+        """Return the virtual host's text, as ansible.builtin.template would render it, with RELEASE for its release's folder."""
+        path = Path(self._find_needle("templates", site["template"])) if site["template"] else TEMPLATE
+        hosts = [f"[{address}]" if ":" in address else address for address in site["listen"]] or ["*"]
+        variables = {
+            **task_vars,
+            **{
+                name: site[name]
+                for name in (
+                    "domain",
+                    "aliases",
+                    "port",
+                    "listen",
+                    "proxy_pass",
+                    "verify_client",
+                    "verify_depth",
+                    "extra_directives",
+                )
+            },
+            "addresses": [f"{host}:{site['port']}" for host in hosts],
+            "document_root": site["document_root"] or f"{_quoting.RELEASE}/{EMPTY}",
+            "release": _quoting.RELEASE,
+        }
+        templar = self._templar.copy_with_new_env(searchpath=[str(path.parent)], available_variables=variables)
+        try:
+            text = self._loader.get_text_file_contents(str(path))
+            return str(
+                templar.template(
+                    trust_as_template(text),
+                    escape_backslashes=False,
+                    overrides={"trim_blocks": True, "lstrip_blocks": False, "keep_trailing_newline": True},
+                )
+            )
+        except AnsibleError as error:
+            reason = str(error.message if hasattr(error, "message") else error).splitlines()[0]
+            raise ArgumentsError([f"{site['domain']}: the template {path.name} cannot be rendered: {reason}"]) from None
+
+
+def _wrong(sites: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield what is wrong with the wishes beside the options' types. No message repeats a value but a domain's."""
+    if not sites:
+        yield "option 'sites' is an empty list, so there is nothing to do, which is nearly always a variable that was not set. List the sites."
+    domains = [site["domain"] for site in sites]
+    for domain in dict.fromkeys(domain for domain in domains if domains.count(domain) > 1):
+        yield f"sites: {domain} stands there {domains.count(domain)} times. A site is listed once, with its 'aliases'."
+    for index, site in enumerate(sites):
+        where = f"sites[{index}] ({site['domain'][:80]}): "
+        for name in (site["domain"], *site["aliases"]):
+            yield from (f"{where}{problem.message}" for problem in broken_rules(name))
+        if site["state"] == "present":
+            yield from (where + fault for fault in _wrong_site(site))
+
+
+def _wrong_site(site: Mapping[str, Any]) -> Iterator[str]:
+    has_bundle = any(site[name] for name in ("bundle", "bundle_content"))
+    for name, sense in (("certificate", "what the server shows"), ("private_key", "the key of the certificate")):
+        if (
+            not has_bundle
+            and not (site[name] or site[f"{name}_content"])
+            and not (name == "private_key" and _may_hold_key(site))
+        ):
+            yield f"the option '{name}' ({sense}) is missing. Give it, or '{name}_content', or 'bundle'."
+    if not (site["client_ca"] or site["client_ca_content"]):
+        yield "the option 'client_ca' is missing: without it httpd could not tell Chat from others. Give the path of TencentQQAuthCA.crt.zip."
+    if not 0 < site["port"] < 65536:
+        yield "the option 'port' is not between 1 and 65535."
+    if not 0 <= site["verify_depth"] <= 100:
+        yield "the option 'verify_depth' is not between 0 and 100."
+    for index, address in enumerate(site["listen"]):
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            yield f"the option 'listen[{index}]' is not an IP address, which it must be, as names are looked up when httpd starts."
+    if site["document_root"] and site["proxy_pass"]:
+        yield "both 'document_root' and 'proxy_pass' are given, and one would hide the other. Give one of them."
+    if site["document_root"] and not site["document_root"].startswith("/"):
+        yield "the option 'document_root' is not an absolute path on the target."
+    if site["proxy_pass"] and not re.fullmatch(r"https?://[^\s/]+/\S*", site["proxy_pass"]):
+        yield "the option 'proxy_pass' is not the URL of a backend. It is like http://127.0.0.1:8080/, with a slash at its end."
+    for name in _QUOTED:
+        try:
+            _quoting.directive(site[name] or "")
+        except _quoting.NotQuotable as error:
+            yield f"the option '{name}' cannot be used: {error}."
+    for name in (*_QUOTED, "extra_directives"):
+        if _quoting.RELEASE in (site[name] or ""):
+            yield f"the option '{name}' holds {_quoting.RELEASE}, which stands for the release's folder."
+
+
+def _may_hold_key(site: Mapping[str, Any]) -> bool:
+    """Whether the certificate's file may bring the key along, as PKCS#12 does, so that the verdict has to tell."""
+    return bool(site["private_key_passphrase"] or str(site["certificate"] or "").lower().endswith((".p12", ".pfx")))

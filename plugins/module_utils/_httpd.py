@@ -1,0 +1,764 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The dialogue with an httpd on this machine: it is asked, and commanded, through its own binary, /proc and its service manager.
+
+No table of distributions stands here. Where an httpd runs, its process tells how it was called; where none runs, the
+usual names are looked for, and the binary tells the rest.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fnmatch
+import glob
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+# Defined in our host-level file's <IfDefine>: `httpd -D MTLS_HTTPD_OFF` is the server without us.
+OFF = "MTLS_HTTPD_OFF"
+
+_NAME = re.compile(r"(httpd|apache2)([.-].*)?$")
+_FOLDERS = ("/usr/local/apache2/bin", "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+_NAMES = ("apache2", "httpd")
+# What a service manager hands to its child alone.
+_PRIVATE_ENVIRONMENT = ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_PID", "WATCHDOG_USEC")
+_PLAIN_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C"}
+
+
+class HttpdError(Exception):
+    """httpd, or the machine, cannot do what is needed. One line, for an operator."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended: exit code, and what it said on both streams."""
+
+    code: int
+    output: str
+    errors: str
+
+    @property
+    def words(self) -> str:
+        """Httpd's own words in one line, without its remarks about names and its timestamps."""
+        lines = [line.strip() for line in (self.errors + "\n" + self.output).splitlines()]
+        return own_words(lines)
+
+
+def own_words(lines: Iterable[str]) -> str:
+    """The lines of a console or error log that say what is wrong, in one line of at most 1,200 characters."""
+    said: list[str] = []
+    for line in lines:
+        line = re.sub(r"^\[[^\]]*\d{4}\] |\[pid [^\]]*\] ", "", line.strip())
+        if line and not re.search(
+            r"AH00558|AH00557|AH01906|AH01909|AH00112|:(notice|info|debug)\]|^(Action|The Apache error log)|Syntax OK",
+            line,
+        ):
+            if line not in said:
+                said.append(line)
+    return "; ".join(said)[:1200]
+
+
+@dataclass(frozen=True)
+class Directive:
+    """One directive in force: where it stands, and in which sections, outermost first (C(VirtualHost *:443)).
+
+    A section is a directive too, named C(<VirtualHost). C(host) tells the place of the virtual host's section that it
+    stands in, empty for the server level.
+    """
+
+    name: str
+    arguments: str
+    file: str
+    line: int
+    sections: tuple[str, ...]
+    host: str
+
+    @property
+    def words(self) -> list[str]:
+        """The arguments as httpd splits them (ap_getword_conf)."""
+        return split(self.arguments)
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+def split(arguments: str) -> list[str]:
+    words = []
+    for match in re.finditer(r'"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\'|(\S+)', arguments):
+        quoted = match.group(1) if match.group(1) is not None else match.group(2)
+        words.append(match.group(3) if quoted is None else re.sub(r'\\(["\'\\])', r"\1", quoted))
+    return words
+
+
+@dataclass(frozen=True)
+class VirtualHost:
+    """A C(<VirtualHost>) section: its addresses as written, its names, and where it stands."""
+
+    addresses: tuple[str, ...]
+    name: str
+    aliases: tuple[str, ...]
+    file: str
+    line: int
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}:{self.line}"
+
+    def answers(self, domain: str) -> bool:
+        """Whether a request for C(domain) would find this host by name (ServerName, ServerAlias with wildcards)."""
+        names = [self.name, *self.aliases]
+        return any(fnmatch.fnmatchcase(domain.lower(), name.lower()) for name in names if name)
+
+    def ports(self) -> set[str]:
+        return {endpoint(address)[1] for address in self.addresses}
+
+
+def endpoint(text: str) -> tuple[str, str]:
+    """Split C(address:port) of Listen or <VirtualHost>; the address is empty for all addresses, the port C(*) for all ports."""
+    text = text.strip()
+    if text.startswith("["):
+        address, _bracket, port = text[1:].partition("]")
+        return address, port.lstrip(":") or "*"
+    if text.isdigit():
+        return "", text
+    address, colon, port = text.rpartition(":")
+    if not colon:
+        address, port = text, "*"
+    return ("" if address in ("*", "_default_", "0.0.0.0", "::") else address), port
+
+
+@dataclass(frozen=True)
+class Description:
+    """What httpd says of its configuration. Paths are absolute, on this machine."""
+
+    server_root: str
+    pid_file: str
+    error_log: str
+    runtime_folder: str
+    user: str
+    group: str
+    modules: tuple[str, ...]
+    files: tuple[str, ...]
+    directives: tuple[Directive, ...]
+
+    @property
+    def virtual_hosts(self) -> list[VirtualHost]:
+        """In the order of the configuration: the first of an address and port is its default."""
+        inside: dict[str, list[Directive]] = {}
+        for each in self.directives:
+            if each.host:
+                inside.setdefault(each.host, []).append(each)
+        hosts = []
+        for section, *directives in inside.values():
+            names = [each.words[0] for each in directives if each.name.lower() == "servername" and each.words]
+            aliases = [word for each in directives if each.name.lower() == "serveralias" for word in each.words]
+            name = re.sub(r"^\w+://|:\d+$", "", names[-1]) if names else ""
+            hosts.append(VirtualHost(tuple(section.words), name, tuple(aliases), section.file, section.line))
+        return hosts
+
+    @property
+    def listens(self) -> list[Directive]:
+        return [each for each in self.directives if each.name.lower() == "listen" and each.words]
+
+    def path(self, text: str) -> str:
+        """C(text) as httpd takes a path: relative to ServerRoot."""
+        return os.path.normpath(os.path.join(self.server_root, text))
+
+
+@dataclass(frozen=True)
+class Parent:
+    """httpd's parent process: its number, and when it started (clock ticks since boot), so that a reused number is told apart."""
+
+    pid: int
+    started: int
+
+
+@dataclass(frozen=True)
+class Supervision:
+    """Who starts httpd: C(systemd) with its unit, C(container) where it is process 1, else C(pid-file)."""
+
+    kind: str
+    unit: str = ""
+    enabled: bool | None = None
+
+
+@dataclass(frozen=True)
+class Built:
+    """What `httpd -V` says."""
+
+    version: str
+    mpm: str
+    root: str
+    config: str
+    pid_file: str
+    suexec: str
+
+
+@dataclass
+class Server:
+    """One httpd on this machine: how it is called, and, where it runs, its parent process."""
+
+    binary: str
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+    parent: Parent | None
+    supervision: Supervision
+    built: Built
+    config: str
+    _descriptions: dict[tuple[str, ...], Description] = field(default_factory=dict)
+
+    # -- asking
+
+    def run(self, *extra: str, timeout: float = 60) -> Outcome:
+        """Call the binary as the server was called, with C(extra) behind. C(timeout) in seconds."""
+        return _run([self.binary, *self.arguments, *extra], self.environment, timeout)
+
+    def test(self) -> Outcome:
+        """`httpd -t`. Says nothing of keys and certificates."""
+        return self.run("-t")
+
+    def describe(self, *, without_us: bool = False, with_ssl: bool = False) -> Description:
+        """The configuration as httpd reads it now, in one call.
+
+        C(without_us): as if the collection had never been here. C(with_ssl): as if mod_ssl had been loaded before everything else.
+        Raises HttpdError with httpd's own words, where the configuration is not sound.
+        """
+        extra = ["-D", OFF] if without_us else []
+        if with_ssl:
+            extra += ["-C", f'LoadModule ssl_module "{self.module("mod_ssl.so")}"']
+        known = self._descriptions.get(tuple(extra))
+        if known is not None:
+            return known
+        extra += ["-c", f'LoadModule info_module "{self.module("mod_info.so")}"']
+        dumps = ("DUMP_RUN_CFG", "DUMP_MODULES", "DUMP_INCLUDES", "DUMP_CONFIG")
+        outcome = self.run(*extra, "-t", *[word for dump in dumps for word in ("-D", dump)])
+        if outcome.code != 0:
+            raise HttpdError(f"the configuration {self.config} is not sound: {own_words(outcome.errors.splitlines())}")
+        described = _described(outcome.output, self.built.root)
+        if "info_module is already loaded" not in outcome.errors:
+            described = replace(described, modules=tuple(name for name in described.modules if name != "info_module"))
+        self._descriptions[tuple(extra[:-2])] = described
+        return described
+
+    def forget(self) -> None:
+        """Drop what was described, as the configuration has changed."""
+        self._descriptions.clear()
+
+    def module_folders(self) -> list[str]:
+        """Folders that hold modules: those of the LoadModule lines in the main file's tree, and those that the binary was built with."""
+        folders = []
+        text = _read(self.config)
+        for match in re.finditer(r'^\s*LoadModule\s+\S+\s+"?([^"\n]+?)"?\s*$', text, re.MULTILINE | re.IGNORECASE):
+            folders.append(os.path.dirname(os.path.join(self._root(text), match.group(1))))
+        folders.append(os.path.join(self._root(text), "modules"))
+        folders.append(os.path.join(self.built.root, "modules"))
+        if self.built.suexec:
+            folders.append(os.path.join(os.path.dirname(self.built.suexec), "modules"))
+        return [each for each in dict.fromkeys(folders) if os.path.isdir(each)]
+
+    def module(self, file: str) -> str:
+        """Path of the module file C(mod_….so). Raises HttpdError where this httpd has none."""
+        for folder in self.module_folders():
+            if os.path.exists(os.path.join(folder, file)):
+                return os.path.join(folder, file)
+        raise HttpdError(
+            f"{self.binary} has no {file} in {', '.join(self.module_folders()) or 'any folder of modules'}: install the package that brings it"
+        )
+
+    def _root(self, text: str) -> str:
+        match = re.search(r'^\s*ServerRoot\s+"?([^"\n]+?)"?\s*$', text, re.MULTILINE | re.IGNORECASE)
+        return match.group(1) if match and "${" not in match.group(1) else self.built.root
+
+    # -- the running one
+
+    def running(self) -> bool:
+        return self.parent is not None and started(self.parent.pid) == self.parent.started
+
+    def workers(self) -> set[tuple[int, int]]:
+        """The children of the parent, each with its start time: a new generation is told from the old by it."""
+        if self.parent is None:
+            return set()
+        found = set()
+        for pid, stat in processes():
+            if stat.parent == self.parent.pid:
+                found.add((pid, stat.started))
+        return found
+
+    def sockets(self) -> set[tuple[str, int]]:
+        """Addresses and ports that the running parent listens on."""
+        if self.parent is None:
+            return set()
+        return {(address, port) for address, port, inode in listening() if inode in inodes(self.parent.pid)}
+
+    def refresh(self) -> None:
+        """Find the parent process again, after a start or a restart."""
+        found = [each for each in running_parents() if _same(each, self)]
+        self.parent = Parent(found[0][0], started(found[0][0])) if found else None
+        if self.parent is not None and self.supervision.kind != "systemd":
+            self.supervision = _supervision(self.parent.pid)
+
+    # -- commanding
+
+    def reload(self) -> None:
+        """Reload gracefully, through the service manager where there is one. Returns at once; workers change later.
+
+        Never by `httpd -k graceful`, which starts a server that was stopped. Raises HttpdError with the manager's words.
+        """
+        if not self.running() or self.parent is None:
+            raise HttpdError("httpd is not running, so it cannot be reloaded")
+        if self.supervision.kind == "systemd":
+            _systemctl("reload", self.supervision.unit)
+        else:
+            os.kill(self.parent.pid, signal.SIGUSR1)
+
+    def start(self) -> None:
+        """Start httpd, through the service manager where there is one, and find its parent. Raises HttpdError with its own words."""
+        if self.supervision.kind == "systemd":
+            _systemctl("reset-failed", self.supervision.unit, check=False)
+            _systemctl("start", self.supervision.unit)
+        elif self.supervision.kind == "container":
+            raise HttpdError("httpd was process 1 of its container: only the container's manager can start it again")
+        else:
+            outcome = self.run("-k", "start")
+            if outcome.code != 0:
+                raise HttpdError(f"httpd does not start: {outcome.words}")
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            self.refresh()
+            if self.running() and (self.sockets() or self.workers()):
+                return
+            time.sleep(0.02)
+        raise HttpdError("httpd was started, but no process of it is there after 10 seconds")
+
+    def stop(self) -> None:
+        """Stop httpd, as it was found stopped before a run that failed."""
+        if not self.running() or self.parent is None:
+            return
+        if self.supervision.kind == "systemd":
+            _systemctl("stop", self.supervision.unit)
+        else:
+            os.kill(self.parent.pid, signal.SIGTERM)
+        deadline = time.monotonic() + 30
+        while self.running() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self.parent = None
+
+    def enable(self) -> bool:
+        """Have the service manager start httpd at boot. Returns whether that was a change."""
+        if self.supervision.kind != "systemd" or self.supervision.enabled is not False:
+            return False
+        _systemctl("enable", self.supervision.unit)
+        self.supervision = replace(self.supervision, enabled=True)
+        return True
+
+    def disable(self) -> None:
+        if self.supervision.kind == "systemd":
+            _systemctl("disable", self.supervision.unit)
+            self.supervision = replace(self.supervision, enabled=False)
+
+    def control_program(self) -> str:
+        """Path of apachectl beside the binary, or on the path; empty where there is none."""
+        folder = os.path.dirname(self.binary)
+        for name in ("apachectl", "apache2ctl"):
+            for each in (os.path.join(folder, name), shutil.which(name) or ""):
+                if each and os.access(each, os.X_OK):
+                    return each
+        return ""
+
+    def openssl(self) -> str:
+        """The version of the OpenSSL that mod_ssl is linked with; empty where there is no mod_ssl."""
+        try:
+            linked = _run(["ldd", self.module("mod_ssl.so")], self.environment, 10).output
+        except (HttpdError, OSError):
+            return ""
+        match = re.search(r"=> (\S*libcrypto\S*)", linked)
+        if not match:
+            return ""
+        version = ctypes.CDLL(match.group(1)).OpenSSL_version
+        version.restype = ctypes.c_char_p
+        return str(version(0).decode())
+
+
+# -- finding
+
+
+def find(binary: str | None = None, config: str | None = None) -> Server | None:
+    """The httpd to deal with: the running one, else one that is installed, else None.
+
+    C(binary) and C(config), paths, say which. Raises HttpdError where several run and neither says which, or where what
+    they name is not there.
+    """
+    if binary is not None and not os.access(binary, os.X_OK):
+        raise HttpdError(f"httpd_binary: {binary} is not an executable file on this host")
+    if config is not None and not os.path.isfile(config):
+        raise HttpdError(f"httpd_config: {config} is not a file on this host")
+    servers = []
+    for pid, exe in running_parents():
+        server = _of_process(pid, exe)
+        if server is not None and _wanted(server, binary, config):
+            servers.append(server)
+    if len(servers) > 1:
+        told = ", ".join(f"{each.binary} with {each.config}" for each in servers)
+        raise HttpdError(f"several httpd run here ({told}): say which by httpd_binary and httpd_config")
+    if servers:
+        return servers[0]
+    candidates = [binary] if binary else [os.path.join(folder, name) for folder in _FOLDERS for name in _NAMES]
+    for candidate in candidates:
+        if os.access(candidate, os.X_OK):
+            return _of_binary(candidate, config)
+    return None
+
+
+def running_parents() -> list[tuple[int, str]]:
+    """Process number and binary of each httpd parent in our own mount and process namespaces that we may look at."""
+    table = dict(processes())
+    found = {}
+    for pid, stat in table.items():
+        if not _NAME.match(stat.name) or stat.state == "Z":
+            continue
+        try:
+            exe = os.readlink(f"/proc/{pid}/exe")
+            ours = all(
+                os.readlink(f"/proc/{pid}/ns/{kind}") == os.readlink(f"/proc/self/ns/{kind}") for kind in ("mnt", "pid")
+            )
+        except OSError:
+            continue
+        exe = exe.removesuffix(" (deleted)")
+        if ours and _NAME.match(os.path.basename(exe)):
+            found[pid] = exe
+    return [(pid, exe) for pid, exe in sorted(found.items()) if found.get(table[pid].parent) != exe]
+
+
+def _wanted(server: Server, binary: str | None, config: str | None) -> bool:
+    if binary is not None and os.path.realpath(binary) != os.path.realpath(server.binary):
+        return False
+    return config is None or os.path.realpath(config) == os.path.realpath(server.config)
+
+
+def _same(found: tuple[int, str], server: Server) -> bool:
+    other = _of_process(*found)
+    return other is not None and _wanted(other, server.binary, server.config)
+
+
+def _of_process(pid: int, exe: str) -> Server | None:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as stream:
+            words = [word.decode("utf-8", "surrogateescape") for word in stream.read().split(b"\0")[:-1]]
+        with open(f"/proc/{pid}/environ", "rb") as stream:
+            pairs = [
+                pair.decode("utf-8", "surrogateescape").partition("=")
+                for pair in stream.read().split(b"\0")
+                if b"=" in pair
+            ]
+        parent = Parent(pid, started(pid))
+    except OSError:
+        return None
+    environment = {key: value for key, _equals, value in pairs if key not in _PRIVATE_ENVIRONMENT}
+    try:
+        return _server(exe, _arguments(words[1:]), environment, parent, _supervision(pid))
+    except HttpdError:
+        return None
+
+
+def _of_binary(binary: str, config: str | None) -> Server:
+    arguments: tuple[str, ...] = ("-f", config) if config else ()
+    supervision = _unit_of(binary) if config is None else Supervision("pid-file")
+    environment = dict(_PLAIN_ENVIRONMENT)
+    if supervision.unit:
+        more, options = _unit_environment(supervision.unit)
+        environment.update(more)
+        arguments += tuple(options)
+    server = _server(binary, arguments, environment, None, supervision)
+    for folder in dict.fromkeys((os.path.dirname(server.config), os.path.dirname(binary))):
+        envvars = os.path.join(folder, "envvars")
+        if os.path.isfile(envvars):
+            # The control program reads it the same way before it calls httpd.
+            outcome = _run(["/bin/sh", "-c", '. "$0" >/dev/null && exec env -0', envvars], environment, 10)
+            if outcome.code == 0:
+                environment = dict(pair.split("=", 1) for pair in outcome.output.split("\0") if "=" in pair)
+                return _server(binary, arguments, environment, None, supervision)
+    return server
+
+
+def _server(
+    binary: str,
+    arguments: tuple[str, ...],
+    environment: Mapping[str, str],
+    parent: Parent | None,
+    supervision: Supervision,
+) -> Server:
+    # It reads the configuration, for the MPM, and tells the rest although that fails.
+    outcome = _run([binary, *arguments, "-V"], environment, 10)
+    if "Server version" not in outcome.output:
+        raise HttpdError(f"{binary} does not answer `-V` as httpd does: {outcome.words}")
+
+    def said(pattern: str) -> str:
+        match = re.search(pattern, outcome.output, re.MULTILINE)
+        return match.group(1) if match else ""
+
+    root = _option(arguments, "-d") or said(r'HTTPD_ROOT="([^"]*)"')
+    built = Built(
+        version=said(r"Server version: \S+?/(\S+)"),
+        mpm=said(r"Server MPM:\s+(\S+)").lower(),
+        root=root,
+        config=said(r'SERVER_CONFIG_FILE="([^"]*)"'),
+        pid_file=said(r'DEFAULT_PIDLOG="([^"]*)"'),
+        suexec=said(r'SUEXEC_BIN="([^"]*)"'),
+    )
+    config = os.path.normpath(os.path.join(root, _option(arguments, "-f") or built.config))
+    return Server(binary, arguments, environment, parent, supervision, built, config)
+
+
+def _option(arguments: Sequence[str], letter: str) -> str:
+    values = [value for flag, value in zip(arguments, arguments[1:]) if flag == letter]
+    return values[-1] if values else ""
+
+
+def _arguments(words: Sequence[str]) -> tuple[str, ...]:
+    """What of a server's command line says which configuration it reads: -d, -f, -D, -C, -c, each apart from its value."""
+    kept: list[str] = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if len(word) < 2 or word[0] != "-":
+            continue
+        if word[1] in "dfDCcekE":
+            value = word[2:] or (rest.pop(0) if rest else "")
+            if word[1] in "dfDCc":
+                kept += [word[:2], value]
+    return tuple(kept)
+
+
+# -- supervision
+
+
+def _systemd() -> bool:
+    return os.path.isdir("/run/systemd/system")
+
+
+def _supervision(pid: int) -> Supervision:
+    if _systemd():
+        match = re.search(r"/([^/\n]+\.service)(?:/|$)", _read(f"/proc/{pid}/cgroup"), re.MULTILINE)
+        if match:
+            shown = _shown(match.group(1), "MainPID", "UnitFileState")
+            if shown.get("MainPID") == str(pid):
+                return Supervision("systemd", match.group(1), _enabled(shown))
+    return Supervision("container" if pid == 1 else "pid-file")
+
+
+def _enabled(shown: Mapping[str, str]) -> bool | None:
+    state = shown.get("UnitFileState", "")
+    return {"enabled": True, "disabled": False}.get(state)
+
+
+def _unit_of(binary: str) -> Supervision:
+    """The systemd unit that would start this binary, asked of systemd."""
+    if _systemd():
+        for name in _NAMES:
+            shown = _shown(f"{name}.service", "LoadState", "ExecStart", "UnitFileState")
+            program = re.search(r"path=(\S+)", shown.get("ExecStart", ""))
+            if (
+                shown.get("LoadState") == "loaded"
+                and program
+                and os.path.dirname(os.path.realpath(program.group(1))) == os.path.dirname(os.path.realpath(binary))
+            ):
+                return Supervision("systemd", f"{name}.service", _enabled(shown))
+    return Supervision("pid-file")
+
+
+def _unit_environment(unit: str) -> tuple[dict[str, str], list[str]]:
+    """What a unit's environment says to httpd, and the OPTIONS that RHEL's unit puts behind the binary."""
+    shown = _shown(unit, "Environment", "EnvironmentFiles")
+    pairs = shlex.split(shown.get("Environment", ""))
+    for path in re.findall(r"(/\S+) \(ignore_errors", shown.get("EnvironmentFiles", "")):
+        for each in glob.glob(path):
+            pairs += [line for line in _read(each).splitlines() if re.match(r"\w+=", line)]
+    environment = {}
+    for pair in pairs:
+        key, _equals, value = pair.partition("=")
+        environment[key] = " ".join(shlex.split(value))
+    return environment, list(_arguments(shlex.split(environment.get("OPTIONS", ""))))
+
+
+def _shown(unit: str, *properties: str) -> dict[str, str]:
+    words = ["systemctl", "show", unit] + [f"--property={each}" for each in properties]
+    output = _run(words, _PLAIN_ENVIRONMENT, 10).output
+    return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
+
+
+def _systemctl(verb: str, unit: str, *, check: bool = True) -> None:
+    outcome = _run(["systemctl", verb, unit], _PLAIN_ENVIRONMENT, 120)
+    if check and outcome.code != 0:
+        journal = _run(
+            ["journalctl", "--unit", unit, "--lines", "15", "--output", "cat", "--no-pager"], _PLAIN_ENVIRONMENT, 10
+        )
+        raise HttpdError(f"`systemctl {verb} {unit}` failed: {outcome.words}; {journal.words}")
+
+
+# -- parsing what httpd says
+
+
+def _described(output: str, root: str) -> Description:
+    def said(pattern: str) -> str:
+        match = re.search(pattern, output, re.MULTILINE)
+        return match.group(1) if match else ""
+
+    server_root = said(r'^ServerRoot: "(.*)"') or root
+    return Description(
+        server_root=server_root,
+        pid_file=said(r'^PidFile: "(.*)"'),
+        error_log=said(r'^Main ErrorLog: "(.*)"'),
+        runtime_folder=said(r'^Mutex default: dir="(.*?)/?"'),
+        user=said(r'^User: name="(.*?)"'),
+        group=said(r'^Group: name="(.*?)"'),
+        modules=tuple(re.findall(r"^ (\w+_module) \((?:static|shared)\)", output, re.MULTILINE)),
+        files=tuple(dict.fromkeys(re.findall(r"^\s+\((?:\*|\d+)\) (/.*)$", output, re.MULTILINE))),
+        directives=tuple(_directives(output)),
+    )
+
+
+def _directives(output: str) -> Iterator[Directive]:
+    """The configuration tree as mod_info dumps it (-D DUMP_CONFIG): comments tell file and line, sections nest."""
+    file, line = "", 0
+    sections: list[tuple[str, str]] = []
+
+    def read(name: str, arguments: str) -> Directive:
+        host = next((place for section, place in sections if section.lower().startswith("virtualhost ")), "")
+        return Directive(name, arguments.strip(), file, line, tuple(section for section, _place in sections), host)
+
+    for raw in output[max(output.find("# In file: "), 0) :].splitlines():
+        text = raw.strip()
+        number = re.match(r"#\s*(\d+):$", text)
+        if text.startswith("# In file: "):
+            file = text[len("# In file: ") :]
+        elif number:
+            line = int(number.group(1))
+        elif text.startswith("</"):
+            if sections:
+                sections.pop()
+        elif re.match(r"<[A-Za-z]", text):
+            inside = text[1:].rstrip(">")
+            sections.append((inside, f"{file}:{line}"))
+            yield read("<" + inside.split(None, 1)[0], inside.partition(" ")[2])
+        elif (
+            not raw[:1].isspace()
+            and not sections
+            and re.match(r"(ServerRoot|Mutex [\w-]+|VirtualHost configuration): ?", text)
+        ):
+            return  # the next dump begins
+        elif text and line:
+            yield read(*text.partition(" ")[::2])
+
+
+# -- /proc
+
+
+@dataclass(frozen=True)
+class Stat:
+    name: str
+    state: str
+    parent: int
+    started: int
+
+
+def processes() -> Iterator[tuple[int, Stat]]:
+    """Every process that /proc shows (proc(5), stat)."""
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            stat = _stat(int(entry))
+            if stat is not None:
+                yield int(entry), stat
+
+
+def _stat(pid: int) -> Stat | None:
+    text = _read(f"/proc/{pid}/stat")
+    left, right = text.find("("), text.rfind(")")
+    fields = text[right + 2 :].split()
+    if left < 0 or len(fields) < 20:
+        return None
+    return Stat(text[left + 1 : right], fields[0], int(fields[1]), int(fields[19]))
+
+
+def started(pid: int) -> int:
+    """When the process started, in clock ticks since boot; -1 where it is gone or a zombie."""
+    stat = _stat(pid)
+    return -1 if stat is None or stat.state in "ZX" else stat.started
+
+
+def listening() -> list[tuple[str, int, str]]:
+    """Address, port and inode of every listening TCP socket of this network namespace."""
+    found = []
+    for name, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+        for line in _read(f"/proc/net/{name}").splitlines()[1:]:
+            fields = line.split()
+            if len(fields) > 9 and fields[3] == "0A":
+                raw, port = fields[1].split(":")
+                packed = b"".join(struct.pack("=I", int(raw[at : at + 8], 16)) for at in range(0, len(raw), 8))
+                found.append((socket.inet_ntop(family, packed), int(port, 16), fields[9]))
+    return found
+
+
+def inodes(pid: int) -> set[str]:
+    """Inodes of the sockets that a process holds; empty where we may not look."""
+    found = set()
+    try:
+        for entry in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                match = re.match(r"socket:\[(\d+)\]", os.readlink(f"/proc/{pid}/fd/{entry}"))
+            except OSError:
+                continue
+            if match:
+                found.add(match.group(1))
+    except OSError:
+        return set()
+    return found
+
+
+def holder(inode: str) -> str:
+    """Name and number of the process that holds a socket, for a message."""
+    for pid, stat in processes():
+        if inode in inodes(pid):
+            return f"{stat.name} (process {pid})"
+    return "another process"
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
+            return stream.read()
+    except OSError:
+        return ""
+
+
+def _run(words: Sequence[str], environment: Mapping[str, str], timeout: float) -> Outcome:
+    try:
+        done = subprocess.run(
+            list(words),
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+        )
+    except OSError as error:
+        return Outcome(127, "", f"{words[0]}: {error.strerror}")
+    except subprocess.TimeoutExpired:
+        return Outcome(124, "", f"{words[0]} gave no answer within {timeout:.0f} seconds")
+    return Outcome(
+        done.returncode, done.stdout.decode("utf-8", "surrogateescape"), done.stderr.decode("utf-8", "surrogateescape")
+    )

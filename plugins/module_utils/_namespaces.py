@@ -1,0 +1,277 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""A private world on this machine: user, mount, PID, network and IPC namespaces, from the standard library (namespaces(7)).
+
+What runs inside sees the machine's files, but can change none, reaches no network, and ends with all its children when the
+caller ends. As an ordinary user too, who is then mapped alone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import json
+import os
+import resource
+import select
+import shutil
+import signal
+import socket
+import stat
+import struct
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Callable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# sched.h, sys/mount.h, sys/prctl.h, net/if.h, bits/ioctls.h
+_NEWNS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = 0x00020000, 0x08000000, 0x10000000, 0x20000000, 0x40000000
+_MS_RDONLY, _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1, 0x1000, 0x4000, 0x40000
+_MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE, _ATTR_RDONLY = 442, -100, 0x8000, 0x1
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCSIFADDR, _SIOCGIFINDEX, _IFF_UP = 0x8913, 0x8914, 0x8916, 0x8933, 0x1
+
+# A tmpfs is put here for all that is written inside. Shared memory of the machine is hidden by it, which is wanted too.
+SCRATCH = "/dev/shm"
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Unavailable(Exception):
+    """The kernel, or what confines us, allows no such world. The message is the reason."""
+
+
+@dataclass(frozen=True)
+class World:
+    """What is to be different inside.
+
+    overlays: folders that may be written, and whose changes vanish. hidden: folders that are empty but for their subfolders.
+    addresses: IP addresses that the loopback interface is given. hosts: text added to /etc/hosts, for names that no DNS tells.
+    covered: files (also sockets) that are to be empty. limits: resource limits by number (getrlimit(2)).
+    """
+
+    overlays: Sequence[str] = ()
+    hidden: Sequence[str] = ()
+    addresses: Sequence[str] = ()
+    hosts: str = ""
+    covered: Sequence[str] = ()
+    limits: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+
+
+def run(world: World, act: Callable[[], Any], seconds: float) -> Any:
+    """Call C(act) inside, and return what it returns, which must be fit for JSON.
+
+    Raises Unavailable where there can be no such world, TimeoutError after C(seconds), and RuntimeError with the text of
+    whatever C(act) raised. All processes inside are dead when this returns.
+    """
+    ours, theirs = socket.socketpair()
+    child = os.fork()
+    if child == 0:
+        ours.close()
+        _outer(theirs, world, act)
+    theirs.close()
+    try:
+        return _answer(ours, child, seconds)
+    finally:
+        ours.close()
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def _answer(ours: socket.socket, child: int, seconds: float) -> Any:
+    deadline = time.monotonic() + seconds
+    received = b""
+    mapped = False
+    while True:
+        ready, _w, _x = select.select([ours], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            raise TimeoutError(f"the rehearsal did not end within {seconds:.0f} seconds")
+        part = ours.recv(65536)
+        if part:
+            received += part
+            if not mapped and received.startswith(b"map\n"):
+                received, mapped = received[4:], True
+                try:
+                    _map(child)
+                except OSError as error:
+                    raise Unavailable(f"a user namespace cannot be mapped: {error.strerror}") from None
+                ours.sendall(b"go\n")
+            continue
+        try:
+            answer: dict[str, Any] = json.loads(received)
+        except ValueError:
+            raise Unavailable("the rehearsal's process ended without an answer") from None
+        if "unavailable" in answer:
+            raise Unavailable(answer["unavailable"])
+        if "raised" in answer:
+            raise RuntimeError(answer["raised"])
+        return answer["value"]
+
+
+def _map(child: int) -> None:
+    """Write the identity map of user and group numbers, as far as we have them ourselves (user_namespaces(7))."""
+    for kind, number in (("uid", os.geteuid()), ("gid", os.getegid())):
+        if os.geteuid() == 0:
+            with open(f"/proc/self/{kind}_map", encoding="ascii") as stream:
+                lines = [line.split() for line in stream]
+            text = "".join(f"{first} {first} {count}\n" for first, _outside, count in lines)
+        else:
+            if kind == "gid":
+                with open(f"/proc/{child}/setgroups", "w", encoding="ascii") as stream:
+                    stream.write("deny")
+            text = f"{number} {number} 1\n"
+        with open(f"/proc/{child}/{kind}_map", "w", encoding="ascii") as stream:
+            stream.write(text)
+
+
+def _outer(channel: socket.socket, world: World, act: Callable[[], Any]) -> None:
+    """First child: enters the namespaces, and waits for process 1 inside, which is its own child."""
+    answer: dict[str, Any]
+    try:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if _libc.unshare(_NEWUSER | _NEWNS | _NEWPID | _NEWNET | _NEWIPC) != 0:
+            raise Unavailable(f"unshare: {os.strerror(ctypes.get_errno())}")
+        # Entering a user namespace may clear both.
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        _libc.prctl(_PR_SET_DUMPABLE, 1)
+        channel.sendall(b"map\n")
+        if channel.recv(3) != b"go\n":
+            os._exit(1)
+        first = os.fork()
+        if first:
+            channel.close()
+            os.waitpid(first, 0)
+            os._exit(0)
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        _furnish(world)
+        answer = {"value": act()}
+    except Unavailable as error:
+        answer = {"unavailable": str(error)}
+    except BaseException as error:  # every end of the child is told to its parent
+        answer = {"raised": f"{type(error).__name__}: {error}"}
+    try:
+        channel.sendall(json.dumps(answer).encode())
+        channel.close()
+    finally:
+        os._exit(0)
+
+
+def _furnish(world: World) -> None:
+    _mount(None, "/", None, _MS_REC | _MS_PRIVATE, None)
+    _guard()
+    _mount("tmpfs", SCRATCH, "tmpfs", 0, "mode=1777")
+    for number, folder in enumerate(world.overlays):
+        _overlay(folder, os.path.join(SCRATCH, f".overlay-{number}"))
+    for folder in world.hidden:
+        _hide(folder)
+    empty = os.path.join(SCRATCH, ".empty")
+    _write(empty, "")
+    for path in world.covered:
+        _mount(empty, path, None, _MS_BIND, None)
+    if world.hosts:
+        with open("/etc/hosts", encoding="utf-8", errors="surrogateescape") as stream:
+            known = stream.read()
+        _write(os.path.join(SCRATCH, ".hosts"), known + "\n" + world.hosts)
+        _mount(os.path.join(SCRATCH, ".hosts"), "/etc/hosts", None, _MS_BIND, None)
+    _network(world.addresses)
+    for number, (soft, hard) in world.limits.items():
+        try:
+            resource.setrlimit(number, (soft, hard))
+        except (ValueError, OSError):
+            pass  # One that we may not have ourselves cannot be had inside either.
+
+
+def _guard() -> None:
+    """Make everything unwritable; what may be written is mounted over it. Kernels before 5.12 cannot, and do without."""
+    attributes = struct.pack("=QQQQ", _ATTR_RDONLY, 0, 0, 0)
+    _libc.syscall(_MOUNT_SETATTR, _AT_FDCWD, b"/", _AT_RECURSIVE, attributes, len(attributes))
+
+
+def _overlay(folder: str, scratch: str) -> None:
+    for each in (scratch, scratch + "/upper", scratch + "/work"):
+        os.mkdir(each, 0o700)
+    status = os.stat(folder)
+    upper = scratch + "/upper"
+    if os.geteuid() == 0:
+        os.chown(upper, status.st_uid, status.st_gid)
+    os.chmod(upper, stat.S_IMODE(status.st_mode))
+    if not any(char in folder for char in ",:\\"):
+        try:
+            _mount("overlay", folder, "overlay", 0, f"lowerdir={folder},upperdir={upper},workdir={scratch}/work")
+            return
+        except Unavailable:
+            pass
+    # A copy serves where the kernel allows no overlay.
+    for root, folders, files in os.walk(folder):
+        target = os.path.join(upper, os.path.relpath(root, folder))
+        for name in folders + files:
+            source, copy = os.path.join(root, name), os.path.join(target, name)
+            if os.path.islink(source):
+                os.symlink(os.readlink(source), copy)
+            elif name in folders:
+                os.mkdir(copy)
+            elif os.path.isfile(source):
+                shutil.copy2(source, copy)
+            _owned(source, copy)
+    _mount(upper, folder, None, _MS_BIND, None)
+
+
+def _hide(folder: str) -> None:
+    skeleton: list[tuple[str, os.stat_result]] = []
+    for root, folders, _files in os.walk(folder):
+        for name in folders:
+            path = os.path.join(root, name)
+            if not os.path.islink(path) and len(skeleton) < 5000:
+                skeleton.append((path, os.stat(path)))
+    status = os.stat(folder)
+    _mount("tmpfs", folder, "tmpfs", 0, f"mode={stat.S_IMODE(status.st_mode):o}")
+    _give(folder, status)
+    for path, status in skeleton:
+        os.mkdir(path)
+        _give(path, status)
+
+
+def _owned(source: str, copy: str) -> None:
+    status = os.lstat(source)
+    if not stat.S_ISLNK(status.st_mode):
+        _give(copy, status)
+
+
+def _give(path: str, status: os.stat_result) -> None:
+    if os.geteuid() == 0:
+        os.chown(path, status.st_uid, status.st_gid)
+    os.chmod(path, stat.S_IMODE(status.st_mode))
+
+
+def _network(addresses: Sequence[str]) -> None:
+    """Bring the loopback interface up, and give it the addresses (netdevice(7))."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        flags = struct.unpack("16sh22x", fcntl.ioctl(control, _SIOCGIFFLAGS, struct.pack("16sh22x", b"lo", 0)))[1]
+        fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", flags | _IFF_UP))
+        index = struct.unpack("16si20x", fcntl.ioctl(control, _SIOCGIFINDEX, struct.pack("16si20x", b"lo", 0)))[1]
+        for number, address in enumerate(addresses):
+            if ":" in address:
+                with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as control6:
+                    fcntl.ioctl(
+                        control6,
+                        _SIOCSIFADDR,
+                        struct.pack("=16sIi", socket.inet_pton(socket.AF_INET6, address), 128, index),
+                    )
+            else:
+                packed = struct.pack("=H2x4s8x", socket.AF_INET, socket.inet_aton(address))
+                fcntl.ioctl(control, _SIOCSIFADDR, struct.pack("16s16s8x", f"lo:{number + 1}".encode(), packed))
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as stream:
+        stream.write(text)
+
+
+def _mount(source: Any, target: str, kind: Any, flags: int, data: Any) -> None:
+    words = [None if each is None else os.fsencode(each) for each in (source, target, kind, data)]
+    if _libc.mount(words[0], words[1], words[2], ctypes.c_ulong(flags), words[3]) != 0:
+        raise Unavailable(f"mount of {kind or 'a bind'} on {target}: {os.strerror(ctypes.get_errno())}")

@@ -1,0 +1,134 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What travels from the controller's half of C(sites) to the target's: one line of base64, as one argument that is never logged.
+
+A single line, since Ansible masks a secret only where it stands in one piece.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.mtls.httpd.plugins.module_utils import _domain, _quoting
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Identity
+from ansible_collections.mtls.httpd.plugins.module_utils._rehearsal import Probes
+from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, FACTS, SITE, Release
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Wish
+
+# Modules of httpd that a site may ask for, beside mod_ssl.
+MODULES = ("proxy", "proxy_http")
+
+
+class NotARequest(ValueError):
+    """The payload is not one of this version's controller half. The message never holds a value of it."""
+
+
+@dataclass(frozen=True)
+class Request:
+    wishes: tuple[Wish, ...]
+    probes: Probes
+    binary: str | None
+    config: str | None
+    start: bool
+
+
+def facts(domain: str, port: int, listen: list[str], aliases: list[str], modules: list[str]) -> bytes:
+    """The text of a release's site.json."""
+    data = {"domain": domain, "port": port, "listen": listen, "aliases": aliases, "modules": modules}
+    return (json.dumps(data, indent=2, sort_keys=True) + "\n").encode()
+
+
+def packed(request: Request) -> str:
+    """The request as one line."""
+    data = {
+        "wishes": [
+            {
+                "domain": wish.domain,
+                "files": {name: _text(content) for name, content in wish.release.files.items()}
+                if wish.release
+                else None,
+                "certificate_sha256": wish.certificate_sha256,
+                "enforced": wish.enforced,
+            }
+            for wish in request.wishes
+        ],
+        "probes": [
+            _text(part)
+            for part in (
+                request.probes.ca,
+                *(
+                    part
+                    for identity in (request.probes.trusted, request.probes.stranger)
+                    for part in (identity.certificate, identity.private_key)
+                ),
+            )
+        ],
+        "binary": request.binary,
+        "config": request.config,
+        "start": request.start,
+    }
+    return _text(json.dumps(data).encode())
+
+
+def unpacked(line: str) -> Request:
+    """The request that travelled as C(line). Every name and value that reaches a path or a configuration file is checked again.
+
+    Raises NotARequest.
+    """
+    try:
+        data = json.loads(_bytes(line))
+        ca, trusted, trusted_key, stranger, stranger_key = (_bytes(each) for each in data["probes"])
+        return Request(
+            wishes=tuple(_wish(each) for each in data["wishes"]),
+            probes=Probes(ca, Identity(trusted, trusted_key), Identity(stranger, stranger_key)),
+            binary=data["binary"],
+            config=data["config"],
+            start=bool(data["start"]),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        reason = str(error) if isinstance(error, NotARequest) else type(error).__name__
+        raise NotARequest(
+            f"the payload is not what mtls.httpd.sites sends ({reason}): call mtls.httpd.sites instead"
+        ) from None
+
+
+def _wish(data: Any) -> Wish:
+    domain = data["domain"]
+    if _domain.broken_rules(domain) or domain != domain.lower():
+        raise NotARequest("a domain breaks the rules")
+    if data["files"] is None:
+        return Wish(domain)
+    if set(data["files"]) != {f"{domain}.crt", f"{domain}.key", CLIENT_CA, SITE, FACTS}:
+        raise NotARequest("a release has other files than those of a site")
+    files = {name: _bytes(content) for name, content in data["files"].items()}
+    told = json.loads(files[FACTS])
+    if (
+        files[FACTS] != facts(told["domain"], told["port"], told["listen"], told["aliases"], told["modules"])
+        or told["domain"] != domain
+    ):
+        raise NotARequest("a release's facts are not those of its site")
+    if not isinstance(told["port"], int) or not 0 < told["port"] < 65536 or not set(told["modules"]) <= set(MODULES):
+        raise NotARequest("a release's facts hold an impossible value")
+    for address in told["listen"]:
+        ipaddress.ip_address(address)
+    if not re.fullmatch(r"[0-9a-f]{64}", data["certificate_sha256"]):
+        raise NotARequest("a fingerprint is none")
+    if b"PRIVATE KEY" in b"".join(content for name, content in files.items() if not name.endswith(".key")):
+        raise NotARequest("a private key stands where none belongs")
+    _quoting.name(domain)
+    return Wish(domain, Release(domain, files), data["certificate_sha256"], bool(data["enforced"]))
+
+
+def _text(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)

@@ -1,0 +1,67 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The one room through which a value reaches httpd's configuration, or a path on the host."""
+
+from __future__ import annotations
+
+import posixpath
+
+# Stands for the release's folder in rendered text until the host fills it in, so that a release's name can be the hash of its text.
+RELEASE = "@mtls-httpd-release@"
+
+
+class NotQuotable(ValueError):
+    """A value that cannot stand in httpd's configuration. The message never holds the value."""
+
+
+def _escaped(value: str) -> str:
+    # ap_getword_conf(): within double quotes, a backslash escapes the quote and itself, nothing else.
+    return value.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def directive(value: object) -> str:
+    """Return C(value) as one argument of a directive, in double quotes.
+
+    Raises NotQuotable for what no quoting can make safe: control characters, as a line's end ends the directive, and
+    C(${), which httpd expands inside quotes too (ap_resolve_env, no escape exists).
+    """
+    text = str(value)
+    bad = next((position for position, char in enumerate(text, 1) if ord(char) < 32 or ord(char) == 127), None)
+    if bad is not None:
+        raise NotQuotable(f"character {bad} is a control character, which cannot stand in httpd's configuration")
+    if "${" in text:
+        raise NotQuotable("'${' is expanded by httpd even inside quotes, and cannot be escaped")
+    return f'"{_escaped(text)}"'
+
+
+def filled(text: str, folder: str) -> str:
+    """Return rendered C(text) with the absolute path C(folder) in the place of RELEASE, which stands inside quotes."""
+    return text.replace(RELEASE, _escaped(path(folder)))
+
+
+def path(value: str) -> str:
+    """Return C(value), an absolute path on the host, if it can stand in a directive that may expand wildcards (Include).
+
+    Raises NotQuotable for a relative path, one that climbs, or one with characters that httpd would expand.
+    """
+    directive(value)
+    if not value.startswith("/"):
+        raise NotQuotable("is not an absolute path")
+    if posixpath.normpath(value) != value.rstrip("/") and value != "/":
+        raise NotQuotable("holds '.', '..' or empty parts")
+    if any(char in value for char in "*?["):
+        raise NotQuotable("holds a wildcard character (*, ? or [)")
+    return value
+
+
+def name(value: str) -> str:
+    """Return C(value) if it can be the name of a file or folder of ours: letters, digits, dot, hyphen; not leading with a dot.
+
+    Raises NotQuotable otherwise. The target checks every name that travels, as it trusts none.
+    """
+    allowed = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-")
+    if not value or value[0] in ".-" or len(value) > 255 or not set(value) <= allowed:
+        raise NotQuotable("is not a plain name of letters, digits, dots and hyphens")
+    return value

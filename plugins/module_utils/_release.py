@@ -1,0 +1,420 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The store of releases, the switch and the journal.
+
+The invariant: at every moment each site's C(current) leads to one whole release, and a release never changes once it has
+its name. A switch is one rename(2) of a link. The pattern is that of Kubernetes' atomic writer and certbot's live/ and archive/.
+
+    <conf>/mtls/host.conf                       what the server needs for all sites: modules, Listen, Include
+    <conf>/mtls/journal                         there only while a switch is under way: how to go back
+    <conf>/mtls/www.example.com/current         -> releases/3f9c…
+    <conf>/mtls/www.example.com/previous        -> releases/81aa…, the one to roll back to
+    <conf>/mtls/www.example.com/releases/3f9c…/ certificate, private key (0600), client CA, site.conf, site.json
+"""
+
+from __future__ import annotations
+
+import base64
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Union
+
+from ansible_collections.mtls.httpd.plugins.module_utils import _quoting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+FOLDER = "mtls"
+SITE = "site.conf"
+FACTS = "site.json"
+CLIENT_CA = "TencentQQAuthCA.crt"
+EMPTY = "empty"
+
+
+class StoreError(Exception):
+    """The store, or a path of ours, is not as it must be. One line, for an operator."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """A symbolic link, with its target as written."""
+
+    target: str
+
+
+@dataclass(frozen=True)
+class File:
+    """A plain file: its bytes, mode, and owner (-1 leaves owner or group)."""
+
+    content: bytes
+    mode: int = 0o644
+    uid: int = -1
+    gid: int = -1
+
+
+Entry = Union[Link, File, None]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A path that goes from one entry to another; None is nothing there."""
+
+    path: str
+    before: Entry
+    after: Entry
+
+
+@dataclass(frozen=True)
+class Release:
+    """A site's release to be: its files by name, with RELEASE standing for its folder in site.conf."""
+
+    domain: str
+    files: Mapping[str, bytes]
+
+    @property
+    def name(self) -> str:
+        """The hash of all names and contents, so that equal wishes are one release."""
+        digest = hashlib.sha256()
+        for name in sorted(self.files):
+            for part in (name.encode(), self.files[name]):
+                digest.update(len(part).to_bytes(8, "big") + part)
+        return digest.hexdigest()[:16]
+
+    def filled(self, folder: str) -> dict[str, bytes]:
+        """The files as they lie in C(folder), an absolute path on the host."""
+        files = dict(self.files)
+        files[SITE] = _quoting.filled(files[SITE].decode(), folder).encode()
+        return files
+
+
+def mode_of(name: str) -> int:
+    return 0o600 if name.endswith(".key") else 0o644
+
+
+class Disk:
+    """Every write to the disk, one primitive action a method. Each is durable when it returns, and follows no link."""
+
+    def put(self, path: str, entry: Entry) -> None:
+        """Make C(path) the entry, by one rename, or remove it."""
+        if entry is None:
+            try:
+                os.unlink(path)
+            except FileNotFoundError:
+                return
+        elif isinstance(entry, Link):
+            new = self._beside(path)
+            os.symlink(entry.target, new)
+            os.rename(new, path)
+        else:
+            new = self._beside(path)
+            self.write(new, entry)
+            os.rename(new, path)
+        self._sync(os.path.dirname(path))
+
+    def write(self, path: str, file: File) -> None:
+        """Write a new file. It is 0600 from its first byte until it has its owner and mode."""
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        try:
+            with os.fdopen(handle, "wb", closefd=False) as stream:
+                stream.write(file.content)
+            if (file.uid, file.gid) != (-1, -1):
+                os.fchown(handle, file.uid, file.gid)
+            os.fchmod(handle, file.mode)
+            os.fsync(handle)
+        except OSError:
+            os.unlink(path)
+            raise
+        finally:
+            os.close(handle)
+
+    def folder(self, path: str) -> None:
+        """Make a folder where there is none yet."""
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            return
+        os.chmod(path, 0o755)
+        self._sync(os.path.dirname(path))
+
+    def rename(self, old: str, new: str) -> None:
+        os.rename(old, new)
+        self._sync(os.path.dirname(new))
+
+    def remove(self, path: str) -> None:
+        """Remove a folder and all in it."""
+        shutil.rmtree(path)
+        self._sync(os.path.dirname(path))
+
+    @staticmethod
+    def _beside(path: str) -> str:
+        new = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.mtls-new")
+        try:
+            os.unlink(new)  # of a run that was killed
+        except FileNotFoundError:
+            pass
+        return new
+
+    @staticmethod
+    def _sync(folder: str) -> None:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def entry_of(path: str) -> Entry:
+    """What lies at C(path), not following a link. Raises StoreError for a folder or device there."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    if stat.S_ISLNK(status.st_mode):
+        return Link(os.readlink(path))
+    if not stat.S_ISREG(status.st_mode):
+        raise StoreError(
+            f"{path} is neither a file nor a link, and stands where this collection puts one: move it away"
+        )
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as stream:
+        return File(stream.read(), stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
+
+
+class Store:
+    """The releases of all sites of one server. C(conf) is the folder of its main configuration file."""
+
+    def __init__(self, conf: str, disk: Disk | None = None) -> None:
+        self.conf = conf
+        self.root = os.path.join(conf, FOLDER)
+        self.disk = disk or Disk()
+
+    # -- reading
+
+    def check(self) -> None:
+        """Raises StoreError where somebody else could change what we write, or where we could not write."""
+        for path in (self.conf, self.root):
+            try:
+                status = os.lstat(path)
+            except FileNotFoundError:
+                continue
+            if not stat.S_ISDIR(status.st_mode) and not (path == self.conf and os.path.isdir(path)):
+                raise StoreError(f"{path} is not a directory: move it away")
+            status = os.stat(path)
+            if status.st_uid not in (0, os.geteuid()) or status.st_mode & stat.S_IWOTH:
+                raise StoreError(
+                    f"{path} can be changed by others than its server's user (owner {status.st_uid}, mode {stat.S_IMODE(status.st_mode):04o}): mend its owner and mode"
+                )
+            if not os.access(path, os.W_OK):
+                raise StoreError(
+                    f"{path} cannot be written by user {os.geteuid()}: run with become, or as the user that the server belongs to"
+                )
+
+    def domains(self) -> list[str]:
+        """The sites that have a current release, sorted."""
+        try:
+            names = sorted(os.listdir(self.root))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return [name for name in names if os.path.islink(self.path(name, "current"))]
+
+    def path(self, *parts: str) -> str:
+        return os.path.join(self.root, *parts)
+
+    def current(self, domain: str, link: str = "current") -> str:
+        """The name of the folder that a site's link leads to, empty where there is none."""
+        try:
+            target = os.readlink(self.path(domain, link))
+        except OSError:
+            return ""
+        match = re.match(r"releases/([0-9a-f]{16}(?:\.\d+)?)$", target)
+        return match.group(1) if match else ""
+
+    def facts(self, domain: str) -> dict[str, Any]:
+        """What the current release says of its site (site.json)."""
+        try:
+            with open(self.path(domain, "current", FACTS), encoding="utf-8") as stream:
+                facts = json.load(stream)
+            if isinstance(facts, dict):
+                return facts
+        except (OSError, ValueError):
+            pass
+        raise StoreError(
+            f"{self.path(domain, 'current', FACTS)} cannot be read: run with {domain} among the sites, or remove that site"
+        )
+
+    def whole(self, release: Release, folder: str) -> bool:
+        """Whether C(folder) holds just this release: names, bytes, modes and owner."""
+        wanted = release.filled(folder)
+        try:
+            if set(os.listdir(folder)) != set(wanted) | {EMPTY}:
+                return False
+            for name, content in wanted.items():
+                found = entry_of(os.path.join(folder, name))
+                if not isinstance(found, File) or (found.content, found.mode, found.uid) != (
+                    content,
+                    mode_of(name),
+                    os.geteuid(),
+                ):
+                    return False
+            return os.listdir(os.path.join(folder, EMPTY)) == []
+        except (OSError, StoreError):
+            return False
+
+    def place(self, release: Release) -> str:
+        """The folder of a release: its name, or with a number behind where that name is taken by one that was damaged."""
+        number = 0
+        while True:
+            folder = self.path(release.domain, "releases", release.name + (f".{number}" if number else ""))
+            if not os.path.lexists(folder) or self.whole(release, folder):
+                return folder
+            number += 1
+
+    # -- writing
+
+    def stage(self, release: Release, folder: str) -> None:
+        """Write a release whole under a name of its own, then give it its name."""
+        if os.path.lexists(folder):
+            return
+        for path in (self.root, self.path(release.domain), self.path(release.domain, "releases")):
+            self.disk.folder(path)
+        new = os.path.join(os.path.dirname(folder), "." + os.path.basename(folder))
+        if os.path.lexists(new):
+            self.disk.remove(new)
+        self.disk.folder(new)
+        self.disk.folder(os.path.join(new, EMPTY))
+        for name, content in release.filled(folder).items():
+            self.disk.write(os.path.join(new, name), File(content, mode_of(name)))
+        self.disk.rename(new, folder)
+
+    def switch(self, changes: Sequence[Change]) -> None:
+        """Make the changes, in their order. Their journal must be written."""
+        for change in changes:
+            self.disk.put(change.path, change.after)
+
+    def note(self, changes: Sequence[Change]) -> None:
+        """Write the journal: how to go back from C(changes)."""
+        self.disk.folder(self.root)
+        text = json.dumps([[change.path, _packed(change.before)] for change in changes])
+        self.disk.put(self.path("journal"), File(text.encode(), 0o600))
+
+    def done(self) -> None:
+        """Remove the journal: the new state holds."""
+        self.disk.put(self.path("journal"), None)
+
+    def undo(self) -> bool:
+        """Go back as the journal says, if there is one. Returns whether there was one."""
+        try:
+            entry = entry_of(self.path("journal"))
+        except (NotADirectoryError, PermissionError):
+            return False
+        if not isinstance(entry, File):
+            return False
+        try:
+            backwards = [(str(path), _unpacked(before)) for path, before in reversed(json.loads(entry.content))]
+        except ValueError:
+            backwards = []  # Cannot be half-written, as it is put by a rename; damaged by others, it tells nothing.
+        for path, before in backwards:
+            if os.path.isdir(os.path.dirname(path)):
+                self.disk.put(path, before)
+        self.done()
+        return True
+
+    def prune(self) -> None:
+        """Remove the releases that no link leads to, with their keys, then what is empty."""
+        if not os.path.isdir(self.root):
+            return
+        for domain in os.listdir(self.root):
+            releases = self.path(domain, "releases")
+            if not os.path.isdir(releases) or os.path.islink(releases):
+                continue
+            kept = {self.current(domain), self.current(domain, "previous")} if self.current(domain) else set()
+            for name in os.listdir(releases):
+                if name not in kept:
+                    self.disk.remove(os.path.join(releases, name))
+            if not kept:
+                self.disk.put(self.path(domain, "previous"), None)
+                self.disk.remove(self.path(domain))
+        if not os.listdir(self.root):
+            self.disk.remove(self.root)
+
+    def leftovers(self) -> bool:
+        """Whether a run that was killed, or a hand, left something that prune would remove."""
+        if not os.path.isdir(self.root):
+            return False
+        for domain in os.listdir(self.root):
+            releases = self.path(domain, "releases")
+            if os.path.isdir(releases):
+                kept = {self.current(domain), self.current(domain, "previous")} - {""}
+                if not self.current(domain) or set(os.listdir(releases)) - kept:
+                    return True
+        return not os.listdir(self.root)
+
+
+@contextmanager
+def locked(conf: str, seconds: float) -> Iterator[None]:
+    """Hold the configuration folder's lock (flock(2) on the folder itself, so nothing is written for it).
+
+    Waits at most C(seconds). Raises StoreError that names the process that holds it.
+    """
+    try:
+        handle = os.open(conf, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise StoreError(f"{conf} cannot be opened: {error.strerror}") from None
+    try:
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                    raise StoreError(f"{conf} cannot be locked: {error.strerror}") from None
+            if time.monotonic() > deadline:
+                raise StoreError(
+                    f"another run holds the lock on {conf} ({_lock_holder(handle)}), waited {seconds:.0f} seconds: run again when it has ended"
+                )
+            time.sleep(0.05)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock_holder(handle: int) -> str:
+    inode = os.fstat(handle).st_ino
+    with open("/proc/locks", encoding="ascii") as stream:
+        for line in stream:
+            fields = line.split()
+            if "->" not in fields and fields[1] == "FLOCK" and fields[5].endswith(f":{inode}"):
+                return f"process {fields[4]}"
+    return "an unknown process"
+
+
+def _packed(entry: Entry) -> Any:
+    if isinstance(entry, Link):
+        return {"link": entry.target}
+    if isinstance(entry, File):
+        return {
+            "content": base64.b64encode(entry.content).decode(),
+            "mode": entry.mode,
+            "uid": entry.uid,
+            "gid": entry.gid,
+        }
+    return None
+
+
+def _unpacked(packed: Any) -> Entry:
+    if packed is None:
+        return None
+    if "link" in packed:
+        return Link(packed["link"])
+    return File(base64.b64decode(packed["content"]), packed["mode"], packed["uid"], packed["gid"])
