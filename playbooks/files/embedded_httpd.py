@@ -132,7 +132,7 @@ class EmbeddedHttpd:
         try:
             pid = int((self.root / "logs" / "httpd.pid").read_text())
             # One that ended but was not waited for has an empty command line; another process does not name our root.
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            words = Path(f"/proc/{pid}/cmdline").read_bytes()
         except (OSError, ValueError):
             return None
         return pid if os.fsencode(self.root) in words else None

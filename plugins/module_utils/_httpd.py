@@ -69,7 +69,7 @@ def own_words(lines: Iterable[str]) -> str:
         ):
             if line not in said:
                 said.append(line)
-    return "; ".join(said)[:1200]
+    return "; ".join(said).replace(":; ", ": ")[:1200]
 
 
 @dataclass(frozen=True)
@@ -334,6 +334,7 @@ class Server:
         elif self.supervision.kind == "container":
             raise HttpdError("httpd was process 1 of its container: only the container's manager can start it again")
         else:
+            self._end_orphans()
             outcome = self.run("-k", "start")
             if outcome.code != 0:
                 raise HttpdError(f"httpd does not start: {outcome.words}")
@@ -344,6 +345,17 @@ class Server:
                 return
             time.sleep(0.02)
         raise HttpdError("httpd was started, but no process of it is there after 10 seconds")
+
+    def _end_orphans(self) -> None:
+        """End the workers that a dead parent left behind, as they hold its ports."""
+        if self.parent is None or self.running():
+            return
+        for pid, stat in processes():
+            if stat.group == self.parent.pid and _NAME.match(stat.name):
+                os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 5
+        while any(stat.group == self.parent.pid for _pid, stat in processes()) and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def stop(self) -> None:
         """Stop httpd, as it was found stopped before a run that failed."""
@@ -429,7 +441,8 @@ def running_parents() -> list[tuple[int, str]]:
     table = dict(processes())
     found = {}
     for pid, stat in table.items():
-        if not _NAME.match(stat.name) or stat.state == "Z":
+        # Workers outlive a parent that was killed, in its process group. They are no parent, although they have none.
+        if not _NAME.match(stat.name) or stat.state == "Z" or stat.group not in table:
             continue
         try:
             exe = os.readlink(f"/proc/{pid}/exe")
@@ -673,6 +686,7 @@ class Stat:
     name: str
     state: str
     parent: int
+    group: int
     started: int
 
 
@@ -691,7 +705,7 @@ def _stat(pid: int) -> Stat | None:
     fields = text[right + 2 :].split()
     if left < 0 or len(fields) < 20:
         return None
-    return Stat(text[left + 1 : right], fields[0], int(fields[1]), int(fields[19]))
+    return Stat(text[left + 1 : right], fields[0], int(fields[1]), int(fields[2]), int(fields[19]))
 
 
 def started(pid: int) -> int:

@@ -560,7 +560,6 @@ def _minimal(server: Server, user: Description, scratch: str, ports: Sequence[in
         f"DefaultRuntimeDir {quoted(scratch)}",
         "ServerName localhost",
     ]
-    lines += ["<IfModule mime_module>", "TypesConfig /dev/null", "</IfModule>"]
     lines += [f"Listen 127.0.0.1:{port}" for port in ports]
     for path in user.files:
         for name, file in re.findall(
@@ -574,6 +573,7 @@ def _minimal(server: Server, user: Description, scratch: str, ports: Sequence[in
         ("proxy_http_module", "mod_proxy_http.so"),
     ):
         lines += [f"<IfModule !{name}>", f"LoadModule {name} {quoted(server.module(file))}", "</IfModule>"]
+    lines += ["<IfModule mime_module>", "TypesConfig /dev/null", "</IfModule>"]
     if os.geteuid() == 0:
         lines += [f"User {user.user}", f"Group {user.group}"]
     for each in user.directives:
