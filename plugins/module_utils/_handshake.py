@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 NOT_OFFERED = "protocol not offered"
+SERVER_NAME = re.compile(r"[A-Za-z0-9._:-]*\Z")
 
 _OP_LEGACY_SERVER_CONNECT = 0x4  # ssl.OP_LEGACY_SERVER_CONNECT is of Python 3.12
 _MESSAGE_CALLBACK = "_msg_callback"  # private to the ssl module: used where it is there
@@ -40,6 +41,15 @@ class Identity:
 
     certificate: bytes
     private_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Probes:
+    """A throwaway authority (PEM), a client of it, and a stranger: a client of yet another authority."""
+
+    ca: bytes
+    trusted: Identity
+    stranger: Identity
 
 
 @dataclass(frozen=True)
@@ -92,7 +102,8 @@ class Examination:
     def client_ca_names(self) -> list[str] | None:
         """The authorities whose clients the server asks for; none when it asks for none; None when it is not known."""
         known = [answer.client_ca_names for answer in self.answers if answer.client_ca_names is not None]
-        return list(max(known, key=len)) if known else None
+        longest = max(known, key=len, default=None)
+        return None if longest is None else list(longest)
 
     @property
     def mutual_tls(self) -> str:
@@ -152,8 +163,10 @@ def ask(
     ``address`` is an IPv4 or IPv6 address or a name. ``server_name`` goes as SNI and as Host; it may be empty.
     ``timeout`` (seconds) bounds everything: resolving, connecting, the handshake, the answer.
     ``context`` is a `client_context` built beforehand, for use where ``/dev/fd`` is out of reach; one call at a time.
-    Raises ValueError for an identity that does not load or a malformed name, and for nothing that a peer does.
+    Raises ValueError for an identity that does not load and for a malformed name, and nothing for what a peer does.
     """
+    if not SERVER_NAME.match(server_name):
+        raise ValueError("server_name has a character that no host name has")
     context = context or client_context(identity, version)
     heard = _Transcript(context, version)
     deadline = _Deadline(timeout)

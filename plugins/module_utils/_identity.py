@@ -7,9 +7,8 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
 
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Identity
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Identity, Probes
 
 try:
     from cryptography import x509
@@ -25,15 +24,6 @@ else:
     CRYPTOGRAPHY_IMPORT_ERROR = ""
 
 _DAY = datetime.timedelta(days=1)
-
-
-@dataclass(frozen=True)
-class Probes:
-    """A throwaway authority (PEM), a client of it, and a stranger: a client of yet another authority."""
-
-    ca: bytes
-    trusted: Identity
-    stranger: Identity
 
 
 def make_probes(now: datetime.datetime | None = None) -> Probes:

@@ -1,0 +1,169 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The endpoints of handshake_info: which to try, what is returned of each, and where one is not as expected."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake import (
+    SERVER_NAME,
+    Answer,
+    Examination,
+    Identity,
+    examine,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_AT_ONCE = 8
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}\Z")
+_ADDRESS = re.compile(r"[0-9A-Fa-f.]*:[0-9A-Fa-f:.%\w]*\Z|[0-9.]+\Z")
+_REMEDIES = {
+    "optional": "Set 'SSLVerifyClient require' in the virtual host that answers there.",
+    "off": "Set 'SSLVerifyClient require' and the client CA in the virtual host that answers there.",
+    "unproven": "See that the server answers at this address, from where the handshakes were made.",
+}
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One server to try. ``expect`` and ``certificate_sha256`` are None where nothing is expected."""
+
+    address: str
+    port: int
+    server_name: str
+    expect: str | None
+    certificate_sha256: str | None
+
+    def __str__(self) -> str:
+        place = f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+        return f"{self.server_name} at {place}" if self.server_name not in ("", self.address) else place
+
+
+def endpoints_of(options: Mapping[str, Any], default_address: str) -> list[Endpoint]:
+    """Return the endpoints that the options of handshake_info name.
+
+    Raises ValueError with every fault, one line each.
+    """
+    shared = {name: options[name] for name in ("address", "port", "server_name", "expect", "certificate_sha256")}
+    shared["address"] = shared["address"] or default_address
+    endpoints = []
+    faults = []
+    for index, given in enumerate([{}] if options["endpoints"] is None else options["endpoints"]):
+        where = "" if options["endpoints"] is None else f"endpoints[{index}]: "
+        values = {**shared, **{name: value for name, value in given.items() if value is not None}}
+        if values["server_name"] is None:
+            values["server_name"] = "" if _ADDRESS.match(values["address"]) else values["address"]
+        if values["certificate_sha256"] is not None:
+            values["certificate_sha256"] = values["certificate_sha256"].replace(":", "").lower()
+            if not _FINGERPRINT.match(values["certificate_sha256"]):
+                faults.append(f"{where}option 'certificate_sha256' must be 64 hexadecimal digits.")
+        if not 0 < values["port"] < 65536:
+            faults.append(f"{where}option 'port' must be between 1 and 65535.")
+        if not SERVER_NAME.match(values["server_name"]):
+            faults.append(f"{where}option 'server_name' has a character that no host name has.")
+        endpoints.append(Endpoint(**values))
+    if not endpoints:
+        faults.append("option 'endpoints' is an empty list, so nothing was tried. Give at least one endpoint.")
+    if bool(options["client_certificate"]) != bool(options["client_key"]):
+        faults.append("options 'client_certificate' and 'client_key' belong together. Give both or neither.")
+    if options["timeout"] <= 0:
+        faults.append("option 'timeout' must be more than 0 seconds.")
+    if faults:
+        raise ValueError("\n".join(faults))
+    return endpoints
+
+
+def examined(
+    endpoints: Sequence[Endpoint], *, untrusted: Identity | None, trusted: Identity | None, timeout: float
+) -> dict[str, Any]:
+    """Examine all endpoints, several at once, and return the module's result.
+
+    Raises ValueError for an identity that does not load, and for a malformed server name.
+    """
+
+    def examination(endpoint: Endpoint) -> Examination:
+        return examine(
+            endpoint.address,
+            endpoint.port,
+            endpoint.server_name,
+            untrusted=untrusted,
+            trusted=trusted,
+            timeout=timeout,
+        )
+
+    with ThreadPoolExecutor(min(len(endpoints), _AT_ONCE)) as pool:
+        examinations = list(pool.map(examination, endpoints))
+    pairs = list(zip(endpoints, examinations))
+    failures = [message for endpoint, found in pairs for message in shortfalls(endpoint, found)]
+    return {
+        "changed": False,
+        "failed": bool(failures),
+        "msg": "\n".join(failures or [f"{endpoint}: mutual TLS is {found.mutual_tls}." for endpoint, found in pairs]),
+        "endpoints": [_result(endpoint, found) for endpoint, found in pairs],
+    }
+
+
+def shortfalls(endpoint: Endpoint, found: Examination) -> list[str]:
+    """Return where what was found is not what is expected, one line each."""
+    messages = []
+    if endpoint.expect and found.mutual_tls != endpoint.expect:
+        tried = [answer for answer in found.answers if answer.client != "trusted"]
+        remedy = _REMEDIES.get(found.mutual_tls, "Correct the server, or what is expected of it.")
+        messages.append(
+            f"{endpoint}: mutual TLS is {found.mutual_tls}, and expected to be {endpoint.expect} "
+            f"({_summary(tried)}). {remedy}"
+        )
+    turned_away = [
+        answer
+        for answer in found.answers
+        if answer.client == "trusted" and answer.offered and answer.result != "accepted"
+    ]
+    if endpoint.expect and turned_away:
+        messages.append(
+            f"{endpoint}: the client of 'client_certificate' was not accepted ({_summary(turned_away)}). "
+            "See that the server's client CA issued it, that its intermediates follow it, and that it has not expired."
+        )
+    served = sorted({answer.certificate_sha256 for answer in found.answers if answer.certificate_sha256})
+    if endpoint.certificate_sha256 and served != [endpoint.certificate_sha256]:
+        messages.append(
+            f"{endpoint}: serves {' and '.join(served) or 'no certificate that could be seen'}, and expected is the "
+            f"certificate with SHA-256 {endpoint.certificate_sha256}. "
+            "See that the server was reloaded, and that nothing else answers there."
+        )
+    return messages
+
+
+def _summary(answers: Sequence[Answer]) -> str:
+    """Return what was answered, said once where all answers are the same."""
+    if len({(answer.result, answer.detail) for answer in answers}) == 1:
+        return f"{answers[0].result}: {answers[0].detail}"
+    return ", ".join(f"{answer.version} {answer.client} {answer.result}: {answer.detail}" for answer in answers)
+
+
+def _result(endpoint: Endpoint, found: Examination) -> dict[str, Any]:
+    """Return what the module returns of one endpoint."""
+    certificate = found.certificate and {
+        "sha256": found.certificate_sha256,
+        "pem": ssl.DER_cert_to_PEM_cert(found.certificate),
+    }
+    return {
+        "address": endpoint.address,
+        "port": endpoint.port,
+        "server_name": endpoint.server_name,
+        "mutual_tls": found.mutual_tls,
+        "answers": [
+            {name: value for name, value in asdict(answer).items() if name in ("version", "client", "result", "detail")}
+            for answer in found.answers
+        ],
+        "certificate": certificate,
+        "client_ca_names": found.client_ca_names,
+    }

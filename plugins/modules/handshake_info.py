@@ -1,0 +1,327 @@
+#!/usr/bin/python
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: handshake_info
+short_description: Find out what a TLS server asks of its clients, by trying
+version_added: 0.1.0
+author: mtls.httpd contributors (@mtls)
+description:
+  - Connects to a server over TLS 1.2 and TLS 1.3, each as a client without a certificate, as one with a certificate
+    of an authority that nobody knows, and, where you have one, as one with a certificate that the server should take.
+    Sends one request each, and tells how the server answered.
+  - The request is needed. Over TLS 1.3 a client without a certificate sees its handshake succeed, and the refusal
+    comes only afterwards. It is C(OPTIONS /) with C(Max-Forwards) 0, which C(mod_proxy) answers itself, so that no
+    backend is called.
+  - The server's own certificate is not verified. It is returned, and can be compared with O(certificate_sha256).
+  - Fails only where O(expect), O(certificate_sha256) or their twins in O(endpoints) say what is expected. All
+    endpoints are tried first, and every failure is in one message.
+  - Nobody but Chat has Chat's private key. That Chat itself is accepted is never implied.
+notes:
+  - With O(run_on=controller), works in the controller's process. C(become) means nothing to it then, and
+    C(delegate_to) is an error. With O(run_on=target), both are honoured.
+  - Needs the Python library C(cryptography) on the controller. The target needs nothing but Python.
+attributes:
+  check_mode:
+    support: full
+    description: Changes nothing anyway.
+  diff_mode:
+    support: none
+    description: Changes nothing.
+  platform:
+    platforms: posix
+    support: full
+extends_documentation_fragment: [mtls.httpd.attributes]
+options:
+  address:
+    description:
+      - IP address or name to connect to.
+      - The default is the address at which Ansible reaches the host; V(127.0.0.1) with O(run_on=target), or where
+        Ansible runs on the host itself.
+    type: str
+  port:
+    description:
+      - TCP port to connect to.
+    type: int
+    default: 443
+  server_name:
+    description:
+      - Name of the site to ask for, sent as SNI and as C(Host). Set it where the address is not the site's name.
+      - The default is O(address) where that is a name. For an IP address, no SNI is sent.
+    type: str
+  endpoints:
+    description:
+      - Several servers, or sites of one server, to try in one task. Much faster than a loop.
+      - What an endpoint leaves out is taken from the option of the same name beside O(endpoints).
+    type: list
+    elements: dict
+    suboptions:
+      address:
+        description: See O(address).
+        type: str
+      port:
+        description: See O(port).
+        type: int
+      server_name:
+        description: See O(server_name).
+        type: str
+      expect:
+        description: See O(expect).
+        type: str
+        choices: [enforced, optional, 'off']
+      certificate_sha256:
+        description: See O(certificate_sha256).
+        type: str
+  client_certificate:
+    description:
+      - Path of a client certificate that the server should accept, PEM, with its intermediates after it.
+      - On the controller, found as M(ansible.builtin.copy) finds its files, and vaulted or not. On the target with
+        O(run_on=target).
+      - Without it, the kind of client V(trusted) is left out.
+    type: path
+  client_key:
+    description:
+      - Path of the private key of O(client_certificate), PEM, not encrypted. Found in the same way.
+      - It stays in memory.
+    type: path
+  timeout:
+    description:
+      - Seconds within which an endpoint must have answered. All clients of an endpoint are tried at once, and
+        connecting, handshake and answer together take no longer than this.
+    type: float
+    default: 5
+  run_on:
+    description:
+      - Where the handshakes are made from. Set V(target) for a server that only its own host, or its network,
+        reaches.
+    type: str
+    choices: [controller, target]
+    default: controller
+  expect:
+    description:
+      - What RV(endpoints[].mutual_tls) must be. Anything else fails the task.
+      - Where a O(client_certificate) is given, it must have been accepted too.
+      - Without it, the task only reports.
+    type: str
+    choices: [enforced, optional, 'off']
+  certificate_sha256:
+    description:
+      - SHA-256 fingerprint of the certificate that must be served, hexadecimal, with or without colons, in either
+        case.
+    type: str
+  untrusted_client:
+    description:
+      - The client of an unknown authority, certificate and key, base64 of PEM.
+      - Made anew by the controller for each run, and passed on with O(run_on=target). Not for playbooks.
+    type: str
+seealso:
+  - module: community.crypto.get_certificate
+"""
+
+EXAMPLES = r"""
+- name: See what the host's server asks of its clients
+  mtls.httpd.handshake_info:
+    server_name: www.example.com
+  register: seen
+
+- name: Show who was let in
+  ansible.builtin.debug:
+    msg: "{{ seen.endpoints[0].answers }}"
+
+- name: Fail unless every site refuses strangers, and serves the new certificate
+  mtls.httpd.handshake_info:
+    address: 192.0.2.10
+    expect: enforced
+    endpoints:
+      - server_name: www.example.com
+        certificate_sha256: "{{ lookup('ansible.builtin.file', 'www.example.com.sha256') }}"
+      - server_name: callback.example.com
+        port: 8443
+
+- name: Try a site that only its host reaches, with a client that it should accept
+  mtls.httpd.handshake_info:
+    address: 127.0.0.1
+    port: 8443
+    server_name: www.example.com
+    client_certificate: /etc/ssl/monitor.crt
+    client_key: /etc/ssl/monitor.key
+    expect: enforced
+    run_on: target
+  become: true
+"""
+
+RETURN = r"""
+endpoints:
+  description: What was found, for each endpoint in the order given.
+  returned: when the options are sound
+  type: list
+  elements: dict
+  contains:
+    address:
+      description: The address connected to.
+      returned: always
+      type: str
+      sample: 192.0.2.10
+    port:
+      description: The port connected to.
+      returned: always
+      type: int
+      sample: 443
+    server_name:
+      description: The name sent as SNI and as C(Host). Empty where none was.
+      returned: always
+      type: str
+      sample: www.example.com
+    mutual_tls:
+      description:
+        - V(enforced) where, in every version of TLS that the server offers, it asked for a certificate, and refused
+          the client without one as well as the client of an unknown authority.
+        - V(optional) where it asked for a certificate, and accepted one of these clients all the same.
+        - V(off) where it accepted them, and did not ask.
+        - V(unproven) in all other cases, as when it could not be reached, or refuses everybody without asking for a
+          certificate.
+      returned: always
+      type: str
+      sample: enforced
+    answers:
+      description: How the server answered each kind of client over each version.
+      returned: always
+      type: list
+      elements: dict
+      contains:
+        version:
+          description: Version of TLS. One of V(TLSv1.2), V(TLSv1.3).
+          returned: always
+          type: str
+          sample: TLSv1.3
+        client:
+          description:
+            - V(none) had no certificate, V(untrusted) one of an unknown authority, V(trusted) the one of
+              O(client_certificate).
+          returned: always
+          type: str
+          sample: none
+        result:
+          description:
+            - V(accepted) where a status line came back, other than 403.
+            - V(refused) where, after the server had asked for a certificate, an alert came; or where the status was
+              403.
+            - V(unproven) in all other cases, such as a bare end of connection, no answer in time, a version not
+              offered.
+          returned: always
+          type: str
+          sample: refused
+        detail:
+          description: The status line, the alert, or what happened instead.
+          returned: always
+          type: str
+          sample: alert certificate_required
+    certificate:
+      description: The certificate served, without its chain. Null where none was seen.
+      returned: always
+      type: dict
+      contains:
+        sha256:
+          description: SHA-256 fingerprint, lower-case hexadecimal.
+          returned: always
+          type: str
+          sample: 3f9c0c8ab1f6f8f66b3ff05b0d0f4dba3c4a0ce1b6bd6a2e0dbb1c0a0f0e4a11
+        pem:
+          description: The certificate itself.
+          returned: always
+          type: str
+          sample: "-----BEGIN CERTIFICATE-----\n..."
+        subject:
+          description: Subject, as RFC 4514 writes it.
+          returned: when it can be parsed
+          type: str
+          sample: CN=www.example.com
+        issuer:
+          description: Issuer, as RFC 4514 writes it.
+          returned: when it can be parsed
+          type: str
+          sample: CN=Example Issuing CA,O=Example
+        names:
+          description: DNS names and IP addresses that it is for.
+          returned: when it can be parsed
+          type: list
+          elements: str
+          sample: [www.example.com]
+        not_before:
+          description: First moment of validity, UTC.
+          returned: when it can be parsed
+          type: str
+          sample: "2026-05-01T00:00:00Z"
+        not_after:
+          description: Last moment of validity, UTC.
+          returned: when it can be parsed
+          type: str
+          sample: "2026-07-30T23:59:59Z"
+    client_ca_names:
+      description:
+        - Authorities whose clients the server asks for, as RFC 4514 writes names. Empty where it does not ask, or
+          names none.
+        - Null where it cannot be known.
+      returned: always
+      type: list
+      elements: str
+      sample: [CN=TencentQQAuthCA]
+"""
+
+import base64
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.mtls.httpd.plugins.module_utils._endpoints import endpoints_of, examined
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Identity
+
+
+def identity_at(certificate: str, key: str) -> Identity:
+    """Return the identity in two files of the target. Raises OSError."""
+    with open(certificate, "rb") as certificate_file, open(key, "rb") as key_file:
+        return Identity(certificate_file.read(), key_file.read())
+
+
+def main() -> None:
+    expectations = {
+        "address": {"type": "str"},
+        "server_name": {"type": "str"},
+        "expect": {"type": "str", "choices": ["enforced", "optional", "off"]},
+        "certificate_sha256": {"type": "str"},
+    }
+    module = AnsibleModule(
+        argument_spec={
+            **expectations,
+            "port": {"type": "int", "default": 443},
+            "endpoints": {"type": "list", "elements": "dict", "options": {**expectations, "port": {"type": "int"}}},
+            "client_certificate": {"type": "path"},
+            "client_key": {"type": "path"},
+            "timeout": {"type": "float", "default": 5},
+            "run_on": {"type": "str", "choices": ["controller", "target"], "default": "controller"},
+            "untrusted_client": {"type": "str", "no_log": True},
+        },
+        supports_check_mode=True,
+    )
+    options = module.params
+    try:
+        endpoints = endpoints_of(options, "127.0.0.1")
+        untrusted = base64.b64decode(options["untrusted_client"] or "")
+        result = examined(
+            endpoints,
+            untrusted=Identity(untrusted, untrusted) if untrusted else None,
+            trusted=options["client_key"] and identity_at(options["client_certificate"], options["client_key"]),
+            timeout=options["timeout"],
+        )
+    except OSError as error:
+        module.fail_json(msg=f"{error.filename}: {error.strerror}. Correct 'client_certificate' or 'client_key'.")
+    except ValueError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
