@@ -10,9 +10,11 @@ Its documentation is in plugins/modules/sites.py, the target's half in plugins/m
 from __future__ import annotations
 
 import datetime
+import hashlib
 import ipaddress
 import re
-from dataclasses import asdict
+import ssl
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +23,8 @@ from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _quoting
-from ansible_collections.mtls.httpd.plugins.module_utils._certificate import Deployable, Finding, judge
+from ansible_collections.mtls.httpd.plugins.module_utils._certificate import Deployable, Verdict, judge, report
 from ansible_collections.mtls.httpd.plugins.module_utils._domain import broken_rules
-from ansible_collections.mtls.httpd.plugins.module_utils._findings import report
 from ansible_collections.mtls.httpd.plugins.module_utils._identity import make_probes
 from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, EMPTY, FACTS, SITE, Release
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Wish
@@ -39,6 +40,7 @@ OPTIONS = documented_options("sites")
 TEMPLATE = Path(__file__).parents[2] / "roles" / "mutual_tls" / "templates" / "site.conf.j2"
 # Options whose text goes through the quoting room into the virtual host.
 _QUOTED = ("document_root", "proxy_pass")
+_END = "-----END CERTIFICATE-----"
 
 
 class ActionModule(ActionBase):
@@ -61,18 +63,20 @@ class ActionModule(ActionBase):
         if wrong:
             raise ArgumentsError(wrong)
 
-        deployables, findings = self._judged(
-            [site for site in sites if site["state"] == "present"], options["warn_days"]
-        )
-        told = [{"domain": domain, **asdict(finding)} for domain, found in findings for finding in found]
-        warnings = [
-            f"{each['domain']}: {each['message']} {each['remedy']}" for each in told if each["severity"] == "warning"
+        verdicts = self._judged([site for site in sites if site["state"] == "present"], options["warn_days"])
+        findings = [
+            {"domain": domain, **asdict(each)} for domain, verdict in verdicts.items() for each in verdict.findings
         ]
-        if any(each["severity"] == "error" for each in told):
-            return {**failure([report(findings)]), "findings": told}
-        wishes = [self._wish(site, deployables.get(site["domain"]), task_vars) for site in sites]
+        warnings = [
+            f"{each['domain']}: {each['message']} {each['remedy']}"
+            for each in findings
+            if each["severity"] == "warning"
+        ]
+        if any(each["severity"] == "error" for each in findings):
+            return {**failure([report(verdicts.values())]), "findings": findings}
+        wishes = [self._wish(site, verdicts.get(site["domain"]), task_vars) for site in sites]
         if options["judge_only"]:
-            return {"changed": False, "findings": told, "warnings": warnings}
+            return {"changed": False, "findings": findings, "warnings": warnings}
 
         request = _payload.Request(
             wishes=tuple(wishes),
@@ -84,31 +88,26 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = self._execute_module(
             module_name="mtls.httpd.transaction", module_args={"payload": _payload.packed(request)}, task_vars=task_vars
         )
-        result["findings"] = told
+        result["findings"] = findings
         result["warnings"] = [*result.get("warnings", []), *warnings]
         if not self._task.diff:
             result.pop("diff", None)
         return result
 
-    def _judged(
-        self, sites: Sequence[Mapping[str, Any]], warn_days: int
-    ) -> tuple[dict[str, Deployable], list[tuple[str, list[Finding]]]]:
-        """Return what httpd is given for each domain, and every finding by domain. No site is left out for another's errors."""
+    def _judged(self, sites: Sequence[Mapping[str, Any]], warn_days: int) -> dict[str, Verdict]:
+        """Return the verdict on each domain. No site is left out for another's errors."""
         finder = Finder(self)
         gathered = [wish_from(finder, site) for site in sites]
-        verdicts = judge(
-            [wish for wish, _missing in gathered], at=datetime.datetime.now(datetime.timezone.utc), warn_days=warn_days
-        )
-        deployables: dict[str, Deployable] = {}
-        findings = []
-        for site, (_wish, missing), verdict in zip(sites, gathered, verdicts, strict=True):
-            findings.append((site["domain"], [*missing, *verdict.findings]))
-            if verdict.deployable is not None:
-                deployables[site["domain"]] = verdict.deployable
-        return deployables, findings
+        now = datetime.datetime.now(datetime.timezone.utc)
+        verdicts = judge([wish for wish, _missing in gathered], at=now, warn_days=warn_days)
+        return {
+            site["domain"]: replace(verdict, findings=(*missing, *verdict.findings))
+            for site, (_wish, missing), verdict in zip(sites, gathered, verdicts, strict=True)
+        }
 
-    def _wish(self, site: dict[str, Any], material: Deployable | None, task_vars: dict[str, Any]) -> Wish:
+    def _wish(self, site: dict[str, Any], verdict: Verdict | None, task_vars: dict[str, Any]) -> Wish:
         domain = site["domain"]
+        material: Deployable | None = verdict.deployable if verdict else None
         if material is None:
             return Wish(domain)
         modules = ["proxy", "proxy_http"] if site["proxy_pass"] else []
@@ -119,7 +118,10 @@ class ActionModule(ActionBase):
             FACTS: _payload.facts(domain, site["port"], site["listen"], site["aliases"], modules),
             SITE: self._rendered(site, task_vars).encode(),
         }
-        return Wish(domain, Release(domain, files), material.certificate_sha256, site["verify_client"] == "require")
+        leaf = ssl.PEM_cert_to_DER_cert(material.certificate.decode().partition(_END)[0] + _END)
+        return Wish(
+            domain, Release(domain, files), hashlib.sha256(leaf).hexdigest(), site["verify_client"] == "require"
+        )
 
     def _rendered(self, site: dict[str, Any], task_vars: dict[str, Any]) -> str:
         """Return the virtual host's text, as ansible.builtin.template would render it, with RELEASE for its release's folder."""

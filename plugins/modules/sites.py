@@ -113,16 +113,6 @@ options:
         type: list
         elements: str
         default: []
-      crl:
-        description:
-          - Paths on the controller to certificate revocation lists of the client CA. Set it to lock out single clients.
-        type: list
-        elements: path
-      crl_content:
-        description:
-          - The revocation lists themselves, as PEM text, or base64 of DER.
-        type: list
-        elements: str
       issued_by:
         description:
           - Who issued the certificate. V(public) for an authority that everybody trusts (case 1 of the reference page), V(chat) for a
