@@ -1,0 +1,182 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An operator with a folder of playbooks and an httpd to deploy to, and clients that try what became of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import socket
+import ssl
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from demo_material import write
+from embedded_httpd import free_port
+
+if TYPE_CHECKING:
+    from conftest import SiteMaterial
+    from demo_material import Issued
+    from embedded_httpd import EmbeddedHttpd
+
+HOST = "webhook"
+LOGS = "logs"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of ansible-playbook came to."""
+
+    status: int
+    output: str
+
+    @property
+    def recap(self) -> dict[str, int]:
+        """The counts in the recap's line of the host."""
+        line = re.search(rf"^{HOST} +: (.*)$", self.output, re.MULTILINE)
+        assert line, self.output
+        return {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", line[1])}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a client got: a status line, or the name of the alert; and the fingerprint of the certificate, if seen."""
+
+    said: str
+    certificate_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Somebody with a folder of playbooks, and the httpd of one host."""
+
+    folder: Path
+    httpd: EmbeddedHttpd
+    material: SiteMaterial
+    port: int
+    site: dict[str, Any]
+    environment: dict[str, str] = field(repr=False)
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """The role's variables for the one site."""
+        return {
+            "mutual_tls_httpd_binary": str(self.httpd.binary),
+            "mutual_tls_httpd_config": str(self.httpd.conf),
+            "mutual_tls_confirm_address": "127.0.0.1",
+            "mutual_tls_sites": [self.site],
+        }
+
+    def play(self, *arguments: str, plays: list[dict[str, Any]] | None = None, **variables: Any) -> Run:
+        """Run a playbook: one play with the role, or `plays`, with `variables` over the usual ones."""
+        default = [{"roles": [{"role": "mtls.httpd.mutual_tls"}]}]
+        header = {"hosts": HOST, "gather_facts": False, "vars": self.variables | variables}
+        playbook = [header | play for play in plays or default]
+        (self.folder / "site.yml").write_text(yaml.safe_dump(playbook, sort_keys=False))
+        program = [Path(sys.executable).parent / "ansible-playbook", "-i", "inventory.yml", "site.yml", *arguments]
+        done = subprocess.run(
+            program, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False, timeout=120
+        )
+        return Run(done.returncode, done.stdout + done.stderr)
+
+    def deploy(self, *arguments: str, **options: Any) -> Run:
+        """Run a playbook that must succeed."""
+        run = self.play(*arguments, **options)
+        assert run.status == 0, run.output
+        return run
+
+    def refused(self, *arguments: str, **options: Any) -> Run:
+        """Run a playbook that must fail, with files, server and workers the same before and after."""
+        before = self.state()
+        run = self.play(*arguments, **options)
+        assert run.status != 0, run.output
+        assert self.state() == before, run.output
+        return run
+
+    def state(self) -> tuple[dict[str, tuple[object, ...]], int | None, list[str]]:
+        """Return all that a run could change: files but for the logs, the server's process, its workers."""
+        pid = self.httpd.pid
+        return tree(self.httpd.root), pid, children(pid) if pid else []
+
+    def ask(self, client: Issued | None, *, domain: str = "", port: int = 0, version: str = "TLSv1_3") -> Reply:
+        """Return what `client` gets from the site; the server's certificate must be sound."""
+        context = ssl.create_default_context(cadata=self.material.root.pem.decode())
+        context.minimum_version = context.maximum_version = ssl.TLSVersion[version]
+        if client:
+            write(self.folder, "client.crt", client.full_pem)
+            write(self.folder, "client.key", client.key_pem)
+            context.load_cert_chain(self.folder / "client.crt", self.folder / "client.key")
+        name = domain or self.material.domain
+        request = f"GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode()
+        fingerprint = None
+        try:
+            with (
+                socket.create_connection(("127.0.0.1", port or self.port), timeout=10) as connection,
+                context.wrap_socket(connection, server_hostname=name) as channel,
+            ):
+                fingerprint = hashlib.sha256(channel.getpeercert(binary_form=True) or b"").hexdigest()
+                channel.sendall(request)
+                return Reply(channel.recv(200).split(b"\r\n")[0].decode(), fingerprint)
+        except ssl.SSLError as error:
+            return Reply(error.reason or str(error), fingerprint)
+
+
+def tree(root: Path) -> dict[str, tuple[object, ...]]:
+    """Return type, mode, owner, time and content of every path below `root`, but for the logs."""
+    result: dict[str, tuple[object, ...]] = {}
+    for path in sorted(root.rglob("*")):
+        name = str(path.relative_to(root))
+        if name.split("/")[0] != LOGS:
+            status = path.lstat()
+            content = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
+            times = None if path.is_dir() and not path.is_symlink() else status.st_mtime_ns
+            result[name] = (status.st_mode, status.st_uid, status.st_gid, times, content)
+    return result
+
+
+def children(parent: int) -> list[str]:
+    """Return the child processes of `parent`, with their start times: another set after each reload."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == parent:
+            found.append(f"{path.parent.name} {fields[19]}")
+    return sorted(found)
+
+
+@pytest.fixture
+def operator(embedded: EmbeddedHttpd, site_material: SiteMaterial, collections_path: Path, tmp_path: Path) -> Operator:
+    """Give an operator a host with the embedded httpd, and the wish for one site on a free port."""
+    folder = tmp_path / "playbooks"
+    home = tmp_path / "home"
+    folder.mkdir()
+    home.mkdir()
+    host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    (folder / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": {HOST: host}}}))
+    port = free_port()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_COLLECTIONS_PATH": str(collections_path),
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_PIPELINING": "1",
+        "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
+    }
+    site = site_material.site | {
+        "port": port,
+        "listen": ["127.0.0.1"],
+        "document_root": str(embedded.root / "htdocs"),
+    }
+    return Operator(folder, embedded, site_material, port, site, environment)

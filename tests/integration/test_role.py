@@ -1,0 +1,234 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The role as an operator runs it: ansible-playbook, against a real httpd."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from demo_material import Authority, self_signed, write
+from embedded_httpd import free_port
+
+if TYPE_CHECKING:
+    from conftest import Operator
+    from demo_material import Issued
+
+ROLE = "mtls.httpd.mutual_tls"
+OK = "HTTP/1.1 200 OK"
+VERSIONS = ("TLSv1_2", "TLSv1_3")
+
+
+def imported(**keywords: Any) -> list[dict[str, Any]]:
+    """Return a play of somebody's own that imports the role, with `keywords` beside the import."""
+    return [{"tasks": [{"name": "Before", "ansible.builtin.ping": {}}, {"import_role": {"name": ROLE}} | keywords]}]
+
+
+def another_site(operator: Operator, **options: Any) -> tuple[dict[str, Any], Issued]:
+    """Return the wish for a second site with a certificate of its own, and that certificate."""
+    domain = "hooks.example.com"
+    server = operator.material.public.issue(domain)
+    path = f"{operator.material.folder}/{domain}"
+    write(operator.material.folder, f"{domain}.crt", server.pem)
+    write(operator.material.folder, f"{domain}.key", server.key_pem)
+    named = {"domain": domain, "certificate": f"{path}.crt", "private_key": f"{path}.key"}
+    return operator.site | named | options, server
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_deployment_lets_in_the_clients_of_the_client_ca_and_nobody_else(operator: Operator, version: str) -> None:
+    operator.deploy()
+    chat = operator.material.chat
+    expired = chat.issue(client=True, common_name="late", not_after=datetime.now(timezone.utc) - timedelta(days=1))
+    missing = {"TLSv1_2": "SSLV3_ALERT_HANDSHAKE_FAILURE", "TLSv1_3": "TLSV13_ALERT_CERTIFICATE_REQUIRED"}[version]
+    assert operator.ask(operator.material.client, version=version).said == OK
+    assert operator.ask(None, version=version).said == missing
+    assert operator.ask(operator.material.stranger, version=version).said == "TLSV1_ALERT_UNKNOWN_CA"
+    assert operator.ask(expired, version=version).said == "SSLV3_ALERT_CERTIFICATE_EXPIRED"
+    assert operator.ask(self_signed(chat.name), version=version).said == "TLSV1_ALERT_UNKNOWN_CA"
+
+
+def test_the_reference_pages_own_paths_lead_to_the_material_and_the_key_is_its_owners_alone(operator: Operator) -> None:
+    operator.deploy()
+    conf = operator.httpd.conf.parent
+    assert (conf / "www.example.com.crt").read_bytes().startswith(operator.material.server.pem)
+    assert (conf / "TencentQQAuthCA.crt").read_bytes() == operator.material.chat.pem
+    assert stat.S_IMODE((conf / "www.example.com.key").stat().st_mode) == 0o600
+
+
+def test_a_second_run_changes_nothing_and_goes_to_the_host_twice(operator: Operator) -> None:
+    operator.deploy()
+    before = operator.state()
+    run = operator.deploy("-vvv")
+    assert run.recap["changed"] == 0
+    assert operator.state() == before
+    assert run.output.count("EXEC") == 2, "one trip to look, one to apply"
+
+
+def test_a_renewed_certificate_is_served_after_the_next_run(operator: Operator) -> None:
+    operator.deploy()
+    renewed = operator.material.public.issue(operator.material.domain)
+    operator.material.put(renewed)
+    assert operator.deploy().recap["changed"] == 1
+    assert operator.ask(operator.material.client).certificate_sha256 == renewed.sha256
+
+
+def test_a_certificate_about_to_expire_is_deployed_with_a_warning(operator: Operator) -> None:
+    soon = datetime.now(timezone.utc) + timedelta(days=5)
+    operator.material.put(operator.material.public.issue(operator.material.domain, not_after=soon))
+    assert "expire" in operator.deploy().output
+    assert "WARNING" not in operator.deploy(mutual_tls_warn_days=3).output
+
+
+def test_check_mode_says_what_would_change_and_changes_nothing(operator: Operator) -> None:
+    before = operator.state()
+    run = operator.deploy("--check", "--diff")
+    assert run.recap["changed"] == 1
+    assert operator.state() == before
+    assert "SSLVerifyClient require" in run.output
+    assert "BEGIN" not in run.output
+    operator.deploy()
+    assert operator.deploy("--check", "--diff").recap["changed"] == 0
+
+
+def test_the_role_twice_in_one_play_keeps_the_sites_of_both(operator: Operator) -> None:
+    other, _served = another_site(operator, port=free_port())
+    roles = [{"role": ROLE}, {"role": ROLE, "mutual_tls_sites": [other]}]
+    operator.deploy(plays=[{"roles": roles}])
+    assert operator.ask(operator.material.client).said == OK
+    assert operator.ask(operator.material.client, domain=other["domain"], port=other["port"]).said == OK
+    assert operator.deploy(plays=[{"roles": roles}]).recap["changed"] == 0
+
+
+def test_two_sites_of_one_run_are_both_served_on_one_port(operator: Operator) -> None:
+    other, served = another_site(operator)
+    operator.deploy(mutual_tls_sites=[operator.site, other])
+    assert operator.ask(operator.material.client).certificate_sha256 == operator.material.server.sha256
+    assert operator.ask(operator.material.client, domain=other["domain"]).certificate_sha256 == served.sha256
+
+
+def test_vaulted_files_are_deployed_without_touching_the_disk_in_clear(operator: Operator) -> None:
+    (operator.folder / "password").write_text("secret\n")
+    encrypt = [Path(sys.executable).parent / "ansible-vault", "encrypt", "--vault-password-file", "password"]
+    names = [operator.site["certificate"], operator.site["private_key"]]
+    subprocess.run(encrypt + names, cwd=operator.folder, env=operator.environment, check=True, capture_output=True)
+    assert Path(operator.site["private_key"]).read_text().startswith("$ANSIBLE_VAULT")
+    operator.deploy("--vault-password-file", "password")
+    assert operator.ask(operator.material.client).said == OK
+
+
+def test_relative_paths_are_found_beside_the_playbook(operator: Operator) -> None:
+    for name in ("certificate", "private_key", "chain"):
+        path = Path(operator.site[name])
+        write(operator.folder / "files", path.name, path.read_bytes())
+    named = {name: Path(operator.site[name]).name for name in ("certificate", "chain")}
+    key = {"private_key": f"files/{Path(operator.site['private_key']).name}"}
+    operator.deploy(mutual_tls_sites=[operator.site | named | key])
+    assert operator.ask(operator.material.client).said == OK
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes root without a password")
+def test_the_role_works_imported_in_a_play_of_ones_own_with_become(operator: Operator) -> None:
+    operator.deploy(plays=imported(become=True), ansible_become_method="ansible.builtin.su")
+    assert operator.ask(operator.material.client).said == OK
+
+
+def test_the_role_delegated_works_on_the_other_host_and_judges_on_the_controller(
+    operator: Operator,
+) -> None:
+    nowhere = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    inventory = operator.folder / "inventory.yml"
+    hosts = yaml.safe_load(inventory.read_text())["all"]["hosts"]
+    inventory.write_text(yaml.safe_dump({"all": {"hosts": hosts | {"nowhere": nowhere}}}))
+    task = {"import_role": {"name": ROLE}, "delegate_to": "webhook"}
+    operator.deploy(plays=[{"hosts": "nowhere", "tasks": [task]}])
+    assert operator.ask(operator.material.client).said == OK
+
+
+def test_the_tag_judge_judges_and_goes_no_further(operator: Operator) -> None:
+    before = operator.state()
+    run = operator.deploy("--tags", "judge", "-vvv")
+    assert operator.state() == before
+    assert "EXEC" not in run.output
+    write(operator.material.folder, f"{operator.material.domain}.key", Authority("other").issue("x").key_pem)
+    assert operator.play("--tags", "judge").status != 0
+
+
+def test_the_tag_apply_deploys_and_the_tag_confirm_confirms_alone(operator: Operator) -> None:
+    assert operator.play("--tags", "confirm").status != 0
+    assert operator.deploy("--tags", "apply").recap["changed"] == 1
+    run = operator.deploy("--tags", "confirm", "-vvv")
+    assert run.recap["changed"] == 0
+    assert "EXEC" not in run.output
+
+
+def test_the_tag_look_changes_nothing(operator: Operator) -> None:
+    before = operator.state()
+    assert operator.deploy("--tags", "look").recap["changed"] == 0
+    assert operator.state() == before
+
+
+def test_an_empty_list_of_sites_is_an_error_that_says_so(operator: Operator) -> None:
+    assert "empty" in operator.refused(mutual_tls_sites=[]).output
+
+
+def test_a_missing_list_of_sites_is_an_error(operator: Operator) -> None:
+    play = {"roles": [{"role": ROLE}], "vars": {}}
+    assert "mutual_tls_sites" in operator.refused(plays=[play]).output
+
+
+def test_a_site_that_is_absent_is_undone_without_a_trace(operator: Operator) -> None:
+    before = operator.state()[0]
+    operator.deploy()
+    operator.deploy(mutual_tls_sites=[{"domain": operator.material.domain, "state": "absent"}])
+    assert operator.state()[0].keys() == before.keys()
+    assert operator.httpd.conf.read_bytes() == before["conf/httpd.conf"][-1]
+    with pytest.raises(ConnectionRefusedError):
+        operator.ask(operator.material.client)
+
+
+def test_a_confirmation_with_a_client_of_the_client_ca_says_that_it_gets_in(operator: Operator) -> None:
+    folder = operator.material.folder
+    write(folder, "client.crt", operator.material.client.full_pem)
+    write(folder, "client.key", operator.material.client.key_pem)
+    write(folder, "stranger.crt", operator.material.stranger.full_pem)
+    write(folder, "stranger.key", operator.material.stranger.key_pem)
+
+    def confirm(client: str) -> dict[str, str]:
+        return {
+            "mutual_tls_confirm_certificate": f"{folder}/{client}.crt",
+            "mutual_tls_confirm_key": f"{folder}/{client}.key",
+        }
+
+    operator.deploy(**confirm("client"))
+    assert operator.play(**confirm("stranger")).status != 0
+    assert operator.ask(operator.material.client).said == OK, "the new state is kept"
+
+
+def test_a_run_without_confirmation_asks_nothing_from_the_controller(operator: Operator) -> None:
+    operator.deploy(mutual_tls_confirm=False, mutual_tls_confirm_address="192.0.2.1")
+    assert operator.ask(operator.material.client).said == OK
+
+
+def test_a_stopped_server_is_started_where_it_is_wanted_running(operator: Operator) -> None:
+    operator.httpd.stop()
+    operator.deploy()
+    assert operator.httpd.running()
+    assert operator.ask(operator.material.client).said == OK
+
+
+def test_a_stopped_server_stays_stopped_where_it_is_not_wanted_running(operator: Operator) -> None:
+    operator.httpd.stop()
+    operator.deploy(mutual_tls_service_state="unchanged")
+    assert not operator.httpd.running()
+    operator.httpd.start()
+    assert operator.ask(operator.material.client).said == OK
