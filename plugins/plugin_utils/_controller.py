@@ -27,7 +27,6 @@ def on_controller(run: Run[Action]) -> Run[Action]:
     """Decorate an action's `run`: refuse `delegate_to`, and make a plain failure of ArgumentsError.
 
     Ansible would run the action on the controller all the same, and show the result as the other host's.
-    An exception would make Ansible print the lines of the playbook around the task, with what is pasted there.
     """
 
     @functools.wraps(run)

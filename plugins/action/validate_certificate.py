@@ -1,0 +1,122 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""mtls.httpd.validate_certificate, in the controller's process. Its documentation is in plugins/modules/."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from ansible.plugins.action import ActionBase
+
+# Imported here, cryptography is loaded once by Ansible's parent process; its workers inherit it.
+from ansible_collections.mtls.httpd.plugins.module_utils._certificate import (
+    ERROR,
+    HAS_CRYPTOGRAPHY,
+    Finding,
+    Verdict,
+    judge,
+    report,
+)
+from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import (
+    ArgumentsError,
+    checked,
+    documented_options,
+)
+from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import failure, on_controller
+from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder, wish_from
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+OPTIONS = documented_options("validate_certificate")
+# What stands beside the list form; everything else belongs to a set.
+_COMMON = frozenset({"certificates", "at", "warn_days"})
+
+
+class ActionModule(ActionBase):
+    """Judge certificate, private key, chain, client CA and CRL together."""
+
+    _requires_connection = False
+
+    @on_controller
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the verdict; failed where there is an error."""
+        if not HAS_CRYPTOGRAPHY:
+            return failure(
+                ["the Python library cryptography is missing on the controller. Install it beside Ansible, with pip."]
+            )
+        options = checked(OPTIONS, self._task.args)
+        sets = _sets(options, self._task.args)
+        finder = Finder(self)
+        wishes = [wish_from(finder, one) for one in sets]
+        judged = judge([wish for wish, _missing in wishes], at=_moment(options["at"]), warn_days=options["warn_days"])
+        verdicts = [
+            dataclasses.replace(verdict, findings=(*missing, *verdict.findings)) if missing else verdict
+            for verdict, (_wish, missing) in zip(judged, wishes)
+        ]
+        return _result(verdicts, several=options["certificates"] is not None)
+
+
+def _sets(options: Mapping[str, Any], given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the sets to judge; raises ArgumentsError where both forms are mixed, or nothing is given."""
+    own = {name: value for name, value in options.items() if name not in _COMMON}
+    beside = sorted(name for name in own if given.get(name) is not None)
+    if options["certificates"] is None:
+        if not any(name not in ("domain", "aliases", "issued_by") for name in beside):
+            raise ArgumentsError(["no material is given, so nothing was judged. Give 'certificate' or 'client_ca'."])
+        return [own]
+    if beside:
+        raise ArgumentsError(
+            [f"'certificates' takes the place of {', '.join(beside)}. Move them into each of its members."]
+        )
+    if not options["certificates"]:
+        raise ArgumentsError(["option 'certificates' is an empty list, so nothing was judged. Give at least one set."])
+    sets: list[dict[str, Any]] = options["certificates"]
+    return sets
+
+
+def _moment(text: str | None) -> datetime:
+    if text is None:
+        return datetime.now(timezone.utc)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ArgumentsError(["option 'at' must be a moment in ISO 8601, such as 2027-01-31T12:00:00Z."]) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+def _result(verdicts: list[Verdict], *, several: bool) -> dict[str, Any]:
+    findings = [_as_data(one, verdict.domain) for verdict in verdicts for one in verdict.findings]
+    failed = not all(verdict.ok for verdict in verdicts)
+    ends = [verdict.first_end for verdict in verdicts if verdict.first_end]
+    result = {
+        "changed": False,
+        "failed": failed,
+        "msg": report(verdicts) or "Everything is in order.",
+        "findings": sorted(findings, key=lambda one: one["severity"] != ERROR),
+        "certificates": list(
+            {(one["sha256"], one["use"]): one for verdict in verdicts for one in verdict.certificates}.values()
+        ),
+        "notes": list(dict.fromkeys(note for verdict in verdicts for note in verdict.notes)),
+        "first_end": min(ends, key=lambda end: str(end["not_after"]), default=None),
+    }
+    if several:
+        result["results"] = [
+            {
+                "domain": verdict.domain,
+                "ok": verdict.ok,
+                "findings": [_as_data(one, verdict.domain) for one in verdict.findings],
+                "certificates": [one["sha256"] for one in verdict.certificates],
+                "first_end": verdict.first_end,
+            }
+            for verdict in verdicts
+        ]
+    return result
+
+
+def _as_data(one: Finding, domain: str | None) -> dict[str, Any]:
+    return {**dataclasses.asdict(one), "domain": domain}

@@ -1,0 +1,95 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Findings of a verdict: every code with its severity and meaning, and how they are told to people."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ERROR = "error"
+WARNING = "warning"
+
+# Code: severity and meaning. The table in docs/verdict.md is generated from here.
+CODES: dict[str, tuple[str, str]] = {
+    "unreadable": (ERROR, "Material is missing, empty, too large, damaged, or not what its option wants."),
+    "encrypted-key": (ERROR, "A key or PKCS#12 is encrypted, and no passphrase, or a wrong one, is given."),
+    "ambiguous": (ERROR, "Two options, or two entries of a zip, give the same thing, and they may differ."),
+    "invalid-domain": (ERROR, "The domain or alias is no name that a certificate can be issued for."),
+    "key-mismatch": (ERROR, "The private key is not the one of the certificate."),
+    "expired": (ERROR, "A certificate has ended."),
+    "not-yet-valid": (ERROR, "A certificate's time has not begun."),
+    "expires-soon": (WARNING, "A certificate ends within `warn_days`."),
+    "name-mismatch": (ERROR, "The domain or an alias is not among the subject alternative names (RFC 9525)."),
+    "weak-key": (ERROR, "RSA under 2048 bits, or a kind of key or curve that TLS clients refuse."),
+    "weak-signature": (
+        ERROR,
+        "A certificate is signed by SHA-1 or MD5. Only a warning for a client CA, which may sign its clients the same way.",
+    ),
+    "wrong-usage": (ERROR, "Key usage, extended key usage or basic constraints forbid what the certificate is for."),
+    "bad-form": (ERROR, "The certificate is not of version 3, or its serial number is not positive or over 20 octets."),
+    "long-lifetime": (WARNING, "Valid for longer than the CA/Browser Forum allows for certificates of its date."),
+    "must-staple": (WARNING, "The certificate demands stapled OCSP answers, which the site does not send."),
+    "chain-incomplete": (ERROR, "The certificate of an issuer is missing between the server's and a trust anchor."),
+    "untrusted-issuer": (ERROR, "The path ends at an issuer that is no trust anchor, or that did not sign."),
+    "name-constraints": (ERROR, "An issuer in the path may not issue for the certificate's names."),
+    "path-refused": (ERROR, "A path to a trust anchor exists, and breaks a rule that has no code of its own."),
+    "outside-profile": (
+        WARNING,
+        "OpenSSL accepts the path, yet it breaks a rule of the Web PKI that strict clients check.",
+    ),
+    "chain-order": (WARNING, "The chain was not in the order that TLS wants. It is put in order."),
+    "chain-superfluous": (WARNING, "Certificates that clients do not need were left out of the chain."),
+    "not-a-ca": (ERROR, "A client CA is no CA by its basic constraints or key usage."),
+    "client-ca-incomplete": (ERROR, "A client CA is an intermediate without its root, which httpd refuses."),
+    "public-client-ca": (ERROR, "The client CA is a public root: everybody with a certificate of it would be let in."),
+    "wrong-fingerprint": (ERROR, "A client CA has none of the pinned SHA-256 fingerprints, or a pin is none."),
+    "crl-expired": (ERROR, "A CRL's next update is past. httpd would refuse every client."),
+    "crl-expires-soon": (WARNING, "Less than a fifth of a CRL's time is left."),
+    "crl-not-yet-valid": (ERROR, "A CRL's time has not begun. httpd would refuse every client."),
+    "crl-wrong-issuer": (ERROR, "A CRL was not signed by a client CA, nor by an issuer of the server's certificate."),
+    "crl-missing": (ERROR, "CRLs are given, but none of this client CA. httpd would refuse all its clients."),
+    "crl-unsupported": (ERROR, "A CRL is indirect or a delta, which httpd does not take."),
+    "revoked": (ERROR, "The server's own certificate is on one of the CRLs."),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, or soon will be: a stable code, what it concerns, why it matters, what to do."""
+
+    code: str
+    severity: str
+    subject: str
+    message: str
+    remedy: str
+
+
+def finding(code: str, subject: str, message: str, remedy: str, severity: str = "") -> Finding:
+    """Return the finding; its severity is that of its code where none is given."""
+    return Finding(code, severity or CODES[code][0], subject, message, remedy)
+
+
+def report(sites: Iterable[tuple[str, Iterable[Finding]]]) -> str:
+    """Return the findings of all named sites for people: errors before warnings, at most 80 columns wide."""
+    paragraphs = []
+    for site, findings in sites:
+        ordered = sorted(findings, key=lambda one: one.severity != ERROR)
+        if ordered:
+            paragraphs.append("\n".join([*([f"{site}:"] if site else []), *(_paragraph(one) for one in ordered)]))
+    return "\n\n".join(paragraphs)
+
+
+def _paragraph(one: Finding) -> str:
+    head = f"{one.severity.upper()} {one.code}, {one.subject}: {one.message}"
+    return "\n".join([*_wrapped(head, "  ", "    "), *_wrapped(one.remedy, "    -> ", "       ")])
+
+
+def _wrapped(text: str, first: str, rest: str) -> list[str]:
+    return textwrap.wrap(text, 80, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)

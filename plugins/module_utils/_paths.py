@@ -1,0 +1,171 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Paths from a server's certificate to a trust anchor: built by cryptography, explained here."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+try:
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.x509 import verification
+except ImportError:
+    # _forms.HAS_CRYPTOGRAPHY tells, and nobody comes here without asking it.
+    pass
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+MAXIMUM_MEMBERS = 32  # certificates between the server's and an anchor that a path is looked for in
+MAXIMUM_DEPTH = 8  # intermediates in a path; the Web PKI uses one or two
+
+
+class PathRefusedError(Exception):
+    """No path is valid; the text is what cryptography says of it."""
+
+
+@dataclass(frozen=True)
+class Path:
+    """A valid path, the server's certificate first and the anchor last."""
+
+    certificates: tuple[x509.Certificate, ...]
+    objection: str = ""  # what the Web PKI's profile has against it, though RFC 5280 and OpenSSL have nothing
+
+
+def store(anchors: Sequence[x509.Certificate]) -> verification.Store | None:
+    """Return the anchors as cryptography wants them; None if there are none."""
+    return verification.Store(list(anchors)) if anchors else None
+
+
+def build(
+    leaf: x509.Certificate,
+    pool: Sequence[x509.Certificate],
+    trusted: verification.Store,
+    at: datetime,
+    name: str,
+) -> Path:
+    """Return the shortest valid path of a TLS server with this name; raises PathRefusedError if there is none.
+
+    Tried first is the profile of the Web PKI, then what OpenSSL accepts: key identifiers and a CA's key usage may be
+    missing, and the marks of what is critical may be wrong. Private authorities are often so.
+    """
+    builder = verification.PolicyBuilder().store(trusted).time(at)
+    try:
+        return Path(_shortest(builder, leaf, pool, name))
+    except PathRefusedError as refused:
+        objection = str(refused)
+    ca, server = _lenient()
+    return Path(_shortest(builder.extension_policies(ca_policy=ca, ee_policy=server), leaf, pool, name), objection)
+
+
+def build_regardless_of_leaf(
+    leaf: x509.Certificate, pool: Sequence[x509.Certificate], trusted: verification.Store, at: datetime
+) -> Path:
+    """Return a path that holds if the server's own certificate were fit for its use; raises PathRefusedError."""
+    ca, _server = _lenient()
+    ca = ca.may_be_present(x509.ExtendedKeyUsage, verification.Criticality.AGNOSTIC, None)
+    anything = verification.ExtensionPolicy.permit_all()
+    builder = verification.PolicyBuilder().store(trusted).time(at)
+    verifier = builder.extension_policies(ca_policy=ca, ee_policy=anything).build_client_verifier()
+    try:
+        return Path(tuple(verifier.verify(leaf, list(pool)).chain))
+    except (verification.VerificationError, ValueError, UnsupportedAlgorithm) as error:
+        raise PathRefusedError(_sentence(error)) from None
+
+
+def _shortest(
+    builder: verification.PolicyBuilder, leaf: x509.Certificate, pool: Sequence[x509.Certificate], name: str
+) -> tuple[x509.Certificate, ...]:
+    path = _verified(builder, leaf, pool, name, MAXIMUM_DEPTH)
+    # cryptography returns the first path that it finds, not the shortest.
+    if len(pool) > 1:
+        for depth in range(len(path) - 2):
+            try:
+                return _verified(builder, leaf, pool, name, depth)
+            except PathRefusedError:
+                continue
+    return path
+
+
+def _verified(
+    builder: verification.PolicyBuilder, leaf: x509.Certificate, pool: Sequence[x509.Certificate], name: str, depth: int
+) -> tuple[x509.Certificate, ...]:
+    try:
+        verifier = builder.max_chain_depth(depth).build_server_verifier(x509.DNSName(name))
+        return tuple(verifier.verify(leaf, list(pool)))
+    except (verification.VerificationError, ValueError, UnsupportedAlgorithm) as error:
+        raise PathRefusedError(_sentence(error)) from None
+
+
+@functools.cache
+def _lenient() -> tuple[verification.ExtensionPolicy, verification.ExtensionPolicy]:
+    """Return the policies, for CAs and for servers, of what OpenSSL and RFC 5280's validation (section 6) accept."""
+    either = verification.Criticality.AGNOSTIC
+    ca = (
+        verification.ExtensionPolicy.webpki_defaults_ca()
+        .may_be_present(x509.AuthorityKeyIdentifier, either, None)
+        .may_be_present(x509.SubjectKeyIdentifier, either, None)
+        .may_be_present(x509.KeyUsage, either, _may_sign_certificates)
+        .require_present(x509.BasicConstraints, either, None)
+    )
+    server = (
+        verification.ExtensionPolicy.webpki_defaults_ee()
+        .may_be_present(x509.AuthorityKeyIdentifier, either, None)
+        .require_present(x509.SubjectAlternativeName, either, None)
+    )
+    return ca, server
+
+
+def _may_sign_certificates(
+    _policy: verification.Policy, _certificate: x509.Certificate, usage: x509.KeyUsage | None
+) -> None:
+    if usage is not None and not usage.key_cert_sign:
+        raise ValueError("keyUsage.keyCertSign must be asserted in a CA certificate")
+
+
+def _sentence(error: Exception) -> str:
+    """Return cryptography's words without what it repeats."""
+    text = " ".join(str(error).partition(" (encountered processing")[0].split())
+    for prefix in ("validation failed: ", "candidates exhausted: "):
+        text = text.removeprefix(prefix)
+    return text[:200]
+
+
+@dataclass(frozen=True)
+class Walk:
+    """How far one comes from a certificate by the names of issuers: what to say where no path is valid."""
+
+    certificates: tuple[x509.Certificate, ...]  # each signed by the next
+    anchored: bool  # the last one is a trust anchor
+    impostor: x509.Certificate | None = None  # has the name of the last one's issuer, and did not sign it
+
+
+def walk(leaf: x509.Certificate, pool: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate]) -> Walk:
+    """Follow the issuers upwards, trust anchors first, then the longest valid."""
+    way = [leaf]
+    impostor = None
+    while way[-1] not in anchors and len(way) <= MAXIMUM_DEPTH + 2:
+        last = way[-1]
+        named = [one for one in (*anchors, *pool) if one.subject == last.issuer and one not in way]
+        named.sort(key=lambda one: (one not in anchors, -one.not_valid_after_utc.timestamp()))
+        signer = next((one for one in named[:MAXIMUM_MEMBERS] if signed_by(last, one)), None)
+        if signer is None:
+            impostor = named[0] if named else None
+            break
+        way.append(signer)
+    return Walk(tuple(way), way[-1] in anchors, impostor)
+
+
+def signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Return whether the issuer's name and key are those that signed the certificate."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True

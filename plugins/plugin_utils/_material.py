@@ -1,0 +1,165 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Finds the material that options name, as ansible.builtin.copy finds files, and keeps it in memory alone."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ansible.errors import AnsibleError
+
+from ansible_collections.mtls.httpd.plugins.module_utils._certificate import (
+    MAXIMUM_SIZE,
+    Finding,
+    Material,
+    Wish,
+    finding,
+)
+from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import holds_key
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Mapping
+
+    from ansible.plugins.action import ActionBase
+
+_ONE = ("certificate", "private_key", "chain", "bundle")
+_SEVERAL = ("client_ca", "crl", "trust_anchors")
+
+
+class MaterialError(Exception):
+    """Material cannot be had; the text says why, the subject which."""
+
+    def __init__(self, subject: str, message: str) -> None:
+        super().__init__(message)
+        self.subject = subject
+
+
+class Finder:
+    """Reads the files that one task names. Each is read once."""
+
+    def __init__(self, action: ActionBase) -> None:
+        self._action = action
+        self._read: dict[str, bytes] = {}
+
+    def read(self, option: str, path: str) -> bytes:
+        """Return the bytes of the file, decrypted in memory if it is vaulted.
+
+        The path is absolute, or searched for in `files` of the role and the playbook.
+        Raises MaterialError, which does not repeat what looks like material pasted in place of a path.
+        """
+        if path not in self._read:
+            self._read[path] = self._contents(option, path)
+        return self._read[path]
+
+    def _contents(self, option: str, path: str) -> bytes:
+        if "\n" in path or len(path) > 1024 or "BEGIN " in path or holds_key(path):
+            raise MaterialError(
+                option, f"wants a path, and got what looks like the material itself. It belongs to '{option}_content'."
+            )
+        try:
+            found = Path(path) if path.startswith("/") else Path(self._action._find_needle("files", path))
+            _refuse_odd_files(found.stat(), option, path)
+            # The loader decrypts vaulted bytes in memory. Its public methods write them to disk, or want text.
+            contents: bytes = self._action._loader._get_file_contents(str(found))[0]
+        except (AnsibleError, OSError, ValueError) as error:
+            raise MaterialError(path, f"'{option}' {_reason(error)}") from None
+        return contents
+
+
+def wish_from(finder: Finder, options: Mapping[str, Any]) -> tuple[Wish, list[Finding]]:
+    """Return the wish that the options describe, and findings for the material that could not be had.
+
+    `options` are those of validate_certificate, or of one site: for each material `x` a path and a twin `x_content`.
+    """
+    findings: list[Finding] = []
+    given = {name: tuple(_materials(finder, options, name, findings)) for name in (*_ONE, *_SEVERAL)}
+    single = {name: given[name][0] if given[name] else None for name in _ONE}
+    passphrase = options.get("private_key_passphrase")
+    wish = Wish(
+        domain=options.get("domain"),
+        aliases=tuple(options.get("aliases") or ()),
+        client_ca_sha256=tuple(options.get("client_ca_sha256") or ()),
+        issued_by=options.get("issued_by") or "public",
+        private_key_passphrase=passphrase.encode() if passphrase else None,
+        certificate=single["certificate"],
+        private_key=single["private_key"],
+        chain=single["chain"],
+        bundle=single["bundle"],
+        client_ca=given["client_ca"],
+        crl=given["crl"],
+        trust_anchors=given["trust_anchors"],
+    )
+    return wish, findings
+
+
+def _materials(finder: Finder, options: Mapping[str, Any], name: str, findings: list[Finding]) -> Iterator[Material]:
+    """Yield the material under the option and its twin; what cannot be had becomes a finding."""
+    paths, texts = _listed(options.get(name)), _listed(options.get(f"{name}_content"))
+    if paths and texts and name in _ONE:
+        findings.append(
+            finding(
+                "ambiguous",
+                name,
+                f"both '{name}' and '{name}_content' are given, and they may differ.",
+                "Give one of them.",
+            )
+        )
+        return
+    yield from (one for one in (_file(finder, name, path, findings) for path in paths) if one)
+    for index, text in enumerate(texts):
+        subject = f"{name}_content" if len(texts) == 1 else f"{name}_content[{index}]"
+        yield Material(_from_text(text), subject)
+
+
+def _file(finder: Finder, name: str, path: str, findings: list[Finding]) -> Material | None:
+    try:
+        return Material(finder.read(name, path), path)
+    except MaterialError as error:
+        findings.append(finding("unreadable", error.subject, f"{error}", f"Correct '{name}', or put the file there."))
+        return None
+
+
+def _listed(value: object) -> list[str]:
+    """Return the texts of an option that takes one or several, as a list."""
+    return [str(member) for member in (value if isinstance(value, list) else [value]) if member is not None]
+
+
+def _from_text(text: str) -> bytes:
+    """Return the bytes of inline material: those of base64 (of DER, PKCS#12 or a zip), else the text's own."""
+    if "-----BEGIN" not in text:
+        try:
+            return base64.b64decode("".join(text.split()), validate=True)
+        except (binascii.Error, ValueError):
+            pass
+    return text.encode(errors="replace")
+
+
+def _refuse_odd_files(found: os.stat_result, option: str, path: str) -> None:
+    if stat.S_ISDIR(found.st_mode):
+        raise MaterialError(path, f"'{option}' is a directory; a file is wanted.")
+    if not stat.S_ISREG(found.st_mode):
+        raise MaterialError(path, f"'{option}' is not a regular file.")
+    if found.st_size > MAXIMUM_SIZE:
+        raise MaterialError(path, f"'{option}' has {found.st_size} bytes; at most {MAXIMUM_SIZE} are read.")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "does not exist on the controller."
+    if isinstance(error, PermissionError):
+        return "may not be read by the user that Ansible runs as on the controller."
+    if isinstance(error, OSError):
+        return f"cannot be read: {error.strerror}."
+    name = type(error).__name__
+    if "NotFound" in name:
+        return "does not exist on the controller, neither in 'files' of the role or playbook, nor beside them."
+    if "Vault" in name or "vault" in str(error).lower():
+        return "is vaulted, and no given vault secret opens it. Give the right one, as with --vault-id."
+    return "cannot be read."
