@@ -1,0 +1,175 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run the steps of `make test` that are named as arguments, then say what was left out and why, and the sum of it all.
+
+Items that count: linters, sanity tests, tests of pytest, molecule scenarios and the tests of their verifiers.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parents[1]
+SUPPORT = ROOT / "tests" / "support"
+COLLECTIONS = ROOT / "build" / "collections"
+INSTALLED = COLLECTIONS / "ansible_collections" / "mtls" / "httpd"
+RESULTS = ROOT / "build" / "results"
+
+
+@dataclass
+class Tally:
+    """What ran so far."""
+
+    passed: int = 0
+    failed: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    def note(self, name: str, ok: bool) -> None:
+        """Count one item."""
+        if ok:
+            self.passed += 1
+        else:
+            self.failed.append(name)
+
+    def read(self, step: str, reports: list[Path], *, ok: bool) -> None:
+        """Count the cases of JUnit `reports`; where a run that was not `ok` names no culprit, it is one itself."""
+        before = len(self.failed)
+        for case in (case for report in reports for case in ElementTree.parse(report).iter("testcase")):
+            name = f"{step}: {case.get('name')}"
+            skipped = case.find("skipped")
+            if skipped is None:
+                self.note(name, ok=case.find("failure") is None and case.find("error") is None)
+            else:
+                self.left_out.append(f"{name}: {skipped.get('message') or (skipped.text or '').strip()}")
+        if not ok and len(self.failed) == before:
+            self.failed.append(step)
+
+
+def run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> bool:
+    """Run `command` with its output as ours and more `environment`; return whether it succeeded."""
+    print(f"\n=== {' '.join(map(str, command))}", flush=True)
+    environment = {**os.environ, **environment}
+    return subprocess.run(command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, check=False).returncode == 0
+
+
+def lint(tally: Tally) -> None:
+    """Run the linters; ansible-lint and mypy find the collection by its name in the installed tree."""
+    scripts = [path for path in [*SUPPORT.iterdir(), ROOT / ".ci" / "run"] if b"sh\n" in path.read_bytes()[:20]]
+    environment = {"MYPYPATH": str(COLLECTIONS), "MYPY_CACHE_DIR": str(ROOT / "build" / "mypy")}
+    rooms = [f"--package=ansible_collections.mtls.httpd.plugins.{room}" for room in ("module_utils", "plugin_utils")]
+    tools: list[tuple[str | Path, ...]] = [
+        ("ruff", "check"),
+        ("ruff", "format", "--check"),
+        ("mypy", *rooms),
+        ("yamllint", "--strict", "."),
+        ("ansible-lint", "--strict"),
+    ]
+    if run(SUPPORT / "packages", "shellcheck"):
+        tools.append(("shellcheck", "--severity", "warning", *scripts))
+    else:
+        tally.left_out.append("lint: shellcheck is not installed")
+    for tool in tools:
+        tally.note(f"lint: {tool[0]} {tool[1]}", run(*tool, **environment))
+
+
+def sanity(tally: Tally) -> None:
+    """Run the sanity tests on a copy of the installed tree: within a work tree, ansible-test sees what Git tracks."""
+    bootstrap = Path.home() / ".ansible" / "test" / "cache" / "get_pip_24_2.py"
+    if not bootstrap.exists():
+        bootstrap.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(SUPPORT / "get_pip.py", bootstrap)
+    with tempfile.TemporaryDirectory() as scratch:
+        tree = Path(scratch) / INSTALLED.relative_to(COLLECTIONS)
+        shutil.copytree(INSTALLED, tree)
+        interpreters = Path(scratch) / "python"
+        offer_interpreters(interpreters)
+        path = [folder for folder in os.environ["PATH"].split(":") if not folder.endswith("/shims")]
+        path.insert(1, str(interpreters))
+        ok = run("ansible-test", "sanity", "--local", "--junit", "--color", "no", cwd=tree, PATH=":".join(path))
+        tally.read("sanity", sorted((tree / "tests" / "output" / "junit").glob("*.xml")), ok=ok)
+
+
+def offer_interpreters(folder: Path) -> None:
+    """Link the Pythons 3.9 to 3.13 that work here into `folder`; a version manager's shims need not work."""
+    folder.mkdir()
+    for name in (f"python3.{minor}" for minor in range(9, 14)):
+        managed = Path.home().glob(f".pyenv/versions/{name[6:]}.*/bin/{name}")
+        for candidate in [*managed, *filter(None, [shutil.which(name)])]:
+            if subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode == 0:
+                (folder / name).symlink_to(candidate)
+                break
+
+
+def pytest(tally: Tally, step: str, *arguments: str | Path, within: tuple[str | Path, ...] = ()) -> None:
+    """Run pytest with `arguments` in the installed tree."""
+    report = RESULTS / f"{step.replace(' ', '-')}.xml"
+    report.unlink(missing_ok=True)
+    command = (*within, "pytest", "--quiet", f"--junitxml={report}", *arguments)
+    ok = run(*command, cwd=INSTALLED, PYTHONPATH=str(COLLECTIONS))
+    tally.read(step, [report] if report.exists() else [], ok=ok)
+
+
+def unit(tally: Tally) -> None:
+    """Run the unit tests, then those of what runs on a target on the oldest Python there."""
+    pytest(tally, "unit", "--numprocesses=auto", "tests/unit")
+    old = (SUPPORT / "environment", "target")
+    if run(*old, "true"):
+        pytest(tally, "unit on 3.9", "tests/unit/plugins/module_utils", within=old)
+    else:
+        tally.left_out.append("unit on 3.9: there is no Python 3.9 here")
+
+
+def integration(tally: Tally) -> None:
+    """Run the tests with a real httpd of their own."""
+    if run(SUPPORT / "packages", "apache2-bin"):
+        pytest(tally, "integration", "--numprocesses=auto", "tests/integration")
+    else:
+        tally.left_out.append("integration: there is no httpd here (apache2-bin)")
+
+
+def molecule(tally: Tally) -> None:
+    """Run each scenario from nothing to nothing."""
+    scenarios = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
+    if os.geteuid() != 0:
+        tally.left_out.extend(f"molecule {name}: containers are made as root only" for name in scenarios)
+        return
+    for name in scenarios:
+        report = RESULTS / f"molecule-{name}.xml"
+        report.unlink(missing_ok=True)
+        ok = run(SUPPORT / "containers", "molecule", "test", "--scenario-name", name, REPORT=str(report))
+        tally.note(f"molecule {name}", ok)
+        tally.read(f"molecule {name}", [report] if report.exists() else [], ok=True)
+
+
+STEPS = {step.__name__: step for step in (lint, sanity, unit, integration, molecule)}
+
+
+def main() -> int:
+    """Run the steps, print the sum, and return the exit code."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    tally = Tally()
+    times = []
+    for name in sys.argv[1:]:
+        start = time.monotonic()
+        STEPS[name](tally)
+        times.append(f"{name} {time.monotonic() - start:.0f} s")
+    print("\nTook:", ", ".join(times))
+    for title, names in (("Failed", tally.failed), ("Left out", tally.left_out)):
+        print(f"{title}:", *(f"\n    {' '.join(name.split())}" for name in names or ["nothing"]), sep="")
+    print(f"{tally.passed} passed, {len(tally.failed)} failed, {len(tally.left_out)} skipped")
+    return 1 if tally.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
