@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""mtls.httpd.sites on the controller: finds the material, judges it, renders the virtual hosts, and goes to the target once.
+"""mtls.httpd.sites on the controller.
+
+Finds the material, judges it, renders the virtual hosts, and goes to the target once.
 
 Its documentation is in plugins/modules/sites.py, the target's half in plugins/modules/transaction.py.
 """
@@ -124,7 +126,10 @@ class ActionModule(ActionBase):
         )
 
     def _rendered(self, site: dict[str, Any], task_vars: dict[str, Any]) -> str:
-        """Return the virtual host's text, as ansible.builtin.template would render it, with RELEASE for its release's folder."""
+        """Return the virtual host's text.
+
+        As ansible.builtin.template would render it, with RELEASE for its release's folder.
+        """
         path = Path(self._find_needle("templates", site["template"])) if site["template"] else TEMPLATE
         hosts = [f"[{address}]" if ":" in address else address for address in site["listen"]] or ["*"]
         variables = {
@@ -164,7 +169,10 @@ class ActionModule(ActionBase):
 def _wrong(sites: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield what is wrong with the wishes beside the options' types. No message repeats a value but a domain's."""
     if not sites:
-        yield "option 'sites' is an empty list, so there is nothing to do, which is nearly always a variable that was not set. List the sites."
+        yield (
+            "option 'sites' is an empty list, so there is nothing to do, which is nearly always a "
+            "variable that was not set. List the sites."
+        )
     domains = [site["domain"] for site in sites]
     for domain in dict.fromkeys(domain for domain in domains if domains.count(domain) > 1):
         yield f"sites: {domain} stands there {domains.count(domain)} times. A site is listed once, with its 'aliases'."
@@ -186,7 +194,10 @@ def _wrong_site(site: Mapping[str, Any]) -> Iterator[str]:
         ):
             yield f"the option '{name}' ({sense}) is missing. Give it, or '{name}_content', or 'bundle'."
     if not (site["client_ca"] or site["client_ca_content"]):
-        yield "the option 'client_ca' is missing: without it httpd could not tell Chat from others. Give the path of TencentQQAuthCA.crt.zip."
+        yield (
+            "the option 'client_ca' is missing: without it httpd could not tell Chat from others. Give "
+            "the path of TencentQQAuthCA.crt.zip."
+        )
     if not 0 < site["port"] < 65536:
         yield "the option 'port' is not between 1 and 65535."
     if not 0 <= site["verify_depth"] <= 100:
@@ -195,13 +206,19 @@ def _wrong_site(site: Mapping[str, Any]) -> Iterator[str]:
         try:
             ipaddress.ip_address(address)
         except ValueError:
-            yield f"the option 'listen[{index}]' is not an IP address, which it must be, as names are looked up when httpd starts."
+            yield (
+                f"the option 'listen[{index}]' is not an IP address, which it must be, as names are "
+                "looked up when httpd starts."
+            )
     if site["document_root"] and site["proxy_pass"]:
         yield "both 'document_root' and 'proxy_pass' are given, and one would hide the other. Give one of them."
     if site["document_root"] and not site["document_root"].startswith("/"):
         yield "the option 'document_root' is not an absolute path on the target."
     if site["proxy_pass"] and not re.fullmatch(r"https?://[^\s/]+/\S*", site["proxy_pass"]):
-        yield "the option 'proxy_pass' is not the URL of a backend. It is like http://127.0.0.1:8080/, with a slash at its end."
+        yield (
+            "the option 'proxy_pass' is not the URL of a backend. It is like http://127.0.0.1:8080/, "
+            "with a slash at its end."
+        )
     for name in _QUOTED:
         try:
             _quoting.directive(site[name] or "")

@@ -17,7 +17,8 @@ version_added: 0.1.0
 author: mtls.httpd contributors (@mtls)
 description:
   - Returns the value in double quotes, escaped as httpd reads it.
-  - Fails for what no quoting can make safe, which is control characters and V(${), as httpd expands that inside quotes too.
+  - Fails for what no quoting can make safe, which is control characters and V(${), as httpd expands that inside quotes
+    too.
   - The message never holds the value.
 options:
   _input:

@@ -2,7 +2,9 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The dialogue with an httpd on this machine: it is asked, and commanded, through its own binary, /proc and its service manager.
+"""The dialogue with an httpd on this machine.
+
+It is asked, and commanded, through its own binary, /proc and its service manager.
 
 No table of distributions stands here. Where an httpd runs, its process tells how it was called; where none runs, the
 usual names are looked for, and the binary tells the rest.
@@ -58,17 +60,16 @@ class Outcome:
         return own_words(lines)
 
 
+# Remarks that accompany every start, and levels below a warning.
+_NOISE = re.compile(
+    r"AH00558|AH00557|AH01906|AH01909|AH00112|:(notice|info|debug)\]|^(Action|The Apache error log)|Syntax OK"
+)
+
+
 def own_words(lines: Iterable[str]) -> str:
     """The lines of a console or error log that say what is wrong, in one line of at most 1,200 characters."""
-    said: list[str] = []
-    for line in lines:
-        line = re.sub(r"^\[[^\]]*\d{4}\] |\[pid [^\]]*\] ", "", line.strip())
-        if line and not re.search(
-            r"AH00558|AH00557|AH01906|AH01909|AH00112|:(notice|info|debug)\]|^(Action|The Apache error log)|Syntax OK",
-            line,
-        ):
-            if line not in said:
-                said.append(line)
+    plain = (re.sub(r"^\[[^\]]*\d{4}\] |\[pid [^\]]*\] ", "", line.strip()) for line in lines)
+    said = dict.fromkeys(line for line in plain if line and not _NOISE.search(line))
     return "; ".join(said).replace(":; ", ": ")[:1200]
 
 
@@ -129,7 +130,10 @@ class VirtualHost:
 
 
 def endpoint(text: str) -> tuple[str, str]:
-    """Split C(address:port) of Listen or <VirtualHost>; the address is empty for all addresses, the port C(*) for all ports."""
+    """Split C(address:port) of Listen or <VirtualHost>.
+
+    The address is empty for all addresses, the port C(*) for all ports.
+    """
     text = text.strip()
     if text.startswith("["):
         address, _bracket, port = text[1:].partition("]")
@@ -182,7 +186,10 @@ class Description:
 
 @dataclass(frozen=True)
 class Parent:
-    """httpd's parent process: its number, and when it started (clock ticks since boot), so that a reused number is told apart."""
+    """httpd's parent process.
+
+    Its number, and when it started (clock ticks since boot), so that a reused number is told apart.
+    """
 
     pid: int
     started: int
@@ -235,7 +242,8 @@ class Server:
     def describe(self, *, without_us: bool = False, with_ssl: bool = False) -> Description:
         """The configuration as httpd reads it now, in one call.
 
-        C(without_us): as if the collection had never been here. C(with_ssl): as if mod_ssl had been loaded before everything else.
+        C(without_us): as if the collection had never been here. C(with_ssl): as if mod_ssl had been loaded before
+        everything else.
         Raises HttpdError with httpd's own words, where the configuration is not sound.
         """
         extra = ["-D", OFF] if without_us else []
@@ -260,7 +268,10 @@ class Server:
         self._descriptions.clear()
 
     def module_folders(self) -> list[str]:
-        """Folders that hold modules: those of the LoadModule lines in the main file's tree, and those that the binary was built with."""
+        """Folders that hold modules.
+
+        Those of the LoadModule lines in the main file's tree, and those that the binary was built with.
+        """
         folders = []
         text = _read(self.config)
         for match in re.finditer(r'^\s*LoadModule\s+\S+\s+"?([^"\n]+?)"?\s*$', text, re.MULTILINE | re.IGNORECASE):
@@ -277,7 +288,9 @@ class Server:
             if os.path.exists(os.path.join(folder, file)):
                 return os.path.join(folder, file)
         raise HttpdError(
-            f"{self.binary} has no {file} in {', '.join(self.module_folders()) or 'any folder of modules'}: install the package that brings it"
+            f"{self.binary} has no {file} in "
+            f"{', '.join(self.module_folders()) or 'any folder of modules'}: install the package that "
+            "brings it"
         )
 
     def _root(self, text: str) -> str:
@@ -317,7 +330,8 @@ class Server:
     def reload(self) -> None:
         """Reload gracefully, through the service manager where there is one. Returns at once; workers change later.
 
-        Never by `httpd -k graceful`, which starts a server that was stopped. Raises HttpdError with the manager's words.
+        Never by `httpd -k graceful`, which starts a server that was stopped. Raises HttpdError with the manager's
+        words.
         """
         if not self.running() or self.parent is None:
             raise HttpdError("httpd is not running, so it cannot be reloaded")
@@ -327,7 +341,10 @@ class Server:
             os.kill(self.parent.pid, signal.SIGUSR1)
 
     def start(self) -> None:
-        """Start httpd, through the service manager where there is one, and find its parent. Raises HttpdError with its own words."""
+        """Start httpd, through the service manager where there is one, and find its parent.
+
+        Raises HttpdError with its own words.
+        """
         if self.supervision.kind == "systemd":
             _systemctl("reset-failed", self.supervision.unit, check=False)
             _systemctl("start", self.supervision.unit)
@@ -543,7 +560,10 @@ def _option(arguments: Sequence[str], letter: str) -> str:
 
 
 def _arguments(words: Sequence[str]) -> tuple[str, ...]:
-    """What of a server's command line says which configuration it reads: -d, -f, -D, -C, -c, each apart from its value."""
+    """What of a server's command line says which configuration it reads.
+
+    -d, -f, -D, -C, -c, each apart from its value.
+    """
     kept: list[str] = []
     rest = list(words)
     while rest:

@@ -2,9 +2,12 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""A private world on this machine: user, mount, PID, network and IPC namespaces, from the standard library (namespaces(7)).
+"""A private world on this machine.
 
-What runs inside sees the machine's files, but can change none, reaches no network, and ends with all its children when the
+User, mount, PID, network and IPC namespaces, from the standard library (namespaces(7)).
+
+What runs inside sees the machine's files, but can change none, reaches no network, and ends with all its children when
+the
 caller ends. As an ordinary user too, who is then mapped alone.
 """
 
@@ -22,6 +25,7 @@ import socket
 import stat
 import struct
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable
 
@@ -49,8 +53,10 @@ class Unavailable(Exception):
 class World:
     """What is to be different inside.
 
-    overlays: folders that may be written, and whose changes vanish. hidden: folders that are empty but for their subfolders.
-    addresses: IP addresses that the loopback interface is given. hosts: text added to /etc/hosts, for names that no DNS tells.
+    overlays: folders that may be written, and whose changes vanish. hidden: folders that are empty but for their
+    subfolders.
+    addresses: IP addresses that the loopback interface is given. hosts: text added to /etc/hosts, for names that no
+    DNS tells.
     covered: files (also sockets) that are to be empty. limits: resource limits by number (getrlimit(2)).
     """
 
@@ -65,7 +71,8 @@ class World:
 def run(world: World, act: Callable[[], Any], seconds: float) -> Any:
     """Call C(act) inside, and return what it returns, which must be fit for JSON.
 
-    Raises Unavailable where there can be no such world, TimeoutError after C(seconds), and RuntimeError with the text of
+    Raises Unavailable where there can be no such world, TimeoutError after C(seconds), and RuntimeError with the text
+    of
     whatever C(act) raised. All processes inside are dead when this returns.
     """
     ours, theirs = socket.socketpair()
@@ -179,14 +186,15 @@ def _furnish(world: World) -> None:
         _mount(os.path.join(SCRATCH, ".hosts"), "/etc/hosts", None, _MS_BIND, None)
     _network(world.addresses)
     for number, (soft, hard) in world.limits.items():
-        try:
+        with suppress(ValueError, OSError):  # One that we may not have ourselves cannot be had inside either.
             resource.setrlimit(number, (soft, hard))
-        except (ValueError, OSError):
-            pass  # One that we may not have ourselves cannot be had inside either.
 
 
 def _guard() -> None:
-    """Make everything unwritable; what may be written is mounted over it. Kernels before 5.12 cannot, and do without."""
+    """Make everything unwritable.
+
+    What may be written is mounted over it. Kernels before 5.12 cannot, and do without.
+    """
     attributes = struct.pack("=QQQQ", _ATTR_RDONLY, 0, 0, 0)
     _libc.syscall(_MOUNT_SETATTR, _AT_FDCWD, b"/", _AT_RECURSIVE, attributes, len(attributes))
 

@@ -2,7 +2,9 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What travels from the controller's half of C(sites) to the target's: one line of base64, as one argument that is never logged.
+"""What travels from the controller's half of C(sites) to the target's.
+
+One line of base64, as one argument that is never logged.
 
 A single line, since Ansible masks a secret only where it stands in one piece.
 """
@@ -17,8 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _domain, _quoting
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Identity
-from ansible_collections.mtls.httpd.plugins.module_utils._rehearsal import Probes
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Identity, Probes
 from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, FACTS, SITE, Release
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Wish
 
@@ -78,7 +79,9 @@ def packed(request: Request) -> str:
 
 
 def unpacked(line: str) -> Request:
-    """The request that travelled as C(line). Every name and value that reaches a path or a configuration file is checked again.
+    """The request that travelled as C(line).
+
+    Every name and value that reaches a path or a configuration file is checked again.
 
     Raises NotARequest.
     """

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import posixpath
 
-# Stands for the release's folder in rendered text until the host fills it in, so that a release's name can be the hash of its text.
+# Stands for the release's folder in rendered text until the host fills it in, so that a release's name can be the hash
+# of its text.
 RELEASE = "@mtls-httpd-release@"
 
 
@@ -42,7 +43,9 @@ def filled(text: str, folder: str) -> str:
 
 
 def path(value: str) -> str:
-    """Return C(value), an absolute path on the host, if it can stand in a directive that may expand wildcards (Include).
+    """Return C(value).
+
+    An absolute path on the host, if it can stand in a directive that may expand wildcards (Include).
 
     Raises NotQuotable for a relative path, one that climbs, or one with characters that httpd would expand.
     """
@@ -57,7 +60,9 @@ def path(value: str) -> str:
 
 
 def name(value: str) -> str:
-    """Return C(value) if it can be the name of a file or folder of ours: letters, digits, dot, hyphen; not leading with a dot.
+    """Return C(value) if it can be the name of a file or folder of ours.
+
+    Letters, digits, dot, hyphen; not leading with a dot.
 
     Raises NotQuotable otherwise. The target checks every name that travels, as it trusts none.
     """

@@ -5,8 +5,10 @@
 """A change tried on the host, by its own httpd, before the live server hears of it.
 
 In full: the whole real configuration with the change in it, as the live server would read it, in a private world
-(_namespaces), where handshakes decide. Reduced, where the kernel allows no such world or where httpd's start would have effects
-outside it: the sites alone on loopback, and every certificate, key, CA and CRL that the live configuration names is loaded.
+(_namespaces), where handshakes decide. Reduced, where the kernel allows no such world or where httpd's start would
+have effects
+outside it: the sites alone on loopback, and every certificate, key, CA and CRL that the live configuration names is
+loaded.
 """
 
 from __future__ import annotations
@@ -52,13 +54,11 @@ SECONDS = 60.0
 _READY = 20.0
 _ASK = 5.0
 
-# Directives that name a file which httpd writes, or a folder for such files.
-_WRITTEN = {
-    "errorlog", "customlog", "transferlog", "globallog", "forensiclog", "scriptlog", "scriptsock", "pidfile", "scoreboardfile", "rewritelog",
-    "sslsessioncache", "sslstaplingcache", "secauditlog", "secdebuglog", "jklogfile", "jkshmfile", "davlockdb", "fcgidipcdir", "fcgidprocesstablefile",
-    "wsgisocketprefix", "defaultruntimedir", "cacheroot",
-}  # fmt: skip
 _LOGS = ("errorlog", "customlog", "transferlog", "globallog", "forensiclog")
+# Directives that name a file which httpd writes, or a folder for such files.
+_STATE = ("scriptlog", "scriptsock", "pidfile", "scoreboardfile", "sslsessioncache", "sslstaplingcache", "cacheroot")
+_OTHERS = ("secauditlog", "secdebuglog", "jklogfile", "jkshmfile", "davlockdb", "fcgidipcdir", "wsgisocketprefix")
+_WRITTEN = {*_LOGS, *_STATE, *_OTHERS, "fcgidprocesstablefile", "defaultruntimedir"}
 # Directives that start processes, or reach out, as soon as httpd starts.
 _EFFECTS = {
     "wsgidaemonprocess",
@@ -92,15 +92,6 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Probes:
-    """The throwaway CA (PEM), its client, and a client of another CA; made on the controller for one run."""
-
-    ca: bytes
-    trusted: _handshake.Identity
-    stranger: _handshake.Identity
-
-
-@dataclass(frozen=True)
 class Draft:
     """What is tried: releases with the folders they get, and the switch. Empty for the configuration as it stands."""
 
@@ -110,7 +101,10 @@ class Draft:
 
 @dataclass(frozen=True)
 class Result:
-    """How a rehearsal ended: C(full) or C(reduced) and why; the faults found, one line each; what httpd said when it did not start."""
+    """How a rehearsal ended.
+
+    C(full) or C(reduced) and why; the faults found, one line each; what httpd said when it did not start.
+    """
 
     mode: str
     reason: str
@@ -121,7 +115,8 @@ class Result:
 def faults_of(target: Target, place: str, answers: Sequence[_handshake.Answer]) -> list[str]:
     """What is wrong with the answers of one site at one address; nothing where all is as it must be.
 
-    Strangers must be refused, the client of the throwaway CA (where it was tried) accepted, and the site's own certificate
+    Strangers must be refused, the client of the throwaway CA (where it was tried) accepted, and the site's own
+    certificate
     served, in every protocol version that the server offers, which must be one at least.
     """
     faults = []
@@ -148,7 +143,9 @@ def faults_of(target: Target, place: str, answers: Sequence[_handshake.Answer]) 
     return [f"{target.domain} at {place}: {fault}" for fault in dict.fromkeys(faults)]
 
 
-def try_site(target: Target, address: str, probes: Probes, *, trusted: bool, seconds: float = _ASK) -> list[str]:
+def try_site(
+    target: Target, address: str, probes: _handshake.Probes, *, trusted: bool, seconds: float = _ASK
+) -> list[str]:
     """Shake hands with one site at one address as each kind of client, over TLS 1.2 and 1.3. Returns the faults."""
     clients = [("none", None), ("untrusted", probes.stranger)] + ([("trusted", probes.trusted)] if trusted else [])
     answers = [
@@ -162,7 +159,10 @@ def try_site(target: Target, address: str, probes: Probes, *, trusted: bool, sec
 
 
 def addresses(target: Target, description: Description) -> list[str]:
-    """The addresses at which a site is tried: its own, or the loopback, and those that other virtual hosts claim on its port."""
+    """The addresses at which a site is tried.
+
+    Its own, or the loopback, and those that other virtual hosts claim on its port.
+    """
     if target.listen:
         return list(target.listen)
     listens = {endpoint(each.words[0]) for each in description.listens}
@@ -196,7 +196,7 @@ def _numeric(address: str) -> bool:
 
 
 def rehearse(
-    server: Server, store: Store, user: Description, change: Draft, targets: Sequence[Target], probes: Probes
+    server: Server, store: Store, user: Description, change: Draft, targets: Sequence[Target], probes: _handshake.Probes
 ) -> Result:
     """Try the change. C(user) is the configuration without us. Nothing on the disk is touched, and nothing is left."""
     reason = effects(user)
@@ -222,7 +222,7 @@ def effects(user: Description) -> str:
 
 
 def _full(
-    server: Server, store: Store, user: Description, change: Draft, targets: Sequence[Target], probes: Probes
+    server: Server, store: Store, user: Description, change: Draft, targets: Sequence[Target], probes: _handshake.Probes
 ) -> Result:
     def act() -> dict[str, Any]:
         private = Store(store.conf, _Scratch())
@@ -283,7 +283,10 @@ def _trust(store: Store, path: str, ca: bytes) -> None:
 
 
 def displaced(store: Store, described: Description, targets: Sequence[Target]) -> list[str]:
-    """Faults in how the sites stand among all virtual hosts: not included, or before another's on the same address and port."""
+    """Faults in how the sites stand among all virtual hosts.
+
+    Not included, or before another's on the same address and port.
+    """
     faults = []
     hosts = described.virtual_hosts
     for target in targets:
@@ -297,7 +300,9 @@ def displaced(store: Store, described: Description, targets: Sequence[Target]) -
         )
         if mine is None:
             faults.append(
-                f"{target.domain}: no virtual host of this name comes from {store.path(target.domain, 'current', SITE)}: check the template's ServerName, and that {store.path('host.conf')} is included"
+                f"{target.domain}: no virtual host of this name comes from "
+                f"{store.path(target.domain, 'current', SITE)}: check the template's ServerName, and "
+                f"that {store.path('host.conf')} is included"
             )
             continue
         for address in mine.addresses:
@@ -307,14 +312,18 @@ def displaced(store: Store, described: Description, targets: Sequence[Target]) -
             ):
                 other = next(host for host in same if not host.file.startswith(store.root + "/"))
                 faults.append(
-                    f"{target.domain}: it would become the default of {address} in the place of the virtual host at {other.place}: have the other's file included before it"
+                    f"{target.domain}: it would become the default of {address} in the place of the "
+                    f"virtual host at {other.place}: have the other's file included before it"
                 )
     return list(dict.fromkeys(faults))
 
 
 @contextmanager
 def _serving(server: Server, arguments: Sequence[str], scratch: str) -> Iterator[str]:
-    """Run httpd as one process, its PidFile being C(scratch)/pid. Yields what it said if it does not start, else nothing; ends it afterwards."""
+    """Run httpd as one process, its PidFile being C(scratch)/pid.
+
+    Yields what it said if it does not start, else nothing; ends it afterwards.
+    """
     said = os.path.join(scratch, "said")
     with open(said, "wb") as stream:
         process = subprocess.Popen(
@@ -367,7 +376,8 @@ def _world(server: Server, store: Store, user: Description, change: Draft) -> _n
             elif word.startswith("/") or "/" in word:
                 needed.add(user.path(word))
     written |= {"/tmp", "/var/tmp"}
-    hidden, overlays = [], sorted(folders)
+    hidden: list[str] = []
+    overlays = sorted(folders)
     for folder in sorted({os.path.realpath(folder) for folder in written if folder}):
         if not os.path.isdir(folder) or any(_within(folder, known) or folder == known for known in hidden):
             continue
@@ -432,7 +442,8 @@ def _limits(server: Server) -> dict[int, tuple[int, int]]:
 def material_faults(described: Description) -> list[str]:
     """Each certificate, key, CA and CRL named by the configuration that OpenSSL does not take, with file and line.
 
-    Keys with a passphrase are left out. Several certificates of a virtual host go with the keys in their order (SSLCertificateFile).
+    Keys with a passphrase are left out. Several certificates of a virtual host go with the keys in their order
+    (SSLCertificateFile).
     """
     faults = []
     pairs: dict[str, dict[str, list[Directive]]] = {}
@@ -457,7 +468,8 @@ def material_faults(described: Description) -> list[str]:
                 continue
             except (OSError, ssl.SSLError) as error:
                 faults.append(
-                    f"{certificate.place}: SSLCertificateFile {paths[0]} with {key.place}: {key.name} {paths[1]}: {_why(error)}"
+                    f"{certificate.place}: SSLCertificateFile {paths[0]} with {key.place}: {key.name} "
+                    f"{paths[1]}: {_why(error)}"
                 )
     return faults
 
@@ -486,7 +498,7 @@ def _reduced(
     user: Description,
     change: Draft,
     targets: Sequence[Target],
-    probes: Probes,
+    probes: _handshake.Probes,
     reason: str,
 ) -> Result:
     faults = material_faults(user)

@@ -4,8 +4,10 @@
 
 """The store of releases, the switch and the journal.
 
-The invariant: at every moment each site's C(current) leads to one whole release, and a release never changes once it has
-its name. A switch is one rename(2) of a link. The pattern is that of Kubernetes' atomic writer and certbot's live/ and archive/.
+The invariant: at every moment each site's C(current) leads to one whole release, and a release never changes once it
+has
+its name. A switch is one rename(2) of a link. The pattern is that of Kubernetes' atomic writer and certbot's live/ and
+archive/.
 
     <conf>/mtls/host.conf                       what the server needs for all sites: modules, Listen, Include
     <conf>/mtls/journal                         there only while a switch is under way: how to go back
@@ -26,7 +28,7 @@ import re
 import shutil
 import stat
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Union
 
@@ -159,10 +161,8 @@ class Disk:
     @staticmethod
     def _beside(path: str) -> str:
         new = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.mtls-new")
-        try:
+        with suppress(FileNotFoundError):
             os.unlink(new)  # of a run that was killed
-        except FileNotFoundError:
-            pass
         return new
 
     @staticmethod
@@ -212,11 +212,13 @@ class Store:
             status = os.stat(path)
             if status.st_uid not in (0, os.geteuid()) or status.st_mode & stat.S_IWOTH:
                 raise StoreError(
-                    f"{path} can be changed by others than its server's user (owner {status.st_uid}, mode {stat.S_IMODE(status.st_mode):04o}): mend its owner and mode"
+                    f"{path} can be changed by others than its server's user (owner {status.st_uid}, "
+                    f"mode {stat.S_IMODE(status.st_mode):04o}): mend its owner and mode"
                 )
             if not os.access(path, os.W_OK):
                 raise StoreError(
-                    f"{path} cannot be written by user {os.geteuid()}: run with become, or as the user that the server belongs to"
+                    f"{path} cannot be written by user {os.geteuid()}: run with become, or as the "
+                    "user that the server belongs to"
                 )
 
     def domains(self) -> list[str]:
@@ -249,7 +251,8 @@ class Store:
         except (OSError, ValueError):
             pass
         raise StoreError(
-            f"{self.path(domain, 'current', FACTS)} cannot be read: run with {domain} among the sites, or remove that site"
+            f"{self.path(domain, 'current', FACTS)} cannot be read: run with {domain} among the "
+            "sites, or remove that site"
         )
 
     def whole(self, release: Release, folder: str) -> bool:
@@ -271,7 +274,10 @@ class Store:
             return False
 
     def place(self, release: Release) -> str:
-        """The folder of a release: its name, or with a number behind where that name is taken by one that was damaged."""
+        """The folder of a release.
+
+        Its name, or with a number behind where that name is taken by one that was damaged.
+        """
         number = 0
         while True:
             folder = self.path(release.domain, "releases", release.name + (f".{number}" if number else ""))
@@ -381,7 +387,8 @@ def locked(conf: str, seconds: float) -> Iterator[None]:
                     raise StoreError(f"{conf} cannot be locked: {error.strerror}") from None
             if time.monotonic() > deadline:
                 raise StoreError(
-                    f"another run holds the lock on {conf} ({_lock_holder(handle)}), waited {seconds:.0f} seconds: run again when it has ended"
+                    f"another run holds the lock on {conf} ({_lock_holder(handle)}), waited "
+                    f"{seconds:.0f} seconds: run again when it has ended"
                 )
             time.sleep(0.05)
         yield

@@ -4,7 +4,8 @@
 
 """The transaction: all sites of a host go from the old state to the new one, or stay as they were.
 
-    0. look      the server, how it is called, its configuration without us; heal what a killed run left; plan the changes.
+    0. look      the server, how it is called, its configuration without us; heal what a killed run left; plan the
+                 changes.
                  Nothing to change, and the live server shows it by a handshake: done.
     1. rehearse  the whole configuration with the change in it, in a private world; handshakes decide (_rehearsal).
                  Nothing is on the disk yet. In check mode the run ends here.
@@ -15,7 +16,8 @@
                  strangers are refused.
     6. keep      the journal goes: the new state holds. The previous release stays, older ones go.
 
-Whatever fails from 2 on: back as the journal says, reloaded or started again, and the run fails with the reason. A run that
+Whatever fails from 2 on: back as the journal says, reloaded or started again, and the run fails with the reason. A run
+that
 was killed leaves the journal, and the next run goes back by it before it begins.
 """
 
@@ -104,7 +106,10 @@ class Facts:
 
 @dataclass(frozen=True)
 class Plan:
-    """What would be done: releases with the folders they get, the switch, which sites change, and a diff for the operator."""
+    """What would be done.
+
+    Releases with the folders they get, the switch, which sites change, and a diff for the operator.
+    """
 
     staged: tuple[tuple[Release, str], ...]
     changes: tuple[Change, ...]
@@ -128,7 +133,7 @@ class Report:
 
 def carry_out(
     wishes: Sequence[Wish],
-    probes: _rehearsal.Probes,
+    probes: _handshake.Probes,
     *,
     binary: str | None = None,
     config: str | None = None,
@@ -138,7 +143,8 @@ def carry_out(
 ) -> Report:
     """Put the wishes in place, as one transaction. Raises Refused; the host is then as it was before.
 
-    C(binary), C(config): paths that say which httpd. C(start): start and enable it where it does not run. C(check): change nothing.
+    C(binary), C(config): paths that say which httpd. C(start): start and enable it where it does not run. C(check):
+    change nothing.
     """
     try:
         server = _httpd.find(binary, config)
@@ -181,7 +187,7 @@ def _facts(wish: Wish) -> Facts | None:
 
 class _Run:
     def __init__(
-        self, server: Server, store: Store, wishes: Sequence[Wish], probes: _rehearsal.Probes, start: bool
+        self, server: Server, store: Store, wishes: Sequence[Wish], probes: _handshake.Probes, start: bool
     ) -> None:
         self.server, self.store, self.wishes, self.probes, self.start = server, store, wishes, probes, start
         self.report = Report()
@@ -228,7 +234,8 @@ class _Run:
             return False
         if check:
             raise Refused(
-                f"{self.store.path('journal')} tells of a run that was killed: run without check mode, which goes back by it first"
+                f"{self.store.path('journal')} tells of a run that was killed: run without check "
+                "mode, which goes back by it first"
             )
         self.store.undo()
         self.store.prune()
@@ -271,20 +278,23 @@ class _Run:
                 named = [name for name in (facts.domain, *facts.aliases) if host.answers(name)]
                 if overlap and named:
                     found.append(
-                        f"{facts.domain}: the virtual host at {host.place} has the name {named[0]} on port {facts.port} already: remove it, or that name from it"
+                        f"{facts.domain}: the virtual host at {host.place} has the name {named[0]} on "
+                        f"port {facts.port} already: remove it, or that name from it"
                     )
             for each in user.directives:
                 if each.name.lower() in ("mdomain", "<mdomainset") and any(
                     fnmatch.fnmatch(facts.domain, word.lower()) for word in each.words
                 ):
                     found.append(
-                        f"{facts.domain}: mod_md manages this name ({each.place}), and would put its own certificate in place: take it out of MDomain"
+                        f"{facts.domain}: mod_md manages this name ({each.place}), and would put its "
+                        "own certificate in place: take it out of MDomain"
                     )
             for address, port, inode in held:
                 clash = not facts.listen or address in facts.listen or address in ("0.0.0.0", "::")
                 if port == facts.port and clash and inode not in own and (self.was_running or self.start):
                     found.append(
-                        f"{facts.domain}: port {port} is held by {_httpd.holder(inode)} ({address}): end it, or choose another port"
+                        f"{facts.domain}: port {port} is held by {_httpd.holder(inode)} ({address}): "
+                        "end it, or choose another port"
                     )
         return list(dict.fromkeys(found))
 
@@ -305,12 +315,14 @@ class _Run:
             self.server.forget()
             if already:
                 raise Refused(
-                    f"httpd would not start again with the configuration as it stands, without this change: {'; '.join(already)}. "
+                    "httpd would not start again with the configuration as it stands, without this "
+                    f"change: {'; '.join(already)}. "
                     f"A reload would end it. Nothing was touched: mend this first. httpd says: {result.broken}"
                 )
             if before is not None and before.broken:
                 raise Refused(
-                    f"httpd would not start again with the configuration as it stands, without this change: {before.broken}. Nothing was touched: mend this first"
+                    "httpd would not start again with the configuration as it stands, without this "
+                    f"change: {before.broken}. Nothing was touched: mend this first"
                 )
             raise Refused(f"the rehearsal failed, nothing was touched. httpd says: {self._plain(result.broken)}")
         if result.faults:
@@ -411,7 +423,8 @@ class _Run:
                 raise HttpdError("httpd does not run")
         except (OSError, HttpdError, StoreError) as error:
             raise Refused(
-                f"{reason}{words}. The files of the old state are back as far as the journal tells, but: {error}. Look after this host now"
+                f"{reason}{words}. The files of the old state are back as far as the journal tells, "
+                f"but: {error}. Look after this host now"
             ) from None
         raise Refused(f"{reason}{words}. The old state is back{' and serving' if self.was_running else ''}")
 
@@ -464,7 +477,10 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def planned(server: Server, store: Store, user: Description, wishes: Sequence[Wish]) -> Plan:
-    """Compare the wishes with the disk, and say what is to be done. Reads only. Raises StoreError where a path is taken."""
+    """Compare the wishes with the disk, and say what is to be done.
+
+    Reads only. Raises StoreError where a path is taken.
+    """
     staged: list[tuple[Release, str]] = []
     currents: list[Change] = []
     changed: dict[str, bool] = {}
@@ -535,7 +551,10 @@ def planned(server: Server, store: Store, user: Description, wishes: Sequence[Wi
 
 
 def _changes(path: str, after: Entry) -> list[Change]:
-    """The change that makes C(path) the entry, if it is not that already. Owner and group of a file of ours are our own."""
+    """The change that makes C(path) the entry, if it is not that already.
+
+    Owner and group of a file of ours are our own.
+    """
     before = entry_of(path)
     if isinstance(after, File) and isinstance(before, File):
         if (before.content, before.mode, before.uid) == (after.content, after.mode, os.geteuid()):
@@ -605,9 +624,12 @@ def _bytes(path: str) -> bytes:
 
 
 def _host_level(server: Server, store: Store, user: Description, sites: Any) -> str:
-    """The host-level file: modules that the sites need and the user's configuration does not load, Listen, and the sites.
+    """The host-level file.
 
-    What comes with mod_ssl in the user's configuration (Debian's ports.conf) stays inside <IfModule !ssl_module>, so that the
+    Modules that the sites need and the user's configuration does not load, Listen, and the sites.
+
+    What comes with mod_ssl in the user's configuration (Debian's ports.conf) stays inside <IfModule !ssl_module>, so
+    that the
     configuration is sound before and after the operator's own a2enmod or a2dismod.
     """
     sites = list(sites)
@@ -653,7 +675,10 @@ def _covered(wanted: tuple[str, int], listens: Sequence[Directive]) -> bool:
 
 
 def _with_ssl_alone(listen: Directive) -> bool:
-    """Whether a Listen stands within <IfModule …ssl…>, as in Debian's ports.conf; the dump of the configuration no longer tells."""
+    """Whether a Listen stands within <IfModule …ssl…>.
+
+    As in Debian's ports.conf; the dump of the configuration no longer tells.
+    """
     depth: list[str] = []
     for number, line in enumerate(_text(listen.file).splitlines(), 1):
         if number == listen.line:
@@ -667,7 +692,9 @@ def _with_ssl_alone(listen: Directive) -> bool:
 
 
 def _hook(server: Server, store: Store, user: Description) -> Any:
-    """How the server comes to read host.conf: a link in the folder that its main file includes whole, else one line of that file.
+    """How the server comes to read host.conf.
+
+    A link in the folder that its main file includes whole, else one line of that file.
 
     Returns a function of whether it is wanted, which gives the changes.
     """

@@ -12,7 +12,8 @@ version_added: 0.1.0
 author: mtls.httpd contributors (@mtls)
 description:
   - Asks httpd for its layout, user, modules, virtual hosts and files, so that no table of distributions is needed.
-  - The httpd that runs is asked as it was called, with its arguments and environment. Where none runs, one that is installed is asked.
+  - The httpd that runs is asked as it was called, with its arguments and environment. Where none runs, one that is
+    installed is asked.
   - Changes nothing, and leaves the running server alone.
 attributes:
   check_mode:
@@ -97,7 +98,8 @@ server:
       type: str
       sample: /etc/apache2/apache2.conf
     sound:
-      description: Whether the configuration can be read today, as C(httpd -t) tells. It says nothing of keys and certificates.
+      description:
+        - Whether the configuration can be read today, as C(httpd -t) tells. It says nothing of keys and certificates.
       returned: found
       type: bool
       sample: true
@@ -191,7 +193,8 @@ server:
       returned: sound
       type: list
       elements: dict
-      sample: [{addresses: ["*:443"], name: www.example.com, aliases: [], file: /etc/apache2/sites-enabled/a.conf, line: 1}]
+      sample: [{addresses: ["*:443"], name: www.example.com, aliases: [], file: /etc/apache2/sites-enabled/a.conf,
+      line: 1}]
 clock:
   description: Seconds since 1970 by the target's clock, so that its skew is known.
   returned: always

@@ -10,7 +10,8 @@ short_description: Put all mutual TLS sites of a host in place, or take them awa
 version_added: 0.1.0
 author: mtls.httpd contributors (@mtls)
 description:
-  - Judges the wishes and their material on the controller, renders the virtual hosts there, and goes to the target once.
+  - Judges the wishes and their material on the controller, renders the virtual hosts there, and goes to the target
+    once.
   - On the target, the whole configuration of httpd with the change in it is rehearsed in private namespaces, by the
     host's own httpd. Handshakes decide. Only then are the sites switched, httpd reloaded gracefully, and the result
     confirmed by handshakes on the real listening address.
@@ -65,7 +66,8 @@ options:
         type: path
       certificate_content:
         description:
-          - The certificate itself, as PEM text, or base64 of DER or PKCS#12. Set it where the certificate comes from a lookup.
+          - The certificate itself, as PEM text, or base64 of DER or PKCS#12. Set it where the certificate comes from
+            a lookup.
         type: str
       private_key:
         description:
@@ -73,15 +75,18 @@ options:
         type: path
       private_key_content:
         description:
-          - The private key itself, as PEM text, or base64 of DER. Set it where the key comes from a vaulted variable or a lookup.
+          - The private key itself, as PEM text, or base64 of DER. Set it where the key comes from a vaulted variable
+            or a lookup.
         type: str
       private_key_passphrase:
         description:
-          - Passphrase of the private key or PKCS#12 file. The key is decrypted in the controller's memory, as httpd could not ask.
+          - Passphrase of the private key or PKCS#12 file. The key is decrypted in the controller's memory, as httpd
+            could not ask.
         type: str
       chain:
         description:
-          - Path on the controller to the intermediate certificates. Set it where the certificate's file does not hold them.
+          - Path on the controller to the intermediate certificates. Set it where the certificate's file does not hold
+            them.
         type: path
       chain_content:
         description:
@@ -97,7 +102,8 @@ options:
         type: str
       client_ca:
         description:
-          - Paths on the controller to the CA certificates that clients must be issued by. For Chat, V(TencentQQAuthCA.crt.zip) as
+          - Paths on the controller to the CA certificates that clients must be issued by. For Chat,
+            V(TencentQQAuthCA.crt.zip) as
             it is downloaded, or the file in it. Two while a CA is being replaced.
         type: list
         elements: path
@@ -108,21 +114,24 @@ options:
         elements: str
       client_ca_sha256:
         description:
-          - SHA-256 fingerprints (hexadecimal, colons allowed). Where given, every client CA must have one of them. Set it so that a wrong
+          - SHA-256 fingerprints (hexadecimal, colons allowed). Where given, every client CA must have one of them.
+            Set it so that a wrong
             download never becomes a trust anchor.
         type: list
         elements: str
         default: []
       issued_by:
         description:
-          - Who issued the certificate. V(public) for an authority that everybody trusts (case 1 of the reference page), V(chat) for a
+          - Who issued the certificate. V(public) for an authority that everybody trusts (case 1 of the reference
+            page), V(chat) for a
             certificate that Chat issued for the domain (case 2).
         type: str
         choices: [public, chat]
         default: public
       trust_anchors:
         description:
-          - Paths on the controller to the roots that the certificate's path must end at. The controller's own store where nothing is given.
+          - Paths on the controller to the roots that the certificate's path must end at. The controller's own store
+            where nothing is given.
             Set it for a private authority.
         type: list
         elements: path
@@ -138,39 +147,46 @@ options:
         default: 443
       listen:
         description:
-          - Addresses of the host that the site is served on, such as V(192.0.2.10) or V(2001:db8::10). All addresses where nothing is given.
+          - Addresses of the host that the site is served on, such as V(192.0.2.10) or V(2001:db8::10). All addresses
+            where nothing is given.
         type: list
         elements: str
         default: []
       document_root:
         description:
-          - Directory on the target whose files are served. An empty directory of the collection's own where neither this nor
+          - Directory on the target whose files are served. An empty directory of the collection's own where neither
+            this nor
             O(sites[].proxy_pass) is given.
         type: path
       proxy_pass:
         description:
-          - URL of the backend that gets the requests, such as V(http://127.0.0.1:8080/). Excludes O(sites[].document_root).
+          - URL of the backend that gets the requests, such as V(http://127.0.0.1:8080/). Excludes
+            O(sites[].document_root).
         type: str
       verify_client:
         description:
-          - What is asked of clients (directive C(SSLVerifyClient)). V(require) is what mutual TLS means. V(optional) lets clients without a
+          - What is asked of clients (directive C(SSLVerifyClient)). V(require) is what mutual TLS means. V(optional)
+            lets clients without a
             certificate in, for a backend that decides itself. The result then says that nothing is enforced.
         type: str
         choices: [require, optional]
         default: require
       verify_depth:
         description:
-          - How many intermediate certificates a client's chain may have, plus one (directive C(SSLVerifyDepth)). httpd's own default of 1
+          - How many intermediate certificates a client's chain may have, plus one (directive C(SSLVerifyDepth)).
+            httpd's own default of 1
             refuses every client that an intermediate issued.
         type: int
         default: 3
       extra_directives:
         description:
-          - Lines put at the end of the virtual host as they are. The rehearsal judges what they do, so none can open the door.
+          - Lines put at the end of the virtual host as they are. The rehearsal judges what they do, so none can open
+            the door.
         type: str
       template:
         description:
-          - Template on the controller to render instead of the role's C(site.conf.j2), found as M(ansible.builtin.template) finds it. It is
+          - Template on the controller to render instead of the role's C(site.conf.j2), found as
+            M(ansible.builtin.template) finds it. It is
             handed the same variables. The rehearsal judges what it does.
         type: path
   judge_only:
@@ -180,17 +196,20 @@ options:
     default: false
   httpd_binary:
     description:
-      - Path on the target to the httpd. That of the running server where nothing is given, else the one that is found. Set it where a
+      - Path on the target to the httpd. That of the running server where nothing is given, else the one that is
+        found. Set it where a
         host has several.
     type: path
   httpd_config:
     description:
-      - Path on the target to httpd's main configuration file. That of the running server where nothing is given, else the one
+      - Path on the target to httpd's main configuration file. That of the running server where nothing is given, else
+        the one
         built in. Set it where several servers share one binary.
     type: path
   service_state:
     description:
-      - V(started) starts httpd where it does not run, and enables it where a service manager starts it. V(unchanged) leaves a stopped
+      - V(started) starts httpd where it does not run, and enables it where a service manager starts it. V(unchanged)
+        leaves a stopped
         httpd stopped.
     type: str
     choices: [started, unchanged]
@@ -266,14 +285,16 @@ sites:
       type: str
       sample: enforced
 findings:
-  description: The verdict on the material, as RV(mtls.httpd.validate_certificate#module:findings), each with its C(domain).
+  description:
+    - The verdict on the material, as RV(mtls.httpd.validate_certificate#module:findings), each with its C(domain).
   returned: always
   type: list
   elements: dict
   sample: []
 rehearsal:
   description:
-    - How the change was rehearsed. V(full) is the whole configuration in private namespaces. V(reduced) is the sites alone on loopback, with
+    - How the change was rehearsed. V(full) is the whole configuration in private namespaces. V(reduced) is the sites
+      alone on loopback, with
       the files that the live configuration names checked. V(none) where nothing was to be rehearsed.
   returned: success
   type: str
