@@ -94,6 +94,18 @@ class ActionModule(ActionBase):
         result["warnings"] = [*result.get("warnings", []), *warnings]
         if not self._task.diff:
             result.pop("diff", None)
+        shown = {each["domain"]: each["mutual_tls"] for each in result.get("sites", ())}
+        result["endpoints"] = [
+            {
+                "server_name": wish.domain,
+                "port": site["port"],
+                "certificate_sha256": wish.certificate_sha256,
+                "expect": shown[wish.domain],
+                **({"address": site["listen"][0]} if site["listen"] else {}),
+            }
+            for site, wish in zip(sites, wishes, strict=True)
+            if shown.get(wish.domain) in ("enforced", "optional")
+        ]
         return result
 
     def _judged(self, sites: Sequence[Mapping[str, Any]], warn_days: int) -> dict[str, Verdict]:

@@ -284,6 +284,18 @@ sites:
       returned: always
       type: str
       sample: enforced
+endpoints:
+  description:
+    - What M(mtls.httpd.handshake_info) takes to confirm the sites from the controller, those that are served now.
+    - With an address for a site that has O(sites[].listen).
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - server_name: www.example.com
+      port: 443
+      certificate_sha256: 0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
+      expect: enforced
 findings:
   description:
     - The verdict on the material, as RV(mtls.httpd.validate_certificate#module:findings), each with its C(domain).
