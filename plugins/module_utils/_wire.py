@@ -9,7 +9,7 @@ Every function raises ValueError for bytes that do not have the form expected.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,24 @@ _ATTRIBUTES = {
 }
 
 # X.690, section 8.23: the tags of the string types in which names are written
-_ENCODINGS = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1C: "utf-32-be", 0x1E: "utf-16-be"}
+_ENCODINGS = {
+    0x0C: "utf-8",  # UTF8String
+    0x12: "ascii",  # NumericString
+    0x13: "ascii",  # PrintableString
+    0x14: "latin-1",  # TeletexString, as it is used
+    0x16: "ascii",  # IA5String
+    0x1A: "ascii",  # VisibleString
+    0x1C: "utf-32-be",  # UniversalString
+    0x1E: "utf-16-be",  # BMPString
+}
+
+
+class _Element(NamedTuple):
+    """One DER element; ``encoded`` is the whole of it."""
+
+    tag: int
+    content: bytes
+    encoded: bytes
 
 
 class _Reader:
@@ -103,15 +120,14 @@ def rfc4514(name: bytes) -> str:
 
     Source: RFC 4514, section 2; X.690 for the encoding.
     """
-    ((_tag, sequence),) = _elements(name)
+    (sequence,) = _elements(name)
     parts = []
-    for _tag, relative in _elements(sequence):
+    for relative in _elements(sequence.content):
         pairs = []
-        for _tag, attribute in _elements(relative):
-            (_tag, kind), (tag, value) = _elements(attribute)
-            identifier = _object_identifier(kind)
-            text = _escaped(value.decode(_ENCODINGS[tag])) if tag in _ENCODINGS else "#" + value.hex()
-            pairs.append(f"{_ATTRIBUTES.get(identifier, identifier)}={text}")
+        for attribute in _elements(relative.content):
+            kind, value = _elements(attribute.content)
+            identifier = _object_identifier(kind.content)
+            pairs.append(f"{_ATTRIBUTES.get(identifier, identifier)}={_value(value)}")
         parts.append("+".join(pairs))
     return ",".join(reversed(parts))
 
@@ -129,14 +145,17 @@ def _vectors(reader: _Reader) -> Iterator[bytes]:
         yield reader.vector(2).rest()
 
 
-def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield tag and content of each DER element (X.690, section 8.1)."""
+def _elements(data: bytes) -> Iterator[_Element]:
+    """Yield each DER element (X.690, section 8.1)."""
     reader = _Reader(data)
     while reader:
-        tag, length = reader.number(1), reader.number(1)
+        header = reader.take(2)
+        length = header[1]
         if length & 0x80:
-            length = reader.number(length & 0x7F)
-        yield tag, reader.take(length)
+            longer = reader.take(length & 0x7F)
+            header, length = header + longer, int.from_bytes(longer, "big")
+        content = reader.take(length)
+        yield _Element(header[0], content, header + content)
 
 
 def _object_identifier(content: bytes) -> str:
@@ -152,6 +171,12 @@ def _object_identifier(content: bytes) -> str:
         raise ValueError("empty object identifier")
     first = min(numbers[0] // 40, 2)
     return ".".join(str(number) for number in (first, numbers[0] - 40 * first, *numbers[1:]))
+
+
+def _value(value: _Element) -> str:
+    """Return an attribute's value: text, or where it is none, its encoding."""
+    encoding = _ENCODINGS.get(value.tag)
+    return _escaped(value.content.decode(encoding)) if encoding else "#" + value.encoded.hex()
 
 
 def _escaped(text: str) -> str:

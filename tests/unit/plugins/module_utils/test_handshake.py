@@ -1,0 +1,482 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is made of a peer's answer: accepted, refused or unproven, in bounded time."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Callable
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from demo_material import Authority, Issued, key_pem, new_key
+
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake import (
+    VERSIONS,
+    Answer,
+    Examination,
+    Identity,
+    ask,
+    client_context,
+    examine,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NAME = "www.example.com"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+Talk = Callable[[socket.socket], None]
+
+CLIENT_CA = Authority("Client CA, with a comma")
+SERVER = Authority("Server CA").issue(NAME)
+TRUSTED = CLIENT_CA.issue(client=True, common_name="trusted")
+STRANGER = Authority("Another CA").issue(client=True, common_name="stranger")
+
+
+def identity(issued: Issued) -> Identity:
+    """Return a client's identity as the probes take it."""
+    return Identity(issued.full_pem, issued.key_pem)
+
+
+@contextmanager
+def listening(talk: Talk, *, host: str = "127.0.0.1") -> Iterator[int]:
+    """Listen, and lend the port; each connection is given to `talk` in a thread, and closed when that ends."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    server = socket.create_server((host, 0), family=family)
+    threads = []
+
+    def answer(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            talk(connection)
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                threads.append(threading.Thread(target=answer, args=(server.accept()[0],)))
+                threads[-1].start()
+
+    listener = threading.Thread(target=serve)
+    listener.start()
+    try:
+        yield server.getsockname()[1]
+    finally:
+        server.shutdown(socket.SHUT_RDWR)
+        server.close()
+        for thread in (listener, *threads):
+            thread.join()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the server's and the client CA's files, for those who take files only."""
+    folder = tmp_path_factory.mktemp("served")
+    (folder / "server.pem").write_bytes(SERVER.full_pem + SERVER.key_pem)
+    (folder / "client-ca.pem").write_bytes(CLIENT_CA.pem)
+    return folder
+
+
+def server_context(served: Path, verify: ssl.VerifyMode = ssl.CERT_NONE, version: str | None = None) -> ssl.SSLContext:
+    """Return a server's context that asks for a client's certificate as `verify` says."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(served / "server.pem")
+    context.load_verify_locations(served / "client-ca.pem")
+    context.verify_mode = verify
+    if version:
+        context.minimum_version = context.maximum_version = VERSIONS[version]
+    return context
+
+
+def over_tls(context: ssl.SSLContext, talk: Talk) -> Talk:
+    """Return what makes the handshake, then gives the TLS connection to `talk`."""
+
+    def shake_hands(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as channel:
+            talk(channel)
+
+    return shake_hands
+
+
+def replying(reply: bytes) -> Talk:
+    """Return what reads the request and sends `reply`."""
+
+    def talk(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(reply)
+
+    return talk
+
+
+def asked(port: int, *, version: str = "TLSv1.3", client: Issued | None = None, **options: Any) -> Answer:
+    """Ask on the loopback address."""
+    options = {"address": "127.0.0.1", "server_name": NAME, "timeout": 5, **options}
+    return ask(port=port, version=version, client="none", identity=client and identity(client), **options)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("status", ["200 OK", "404 Not Found", "421 Misdirected Request", "503", "500 "])
+def test_any_status_line_but_403_says_accepted(served: Path, version: str, status: str) -> None:
+    reply = f"HTTP/1.1 {status}\r\n\r\n".encode()
+    with listening(over_tls(server_context(served, version=version), replying(reply))) as port:
+        answer = asked(port, version=version)
+    assert (answer.version, answer.result) == (version, "accepted")
+    assert answer.detail == f"HTTP/1.1 {status}".strip()
+
+
+def test_a_403_says_refused(served: Path) -> None:
+    with listening(over_tls(server_context(served), replying(b"HTTP/1.1 403 Forbidden\r\n\r\n"))) as port:
+        answer = asked(port)
+    assert (answer.result, answer.detail) == ("refused", "HTTP/1.1 403 Forbidden")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("client", "alert"), [(None, "handshake_failure|certificate_required"), (STRANGER, "unknown_ca"), (TRUSTED, None)]
+)
+def test_who_is_let_in_and_who_is_refused(served: Path, version: str, client: Issued | None, alert: str | None) -> None:
+    with listening(over_tls(server_context(served, ssl.CERT_REQUIRED, version), replying(OK))) as port:
+        answer = asked(port, version=version, client=client)
+    if alert:
+        assert answer.result == "refused"
+        assert re.fullmatch(f"alert ({alert})", answer.detail)
+    else:
+        assert (answer.result, answer.detail) == ("accepted", "HTTP/1.1 200 OK")
+    # A handshake that ends in a refusal tells these all the same.
+    assert answer.asked is True
+    assert answer.certificate_sha256 == SERVER.sha256
+
+
+def test_a_refusal_is_heard_though_the_server_closes_before_the_request_is_read(served: Path) -> None:
+    with listening(over_tls(server_context(served, ssl.CERT_REQUIRED, "TLSv1.3"), replying(OK))) as port:
+        answers = {asked(port, client=STRANGER).detail for _ in range(50)}
+    assert answers == {"alert unknown_ca"}
+
+
+def test_a_server_that_asks_for_no_certificate_is_known_to_name_no_authorities(served: Path) -> None:
+    with listening(over_tls(server_context(served), replying(OK))) as port:
+        answer = asked(port, client=STRANGER)
+    assert (answer.asked, answer.client_ca_names) == (False, ())
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_bare_end_of_connection_proves_nothing(served: Path, version: str) -> None:
+    with listening(over_tls(server_context(served, version=version), lambda channel: None)) as port:
+        answer = asked(port, version=version)
+    assert answer.result == "unproven"
+    assert answer.detail in ("connection ended without an answer", "connection reset")
+    assert answer.certificate_sha256 == SERVER.sha256
+
+
+def test_an_end_of_connection_in_the_handshake_proves_nothing() -> None:
+    with listening(lambda connection: connection.recv(4096) and None) as port:
+        answer = asked(port)
+    assert (answer.result, answer.detail) == ("unproven", "connection ended without an answer")
+
+
+def test_a_reset_proves_nothing() -> None:
+    def reset(connection: socket.socket) -> None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with listening(reset) as port:
+        answer = asked(port)
+    assert (answer.result, answer.detail) == ("unproven", "connection reset")
+
+
+def test_an_answer_that_is_not_http_proves_nothing_and_does_not_steer_a_terminal(served: Path) -> None:
+    with listening(over_tls(server_context(served), replying(b"\x1b[2J no HTTP/1.1 200 OK\r\n"))) as port:
+        answer = asked(port)
+    assert (answer.result, answer.detail) == ("unproven", "the answer is not HTTP: ?[2J no HTTP/1.1 200 OK")
+
+
+def test_a_plain_http_port_proves_nothing() -> None:
+    with listening(replying(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as port:
+        answer = asked(port)
+    assert (answer.result, answer.detail) == ("unproven", "the answer is not TLS")
+
+
+def test_a_closed_port_proves_nothing() -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        answer = asked(holder.getsockname()[1])
+    assert (answer.result, answer.detail) == ("unproven", "connection refused")
+
+
+def test_an_alert_before_any_certificate_was_asked_for_proves_nothing(served: Path) -> None:
+    context = server_context(served, ssl.CERT_REQUIRED)
+    context.sni_callback = lambda *_: ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+    with listening(over_tls(context, replying(OK))) as port:
+        answer = asked(port)
+    assert answer.result == "unproven"
+    assert answer.detail == "alert unrecognized_name, before any certificate was asked for"
+    assert answer.offered
+
+
+@pytest.mark.parametrize(("spoken", "tried"), [("TLSv1.2", "TLSv1.3"), ("TLSv1.3", "TLSv1.2")])
+def test_a_version_that_is_not_offered_is_unproven_and_said_to_be_so(served: Path, spoken: str, tried: str) -> None:
+    with listening(over_tls(server_context(served, ssl.CERT_REQUIRED, spoken), replying(OK))) as port:
+        answer = asked(port, version=tried)
+    assert (answer.result, answer.detail, answer.offered) == ("unproven", "protocol not offered", False)
+
+
+def test_a_version_without_ciphers_in_common_counts_as_not_offered(served: Path) -> None:
+    context = server_context(served, ssl.CERT_REQUIRED, "TLSv1.2")
+    context.set_ciphers("aNULL:@SECLEVEL=0")
+    with listening(over_tls(context, replying(OK))) as port:
+        answer = asked(port, version="TLSv1.2")
+    assert (answer.result, answer.offered) == ("unproven", False)
+    assert answer.detail.endswith("(alert handshake_failure)")
+
+
+def trickle(connection: socket.socket) -> None:
+    """Send a long record, or a long status line, byte by byte."""
+    for octet in b"\x16\x03\x03\x40\x00" + bytes(1000) if not isinstance(connection, ssl.SSLSocket) else b"H" * 1000:
+        connection.sendall(bytes([octet]))
+        time.sleep(0.02)
+
+
+def hold(connection: socket.socket) -> None:
+    """Say nothing until the other side ends."""
+    while connection.recv(4096):
+        pass
+
+
+@pytest.mark.parametrize("talk", [hold, trickle])
+@pytest.mark.parametrize("after_handshake", [False, True])
+def test_a_peer_that_is_silent_or_trickles_does_not_prolong_it(served: Path, talk: Talk, after_handshake: bool) -> None:
+    with listening(over_tls(server_context(served), talk) if after_handshake else talk) as port:
+        begun = time.monotonic()
+        answer = asked(port, timeout=0.4)
+        took = time.monotonic() - begun
+    assert (answer.result, answer.detail) == ("unproven", "no answer within 0.4 s")
+    assert 0.3 < took < 0.8
+
+
+def test_an_examination_of_a_silent_peer_takes_no_longer_than_one_question() -> None:
+    with listening(hold) as port:
+        begun = time.monotonic()
+        found = examine("127.0.0.1", port, NAME, untrusted=identity(STRANGER), trusted=identity(TRUSTED), timeout=0.4)
+        took = time.monotonic() - begun
+    assert len(found.answers) == 6
+    assert found.mutual_tls == "unproven"
+    assert took < 0.8
+
+
+def test_a_name_that_does_not_resolve_proves_nothing() -> None:
+    answer = asked(443, address="nothing.invalid", timeout=5)
+    assert answer.result == "unproven"
+    assert answer.detail in ("name does not resolve", "no answer within 5 s")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "localhost"])
+def test_addresses_of_both_families_and_names_are_reached(served: Path, address: str) -> None:
+    with ExitStack() as stack:
+        try:
+            listen = listening(
+                over_tls(server_context(served), replying(OK)), host="::1" if address == "::1" else "127.0.0.1"
+            )
+            port = stack.enter_context(listen)
+        except OSError as error:
+            pytest.skip(f"no IPv6 here: {error}")
+        assert asked(port, address=address).result == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("address", "name", "sent"),
+    [("127.0.0.1", NAME, NAME), ("127.0.0.1", "", None), ("localhost", "", None), ("127.0.0.1", "127.0.0.1", None)],
+)
+def test_the_servers_name_goes_as_sni_and_as_host(served: Path, address: str, name: str, sent: str | None) -> None:
+    heard: list[Any] = []
+    context = server_context(served)
+    context.sni_callback = lambda _connection, server_name, _context: heard.append(server_name)
+
+    def talk(connection: socket.socket) -> None:
+        heard.append(connection.recv(4096).decode())
+        connection.sendall(OK)
+
+    with listening(over_tls(context, talk)) as port:
+        asked(port, address=address, server_name=name)
+    lines = heard[1].split("\r\n")
+    assert heard[0] == sent
+    assert lines[0] == "OPTIONS / HTTP/1.1"
+    assert {f"Host: {name or address}:{port}", "Max-Forwards: 0", "Connection: close"} == set(filter(None, lines[1:]))
+
+
+def test_a_server_name_cannot_smuggle_a_header() -> None:
+    with pytest.raises(ValueError, match="server_name"):
+        asked(443, server_name="a\r\nX: y")
+
+
+def test_a_weak_client_is_for_the_server_to_judge(served: Path) -> None:
+    weak = CLIENT_CA.issue(client=True, common_name="weak", key_type="rsa1024")
+    with listening(over_tls(server_context(served, ssl.CERT_REQUIRED), replying(OK))) as port:
+        answer = asked(port, client=weak)
+    assert answer.asked
+    assert answer.result == "refused"
+
+
+def test_a_client_that_was_not_presented_was_not_judged(served: Path) -> None:
+    options = {"-cert": served / "server.pem", "-CAfile": served / "client-ca.pem", "-client_sigalgs": "RSA+SHA256"}
+    command = ["openssl", "s_server", "-accept", "127.0.0.1:0", "-tls1_2", "-Verify", "1", *sum(options.items(), ())]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, **pipes) as server:
+        try:
+            assert server.stdout
+            port = next(int(line.rsplit(b":", 1)[1]) for line in server.stdout if line.startswith(b"ACCEPT"))
+            answer = asked(port, version="TLSv1.2", client=TRUSTED)
+        finally:
+            server.terminate()
+    assert answer.result == "unproven"
+    assert answer.detail.startswith("the client's certificate fits no algorithm that the server takes")
+    assert answer.client_ca_names == (r"CN=Client CA\, with a comma",)
+
+
+def test_the_key_of_an_identity_is_not_shown() -> None:
+    shown = repr(identity(TRUSTED))
+    assert "BEGIN CERTIFICATE" in shown
+    assert "PRIVATE" not in shown
+
+
+def test_a_key_that_does_not_fit_is_an_error_that_shows_neither() -> None:
+    with pytest.raises(ValueError, match="do not load") as caught:
+        client_context(Identity(TRUSTED.full_pem, STRANGER.key_pem), "TLSv1.3")
+    assert "BEGIN" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_an_encrypted_key_is_an_error_and_not_a_question_at_the_terminal() -> None:
+    with pytest.raises(ValueError, match="do not load"):
+        client_context(Identity(TRUSTED.full_pem, key_pem(TRUSTED.key, b"secret")), "TLSv1.3")
+
+
+def test_an_identity_too_large_for_memory_is_an_error() -> None:
+    with pytest.raises(ValueError, match="larger than a pipe holds"):
+        client_context(Identity(TRUSTED.full_pem * 1000, TRUSTED.key_pem), "TLSv1.3")
+
+
+def test_a_long_chain_and_a_large_key_load() -> None:
+    key = new_key("rsa4096")
+    client = CLIENT_CA.issue(client=True, common_name="large", key=key)
+    text = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+    assert client_context(Identity(client.full_pem + CLIENT_CA.pem * 10, text), "TLSv1.2")
+
+
+def test_no_file_descriptor_stays_open_after_a_key_was_loaded() -> None:
+    before = os.listdir("/dev/fd")
+    client_context(identity(TRUSTED), "TLSv1.3")
+    assert os.listdir("/dev/fd") == before
+
+
+def test_what_the_ssl_module_hides_is_unknown_and_the_answer_stands(served: Path) -> None:
+    class Mute(ssl.SSLContext):
+        @property
+        def _msg_callback(self) -> None:
+            raise AttributeError
+
+    context = Mute(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with listening(over_tls(server_context(served, ssl.CERT_REQUIRED), replying(OK))) as port:
+        answer = asked(port, context=context)
+    assert (answer.result, answer.detail) == ("refused", "alert certificate_required")
+    assert (answer.asked, answer.client_ca_names) == (None, None)
+    assert answer.certificate_sha256 == SERVER.sha256
+
+
+INSIDE = """
+import pickle, sys
+sys.path[:] = pickle.load(sys.stdin.buffer)
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake import ask, client_context
+identity, port = pickle.load(sys.stdin.buffer)
+context = client_context(identity, "TLSv1.3")
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+if hide_proc:
+    assert libc.mount(None, b"/", None, 0x44000, None) == 0  # MS_REC | MS_PRIVATE
+    assert libc.mount(b"tmpfs", b"/proc", b"tmpfs", 0, None) == 0
+    given = {"context": context}
+else:
+    given = {"identity": identity}
+print(ask("127.0.0.1", port, "", version="TLSv1.3", client="trusted", timeout=5, **given).result)
+"""
+
+
+@pytest.mark.parametrize("hide_proc", [False, True])
+def test_a_key_is_at_hand_in_namespaces_of_their_own(served: Path, hide_proc: bool) -> None:
+    unshare = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork"]
+    if subprocess.run([*unshare, "true"], stderr=subprocess.DEVNULL, check=False).returncode:
+        pytest.skip("the kernel allows no user namespaces here")
+    with listening(over_tls(server_context(served, ssl.CERT_REQUIRED), replying(OK))) as port:
+        done = subprocess.run(
+            [*unshare, sys.executable, "-c", INSIDE.replace("hide_proc", str(hide_proc))],
+            input=pickle.dumps(sys.path) + pickle.dumps((identity(TRUSTED), port)),
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+    assert done.stdout == b"accepted\n"
+
+
+REFUSED = ("refused", "alert unknown_ca", True)
+FORBIDDEN = ("refused", "HTTP/1.1 403 Forbidden", True)
+FORBIDDEN_UNASKED = ("refused", "HTTP/1.1 403 Forbidden", False)
+ACCEPTED = ("accepted", "HTTP/1.1 200 OK", True)
+ACCEPTED_UNASKED = ("accepted", "HTTP/1.1 200 OK", False)
+SILENT = ("unproven", "no answer within 5 s", None)
+NOT_OFFERED = ("unproven", "protocol not offered", None)
+
+
+@pytest.mark.parametrize(
+    ("mutual_tls", "answers"),
+    [
+        # none and untrusted over TLS 1.2, then over TLS 1.3
+        ("enforced", (REFUSED, REFUSED, REFUSED, REFUSED)),
+        ("enforced", (NOT_OFFERED, NOT_OFFERED, REFUSED, REFUSED)),
+        ("enforced", (FORBIDDEN, REFUSED, FORBIDDEN, REFUSED)),
+        ("optional", (ACCEPTED, REFUSED, ACCEPTED, REFUSED)),
+        ("optional", (ACCEPTED, ACCEPTED, ACCEPTED, ACCEPTED)),
+        ("optional", (REFUSED, REFUSED, ACCEPTED_UNASKED, ACCEPTED_UNASKED)),
+        ("optional", (REFUSED, ACCEPTED, REFUSED, ACCEPTED)),
+        ("optional", (SILENT, SILENT, ACCEPTED, REFUSED)),
+        ("off", (ACCEPTED_UNASKED, ACCEPTED_UNASKED, NOT_OFFERED, NOT_OFFERED)),
+        ("unproven", (REFUSED, REFUSED, SILENT, SILENT)),
+        ("unproven", (REFUSED, SILENT, REFUSED, REFUSED)),
+        ("unproven", (NOT_OFFERED, NOT_OFFERED, NOT_OFFERED, NOT_OFFERED)),
+        ("unproven", (FORBIDDEN_UNASKED, FORBIDDEN_UNASKED, FORBIDDEN_UNASKED, FORBIDDEN_UNASKED)),
+    ],
+)
+def test_what_the_answers_to_strangers_add_up_to(mutual_tls: str, answers: tuple[Any, ...]) -> None:
+    kinds = [(version, client) for version in VERSIONS for client in ("none", "untrusted")]
+    found = Examination(
+        tuple(
+            Answer(version, client, result, detail, asked=asked)
+            for (version, client), (result, detail, asked) in zip(kinds, answers)
+        )
+    )
+    assert found.mutual_tls == mutual_tls
+
+
+def test_that_the_trusted_client_is_refused_takes_nothing_from_what_strangers_meet() -> None:
+    kinds = [("none", REFUSED), ("untrusted", REFUSED), ("trusted", REFUSED)]
+    answers = [Answer("TLSv1.3", client, result, detail, asked=asked) for client, (result, detail, asked) in kinds]
+    assert Examination(tuple(answers)).mutual_tls == "enforced"
+
+
+def test_without_an_untrusted_client_nothing_is_enforced_for_certain(served: Path) -> None:
+    with listening(over_tls(server_context(served, ssl.CERT_REQUIRED), replying(OK))) as port:
+        found = examine("127.0.0.1", port, NAME, untrusted=None, timeout=5)
+    assert {answer.result for answer in found.answers} == {"refused"}
+    assert found.mutual_tls == "unproven"
