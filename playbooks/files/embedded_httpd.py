@@ -131,11 +131,16 @@ class EmbeddedHttpd:
         """Return the process id of the running parent, None where it does not run."""
         try:
             pid = int((self.root / "logs" / "httpd.pid").read_text())
-            # One that ended but was not waited for has an empty command line; another process does not name our root.
-            words = Path(f"/proc/{pid}/cmdline").read_bytes()
         except (OSError, ValueError):
             return None
-        return pid if os.fsencode(self.root) in words else None
+        return pid if self._lives(pid) else None
+
+    def _lives(self, pid: int) -> bool:
+        try:
+            # One that ended but was not waited for has an empty command line; another process does not name our root.
+            return os.fsencode(self.root) in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            return False
 
     def running(self) -> bool:
         """Return whether its parent process lives."""
@@ -177,7 +182,8 @@ class EmbeddedHttpd:
         if pid is None:
             return
         os.kill(pid, signal.SIGTERM)
-        self._wait(lambda: not self.running(), "did not stop")
+        # Its PID file goes before it does.
+        self._wait(lambda: not self._lives(pid), "did not stop")
 
     def run(self, *arguments: str) -> str:
         """Run its binary on its configuration with `arguments`, and return what it says. Raises HttpdError."""

@@ -44,6 +44,14 @@ def test_a_start_takes_less_than_a_second_and_a_second_one_changes_nothing(short
     assert not httpd.running()
 
 
+def test_a_stopped_server_can_be_started_again_at_once(embedded: EmbeddedHttpd) -> None:
+    for _ in range(3):
+        before = embedded.pid
+        embedded.stop()
+        embedded.start()
+        assert embedded.pid not in (None, before)
+
+
 def test_a_server_that_cannot_start_says_why_in_its_own_words(short_path: Path) -> None:
     with pytest.raises(HttpdError, match="Invalid command 'Nonsense'"):
         EmbeddedHttpd(short_path / "httpd", extra="Nonsense\n").start()
