@@ -147,7 +147,8 @@ def molecule(tally: Tally) -> None:
     for name in scenarios:
         report = RESULTS / f"molecule-{name}.xml"
         report.unlink(missing_ok=True)
-        ok = run(SUPPORT / "containers", "molecule", "test", "--scenario-name", name, REPORT=str(report))
+        command = (SUPPORT / "containers", "molecule", "test", "--scenario-name", name)
+        ok = run(*command, REPORT=str(report), NO_COLOR="1")
         tally.note(f"molecule {name}", ok)
         tally.read(f"molecule {name}", [report] if report.exists() else [], ok=True)
 
