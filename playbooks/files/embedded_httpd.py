@@ -137,8 +137,8 @@ class EmbeddedHttpd:
 
     def _lives(self, pid: int) -> bool:
         try:
-            # One that ended but was not waited for has an empty command line; another process does not name our root.
-            return os.fsencode(self.root) in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            # One that ended but was not waited for has an empty command line; another's does not name our root.
+            return os.fsencode(self.root) in Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
             return False
 
@@ -182,8 +182,8 @@ class EmbeddedHttpd:
         if pid is None:
             return
         os.kill(pid, signal.SIGTERM)
-        # Its PID file goes before it does.
-        self._wait(lambda: not self._lives(pid), "did not stop")
+        # Its PID file goes before it does, and a worker that is only just starting outlives it with the socket in hand.
+        self._wait(lambda: not self._lives(pid) and not self._listens(), "did not stop")
 
     def run(self, *arguments: str) -> str:
         """Run its binary on its configuration with `arguments`, and return what it says. Raises HttpdError."""
@@ -198,12 +198,21 @@ class EmbeddedHttpd:
         return words
 
     def wait_until_answers(self) -> None:
-        """Wait until its plain port takes connections. Raises HttpdError after READY_SECONDS."""
-        self._wait(self._answers, "does not answer")
+        """Wait until its parent runs and a worker answers on the plain port. Raises HttpdError after READY_SECONDS."""
+        self._wait(lambda: self.running() and self._answers(), "does not answer")
 
-    def _answers(self) -> bool:
+    def _listens(self) -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def _answers(self) -> bool:
+        # A connection proves little: the kernel takes it before there is a worker, or a parent that minds signals.
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as probe:
+                probe.sendall(b"HEAD / HTTP/1.0\r\n\r\n")
+                return probe.recv(1) != b""
+        except OSError:
+            return False
 
     def _wait(self, condition: Callable[[], bool], failure: str) -> None:
         deadline = time.monotonic() + READY_SECONDS
