@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+from dataclasses import asdict
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -68,13 +69,16 @@ class ActionModule(ActionBase):
     def _on_target(self, task_vars: dict[str, Any] | None) -> dict[str, Any]:
         try:
             options = checked(OPTIONS, self._task.args)
-            _endpoints(options, "127.0.0.1")
+            endpoints = _endpoints(options, "127.0.0.1")
         except ArgumentsError as errors:
             return failure(errors.messages)
         stranger = make_probes().stranger
-        options["untrusted_client"] = base64.b64encode(stranger.certificate + stranger.private_key).decode()
+        arguments = _given(options) | {
+            "endpoints": [_given(asdict(endpoint)) for endpoint in endpoints],
+            "untrusted_client": base64.b64encode(stranger.certificate + stranger.private_key).decode(),
+        }
         result: dict[str, Any] = self._execute_module(
-            module_name="mtls.httpd.handshake_info", module_args=options, task_vars=task_vars
+            module_name="mtls.httpd.handshake_info", module_args=arguments, task_vars=task_vars
         )
         return result
 
@@ -84,6 +88,11 @@ def _endpoints(options: dict[str, Any], default_address: str) -> list[Endpoint]:
         return endpoints_of(options, default_address)
     except ValueError as error:
         raise ArgumentsError(str(error).splitlines()) from None
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that are set: Ansible's own validator takes an empty one for a value."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _described(pem: str) -> dict[str, Any]:
