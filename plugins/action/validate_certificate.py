@@ -14,13 +14,13 @@ from ansible.plugins.action import ActionBase
 
 # Imported here, cryptography is loaded once by Ansible's parent process; its workers inherit it.
 from ansible_collections.mtls.httpd.plugins.module_utils._certificate import (
-    ERROR,
     HAS_CRYPTOGRAPHY,
     Finding,
     Verdict,
     judge,
     report,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._findings import ERROR
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import (
     ArgumentsError,
     checked,
@@ -53,7 +53,12 @@ class ActionModule(ActionBase):
         sets = _sets(options, self._task.args)
         finder = Finder(self)
         wishes = [wish_from(finder, one) for one in sets]
-        judged = judge([wish for wish, _missing in wishes], at=_moment(options["at"]), warn_days=options["warn_days"])
+        judged = judge(
+            [wish for wish, _missing in wishes],
+            at=_moment(options["at"]),
+            warn_days=options["warn_days"],
+            deploy=False,
+        )
         verdicts = [
             dataclasses.replace(verdict, findings=(*missing, *verdict.findings)) if missing else verdict
             for verdict, (_wish, missing) in zip(judged, wishes)

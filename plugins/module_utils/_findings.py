@@ -30,7 +30,7 @@ CODES: dict[str, tuple[str, str]] = {
     "weak-key": (ERROR, "RSA under 2048 bits, or a kind of key or curve that TLS clients refuse."),
     "weak-signature": (
         ERROR,
-        "A certificate is signed by SHA-1 or MD5. Only a warning for a client CA, which may sign its clients the same way.",
+        "A certificate is signed by SHA-1 or MD5. Only a warning for a client CA, which may sign its clients so.",
     ),
     "wrong-usage": (ERROR, "Key usage, extended key usage or basic constraints forbid what the certificate is for."),
     "bad-form": (ERROR, "The certificate is not of version 3, or its serial number is not positive or over 20 octets."),

@@ -16,6 +16,8 @@ import zipfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Union
 
+from ansible_collections.mtls.httpd.plugins.module_utils._facts import Facts
+
 try:
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
@@ -66,7 +68,7 @@ class FormError(Exception):
 class Contents:
     """What one piece of material holds, each thing once, in the order found."""
 
-    certificates: tuple[x509.Certificate, ...] = ()
+    certificates: tuple[Facts, ...] = ()
     keys: tuple[PrivateKey, ...] = field(default=(), repr=False)
     crls: tuple[x509.CertificateRevocationList, ...] = ()
     others: tuple[str, ...] = ()  # such as 'a certificate request'
@@ -79,8 +81,8 @@ class Contents:
         return " and ".join([*words, *self.others]) or "nothing known"
 
 
-def read(data: bytes, passphrase: bytes | None = None) -> Contents:
-    """Return what PEM, DER, PKCS#7, PKCS#12 or a zip of these holds.
+def read(data: bytes, source: str, passphrase: bytes | None = None) -> Contents:
+    """Return what PEM, DER, PKCS#7, PKCS#12 or a zip of these holds. Messages call it by its source.
 
     Raises FormError for what is empty, too large, damaged, none of these, or encrypted and not opened.
     """
@@ -92,16 +94,16 @@ def read(data: bytes, passphrase: bytes | None = None) -> Contents:
         # Such as a negative serial number. What matters of it becomes a finding.
         warnings.simplefilter("ignore")
         if data[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
-            return _unzipped(data, passphrase)
-        return _single(data, passphrase)
+            return _unzipped(data, source, passphrase)
+        return _single(data, source, passphrase)
 
 
-def _single(data: bytes, passphrase: bytes | None) -> Contents:
+def _single(data: bytes, source: str, passphrase: bytes | None) -> Contents:
     if data[:1] == b"\x30":
-        return _from_der(data, passphrase)
+        return _from_der(data, source, passphrase)
     text = _without_mark(data)
     if b"-----BEGIN " in text:
-        return _merged(_from_block(label, body, passphrase) for label, body in _blocks(text))
+        return _merged(_from_block(label, body, source, passphrase) for label, body in _blocks(text))
     raise FormError("is neither PEM, DER, PKCS#7, PKCS#12 nor a zip.")
 
 
@@ -124,7 +126,7 @@ def _blocks(text: bytes) -> Iterator[tuple[str, bytes]]:
         start = text.find(b"-----BEGIN ", end)
 
 
-def _from_block(label: str, body: bytes, passphrase: bytes | None) -> Contents:
+def _from_block(label: str, body: bytes, source: str, passphrase: bytes | None) -> Contents:
     if label.endswith("PRIVATE KEY"):
         if label == "OPENSSH PRIVATE KEY":
             return Contents(others=("an SSH key",))
@@ -132,11 +134,13 @@ def _from_block(label: str, body: bytes, passphrase: bytes | None) -> Contents:
     if label in ("CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"):
         der = _decoded(body)
         # OpenSSL puts its trust settings behind a TRUSTED CERTIFICATE.
-        return Contents(certificates=(_certificate(_first_element(der) if label.startswith("TRUSTED") else der),))
+        return Contents(
+            certificates=(_certificate(_first_element(der) if label.startswith("TRUSTED") else der, source),)
+        )
     if label == "X509 CRL":
         return Contents(crls=(_crl(_decoded(body)),))
     if label in ("PKCS7", "CMS"):
-        return _pkcs7(_decoded(body))
+        return _pkcs7(_decoded(body), source)
     names = {"CERTIFICATE REQUEST": "a certificate request", "NEW CERTIFICATE REQUEST": "a certificate request"}
     return Contents(others=(names.get(label, "something else in PEM"),))
 
@@ -148,20 +152,20 @@ def _decoded(body: bytes) -> bytes:
         raise FormError("is damaged: what stands between BEGIN and END is no base64.") from None
 
 
-def _from_der(data: bytes, passphrase: bytes | None) -> Contents:
+def _from_der(data: bytes, source: str, passphrase: bytes | None) -> Contents:
     """Return what is in DER, told apart by how each form starts (RFC 5280, 2315, 7292, 5958, 5915, 8017)."""
     _length, inner = _header(data, 0)
     head = data[inner : inner + 32]
     if head.startswith(b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07"):
-        return _pkcs7(data)
+        return _pkcs7(data, source)
     if head.startswith(b"\x02\x01\x03"):
-        return _pkcs12(data, passphrase)
+        return _pkcs12(data, source, passphrase)
     if head.startswith((b"\x02\x01\x00", b"\x02\x01\x01")):
         return Contents(keys=(_loaded_key(data, passphrase, pem=False),))
     if b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x05" in head[:16] or b"\x06\x0a\x2a\x86\x48\x86\xf7\x0d\x01\x0c" in head:
         return Contents(keys=(_loaded_key(data, passphrase, pem=False),))
     try:
-        return Contents(certificates=(_certificate(data),))
+        return Contents(certificates=(_certificate(data, source),))
     except FormError as not_a_certificate:
         try:
             return Contents(crls=(_crl(data),))
@@ -169,15 +173,11 @@ def _from_der(data: bytes, passphrase: bytes | None) -> Contents:
             raise not_a_certificate from None
 
 
-def _certificate(der: bytes) -> x509.Certificate:
+def _certificate(der: bytes, source: str) -> Facts:
     try:
-        certificate = x509.load_der_x509_certificate(der)
-        # What is parsed late is parsed now, so that nothing fails further on.
-        _ = certificate.extensions, certificate.subject, certificate.issuer, certificate.version
-        _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        return Facts(x509.load_der_x509_certificate(der), source)
     except (*_DAMAGED, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, x509.InvalidVersion) as error:
         raise FormError(f"holds a certificate that cannot be parsed ({_words(error)}).") from None
-    return certificate
 
 
 def _crl(der: bytes) -> x509.CertificateRevocationList:
@@ -189,16 +189,16 @@ def _crl(der: bytes) -> x509.CertificateRevocationList:
     return crl
 
 
-def _pkcs7(der: bytes) -> Contents:
+def _pkcs7(der: bytes, source: str) -> Contents:
     try:
         found = pkcs7.load_der_pkcs7_certificates(der)
         encoded = [certificate.public_bytes(serialization.Encoding.DER) for certificate in found]
     except _DAMAGED as error:
         raise FormError(f"is PKCS#7 that cannot be parsed ({_words(error)}).") from None
-    return _merged(Contents(certificates=(_certificate(one),)) for one in encoded)
+    return _merged(Contents(certificates=(_certificate(one, source),)) for one in encoded)
 
 
-def _pkcs12(der: bytes, passphrase: bytes | None) -> Contents:
+def _pkcs12(der: bytes, source: str, passphrase: bytes | None) -> Contents:
     _refuse_costly(der)
     for attempt in (passphrase,) if passphrase else (None, b""):
         try:
@@ -209,7 +209,7 @@ def _pkcs12(der: bytes, passphrase: bytes | None) -> Contents:
             continue
     else:
         raise _not_opened("PKCS#12", passphrase)
-    certificates = _merged(Contents(certificates=(_certificate(one),)) for one in found).certificates
+    certificates = _merged(Contents(certificates=(_certificate(one, source),)) for one in found).certificates
     return Contents(certificates=certificates, keys=(_known(key),) if key else ())
 
 
@@ -229,13 +229,14 @@ def _loaded_key(data: bytes, passphrase: bytes | None, *, pem: bool) -> PrivateK
     load = serialization.load_pem_private_key if pem else serialization.load_der_private_key
     encrypted = pem
     if not pem:
-        _refuse_costly(data)
         _length, inner = _header(data, 0)
         encrypted = data[inner : inner + 1] == b"\x30"
     if encrypted and not passphrase:
         raise _not_opened("a private key", None)
+    if encrypted and not pem:
+        _refuse_costly(data)
     try:
-        # The test of RSA's primes takes 30 ms; that the numbers fit each other is checked below.
+        # The test of RSA's primes takes 30 ms. That the numbers fit each other is checked below; of other kinds, here.
         key = load(data, passphrase if encrypted else None, unsafe_skip_rsa_key_validation=True)
     except _DAMAGED:
         if encrypted:
@@ -253,12 +254,9 @@ def _known(key: object) -> PrivateKey:
         if not (fits and numbers.dmp1 == d % (p - 1) and numbers.dmq1 == d % (q - 1) and numbers.iqmp * q % p == 1):
             raise FormError("holds a private key that is damaged: its numbers do not fit each other.")
         return key
-    if isinstance(key, ec.EllipticCurvePrivateKey):
-        value = key.private_numbers().private_value
-        if ec.derive_private_key(value, key.curve).public_key() != key.public_key():
-            raise FormError("holds a private key that is damaged: its public half belongs to another key.")
-        return key
-    if isinstance(key, (ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey, dsa.DSAPrivateKey)):
+    if isinstance(
+        key, (ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey, dsa.DSAPrivateKey)
+    ):
         return key
     raise FormError("holds a private key of a kind that no TLS server uses.")
 
@@ -269,7 +267,7 @@ def _not_opened(what: str, passphrase: bytes | None) -> FormError:
     return FormError(f"holds {what} that is encrypted, and no passphrase is given.", "encrypted-key")
 
 
-def _unzipped(data: bytes, passphrase: bytes | None) -> Contents:
+def _unzipped(data: bytes, source: str, passphrase: bytes | None) -> Contents:
     """Return what the files of a zip hold together. Litter is skipped, and so is what is none of our forms."""
     found: list[tuple[str, Contents]] = []
     faults: list[FormError] = []
@@ -283,7 +281,7 @@ def _unzipped(data: bytes, passphrase: bytes | None) -> Contents:
                 if room < 0:
                     raise FormError(f"is a zip that unpacks to more than {MAXIMUM_SIZE} bytes.")
                 try:
-                    contents = _single(content, passphrase) if content.strip() else Contents()
+                    contents = _single(content, source, passphrase) if content.strip() else Contents()
                 except FormError as fault:
                     faults.append(FormError(f"is a zip whose '{_printable(entry.filename)}' {fault}", fault.code))
                     continue
@@ -324,10 +322,13 @@ def _entries(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
 
 def _merged(parts: Iterable[Contents]) -> Contents:
     """Return all parts as one, duplicates left out."""
-    certificates: dict[x509.Certificate, None] = {}
+    certificates: dict[Facts, None] = {}
     keys: dict[bytes, PrivateKey] = {}
     crls: list[x509.CertificateRevocationList] = []
     others: dict[str, None] = {}
+    parts = list(parts)
+    if len(parts) == 1:
+        return parts[0]
     for part in parts:
         certificates.update(dict.fromkeys(part.certificates))
         keys.update((public_bytes(key.public_key()), key) for key in part.keys)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 import stat
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleError
@@ -24,8 +24,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._certificate import (
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import holds_key
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from ansible.plugins.action import ActionBase
 
@@ -64,10 +63,14 @@ class Finder:
                 option, f"wants a path, and got what looks like the material itself. It belongs to '{option}_content'."
             )
         try:
-            found = Path(path) if path.startswith("/") else Path(self._action._find_needle("files", path))
-            _refuse_odd_files(found.stat(), option, path)
-            # The loader decrypts vaulted bytes in memory. Its public methods write them to disk, or want text.
-            contents: bytes = self._action._loader._get_file_contents(str(found))[0]
+            found = path if path.startswith("/") else self._action._find_needle("files", path)
+            # Not blocking, as a named pipe would.
+            with open(os.open(found, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+                _refuse_odd_files(os.fstat(file.fileno()), option, path)
+                contents = file.read(MAXIMUM_SIZE)
+            if contents.startswith(b"$ANSIBLE_VAULT"):
+                # The loader decrypts in memory. Its public methods write what they decrypt to disk, or want text.
+                contents = bytes(self._action._loader._get_file_contents(found)[0])
         except (AnsibleError, OSError, ValueError) as error:
             raise MaterialError(path, f"'{option}' {_reason(error)}") from None
         return contents
@@ -79,7 +82,7 @@ def wish_from(finder: Finder, options: Mapping[str, Any]) -> tuple[Wish, list[Fi
     `options` are those of validate_certificate, or of one site: for each material `x` a path and a twin `x_content`.
     """
     findings: list[Finding] = []
-    given = {name: tuple(_materials(finder, options, name, findings)) for name in (*_ONE, *_SEVERAL)}
+    given = {name: _materials(finder, options, name, findings) for name in (*_ONE, *_SEVERAL)}
     single = {name: given[name][0] if given[name] else None for name in _ONE}
     passphrase = options.get("private_key_passphrase")
     wish = Wish(
@@ -99,9 +102,11 @@ def wish_from(finder: Finder, options: Mapping[str, Any]) -> tuple[Wish, list[Fi
     return wish, findings
 
 
-def _materials(finder: Finder, options: Mapping[str, Any], name: str, findings: list[Finding]) -> Iterator[Material]:
-    """Yield the material under the option and its twin; what cannot be had becomes a finding."""
+def _materials(finder: Finder, options: Mapping[str, Any], name: str, findings: list[Finding]) -> tuple[Material, ...]:
+    """Return the material under the option and its twin; what cannot be had becomes a finding."""
     paths, texts = _listed(options.get(name)), _listed(options.get(f"{name}_content"))
+    if not paths and not texts:
+        return ()
     if paths and texts and name in _ONE:
         findings.append(
             finding(
@@ -111,11 +116,11 @@ def _materials(finder: Finder, options: Mapping[str, Any], name: str, findings: 
                 "Give one of them.",
             )
         )
-        return
-    yield from (one for one in (_file(finder, name, path, findings) for path in paths) if one)
-    for index, text in enumerate(texts):
-        subject = f"{name}_content" if len(texts) == 1 else f"{name}_content[{index}]"
-        yield Material(_from_text(text), subject)
+        return ()
+    names = [f"{name}_content[{index}]" for index in range(len(texts))] if len(texts) > 1 else [f"{name}_content"]
+    files = (_file(finder, name, path, findings) for path in paths)
+    inline = (Material(_from_text(text), subject) for text, subject in zip(texts, names))
+    return tuple(one for one in (*files, *inline) if one)
 
 
 def _file(finder: Finder, name: str, path: str, findings: list[Finding]) -> Material | None:
@@ -128,7 +133,9 @@ def _file(finder: Finder, name: str, path: str, findings: list[Finding]) -> Mate
 
 def _listed(value: object) -> list[str]:
     """Return the texts of an option that takes one or several, as a list."""
-    return [str(member) for member in (value if isinstance(value, list) else [value]) if member is not None]
+    if value is None:
+        return []
+    return [str(member) for member in (value if isinstance(value, list) else [value])]
 
 
 def _from_text(text: str) -> bytes:

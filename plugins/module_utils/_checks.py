@@ -1,0 +1,236 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The rules for single certificates and revocation lists. Each yields what it finds fault with."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils import _paths
+from ansible_collections.mtls.httpd.plugins.module_utils._facts import called, iso, some
+from ansible_collections.mtls.httpd.plugins.module_utils._findings import WARNING, Finding, finding
+from ansible_collections.mtls.httpd.plugins.module_utils._forms import HAS_CRYPTOGRAPHY
+
+if HAS_CRYPTOGRAPHY:
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._facts import Facts
+
+# What OpenSSL's security level 2 asks for (the default of Debian and RHEL), and the CA/Browser Forum (BR 6.1.5).
+MINIMUM_RSA_BITS = 2048
+MAXIMUM_RSA_BITS = 16384  # OpenSSL verifies by no longer ones
+CURVES = ("secp256r1", "secp384r1", "secp521r1")
+# CA/Browser Forum, BR 6.3.2: issued from this day on, at most so many days.
+LIFETIMES = (
+    (datetime(2029, 3, 15, tzinfo=timezone.utc), 47),
+    (datetime(2027, 3, 15, tzinfo=timezone.utc), 100),
+    (datetime(2026, 3, 15, tzinfo=timezone.utc), 200),
+    (datetime(2020, 9, 1, tzinfo=timezone.utc), 398),
+    (datetime(2018, 3, 1, tzinfo=timezone.utc), 825),
+    (datetime(2015, 4, 1, tzinfo=timezone.utc), 1186),
+)
+_NEW_KEY = "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out new.key"
+_CHAT_CA = "Give the CA certificate that Chat publishes, TencentQQAuthCA.crt."
+
+
+def time(one: Facts, at: datetime, warn: timedelta) -> Iterator[Finding]:
+    """Not before its begin, not after its end (RFC 5280, 4.1.2.5), and some time left."""
+    if at < one.begin:
+        message = f"'{one.label}' is valid from {iso(one.begin)} on, and it is {iso(at)}; until then it is refused."
+        yield finding("not-yet-valid", one.source, message, "Wait, or check the clocks: timedatectl")
+    elif at > one.end:
+        message = f"'{one.label}' ended at {iso(one.end)}, {(at - one.end).days} days ago; it is refused."
+        look = f"openssl x509 -in {one.source} -noout -enddate"
+        yield finding("expired", one.source, message, f"Renew it, then look: {look}")
+    elif one.end - at < warn:
+        message = f"'{one.label}' ends at {iso(one.end)}, in {(one.end - at).days} days."
+        yield finding("expires-soon", one.source, message, "Renew it, and run this again with the new one.")
+
+
+def strength(key: object, source: str, whose: str) -> Iterator[Finding]:
+    """A key of a kind and size that TLS clients and OpenSSL's default security level take."""
+    weak = ""
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        if key.curve.name not in CURVES:
+            weak = f"is on the curve {key.curve.name}, which clients do not know"
+    elif isinstance(key, rsa.RSAPublicKey):
+        if key.key_size < MINIMUM_RSA_BITS:
+            weak = f"has {key.key_size} bits of RSA; {MINIMUM_RSA_BITS} are the least that clients and OpenSSL take"
+        elif key.key_size > MAXIMUM_RSA_BITS:
+            weak = f"has {key.key_size} bits of RSA; OpenSSL takes at most {MAXIMUM_RSA_BITS}"
+    elif isinstance(key, dsa.DSAPublicKey):
+        weak = "is a DSA key, which TLS knows no more"
+    elif not isinstance(key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
+        weak = "is of a kind that TLS clients do not know"
+    if weak:
+        yield finding("weak-key", source, f"{whose} {weak}.", f"Order a certificate for a new key: {_NEW_KEY}")
+
+
+def signature(one: Facts, severity: str = "") -> Iterator[Finding]:
+    """Not signed by way of SHA-1 or MD5, which OpenSSL's security level 1 refuses already."""
+    try:
+        algorithm = one.certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return
+    if isinstance(algorithm, (hashes.SHA1, hashes.MD5)):
+        message = f"'{one.label}' is signed by {algorithm.name.upper()}, which clients and OpenSSL refuse."
+        yield finding("weak-signature", one.source, message, "Ask the authority for one signed by SHA-256.", severity)
+
+
+def form(one: Facts) -> Iterator[Finding]:
+    """Version 3 (RFC 5280, 4.1.2.1) with a serial number of 1 to 20 octets (4.1.2.2)."""
+    serial = one.certificate.serial_number
+    wrong = []
+    if one.version != x509.Version.v3:
+        wrong.append("it is of version 1, which has no subject alternative names")
+    if serial <= 0:
+        wrong.append("its serial number is not positive")
+    if serial.bit_length() >= 20 * 8:
+        wrong.append("its serial number has more than 20 octets")
+    for reason in wrong:
+        yield finding(
+            "bad-form", one.source, f"{reason}; strict clients refuse it.", "Order one that follows RFC 5280."
+        )
+
+
+def server_use(one: Facts) -> Iterator[Finding]:
+    """No CA, and usable for a TLS server (RFC 5280, 4.2.1.3 and 4.2.1.12)."""
+    usage, purposes = one.extension(x509.KeyUsage), one.extension(x509.ExtendedKeyUsage)
+    wrong = []
+    if one.is_ca:
+        wrong.append("it is a CA's certificate, not a server's")
+    elif usage is not None and usage.key_cert_sign:
+        wrong.append("its key usage is a CA's (keyCertSign)")
+    if usage is not None and not usage.digital_signature:
+        wrong.append("its key usage lacks digitalSignature, which TLS 1.3 and ECDHE need")
+    if purposes is not None and ExtendedKeyUsageOID.SERVER_AUTH not in purposes:
+        wrong.append("its extended key usage lacks serverAuth")
+    for reason in wrong:
+        yield finding("wrong-usage", one.source, f"{reason}; clients refuse it.", "Order one for a TLS server.")
+    features = one.extension(x509.TLSFeature)
+    if features is not None and x509.TLSFeatureType.status_request in features:
+        message = "it demands stapled OCSP answers (must-staple). Clients that mind it refuse a server without them."
+        remedy = "Order one without must-staple, or set SSLUseStapling in 'extra_directives'."
+        yield finding("must-staple", one.source, message, remedy)
+
+
+def lifetime(one: Facts) -> Iterator[Finding]:
+    """No longer than the CA/Browser Forum allows for certificates of its date."""
+    days = (one.end - one.begin + timedelta(seconds=1)) / timedelta(days=1)
+    limit = next((limit for start, limit in LIFETIMES if one.begin >= start), days)
+    if days > limit:
+        message = f"it is valid for {int(days)} days; certificates of its date may be for {limit}. Strict clients mind."
+        yield finding("long-lifetime", one.source, message, "Order the next one for a shorter time.")
+
+
+def server_names(one: Facts, domains: Sequence[str]) -> Iterator[Finding]:
+    """All domains are among the subject alternative names, the only ones that count (RFC 9525)."""
+    if one.extension(x509.SubjectAlternativeName) is None:
+        message = "it has no subject alternative name, and clients do not look at the common name (RFC 9525)."
+        remedy = "Order it anew with the domain as DNS name: openssl req -addext subjectAltName=DNS:www.example.com …"
+        yield finding("name-mismatch", one.source, message, remedy)
+        return
+    missing = [domain for domain in domains if not one.covers(domain)]
+    if missing:
+        message = f"it is not for {some(missing)}. Its names: {some(one.names)}. Clients would refuse it."
+        yield finding("name-mismatch", one.source, message, "Give the certificate of that domain, or order one.")
+
+
+def issuing(one: Facts) -> Iterator[Finding]:
+    """A CA by basic constraints and key usage (RFC 5280, 4.2.1.9 and 4.2.1.3)."""
+    if not one.may_issue:
+        message = f"'{one.label}' is no CA by basic constraints and key usage, and so may not issue certificates."
+        yield finding("wrong-usage", one.source, message, "Give the chain that the authority published.")
+
+
+def client_ca(one: Facts, together: Sequence[Facts]) -> Iterator[Finding]:
+    """A CA that httpd takes for a trust anchor of clients, by itself or with the others."""
+    if not one.may_issue:
+        message = f"'{one.label}' is no CA by basic constraints and key usage; httpd would refuse every client."
+        yield finding("not-a-ca", one.source, message, _CHAT_CA)
+        return
+    yield from strength(one.key, one.source, f"the key of '{one.label}'")
+    yield from signature(one, WARNING)
+    purposes = one.extension(x509.ExtendedKeyUsage)
+    accepted = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
+    if purposes is not None and not accepted & set(purposes):
+        message = f"the extended key usage of '{one.label}' lacks clientAuth; httpd would refuse every client."
+        yield finding("wrong-usage", one.source, message, _CHAT_CA)
+    if not one.self_issued and not any(_paths.signed_by(one.certificate, other.certificate) for other in together):
+        message = (
+            f"'{one.label}' is an intermediate without its issuer '{called(one.issuer)}'; "
+            "httpd refuses the clients of an intermediate alone."
+        )
+        yield finding("client-ca-incomplete", one.source, message, "Give its root as 'client_ca' too.")
+
+
+def pins(given: Sequence[str], cas: Sequence[Facts], public_roots: bytes, store: str) -> Iterator[Finding]:
+    """Every client CA has a pinned fingerprint, where there are pins. Without them, none is a public root."""
+    wanted = [re.sub(r"[\s:]", "", pin).lower() for pin in given]
+    for number, pin in enumerate(wanted):
+        if not re.fullmatch("[0-9a-f]{64}", pin):
+            message = "is no SHA-256 fingerprint, which has 64 hexadecimal digits."
+            remedy = "Take it from a trusted copy: openssl x509 -in TencentQQAuthCA.crt -noout -fingerprint -sha256"
+            yield finding("wrong-fingerprint", f"client_ca_sha256[{number}]", message, remedy)
+    for one in cas:
+        if wanted and one.sha256 not in wanted:
+            message = (
+                f"'{one.label}' has the SHA-256 fingerprint {one.sha256}, which is not pinned; it may not be Chat's."
+            )
+            remedy = "Compare it with a copy from another source, and only then change 'client_ca_sha256'."
+            yield finding("wrong-fingerprint", one.source, message, remedy)
+        if not wanted and one.pem.strip() in public_roots:
+            message = f"'{one.label}' is a public root ({store}): everybody who buys its certificates would be let in."
+            remedy = f"Give Chat's own CA. If this is what you want, pin it: client_ca_sha256: [{one.sha256}]"
+            yield finding("public-client-ca", one.source, message, remedy)
+
+
+def signed_crl(crl: x509.CertificateRevocationList, issuer: Facts) -> bool:
+    """Return whether the issuer's name and key are those that signed the CRL."""
+    kinds = (rsa.RSAPublicKey, ec.EllipticCurvePublicKey, ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)
+    if crl.issuer != issuer.subject or not isinstance(issuer.key, kinds):
+        return False
+    try:
+        return crl.is_signature_valid(issuer.key)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+
+
+def crl_itself(
+    crl: x509.CertificateRevocationList, source: str, issuers: Sequence[Facts], at: datetime
+) -> Iterator[Finding]:
+    """Complete, direct, of its time (RFC 5280, 5), and signed by one of the issuers."""
+    issuer = called(crl.issuer)
+    renew = "Fetch the present CRL from the CA, and see to it that it is renewed in time."
+    if issuers and not any(signed_crl(crl, one) for one in issuers):
+        message = f"the CRL says that '{issuer}' issued it, and no client CA of that name signed it."
+        yield finding("crl-wrong-issuer", source, message, "Give the CRL of the client CA.")
+    begin, end = crl.last_update_utc, crl.next_update_utc
+    if begin > at:
+        message = f"the CRL of '{issuer}' begins at {iso(begin)}; until then httpd would refuse every client."
+        yield finding("crl-not-yet-valid", source, message, renew)
+    if end is not None and end < at:
+        message = f"the CRL of '{issuer}' was to be renewed at {iso(end)}; httpd would refuse every client."
+        yield finding("crl-expired", source, message, renew)
+    elif end is not None and (end - at) * 5 < end - begin:
+        yield finding("crl-expires-soon", source, f"the CRL of '{issuer}' is to be renewed at {iso(end)}.", renew)
+    kinds = []
+    for extension in crl.extensions:
+        if isinstance(extension.value, x509.DeltaCRLIndicator):
+            kinds.append("a delta CRL")
+        if isinstance(extension.value, x509.IssuingDistributionPoint) and extension.value.indirect_crl:
+            kinds.append("an indirect CRL")
+    for kind in kinds:
+        message = f"it is {kind}, which httpd does not take."
+        yield finding("crl-unsupported", source, message, "Give the CA's complete, direct CRL.")
