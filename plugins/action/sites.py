@@ -86,6 +86,7 @@ class ActionModule(ActionBase):
             binary=options["httpd_binary"],
             config=options["httpd_config"],
             start=options["service_state"] == "started",
+            required=options["require_httpd"],
         )
         result: dict[str, Any] = self._execute_module(
             module_name="mtls.httpd.transaction", module_args={"payload": _payload.packed(request)}, task_vars=task_vars

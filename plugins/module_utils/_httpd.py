@@ -24,6 +24,7 @@ import socket
 import struct
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -209,7 +210,6 @@ class Built:
     """What `httpd -V` says."""
 
     version: str
-    mpm: str
     root: str
     config: str
     pid_file: str
@@ -262,6 +262,19 @@ class Server:
             described = replace(described, modules=tuple(name for name in described.modules if name != "info_module"))
         self._descriptions[tuple(extra[:-2])] = described
         return described
+
+    def describe_without_us(self) -> tuple[Description, Description]:
+        """The configuration as if the collection had never been here, as it is, and with mod_ssl loaded before it.
+
+        Both are asked at once. Where the second is not sound, the first stands for it. Raises as describe does.
+        """
+        with ThreadPoolExecutor(2) as pool:
+            plain = pool.submit(self.describe, without_us=True)
+            with_ssl = pool.submit(self.describe, without_us=True, with_ssl=True)
+            try:
+                return plain.result(), with_ssl.result()
+            except HttpdError:
+                return plain.result(), plain.result()
 
     def forget(self) -> None:
         """Drop what was described, as the configuration has changed."""
@@ -316,7 +329,8 @@ class Server:
         """Addresses and ports that the running parent listens on."""
         if self.parent is None:
             return set()
-        return {(address, port) for address, port, inode in listening() if inode in inodes(self.parent.pid)}
+        own = inodes(self.parent.pid)
+        return {(address, port) for address, port, inode in listening() if inode in own}
 
     def refresh(self) -> None:
         """Find the parent process again, after a start or a restart."""
@@ -395,11 +409,6 @@ class Server:
         self.supervision = replace(self.supervision, enabled=True)
         return True
 
-    def disable(self) -> None:
-        if self.supervision.kind == "systemd":
-            _systemctl("disable", self.supervision.unit)
-            self.supervision = replace(self.supervision, enabled=False)
-
     def control_program(self) -> str:
         """Path of apachectl beside the binary, or on the path; empty where there is none."""
         folder = os.path.dirname(self.binary)
@@ -411,11 +420,14 @@ class Server:
 
     def openssl(self) -> str:
         """The version of the OpenSSL that mod_ssl is linked with; empty where there is no mod_ssl."""
-        try:
-            linked = _run(["ldd", self.module("mod_ssl.so")], self.environment, 10).output
-        except (HttpdError, OSError):
-            return ""
-        match = re.search(r"=> (\S*libcrypto\S*)", linked)
+        linked = _read(f"/proc/{self.parent.pid}/maps") if self.parent else ""
+        match = re.search(r"(/\S*libcrypto\S*)", linked)
+        if not match:
+            try:
+                linked = _run(["ldd", self.module("mod_ssl.so")], self.environment, 10).output
+            except HttpdError:
+                return ""
+            match = re.search(r"=> (\S*libcrypto\S*)", linked)
         if not match:
             return ""
         version = ctypes.CDLL(match.group(1)).OpenSSL_version
@@ -532,8 +544,8 @@ def _server(
     parent: Parent | None,
     supervision: Supervision,
 ) -> Server:
-    # It reads the configuration, for the MPM, and tells the rest although that fails.
-    outcome = _run([binary, *arguments, "-V"], environment, 10)
+    # The quickest way to ask: it would read the whole configuration otherwise.
+    outcome = _run([binary, "-f", os.devnull, "-V"], environment, 10)
     if "Server version" not in outcome.output:
         raise HttpdError(f"{binary} does not answer `-V` as httpd does: {outcome.words}")
 
@@ -544,7 +556,6 @@ def _server(
     root = _option(arguments, "-d") or said(r'HTTPD_ROOT="([^"]*)"')
     built = Built(
         version=said(r"Server version: \S+?/(\S+)"),
-        mpm=said(r"Server MPM:\s+(\S+)").lower(),
         root=root,
         config=said(r'SERVER_CONFIG_FILE="([^"]*)"'),
         pid_file=said(r'DEFAULT_PIDLOG="([^"]*)"'),

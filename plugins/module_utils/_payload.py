@@ -38,6 +38,7 @@ class Request:
     binary: str | None
     config: str | None
     start: bool
+    required: bool
 
 
 def facts(domain: str, port: int, listen: list[str], aliases: list[str], modules: list[str]) -> bytes:
@@ -74,6 +75,7 @@ def packed(request: Request) -> str:
         "binary": request.binary,
         "config": request.config,
         "start": request.start,
+        "required": request.required,
     }
     return _text(json.dumps(data).encode())
 
@@ -94,6 +96,7 @@ def unpacked(line: str) -> Request:
             binary=data["binary"],
             config=data["config"],
             start=bool(data["start"]),
+            required=bool(data["required"]),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         reason = str(error) if isinstance(error, NotARequest) else type(error).__name__

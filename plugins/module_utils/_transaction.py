@@ -29,7 +29,7 @@ import os
 import re
 import signal
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +59,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 LOCK_SECONDS = 60.0
 CONFIRM_SECONDS = 15.0
@@ -122,6 +122,7 @@ class Report:
     """What was done, for the module's result."""
 
     changed: bool = False
+    httpd_found: bool = True
     sites: list[dict[str, Any]] = field(default_factory=list)
     rehearsal: str = "none"
     rehearsal_reason: str = ""
@@ -138,6 +139,7 @@ def carry_out(
     binary: str | None = None,
     config: str | None = None,
     start: bool = True,
+    required: bool = True,
     check: bool = False,
     disk: Disk | None = None,
 ) -> Report:
@@ -149,9 +151,9 @@ def carry_out(
     try:
         server = _httpd.find(binary, config)
         if server is None:
-            if not check:
+            if required and not check:
                 raise Refused("no httpd is found on this host: install it, or name it by httpd_binary")
-            return _predicted(wishes)
+            return _without_httpd(wishes, check)
         store = Store(os.path.dirname(os.path.realpath(server.config)), disk)
         store.check()
         with locked(store.conf, LOCK_SECONDS):
@@ -160,11 +162,12 @@ def carry_out(
         raise Refused(str(error)) from None
 
 
-def _predicted(wishes: Sequence[Wish]) -> Report:
-    report = Report(rehearsal_reason="no httpd is on this host yet, so this is predicted, and unrehearsed")
-    for wish in wishes:
-        report.sites.append(_told(wish, wish.release is not None, "unproven"))
-        report.changed = report.changed or wish.release is not None
+def _without_httpd(wishes: Sequence[Wish], check: bool) -> Report:
+    report = Report(httpd_found=False, rehearsal_reason="no httpd is on this host yet")
+    if check:
+        report.rehearsal_reason += ", so this is predicted, and unrehearsed"
+        report.sites = [_told(wish, wish.release is not None, "unproven") for wish in wishes]
+        report.changed = any(wish.release for wish in wishes)
     return report
 
 
@@ -202,8 +205,8 @@ class _Run:
     def carry_out(self, check: bool) -> Report:
         # 0. look
         interrupted = self._heal(check)
-        user = self._described()
-        plan = planned(self.server, self.store, user, self.wishes)
+        user, with_ssl = self._described()
+        plan = planned(self.server, self.store, user, with_ssl, self.wishes)
         self.report.diff = list(plan.diff)
         starts = self.start and not self.was_running
         enables = self.start and self.server.supervision.enabled is False
@@ -242,9 +245,9 @@ class _Run:
         self.report.healed.append("a run that was killed was undone by its journal")
         return True
 
-    def _described(self) -> Description:
+    def _described(self) -> tuple[Description, Description]:
         try:
-            return self.server.describe(without_us=True)
+            return self.server.describe_without_us()
         except HttpdError as error:
             raise Refused(f"{error}. This was so before, nothing was touched: mend it first") from None
 
@@ -476,7 +479,7 @@ def _uninterrupted() -> Iterator[None]:
 # -- the plan
 
 
-def planned(server: Server, store: Store, user: Description, wishes: Sequence[Wish]) -> Plan:
+def planned(server: Server, store: Store, user: Description, with_ssl: Description, wishes: Sequence[Wish]) -> Plan:
     """Compare the wishes with the disk, and say what is to be done.
 
     Reads only. Raises StoreError where a path is taken.
@@ -520,8 +523,8 @@ def planned(server: Server, store: Store, user: Description, wishes: Sequence[Wi
             )
 
     host = store.path("host.conf")
-    wanted = _host_level(server, store, user, after.values()) if after else ""
-    between = _host_level(server, store, user, [*before.values(), *after.values()]) if after else ""
+    wanted = _host_level(server, store, user, with_ssl, after.values()) if after else ""
+    between = _host_level(server, store, user, with_ssl, [*before.values(), *after.values()]) if after else ""
     hook = _hook(server, store, user)
     published = _published(store, before, after, {wish.domain: wish.release for wish in wishes if wish.release})
     changes: list[Change] = []
@@ -623,7 +626,7 @@ def _bytes(path: str) -> bytes:
 # -- the host-level file
 
 
-def _host_level(server: Server, store: Store, user: Description, sites: Any) -> str:
+def _host_level(server: Server, store: Store, user: Description, with_ssl: Description, sites: Iterable[Facts]) -> str:
     """The host-level file.
 
     Modules that the sites need and the user's configuration does not load, Listen, and the sites.
@@ -633,10 +636,6 @@ def _host_level(server: Server, store: Store, user: Description, sites: Any) -> 
     configuration is sound before and after the operator's own a2enmod or a2dismod.
     """
     sites = list(sites)
-    with_ssl = user
-    if "ssl_module" not in user.modules:
-        with suppress(HttpdError):
-            with_ssl = server.describe(without_us=True, with_ssl=True)
     always = [each for each in user.listens if not _with_ssl_alone(each)]
     wanted = sorted({(address, site.port) for site in sites for address in (site.listen or ("",))})
     missing = [each for each in wanted if not _covered(each, with_ssl.listens)]

@@ -89,7 +89,7 @@ server:
       sample: OpenSSL 3.0.17 1 Jul 2025
     mpm:
       description: The multi-processing module.
-      returned: found
+      returned: sound
       type: str
       sample: event
     config:
@@ -220,7 +220,6 @@ def told(server: _httpd.Server) -> dict[str, Any]:
         "arguments": list(server.arguments),
         "version": server.built.version,
         "openssl": server.openssl(),
-        "mpm": server.built.mpm,
         "config": server.config,
         "sound": True,
         "problem": "",
@@ -238,6 +237,7 @@ def told(server: _httpd.Server) -> dict[str, Any]:
     available = {name for folder in server.module_folders() for name in os.listdir(folder) if name.endswith(".so")}
     return {
         **answer,
+        "mpm": next((name[4:-7] for name in described.modules if name.startswith("mpm_")), ""),
         "server_root": described.server_root,
         "pid_file": described.pid_file,
         "error_log": described.error_log,

@@ -206,6 +206,12 @@ options:
         the one
         built in. Set it where several servers share one binary.
     type: path
+  require_httpd:
+    description:
+      - Fail where no httpd is found. V(false) returns RV(httpd_found) instead, so that a playbook can install one
+        and call again. So a host that has one is reached in one trip.
+    type: bool
+    default: true
   service_state:
     description:
       - V(started) starts httpd where it does not run, and enables it where a service manager starts it. V(unchanged)
@@ -243,6 +249,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+httpd_found:
+  description: Whether the host has an httpd. Nothing was done where it has none.
+  returned: success
+  type: bool
+  sample: true
 sites:
   description: What became of each site, in the order of the wishes.
   returned: success

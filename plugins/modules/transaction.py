@@ -71,6 +71,7 @@ def main() -> None:
             binary=request.binary,
             config=request.config,
             start=request.start,
+            required=request.required,
             check=module.check_mode,
         )
     except (_payload.NotARequest, _transaction.Refused) as error:

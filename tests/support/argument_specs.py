@@ -27,8 +27,8 @@ ROLE = r"""
 short_description: Serve sites over mutual TLS with Apache httpd
 description:
   - Makes the host's httpd serve the sites over mutual TLS, so that only clients of their client CA get in.
-  - Its steps are C(judge), C(look), C(install), C(apply) and C(confirm). Each has a tag of its name. The first and the
-    last work on the controller.
+  - Its steps are C(judge), C(apply), C(install) where there is no httpd, and C(confirm). Each has a tag of its name.
+    The first and the last work on the controller, so that a host in the wanted state is reached in one trip.
   - The sites of a host are one transaction. Where it fails, the host stays as it was.
 author: mtls.httpd contributors
 options: {}
@@ -85,7 +85,7 @@ confirm_key:
 def argument_specs() -> dict[str, Any]:
     """Return the content of the role's meta/argument_specs.yml."""
     documented = yaml.safe_load(runpy.run_path(str(MODULE))["DOCUMENTATION"])["options"]
-    options = {name: option for name, option in documented.items() if name != "judge_only"}
+    options = {name: option for name, option in documented.items() if name not in {"judge_only", "require_httpd"}}
     role = yaml.safe_load(ROLE)
     role["options"] = {PREFIX + name: _option(option) for name, option in (options | yaml.safe_load(OWN)).items()}
     return {"argument_specs": {"main": role}}
