@@ -76,12 +76,11 @@ def test_all_that_is_wrong_is_named_at_once(operator: Operator) -> None:
 
 BAD_DIRECTIVES = {
     "a syntax error": ("NoSuchDirective on", "NoSuchDirective"),
-    "an open door": ("SSLVerifyClient none", "SSLVerifyClient"),
-    "an optional door": ("SSLVerifyClient optional", ""),
-    "a door without a lock": ("SSLVerifyClient optional_no_ca", ""),
-    "the end of the virtual host": ("</VirtualHost>\n<VirtualHost 127.0.0.1:1>", ""),
-    "a door that locks everybody out": ('<Location "/">\nRequire all denied\n</Location>', ""),
-    "a wrong CA": ("SSLCADNRequestFile /dev/null\nSSLVerifyDepth 0\nSSLCARevocationCheck chain", ""),
+    "an open door": ("SSLVerifyClient none", "a client without a certificate got in over TLSv1.3"),
+    "an optional door": ("SSLVerifyClient optional", "a client without a certificate got in over TLSv1.3"),
+    "a door without a lock": ("SSLVerifyClient optional_no_ca", "a client of another CA got in over TLSv1.3"),
+    "a door that is walled up": ('<Location "/">\nRequire all denied\n</Location>', "locked out over TLSv1.3"),
+    "a file that is not there": ('SSLCARevocationFile "/none"', "SSLCARevocationFile"),
 }
 
 
@@ -89,7 +88,7 @@ BAD_DIRECTIVES = {
 def test_extra_directives_that_break_or_open_the_site_are_refused(operator: Operator, case: str) -> None:
     text, named = BAD_DIRECTIVES[case]
     run = operator.refused(mutual_tls_sites=[operator.site | {"extra_directives": text}])
-    assert named in run.output
+    assert named in " ".join(run.output.split())
     assert urllib.request.urlopen(f"http://127.0.0.1:{operator.httpd.port}/").status == 200
 
 

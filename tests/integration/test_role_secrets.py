@@ -125,7 +125,7 @@ def test_a_refused_run_keeps_the_key(operator: Operator, key: EllipticCurvePriva
 # Where a hurried operator could paste a key: misspelt, under an option of a site, or under a variable of the role.
 # fmt: off
 SITE_OPTIONS = (
-    "private_key_contents", "certificate", "certificate_content", "private_key", "private_key_passphrase", "chain",
+    "private_key_contents", "certificate", "certificate_content", "private_key", "chain",
     "client_ca", "client_ca_content", "client_ca_sha256", "domain", "aliases", "port", "listen", "verify_client",
     "verify_depth", "extra_directives", "proxy_pass", "document_root", "issued_by", "template", "state",
 )

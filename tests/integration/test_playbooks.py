@@ -1,0 +1,103 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbooks of the collection, called by their names."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from embedded_httpd import EmbeddedHttpd
+
+if TYPE_CHECKING:
+    from conftest import Operator
+
+TABLE = """\
+no certificate                             refused   refused
+another CA's certificate, same CA name     refused   refused
+an expired certificate                     refused   refused
+a self-signed one with the CA's name       refused   refused
+Chat (stand-in), issued by the client CA   accepted  accepted"""
+
+
+@pytest.fixture
+def environment(collections_path: Path, tmp_path: Path) -> dict[str, str]:
+    """Return an environment for ansible-playbook, with a home of its own."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_COLLECTIONS_PATH": str(collections_path),
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
+    }
+
+
+def run(playbook: str, environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a playbook of the collection."""
+    program = [Path(sys.executable).parent / "ansible-playbook", f"mtls.httpd.{playbook}", *arguments]
+    return subprocess.run(
+        program, env=environment, cwd=environment["HOME"], capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_the_demo_shows_who_is_let_in_before_and_after_and_removes_what_it_made(
+    environment: dict[str, str], short_path: Path
+) -> None:
+    done = run("demo", environment, "-e", f"demo_folder={short_path}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.replace("    - ", "").count(TABLE) == 2
+    assert "in 5 days" in done.stdout
+    assert "key-mismatch" in done.stdout
+    assert list(short_path.iterdir()) == []
+
+
+def test_a_demo_that_fails_removes_what_it_made(environment: dict[str, str], short_path: Path) -> None:
+    done = run("demo", environment, "-e", f'{{"demo_folder": "{short_path}", "mutual_tls_warn_days": "none"}}')
+    assert done.returncode != 0
+    assert list(short_path.iterdir()) == []
+
+
+def test_a_demo_that_is_kept_says_how_to_call_and_to_stop_the_server(
+    environment: dict[str, str], short_path: Path
+) -> None:
+    done = run("demo", environment | {"KEEP": "1"}, "-e", f"demo_folder={short_path}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    commands = dict(re.findall(r"(call|stop): +(/[^\s']+)", done.stdout))
+    httpd = EmbeddedHttpd(Path(commands["call"]).parent / "httpd")
+    try:
+        assert httpd.running()
+        assert (
+            "It works!" in subprocess.run([commands["call"], "-s"], capture_output=True, text=True, check=True).stdout
+        )
+        subprocess.run([commands["stop"]], check=True, capture_output=True)
+        assert not httpd.running()
+        assert list(short_path.iterdir()) == []
+    finally:
+        httpd.stop()
+
+
+def test_deploy_serves_the_sites_of_the_inventory_and_leaves_the_rest_alone_after_a_failure(operator: Operator) -> None:
+    here = yaml.safe_load((operator.folder / "inventory.yml").read_text())["all"]["hosts"]["webhook"]
+    spoilt = here | {"mutual_tls_sites": [operator.site | {"domain": "other.example.com"}]}
+    variables = operator.variables | {"deploy_become": False}
+
+    def deploy(hosts: dict[str, dict[str, object]]) -> subprocess.CompletedProcess[str]:
+        inventory = {"webhooks": {"hosts": hosts, "vars": variables}}
+        (operator.folder / "fleet.yml").write_text(yaml.safe_dump(inventory, sort_keys=False))
+        return run("deploy", operator.environment, "-i", str(operator.folder / "fleet.yml"))
+
+    before = operator.state()
+    assert deploy({"first": spoilt, "second": here}).returncode != 0
+    assert operator.state() == before, "the first host's failure ends the run"
+    done = deploy({"second": here})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert operator.ask(operator.material.client).said == "HTTP/1.1 200 OK"
