@@ -27,7 +27,6 @@ VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3
 NOT_OFFERED = "protocol not offered"
 SERVER_NAME = re.compile(r"[A-Za-z0-9._:-]*\Z")
 
-_OP_LEGACY_SERVER_CONNECT = 0x4  # ssl.OP_LEGACY_SERVER_CONNECT is of Python 3.12
 _MESSAGE_CALLBACK = "_msg_callback"  # private to the ssl module: used where it is there
 _HANDSHAKE = 22  # content type, RFC 8446, section 5.1
 _LONGEST_LINE = 4096
@@ -132,7 +131,6 @@ def client_context(identity: Identity | None, version: str) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_NONE
     context.minimum_version = context.maximum_version = VERSIONS[version]
     context.set_ciphers("ALL:!aNULL:@SECLEVEL=0")
-    context.options |= _OP_LEGACY_SERVER_CONNECT
     if identity:
         try:
             with _readable(identity.certificate) as certificate, _readable(identity.private_key) as key:

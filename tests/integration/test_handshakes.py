@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
-from demo_material import self_signed, write
+from demo_material import Authority, self_signed, write
 from embedded_httpd import EmbeddedHttpd, free_port
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import (
@@ -165,6 +165,36 @@ def test_each_client_gets_its_own_answer(site: Site, version: str, kind: str, de
     answer = site.ask(clients[kind], version)
     assert answer.detail == (detail if isinstance(detail, str) else detail[version])
     assert answer.result == ("accepted" if kind == "trusted" else "refused")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("kind", "alert"),
+    [
+        ("revoked", "certificate_revoked"),
+        ("list expired", "certificate_unknown"),
+        ("by an intermediate", "internal_error"),
+        ("for servers", "unsupported_certificate"),
+        ("weak", "bad_certificate"),
+    ],
+)
+def test_the_alert_tells_why(site: Site, version: str, kind: str, alert: str) -> None:
+    chat = site.material.chat
+    clients = {
+        "revoked": site.material.client,
+        "list expired": site.material.client,
+        "by an intermediate": Authority("Below", issuer=chat).issue(client=True, common_name="Chat"),
+        "for servers": chat.issue("www.example.com"),
+        "weak": chat.issue(client=True, common_name="Chat", key_type="rsa1024"),
+    }
+    check = "SSLCARevocationFile conf/list.crl\nSSLCARevocationCheck leaf"
+    if kind == "revoked":
+        write(site.httpd.root / "conf", "list.crl", chat.crl(site.material.client))
+    elif kind == "list expired":
+        past = datetime.now(timezone.utc) - timedelta(hours=1)
+        write(site.httpd.root / "conf", "list.crl", chat.crl(next_update=past))
+    site.serve(extra=check if kind in ("revoked", "list expired") else "")
+    assert site.ask(clients[kind], version).detail == f"alert {alert}"
 
 
 @pytest.mark.parametrize(

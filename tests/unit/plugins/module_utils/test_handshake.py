@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
@@ -280,24 +280,35 @@ def test_a_name_that_does_not_resolve_proves_nothing() -> None:
     assert answer.detail in ("name does not resolve", "no answer within 5 s")
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "localhost"])
-def test_addresses_of_both_families_and_names_are_reached(served: Path, address: str) -> None:
-    with ExitStack() as stack:
+def listening_at(address: str, talk: Talk) -> AbstractContextManager[int]:
+    """Listen where `address` leads to; skip the test where there is no IPv6."""
+    if ":" in address:
         try:
-            listen = listening(
-                over_tls(server_context(served), replying(OK)), host="::1" if address == "::1" else "127.0.0.1"
-            )
-            port = stack.enter_context(listen)
+            socket.create_server((address, 0), family=socket.AF_INET6).close()
         except OSError as error:
             pytest.skip(f"no IPv6 here: {error}")
+    return listening(talk, host=address if ":" in address else "127.0.0.1")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "localhost"])
+def test_addresses_of_both_families_and_names_are_reached(served: Path, address: str) -> None:
+    with listening_at(address, over_tls(server_context(served), replying(OK))) as port:
         assert asked(port, address=address).result == "accepted"
 
 
 @pytest.mark.parametrize(
-    ("address", "name", "sent"),
-    [("127.0.0.1", NAME, NAME), ("127.0.0.1", "", None), ("localhost", "", None), ("127.0.0.1", "127.0.0.1", None)],
+    ("address", "name", "sni", "host"),
+    [
+        ("127.0.0.1", NAME, NAME, NAME),
+        ("127.0.0.1", "", None, "127.0.0.1"),
+        ("127.0.0.1", "127.0.0.1", None, "127.0.0.1"),
+        ("localhost", "", None, "localhost"),
+        ("::1", "", None, "[::1]"),
+    ],
 )
-def test_the_servers_name_goes_as_sni_and_as_host(served: Path, address: str, name: str, sent: str | None) -> None:
+def test_the_servers_name_goes_as_sni_and_as_host(
+    served: Path, address: str, name: str, sni: str | None, host: str
+) -> None:
     heard: list[Any] = []
     context = server_context(served)
     context.sni_callback = lambda _connection, server_name, _context: heard.append(server_name)
@@ -306,12 +317,12 @@ def test_the_servers_name_goes_as_sni_and_as_host(served: Path, address: str, na
         heard.append(connection.recv(4096).decode())
         connection.sendall(OK)
 
-    with listening(over_tls(context, talk)) as port:
+    with listening_at(address, over_tls(context, talk)) as port:
         asked(port, address=address, server_name=name)
     lines = heard[1].split("\r\n")
-    assert heard[0] == sent
+    assert heard[0] == sni
     assert lines[0] == "OPTIONS / HTTP/1.1"
-    assert {f"Host: {name or address}:{port}", "Max-Forwards: 0", "Connection: close"} == set(filter(None, lines[1:]))
+    assert {f"Host: {host}:{port}", "Max-Forwards: 0", "Connection: close"} == set(filter(None, lines[1:]))
 
 
 def test_a_server_name_cannot_smuggle_a_header() -> None:
@@ -356,9 +367,26 @@ def test_a_key_that_does_not_fit_is_an_error_that_shows_neither() -> None:
     assert caught.value.__cause__ is None
 
 
-def test_an_encrypted_key_is_an_error_and_not_a_question_at_the_terminal() -> None:
-    with pytest.raises(ValueError, match="do not load"):
-        client_context(Identity(TRUSTED.full_pem, key_pem(TRUSTED.key, b"secret")), "TLSv1.3")
+LOADING = """
+import sys
+sys.path[:] = {path!r}
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Identity, client_context
+client_context(Identity({certificate!r}, {key!r}), "TLSv1.3")
+"""
+
+
+def test_an_encrypted_key_is_an_error_and_not_a_question_at_the_terminal(tmp_path: Path) -> None:
+    key = key_pem(TRUSTED.key, b"secret")
+    (tmp_path / "loading.py").write_text(LOADING.format(path=sys.path, certificate=TRUSTED.full_pem, key=key))
+    command = [sys.executable, str(tmp_path / "loading.py")]
+    at_terminal = [sys.executable, "-c", f"import pty; pty.spawn({command!r})"]
+    with subprocess.Popen(at_terminal, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            said, _ = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert b"ValueError: client certificate and key do not load" in said
+    assert b"pass phrase" not in said
 
 
 def test_an_identity_too_large_for_memory_is_an_error() -> None:
