@@ -124,7 +124,10 @@ def judge(
     is read when first needed. What is given to many wishes is looked at once.
     """
     session = _Session(at, timedelta(days=warn_days), default_anchors)
-    return [_Case(session, wish).verdict(deploy=deploy) for wish in wishes]
+    with warnings.catch_warnings():
+        # cryptography warns of odd serial numbers. Those that matter become findings.
+        warnings.simplefilter("ignore")
+        return [_Case(session, wish).verdict(deploy=deploy) for wish in wishes]
 
 
 def report(verdicts: Iterable[Verdict]) -> str:
@@ -217,11 +220,10 @@ class _Case:
         """Judge everything that is given, and leave out the rules that need what is not."""
         domains = self._domains()
         leaf, pool, keys = self._server()
-        client_cas = self._client_cas()
-        path: list[Facts] = []
         if leaf is not None:
             self._judge_server(leaf, domains, keys)
-            path = self._judge_path(leaf, pool, client_cas, domains)
+        client_cas = self._client_cas()
+        path = self._judge_path(leaf, pool, client_cas, domains) if leaf is not None else []
         crls = self._crls(leaf, path, client_cas)
         deployable = None
         if deploy and leaf is not None and keys and self._errors() == 0:
@@ -541,12 +543,10 @@ def _look_at(fault: FormError, option: str, material: Material) -> str:
 
 def _readable(store: Material) -> tuple[x509.Certificate, ...]:
     """Return the certificates of a trust store; none if it cannot be read."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # some roots have odd serial numbers
-        try:
-            return tuple(x509.load_pem_x509_certificates(store.data))
-        except ValueError:
-            return ()
+    try:
+        return tuple(x509.load_pem_x509_certificates(store.data))
+    except ValueError:
+        return ()
 
 
 def _key_pem(key: PrivateKey) -> bytes:

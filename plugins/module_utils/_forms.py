@@ -10,9 +10,11 @@ import base64
 import binascii
 import io
 import math
+import struct
 import traceback
 import warnings
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Union
 
@@ -287,7 +289,7 @@ def _unzipped(data: bytes, source: str, passphrase: bytes | None) -> Contents:
                     continue
                 if contents.certificates or contents.keys or contents.crls:
                     found.append((_printable(entry.filename), contents))
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, RuntimeError) as error:
         raise FormError(f"is a zip that cannot be unpacked ({_words(error)}).") from None
     except MemoryError:
         raise FormError("is a zip that cannot be unpacked (too large).") from None
@@ -312,6 +314,8 @@ def _entries(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
             continue
         if entry.flag_bits & 1:
             raise FormError("is a zip that is protected by a password. Unpack it first.")
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise FormError("is a zip that is packed in an uncommon way. Unpack it first.")
         entries.append(entry)
     if len(entries) > MAXIMUM_ENTRIES:
         raise FormError(f"is a zip of {len(entries)} files; at most {MAXIMUM_ENTRIES} are looked at.")

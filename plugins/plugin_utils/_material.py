@@ -33,11 +33,12 @@ _SEVERAL = ("client_ca", "crl", "trust_anchors")
 
 
 class MaterialError(Exception):
-    """Material cannot be had; the text says why, the subject which."""
+    """Material cannot be had. The text says all; the subject is the path, unless that may be pasted material."""
 
-    def __init__(self, subject: str, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, option: str, subject: str, reason: str) -> None:
+        super().__init__(f"'{option}': {subject} {reason}" if subject != option else f"'{option}' {reason}")
         self.subject = subject
+        self.reason = reason
 
 
 class Finder:
@@ -59,9 +60,8 @@ class Finder:
 
     def _contents(self, option: str, path: str) -> bytes:
         if "\n" in path or len(path) > 1024 or "BEGIN " in path or holds_key(path):
-            raise MaterialError(
-                option, f"wants a path, and got what looks like the material itself. It belongs to '{option}_content'."
-            )
+            reason = f"wants a path, and got what looks like the material itself. It belongs to '{option}_content'."
+            raise MaterialError(option, option, reason)
         try:
             found = path if path.startswith("/") else self._action._find_needle("files", path)
             # Not blocking, as a named pipe would.
@@ -72,7 +72,7 @@ class Finder:
                 # The loader decrypts in memory. Its public methods write what they decrypt to disk, or want text.
                 contents = bytes(self._action._loader._get_file_contents(found)[0])
         except (AnsibleError, OSError, ValueError) as error:
-            raise MaterialError(path, f"'{option}' {_reason(error)}") from None
+            raise MaterialError(option, path, _reason(error)) from None
         return contents
 
 
@@ -127,7 +127,8 @@ def _file(finder: Finder, name: str, path: str, findings: list[Finding]) -> Mate
     try:
         return Material(finder.read(name, path), path)
     except MaterialError as error:
-        findings.append(finding("unreadable", error.subject, f"{error}", f"Correct '{name}', or put the file there."))
+        remedy = f"Correct '{name}', or put the file there."
+        findings.append(finding("unreadable", error.subject, f"'{name}' {error.reason}", remedy))
         return None
 
 
@@ -150,11 +151,11 @@ def _from_text(text: str) -> bytes:
 
 def _refuse_odd_files(found: os.stat_result, option: str, path: str) -> None:
     if stat.S_ISDIR(found.st_mode):
-        raise MaterialError(path, f"'{option}' is a directory; a file is wanted.")
+        raise MaterialError(option, path, "is a directory; a file is wanted.")
     if not stat.S_ISREG(found.st_mode):
-        raise MaterialError(path, f"'{option}' is not a regular file.")
+        raise MaterialError(option, path, "is not a regular file.")
     if found.st_size > MAXIMUM_SIZE:
-        raise MaterialError(path, f"'{option}' has {found.st_size} bytes; at most {MAXIMUM_SIZE} are read.")
+        raise MaterialError(option, path, f"has {found.st_size} bytes; at most {MAXIMUM_SIZE} are read.")
 
 
 def _reason(error: Exception) -> str:

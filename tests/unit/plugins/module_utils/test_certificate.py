@@ -1,0 +1,627 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The verdict on real certificates, rule by rule."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from demo_material import Authority, Issued, key_pem, new_key, pem, zipped
+
+from ansible_collections.mtls.httpd.plugins.module_utils._certificate import (
+    Material,
+    Verdict,
+    Wish,
+    default_store,
+    judge,
+    report,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._findings import CODES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DOMAIN = "www.example.com"
+NOW = datetime.now(timezone.utc).replace(microsecond=0)
+DAY = timedelta(days=1)
+
+ROOT = Authority("Test Root CA")
+ISSUING = Authority("Test Issuing CA", issuer=ROOT, path_length=0)
+CHAT = Authority("Test Chat CA")
+SERVER = ISSUING.issue(DOMAIN)
+GOOD = Wish(
+    domain=DOMAIN,
+    certificate=Material(SERVER.pem, "site.crt"),
+    private_key=Material(SERVER.key_pem, "site.key"),
+    chain=Material(SERVER.chain_pem, "chain.crt"),
+    client_ca=(Material(CHAT.pem, "chat.crt"),),
+    trust_anchors=(Material(ROOT.pem, "root.crt"),),
+)
+
+
+def verdict(wish: Wish, *, at: datetime = NOW, warn_days: int = 30) -> Verdict:
+    return judge([wish], at=at, warn_days=warn_days)[0]
+
+
+def codes(wish: Wish, *, at: datetime = NOW, warn_days: int = 30) -> list[str]:
+    return [finding.code for finding in verdict(wish, at=at, warn_days=warn_days).findings]
+
+
+def served(issued: Issued, **changes: Any) -> Wish:
+    """Return the good wish with another server's certificate and its key."""
+    wish = replace(GOOD, certificate=Material(issued.pem, "site.crt"), private_key=Material(issued.key_pem, "site.key"))
+    return replace(wish, **changes)
+
+
+def name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+
+SAN = (x509.SubjectAlternativeName([x509.DNSName(DOMAIN)]), False)
+IS_CA = (x509.BasicConstraints(ca=True, path_length=None), True)
+AKI = (x509.AuthorityKeyIdentifier.from_issuer_public_key(ISSUING.key.public_key()), False)
+
+
+def usage(*uses: str) -> tuple[x509.KeyUsage, bool]:
+    names = (
+        "digital_signature content_commitment key_encipherment data_encipherment key_agreement "
+        "key_cert_sign crl_sign encipher_only decipher_only"
+    )
+    return x509.KeyUsage(**{one: one in uses for one in names.split()}), True
+
+
+def made(
+    *extensions: tuple[x509.ExtensionType, bool],
+    key: Any = None,
+    common: str = DOMAIN,
+    issuer: Authority = ISSUING,
+    serial: int = 7,
+    algorithm: Any = None,
+    days: float = 90,
+) -> Issued:
+    """Issue exactly this: nothing is added to the extensions, each with whether it is critical."""
+    key = key or new_key()
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name(common))
+        .issuer_name(issuer.name)
+        .public_key(key.public_key())
+        .serial_number(serial)
+        .not_valid_before(NOW - DAY)
+        .not_valid_after(NOW + timedelta(days=days))
+    )
+    for extension, critical in extensions:
+        builder = builder.add_extension(extension, critical)
+    return Issued(builder.sign(issuer.key, algorithm or hashes.SHA256()), key)
+
+
+def signed_by_openssl(*options: str) -> bytes:
+    """Return a certificate for the server's key, of a form that cryptography refuses to make."""
+    request = x509.CertificateSigningRequestBuilder().subject_name(name(DOMAIN)).add_extension(*SAN)
+    pems = {
+        "request": request.sign(SERVER.key, hashes.SHA256()).public_bytes(Encoding.PEM),
+        "ca": ISSUING.pem,
+        "key": key_pem(ISSUING.key),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        for file, content in pems.items():
+            (Path(folder) / file).write_bytes(content)
+        command = ["openssl", "x509", "-req", "-in", "request", "-CA", "ca", "-CAkey", "key", "-days", "90", *options]
+        return subprocess.run(command, cwd=folder, capture_output=True, check=True).stdout
+
+
+def crl(issuer: Authority, *extensions: x509.ExtensionType, begin: float = -1, end: float = 7) -> bytes:
+    builder = x509.CertificateRevocationListBuilder().issuer_name(issuer.name)
+    builder = builder.last_update(NOW + begin * DAY).next_update(NOW + end * DAY)
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=True)
+    return builder.sign(issuer.key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
+def with_crl(*crls: bytes, wish: Wish = GOOD) -> Wish:
+    return replace(wish, crl=tuple(Material(one, f"{number}.crl") for number, one in enumerate(crls)))
+
+
+def with_client_ca(*cas: bytes, **changes: Any) -> Wish:
+    return replace(GOOD, client_ca=tuple(Material(one, f"ca{number}.crt") for number, one in enumerate(cas)), **changes)
+
+
+def public_root() -> bytes:
+    store = default_store().data
+    end = store.index(b"-----END CERTIFICATE-----") + 26
+    return store[store.index(b"-----BEGIN CERTIFICATE-----") : end]
+
+
+def indirect() -> x509.IssuingDistributionPoint:
+    return x509.IssuingDistributionPoint(
+        full_name=[x509.UniformResourceIdentifier("http://crl.example/")],
+        relative_name=None,
+        only_contains_user_certs=False,
+        only_contains_ca_certs=False,
+        only_some_reasons=None,
+        indirect_crl=True,
+        only_contains_attribute_certs=False,
+    )
+
+
+LIMITED = made(
+    IS_CA,
+    usage("key_cert_sign"),
+    (x509.NameConstraints([x509.DNSName("example.org")], None), True),
+    issuer=ROOT,
+    common="Limited CA",
+)
+
+
+class _Limited(Authority):
+    """The authority that may issue for example.org alone."""
+
+    def __init__(self) -> None:
+        self.name, self.key, self.issuer, self.certificate = (
+            LIMITED.certificate.subject,
+            LIMITED.key,
+            ROOT,
+            LIMITED.certificate,
+        )
+
+
+COPY = ("-copy_extensions", "copyall")  # without it, openssl makes version 1
+MIDDLE = Authority("Test Middle CA", issuer=ROOT)
+DEEP = Authority("Test Lower CA", issuer=MIDDLE).issue(DOMAIN)
+
+# Each code, and a wish that provokes it.
+PROVOKED: dict[str, Callable[[], Wish]] = {
+    "unreadable": lambda: replace(GOOD, certificate=Material(b"", "site.crt")),
+    "encrypted-key": lambda: replace(GOOD, private_key=Material(key_pem(SERVER.key, b"secret"), "site.key")),
+    "ambiguous": lambda: replace(GOOD, bundle=Material(SERVER.pem + SERVER.key_pem, "bundle")),
+    "invalid-domain": lambda: replace(GOOD, domain="192.0.2.1"),
+    "key-mismatch": lambda: replace(GOOD, private_key=Material(key_pem(new_key()), "other.key")),
+    "expired": lambda: served(ISSUING.issue(DOMAIN, not_after=NOW - DAY)),
+    "not-yet-valid": lambda: served(ISSUING.issue(DOMAIN, not_before=NOW + DAY)),
+    "expires-soon": lambda: served(ISSUING.issue(DOMAIN, not_after=NOW + 29 * DAY)),
+    "name-mismatch": lambda: replace(GOOD, domain="www.example.org"),
+    "weak-key": lambda: served(ISSUING.issue(DOMAIN, key_type="rsa1024")),
+    "weak-signature": lambda: replace(
+        GOOD, certificate=Material(signed_by_openssl("-sha1", "-set_serial", "9", *COPY), "site.crt")
+    ),
+    "wrong-usage": lambda: served(ISSUING.issue(DOMAIN, client=True)),
+    "bad-form": lambda: replace(GOOD, certificate=Material(signed_by_openssl("-set_serial", "9"), "site.crt")),
+    "long-lifetime": lambda: served(ISSUING.issue(DOMAIN, not_after=NOW + 400 * DAY)),
+    "must-staple": lambda: served(made(SAN, AKI, (x509.TLSFeature([x509.TLSFeatureType.status_request]), False))),
+    "chain-incomplete": lambda: replace(GOOD, chain=None),
+    "untrusted-issuer": lambda: replace(GOOD, trust_anchors=(Material(Authority("Other").pem, "other.crt"),)),
+    "name-constraints": lambda: served(_Limited().issue(DOMAIN), chain=Material(pem(LIMITED.certificate), "chain.crt")),
+    "path-refused": lambda: served(
+        made(SAN, AKI, (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), b""), True))
+    ),
+    "outside-profile": lambda: served(made(SAN)),
+    "chain-order": lambda: served(DEEP, chain=Material(pem(*reversed(DEEP.intermediates)), "chain.crt")),
+    "chain-superfluous": lambda: replace(GOOD, chain=Material(SERVER.chain_pem + ROOT.pem, "chain.crt")),
+    "not-a-ca": lambda: with_client_ca(SERVER.pem),
+    "client-ca-incomplete": lambda: with_client_ca(ISSUING.pem),
+    "public-client-ca": lambda: with_client_ca(public_root()),
+    "wrong-fingerprint": lambda: replace(GOOD, client_ca_sha256=("0" * 64,)),
+    "crl-expired": lambda: with_crl(crl(CHAT, begin=-9, end=-1)),
+    "crl-expires-soon": lambda: with_crl(crl(CHAT, begin=-9, end=1)),
+    "crl-not-yet-valid": lambda: with_crl(crl(CHAT, begin=1, end=9)),
+    "crl-wrong-issuer": lambda: with_crl(crl(CHAT), crl(Authority("Other"))),
+    "crl-missing": lambda: with_crl(crl(CHAT), wish=with_client_ca(CHAT.pem, ROOT.pem)),
+    "crl-unsupported": lambda: with_crl(crl(CHAT, x509.DeltaCRLIndicator(1))),
+    "revoked": lambda: with_crl(crl(CHAT), ISSUING.crl(SERVER)),
+}
+
+
+@pytest.mark.parametrize("code", PROVOKED)
+def test_each_code_is_found_where_its_rule_is_broken(code: str) -> None:
+    found = [finding for finding in verdict(PROVOKED[code]()).findings if finding.code == code]
+    assert found, report([verdict(PROVOKED[code]())])
+    assert found[0].severity == CODES[code][0]
+    assert found[0].subject
+    assert all(text.isprintable() and text for text in (found[0].message, found[0].remedy))
+
+
+def test_no_code_is_without_a_wish_that_provokes_it() -> None:
+    assert set(PROVOKED) == set(CODES)
+
+
+ALONE = {
+    "wrong-fingerprint",
+    "untrusted-issuer",
+    "chain-incomplete",
+    "expired",
+    "not-yet-valid",
+    "key-mismatch",
+    "weak-key",
+}
+
+
+@pytest.mark.parametrize("code", sorted(ALONE))
+def test_one_fault_makes_one_finding(code: str) -> None:
+    assert codes(PROVOKED[code]()) == [code]
+
+
+def test_good_material_has_no_findings() -> None:
+    assert verdict(GOOD).findings == ()
+    assert verdict(GOOD).ok
+
+
+def test_what_is_deployed_is_pem_of_leaf_then_chain_and_the_same_bytes_every_time() -> None:
+    deployable = verdict(GOOD).deployable
+    assert deployable is not None
+    assert deployable.certificate == SERVER.pem + pem(ISSUING.certificate)
+    assert deployable.private_key == SERVER.key_pem
+    assert deployable.client_ca == CHAT.pem
+    assert deployable.crl is None
+    assert verdict(GOOD).deployable == deployable
+
+
+def test_nothing_is_deployed_where_there_is_an_error_or_no_key() -> None:
+    assert verdict(replace(GOOD, domain="www.example.org")).deployable is None
+    assert verdict(replace(GOOD, private_key=None)).deployable is None
+
+
+def test_no_key_is_shown_by_any_repr() -> None:
+    secret = SERVER.key_pem.splitlines()[1].decode()
+    wish = replace(GOOD, private_key_passphrase=b"hunter2")
+    shown = repr(wish) + repr(verdict(GOOD)) + repr(wish.private_key)
+    assert secret not in shown
+    assert "hunter2" not in shown
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        Wish(certificate=Material(SERVER.full_pem, "site.crt"), trust_anchors=GOOD.trust_anchors),
+        Wish(private_key=Material(SERVER.key_pem, "site.key")),
+        Wish(client_ca=GOOD.client_ca),
+        Wish(crl=(Material(CHAT.crl(), "chat.crl"),)),
+        Wish(domain=DOMAIN),
+    ],
+)
+def test_rules_that_need_what_is_not_given_are_left_out(part: Wish) -> None:
+    assert codes(part) == []
+
+
+def test_the_fields_of_a_certificate_are_told_as_of_the_moment() -> None:
+    issued = ISSUING.issue("WWW.example.com", "*.example.com", not_before=NOW - 10 * DAY, not_after=NOW + 30 * DAY)
+    fields = verdict(served(issued)).certificates[0]
+    assert fields["use"] == "server"
+    assert fields["source"] == "site.crt"
+    assert fields["names"] == ["www.example.com", "*.example.com"]
+    assert fields["issuer"] == "CN=Test Issuing CA"
+    assert fields["serial"] == f"{issued.certificate.serial_number:x}"
+    assert fields["sha256"] == issued.sha256
+    assert fields["not_after"] == (NOW + 30 * DAY).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert (fields["days_left"], fields["lifetime_left_percent"]) == (30, 75)
+
+
+def test_what_ends_first_is_named_even_if_it_is_an_intermediate() -> None:
+    short = Authority("Short CA", issuer=ROOT, not_after=NOW + 40 * DAY)
+    issued = short.issue(DOMAIN)
+    first = verdict(served(issued, chain=Material(issued.chain_pem, "chain.crt"))).first_end
+    assert first is not None
+    assert first["subject"] == "'Short CA' in chain.crt"
+    assert first["days_left"] == 40
+
+
+# Time
+
+
+@pytest.mark.parametrize(
+    ("moment", "expected"),
+    [
+        (SERVER.certificate.not_valid_before_utc - timedelta(seconds=1), ["not-yet-valid"]),
+        (SERVER.certificate.not_valid_before_utc, []),
+        (SERVER.certificate.not_valid_after_utc, ["expires-soon"]),
+        (SERVER.certificate.not_valid_after_utc + timedelta(seconds=1), ["expired"]),
+    ],
+)
+def test_a_certificate_is_valid_from_its_first_to_its_last_second(moment: datetime, expected: list[str]) -> None:
+    wish = Wish(certificate=GOOD.certificate, issued_by="chat")
+    assert codes(wish, at=moment) == expected
+
+
+def test_warn_days_says_from_when_to_warn() -> None:
+    issued = ISSUING.issue(DOMAIN, not_after=NOW + 20 * DAY)
+    assert codes(served(issued), warn_days=21) == ["expires-soon"]
+    assert codes(served(issued), warn_days=20) == []
+
+
+def test_an_expired_intermediate_is_named_and_not_the_server_certificate() -> None:
+    old = Authority("Old Issuing CA", issuer=ROOT, not_before=NOW - 9 * DAY, not_after=NOW - DAY)
+    issued = old.issue(DOMAIN)
+    findings = verdict(served(issued, chain=Material(issued.chain_pem, "chain.crt"))).findings
+    assert [(one.code, one.subject) for one in findings] == [("expired", "chain.crt")]
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("names", "domain", "covered"),
+    [
+        (["www.example.com"], "WWW.EXAMPLE.COM", True),
+        (["WWW.Example.com"], "www.example.com", True),
+        (["*.example.com"], "www.example.com", True),
+        (["*.example.com"], "example.com", False),
+        (["*.example.com"], "a.b.example.com", False),
+        (["w*.example.com"], "www.example.com", False),
+        (["*.*.com"], "www.example.com", False),
+        (["www.*.com"], "www.example.com", False),
+        (["example.com"], "www.example.com", False),
+        (["www.example.com.evil.example"], "www.example.com", False),
+    ],
+)
+def test_names_match_as_rfc_9525_says(names: list[str], domain: str, covered: bool) -> None:
+    found = codes(replace(served(ISSUING.issue(*names)), domain=domain))
+    assert ("name-mismatch" not in found) is covered
+    if covered:
+        assert found == []
+
+
+def test_a_common_name_alone_is_refused_with_its_own_remedy() -> None:
+    issued = ISSUING.issue(common_name=DOMAIN)
+    findings = verdict(served(issued)).findings
+    assert [one.code for one in findings] == ["name-mismatch"]
+    assert "subjectAltName" in findings[0].remedy
+
+
+def test_every_alias_must_be_covered() -> None:
+    issued = ISSUING.issue(DOMAIN, "example.com")
+    assert codes(served(issued, aliases=("example.com",))) == []
+    assert codes(served(issued, aliases=("example.com", "api.example.com"))) == ["name-mismatch"]
+
+
+# Path
+
+
+def test_the_default_trust_anchors_are_the_store_of_the_controller_and_it_is_named() -> None:
+    public = verdict(replace(GOOD, trust_anchors=()))
+    assert [one.code for one in public.findings] == ["untrusted-issuer"]
+    assert default_store().name in public.notes[0]
+    own = judge([replace(GOOD, trust_anchors=())], at=NOW, warn_days=30, default_anchors=Material(ROOT.pem, "my-roots"))
+    assert own[0].ok
+    assert "my-roots" in own[0].notes[0]
+
+
+def test_a_missing_issuer_is_named_with_the_address_that_the_certificate_gives() -> None:
+    url = "http://ca.example/issuing.crt"
+    access = x509.AccessDescription(x509.AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier(url))
+    issued = made(SAN, AKI, (x509.AuthorityInformationAccess([access]), False))
+    finding = verdict(served(issued, chain=None)).findings[0]
+    assert finding.code == "chain-incomplete"
+    assert "Test Issuing CA" in finding.message
+    assert url in finding.remedy
+
+
+def test_an_issuer_of_the_same_name_with_another_key_does_not_count() -> None:
+    impostor = Authority("Test Issuing CA", issuer=ROOT)
+    assert codes(replace(GOOD, chain=Material(pem(impostor.certificate), "chain.crt"))) == ["untrusted-issuer"]
+    same_name = Authority("Test Root CA")
+    assert codes(replace(GOOD, trust_anchors=(Material(same_name.pem, "root.crt"),))) == ["untrusted-issuer"]
+
+
+def test_a_self_signed_certificate_is_untrusted_unless_it_is_the_anchor() -> None:
+    key = new_key()
+    alone = Authority("x")
+    alone.name, alone.key = name(DOMAIN), key
+    issued = made(SAN, key=key, issuer=alone)
+    assert codes(served(issued, chain=None)) == ["untrusted-issuer"]
+    assert "untrusted-issuer" not in codes(served(issued, chain=None, trust_anchors=(Material(issued.pem, "own.crt"),)))
+
+
+def test_chain_before_or_after_the_certificate_in_one_file_and_litter_are_sorted_out() -> None:
+    other = Authority("Unrelated CA")
+    everything = pem(other.certificate, ROOT.certificate, MIDDLE.certificate, *DEEP.intermediates) + DEEP.pem
+    found = verdict(served(DEEP, certificate=Material(everything + DEEP.pem, "all.crt"), chain=None))
+    assert found.ok
+    assert found.deployable is not None
+    assert found.deployable.certificate == DEEP.pem + pem(*DEEP.intermediates)
+    assert [one.code for one in found.findings] == ["chain-superfluous", "chain-order"]
+    assert "Unrelated CA" in found.findings[0].message
+    assert "A root is never sent" in found.findings[0].message
+
+
+def test_the_shortest_path_is_deployed_where_a_cross_certificate_offers_a_longer_one() -> None:
+    cross = made(IS_CA, usage("key_cert_sign"), issuer=MIDDLE, common="Test Issuing CA", key=ISSUING.key)
+    chain = pem(cross.certificate, MIDDLE.certificate, ISSUING.certificate)
+    found = verdict(replace(GOOD, chain=Material(chain, "chain.crt")))
+    assert found.ok
+    assert found.deployable is not None
+    assert found.deployable.certificate == SERVER.pem + pem(ISSUING.certificate)
+
+
+def test_a_certificate_of_chat_needs_no_public_trust_and_the_verdict_says_so() -> None:
+    issued = CHAT.issue(DOMAIN)
+    found = verdict(served(issued, chain=None, trust_anchors=(), issued_by="chat"))
+    assert found.findings == ()
+    assert any("no public client trusts it" in note for note in found.notes)
+
+
+def test_a_certificate_of_chat_must_be_signed_by_the_issuer_that_was_given() -> None:
+    impostor = Authority("Test Chat CA").issue(DOMAIN)
+    wish = served(impostor, chain=None, trust_anchors=(), issued_by="chat")
+    assert codes(wish) == ["untrusted-issuer"]
+
+
+def test_a_certificate_of_chat_ends_at_the_trust_anchors_where_they_are_given() -> None:
+    issued = CHAT.issue(DOMAIN)
+    assert codes(served(issued, chain=None, issued_by="chat")) == ["chain-incomplete"]
+    anchors = (Material(CHAT.pem, "chat.crt"),)
+    assert codes(served(issued, chain=None, issued_by="chat", trust_anchors=anchors)) == []
+
+
+def test_openssl_agrees_on_paths(tmp_path: Path) -> None:
+    """What OpenSSL's clients accept is no error here, and what they refuse is one."""
+    bare_root = Authority("Bare Root")
+    cases = {
+        "good": GOOD,
+        "bare": served(made(SAN)),
+        "limited": PROVOKED["name-constraints"](),
+        "expired": PROVOKED["expired"](),
+        "no chain": replace(GOOD, chain=None),
+        "other root": replace(GOOD, trust_anchors=(Material(bare_root.pem, "bare.crt"),)),
+        "client's": PROVOKED["wrong-usage"](),
+        "other name": replace(GOOD, domain="www.example.org"),
+        "weak": PROVOKED["weak-key"](),
+    }
+    for case, wish in cases.items():
+        assert wish.certificate
+        files = {"leaf": wish.certificate, "chain": wish.chain, "root": wish.trust_anchors[0]}
+        for file, material in files.items():
+            (tmp_path / file).write_bytes(material.data if material else b"")
+        command = [
+            "openssl",
+            "verify",
+            "-auth_level",
+            "2",
+            "-purpose",
+            "sslserver",
+            "-verify_hostname",
+            str(wish.domain),
+        ]
+        command += ["-CAfile", "root", *(["-untrusted", "chain"] if wish.chain else []), "leaf"]
+        accepted = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 0
+        assert verdict(wish).ok is accepted, case
+
+
+# Strength and use
+
+
+@pytest.mark.parametrize("curve", [ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1()], ids=lambda curve: curve.name)
+def test_the_curves_of_tls_are_fine(curve: ec.EllipticCurve) -> None:
+    assert codes(served(made(SAN, AKI, key=ec.generate_private_key(curve)))) == []
+
+
+def test_ed25519_is_fine_and_other_curves_and_dsa_are_weak() -> None:
+    assert codes(served(made(SAN, AKI, key=ed25519.Ed25519PrivateKey.generate()))) == []
+    assert codes(served(made(SAN, AKI, key=ec.generate_private_key(ec.SECP256K1())))) == ["weak-key"]
+    assert codes(served(made(SAN, AKI, key=dsa.generate_private_key(2048)))) == ["weak-key"]
+
+
+@pytest.mark.parametrize(
+    "extensions",
+    [
+        (IS_CA, usage("key_cert_sign", "digital_signature")),
+        (usage("key_cert_sign", "digital_signature"),),
+        (usage("key_encipherment"),),
+        ((x509.ExtendedKeyUsage([ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE]), False),),
+    ],
+    ids=["a CA", "keyCertSign", "no digitalSignature", "any usage"],
+)
+def test_what_is_not_for_a_tls_server_is_refused(extensions: tuple[tuple[x509.ExtensionType, bool], ...]) -> None:
+    assert set(codes(served(made(SAN, AKI, *extensions)))) == {"wrong-usage"}
+
+
+def test_an_intermediate_that_is_no_ca_may_not_issue() -> None:
+    fake = made(usage("digital_signature"), issuer=ROOT, common="No CA")
+    issuer = Authority("No CA")
+    issuer.key = fake.key
+    wish = served(made(SAN, issuer=issuer), chain=Material(fake.pem, "chain.crt"))
+    assert [(one.code, one.subject) for one in verdict(wish).findings] == [("wrong-usage", "chain.crt")]
+
+
+def test_a_serial_number_of_21_octets_is_refused() -> None:
+    oversized = signed_by_openssl("-set_serial", "0x01" + "00" * 20, *COPY)
+    assert "bad-form" in codes(replace(GOOD, certificate=Material(oversized, "site.crt")))
+
+
+@pytest.mark.parametrize(("days", "long"), [(199, False), (201, True)])
+def test_a_lifetime_over_the_limit_of_its_date_is_a_warning(days: int, long: bool) -> None:
+    issued = ISSUING.issue(DOMAIN, not_before=NOW, not_after=NOW + days * DAY)
+    assert codes(served(issued)) == (["long-lifetime"] if long else [])
+
+
+# Client CA
+
+
+def test_chats_zip_is_taken_as_it_is_downloaded() -> None:
+    assert codes(with_client_ca(zipped("TencentQQAuthCA.crt", CHAT.pem))) == []
+
+
+def test_an_intermediate_with_its_root_is_a_client_ca() -> None:
+    assert codes(with_client_ca(ISSUING.pem, ROOT.pem)) == []
+
+
+def test_pins_are_taken_in_the_form_that_openssl_prints() -> None:
+    pin = CHAT.sha256.upper()
+    printed = ":".join(pin[at : at + 2] for at in range(0, 64, 2))
+    assert codes(replace(GOOD, client_ca_sha256=(printed,))) == []
+    assert codes(replace(GOOD, client_ca_sha256=(CHAT.sha256, "abc"))) == ["wrong-fingerprint"]
+
+
+def test_every_client_ca_must_match_a_pin() -> None:
+    other = Authority("New Chat CA")
+    assert codes(with_client_ca(CHAT.pem, other.pem, client_ca_sha256=(CHAT.sha256, other.sha256))) == []
+    assert codes(with_client_ca(CHAT.pem, other.pem, client_ca_sha256=(CHAT.sha256,))) == ["wrong-fingerprint"]
+
+
+def test_a_public_root_that_is_pinned_was_asked_for() -> None:
+    root = public_root()
+    pin = x509.load_pem_x509_certificate(root).fingerprint(hashes.SHA256()).hex()
+    assert "public-client-ca" not in codes(with_client_ca(root, client_ca_sha256=(pin,)))
+
+
+def test_a_client_ca_out_of_its_time_is_refused() -> None:
+    assert codes(with_client_ca(Authority("Old", not_before=NOW - 9 * DAY, not_after=NOW - DAY).pem)) == ["expired"]
+    assert codes(with_client_ca(Authority("New", not_before=NOW + DAY).pem)) == ["not-yet-valid"]
+
+
+def test_a_client_ca_of_rsa_1024_is_refused_as_openssl_does() -> None:
+    assert codes(with_client_ca(Authority("Weak", key_type="rsa1024").pem)) == ["weak-key"]
+
+
+def test_a_key_beside_a_client_ca_is_refused() -> None:
+    assert codes(with_client_ca(CHAT.pem + key_pem(CHAT.key))) == ["unreadable"]
+
+
+# CRLs
+
+
+def test_a_good_crl_of_the_client_ca_is_deployed_as_pem() -> None:
+    found = verdict(with_crl(x509.load_pem_x509_crl(crl(CHAT)).public_bytes(Encoding.DER)))
+    assert found.findings == ()
+    assert found.deployable is not None
+    assert found.deployable.crl is not None
+    assert found.deployable.crl.startswith(b"-----BEGIN X509 CRL-----\n")
+
+
+def test_a_crl_with_the_name_of_the_client_ca_and_another_signature_is_refused() -> None:
+    assert "crl-wrong-issuer" in codes(with_crl(crl(Authority("Test Chat CA"))))
+
+
+def test_an_indirect_crl_is_refused() -> None:
+    assert codes(with_crl(crl(CHAT, indirect()))) == ["crl-unsupported"]
+
+
+# Several
+
+
+def test_all_faults_of_all_wishes_are_reported_errors_first_within_80_columns() -> None:
+    soon = replace(served(ISSUING.issue("soon.example.com", not_after=NOW + DAY)), domain="soon.example.com")
+    bad = replace(GOOD, domain="bad.example.com", aliases=("a" * 50 + ".example.com",), client_ca_sha256=("00",))
+    several = judge([GOOD, soon, bad], at=NOW, warn_days=30)
+    text = report(several)
+    assert max(map(len, text.splitlines())) <= 80
+    assert text.index("bad.example.com:") < text.index("soon.example.com:") < text.index("WARNING")
+    assert text.count("ERROR name-mismatch") == 1
+    assert text.count("ERROR wrong-fingerprint") == 2
+
+
+def test_the_verdict_on_each_wish_is_the_one_that_it_has_alone() -> None:
+    wishes = [make() for make in PROVOKED.values()]
+    together = judge(wishes, at=NOW, warn_days=30)
+    assert [one.findings for one in together] == [verdict(wish).findings for wish in wishes]
