@@ -55,7 +55,19 @@ MAXIMUM_ELEMENTS = 20_000  # of DER that is encrypted
 _INTEGER, _OCTET_STRING, _CONSTRUCTED = 0x02, 0x04, 0x20
 
 _LITTER = ("__macosx/", ".ds_store", "thumbs.db", "desktop.ini")
-_DAMAGED = (ValueError, TypeError, UnsupportedAlgorithm, OverflowError) if HAS_CRYPTOGRAPHY else ()
+_DAMAGED = (
+    (
+        ValueError,
+        TypeError,
+        OverflowError,
+        UnsupportedAlgorithm,
+        x509.DuplicateExtension,
+        x509.InvalidVersion,
+        x509.UnsupportedGeneralNameType,
+    )
+    if HAS_CRYPTOGRAPHY
+    else ()
+)
 
 
 class FormError(Exception):
@@ -178,7 +190,7 @@ def _from_der(data: bytes, source: str, passphrase: bytes | None) -> Contents:
 def _certificate(der: bytes, source: str) -> Facts:
     try:
         return Facts(x509.load_der_x509_certificate(der), source)
-    except (*_DAMAGED, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, x509.InvalidVersion) as error:
+    except _DAMAGED as error:
         raise FormError(f"holds a certificate that cannot be parsed ({_words(error)}).") from None
 
 
@@ -186,7 +198,7 @@ def _crl(der: bytes) -> x509.CertificateRevocationList:
     try:
         crl = x509.load_der_x509_crl(der)
         _ = crl.extensions, crl.issuer, crl.next_update_utc, crl.last_update_utc
-    except (*_DAMAGED, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, x509.InvalidVersion) as error:
+    except _DAMAGED as error:
         raise FormError(f"holds a CRL that cannot be parsed ({_words(error)}).") from None
     return crl
 
