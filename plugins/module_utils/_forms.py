@@ -301,7 +301,16 @@ def _unzipped(data: bytes, source: str, passphrase: bytes | None) -> Contents:
                     continue
                 if contents.certificates or contents.keys or contents.crls:
                     found.append((_printable(entry.filename), contents))
-    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, RuntimeError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+        EOFError,
+        LookupError,
+        OSError,
+        RuntimeError,
+        ValueError,
+    ) as error:
         raise FormError(f"is a zip that cannot be unpacked ({_words(error)}).") from None
     except MemoryError:
         raise FormError("is a zip that cannot be unpacked (too large).") from None

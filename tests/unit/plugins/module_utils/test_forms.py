@@ -33,6 +33,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils import _forms
 from ansible_collections.mtls.httpd.plugins.module_utils._certificate import Material, Wish, judge
 from ansible_collections.mtls.httpd.plugins.module_utils._forms import Contents, FormError, read
 
+LONG = bool(os.environ.get("LONG"))  # as `make test-long` sets it
 DOMAIN = "www.example.com"
 NOW = datetime.now(timezone.utc)
 ROOT = Authority("Test Root CA")
@@ -333,7 +334,7 @@ def answered(option: str, data: bytes) -> None:
     assert not any(secret in told for secret in SECRETS)
 
 
-@settings(max_examples=int(os.environ.get("FUZZ_EXAMPLES", "200")), deadline=None)
+@settings(max_examples=2000 if LONG else 200, deadline=None)
 @given(option=st.sampled_from(sorted(GOOD)), data=st.binary(max_size=2000))
 def test_whatever_bytes_are_given_the_answer_is_a_verdict(option: str, data: bytes) -> None:
     answered(option, data)
@@ -341,7 +342,7 @@ def test_whatever_bytes_are_given_the_answer_is_a_verdict(option: str, data: byt
 
 def test_whatever_byte_of_good_material_is_changed_the_answer_is_a_verdict() -> None:
     chance = random.Random(20260315)
-    for _ in range(int(os.environ.get("FUZZ_MUTATIONS", "1000"))):
+    for _ in range(20_000 if LONG else 1000):
         option = chance.choice(sorted(GOOD))
         data = bytearray(chance.choice(GOOD[option]))
         for _change in range(chance.choice([1, 1, 1, 2, 5])):
