@@ -217,11 +217,12 @@ def _wrong_site(site: Mapping[str, Any]) -> Iterator[str]:
         yield "the option 'verify_depth' is not between 0 and 100."
     for index, address in enumerate(site["listen"]):
         try:
-            ipaddress.ip_address(address)
+            if ipaddress.ip_address(address).is_unspecified:
+                yield f"the option 'listen[{index}]' means all addresses. Leave 'listen' out for that."
         except ValueError:
             yield (
-                f"the option 'listen[{index}]' is not an IP address, which it must be, as names are "
-                "looked up when httpd starts."
+                f"the option 'listen[{index}]' is not an IP address, which it must be, as names are looked up when "
+                "httpd starts."
             )
     if site["document_root"] and site["proxy_pass"]:
         yield "both 'document_root' and 'proxy_pass' are given, and one would hide the other. Give one of them."

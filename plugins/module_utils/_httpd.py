@@ -365,8 +365,14 @@ class Server:
         elif self.supervision.kind == "container":
             raise HttpdError("httpd was process 1 of its container: only the container's manager can start it again")
         else:
-            self._end_orphans()
-            outcome = self.run("-k", "start")
+            dead = self.parent
+            if self._restarted():
+                return
+            if dead is not None:
+                _end_orphans(dead)
+            arguments = [word for word in self._words() if word != ("-D", "FOREGROUND")]
+            words = [self.binary, *[part for word in arguments for part in word], "-k", "start"]
+            outcome = _run(words, self.environment, 60)
             if outcome.code != 0:
                 raise HttpdError(f"httpd does not start: {outcome.words}")
         deadline = time.monotonic() + 10
@@ -377,16 +383,19 @@ class Server:
             time.sleep(0.02)
         raise HttpdError("httpd was started, but no process of it is there after 10 seconds")
 
-    def _end_orphans(self) -> None:
-        """End the workers that a dead parent left behind, as they hold its ports."""
-        if self.parent is None or self.running():
-            return
-        for pid, stat in processes():
-            if stat.group == self.parent.pid and _NAME.match(stat.name):
-                os.kill(pid, signal.SIGKILL)
+    def _words(self) -> list[tuple[str, str]]:
+        """The arguments, each with its value."""
+        return list(zip(self.arguments[::2], self.arguments[1::2]))
+
+    def _restarted(self) -> bool:
+        """Whether one that ran in the foreground was started again by whoever watches it, within five seconds."""
         deadline = time.monotonic() + 5
-        while any(stat.group == self.parent.pid for _pid, stat in processes()) and time.monotonic() < deadline:
-            time.sleep(0.01)
+        while ("-D", "FOREGROUND") in self._words() and time.monotonic() < deadline:
+            self.refresh()
+            if self.running() and self.workers():
+                return True
+            time.sleep(0.05)
+        return False
 
     def stop(self) -> None:
         """Stop httpd, as it was found stopped before a run that failed."""
@@ -484,6 +493,18 @@ def running_parents() -> list[tuple[int, str]]:
         if ours and _NAME.match(os.path.basename(exe)):
             found[pid] = exe
     return [(pid, exe) for pid, exe in sorted(found.items()) if found.get(table[pid].parent) != exe]
+
+
+def _end_orphans(parent: Parent) -> None:
+    """End the workers that a dead parent left behind, as they hold its ports."""
+    if started(parent.pid) == parent.started:
+        return
+    for pid, stat in processes():
+        if stat.group == parent.pid and _NAME.match(stat.name):
+            os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 5
+    while any(stat.group == parent.pid for _pid, stat in processes()) and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 def _wanted(server: Server, binary: str | None, config: str | None) -> bool:
