@@ -75,15 +75,26 @@ class Operator:
             "mutual_tls_sites": [self.site],
         }
 
-    def play(self, *arguments: str, plays: list[dict[str, Any]] | None = None, **variables: Any) -> Run:
-        """Run a playbook: one play with the role, or `plays`, with `variables` over the usual ones."""
+    def play(
+        self, *arguments: str, plays: list[dict[str, Any]] | None = None, within: tuple[str, ...] = (), **variables: Any
+    ) -> Run:
+        """Run a playbook: one play with the role, or `plays`, with `variables` over the usual ones.
+
+        `within` is a command that runs the command after it in surroundings of its own.
+        """
         default = [{"roles": [{"role": "mtls.httpd.mutual_tls"}]}]
         header = {"hosts": HOST, "gather_facts": False, "vars": self.variables | variables}
         playbook = [header | play for play in plays or default]
         (self.folder / "site.yml").write_text(yaml.safe_dump(playbook, sort_keys=False))
         program = [Path(sys.executable).parent / "ansible-playbook", "-i", "inventory.yml", "site.yml", *arguments]
         done = subprocess.run(
-            program, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False, timeout=120
+            [*within, *program],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
         )
         return Run(done.returncode, done.stdout + done.stderr)
 

@@ -100,6 +100,16 @@ def test_check_mode_says_what_would_change_and_changes_nothing(operator: Operato
     assert operator.deploy("--check", "--diff").recap["changed"] == 0
 
 
+def test_check_mode_on_a_host_without_httpd_predicts_and_fails_nowhere(operator: Operator) -> None:
+    script = f'mount --bind /dev/null {operator.httpd.binary} && exec "$@"'
+    bare = ("unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh")
+    if subprocess.run([*bare, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("a host without httpd is made with a mount namespace, which this kernel refuses")
+    variables = {"mutual_tls_sites": [operator.site]}
+    run = operator.deploy("--check", "--diff", within=bare, plays=[{"vars": variables, "roles": [{"role": ROLE}]}])
+    assert run.recap["changed"] == 1
+
+
 def test_the_role_twice_in_one_play_keeps_the_sites_of_both(operator: Operator) -> None:
     other, _served = another_site(operator, port=free_port())
     roles = [{"role": ROLE}, {"role": ROLE, "mutual_tls_sites": [other]}]
