@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The rules of Chat's console, case by case. The table in docs/validate_domain.md is made from CASES."""
+"""The rules of Chat's console, case by case. The table in docs/verdict.md is made from CASES."""
 
 from __future__ import annotations
 

@@ -1,0 +1,51 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Write the tables of docs/verdict.md anew: the codes from the code, the domains from the tests.
+
+PYTHONPATH must lead to the collection; tests/unit/test_verdict_page.py says when this is due, and how it is run.
+"""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+from ansible_collections.mtls.httpd.plugins.module_utils._findings import CODES
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "verdict.md"
+
+
+def tables() -> dict[str, str]:
+    """Return each table by the name of its marker in the page."""
+    codes = [f"| `{code}` | {severity} | {meaning} |" for code, (severity, meaning) in CODES.items()]
+    cases = runpy.run_path(str(ROOT / "tests/unit/plugins/module_utils/test_domain.py"))["CASES"]
+    domains = [f"| {name} | `{_shown(domain)}` | {_verdict(rules)} |" for name, domain, rules in cases]
+    return {
+        "codes": "\n".join(["| code | severity | meaning |", "| --- | --- | --- |", *codes]),
+        "domains": "\n".join(["| case | domain | verdict |", "| --- | --- | --- |", *domains]),
+    }
+
+
+def renewed(page: str) -> str:
+    """Return the page with its tables made anew."""
+    for name, table in tables().items():
+        marks = re.compile(f"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.DOTALL)
+        page = marks.sub(lambda found, table=table: found[1] + table + found[2], page)
+    return page
+
+
+def _shown(domain: str) -> str:
+    text = "".join(c if c.isascii() and c.isprintable() else f"<U+{ord(c):04X}>" for c in domain)
+    return text if len(text) < 60 else f"{text[:10]}… ({len(domain)} characters)"
+
+
+def _verdict(rules: list[str]) -> str:
+    return ", ".join(f"`{rule}`" for rule in dict.fromkeys(rules)) or "fine"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(renewed(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
