@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import socket
@@ -14,6 +15,7 @@ import ssl
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from http.client import HTTPSConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,12 +121,9 @@ class Operator:
 
     def ask(self, client: Issued | None, *, domain: str = "", port: int = 0, version: str = "TLSv1_3") -> Reply:
         """Return what `client` gets from the site; the server's certificate must be sound."""
-        context = ssl.create_default_context(cadata=self.material.root.pem.decode())
+        context = self._context(client)
+        context.load_verify_locations(cadata=self.material.root.pem.decode())
         context.minimum_version = context.maximum_version = ssl.TLSVersion[version]
-        if client:
-            write(self.folder, "client.crt", client.full_pem)
-            write(self.folder, "client.key", client.key_pem)
-            context.load_cert_chain(self.folder / "client.crt", self.folder / "client.key")
         name = domain or self.material.domain
         request = f"GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode()
         fingerprint = None
@@ -138,6 +137,27 @@ class Operator:
                 return Reply(channel.recv(200).split(b"\r\n")[0].decode(), fingerprint)
         except ssl.SSLError as error:
             return Reply(error.reason or str(error), fingerprint)
+
+    def post(self, client: Issued, path: str, body: str) -> object:
+        """Return the answer, as JSON, to what `client` posts; Chat's own certificates are as good as a root's here."""
+        context = self._context(client)
+        context.load_verify_locations(cadata=(self.material.root.pem + self.material.chat.pem).decode())
+        connection = HTTPSConnection("127.0.0.1", self.port, context=context, timeout=10)
+        connection.sock = context.wrap_socket(
+            socket.create_connection(("127.0.0.1", self.port), timeout=10), server_hostname=self.material.domain
+        )
+        connection.request("POST", path, body, {"Host": self.material.domain})
+        answer: object = json.load(connection.getresponse())
+        connection.close()
+        return answer
+
+    def _context(self, client: Issued | None) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if client:
+            write(self.folder, "client.crt", client.full_pem)
+            write(self.folder, "client.key", client.key_pem)
+            context.load_cert_chain(self.folder / "client.crt", self.folder / "client.key")
+        return context
 
 
 def tree(root: Path) -> dict[str, tuple[object, ...]]:
