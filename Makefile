@@ -4,6 +4,7 @@
 #   make test         everything; lint, sanity, unit, integration and molecule are its parts
 #   make test-long    the same, with what takes long (more examples of each property, the whole matrix of scenarios)
 #   make bench        the costs of the design's budget, measured; writes docs/performance.md
+#   make generate     the role's argument specification, of the documentation of the module sites
 #   make build        the artifact, and the tree made of it that all of these run on
 
 COLLECTION := build/collections/ansible_collections/mtls/httpd
@@ -12,7 +13,7 @@ IN := tests/support/environment
 
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/build/collections
 
-.PHONY: build lint sanity unit integration molecule test test-long demo bench clean
+.PHONY: build lint sanity unit integration molecule test test-long demo bench generate clean
 
 build: $(COLLECTION)/MANIFEST.json
 
@@ -31,10 +32,16 @@ test-long: build
 
 demo: build
 	tests/support/packages apache2-bin
+	ANSIBLE_CALLBACK_RESULT_FORMAT=yaml ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_INVENTORY_UNPARSED_WARNING=false \
 	KEEP=$(KEEP) $(IN) run ansible-playbook mtls.httpd.demo
 
 bench: build
 	$(IN) dev tests/bench/bench.py
+
+generate:
+	mkdir -p build
+	$(IN) run python tests/support/argument_specs.py >build/argument_specs.yml
+	cp build/argument_specs.yml roles/mutual_tls/meta/argument_specs.yml
 
 clean:
 	rm -rf build tests/output
