@@ -36,7 +36,7 @@ demo: build
 	KEEP=$(KEEP) $(IN) run ansible-playbook mtls.httpd.demo
 
 bench: build
-	$(IN) dev tests/bench/bench.py
+	$(IN) dev tests/support/containers tests/bench/bench.py
 
 generate:
 	mkdir -p build

@@ -1,0 +1,254 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Measure what the role costs beside the same job in stock modules and beside a ping, and write docs/performance.md."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from statistics import median
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "playbooks" / "files"))
+from demo_material import Authority, make, write
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+DOMAIN = "www.example.com"
+FLEET = 5  # hosts of each kind; Ansible's default number of forks
+CONVERGED_ROUNDS = 11
+FIRST_ROUNDS = 5
+CERTIFICATES = 10_000
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one run took: seconds on the wall, seconds of the controller's processors, trips to the target."""
+
+    wall: float
+    cpu: float
+    trips: int
+
+
+@dataclass
+class Bench:
+    """A scratch folder, and hosts that are reached over SSH with pipelining."""
+
+    scratch: Path
+    addresses: dict[str, str] = field(default_factory=dict)
+
+    def boot(self, name: str) -> None:
+        """Make the host `name` anew: Debian 12 with its httpd running, and nothing of ours."""
+        container = f"mtls-bench-{name}"
+        podman("rm", "--force", "--ignore", "--time", "1", container)
+        podman("run", "--detach", "--systemd", "always", "--name", container, os.environ["IMAGE_DEBIAN12"])
+        command = (
+            "install -d -m 700 /root/.ssh && cat >/root/.ssh/authorized_keys && systemctl is-system-running --wait"
+        )
+        podman("exec", "--interactive", container, "sh", "-c", command, text=(self.scratch / "ssh.pub").read_text())
+        self.addresses[name] = podman("inspect", "--format", "{{.NetworkSettings.IPAddress}}", container)
+
+    def play(self, playbook: str, *hosts: str, changes: bool | None = None) -> Cost:
+        """Run `playbook` on `hosts` over connections of its own; see that it `changes` them, or does not."""
+        inventory = self.scratch / "inventory"
+        lines = [f"{host} ansible_host={self.addresses[host]}" for host in hosts]
+        inventory.write_text("\n".join([*lines, "[webhooks]", *hosts, "[local]", "localhost ansible_connection=local"]))
+        with tempfile.TemporaryDirectory() as sockets:
+            trips = Path(sockets) / "trips"
+            trips.touch()
+            environment = {
+                **os.environ,
+                "ANSIBLE_HOST_KEY_CHECKING": "false",
+                "ANSIBLE_PIPELINING": "true",
+                "ANSIBLE_PRIVATE_KEY_FILE": str(self.scratch / "ssh"),
+                "ANSIBLE_REMOTE_USER": "root",
+                "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=5s -o UserKnownHostsFile=/dev/null",
+                "ANSIBLE_SSH_CONTROL_PATH_DIR": sockets,
+                "ANSIBLE_SSH_EXECUTABLE": str(HERE / "ssh"),
+                "TRIPS": str(trips),
+            }
+            variables = {"domain": DOMAIN, "material": str(self.scratch / "material")}
+            # Found beforehand on all sides, so that nobody pays for its discovery.
+            for group, python in ("webhooks", "/usr/bin/python3"), ("local", sys.executable):
+                with inventory.open("a") as file:
+                    file.write(f"\n[{group}:vars]\nansible_python_interpreter={python}\n")
+            command = ["ansible-playbook", "-i", inventory, "-e", json.dumps(variables), HERE / playbook]
+            before, start = cpu(), time.perf_counter()
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            cost = Cost(time.perf_counter() - start, cpu() - before, len(trips.read_text().splitlines()))
+        changed = any(int(count) for count in re.findall(r"changed=(\d+)", done.stdout))
+        if done.returncode or changes not in (None, changed):
+            sys.exit(f"{playbook} did not do what it is measured for:\n{done.stdout}{done.stderr}")
+        return cost
+
+    def judge(self) -> float:
+        """Return the seconds that one task takes to judge certificates, each with key, chain, domain and root."""
+        root = Authority("Bench Root CA", path_length=1)
+        issuer = Authority("Bench Issuing CA", issuer=root, path_length=0)
+        folder = self.scratch / "many"
+        write(folder, "root.crt", root.pem)
+        wishes = []
+        for number in range(CERTIFICATES):
+            domain = f"site-{number}.example.com"
+            issued = issuer.issue(domain)
+            write(folder, f"{number}.crt", issued.full_pem)
+            write(folder, f"{number}.key", issued.key_pem)
+            wishes.append(
+                {
+                    "domain": domain,
+                    "certificate": f"{folder}/{number}.crt",
+                    "private_key": f"{folder}/{number}.key",
+                    "trust_anchors": [f"{folder}/root.crt"],
+                }
+            )
+        (self.scratch / "wishes.json").write_text(json.dumps({"wishes": wishes}))
+        command = ["ansible-playbook", "-i", "localhost,", "-c", "local"]
+        command += ["-e", f"@{self.scratch}/wishes.json", str(HERE / "judge.yml")]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return float(re.findall(r"took ([\d.]+) s", done.stdout)[0])
+
+
+def podman(*arguments: str, text: str | None = None) -> str:
+    """Run podman with `text` as its input; return what it prints."""
+    return subprocess.run(["podman", *arguments], input=text, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def cpu() -> float:
+    """Return the processor seconds of all our processes that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def measure(bench: Bench) -> dict[str, list[Cost]]:
+    """Measure all; the plays take turns, so that what disturbs one disturbs all."""
+    roles = [f"role{number}" for number in range(1, FLEET + 1)]
+    stocks = [f"stock{number}" for number in range(1, FLEET + 1)]
+    costs: dict[str, list[Cost]] = {}
+
+    def note(what: str, cost: Cost) -> None:
+        costs.setdefault(what, []).append(cost)
+        print(f"{what}: {cost.wall:.2f} s, processors {cost.cpu:.2f} s, trips {cost.trips}", flush=True)
+
+    for _ in range(FIRST_ROUNDS):
+        for kind, host in ("role", roles[0]), ("stock", stocks[0]):
+            bench.boot(host)
+            note("ping, first", bench.play("ping.yml", host))
+            note(f"{kind}, first", bench.play(f"{kind}.yml", host, changes=True))
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(bench.boot, [*roles[1:], *stocks[1:]]))
+    bench.play("role.yml", *roles)
+    bench.play("stock.yml", *stocks)
+    for _ in range(CONVERGED_ROUNDS):
+        note("ping", bench.play("ping.yml", roles[0]))
+        note("role", bench.play("role.yml", roles[0], changes=False))
+        note("stock", bench.play("stock.yml", stocks[0], changes=False))
+    for _ in range(FIRST_ROUNDS):
+        note("ping, fleet", bench.play("ping.yml", *roles))
+        note("role, fleet", bench.play("role.yml", *roles, changes=False))
+        note("stock, fleet", bench.play("stock.yml", *stocks, changes=False))
+    return costs
+
+
+def report(costs: dict[str, list[Cost]], judged: float) -> str:
+    """Return docs/performance.md."""
+
+    def wall(what: str) -> float:
+        return median(cost.wall for cost in costs[what])
+
+    def processors(what: str) -> float:
+        return median(cost.cpu for cost in costs[what])
+
+    def further(what: str) -> float:
+        return (processors(f"{what}, fleet") - processors(what)) / (FLEET - 1)
+
+    def trips(what: str) -> int:
+        return max(cost.trips for cost in costs[what])
+
+    def in_pings(what: str, *, first: str = "") -> float:
+        return wall(what + first) / wall("ping" + first)
+
+    rows = [
+        ("converged run, in pings", 1.6, in_pings("role"), f"{in_pings('stock'):.3g}"),
+        ("trips to the target in it", 2, trips("role"), f"{trips('stock')}"),
+        (
+            "first deployment, in pings",
+            3.5,
+            in_pings("role", first=", first"),
+            f"{in_pings('stock', first=', first'):.3g}",
+        ),
+        ("a further host, controller's processors, in stock's", 0.1, further("role") / further("stock"), "1"),
+        (f"{CERTIFICATES:,} certificates judged in one task, s", 5, judged, ""),
+    ]
+    table = "\n".join(
+        f"| {what} | {budget} | {role:.3g} | {stock} | {'yes' if role <= budget else 'no'} |"
+        for what, budget, role, stock in rows
+    )
+    seconds = "\n".join(f"| {what} | {wall(what):.2f} | {processors(what):.2f} | {trips(what)} |" for what in costs)
+    core = metadata.version("ansible-core")
+    return f"""# What a run costs
+
+Made by `make bench`, which measures it again: in one sitting, on one machine, the plays taking turns, medians.
+
+- role: `tests/bench/role.yml`, the role `mtls.httpd.mutual_tls`: judged, looked at, applied, confirmed.
+- stock: `tests/bench/stock.yml`, the same job in stock modules, as a careful operator writes it.
+- ping: `tests/bench/ping.yml`, a play that only pings.
+
+The hosts are containers of Debian 12 with systemd and the distribution's httpd, reached over SSH with pipelining.
+Each run has a connection of its own. The interpreter is set on all sides, and no facts are gathered. A trip is a
+command that Ansible has SSH carry out; a program that stands in for `ssh` counts them. First deployments are on hosts
+made anew, after a ping.
+
+## Against the budget
+
+| what | at most | role | stock | kept |
+| --- | --- | --- | --- | --- |
+{table}
+
+## What was measured
+
+Medians: {CONVERGED_ROUNDS} runs on one host, {FIRST_ROUNDS} first deployments, {FIRST_ROUNDS} runs on a fleet of {FLEET} hosts.
+A further host costs the fleet's processor time less that of one host, divided by {FLEET - 1}.
+
+| play | wall, s | controller's processors, s | trips |
+| --- | --- | --- | --- |
+{seconds}
+
+Measured with {os.cpu_count()} processors, ansible-core {core}, Python {platform.python_version()}.
+"""
+
+
+def main() -> None:
+    """Measure, and write the page."""
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        bench = Bench(scratch)
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", scratch / "ssh"], check=True)
+        make(scratch / "material", DOMAIN)
+        with zipfile.ZipFile(scratch / "material" / "TencentQQAuthCA.crt.zip") as archive:
+            archive.extractall(scratch / "material")
+        try:
+            page = report(measure(bench), bench.judge())
+        finally:
+            for name in bench.addresses:
+                podman("rm", "--force", "--time", "1", f"mtls-bench-{name}")
+    (ROOT / "docs" / "performance.md").write_text(page)
+    print(page)
+
+
+if __name__ == "__main__":
+    main()
