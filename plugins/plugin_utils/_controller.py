@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
-
-from ansible.plugins.action import ActionBase
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError
 
-Action = TypeVar("Action", bound=ActionBase)
-Run = Callable[[Action, "str | None", "dict[str, Any] | None"], "dict[str, Any]"]
+if TYPE_CHECKING:
+    from ansible.plugins.action import ActionBase
+
+Run = TypeVar("Run", bound=Callable[..., "dict[str, Any]"])
 
 
 def failure(messages: list[str]) -> dict[str, Any]:
@@ -23,14 +23,14 @@ def failure(messages: list[str]) -> dict[str, Any]:
     return {"changed": False, "failed": True, "msg": "\n".join(messages)}
 
 
-def on_controller(run: Run[Action]) -> Run[Action]:
+def on_controller(run: Run) -> Run:
     """Decorate an action's `run`: refuse `delegate_to`, and make a plain failure of ArgumentsError.
 
     Ansible would run the action on the controller all the same, and show the result as the other host's.
     """
 
     @functools.wraps(run)
-    def guarded(self: Action, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def guarded(self: ActionBase, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         if self._task.delegate_to:
             return failure(["this works on the controller, whatever 'delegate_to' says. Take 'delegate_to' away."])
         try:
@@ -38,4 +38,4 @@ def on_controller(run: Run[Action]) -> Run[Action]:
         except ArgumentsError as errors:
             return failure(errors.messages)
 
-    return guarded
+    return cast("Run", guarded)
