@@ -32,8 +32,7 @@ test-long: build
 
 demo: build
 	tests/support/packages apache2-bin
-	ANSIBLE_CALLBACK_RESULT_FORMAT=yaml ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_INVENTORY_UNPARSED_WARNING=false \
-	KEEP=$(KEEP) $(IN) run ansible-playbook mtls.httpd.demo
+	KEEP=$(KEEP) $(IN) run tests/support/demo
 
 bench: build
 	$(IN) dev tests/support/containers tests/bench/bench.py
