@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,8 @@ class ActionModule(ActionBase):
             )
         options = checked(OPTIONS, self._task.args)
         sets = _sets(options, self._task.args)
+        # What the worker inherited is here to stay: let the collector not look through it again and again.
+        gc.freeze()
         finder = Finder(self)
         wishes = [wish_from(finder, one) for one in sets]
         judged = judge(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+import time
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -464,6 +465,14 @@ def test_a_certificate_of_chat_ends_at_the_trust_anchors_where_they_are_given() 
     assert codes(served(issued, chain=None, issued_by="chat", trust_anchors=anchors)) == []
 
 
+def test_a_pile_of_certificates_that_issue_each_other_is_judged_at_once() -> None:
+    again = [made(IS_CA, usage("key_cert_sign"), issuer=CHAT, common="Test Chat CA", key=CHAT.key) for _ in range(30)]
+    pile = Material(b"".join(pem(one.certificate) for one in again), "chain.crt")
+    began = time.monotonic()
+    assert codes(served(CHAT.issue(DOMAIN), chain=pile)) == ["untrusted-issuer"]
+    assert time.monotonic() - began < 1
+
+
 def test_openssl_agrees_on_paths(tmp_path: Path) -> None:
     """What OpenSSL's clients accept is no error here, and what they refuse is one."""
     bare_root = Authority("Bare Root")
@@ -554,6 +563,66 @@ def test_chats_zip_is_taken_as_it_is_downloaded() -> None:
 
 def test_an_intermediate_with_its_root_is_a_client_ca() -> None:
     assert codes(with_client_ca(ISSUING.pem, ROOT.pem)) == []
+
+
+def version_1_ca() -> Authority:
+    """Return an authority with a self-signed certificate of version 1, as openssl made them once."""
+    authority = Authority("Old style CA")
+    request = x509.CertificateSigningRequestBuilder().subject_name(authority.name).sign(authority.key, hashes.SHA256())
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "request").write_bytes(request.public_bytes(Encoding.PEM))
+        (Path(folder) / "key").write_bytes(key_pem(authority.key))
+        command = ["openssl", "x509", "-req", "-in", "request", "-signkey", "key", "-days", "90"]
+        made_so = subprocess.run(command, cwd=folder, capture_output=True, check=True).stdout
+    authority.certificate = x509.load_pem_x509_certificate(made_so)
+    return authority
+
+
+def odd_ca(*extensions: tuple[x509.ExtensionType, bool]) -> Authority:
+    """Return an authority whose self-signed certificate has exactly these extensions."""
+    authority = Authority("Odd CA")
+    authority.certificate = made(*extensions, issuer=authority, key=authority.key, common="Odd CA").certificate
+    return authority
+
+
+CLIENT_CAS: dict[str, Callable[[], tuple[Authority, list[Authority]]]] = {
+    "root": lambda: (CHAT, [CHAT]),
+    "intermediate alone": lambda: (ISSUING, [ISSUING]),
+    "intermediate and root": lambda: (ISSUING, [ISSUING, ROOT]),
+    "RSA of 1024 bits": lambda: _alone(Authority("Weak", key_type="rsa1024")),
+    "no basic constraints": lambda: _alone(odd_ca()),
+    "key usage alone": lambda: _alone(odd_ca(usage("key_cert_sign"))),
+    "may not sign certificates": lambda: _alone(odd_ca(IS_CA, usage("crl_sign"))),
+    "for servers alone": lambda: _alone(
+        odd_ca(IS_CA, (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False))
+    ),
+    "version 1": lambda: _alone(version_1_ca()),
+}
+
+
+def _alone(authority: Authority) -> tuple[Authority, list[Authority]]:
+    return authority, [authority]
+
+
+@pytest.mark.parametrize("case", CLIENT_CAS)
+def test_openssl_agrees_on_client_cas(case: str, tmp_path: Path) -> None:
+    """A client CA without an error is one whose clients OpenSSL accepts, as httpd does at its default level."""
+    issuer, listed = CLIENT_CAS[case]()
+    (tmp_path / "ca").write_bytes(b"".join(one.pem for one in listed))
+    (tmp_path / "client").write_bytes(issuer.issue(client=True, common_name="client").pem)
+    command = [
+        "openssl",
+        "verify",
+        "-auth_level",
+        "2",
+        "-purpose",
+        "sslclient",
+        "-attime",
+        str(int(NOW.timestamp()) + 60),
+    ]
+    told = subprocess.run([*command, "-CAfile", "ca", "client"], cwd=tmp_path, capture_output=True, check=False)
+    found = judge([with_client_ca(*(one.pem for one in listed))], at=NOW + timedelta(minutes=1), warn_days=30)[0]
+    assert found.ok is (told.returncode == 0), (told.stderr, found.findings)
 
 
 def test_pins_are_taken_in_the_form_that_openssl_prints() -> None:
