@@ -1,0 +1,1221 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The transaction on a real httpd: what it does, what it refuses, and what it leaves when it is cut short."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import http.server
+import itertools
+import json
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import pytest
+from demo_material import CHAT_CA_NAME, Authority, Issued, key_pem, new_key, write
+from embedded_httpd import EmbeddedHttpd, free_port
+
+from ansible_collections.mtls.httpd.plugins.module_utils import (
+    _handshake,
+    _httpd,
+    _namespaces,
+    _payload,
+    _quoting,
+    _transaction,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._identity import make_probes
+from ansible_collections.mtls.httpd.plugins.module_utils._release import (
+    CLIENT_CA,
+    EMPTY,
+    FACTS,
+    SITE,
+    Disk,
+    Entry,
+    File,
+    Release,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused, Report, Wish
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+DOMAIN = "www.example.com"
+OTHER = "shop.example.com"
+COLLECTION = Path(__file__).resolve().parents[2]
+VERSIONS = ("TLSv1.2", "TLSv1.3")
+ENFORCED = {"none": "refused", "untrusted": "refused", "trusted": "accepted"}
+
+_environment = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True, autoescape=False)
+_environment.filters["mtls.httpd.quoted"] = _quoting.directive
+TEMPLATE = _environment.from_string((COLLECTION / "roles/mutual_tls/templates/site.conf.j2").read_text())
+
+
+@dataclass(frozen=True)
+class Host:
+    """An httpd, and what its sites are made of."""
+
+    httpd: EmbeddedHttpd
+    public: Authority
+    chat: Authority
+    port: int
+    probes: _handshake.Probes
+
+    @property
+    def conf(self) -> Path:
+        return self.httpd.conf.parent
+
+    @property
+    def store(self) -> Path:
+        return self.conf / "mtls"
+
+    def wish(
+        self,
+        domain: str = DOMAIN,
+        *,
+        issued: Issued | None = None,
+        key: bytes | None = None,
+        client_ca: bytes | None = None,
+        extra: str = "",
+        port: int = 0,
+        listen: tuple[str, ...] = (),
+        aliases: tuple[str, ...] = (),
+        proxy_pass: str = "",
+        document_root: str = f"{_quoting.RELEASE}/{EMPTY}",
+        verify_client: str = "require",
+    ) -> Wish:
+        """Wish for a site, rendered by the role's own template."""
+        issued = issued or self.public.issue(domain)
+        port = port or self.port
+        hosts = [f"[{address}]" if ":" in address else address for address in listen] or ["*"]
+        text = TEMPLATE.render(
+            domain=domain,
+            aliases=aliases,
+            port=port,
+            addresses=[f"{host}:{port}" for host in hosts],
+            verify_client=verify_client,
+            verify_depth=3,
+            release=_quoting.RELEASE,
+            proxy_pass=proxy_pass,
+            document_root=document_root,
+            extra_directives=extra,
+        )
+        modules = ["proxy", "proxy_http"] if proxy_pass else []
+        files = {
+            f"{domain}.crt": issued.full_pem,
+            f"{domain}.key": key or issued.key_pem,
+            CLIENT_CA: client_ca or self.chat.pem,
+            FACTS: _payload.facts(domain, port, list(listen), list(aliases), modules),
+            SITE: text.encode(),
+        }
+        return Wish(domain, Release(domain, files), issued.sha256, verify_client == "require")
+
+    def apply(self, *wishes: Wish, **options: Any) -> Report:
+        """Carry the wishes out."""
+        return _transaction.carry_out(
+            wishes, self.probes, binary=str(self.httpd.binary), config=str(self.httpd.conf), **options
+        )
+
+    def refused(self, *wishes: Wish, times: bool = True, **options: Any) -> str:
+        """Return why the wishes are refused, with files, parent and workers the same before and after."""
+        before = self.state(times=times)
+        with pytest.raises(Refused) as caught:
+            self.apply(*wishes, **options)
+        assert self.state(times=times) == before
+        message = str(caught.value)
+        assert "\n" not in message
+        assert "PRIVATE KEY" not in message
+        return message
+
+    def state(self, *, times: bool = True) -> tuple[dict[str, tuple[object, ...]], int | None, list[str]]:
+        """Return all that a run could change: files but for the logs, the server's process, its workers."""
+        pid = self.httpd.pid
+        return tree(self.httpd.root, times=times), pid, children(pid) if pid else []
+
+    def answers(
+        self, client: Issued | None = None, *, domain: str = DOMAIN, port: int = 0, address: str = "127.0.0.1"
+    ) -> dict[str, _handshake.Answer]:
+        """Return what a client (default: none) is answered, by protocol version."""
+        identity = _handshake.Identity(client.full_pem, client.key_pem) if client else None
+        kind = "trusted" if client else "none"
+        return {
+            version: _handshake.ask(
+                address, port or self.port, domain, version=version, client=kind, identity=identity, timeout=5
+            )
+            for version in VERSIONS
+        }
+
+    def served(self, domain: str = DOMAIN, **where: Any) -> str | None:
+        """Return the fingerprint of the certificate that is served, None where nothing answers."""
+        found = {answer.certificate_sha256 for answer in self.answers(domain=domain, **where).values()}
+        assert len(found) == 1
+        return found.pop()
+
+    def enforces(self, domain: str = DOMAIN, **where: Any) -> bool:
+        """Whether strangers are refused and Chat is let in, over both protocol versions."""
+        chat = self.chat.issue(client=True, common_name="Chat")
+        stranger = Authority(CHAT_CA_NAME).issue(client=True, common_name="Chat")
+        return all(
+            answer.result == wanted
+            for client, wanted in ((None, "refused"), (stranger, "refused"), (chat, "accepted"))
+            for answer in self.answers(client, domain=domain, **where).values()
+        )
+
+    def add(self, text: str) -> None:
+        """Append the user's own text to httpd.conf."""
+        with self.httpd.conf.open("a") as stream:
+            stream.write(textwrap.dedent(text))
+
+    def restart(self) -> None:
+        self.httpd.stop()
+        self.httpd.start()
+
+
+def tree(root: Path, *, times: bool = False) -> dict[str, tuple[object, ...]]:
+    """Return type, mode, owner, content and, if wanted, time of every path below `root`, but for the logs."""
+    found: dict[str, tuple[object, ...]] = {}
+    for folder, folders, files in os.walk(root):
+        if Path(folder) == root:
+            folders.remove("logs")
+        for path in (Path(folder, name) for name in (*folders, *files, ".")):
+            status = path.lstat()
+            content = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
+            time_ = status.st_mtime_ns if times else None
+            found[str(path.relative_to(root))] = (status.st_mode, status.st_uid, status.st_gid, content, time_)
+    return found
+
+
+def children(parent: int) -> list[str]:
+    """Return the child processes of `parent`, with their start times: another set after each reload."""
+    return [f"{pid} {stat.started}" for pid, stat in _httpd.processes() if stat.parent == parent]
+
+
+def processes_in(folder: Path) -> set[int]:
+    """Return the processes that name `folder` on their command line."""
+    found = set()
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if os.fsencode(folder) in entry.read_bytes():
+                found.add(int(entry.parent.name))
+    return found
+
+
+@pytest.fixture(scope="session")
+def chat() -> Authority:
+    return Authority(CHAT_CA_NAME)
+
+
+@pytest.fixture(scope="session")
+def probes() -> _handshake.Probes:
+    return make_probes()
+
+
+@pytest.fixture
+def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: _handshake.Probes) -> Host:
+    return Host(embedded, authority, chat, free_port(), probes)
+
+
+@pytest.fixture
+def stopped(host: Host) -> Host:
+    host.httpd.stop()
+    return host
+
+
+# -- the main job
+
+
+def test_a_first_deployment_is_rehearsed_in_full_and_enforced_afterwards(host: Host) -> None:
+    issued = host.public.issue(DOMAIN)
+    parent = host.httpd.pid
+    report = host.apply(host.wish(issued=issued))
+    assert (report.changed, report.rehearsal, report.reloaded) == (True, "full", True)
+    assert [(site["domain"], site["changed"], site["mutual_tls"]) for site in report.sites] == [
+        (DOMAIN, True, "enforced")
+    ]
+    assert host.enforces()
+    assert host.served() == issued.sha256
+    assert host.httpd.pid == parent
+
+
+def test_the_paths_of_the_reference_page_lead_to_the_current_release(host: Host) -> None:
+    issued = host.public.issue(DOMAIN)
+    host.apply(host.wish(issued=issued))
+    assert (host.conf / f"{DOMAIN}.crt").read_bytes() == issued.full_pem
+    assert (host.conf / f"{DOMAIN}.key").read_bytes() == issued.key_pem
+    assert (host.conf / CLIENT_CA).read_bytes() == host.chat.pem
+    assert (host.conf / f"{DOMAIN}.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_second_run_changes_not_a_byte_and_no_worker(host: Host) -> None:
+    wish = host.wish()
+    host.apply(wish)
+    before = host.state()
+    report = host.apply(wish)
+    assert (report.changed, report.reloaded, report.rehearsal) == (False, False, "none")
+    assert report.sites[0]["mutual_tls"] == "enforced"
+    assert host.state() == before
+
+
+def test_a_renewal_serves_the_new_certificate_and_keeps_one_release_to_go_back_to(host: Host) -> None:
+    first, second, third = (host.public.issue(DOMAIN) for _ in range(3))
+    releases = [host.apply(host.wish(issued=issued)).sites[0]["release"] for issued in (first, second, third)]
+    assert host.served() == third.sha256
+    assert {path.name for path in (host.store / DOMAIN / "releases").iterdir()} == set(releases[1:])
+    assert (host.store / DOMAIN / "previous").resolve().name == releases[1]
+
+
+def test_check_mode_rehearses_and_changes_nothing(host: Host) -> None:
+    before = host.state()
+    report = host.apply(host.wish(), check=True)
+    assert (report.changed, report.rehearsal, report.reloaded) == (True, "full", False)
+    assert report.sites[0]["mutual_tls"] == "unproven"
+    assert host.state() == before
+    assert "SSLVerifyClient require" in "".join(part["after"] for part in report.diff)
+
+
+def test_check_mode_tells_of_a_fault_too(host: Host) -> None:
+    assert "do not match" in host.refused(host.wish(key=key_pem(new_key())), check=True)
+
+
+def test_the_diff_shows_no_private_key(host: Host) -> None:
+    report = host.apply(host.wish())
+    assert report.diff
+    assert "PRIVATE KEY" not in json.dumps(report.diff)
+
+
+def test_a_removal_gives_back_every_byte(host: Host) -> None:
+    before = tree(host.httpd.root)
+    host.apply(host.wish())
+    report = host.apply(Wish(DOMAIN))
+    assert report.changed
+    assert report.sites[0]["mutual_tls"] == "absent"
+    assert tree(host.httpd.root) == before
+    assert host.served() is None
+
+
+def test_a_removal_gives_back_a_file_without_a_final_line_end(host: Host) -> None:
+    host.httpd.conf.write_bytes(host.httpd.conf.read_bytes() + b"# the end")
+    before = tree(host.httpd.root)
+    host.apply(host.wish())
+    assert host.enforces()
+    host.apply(Wish(DOMAIN))
+    assert tree(host.httpd.root) == before
+
+
+def test_a_removal_of_what_is_not_there_changes_nothing(host: Host) -> None:
+    before = host.state()
+    assert not host.apply(Wish(DOMAIN)).changed
+    assert host.state() == before
+
+
+def test_the_mode_of_the_users_file_stays(host: Host) -> None:
+    host.httpd.conf.chmod(0o640)
+    host.apply(host.wish())
+    assert host.httpd.conf.stat().st_mode & 0o777 == 0o640
+
+
+# -- several sites
+
+
+def test_several_sites_are_one_transaction(host: Host) -> None:
+    report = host.apply(host.wish(), host.wish(OTHER))
+    assert [site["changed"] for site in report.sites] == [True, True]
+    assert host.enforces()
+    assert host.enforces(OTHER)
+
+
+def test_of_several_sites_one_that_is_bad_stops_all(host: Host) -> None:
+    message = host.refused(host.wish(), host.wish(OTHER, key=key_pem(new_key())))
+    assert OTHER in message
+    assert DOMAIN not in message
+
+
+def test_faults_of_all_sites_are_named_at_once(host: Host) -> None:
+    message = host.refused(host.wish(extra="SSLVerifyClient none"), host.wish(OTHER, extra="SSLVerifyClient optional"))
+    assert DOMAIN in message
+    assert OTHER in message
+
+
+def test_a_site_that_is_not_among_the_wishes_stays(host: Host) -> None:
+    kept = host.wish()
+    host.apply(kept)
+    host.apply(host.wish(OTHER))
+    assert host.enforces()
+    assert host.enforces(OTHER)
+    host.apply(Wish(OTHER))
+    assert host.enforces()
+    assert not host.apply(kept).changed
+
+
+def test_sites_with_different_client_cas_publish_none(host: Host) -> None:
+    second = Authority("Another client CA")
+    host.apply(host.wish(), host.wish(OTHER, client_ca=second.pem))
+    assert not os.path.lexists(host.conf / CLIENT_CA)
+    host.apply(Wish(OTHER))
+    assert (host.conf / CLIENT_CA).read_bytes() == host.chat.pem
+
+
+def test_a_site_can_move_to_another_port(host: Host) -> None:
+    issued = host.public.issue(DOMAIN)
+    host.apply(host.wish(issued=issued))
+    port = free_port()
+    host.apply(host.wish(issued=issued, port=port))
+    assert host.enforces(port=port)
+    assert host.served() is None
+
+
+# -- what the rehearsal refuses
+
+
+FAULTS = {
+    "a syntax error": ({"extra": "NoSuchDirective on"}, "NoSuchDirective"),
+    "an open door": ({"extra": "SSLVerifyClient none"}, "a client without a certificate got in over TLSv1.3"),
+    "an optional door": ({"extra": "SSLVerifyClient optional"}, "a client without a certificate got in over TLSv1.2"),
+    "a door that takes any CA": (
+        {"extra": "SSLVerifyClient optional_no_ca"},
+        "a client of another CA got in",
+    ),
+    "everybody locked out": (
+        {"extra": "<Location />\nRequire all denied\n</Location>"},
+        "a client of the client CA was locked out",
+    ),
+    "a check without a list": ({"extra": "SSLCARevocationCheck chain"}, "CRL"),
+    "another certificate": (
+        {"extra": "SSLCertificateFile /nonexistent.crt"},
+        "/nonexistent.crt",
+    ),
+    "no TLS at all": ({"extra": "SSLEngine off"}, "no clear answer"),
+    "a client CA full of garbage": ({"client_ca": b"garbage"}, "no certificate or crl found"),
+    "an old protocol only": ({"extra": "SSLProtocol -all +TLSv1.1"}, ""),
+}
+
+
+@pytest.mark.parametrize(("options", "words"), FAULTS.values(), ids=FAULTS.keys())
+def test_a_fault_is_refused_before_the_live_server_hears_of_it(host: Host, options: dict[str, Any], words: str) -> None:
+    message = host.refused(host.wish(**options))
+    assert "nothing was touched" in message
+    assert words in message
+
+
+def test_a_fault_in_a_renewal_leaves_the_old_certificate_served(host: Host) -> None:
+    issued = host.public.issue(DOMAIN)
+    host.apply(host.wish(issued=issued))
+    assert "do not match" in host.refused(host.wish(key=key_pem(new_key())))
+    assert host.served() == issued.sha256
+
+
+def test_a_mismatched_key_is_named_by_its_site_and_not_by_our_folders(host: Host) -> None:
+    message = host.refused(host.wish(key=key_pem(new_key())))
+    assert f"({DOMAIN}) {DOMAIN}.key do not match" in message
+    assert "releases" not in message
+
+
+def test_verify_client_optional_lets_a_client_without_certificate_in_and_no_stranger(host: Host) -> None:
+    report = host.apply(host.wish(verify_client="optional"))
+    assert report.sites[0]["mutual_tls"] == "optional"
+    assert {answer.result for answer in host.answers().values()} == {"accepted"}
+    stranger = Authority(CHAT_CA_NAME).issue(client=True, common_name="Chat")
+    assert {answer.result for answer in host.answers(stranger).values()} == {"refused"}
+
+
+# -- the user's own configuration
+
+
+def users_site(host: Host, issued: Issued, *, key: bytes | None = None, port: int = 0, names: str = "") -> str:
+    """A virtual host of the user's own, with mod_ssl and Listen; returns where it stands."""
+    write(host.conf, "own.crt", issued.full_pem)
+    write(host.conf, "own.key", key or issued.key_pem)
+    port = port or host.port
+    line = len(host.httpd.conf.read_text().splitlines()) + 3
+    host.add(
+        f"""\
+        LoadModule ssl_module modules/mod_ssl.so
+        Listen {port}
+        <VirtualHost *:{port}>
+        ServerName own.example.com
+        {names}
+        SSLEngine on
+        SSLCertificateFile conf/own.crt
+        SSLCertificateKeyFile conf/own.key
+        </VirtualHost>
+        """
+    )
+    return f"{host.httpd.conf}:{line}"
+
+
+def test_a_mismatched_key_of_somebody_elses_is_named_and_the_live_server_never_notices(host: Host) -> None:
+    users_site(host, host.public.issue("own.example.com"), key=key_pem(new_key()))
+    lines = host.httpd.conf.read_text().splitlines()
+    message = host.refused(host.wish())
+    assert f"{host.httpd.conf}:{lines.index('SSLCertificateFile conf/own.crt') + 1}" in message
+    assert "does not match" in message
+    assert "without this change" in message
+
+
+def test_a_configuration_that_was_broken_before_us_is_named_and_left_alone(host: Host) -> None:
+    host.add("NoSuchDirective on\n")
+    line = len(host.httpd.conf.read_text().splitlines())
+    message = host.refused(host.wish())
+    assert f"line {line} of {host.httpd.conf}" in message
+    assert "This was so before" in message
+
+
+def test_a_configuration_that_parses_but_cannot_start_is_named_as_the_users(host: Host) -> None:
+    users_site(host, host.public.issue("own.example.com"), names="SSLCipherSuite NO-SUCH-CIPHER")
+    message = host.refused(host.wish())
+    assert "without this change" in message
+    assert "cipher" in message
+
+
+def test_a_site_stands_beside_the_users_own(host: Host) -> None:
+    issued = host.public.issue("own.example.com")
+    users_site(host, issued)
+    host.restart()
+    host.apply(host.wish())
+    assert host.enforces()
+    assert host.served("own.example.com") == issued.sha256
+    assert "Listen" not in (host.store / "host.conf").read_text().partition("</IfModule>")[2]
+
+
+@pytest.mark.parametrize("names", [f"ServerAlias {DOMAIN}", "ServerAlias *.example.com", f"ServerName {DOMAIN}"])
+def test_a_name_that_another_virtual_host_has_is_refused_with_its_place(host: Host, names: str) -> None:
+    place = users_site(host, host.public.issue("own.example.com"), names=names)
+    message = host.refused(host.wish())
+    assert f"the virtual host at {place} has the name {DOMAIN} on port {host.port} already" in message
+
+
+def test_a_name_of_another_port_is_no_clash(host: Host) -> None:
+    users_site(host, host.public.issue("own.example.com"), names=f"ServerAlias {DOMAIN}", port=free_port())
+    host.restart()
+    host.apply(host.wish())
+    assert host.enforces()
+
+
+@pytest.mark.parametrize("text", ["MDomain {}", "<MDomainSet {}>\n</MDomainSet>"])
+def test_a_name_that_mod_md_manages_is_refused_with_its_place(host: Host, text: str) -> None:
+    if not (host.httpd.root / "modules/mod_md.so").exists():
+        pytest.skip("this httpd has no mod_md")
+    host.add(
+        "LoadModule ssl_module modules/mod_ssl.so\n"
+        "<IfModule !watchdog_module>\nLoadModule watchdog_module modules/mod_watchdog.so\n</IfModule>\n"
+        "LoadModule md_module modules/mod_md.so\n"
+    )
+    line = len(host.httpd.conf.read_text().splitlines()) + 1
+    host.add(text.format(DOMAIN) + "\n")
+    message = host.refused(host.wish())
+    assert f"mod_md manages this name ({host.httpd.conf}:{line})" in message
+
+
+def test_a_server_level_ca_folder_and_revocation_check_do_not_leak_in(host: Host) -> None:
+    folder = host.conf / "cas"
+    stranger = Authority("Somebody else's CA")
+    write(folder, "ca.pem", stranger.pem)
+    write(host.conf, "other.crl", stranger.crl())
+    subprocess.run(["openssl", "rehash", folder], check=True, capture_output=True)
+    host.add(
+        """\
+        LoadModule ssl_module modules/mod_ssl.so
+        SSLCACertificatePath conf/cas
+        SSLCARevocationFile conf/other.crl
+        SSLCARevocationCheck chain
+        """
+    )
+    host.restart()
+    host.apply(host.wish())
+    assert host.enforces()
+    client = stranger.issue(client=True, common_name="of the leaking CA")
+    assert {answer.result for answer in host.answers(client).values()} == {"refused"}
+
+
+def test_a_client_ca_file_that_is_replaced_by_an_extra_directive_is_noticed(host: Host) -> None:
+    write(host.conf, "other-ca.crt", Authority("Another").pem)
+    message = host.refused(host.wish(extra=f'SSLCACertificateFile "{host.conf}/other-ca.crt"'))
+    assert "a client of the client CA was locked out" in message
+
+
+def test_a_port_that_another_process_holds_is_refused_with_its_holder(host: Host) -> None:
+    with socket.create_server(("127.0.0.1", host.port)):
+        message = host.refused(host.wish())
+    assert f"port {host.port} is held by" in message
+    assert f"(process {os.getpid()})" in message
+
+
+def test_a_listen_of_the_users_is_not_repeated(host: Host) -> None:
+    host.add(f"Listen 127.0.0.1:{host.port}\nListen {free_port()}\n")
+    host.restart()
+    host.apply(host.wish(listen=("127.0.0.1",)))
+    assert host.enforces()
+
+
+def test_modules_and_listen_that_the_user_adds_later_in_front_of_us_do_no_harm(host: Host) -> None:
+    wish = host.wish()
+    host.apply(wish)
+    text = host.httpd.conf.read_text()
+    added = (
+        "LoadModule ssl_module modules/mod_ssl.so\n"
+        f"<IfModule ssl_module>\nListen 127.0.0.1:{free_port()}\n</IfModule>\n"
+    )
+    host.httpd.conf.write_text(added + text)
+    host.httpd.run("-t")
+    host.restart()
+    assert host.enforces()
+    host.apply(wish)
+    assert host.enforces()
+
+
+def test_a_listen_that_comes_with_the_users_own_mod_ssl_is_used_with_and_without_it(host: Host) -> None:
+    ports = host.conf / "ports.conf"
+    ports.write_text(f"<IfModule ssl_module>\n    Listen {host.port}\n</IfModule>\n")
+    host.add("Include conf/ports.conf\n")
+    wish = host.wish()
+    host.apply(wish)
+    assert host.enforces()
+    text = host.httpd.conf.read_text()
+    # As a2enmod does it.
+    host.httpd.conf.write_text("LoadModule ssl_module modules/mod_ssl.so\n" + text)
+    host.httpd.run("-t")
+    host.restart()
+    assert host.enforces()
+    # As a2dismod does it.
+    host.httpd.conf.write_text(text)
+    host.restart()
+    assert host.enforces()
+
+
+def test_a_folder_that_is_included_whole_gets_a_link_and_httpd_conf_stays(host: Host) -> None:
+    (host.conf / "sites-enabled").mkdir()
+    host.add("IncludeOptional conf/sites-enabled/*.conf\n")
+    text = host.httpd.conf.read_bytes()
+    before = tree(host.httpd.root)
+    host.apply(host.wish())
+    assert host.httpd.conf.read_bytes() == text
+    assert (host.conf / "sites-enabled/zz-mtls.conf").resolve() == host.store / "host.conf"
+    assert host.enforces()
+    host.apply(Wish(DOMAIN))
+    assert tree(host.httpd.root) == before
+
+
+def test_a_file_of_the_users_at_our_published_path_is_refused(host: Host) -> None:
+    (host.conf / f"{DOMAIN}.crt").write_text("mine")
+    message = host.refused(host.wish())
+    assert f"{host.conf}/{DOMAIN}.crt is not this collection's" in message
+
+
+def test_a_file_of_the_users_at_the_path_of_our_link_is_refused(host: Host) -> None:
+    (host.conf / "sites-enabled").mkdir()
+    host.add("IncludeOptional conf/sites-enabled/*.conf\n")
+    (host.conf / "sites-enabled/zz-mtls.conf").write_text("# mine\n")
+    assert "zz-mtls.conf is not this collection's" in host.refused(host.wish())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_configuration_folder_that_others_can_change_is_refused(host: Host) -> None:
+    host.conf.chmod(0o777)
+    assert "can be changed by others" in host.refused(host.wish())
+
+
+# -- stopped servers
+
+
+def test_a_stopped_server_is_started_where_that_is_wanted(stopped: Host) -> None:
+    report = stopped.apply(stopped.wish())
+    assert report.changed
+    assert stopped.httpd.running()
+    assert stopped.enforces()
+
+
+def test_a_stopped_server_stays_stopped_where_it_is_to_stay_so(stopped: Host) -> None:
+    wish = stopped.wish()
+    report = stopped.apply(wish, start=False)
+    assert (report.changed, report.reloaded, report.rehearsal) == (True, False, "full")
+    assert report.sites[0]["mutual_tls"] == "unproven"
+    assert not stopped.httpd.running()
+    before = stopped.state()
+    assert not stopped.apply(wish, start=False).changed
+    assert stopped.state() == before
+    stopped.httpd.start()
+    assert stopped.enforces()
+
+
+def test_a_server_that_was_stopped_since_is_started_again(host: Host) -> None:
+    wish = host.wish()
+    host.apply(wish)
+    host.httpd.stop()
+    report = host.apply(wish)
+    assert report.changed
+    assert host.enforces()
+
+
+def test_a_stopped_server_is_judged_as_strictly(stopped: Host) -> None:
+    for start in (True, False):
+        assert "do not match" in stopped.refused(stopped.wish(key=key_pem(new_key())), start=start)
+        assert not stopped.httpd.running()
+
+
+# -- drift
+
+
+def test_what_a_hand_changed_is_healed(stopped: Host) -> None:
+    host = stopped
+    current = host.store / DOMAIN / "current"
+    drifts = {
+        "an edited site": lambda: (current / SITE).write_text("# nothing\n"),
+        "a mode": lambda: (current / f"{DOMAIN}.key").chmod(0o644),
+        "another certificate": lambda: (current / f"{DOMAIN}.crt").write_bytes(host.public.issue(DOMAIN).full_pem),
+        "a missing file": lambda: (current / CLIENT_CA).unlink(),
+        "a missing link": lambda: (host.conf / f"{DOMAIN}.crt").unlink(),
+        "a missing switch": lambda: current.unlink(),
+        "an edited host level": lambda: (host.store / "host.conf").write_text(""),
+    }
+    for name, drift in drifts.items():
+        wish = host.wish()
+        host.apply(wish, start=False)
+        drift()
+        assert host.apply(wish, start=False).changed, name
+        assert not host.apply(wish, start=False).changed, name
+    host.httpd.start()
+    assert host.enforces()
+
+
+def test_a_server_that_serves_something_else_than_the_disk_says_is_reloaded(host: Host) -> None:
+    first, second = host.wish(), host.wish()
+    host.apply(first)
+    saved = host.conf.with_name("saved")
+    shutil.copytree(host.conf, saved, symlinks=True)
+    host.apply(second)
+    shutil.rmtree(host.conf)
+    shutil.move(saved, host.conf)
+    assert host.served() == second.certificate_sha256
+    report = host.apply(first)
+    assert report.reloaded
+    assert host.served() == first.certificate_sha256
+
+
+# -- cut short
+
+
+_CHANGES = ("open", "os.rename", "os.remove", "os.mkdir", "os.symlink", "os.chmod", "os.rmdir", "os.chown")
+
+
+def watched(root: Path, act: Any) -> None:
+    """In this process, which is to end, call `act` before each change below `root` (PEP 578's audit events)."""
+    process, busy = os.getpid(), False
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        nonlocal busy
+        if busy or event not in _CHANGES or os.getpid() != process:
+            return
+        if event == "open" and not (isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)):
+            return
+        paths = [os.fsdecode(each) for each in arguments if isinstance(each, (str, bytes))]
+        if event == "os.chmod" or any(path.startswith(str(root)) or "/" not in path for path in paths):
+            busy = True
+            act()
+            busy = False
+
+    sys.addaudithook(hook)
+
+
+def forked(act: Callable[[], object]) -> int:
+    """Call `act` in a child process, which then ends; return its exit code: 1 where it raised, -9 if killed."""
+    process = os.fork()
+    if process == 0:
+        code = 1
+        try:
+            act()
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def snapshots(host: Host, wish: Wish) -> list[Path]:
+    """Carry out `wish`, and return copies of the configuration folder as it was before each change to it."""
+    folder = host.httpd.root.with_name("snapshots")
+    folder.mkdir()
+
+    def act() -> None:
+        names = (folder / f"{number:03}" for number in itertools.count())
+        watched(host.conf, lambda: shutil.copytree(host.conf, next(names), symlinks=True))
+        host.apply(wish, start=False)
+
+    assert forked(act) == 0
+    return sorted(folder.iterdir())
+
+
+def put_back(host: Host, saved: Path) -> None:
+    shutil.rmtree(host.conf)
+    shutil.copytree(saved, host.conf, symlinks=True)
+
+
+def whole(found: dict[str, tuple[object, ...]]) -> dict[str, tuple[object, ...]]:
+    """Leave out unfinished files, which no name that httpd reads leads to, and folders of nothing else."""
+    found = {path: entry for path, entry in found.items() if not path.endswith(".mtls-new")}
+    full = {str(parent) for path, entry in found.items() if entry[3] is not None for parent in Path(path).parents}
+    return {path: entry for path, entry in found.items() if entry[3] is not None or path in full}
+
+
+@pytest.mark.parametrize("case", ["first deployment", "renewal", "removal"])
+def test_a_run_cut_at_any_point_leaves_a_server_that_starts_and_the_next_run_heals(stopped: Host, case: str) -> None:
+    host = stopped
+    first, second = host.wish(), host.wish()
+    old, new = {
+        "first deployment": (Wish(DOMAIN), first),
+        "renewal": (first, second),
+        "removal": (first, Wish(DOMAIN)),
+    }[case]
+    host.apply(old, start=False)
+    old_tree = tree(host.conf.parent)
+    cuts = snapshots(host, new)
+    new_tree = tree(host.conf.parent)
+    assert len(cuts) > 10
+    for cut in cuts:
+        put_back(host, cut)
+        told = f"cut before change {cut.name} of {case}"
+        host.httpd.start()
+        served = host.served()
+        host.httpd.stop()
+        assert served in {old.certificate_sha256 or None, new.certificate_sha256 or None}, told
+        switched = not (host.store / "journal").exists() and served == (new.certificate_sha256 or None)
+        wish, wanted = (new, new_tree) if switched else (old, old_tree)
+        host.apply(wish, start=False)
+        assert whole(tree(host.conf.parent)) == whole(wanted), told
+
+
+@pytest.mark.parametrize("at", [8, 20, 30, 36])
+def test_a_run_that_is_killed_beside_a_live_server_is_healed_by_the_next(host: Host, at: int) -> None:
+    first, second = host.wish(), host.wish()
+    host.apply(first)
+    numbers = itertools.count(1)
+
+    def act() -> None:
+        watched(host.conf, lambda: next(numbers) == at and os.kill(os.getpid(), signal.SIGKILL))
+        host.apply(second)
+
+    assert forked(act) == -signal.SIGKILL
+    assert host.served() in {first.certificate_sha256, second.certificate_sha256}
+    host.apply(second)
+    assert host.served() == second.certificate_sha256
+    assert host.enforces()
+    assert not (host.store / "journal").exists()
+    assert not host.apply(second).changed
+
+
+def journal_of_a_killed_run(host: Host, wish: Wish) -> None:
+    """Leave what a run leaves that is killed after its switch, before it reloads."""
+
+    class Cut(Disk):
+        def put(self, path: str, entry: Entry) -> None:
+            super().put(path, entry)
+            if path.endswith(CLIENT_CA):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    assert forked(lambda: host.apply(wish, disk=Cut())) == -signal.SIGKILL
+    assert (host.store / "journal").exists()
+
+
+def test_check_mode_leaves_a_killed_run_to_the_next_real_one(host: Host) -> None:
+    wish = host.wish()
+    journal_of_a_killed_run(host, wish)
+    assert "run without check mode" in host.refused(wish, check=True)
+    report = host.apply(wish)
+    assert report.healed
+    assert host.enforces()
+
+
+def test_a_lock_that_another_run_holds_is_waited_for_and_its_holder_named(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_transaction, "LOCK_SECONDS", 0.3)
+    handle = os.open(host.conf, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    message = host.refused(host.wish())
+    assert f"process {os.getpid()}" in message
+    monkeypatch.setattr(_transaction, "LOCK_SECONDS", 20.0)
+    threading.Timer(0.5, os.close, (handle,)).start()
+    host.apply(host.wish())
+    assert host.enforces()
+
+
+# -- a live server that does not follow
+
+
+def test_a_reload_that_does_nothing_brings_the_old_state_back(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    wish = host.wish()
+    host.apply(wish)
+    before = tree(host.httpd.root)
+    monkeypatch.setattr(_transaction, "CONFIRM_SECONDS", 1.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(_httpd.Server, "reload", lambda server: None)
+        with pytest.raises(Refused, match=r"no new worker process within 1 seconds.*The old state is back and serving"):
+            host.apply(host.wish())
+    assert tree(host.httpd.root) == before
+    assert host.served() == wish.certificate_sha256
+    assert not host.apply(wish).changed
+
+
+def test_a_parent_that_dies_at_the_reload_is_started_again_with_the_old_state(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wish = host.wish()
+    host.apply(wish)
+    before = tree(host.httpd.root)
+
+    def kill(server: _httpd.Server) -> None:
+        assert server.parent
+        os.kill(server.parent.pid, signal.SIGKILL)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_httpd.Server, "reload", kill)
+        with pytest.raises(Refused, match=r"ended at the reload.*The old state is back and serving"):
+            host.apply(host.wish())
+    assert tree(host.httpd.root) == before
+    assert host.httpd.running()
+    assert host.served() == wish.certificate_sha256
+    assert host.enforces()
+
+
+def test_a_failed_first_deployment_leaves_nothing_behind(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = tree(host.httpd.root)
+    monkeypatch.setattr(_transaction, "CONFIRM_SECONDS", 0.5)
+    with monkeypatch.context() as patch:
+        patch.setattr(_httpd.Server, "reload", lambda server: None)
+        with pytest.raises(Refused):
+            host.apply(host.wish())
+    assert tree(host.httpd.root) == before
+
+
+def test_a_full_disk_brings_the_old_state_back(host: Host) -> None:
+    before = host.state(times=False)
+
+    class Full(Disk):
+        def write(self, path: str, file: File) -> None:
+            if path.endswith(FACTS) and "releases" in path:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+            super().write(path, file)
+
+    with pytest.raises(Refused, match=r"No space left on device.*The old state is back and serving"):
+        host.apply(host.wish(), disk=Full())
+    after = host.state(times=False)
+    assert after[:2] == before[:2]
+
+
+# -- the reduced rehearsal
+
+
+@contextmanager
+def reduced(host: Host, why: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Make a host on which the rehearsal is reduced, for one reason or the other."""
+    if why == "a piped logger":
+        host.add('CustomLog "|/bin/cat >/dev/null" common\n')
+        host.restart()
+    else:
+
+        def unavailable(*_arguments: object) -> None:
+            raise _namespaces.Unavailable("the kernel forbids it")
+
+        monkeypatch.setattr(_namespaces, "run", unavailable)
+    yield
+
+
+WHYS = ["a piped logger", "no namespaces"]
+
+
+@pytest.mark.parametrize("why", WHYS)
+def test_a_reduced_rehearsal_says_so_and_deploys(host: Host, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with reduced(host, why, monkeypatch):
+        before = tree(host.httpd.root)
+        report = host.apply(host.wish())
+        assert report.rehearsal == "reduced"
+        assert ("piped logger" in report.rehearsal_reason) == (why == "a piped logger")
+        assert host.enforces()
+        host.apply(Wish(DOMAIN))
+        assert tree(host.httpd.root) == before
+
+
+@pytest.mark.parametrize("why", WHYS)
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [fault for name, fault in FAULTS.items() if name != "another certificate"],
+    ids=[name for name in FAULTS if name != "another certificate"],
+)
+def test_a_reduced_rehearsal_refuses_the_same_faults(
+    host: Host, why: str, options: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with reduced(host, why, monkeypatch):
+        message = host.refused(host.wish(**options), times=False)
+        assert "nothing was touched" in message
+        assert words in message
+
+
+@pytest.mark.parametrize("why", WHYS)
+def test_a_reduced_rehearsal_refuses_a_mismatched_key_of_ours_and_of_others(
+    host: Host, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with reduced(host, why, monkeypatch):
+        assert "do not match" in host.refused(host.wish(key=key_pem(new_key())), times=False)
+        users_site(host, host.public.issue("own.example.com"), key=key_pem(new_key()))
+        line = host.httpd.conf.read_text().splitlines().index("SSLCertificateFile conf/own.crt") + 1
+        message = host.refused(host.wish(), times=False)
+        assert f"{host.httpd.conf}:{line}" in message
+        assert "does not match" in message
+
+
+def test_a_reduced_rehearsal_tries_every_site_of_several(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    with reduced(host, "no namespaces", monkeypatch):
+        host.apply(host.wish(port=free_port()), host.wish(OTHER))
+        assert host.enforces(OTHER)
+        message = host.refused(host.wish(OTHER, extra="SSLVerifyClient none"), times=False)
+        assert OTHER in message
+
+
+# -- what a rehearsal leaves
+
+
+def until(condition: Any, seconds: float = 5) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def test_a_rehearsal_leaves_no_process_port_file_or_log_line(host: Host) -> None:
+    before = (host.state(), processes_in(host.httpd.root))
+    logs = (host.httpd.error_log.read_bytes(), (host.httpd.root / "logs/access_log").read_bytes())
+    host.apply(host.wish(), check=True)
+    with pytest.raises(Refused):
+        host.apply(host.wish(extra="SSLVerifyClient none"))
+    assert (host.state(), processes_in(host.httpd.root)) == before
+    assert (host.httpd.error_log.read_bytes(), (host.httpd.root / "logs/access_log").read_bytes()) == logs
+    assert not [port for _address, port, _inode in _httpd.listening() if port == host.port]
+
+
+@pytest.mark.parametrize("after", [0.15, 0.25, 0.4])
+def test_a_caller_that_is_killed_during_the_rehearsal_leaves_nothing(host: Host, after: float) -> None:
+    before = (host.state(), processes_in(host.httpd.root))
+    wish = host.wish()
+    process = os.fork()
+    if process == 0:
+        try:
+            while True:
+                host.apply(wish, check=True)
+        finally:
+            os._exit(1)
+    time.sleep(after)
+    os.kill(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+    assert until(lambda: processes_in(host.httpd.root) == before[1])
+    assert host.state() == before[0]
+
+
+# -- addresses
+
+
+@pytest.mark.parametrize("address", ["::1", "127.0.0.2"])
+def test_a_site_can_have_an_address_of_its_own(host: Host, address: str) -> None:
+    host.apply(host.wish(listen=(address,)))
+    assert host.enforces(address=address)
+    assert {answer.detail for answer in host.answers().values()} == {"connection refused"}
+
+
+def test_a_site_can_have_several_addresses(host: Host) -> None:
+    host.apply(host.wish(listen=("::1", "127.0.0.1", "127.0.0.2")))
+    for address in ("::1", "127.0.0.1", "127.0.0.2"):
+        assert host.enforces(address=address)
+
+
+def test_a_server_root_with_spaces_is_served(
+    short_path: Path, authority: Authority, chat: Authority, probes: _handshake.Probes
+) -> None:
+    httpd = EmbeddedHttpd(short_path / "an httpd of its own")
+    try:
+        httpd.start()
+        host = Host(httpd, authority, chat, free_port(), probes)
+        before = tree(httpd.root)
+        assert host.apply(host.wish()).rehearsal == "full"
+        assert host.enforces()
+        host.apply(Wish(DOMAIN))
+        assert tree(httpd.root) == before
+    finally:
+        httpd.stop()
+
+
+def test_prefork_is_served_alike(
+    short_path: Path, authority: Authority, chat: Authority, probes: _handshake.Probes
+) -> None:
+    httpd = EmbeddedHttpd(short_path / "httpd", mpm="prefork")
+    try:
+        httpd.start()
+        host = Host(httpd, authority, chat, free_port(), probes)
+        for _ in range(2):
+            wish = host.wish()
+            assert host.apply(wish).rehearsal == "full"
+            assert host.served() == wish.certificate_sha256
+        assert host.enforces()
+        assert not host.apply(wish).changed
+    finally:
+        httpd.stop()
+
+
+# -- a backend
+
+
+@pytest.fixture
+def backend() -> Iterator[tuple[int, list[str]]]:
+    """Run a backend that takes down what it is asked, by method and path; its port, and what it took down."""
+    asked: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_any(self) -> None:
+            asked.append(f"{self.command} {self.path}")
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_GET = do_POST = do_OPTIONS = do_HEAD = do_any  # noqa: N815
+
+        def log_message(self, *_words: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_port, asked
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_neither_the_rehearsal_nor_a_probe_calls_the_backend(host: Host, backend: tuple[int, list[str]]) -> None:
+    port, asked = backend
+    wish = host.wish(proxy_pass=f"http://127.0.0.1:{port}/")
+    host.apply(wish)
+    host.apply(wish)
+    assert host.enforces()
+    assert asked == []
+    write(host.httpd.root, "client.pem", (client := host.chat.issue(client=True, common_name="Chat")).full_pem)
+    write(host.httpd.root, "client.key", client.key_pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.load_cert_chain(host.httpd.root / "client.pem", host.httpd.root / "client.key")
+    with (
+        socket.create_connection(("127.0.0.1", host.port)) as plain,
+        context.wrap_socket(plain, server_hostname=DOMAIN) as channel,
+    ):
+        channel.sendall(f"GET /callback HTTP/1.1\r\nHost: {DOMAIN}\r\nConnection: close\r\n\r\n".encode())
+        assert channel.recv(100).startswith(b"HTTP/1.1 200")
+    assert asked == ["GET /callback"]
+
+
+# -- secrets
+
+
+def test_a_private_key_is_its_owners_alone_from_its_first_byte(stopped: Host) -> None:
+    for cut in snapshots(stopped, stopped.wish()):
+        modes = {path.stat().st_mode & 0o777 for path in cut.rglob("*") if b"PRIVATE KEY" in content_of(path)}
+        assert modes <= {0o600}, cut.name
+    assert modes == {0o600}
+
+
+def content_of(path: Path) -> bytes:
+    return path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+
+
+def test_no_log_and_no_other_file_holds_key_bytes(host: Host) -> None:
+    issued = host.public.issue(DOMAIN)
+    other = key_pem(new_key())
+    host.apply(host.wish(issued=issued))
+    message = host.refused(host.wish(issued=issued, key=other))
+    for key in (issued.key_pem, other):
+        body = key.splitlines()[1]
+        assert body.decode() not in message
+        holders = [path for path in host.httpd.root.rglob("*") if path.is_file() and body in path.read_bytes()]
+        assert {path.resolve().name for path in holders} <= {f"{DOMAIN}.key"}
+
+
+# -- an ordinary user
+
+
+AS_NOBODY = """\
+import json, subprocess, sys
+root, binary, port = sys.argv[1:4]
+sys.path[:0] = [root, root + "/files"]
+from pathlib import Path
+from embedded_httpd import EmbeddedHttpd
+from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _payload, _transaction
+requests = [_payload.unpacked(line.strip()) for line in sys.stdin]
+httpd = EmbeddedHttpd(Path(root, "own"), binary=binary)
+httpd.start()
+told = []
+try:
+    for request in requests:
+        try:
+            report = _transaction.carry_out(request.wishes, request.probes, binary=binary, config=str(httpd.conf))
+            told.append([report.changed, report.rehearsal, report.rehearsal_reason])
+        except _transaction.Refused as refusal:
+            told.append([str(refusal)])
+        answers = [
+            _handshake.ask("127.0.0.1", int(port), "www.example.com", version=version, client="none", timeout=5)
+            for version in ("TLSv1.2", "TLSv1.3")
+        ]
+        told[-1] += [[answer.result, answer.certificate_sha256] for answer in answers]
+finally:
+    httpd.stop()
+print(json.dumps(told))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become an ordinary user")
+def test_an_ordinary_user_deploys_to_his_own_httpd(
+    short_path: Path, authority: Authority, chat: Authority, probes: _handshake.Probes
+) -> None:
+    shutil.copytree(
+        COLLECTION / "plugins/module_utils", short_path / "ansible_collections/mtls/httpd/plugins/module_utils"
+    )
+    (short_path / "files").mkdir()
+    shutil.copy(COLLECTION / "playbooks/files/embedded_httpd.py", short_path / "files")
+    (short_path / "script.py").write_text(AS_NOBODY)
+    shutil.chown(short_path, "nobody")
+    host = Host(EmbeddedHttpd(short_path / "own"), authority, chat, free_port(), probes)
+    wish, bad = host.wish(), host.wish(key=key_pem(new_key()))
+    requests = [
+        _payload.packed(_payload.Request((each,), probes, None, None, start=True, required=True))
+        for each in (wish, wish, bad)
+    ]
+    words = ["/usr/bin/python3", "-B", short_path / "script.py", short_path, host.httpd.binary, str(host.port)]
+    done = subprocess.run(
+        words,
+        input="\n".join(requests),
+        user="nobody",
+        group="nogroup",
+        extra_groups=[],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    served = ["refused", wish.certificate_sha256]
+    first, second, third = json.loads(done.stdout)
+    assert first[0] is True
+    assert first[1] == "full", first
+    assert second[0] is False
+    assert "do not match" in third[0]
+    assert first[-2:] == second[-2:] == third[-2:] == [served, served]
