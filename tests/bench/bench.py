@@ -221,8 +221,8 @@ made anew, after a ping.
 
 ## What was measured
 
-Medians: {CONVERGED_ROUNDS} runs on one host, {FIRST_ROUNDS} first deployments, {FIRST_ROUNDS} runs on a fleet of {FLEET} hosts.
-A further host costs the fleet's processor time less that of one host, divided by {FLEET - 1}.
+Medians of {CONVERGED_ROUNDS} runs on one host, and of {FIRST_ROUNDS} first deployments and runs on {FLEET} hosts.
+A further host costs the fleet's processor time, less that of one host, divided by {FLEET - 1}.
 
 | play | wall, s | controller's processors, s | trips |
 | --- | --- | --- | --- |
