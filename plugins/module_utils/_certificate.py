@@ -219,7 +219,7 @@ class _Case:
     def verdict(self, *, deploy: bool) -> Verdict:
         """Judge everything that is given, and leave out the rules that need what is not."""
         domains = self._domains()
-        leaf, pool, keys = self._server()
+        leaf, pool, keys = self._server(domains)
         if leaf is not None:
             self._judge_server(leaf, domains, keys)
         client_cas = self._client_cas()
@@ -297,11 +297,8 @@ class _Case:
             self._add("unreadable", material.name, message, f"Keep the key out of it: openssl x509 -in {material.name}")
         return contents
 
-    def _server(self) -> tuple[Facts | None, list[Facts], list[PrivateKey]]:
-        """Return the server's certificate, those that may lead from it to an anchor, and the keys given for it.
-
-        The certificate is the one of the key, else the first that is no CA, else the first. Its key is the first one.
-        """
+    def _server(self, domains: Sequence[str]) -> tuple[Facts | None, list[Facts], list[PrivateKey]]:
+        """Return the server's certificate, those that may lead from it to an anchor, and the keys, its own first."""
         wish = self.wish
         if wish.bundle and (wish.certificate or wish.private_key):
             message = "'bundle' holds certificate and key, and is given beside 'certificate' or 'private_key'."
@@ -316,9 +313,7 @@ class _Case:
         given = [*contents.certificates, *self._contents(wish.chain, "chain", shared=True).certificates]
         for one in given:
             self.known.setdefault(one.certificate, one)
-        public = [key.public_key() for key in keys]
-        candidates = sorted(contents.certificates, key=lambda one: (one.key not in public, one.is_ca))
-        leaf = candidates[0] if candidates else None
+        leaf = self._leaf(contents.certificates, keys, domains)
         if leaf is not None:
             keys.sort(key=lambda key: key.public_key() != leaf.key)
         if wish.bundle and contents.certificates and not keys:
@@ -332,6 +327,24 @@ class _Case:
                 remedy = f"Find the key whose public half is that of: openssl x509 -in {leaf.source} -noout -pubkey"
                 self._add("key-mismatch", source.name, message, remedy)
         return leaf, [one for one in self.known.values() if one != leaf], keys
+
+    def _leaf(self, certificates: Sequence[Facts], keys: Sequence[PrivateKey], domains: Sequence[str]) -> Facts | None:
+        """Return the certificate of the key, else that is no CA's, for the domains, and of those the last to end."""
+        if len(certificates) < 2:
+            return certificates[0] if certificates else None
+        public = [key.public_key() for key in keys]
+
+        def rank(one: Facts) -> tuple[bool, bool, bool]:
+            return one.key in public, not one.is_ca, all(one.covers(domain) for domain in domains)
+
+        best = max(map(rank, certificates))
+        fitting = [one for one in certificates if rank(one) == best]
+        if best[1] and any(one.key != fitting[0].key for one in fitting):
+            message = f"holds several certificates that could be the server's: {some(one.label for one in fitting)}."
+            self._add(
+                "ambiguous", fitting[0].source, message, "Give 'domain', or a file with that of this server alone."
+            )
+        return max(fitting, key=lambda one: one.end) if best[1] else fitting[0]
 
     def _judge_server(self, leaf: Facts, domains: Sequence[str], keys: Sequence[PrivateKey]) -> None:
         self._describe(leaf, "server")

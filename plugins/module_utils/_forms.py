@@ -320,6 +320,10 @@ def _unzipped(data: bytes, source: str, passphrase: bytes | None) -> Contents:
             FormError("is a zip without a certificate, key or CRL in it."),
         )
     merged = _merged(contents for _name, contents in found)
+    for fault in faults:
+        # A key that cannot be read is not to be told as a key that is missing.
+        if not merged.keys and (fault.code == "encrypted-key" or "private key" in str(fault)):
+            raise fault
     return Contents(merged.certificates, merged.keys, merged.crls, merged.others, tuple(name for name, _ in found))
 
 

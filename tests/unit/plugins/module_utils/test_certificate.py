@@ -436,6 +436,32 @@ def test_chain_before_or_after_the_certificate_in_one_file_and_litter_are_sorted
     assert "A root is never sent" in found.findings[0].message
 
 
+def test_of_several_certificates_that_of_the_key_is_the_servers_and_else_that_of_the_domain() -> None:
+    other = ISSUING.issue("other.example.com")
+    both = Material(other.pem + SERVER.pem, "both.crt")
+    for wish in (replace(GOOD, certificate=both), replace(GOOD, certificate=both, private_key=None)):
+        assert verdict(wish).certificates[0]["names"] == [DOMAIN]
+    assert "ambiguous" in codes(replace(GOOD, certificate=both, private_key=None, domain=None))
+
+
+def test_of_two_certificates_of_one_key_the_last_to_end_is_taken() -> None:
+    old = ISSUING.issue(DOMAIN, key=SERVER.key, not_after=NOW + 3 * DAY)
+    found = verdict(replace(GOOD, certificate=Material(old.pem + SERVER.pem, "both.crt")))
+    assert found.certificates[0]["sha256"] == SERVER.sha256
+    assert [one.code for one in found.findings] == ["chain-superfluous"]
+
+
+def test_a_bundle_of_two_sites_is_decided_by_the_domain() -> None:
+    other = ISSUING.issue("other.example.com")
+    data = b"".join([other.pem, other.key_pem, SERVER.pem, SERVER.key_pem])
+    wish = replace(GOOD, certificate=None, private_key=None, bundle=Material(data, "bundle.zip"))
+    found = verdict(wish)
+    assert found.ok
+    assert found.deployable is not None
+    assert found.deployable.private_key == SERVER.key_pem
+    assert "ambiguous" in codes(replace(wish, domain=None))
+
+
 def test_the_shortest_path_is_deployed_where_a_cross_certificate_offers_a_longer_one() -> None:
     cross = made(IS_CA, usage("key_cert_sign"), issuer=MIDDLE, common="Test Issuing CA", key=ISSUING.key)
     chain = pem(cross.certificate, MIDDLE.certificate, ISSUING.certificate)

@@ -177,6 +177,12 @@ def test_the_consoles_zip_gives_key_and_certificate_once() -> None:
     assert contents.entries == ("a/1.crt", "a/2.key", "b/both.pem")
 
 
+def test_a_key_in_a_zip_that_cannot_be_opened_is_said_to_be_encrypted() -> None:
+    data = zipped_as({"a.crt": SERVER.pem, "a.key": key_pem(SERVER.key, PASSPHRASE)})
+    assert refused(data).code == "encrypted-key"
+    assert found(data, PASSPHRASE).keys
+
+
 REFUSED = {
     "nothing": (b"", "is empty"),
     "spaces": (b" \r\n\t", "is empty"),
