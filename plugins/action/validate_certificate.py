@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import sys
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from ansible.plugins.action import ActionBase
 
 # Imported here, cryptography is loaded once by Ansible's parent process; its workers inherit it.
 from ansible_collections.mtls.httpd.plugins.module_utils._certificate import (
+    CRYPTOGRAPHY_ERROR,
     HAS_CRYPTOGRAPHY,
     Finding,
     Verdict,
@@ -47,9 +49,8 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the verdict; failed where there is an error."""
         if not HAS_CRYPTOGRAPHY:
-            return failure(
-                ["the Python library cryptography is missing on the controller. Install it beside Ansible, with pip."]
-            )
+            reason = f"The controller lacks the Python library cryptography, 45.0 or newer ({CRYPTOGRAPHY_ERROR})."
+            return failure([f"{reason} Install it beside Ansible: {sys.executable} -m pip install 'cryptography>=45'"])
         options = checked(OPTIONS, self._task.args)
         sets = _sets(options, self._task.args)
         # What the worker inherited is here to stay: let the collector not look through it again and again.

@@ -27,7 +27,7 @@ def certificate(value: object, at: str | None = None) -> dict[str, Any]:
     Raises AnsibleFilterError, which does not repeat the value: it may be a key.
     """
     if not HAS_CRYPTOGRAPHY:
-        raise AnsibleFilterError("The Python library cryptography is missing on the controller. Install it with pip.")
+        raise AnsibleFilterError("The controller lacks the Python library cryptography, 45.0 or newer.")
     if not isinstance(value, str) or not value:
         raise AnsibleFilterError("The filter mtls.httpd.certificate wants the text of a certificate, or a path to one.")
     try:

@@ -11,7 +11,6 @@ import binascii
 import io
 import math
 import struct
-import traceback
 import warnings
 import zipfile
 import zlib
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Union
 from ansible_collections.mtls.httpd.plugins.module_utils._facts import Facts
 
 try:
+    import cryptography
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
@@ -28,8 +28,11 @@ try:
     from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
 
     CRYPTOGRAPHY_ERROR = ""
-except ImportError:
-    CRYPTOGRAPHY_ERROR = traceback.format_exc()
+    # That version brought the policies for extensions that _paths needs.
+    if int(cryptography.__version__.partition(".")[0]) < 45:
+        CRYPTOGRAPHY_ERROR = f"version {cryptography.__version__} is too old"
+except ImportError as error:
+    CRYPTOGRAPHY_ERROR = str(error)
 HAS_CRYPTOGRAPHY = not CRYPTOGRAPHY_ERROR
 
 if TYPE_CHECKING:
