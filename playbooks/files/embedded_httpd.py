@@ -16,8 +16,8 @@ of a stock httpd.conf, so not mod_ssl. Standard library only. From the command l
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
-import random
 import re
 import shutil
 import signal
@@ -79,10 +79,15 @@ class HttpdError(Exception):
     """The embedded httpd did not do as told; the message has its own words."""
 
 
+# Below the range of outgoing connections. Each process has ports of its own, so that parallel tests take no other's.
+_PORTS_EACH = 20
+_FIRST_PORT = 10000 + os.getpid() % 1100 * _PORTS_EACH
+_PORTS = itertools.cycle(range(_FIRST_PORT, _FIRST_PORT + _PORTS_EACH))
+
+
 def free_port() -> int:
-    """Return a TCP port that nobody holds on the loopback address, outside the range of outgoing connections."""
-    while True:
-        port = random.randint(20000, 32000)
+    """Return a TCP port that nobody holds on the loopback address, another one each time. Raises HttpdError."""
+    for port in itertools.islice(_PORTS, _PORTS_EACH):
         with socket.socket() as probe:
             # As httpd does, so that connections in TIME_WAIT are no reason to pass.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -91,6 +96,7 @@ def free_port() -> int:
             except OSError:
                 continue
             return port
+    raise HttpdError(f"ports {_FIRST_PORT} to {_FIRST_PORT + _PORTS_EACH - 1} are all held")
 
 
 class EmbeddedHttpd:
