@@ -56,10 +56,10 @@ class Bench:
         container = f"mtls-bench-{name}"
         podman("rm", "--force", "--ignore", "--time", "1", container)
         podman("run", "--detach", "--systemd", "always", "--name", container, os.environ["IMAGE_DEBIAN12"])
-        command = (
-            "install -d -m 700 /root/.ssh && cat >/root/.ssh/authorized_keys && systemctl is-system-running --wait"
-        )
-        podman("exec", "--interactive", container, "sh", "-c", command, text=(self.scratch / "ssh.pub").read_text())
+        letting_in = "install -d -m 700 /root/.ssh && cat >/root/.ssh/authorized_keys"
+        podman("exec", "--interactive", container, "sh", "-c", letting_in, text=(self.scratch / "ssh.pub").read_text())
+        booted = "until systemctl is-system-running --wait; do sleep 0.2; done"
+        podman("exec", container, "timeout", "60", "sh", "-c", booted)
         self.addresses[name] = podman("inspect", "--format", "{{.NetworkSettings.IPAddress}}", container)
 
     def play(self, playbook: str, *hosts: str, changes: bool | None = None) -> Cost:
