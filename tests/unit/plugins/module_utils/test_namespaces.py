@@ -1,0 +1,195 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A private world: what is inside changes nothing outside, and all ends with its caller. Real namespaces."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from ansible_collections.mtls.httpd.plugins.module_utils._namespaces import Unavailable, World, run
+
+try:
+    run(World(), lambda: None, 10)
+except Unavailable as reason:
+    pytest.skip(f"no private namespaces are to be had here: {reason}", allow_module_level=True)
+
+
+def inside(act: Callable[[], Any], seconds: float = 10, **world: Any) -> Any:
+    return run(World(**world), act, seconds)
+
+
+def test_what_is_returned_inside_comes_out() -> None:
+    assert inside(lambda: {"a": [1, "x" * 200000, None]}) == {"a": [1, "x" * 200000, None]}
+
+
+def test_what_is_raised_inside_is_told() -> None:
+    with pytest.raises(RuntimeError, match="KeyError: 'x'"):
+        inside(lambda: {}["x"])
+
+
+def test_a_time_that_is_over_ends_it() -> None:
+    before = time.monotonic()
+    with pytest.raises(TimeoutError):
+        inside(lambda: time.sleep(30), seconds=0.3)
+    assert time.monotonic() - before < 5
+
+
+def test_nothing_can_be_changed_inside(tmp_path: Path) -> None:
+    def act() -> str:
+        try:
+            (tmp_path / "new").write_text("")
+        except OSError as error:
+            return errno.errorcode[error.errno or 0]
+        return "written"
+
+    assert inside(act) == "EROFS"
+
+
+def test_what_is_changed_in_an_overlay_vanishes(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("old")
+
+    def act() -> list[str]:
+        (tmp_path / "file").write_text("new")
+        (tmp_path / "other").write_text("")
+        return [(tmp_path / "file").read_text(), *sorted(os.listdir(tmp_path))]
+
+    assert inside(act, overlays=[str(tmp_path)]) == ["new", "file", "other"]
+    assert (tmp_path / "file").read_text() == "old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("name", ["a:b", "a,b", "a\\b"])
+def test_a_folder_that_no_overlay_takes_is_copied(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub" / "key").write_text("k")
+    (folder / "sub" / "key").chmod(0o600)
+    (folder / "link").symlink_to("sub/key")
+
+    def act() -> list[Any]:
+        mode = (folder / "sub" / "key").stat().st_mode & 0o777
+        (folder / "sub" / "key").write_text("new")
+        return [mode, (folder / "link").read_text(), os.readlink(folder / "link")]
+
+    assert inside(act, overlays=[str(folder)]) == [0o600, "new", "sub/key"]
+    assert (folder / "link").read_text() == "k"
+
+
+def test_a_hidden_folder_is_empty_but_for_its_subfolders(tmp_path: Path) -> None:
+    (tmp_path / "sub" / "sub").mkdir(parents=True)
+    (tmp_path / "log").write_text("")
+
+    def act() -> list[str]:
+        (tmp_path / "sub" / "new").write_text("")
+        return sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
+
+    assert inside(act, hidden=[str(tmp_path)]) == ["sub", "sub/new", "sub/sub"]
+    assert sorted(os.listdir(tmp_path)) == ["log", "sub"]
+
+
+def test_a_covered_file_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    assert inside((tmp_path / "file").read_text, covered=[str(tmp_path / "file")]) == ""
+
+
+def test_no_network_but_the_loopback_is_there() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        def act() -> list[Any]:
+            with socket.socket() as probe:
+                outside = probe.connect_ex(("127.0.0.1", port))
+            with socket.create_server(("127.0.0.1", port)) as own, socket.create_connection(own.getsockname()):
+                return [outside, [name for _index, name in socket.if_nameindex()]]
+
+        assert inside(act) == [errno.ECONNREFUSED, ["lo"]]
+
+
+@pytest.mark.parametrize("address", ["198.51.100.7", "2001:db8::7"])
+def test_addresses_of_the_machine_are_had_inside(address: str) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+
+    def act() -> str:
+        deadline = time.monotonic() + 2  # The kernel makes an IPv6 address usable a little later.
+        while True:
+            try:
+                server = socket.create_server((address, 0), family=family)
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+        with server, socket.create_connection(server.getsockname()[:2], timeout=5):
+            return str(server.getsockname()[0])
+
+    assert inside(act, addresses=["203.0.113.1", address]) == address
+
+
+def test_names_that_are_told_resolve_inside() -> None:
+    assert inside(lambda: socket.gethostbyname("a.test"), hosts="198.51.100.7 a.test\n") == "198.51.100.7"
+
+
+def test_limits_are_set_inside() -> None:
+    import resource
+
+    name, (_soft, hard) = resource.RLIMIT_NOFILE, resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert inside(lambda: resource.getrlimit(name), limits={name: (77, hard)}) == [77, hard]
+
+
+def test_it_is_process_1_and_its_children_end_with_it() -> None:
+    mark = f"{time.time()}"
+
+    def act() -> int:
+        subprocess.Popen(["/bin/sh", "-c", f"sleep 100; : {mark}"])
+        return os.getpid()
+
+    assert inside(act) == 1
+    assert gone(mark)
+
+
+def test_all_ends_when_the_caller_is_killed() -> None:
+    mark = f"mark {time.time()}"
+    caller = os.fork()
+    if caller == 0:
+        try:
+            inside(lambda: subprocess.call(["/bin/sh", "-c", f"sleep 100; : {mark}"]), seconds=60)
+        finally:
+            os._exit(0)
+    deadline = time.monotonic() + 5
+    while not holders(mark) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert holders(mark)
+    os.kill(caller, signal.SIGKILL)
+    os.waitpid(caller, 0)
+    assert gone(mark)
+
+
+def holders(mark: str) -> list[str]:
+    """Return the processes that have `mark` on their command line."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if os.fsencode(mark) in entry.read_bytes():
+                found.append(entry.parent.name)
+        except OSError:
+            continue
+    return found
+
+
+def gone(mark: str) -> bool:
+    deadline = time.monotonic() + 5
+    while holders(mark):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True

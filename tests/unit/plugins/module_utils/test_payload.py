@@ -1,0 +1,114 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What travels to the target comes out as it went in, and nothing else comes out."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.mtls.httpd.plugins.module_utils import _payload
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Identity, Probes
+from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, FACTS, SITE, Release
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Wish
+
+DOMAIN = "www.example.com"
+PROBES = Probes(b"ca", Identity(b"trusted", b"trusted key"), Identity(b"stranger", b"stranger key"))
+KEY = b"-----BEGIN PRIVATE KEY-----\ns3cret\n-----END PRIVATE KEY-----\n"
+
+
+def wish(domain: str = DOMAIN, **files: bytes) -> Wish:
+    content = {
+        f"{domain}.crt": b"certificate",
+        f"{domain}.key": KEY,
+        CLIENT_CA: b"ca",
+        SITE: b"site",
+        FACTS: _payload.facts(domain, 443, ["192.0.2.1", "2001:db8::1"], ["a.example.com"], ["proxy"]),
+    }
+    content.update({name.replace("_", "."): text for name, text in files.items()})
+    return Wish(domain, Release(domain, content), "ab" * 32, True)
+
+
+def request(*wishes: Wish) -> _payload.Request:
+    return _payload.Request(wishes or (wish(), Wish("gone.example.com")), PROBES, "/sbin/httpd", None, False, True)
+
+
+def altered(change: Any) -> str:
+    """Return a sound payload after `change` of its data."""
+    data = json.loads(base64.b64decode(_payload.packed(request())))
+    change(data)
+    return base64.b64encode(json.dumps(data).encode()).decode()
+
+
+def facts(**changes: Any) -> str:
+    told = {"domain": DOMAIN, "port": 443, "listen": [], "aliases": [], "modules": [], **changes}
+    return base64.b64encode((json.dumps(told, indent=2, sort_keys=True) + "\n").encode()).decode()
+
+
+def set_file(name: str, text: str) -> Any:
+    return lambda data: data["wishes"][0]["files"].__setitem__(name, text)
+
+
+def test_a_request_comes_out_as_it_went_in() -> None:
+    assert _payload.unpacked(_payload.packed(request())) == request()
+
+
+def test_a_request_is_one_line() -> None:
+    assert set("\n \r") & set(_payload.packed(request())) == set()
+
+
+@given(st.binary(), st.binary())
+def test_any_bytes_travel(certificate: bytes, site: bytes) -> None:
+    if b"PRIVATE KEY" not in certificate + site:
+        sent = request(wish(**{DOMAIN.replace(".", "_") + "_crt": certificate, "site_conf": site}))
+        assert _payload.unpacked(_payload.packed(sent)) == sent
+
+
+BAD = {
+    "another domain": lambda data: data["wishes"][0].__setitem__("domain", "../../etc"),
+    "a domain with capitals": lambda data: data["wishes"][1].__setitem__("domain", "GONE.example.com"),
+    "a domain that is none": lambda data: data["wishes"][1].__setitem__("domain", 7),
+    "a file of another name": set_file("../../../etc/cron.d/x", ""),
+    "a file less": lambda data: data["wishes"][0]["files"].pop(CLIENT_CA),
+    "a file that is no base64": set_file(SITE, "s3cret!"),
+    "facts that are no JSON": set_file(FACTS, base64.b64encode(b"s3cret").decode()),
+    "facts in another form": set_file(FACTS, base64.b64encode(b'{"domain": "s3cret"}').decode()),
+    "facts of another domain": set_file(FACTS, facts(domain="other.example.com")),
+    "a port beyond": set_file(FACTS, facts(port=65536)),
+    "a port of none": set_file(FACTS, facts(port=0)),
+    "a port in words": set_file(FACTS, facts(port="443")),
+    "an address that is none": set_file(FACTS, facts(listen=["s3cret"])),
+    "a module of another's": set_file(FACTS, facts(modules=["../../evil"])),
+    "a fingerprint that is none": lambda data: data["wishes"][0].__setitem__("certificate_sha256", "s3cret"),
+    "a key where a certificate belongs": set_file(f"{DOMAIN}.crt", base64.b64encode(KEY).decode()),
+    "a key in the site": set_file(SITE, base64.b64encode(KEY).decode()),
+    "a probe less": lambda data: data["probes"].pop(),
+    "nothing": lambda data: data.clear(),
+}
+
+
+@pytest.mark.parametrize("change", BAD.values(), ids=BAD.keys())
+def test_what_the_controller_does_not_send_is_refused_without_being_shown(change: Any) -> None:
+    with pytest.raises(_payload.NotARequest, match=r"call mtls\.httpd\.sites instead") as caught:
+        _payload.unpacked(altered(change))
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("line", ["", "s3cret", "czNjcmV0", "W10=", "bnVsbA==", "\u00fc"])
+def test_a_line_that_is_no_payload_is_refused_without_being_shown(line: str) -> None:
+    with pytest.raises(_payload.NotARequest) as caught:
+        _payload.unpacked(line)
+    assert "s3cret" not in str(caught.value)
+
+
+@given(st.text())
+def test_no_text_raises_anything_else(line: str) -> None:
+    with pytest.raises(_payload.NotARequest):
+        _payload.unpacked(line)

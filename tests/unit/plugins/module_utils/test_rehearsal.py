@@ -1,0 +1,237 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a rehearsal makes of answers, of a configuration, and of the material that it names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from demo_material import Authority, key_pem, new_key, write
+
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Answer
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Description, Directive
+from ansible_collections.mtls.httpd.plugins.module_utils._rehearsal import (
+    Target,
+    addresses,
+    displaced,
+    effects,
+    faults_of,
+    material_faults,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._release import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DOMAIN = "www.example.com"
+SERVED = b"the site's own certificate"
+TARGET = Target(DOMAIN, 443, (), Answer("", "", "", "", SERVED).certificate_sha256 or "", True)
+SOUND = {"none": "refused", "untrusted": "refused", "trusted": "accepted"}
+
+
+def answers(*, served: bytes = SERVED, detail: str = "", **results: str) -> list[Answer]:
+    return [
+        Answer(version, client, result, detail, served)
+        for version in ("TLSv1.2", "TLSv1.3")
+        for client, result in {**SOUND, **results}.items()
+    ]
+
+
+def faults(given: list[Answer], target: Target = TARGET) -> str:
+    return "; ".join(faults_of(target, "192.0.2.1:443", given))
+
+
+def test_strangers_refused_and_the_client_accepted_is_no_fault() -> None:
+    assert faults(answers()) == ""
+
+
+@pytest.mark.parametrize(
+    ("client", "result", "words"),
+    [
+        ("none", "accepted", "a client without a certificate got in over TLSv1.2"),
+        ("untrusted", "accepted", "a client of another CA got in over TLSv1.3"),
+        ("trusted", "refused", "a client of the client CA was locked out over TLSv1.3"),
+        ("trusted", "unproven", "a client of the client CA got no clear answer over TLSv1.2"),
+        ("none", "unproven", "a client without a certificate got no clear answer"),
+    ],
+)
+def test_every_other_answer_is_a_fault(client: str, result: str, words: str) -> None:
+    told = faults(answers(**{client: result}))
+    assert words in told
+    assert told.startswith(f"{DOMAIN} at 192.0.2.1:443: ")
+
+
+def test_another_certificate_is_a_fault() -> None:
+    assert "another certificate is served" in faults(answers(served=b"another"))
+
+
+def test_a_version_that_is_not_offered_is_no_fault_and_none_at_all_is() -> None:
+    missing = [Answer("TLSv1.3", client, "unproven", "protocol not offered") for client in SOUND]
+    sound = [answer for answer in answers() if answer.version == "TLSv1.2"]
+    assert faults(sound + missing) == ""
+    assert "neither TLS 1.2 nor TLS 1.3 is offered" in faults(missing)
+
+
+def test_where_a_certificate_is_optional_only_a_stranger_must_be_refused() -> None:
+    optional = Target(DOMAIN, 443, (), TARGET.certificate_sha256, False)
+    assert faults(answers(none="accepted"), optional) == ""
+    assert "another CA got in" in faults(answers(none="accepted", untrusted="accepted"), optional)
+
+
+# -- the configuration
+
+
+def described(*lines: str, root: str = "/") -> Description:
+    """Describe a configuration of one directive a line, in /c; VIRTUALHOST: opens a virtual host."""
+    directives = []
+    host = ""
+    for number, line in enumerate(lines, 1):
+        name, _space, arguments = line.partition(" ")
+        if name == "<VirtualHost":
+            host = f"/c:{number}"
+        directives.append(Directive(name, arguments, "/c", number, (), host))
+    return Description(root, "", "", "", "", "", (), (), tuple(directives))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('CustomLog "|/bin/cat" common', "piped logger"),
+        ('ErrorLog "|$/bin/cat"', "piped logger"),
+        ("RewriteMap x prg:/bin/cat", "rewriting program"),
+        ("WSGIDaemonProcess x", "WSGIDaemonProcess has effects"),
+        ("MDomain a.example.com", "MDomain has effects"),
+    ],
+)
+def test_what_would_have_effects_outside_is_told_with_its_place(line: str, words: str) -> None:
+    reason = effects(described("Listen 80", line))
+    assert words in reason
+    assert "/c:2" in reason
+
+
+def test_an_ordinary_configuration_has_no_effects() -> None:
+    assert effects(described("CustomLog logs/x common", "RewriteMap x txt:/x", "ErrorLog syslog")) == ""
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        ((), ["127.0.0.1"]),
+        (("Listen 443",), ["127.0.0.1"]),
+        (("Listen 192.0.2.1:443", "Listen 192.0.2.9:80"), ["192.0.2.1"]),
+        (("Listen 443", "<VirtualHost 192.0.2.2:443"), ["127.0.0.1", "192.0.2.2"]),
+        (("Listen 443", "<VirtualHost 192.0.2.2:80", "<VirtualHost *:443"), ["127.0.0.1"]),
+        (("Listen 443", "<VirtualHost 192.0.2.2:*"), ["127.0.0.1", "192.0.2.2"]),
+        (("Listen 192.0.2.1:443", "<VirtualHost 192.0.2.2:443"), ["192.0.2.1"]),
+    ],
+)
+def test_a_site_is_tried_where_others_could_answer_in_its_place(lines: tuple[str, ...], found: list[str]) -> None:
+    assert addresses(TARGET, described(*lines)) == found
+
+
+def test_a_site_with_addresses_is_tried_at_all_of_them() -> None:
+    own = Target(DOMAIN, 443, ("::1", "192.0.2.7"), "", True)
+    assert addresses(own, described("Listen 443")) == ["::1", "192.0.2.7"]
+
+
+def host(file: str, name: str, address: str = "*:443") -> list[Directive]:
+    place = f"{file}:1"
+    return [Directive("<VirtualHost", address, file, 1, (), place), Directive("ServerName", name, file, 2, (), place)]
+
+
+def order(*hosts: list[Directive]) -> list[str]:
+    store = Store("/conf")
+    directives = tuple(each for directives in hosts for each in directives)
+    return displaced(store, Description("/", "", "", "", "", "", (), (), directives), [TARGET])
+
+
+OURS = host(f"/conf/mtls/{DOMAIN}/current/site.conf", DOMAIN)
+
+
+def test_a_site_behind_the_users_own_is_in_its_place() -> None:
+    assert order(host("/c", "own.example.com"), OURS) == []
+
+
+def test_a_site_in_front_of_the_users_own_would_be_the_default() -> None:
+    assert "the default of *:443 in the place of the virtual host at /c:1" in order(OURS, host("/c", "own"))[0]
+
+
+def test_sites_of_ours_may_stand_in_any_order() -> None:
+    assert order(OURS, host("/conf/mtls/z.example.com/current/site.conf", "z.example.com")) == []
+
+
+def test_a_site_that_is_not_included_is_told() -> None:
+    assert "no virtual host of this name" in order(host("/c", DOMAIN))[0]
+
+
+# -- material
+
+
+@pytest.fixture
+def folder(tmp_path: Path, authority: Authority) -> Path:
+    issued, other = authority.issue("a.example.com"), authority.issue("b.example.com")
+    files = {
+        "a.crt": issued.full_pem,
+        "a.key": issued.key_pem,
+        "b.crt": other.full_pem,
+        "b.key": other.key_pem,
+        "both.pem": issued.full_pem + issued.key_pem,
+        "secret.key": key_pem(issued.key, b"passphrase"),
+        "another.key": key_pem(new_key()),
+        "ca.crt": authority.pem,
+        "crl.pem": authority.crl(),
+        "garbage.crt": b"garbage\n",
+        "empty.crt": b"",
+    }
+    for name, content in files.items():
+        write(tmp_path, name, content)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (("SSLCertificateFile a.crt", "SSLCertificateKeyFile a.key"), ""),
+        (("SSLCertificateFile both.pem",), ""),
+        (("SSLCertificateFile a.crt", "SSLCertificateKeyFile secret.key"), ""),
+        (
+            (
+                "SSLCertificateFile a.crt",
+                "SSLCertificateFile b.crt",
+                "SSLCertificateKeyFile a.key",
+                "SSLCertificateKeyFile b.key",
+            ),
+            "",
+        ),
+        (("SSLCACertificateFile ca.crt", "SSLCARevocationFile crl.pem"), ""),
+        (("SSLCertificateFile a.crt", "SSLCertificateKeyFile another.key"), "/c:1: SSLCertificateFile"),
+        (("SSLCertificateFile a.crt", "SSLCertificateKeyFile another.key"), "does not match the certificate"),
+        (("Listen 1", "SSLCertificateFile missing.crt"), "/c:2: SSLCertificateFile"),
+        (("SSLCertificateFile a.crt",), "SSLCertificateFile"),
+        (("SSLCACertificateFile garbage.crt",), "/c:1: SSLCACertificateFile"),
+        (("SSLCACertificateFile empty.crt",), "/c:1: SSLCACertificateFile"),
+        (("SSLCARevocationFile missing.pem",), "no such file"),
+    ],
+)
+def test_material_that_openssl_does_not_take_is_named_with_file_and_line(
+    folder: Path, lines: tuple[str, ...], words: str
+) -> None:
+    told = "; ".join(material_faults(described(*lines, root=str(folder))))
+    assert words in told
+    assert bool(told) == bool(words)
+    assert "PRIVATE KEY" not in told
+
+
+def test_each_virtual_host_has_its_own_pair(folder: Path) -> None:
+    lines = (
+        "<VirtualHost *:443",
+        "SSLCertificateFile a.crt",
+        "SSLCertificateKeyFile a.key",
+        "<VirtualHost *:444",
+        "SSLCertificateFile b.crt",
+        "SSLCertificateKeyFile b.key",
+    )
+    assert material_faults(described(*lines, root=str(folder))) == []
