@@ -105,7 +105,9 @@ def test_modes_do_not_depend_on_the_umask(store: Store) -> None:
         folder = Path(put(store, release()))
     finally:
         os.umask(before)
-    assert {path.stat().st_mode & 0o777 for path in (folder, *folder.parents[:2], folder / EMPTY)} == {0o755}
+    assert {path.stat().st_mode & 0o777 for path in (folder, folder.parent, folder.parent.parent, folder / EMPTY)} == {
+        0o755
+    }
     assert (folder / SITE).stat().st_mode & 0o777 == 0o644
 
 
