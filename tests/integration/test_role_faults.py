@@ -168,6 +168,7 @@ def test_a_configuration_that_was_broken_already_is_named_and_nothing_is_touched
 
 def test_a_port_that_somebody_else_holds_is_named_and_nothing_is_touched(operator: Operator) -> None:
     with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind(("127.0.0.1", operator.port))
         holder.listen()
         assert str(operator.port) in operator.refused().output
