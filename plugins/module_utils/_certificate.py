@@ -362,14 +362,16 @@ class _Case:
         self, leaf: Facts, pool: list[Facts], client_cas: Sequence[Facts], domains: Sequence[str]
     ) -> list[Facts]:
         """Return the path to an anchor, and find fault with it; only the server's certificate where there is none."""
-        if len(pool) > _paths.MAXIMUM_MEMBERS:
-            message = f"{len(pool)} further certificates are given; a path is looked for in {_paths.MAXIMUM_MEMBERS}."
+        # A root that is no anchor leads nowhere.
+        leading = [one for one in pool if not (one.self_issued and _paths.signed_by(one.certificate, one.certificate))]
+        if len(leading) > _paths.MAXIMUM_MEMBERS or _paths.too_many_ways(leaf, leading):
+            message = f"{len(leading)} further certificates offer too many ways to a trust anchor to be tried."
             self._add("path-refused", leaf.source, message, "Leave only those that lead from the server's to its root.")
             return [leaf]
         anchors = self._anchors(leaf, [*pool, *client_cas])
         if anchors is None:
             return [leaf]
-        path, objection = self._built(leaf, pool, anchors, domains)
+        path, objection = self._built(leaf, leading, anchors, domains)
         if path is None:
             self._explain(leaf, pool, anchors, objection)
             return [leaf]

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from ansible_collections.mtls.httpd.plugins.module_utils._facts import Facts
+
 MAXIMUM_MEMBERS = 32  # certificates between the server's and an anchor that a path is looked for in
 MAXIMUM_DEPTH = 8  # intermediates in a path; the Web PKI uses one or two
+MAXIMUM_WAYS = 500  # to go by the names of issuers; each costs a signature check or more
 
 
 class PathRefusedError(Exception):
@@ -41,6 +44,25 @@ class Path:
 def store(anchors: Sequence[x509.Certificate]) -> verification.Store | None:
     """Return the anchors as cryptography wants them; None if there are none."""
     return verification.Store(list(anchors)) if anchors else None
+
+
+def too_many_ways(leaf: Facts, pool: Sequence[Facts]) -> bool:
+    """Return whether certificates that issue each other offer more ways than can be tried soon.
+
+    cryptography before 50 tries them all: thirty that issue each other take it for ever.
+    """
+    if len(pool) < 2:
+        return False
+    below: dict[x509.Name, int] = {leaf.issuer: 1}
+    total = 1
+    for _depth in range(MAXIMUM_DEPTH):
+        above: dict[x509.Name, int] = {}
+        for one in pool:
+            if one.subject in below:
+                above[one.issuer] = above.get(one.issuer, 0) + below[one.subject]
+        below = above
+        total += sum(below.values())
+    return total > MAXIMUM_WAYS
 
 
 def build(
