@@ -248,7 +248,7 @@ def _found_binary() -> Path:
 
 def _modules_folder(binary: Path) -> Path:
     """Return the folder of the loadable modules that belong to `binary`, by the places where builds put them."""
-    said = subprocess.run([binary, "-V"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+    said = subprocess.run([binary, "-V"], capture_output=True, text=True, check=False).stdout
     prefix = re.search(r'HTTPD_ROOT="([^"]*)"', said)
     roots = [Path(prefix[1])] if prefix else []
     for folder in (

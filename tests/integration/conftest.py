@@ -165,7 +165,7 @@ def tree(root: Path) -> dict[str, tuple[object, ...]]:
     result: dict[str, tuple[object, ...]] = {}
     for path in sorted(root.rglob("*")):
         name = str(path.relative_to(root))
-        if name.split("/")[0] != LOGS:
+        if path.relative_to(root).parts[0] != LOGS:
             status = path.lstat()
             content = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
             times = None if path.is_dir() and not path.is_symlink() else status.st_mtime_ns

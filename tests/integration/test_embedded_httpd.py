@@ -45,7 +45,7 @@ def test_a_start_takes_less_than_a_second_and_a_second_one_changes_nothing(short
 
 
 def test_a_stopped_server_can_be_started_again_at_once(embedded: EmbeddedHttpd) -> None:
-    for _ in range(3):
+    for _attempt in range(3):
         before = embedded.pid
         embedded.stop()
         embedded.start()
