@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
@@ -50,10 +51,8 @@ class Tally:
             skipped = case.find("skipped")
             if skipped is None:
                 self.note(name, ok=case.find("failure") is None and case.find("error") is None)
-            elif (
-                skipped.text != "No tests applicable."
-            ):  # ansible-test's word for a rule about files that we do not have
-                self.left_out.append(f"{name}: {skipped.get('message') or skipped.text}")
+            elif skipped.text != "No tests applicable.":  # what ansible-test says of rules about files that nobody has
+                self.left_out.append(f"{step}: {skipped.get('message') or skipped.text}")
         if not ok and len(self.failed) == before:
             self.failed.append(step)
 
@@ -169,7 +168,9 @@ def main() -> int:
         times.append(f"{name} {time.monotonic() - start:.0f} s")
     print("\nTook:", ", ".join(times))
     for title, names in (("Failed", tally.failed), ("Left out", tally.left_out)):
-        print(f"{title}:", *(f"\n    {' '.join(name.split())}" for name in names or ["nothing"]), sep="")
+        print(f"{title}:", "" if names else "nothing")
+        for name, count in Counter(" ".join(name.split()) for name in names).items():
+            print(f"    {name}", f"({count} times)" if count > 1 else "")
     print(f"{tally.passed} passed, {len(tally.failed)} failed, {len(tally.left_out)} skipped")
     return 1 if tally.failed else 0
 
