@@ -2,7 +2,7 @@
 #
 #   make demo         the main job on this machine, in a scratch folder; KEEP=1 leaves its server running
 #   make test         everything; lint, sanity, unit, integration and molecule are its parts
-#   make test-long    the same, with what takes long (more examples of each property, the whole matrix of scenarios)
+#   make test-long    the same, and unit and integration tests on the newest ansible-core that is supported
 #   make bench        the costs of the design's budget, measured; writes docs/performance.md
 #   make generate     the role's argument specification, of the documentation of the module sites
 #   make build        the artifact, and the tree made of it that all of these run on
@@ -28,7 +28,7 @@ test: build
 	$(IN) dev tests/run.py lint sanity unit integration molecule
 
 test-long: build
-	LONG=1 $(IN) dev tests/run.py lint sanity unit integration molecule
+	$(IN) dev tests/run.py lint sanity unit integration molecule newest
 
 demo: build
 	tests/support/packages apache2-bin
