@@ -14,6 +14,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.mtls.httpd.plugins.module_utils._endpoints import Endpoint, endpoints_of, examined
+from ansible_collections.mtls.httpd.plugins.module_utils._forms import DAMAGED
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Identity
 from ansible_collections.mtls.httpd.plugins.module_utils._identity import (
     CRYPTOGRAPHY_IMPORT_ERROR,
@@ -106,7 +107,7 @@ def _described(pem: str) -> dict[str, Any]:
             "not_before": f"{certificate.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ}",
             "not_after": f"{certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}",
         }
-    except ValueError:
+    except DAMAGED:
         return {}
 
 

@@ -11,6 +11,7 @@ Its documentation is in plugins/modules/sites.py, the target's half in plugins/m
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import ipaddress
@@ -24,18 +25,28 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _quoting
-from ansible_collections.mtls.httpd.plugins.module_utils._certificate import Deployable, Verdict, judge, report
-from ansible_collections.mtls.httpd.plugins.module_utils._domain import broken_rules
+from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _quoting, _wire
+from ansible_collections.mtls.httpd.plugins.module_utils._certificate import Verdict, judge, report
+from ansible_collections.mtls.httpd.plugins.module_utils._domain import broken_rules, printable
 from ansible_collections.mtls.httpd.plugins.module_utils._identity import make_probes
-from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, EMPTY, FACTS, SITE, Release
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._release import (
+    CLIENT_CA,
+    EMPTY,
+    FACTS,
+    SITE,
+    Facts,
+    Release,
+)
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, checked, documented_options
 from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import failure
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder, wish_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+with contextlib.suppress(ImportError):  # The verdict says so where it is missing.
+    from cryptography import x509
 
 # Read once by Ansible's parent process; its workers inherit it.
 OPTIONS = documented_options("sites")
@@ -61,6 +72,7 @@ class ActionModule(ActionBase):
         sites: list[dict[str, Any]] = options["sites"]
         for site in sites:
             site["domain"] = site["domain"].lower()
+            site["aliases"] = [alias.lower() for alias in site["aliases"]]
         wrong = list(_wrong(sites))
         if wrong:
             raise ArgumentsError(wrong)
@@ -87,6 +99,7 @@ class ActionModule(ActionBase):
             config=options["httpd_config"],
             start=options["service_state"] == "started",
             required=options["require_httpd"],
+            adopt=options["adopt"],
         )
         result: dict[str, Any] = self._execute_module(
             module_name="mtls.httpd.transaction", module_args={"payload": _payload.packed(request)}, task_vars=task_vars
@@ -95,17 +108,16 @@ class ActionModule(ActionBase):
         result["warnings"] = [*result.get("warnings", []), *warnings]
         if not self._task.diff:
             result.pop("diff", None)
-        shown = {each["domain"]: each["mutual_tls"] for each in result.get("sites", ())}
         result["endpoints"] = [
             {
-                "server_name": wish.domain,
-                "port": site["port"],
-                "certificate_sha256": wish.certificate_sha256,
-                "expect": shown[wish.domain],
-                **({"address": site["listen"][0]} if site["listen"] else {}),
+                "server_name": each["domain"],
+                "port": each["port"],
+                "certificate_sha256": each["certificate_sha256"],
+                "expect": each["mutual_tls"],
+                **({"address": each["listen"][0]} if each["listen"] else {}),
             }
-            for site, wish in zip(sites, wishes, strict=True)
-            if shown.get(wish.domain) in ("enforced", "optional")
+            for each in result.get("sites", ())
+            if each["mutual_tls"] in ("enforced", "optional")
         ]
         return result
 
@@ -122,28 +134,44 @@ class ActionModule(ActionBase):
 
     def _wish(self, site: dict[str, Any], verdict: Verdict | None, task_vars: dict[str, Any]) -> Wish:
         domain = site["domain"]
-        material: Deployable | None = verdict.deployable if verdict else None
-        if material is None:
-            return Wish(domain)
-        modules = ["proxy", "proxy_http"] if site["proxy_pass"] else []
+        if verdict is None or verdict.deployable is None or verdict.first_end is None:
+            return Wish(domain, previous=site["state"] == "previous", force=site["force"])
+        material = verdict.deployable
+        leaf = ssl.PEM_cert_to_DER_cert(material.certificate.decode().partition(_END)[0] + _END)
+        facts = Facts(
+            domain=domain,
+            port=site["port"],
+            listen=tuple(str(ipaddress.ip_address(address)) for address in site["listen"]),
+            aliases=tuple(site["aliases"]),
+            modules=("proxy", "proxy_http") if site["proxy_pass"] else (),
+            client_ca_names=tuple(sorted(_subjects(material.client_ca))),
+            certificate_sha256=hashlib.sha256(leaf).hexdigest(),
+            enforced=site["verify_client"] == "require",
+            ends=verdict.first_end["not_after"],
+        )
         files = {
             f"{domain}.crt": material.certificate,
             f"{domain}.key": material.private_key,
             CLIENT_CA: material.client_ca,
-            FACTS: _payload.facts(domain, site["port"], site["listen"], site["aliases"], modules),
+            FACTS: facts.content,
             SITE: self._rendered(site, task_vars).encode(),
         }
-        leaf = ssl.PEM_cert_to_DER_cert(material.certificate.decode().partition(_END)[0] + _END)
-        return Wish(
-            domain, Release(domain, files), hashlib.sha256(leaf).hexdigest(), site["verify_client"] == "require"
-        )
+        return Wish(domain, Release(domain, files))
+
+    def _template(self, site: dict[str, Any]) -> str:
+        try:
+            found: str = self._find_needle("templates", site["template"])
+        except AnsibleError:
+            message = f"{site['domain']}: the file that the option 'template' names is not found. Give its path."
+            raise ArgumentsError([message]) from None
+        return found
 
     def _rendered(self, site: dict[str, Any], task_vars: dict[str, Any]) -> str:
         """Return the virtual host's text.
 
         As ansible.builtin.template would render it, with RELEASE for its release's folder.
         """
-        path = Path(self._find_needle("templates", site["template"])) if site["template"] else TEMPLATE
+        path = Path(self._template(site)) if site["template"] else TEMPLATE
         hosts = [f"[{address}]" if ":" in address else address for address in site["listen"]] or ["*"]
         variables = {
             **task_vars,
@@ -188,13 +216,18 @@ def _wrong(sites: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         )
     domains = [site["domain"] for site in sites]
     for domain in dict.fromkeys(domain for domain in domains if domains.count(domain) > 1):
-        yield f"sites: {domain} stands there {domains.count(domain)} times. A site is listed once, with its 'aliases'."
+        yield f"sites: {printable(domain)} is listed {domains.count(domain)} times. List it once, with its 'aliases'."
     for index, site in enumerate(sites):
-        where = f"sites[{index}] ({site['domain'][:80]}): "
+        where = f"sites[{index}] ({printable(site['domain'])[:80]}): "
         for name in (site["domain"], *site["aliases"]):
             yield from (f"{where}{problem.message}" for problem in broken_rules(name))
         if site["state"] == "present":
             yield from (where + fault for fault in _wrong_site(site))
+
+
+def _subjects(client_ca: bytes) -> set[str]:
+    """Return the names that httpd asks clients for, as a handshake shows them."""
+    return {_wire.rfc4514(each.subject.public_bytes()) for each in x509.load_pem_x509_certificates(client_ca)}
 
 
 def _wrong_site(site: Mapping[str, Any]) -> Iterator[str]:
@@ -217,8 +250,11 @@ def _wrong_site(site: Mapping[str, Any]) -> Iterator[str]:
         yield "the option 'verify_depth' is not between 0 and 100."
     for index, address in enumerate(site["listen"]):
         try:
-            if ipaddress.ip_address(address).is_unspecified:
+            parsed = ipaddress.ip_address(address)
+            if parsed.is_unspecified:
                 yield f"the option 'listen[{index}]' means all addresses. Leave 'listen' out for that."
+            if getattr(parsed, "scope_id", None) is not None:
+                yield f"the option 'listen[{index}]' has a scope ('%'), which cannot be used. Give the address alone."
         except ValueError:
             yield (
                 f"the option 'listen[{index}]' is not an IP address, which it must be, as names are looked up when "

@@ -23,6 +23,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+_LONGEST = 3600  # seconds
 _AT_ONCE = 8
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}\Z")
 _ADDRESS = re.compile(r"[0-9A-Fa-f.]*:[0-9A-Fa-f:.%\w]*\Z|[0-9.]+\Z")
@@ -75,8 +76,8 @@ def endpoints_of(options: Mapping[str, Any], default_address: str) -> list[Endpo
         faults.append("option 'endpoints' is an empty list, so nothing was tried. Give at least one endpoint.")
     if bool(options["client_certificate"]) != bool(options["client_key"]):
         faults.append("options 'client_certificate' and 'client_key' belong together. Give both or neither.")
-    if options["timeout"] <= 0:
-        faults.append("option 'timeout' must be more than 0 seconds.")
+    if not 0 < options["timeout"] <= _LONGEST:  # not a number is neither
+        faults.append(f"option 'timeout' must be more than 0 and at most {_LONGEST} seconds.")
     if faults:
         raise ValueError("\n".join(faults))
     return endpoints

@@ -58,7 +58,7 @@ MAXIMUM_ELEMENTS = 20_000  # of DER that is encrypted
 _INTEGER, _OCTET_STRING, _CONSTRUCTED = 0x02, 0x04, 0x20
 
 _LITTER = ("__macosx/", ".ds_store", "thumbs.db", "desktop.ini")
-_DAMAGED = (
+DAMAGED = (
     (
         ValueError,
         TypeError,
@@ -193,7 +193,7 @@ def _from_der(data: bytes, source: str, passphrase: bytes | None) -> Contents:
 def _certificate(der: bytes, source: str) -> Facts:
     try:
         return Facts(x509.load_der_x509_certificate(der), source)
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise FormError(f"holds a certificate that cannot be parsed ({_words(error)}).") from None
 
 
@@ -201,7 +201,7 @@ def _crl(der: bytes) -> x509.CertificateRevocationList:
     try:
         crl = x509.load_der_x509_crl(der)
         _ = crl.extensions, crl.issuer, crl.next_update_utc, crl.last_update_utc
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise FormError(f"holds a CRL that cannot be parsed ({_words(error)}).") from None
     return crl
 
@@ -210,7 +210,7 @@ def _pkcs7(der: bytes, source: str) -> Contents:
     try:
         found = pkcs7.load_der_pkcs7_certificates(der)
         encoded = [certificate.public_bytes(serialization.Encoding.DER) for certificate in found]
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise FormError(f"is PKCS#7 that cannot be parsed ({_words(error)}).") from None
     return _merged(Contents(certificates=(_certificate(one, source),)) for one in encoded)
 
@@ -222,7 +222,7 @@ def _pkcs12(der: bytes, source: str, passphrase: bytes | None) -> Contents:
             key, leaf, others = pkcs12.load_key_and_certificates(der, attempt)
             found = [one.public_bytes(serialization.Encoding.DER) for one in (*([leaf] if leaf else []), *others)]
             break
-        except _DAMAGED:
+        except DAMAGED:
             continue
     else:
         raise _not_opened("PKCS#12", passphrase)
@@ -255,7 +255,7 @@ def _loaded_key(data: bytes, passphrase: bytes | None, *, pem: bool) -> PrivateK
     try:
         # The test of RSA's primes takes 30 ms. That the numbers fit each other is checked below; of other kinds, here.
         key = load(data, passphrase if encrypted else None, unsafe_skip_rsa_key_validation=True)
-    except _DAMAGED:
+    except DAMAGED:
         if encrypted:
             raise _not_opened("a private key", passphrase) from None
         raise FormError("holds a private key that is damaged.") from None

@@ -192,6 +192,8 @@ def ask(
         detail = "connection reset"
     except OSError as error:
         detail = (error.strerror or "connection failed").lower()
+    except ValueError:  # UnicodeError among them, of the ssl module
+        detail = "the address or the server name is no host name"
     if identity and heard.withheld:
         result, detail = "unproven", f"the client's certificate fits no algorithm that the server takes ({detail})"
     return Answer(version, client, result, detail, certificate or heard.certificate, heard.asked, heard.client_ca_names)
@@ -363,7 +365,7 @@ def _connected(address: str, port: int, deadline: _Deadline) -> socket.socket:
 
 def _resolved(address: str, port: int, deadline: _Deadline) -> list[tuple[int, Any]]:
     """Return family and socket address of each address of a host, in the time there is: resolvers are patient."""
-    with suppress(OSError):
+    with suppress(OSError, UnicodeError):
         return _look_up(address, port, socket.AI_NUMERICHOST)
     found: list[tuple[int, Any]] = []
 

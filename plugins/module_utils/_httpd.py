@@ -15,6 +15,7 @@ from __future__ import annotations
 import ctypes
 import fnmatch
 import glob
+import ipaddress
 import os
 import re
 import shlex
@@ -25,6 +26,7 @@ import struct
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -61,9 +63,10 @@ class Outcome:
         return own_words(lines)
 
 
-# Remarks that accompany every start, and levels below a warning.
+# Remarks that accompany every start, what our own probes cause, and levels below a warning.
 _NOISE = re.compile(
-    r"AH00558|AH00557|AH01906|AH01909|AH00112|:(notice|info|debug)\]|^(Action|The Apache error log)|Syntax OK"
+    r"AH00558|AH00557|AH01906|AH01909|AH00112|AH01873|AH02039|AH02008|AH02261|did not return a certificate"
+    r"|:(notice|info|debug)\]|^(Action|The Apache error log)|Syntax OK"
 )
 
 
@@ -136,14 +139,17 @@ def endpoint(text: str) -> tuple[str, str]:
     The address is empty for all addresses, the port C(*) for all ports.
     """
     text = text.strip()
-    if text.startswith("["):
-        address, _bracket, port = text[1:].partition("]")
-        return address, port.lstrip(":") or "*"
     if text.isdigit():
         return "", text
-    address, colon, port = text.rpartition(":")
-    if not colon:
-        address, port = text, "*"
+    if text.startswith("["):
+        address, _bracket, port = text[1:].partition("]")
+        port = port.lstrip(":") or "*"
+    else:
+        address, colon, port = text.rpartition(":")
+        if not colon:
+            address, port = text, "*"
+    with suppress(ValueError):
+        address = str(ipaddress.ip_address(address))
     return ("" if address in ("*", "_default_", "0.0.0.0", "::") else address), port
 
 
@@ -286,7 +292,7 @@ class Server:
         Those of the LoadModule lines in the main file's tree, and those that the binary was built with.
         """
         folders = []
-        text = _read(self.config)
+        text = read(self.config)
         for match in re.finditer(r'^\s*LoadModule\s+\S+\s+"?([^"\n]+?)"?\s*$', text, re.MULTILINE | re.IGNORECASE):
             folders.append(os.path.dirname(os.path.join(self._root(text), match.group(1))))
         folders.append(os.path.join(self._root(text), "modules"))
@@ -429,7 +435,7 @@ class Server:
 
     def openssl(self) -> str:
         """The version of the OpenSSL that mod_ssl is linked with; empty where there is no mod_ssl."""
-        linked = _read(f"/proc/{self.parent.pid}/maps") if self.parent else ""
+        linked = read(f"/proc/{self.parent.pid}/maps") if self.parent else ""
         match = re.search(r"(/\S*libcrypto\S*)", linked)
         if not match:
             try:
@@ -475,12 +481,15 @@ def find(binary: str | None = None, config: str | None = None) -> Server | None:
 
 
 def running_parents() -> list[tuple[int, str]]:
-    """Process number and binary of each httpd parent in our own mount and process namespaces that we may look at."""
+    """Process number and binary of each httpd parent of our own user, in our own mount and process namespaces.
+
+    Another user's process is none, whatever it is named: what it names would be run with our rights.
+    """
     table = dict(processes())
     found = {}
     for pid, stat in table.items():
         # Workers outlive a parent that was killed, in its process group. They are no parent, although they have none.
-        if not _NAME.match(stat.name) or stat.state == "Z" or stat.group not in table:
+        if not _NAME.match(stat.name) or stat.state == "Z" or stat.group not in table or _uids(pid) != {os.geteuid()}:
             continue
         try:
             exe = os.readlink(f"/proc/{pid}/exe")
@@ -493,6 +502,12 @@ def running_parents() -> list[tuple[int, str]]:
         if ours and _NAME.match(os.path.basename(exe)):
             found[pid] = exe
     return [(pid, exe) for pid, exe in sorted(found.items()) if found.get(table[pid].parent) != exe]
+
+
+def _uids(pid: int) -> set[int]:
+    """Real, effective, saved and file system user (proc(5), status)."""
+    match = re.search(r"^Uid:((?:\s+\d+){4})", read(f"/proc/{pid}/status"), re.MULTILINE)
+    return set(map(int, match.group(1).split())) if match else set()
 
 
 def _end_orphans(parent: Parent) -> None:
@@ -618,7 +633,7 @@ def _systemd() -> bool:
 
 def _supervision(pid: int) -> Supervision:
     if _systemd():
-        match = re.search(r"/([^/\n]+\.service)(?:/|$)", _read(f"/proc/{pid}/cgroup"), re.MULTILINE)
+        match = re.search(r"/([^/\n]+\.service)(?:/|$)", read(f"/proc/{pid}/cgroup"), re.MULTILINE)
         if match:
             shown = _shown(match.group(1), "MainPID", "UnitFileState")
             if shown.get("MainPID") == str(pid):
@@ -652,7 +667,7 @@ def _unit_environment(unit: str) -> tuple[dict[str, str], list[str]]:
     pairs = shlex.split(shown.get("Environment", ""))
     for path in re.findall(r"(/\S+) \(ignore_errors", shown.get("EnvironmentFiles", "")):
         for each in glob.glob(path):
-            pairs += [line for line in _read(each).splitlines() if re.match(r"\w+=", line)]
+            pairs += [line for line in read(each).splitlines() if re.match(r"\w+=", line)]
     environment = {}
     for pair in pairs:
         key, _equals, value = pair.partition("=")
@@ -709,13 +724,13 @@ def _directives(output: str) -> Iterator[Directive]:
     for raw in output[max(output.find("# In file: "), 0) :].splitlines():
         text = raw.strip()
         number = re.match(r"#\s*(\d+):$", text)
+        if not text.startswith("#"):
+            # By the indent, as a section with nothing in it is not closed.
+            del sections[(len(raw) - len(raw.lstrip())) // 2 :]
         if text.startswith("# In file: "):
             file = text[len("# In file: ") :]
         elif number:
             line = int(number.group(1))
-        elif text.startswith("</"):
-            if sections:
-                sections.pop()
         elif re.match(r"<[A-Za-z]", text):
             inside = text[1:].rstrip(">")
             sections.append((inside, f"{file}:{line}"))
@@ -723,10 +738,10 @@ def _directives(output: str) -> Iterator[Directive]:
         elif (
             not raw[:1].isspace()
             and not sections
-            and re.match(r"(ServerRoot|Mutex [\w-]+|VirtualHost configuration): ?", text)
+            and re.match(r'ServerRoot: "|Mutex [\w-]+: (dir="|using_defaults)|VirtualHost configuration:$', text)
         ):
             return  # the next dump begins
-        elif text and line:
+        elif text and line and not text.startswith("</"):
             yield read(*text.partition(" ")[::2])
 
 
@@ -752,7 +767,7 @@ def processes() -> Iterator[tuple[int, Stat]]:
 
 
 def _stat(pid: int) -> Stat | None:
-    text = _read(f"/proc/{pid}/stat")
+    text = read(f"/proc/{pid}/stat")
     left, right = text.find("("), text.rfind(")")
     fields = text[right + 2 :].split()
     if left < 0 or len(fields) < 20:
@@ -770,7 +785,7 @@ def listening() -> list[tuple[str, int, str]]:
     """Address, port and inode of every listening TCP socket of this network namespace."""
     found = []
     for name, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
-        for line in _read(f"/proc/net/{name}").splitlines()[1:]:
+        for line in read(f"/proc/net/{name}").splitlines()[1:]:
             fields = line.split()
             if len(fields) > 9 and fields[3] == "0A":
                 raw, port = fields[1].split(":")
@@ -803,7 +818,8 @@ def holder(inode: str) -> str:
     return "another process"
 
 
-def _read(path: str) -> str:
+def read(path: str) -> str:
+    """The text of a file, empty where it cannot be read."""
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as stream:
             return stream.read()
@@ -822,7 +838,7 @@ def _run(words: Sequence[str], environment: Mapping[str, str], timeout: float) -
             check=False,
         )
     except OSError as error:
-        return Outcome(127, "", f"{words[0]}: {error.strerror}")
+        return Outcome(127, "", f"{error.filename or words[0]}: {error.strerror}")
     except subprocess.TimeoutExpired:
         return Outcome(124, "", f"{words[0]} gave no answer within {timeout:.0f} seconds")
     return Outcome(

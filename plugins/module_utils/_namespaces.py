@@ -154,7 +154,10 @@ def _outer(channel: socket.socket, world: World, act: Callable[[], Any]) -> None
             os.waitpid(first, 0)
             os._exit(0)
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        _furnish(world)
+        try:
+            _furnish(world)
+        except OSError as error:
+            raise Unavailable(f"{error.filename or 'a socket'}: {error.strerror}") from None
         answer = {"value": act()}
     except Unavailable as error:
         answer = {"unavailable": str(error)}
@@ -229,13 +232,16 @@ def _overlay(folder: str, scratch: str) -> None:
 
 
 def _hide(folder: str) -> None:
+    """Put an empty tmpfs over a folder, with its subfolders; without them where anybody may make some."""
+    status = os.stat(folder)
     skeleton: list[tuple[str, os.stat_result]] = []
     for root, folders, _files in os.walk(folder):
-        for name in folders:
-            path = os.path.join(root, name)
-            if not os.path.islink(path) and len(skeleton) < 5000:
-                skeleton.append((path, os.stat(path)))
-    status = os.stat(folder)
+        if status.st_mode & stat.S_IWOTH or len(skeleton) > 5000:
+            break
+        for path in (os.path.join(root, name) for name in folders):
+            with suppress(FileNotFoundError):
+                if stat.S_ISDIR(os.lstat(path).st_mode):
+                    skeleton.append((path, os.lstat(path)))
     _mount("tmpfs", folder, "tmpfs", 0, f"mode={stat.S_IMODE(status.st_mode):o}")
     _give(folder, status)
     for path, status in skeleton:

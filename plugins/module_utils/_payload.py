@@ -20,11 +20,12 @@ from typing import Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _domain, _quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Identity, Probes
+from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, FACTS, SITE, Release
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Wish
 
 # Modules of httpd that a site may ask for, beside mod_ssl.
 MODULES = ("proxy", "proxy_http")
+_MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
 
 class NotARequest(ValueError):
@@ -39,12 +40,7 @@ class Request:
     config: str | None
     start: bool
     required: bool
-
-
-def facts(domain: str, port: int, listen: list[str], aliases: list[str], modules: list[str]) -> bytes:
-    """The text of a release's site.json."""
-    data = {"domain": domain, "port": port, "listen": listen, "aliases": aliases, "modules": modules}
-    return (json.dumps(data, indent=2, sort_keys=True) + "\n").encode()
+    adopt: bool
 
 
 def packed(request: Request) -> str:
@@ -56,8 +52,8 @@ def packed(request: Request) -> str:
                 "files": {name: _text(content) for name, content in wish.release.files.items()}
                 if wish.release
                 else None,
-                "certificate_sha256": wish.certificate_sha256,
-                "enforced": wish.enforced,
+                "previous": wish.previous,
+                "force": wish.force,
             }
             for wish in request.wishes
         ],
@@ -76,6 +72,7 @@ def packed(request: Request) -> str:
         "config": request.config,
         "start": request.start,
         "required": request.required,
+        "adopt": request.adopt,
     }
     return _text(json.dumps(data).encode())
 
@@ -97,6 +94,7 @@ def unpacked(line: str) -> Request:
             config=data["config"],
             start=bool(data["start"]),
             required=bool(data["required"]),
+            adopt=bool(data["adopt"]),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         reason = str(error) if isinstance(error, NotARequest) else type(error).__name__
@@ -109,27 +107,26 @@ def _wish(data: Any) -> Wish:
     domain = data["domain"]
     if _domain.broken_rules(domain) or domain != domain.lower():
         raise NotARequest("a domain breaks the rules")
+    _quoting.name(domain)
     if data["files"] is None:
-        return Wish(domain)
+        return Wish(domain, previous=bool(data["previous"]), force=bool(data["force"]))
     if set(data["files"]) != {f"{domain}.crt", f"{domain}.key", CLIENT_CA, SITE, FACTS}:
         raise NotARequest("a release has other files than those of a site")
-    files = {name: _bytes(content) for name, content in data["files"].items()}
-    told = json.loads(files[FACTS])
-    if (
-        files[FACTS] != facts(told["domain"], told["port"], told["listen"], told["aliases"], told["modules"])
-        or told["domain"] != domain
-    ):
+    release = Release(domain, {name: _bytes(content) for name, content in data["files"].items()})
+    facts = release.facts
+    if facts.domain != domain or any(_domain.broken_rules(alias) for alias in facts.aliases):
         raise NotARequest("a release's facts are not those of its site")
-    if not isinstance(told["port"], int) or not 0 < told["port"] < 65536 or not set(told["modules"]) <= set(MODULES):
+    if type(facts.port) is not int or not 0 < facts.port < 65536 or not set(facts.modules) <= set(MODULES):
         raise NotARequest("a release's facts hold an impossible value")
-    for address in told["listen"]:
+    for address in facts.listen:
         ipaddress.ip_address(address)
-    if not re.fullmatch(r"[0-9a-f]{64}", data["certificate_sha256"]):
-        raise NotARequest("a fingerprint is none")
-    if b"PRIVATE KEY" in b"".join(content for name, content in files.items() if not name.endswith(".key")):
+        if not re.fullmatch(r"[0-9a-f:.]+", address):  # A scope (fe80::1%…) may be any text.
+            raise NotARequest("a release's facts hold an address with a scope")
+    if not re.fullmatch(r"[0-9a-f]{64}", facts.certificate_sha256) or not re.fullmatch(_MOMENT, facts.ends):
+        raise NotARequest("a release's facts hold a fingerprint or a moment that is none")
+    if b"PRIVATE KEY" in b"".join(content for name, content in release.files.items() if not name.endswith(".key")):
         raise NotARequest("a private key stands where none belongs")
-    _quoting.name(domain)
-    return Wish(domain, Release(domain, files), data["certificate_sha256"], bool(data["enforced"]))
+    return Wish(domain, release)
 
 
 def _text(content: bytes) -> str:

@@ -42,6 +42,11 @@ def filled(text: str, folder: str) -> str:
     return text.replace(RELEASE, _escaped(path(folder)))
 
 
+def emptied(text: str, folder: str) -> str:
+    """Return the text from which ``filled`` made C(text): RELEASE in the place of C(folder)."""
+    return text.replace(_escaped(folder), RELEASE)
+
+
 def path(value: str) -> str:
     """Return C(value).
 

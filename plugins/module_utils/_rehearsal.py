@@ -6,9 +6,8 @@
 
 In full: the whole real configuration with the change in it, as the live server would read it, in a private world
 (_namespaces), where handshakes decide. Reduced, where the kernel allows no such world or where httpd's start would
-have effects
-outside it: the sites alone on loopback, and every certificate, key, CA and CRL that the live configuration names is
-loaded.
+have effects outside it: the sites alone on loopback, and every certificate, key, CA and CRL that the live configuration
+names is loaded.
 """
 
 from __future__ import annotations
@@ -18,18 +17,18 @@ import os
 import re
 import resource
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _namespaces, _quoting
+from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _namespaces, _probing, _quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import (
     Description,
-    Directive,
     HttpdError,
     Server,
     endpoint,
@@ -41,9 +40,12 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     SITE,
     Change,
     Disk,
+    Facts,
     File,
     Release,
     Store,
+    StoreError,
+    lock_path,
     mode_of,
 )
 
@@ -52,7 +54,10 @@ if TYPE_CHECKING:
 
 SECONDS = 60.0
 _READY = 20.0
-_ASK = 5.0
+
+# File systems of the kernel's, and folders that hold more than logs: not emptied for a log that stands right in them.
+_KERNEL = ("/dev", "/proc", "/sys")
+_NEVER_HIDDEN = (*_KERNEL, "/", "/etc", "/usr", "/var", "/run", "/home", "/root", "/opt", "/srv")
 
 _LOGS = ("errorlog", "customlog", "transferlog", "globallog", "forensiclog")
 # Directives that name a file which httpd writes, or a folder for such files.
@@ -70,25 +75,6 @@ _EFFECTS = {
     "mdomain",
     "<mdomainset",
 }
-_MATERIAL = (
-    "sslcacertificatefile",
-    "sslcadnrequestfile",
-    "sslcarevocationfile",
-    "sslproxycacertificatefile",
-    "sslproxycarevocationfile",
-    "sslcertificatechainfile",
-)
-
-
-@dataclass(frozen=True)
-class Target:
-    """A site to be tried: where, by which name, and which certificate must be served there (SHA-256, hexadecimal)."""
-
-    domain: str
-    port: int
-    listen: tuple[str, ...]
-    certificate_sha256: str
-    enforced: bool
 
 
 @dataclass(frozen=True)
@@ -112,100 +98,20 @@ class Result:
     broken: str
 
 
-def faults_of(target: Target, place: str, answers: Sequence[_handshake.Answer]) -> list[str]:
-    """What is wrong with the answers of one site at one address; nothing where all is as it must be.
-
-    Strangers must be refused, the client of the throwaway CA (where it was tried) accepted, and the site's own
-    certificate
-    served, in every protocol version that the server offers, which must be one at least.
-    """
-    faults = []
-    who = {
-        "none": "a client without a certificate",
-        "untrusted": "a client of another CA",
-        "trusted": "a client of the client CA",
-    }
-    offered = [answer for answer in answers if answer.offered]
-    if not offered:
-        faults.append("neither TLS 1.2 nor TLS 1.3 is offered")
-    for answer in offered:
-        served = answer.certificate_sha256
-        wanted = "accepted" if answer.client == "trusted" else "refused"
-        if answer.result == "unproven":
-            faults.append(f"{who[answer.client]} got no clear answer over {answer.version}: {answer.detail}")
-        elif answer.client == "none" and not target.enforced:
-            pass
-        elif answer.result != wanted:
-            got = "got in" if answer.result == "accepted" else "was locked out"
-            faults.append(f"{who[answer.client]} {got} over {answer.version}: {answer.detail}")
-        if served is not None and served != target.certificate_sha256:
-            faults.append(f"another certificate is served over {answer.version} (SHA-256 {served[:16]}…)")
-    return [f"{target.domain} at {place}: {fault}" for fault in dict.fromkeys(faults)]
-
-
-def try_site(
-    target: Target, address: str, probes: _handshake.Probes, *, trusted: bool, seconds: float = _ASK
-) -> list[str]:
-    """Shake hands with one site at one address as each kind of client, over TLS 1.2 and 1.3. Returns the faults."""
-    clients = [("none", None), ("untrusted", probes.stranger)] + ([("trusted", probes.trusted)] if trusted else [])
-    answers = [
-        _handshake.ask(
-            address, target.port, target.domain, version=version, client=kind, identity=identity, timeout=seconds
-        )
-        for version in ("TLSv1.2", "TLSv1.3")
-        for kind, identity in clients
-    ]
-    return faults_of(target, f"[{address}]:{target.port}" if ":" in address else f"{address}:{target.port}", answers)
-
-
-def addresses(target: Target, description: Description) -> list[str]:
-    """The addresses at which a site is tried.
-
-    Its own, or the loopback, and those that other virtual hosts claim on its port.
-    """
-    if target.listen:
-        return list(target.listen)
-    listens = {endpoint(each.words[0]) for each in description.listens}
-    ours = {address for address, port in listens if port == str(target.port)}
-    local = [_local(address) for address in sorted(ours)] or ["127.0.0.1"]
-    claimed = [endpoint(address) for host in description.virtual_hosts for address in host.addresses]
-    return list(
-        dict.fromkeys(
-            local[:1]
-            + [
-                address
-                for address, port in claimed
-                if _numeric(address) and port in ("*", str(target.port)) and ("" in ours or address in ours)
-            ]
-        )
-    )
-
-
-def _local(address: str) -> str:
-    return address or "127.0.0.1"
-
-
-def _numeric(address: str) -> bool:
-    try:
-        return not ipaddress.ip_address(address).is_unspecified
-    except ValueError:
-        return False
-
-
 # -- the full rehearsal
 
 
 def rehearse(
-    server: Server, store: Store, user: Description, change: Draft, targets: Sequence[Target], probes: _handshake.Probes
+    server: Server, store: Store, user: Description, change: Draft, sites: Sequence[Facts], probes: _handshake.Probes
 ) -> Result:
     """Try the change. C(user) is the configuration without us. Nothing on the disk is touched, and nothing is left."""
     reason = effects(user)
     if not reason:
         try:
-            return _full(server, store, user, change, targets, probes)
+            return _full(server, store, user, change, sites, probes)
         except _namespaces.Unavailable as error:
             reason = f"no private namespaces are to be had here ({error})"
-    return _reduced(server, store, user, change, targets, probes, reason)
+    return _reduced(server, store, user, change, sites, probes, reason)
 
 
 def effects(user: Description) -> str:
@@ -222,21 +128,24 @@ def effects(user: Description) -> str:
 
 
 def _full(
-    server: Server, store: Store, user: Description, change: Draft, targets: Sequence[Target], probes: _handshake.Probes
+    server: Server, store: Store, user: Description, change: Draft, sites: Sequence[Facts], probes: _handshake.Probes
 ) -> Result:
     def act() -> dict[str, Any]:
         private = Store(store.conf, _Scratch())
         for release, folder in change.releases:
             private.stage(release, folder)
         private.switch(change.changes)
-        for target in targets:
-            _trust(private, store.path(target.domain, "current", CLIENT_CA), probes.ca)
+        faults = [fault for site in sites for fault in _unread(site, store.path(site.domain, "current", CLIENT_CA))]
+        if faults:
+            return {"broken": "", "faults": faults}
+        for site in sites:
+            _trust(private, store.path(site.domain, "current", CLIENT_CA), probes.ca)
         server.forget()
         try:
             described = server.describe()
         except HttpdError as error:
             return {"broken": str(error), "faults": []}
-        faults = displaced(store, described, targets) if change.changes else []
+        faults = _probing.misplaced(store, described, sites)
         scratch = os.path.join(_namespaces.SCRATCH, "run")
         os.mkdir(scratch, 0o755)
         instead = [
@@ -248,17 +157,15 @@ def _full(
         with _serving(server, [word for each in instead for word in ("-c", each)], scratch) as broken:
             if broken:
                 return {"broken": broken, "faults": faults}
-            for target in targets:
-                for address in addresses(target, described):
-                    faults += try_site(target, address, probes, trusted=True)
+            for site in sites:
+                for address in _probing.addresses(site, described):
+                    faults += _probing.try_site(site, address, probes, throwaway=True)
         return {"broken": "", "faults": faults}
 
     try:
-        value = _namespaces.run(_world(server, store, user, change), act, SECONDS + len(targets))
-    except TimeoutError as error:
-        return Result("full", "", (str(error),), "")
-    except RuntimeError as error:
-        raise _namespaces.Unavailable(str(error)) from None
+        value = _namespaces.run(_world(server, store, user, change, sites), act, SECONDS + len(sites))
+    except (TimeoutError, RuntimeError) as error:
+        return Result("full", "", (f"the rehearsal itself failed: {error}",), "")
     if "Read-only file system" in value["broken"]:
         raise _namespaces.Unavailable(f"the configuration writes where a rehearsal may not: {value['broken']}")
     return Result("full", "", tuple(value["faults"]), value["broken"])
@@ -277,45 +184,18 @@ class _Scratch(Disk):
         pass
 
 
+def _unread(site: Facts, path: str) -> list[str]:
+    """What OpenSSL says against a client CA file, before the throwaway CA in it would make any file a good one."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cafile=path)
+    except (OSError, ssl.SSLError) as error:
+        return [f"{site.domain}: httpd cannot read the client CA file: {_probing.why(error)}"]
+    return []
+
+
 def _trust(store: Store, path: str, ca: bytes) -> None:
     """Append the throwaway CA to a client CA file, by a new file, as one of an unmapped owner cannot be written to."""
     store.disk.put(path, File(_bytes(path) + ca, mode_of(path)))
-
-
-def displaced(store: Store, described: Description, targets: Sequence[Target]) -> list[str]:
-    """Faults in how the sites stand among all virtual hosts.
-
-    Not included, or before another's on the same address and port.
-    """
-    faults = []
-    hosts = described.virtual_hosts
-    for target in targets:
-        mine = next(
-            (
-                host
-                for host in hosts
-                if host.file.startswith(store.path(target.domain) + "/") and host.answers(target.domain)
-            ),
-            None,
-        )
-        if mine is None:
-            faults.append(
-                f"{target.domain}: no virtual host of this name comes from "
-                f"{store.path(target.domain, 'current', SITE)}: check the template's ServerName, and "
-                f"that {store.path('host.conf')} is included"
-            )
-            continue
-        for address in mine.addresses:
-            same = [host for host in hosts if address in host.addresses]
-            if same[0].file.startswith(store.root + "/") and any(
-                not host.file.startswith(store.root + "/") for host in same
-            ):
-                other = next(host for host in same if not host.file.startswith(store.root + "/"))
-                faults.append(
-                    f"{target.domain}: it would become the default of {address} in the place of the "
-                    f"virtual host at {other.place}: have the other's file included before it"
-                )
-    return list(dict.fromkeys(faults))
 
 
 @contextmanager
@@ -334,6 +214,7 @@ def _serving(server: Server, arguments: Sequence[str], scratch: str) -> Iterator
             stderr=stream,
             start_new_session=True,
         )
+    guard, pipe = _guard(process.pid, scratch)
     try:
         deadline = time.monotonic() + _READY
         broken = ""
@@ -346,8 +227,35 @@ def _serving(server: Server, arguments: Sequence[str], scratch: str) -> Iterator
             time.sleep(0.003)
         yield broken
     finally:
-        process.kill()
+        # With what its modules started, such as mod_cgid's daemon.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        os.kill(guard, signal.SIGKILL)
+        os.waitpid(guard, 0)
+        os.close(pipe)
+
+
+def _guard(group: int, scratch: str) -> tuple[int, int]:
+    """Leave a child that ends the process group, and removes the folder, when we end, however we do.
+
+    Returns its number, and the end of a pipe that it listens to. PR_SET_PDEATHSIG would not do: httpd loses it when it
+    changes its user (prctl(2)).
+    """
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setsid()
+            os.close(write)
+            os.read(read, 1)
+            with suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+            shutil.rmtree(scratch, ignore_errors=True)
+        finally:
+            os._exit(0)
+    os.close(read)
+    return child, write
 
 
 def _lines(path: str) -> list[str]:
@@ -358,56 +266,50 @@ def _lines(path: str) -> list[str]:
         return []
 
 
-def _world(server: Server, store: Store, user: Description, change: Draft) -> _namespaces.World:
+def _world(server: Server, store: Store, user: Description, change: Draft, sites: Sequence[Facts]) -> _namespaces.World:
     folders = {store.conf} | {
         os.path.dirname(each.path)
         for each in change.changes
         if not each.path.startswith(store.conf + "/") or _within(store.root, each.path)
     }
     folders = {folder for folder in folders if folder == store.conf or not _within(store.conf, folder)}
-    needed = {server.binary, server.config, user.server_root, *user.files, *server.module_folders()}
-    written = {os.path.dirname(user.pid_file), user.runtime_folder, os.path.dirname(user.error_log)}
+    needed = {server.binary, server.config, user.server_root, *user.files, *server.module_folders(), *folders}
+    written = {os.path.dirname(user.pid_file), user.runtime_folder, os.path.dirname(user.error_log), "/tmp", "/var/tmp"}
     for each in user.directives:
-        for word in each.words:
-            if each.name.lower() in _WRITTEN:
+        for number, word in enumerate(each.words):
+            if each.name.lower() not in _WRITTEN:
+                if "/" in word:
+                    needed.add(user.path(word))
+            elif number == 0 and not word.startswith(("|", "syslog")):
                 path = user.path(re.sub(r"\(.*\)$|^\w+:", "", word))
-                if not word.startswith(("|", "syslog")) and each.words.index(word) == 0:
-                    written.add(path if os.path.isdir(path) else os.path.dirname(path))
-            elif word.startswith("/") or "/" in word:
-                needed.add(user.path(word))
-    written |= {"/tmp", "/var/tmp"}
+                written.add(path if os.path.isdir(path) else os.path.dirname(path))
     hidden: list[str] = []
     overlays = sorted(folders)
     for folder in sorted({os.path.realpath(folder) for folder in written if folder}):
-        if not os.path.isdir(folder) or any(_within(folder, known) or folder == known for known in hidden):
+        known = [*hidden, *folders, *_NEVER_HIDDEN]
+        if not os.path.isdir(folder) or folder in known or any(_within(each, folder) for each in (*hidden, *_KERNEL)):
             continue
-        if any(_within(folder, path) and os.path.lexists(path) for path in needed | folders) or folder in folders:
-            if folder not in ("/tmp", "/var/tmp", "/") and folder not in folders:
-                overlays.append(folder)
-        else:
+        if not any(_within(folder, path) and os.path.lexists(path) for path in needed):
             hidden.append(folder)
-    listens = [endpoint(each.words[0])[0] for each in user.listens] + [
-        endpoint(a)[0] for host in user.virtual_hosts for a in host.addresses
-    ]
-    listens += [address for facts in _listening(change) for address in facts]
-    wanted = dict.fromkeys(
-        address for address in listens if _numeric(address) and not ipaddress.ip_address(address).is_loopback
-    )
-    names = dict.fromkeys(address for address in listens if address and not _numeric(address))
+        elif folder not in ("/tmp", "/var/tmp"):
+            overlays.append(folder)
+    others = set(store.domains()) - {site.domain for site in sites}
+    listens = [endpoint(each.words[0])[0] for each in user.listens]
+    listens += [endpoint(address)[0] for host in user.virtual_hosts for address in host.addresses]
+    listens += [address for site in sites for address in site.listen]
+    for domain in others:
+        with suppress(StoreError):  # One that is damaged is tried as far as it is read.
+            listens += store.facts(domain).listen
+    wanted = [each for each in dict.fromkeys(listens) if _probing.numeric(each)]
+    names = [each for each in dict.fromkeys(listens) if each and not _probing.numeric(each)]
     return _namespaces.World(
         overlays=sorted(overlays, key=len),
         hidden=hidden,
-        addresses=list(wanted),
+        addresses=[each for each in wanted if not ipaddress.ip_address(each).is_loopback],
         hosts="".join(f"{address} {name}\n" for name in names for address in _resolved(name)),
         covered=[path for path in [os.path.realpath("/dev/log")] if os.path.exists(path)],
         limits=_limits(server),
     )
-
-
-def _listening(change: Draft) -> Iterator[list[str]]:
-    for release, _folder in change.releases:
-        yield re.findall(r"<VirtualHost[^>]*?\b(\d+\.\d+\.\d+\.\d+):", release.files[SITE].decode())
-        yield re.findall(r"<VirtualHost[^>]*?\[([0-9A-Fa-f:.]+)\]:", release.files[SITE].decode())
 
 
 def _within(folder: str, path: str) -> bool:
@@ -436,59 +338,6 @@ def _limits(server: Server) -> dict[int, tuple[int, int]]:
     return found
 
 
-# -- material that the live configuration names
-
-
-def material_faults(described: Description) -> list[str]:
-    """Each certificate, key, CA and CRL named by the configuration that OpenSSL does not take, with file and line.
-
-    Keys with a passphrase are left out. Several certificates of a virtual host go with the keys in their order
-    (SSLCertificateFile).
-    """
-    faults = []
-    pairs: dict[str, dict[str, list[Directive]]] = {}
-    for each in described.directives:
-        name = each.name.lower()
-        if name in ("sslcertificatefile", "sslcertificatekeyfile") and each.words:
-            pairs.setdefault(each.host, {}).setdefault(name, []).append(each)
-        elif name in _MATERIAL and each.words:
-            path = described.path(each.words[0])
-            try:
-                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cafile=path)
-            except (OSError, ssl.SSLError) as error:
-                faults.append(f"{each.place}: {each.name} {path}: {_why(error)}")
-    for found in pairs.values():
-        certificates, keys = found.get("sslcertificatefile", []), found.get("sslcertificatekeyfile", [])
-        for number, certificate in enumerate(certificates):
-            key = keys[number] if number < len(keys) else certificate
-            paths = described.path(certificate.words[0]), described.path(key.words[0])
-            try:
-                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*paths, password=_never)
-            except _HasPassphrase:
-                continue
-            except (OSError, ssl.SSLError) as error:
-                faults.append(
-                    f"{certificate.place}: SSLCertificateFile {paths[0]} with {key.place}: {key.name} "
-                    f"{paths[1]}: {_why(error)}"
-                )
-    return faults
-
-
-class _HasPassphrase(Exception):
-    pass
-
-
-def _never() -> str:
-    raise _HasPassphrase
-
-
-def _why(error: OSError) -> str:
-    reason = getattr(error, "reason", None)
-    if reason == "KEY_VALUES_MISMATCH":
-        return "the private key does not match the certificate"
-    return (reason or error.strerror or "is not readable").replace("_", " ").lower()
-
-
 # -- the reduced rehearsal
 
 
@@ -497,63 +346,59 @@ def _reduced(
     store: Store,
     user: Description,
     change: Draft,
-    targets: Sequence[Target],
+    sites: Sequence[Facts],
     probes: _handshake.Probes,
     reason: str,
 ) -> Result:
-    faults = material_faults(user)
-    if faults:
-        return Result("reduced", reason, (), "; ".join(faults))
-    if not targets:
-        return Result("reduced", reason, (), "")
-    scratch = store.path(".rehearsal")
-    disk = store.disk
-    made = not os.path.isdir(store.root)
-    disk.folder(store.root)
+    broken = _probing.material_faults(user)
+    if broken or not sites:
+        return Result("reduced", reason, (), "; ".join(broken))
+    scratch = rehearsal_folder(store)
+    shutil.rmtree(scratch, ignore_errors=True)
+    disk = _Scratch()
+    disk.folder(scratch)
     try:
-        if os.path.lexists(scratch):
-            shutil.rmtree(scratch)
-        disk.folder(scratch)
-        ports = _free_ports(len({(target.port) for target in targets}))
-        port_of = dict(zip(sorted({target.port for target in targets}), ports))
+        ports = dict(zip(sorted({site.port for site in sites}), _free_ports(len({site.port for site in sites}))))
         planned = {release.domain: release for release, _folder in change.releases}
-        sites = []
-        for target in targets:
-            folder = os.path.join(scratch, target.domain)
-            disk.folder(folder)
-            disk.folder(os.path.join(folder, EMPTY))
-            if target.domain in planned:
-                files = planned[target.domain].filled(folder)
-            else:
-                current = os.path.realpath(store.path(target.domain, "current"))
-                files = {name: _bytes(os.path.join(current, name)) for name in os.listdir(current) if name != EMPTY}
-                files[SITE] = files[SITE].replace(current.encode(), folder.encode())
-            files[CLIENT_CA] += probes.ca
-            files[SITE] = _moved(files[SITE].decode(), port_of[target.port]).encode()
+        faults: list[str] = []
+        for site in sites:
+            folder = os.path.join(scratch, site.domain)
+            release = planned.get(site.domain) or store.read(site.domain, "current")
+            files = release.filled(folder)
+            files[SITE] = _moved(files[SITE].decode(), site.port, ports[site.port]).encode()
+            for each in (folder, os.path.join(folder, EMPTY)):
+                disk.folder(each)
             for name, content in files.items():
                 disk.write(os.path.join(folder, name), File(content, mode_of(name)))
-            sites.append(os.path.join(folder, SITE))
+            ca = os.path.join(folder, CLIENT_CA)
+            faults += _unread(site, ca)
+            disk.put(ca, File(files[CLIENT_CA] + probes.ca))
+        if faults:
+            return Result("reduced", reason, tuple(faults), "")
         config = os.path.join(scratch, "httpd.conf")
-        disk.write(config, File(_minimal(server, user, scratch, ports, sites).encode()))
-        alone = Server(
-            server.binary, ("-f", config), server.environment, None, server.supervision, server.built, config
-        )
-        with _serving(alone, [], scratch) as broken:
-            found: list[str] = []
-            if not broken:
-                for target in targets:
-                    moved = Target(target.domain, port_of[target.port], (), target.certificate_sha256, target.enforced)
-                    found += try_site(moved, "127.0.0.1", probes, trusted=True)
-        return Result("reduced", reason, tuple(found), broken)
+        paths = [os.path.join(scratch, site.domain, SITE) for site in sites]
+        disk.write(config, File(_minimal(server, user, scratch, list(ports.values()), paths).encode()))
+        alone = replace(server, arguments=("-f", config), parent=None, config=config)
+        with _serving(alone, [], scratch) as said:
+            if not said:
+                for site in sites:
+                    port = ports[site.port]
+                    faults += _probing.try_site(site, "127.0.0.1", probes, throwaway=True, port=port)
+        return Result("reduced", reason, tuple(faults), said)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-        if made and not os.listdir(store.root):
-            os.rmdir(store.root)
 
 
-def _moved(text: str, port: int) -> str:
-    """A site's text on another port of the loopback."""
-    return re.sub(r"(?im)^(\s*<VirtualHost)\s[^>]*>", rf"\1 127.0.0.1:{port}>", text)
+def rehearsal_folder(store: Store) -> str:
+    """The folder of a reduced rehearsal: for root in memory (/run), as private keys lie in it, else in the store."""
+    if os.geteuid() == 0 and os.path.isdir("/run"):
+        return lock_path(store.conf).removesuffix(".lock") + ".rehearsal"
+    return store.path(".rehearsal")
+
+
+def _moved(text: str, port: int, instead: int) -> str:
+    """A site's text with the virtual hosts of its port on another port of the loopback; others keep theirs, unheard."""
+    return re.sub(rf"(?im)^(\s*<VirtualHost)\s[^>]*:{port}\s*>", rf"\1 127.0.0.1:{instead}>", text)
 
 
 def _minimal(server: Server, user: Description, scratch: str, ports: Sequence[int], sites: Sequence[str]) -> str:

@@ -29,7 +29,7 @@ import shutil
 import stat
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Union
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _quoting
@@ -42,6 +42,7 @@ SITE = "site.conf"
 FACTS = "site.json"
 CLIENT_CA = "TencentQQAuthCA.crt"
 EMPTY = "empty"
+_NEW = ".mtls-new"
 
 
 class StoreError(Exception):
@@ -78,6 +79,47 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Facts:
+    """What a release says of its site, as site.json: for the host-level file, its neighbours, and a later way back.
+
+    port: TCP port. listen: IP addresses, none for all. modules: names of httpd modules that it needs beside mod_ssl.
+    certificate_sha256: what is served, lower-case hexadecimal. client_ca_names: their subjects (RFC 4514). enforced:
+    whether clients without a certificate are refused. ends: when the first of its certificates ends, in UTC,
+    as 2026-11-23T16:39:00Z.
+    """
+
+    domain: str
+    port: int
+    listen: tuple[str, ...]
+    aliases: tuple[str, ...]
+    modules: tuple[str, ...]
+    certificate_sha256: str
+    client_ca_names: tuple[str, ...]
+    enforced: bool
+    ends: str
+
+    @classmethod
+    def read(cls, content: bytes) -> Facts:
+        """The facts of the bytes of a site.json. Raises ValueError for anything else."""
+        data = json.loads(content)
+        try:
+            values: dict[str, Any] = {
+                name: tuple(value) if isinstance(value, list) else value for name, value in data.items()
+            }
+            facts = cls(**values)
+        except (TypeError, AttributeError):
+            raise ValueError("other names than those of site.json") from None
+        if facts.content != content:
+            raise ValueError("not as it is written")
+        return facts
+
+    @property
+    def content(self) -> bytes:
+        """The bytes of the site.json."""
+        return (json.dumps(asdict(self), indent=2, sort_keys=True) + "\n").encode()
+
+
+@dataclass(frozen=True)
 class Release:
     """A site's release to be: its files by name, with RELEASE standing for its folder in site.conf."""
 
@@ -92,6 +134,10 @@ class Release:
             for part in (name.encode(), self.files[name]):
                 digest.update(len(part).to_bytes(8, "big") + part)
         return digest.hexdigest()[:16]
+
+    @property
+    def facts(self) -> Facts:
+        return Facts.read(self.files[FACTS])
 
     def filled(self, folder: str) -> dict[str, bytes]:
         """The files as they lie in C(folder), an absolute path on the host."""
@@ -109,17 +155,16 @@ class Disk:
 
     def put(self, path: str, entry: Entry) -> None:
         """Make C(path) the entry, by one rename, or remove it."""
+        new = self.tidy(path)
         if entry is None:
             try:
                 os.unlink(path)
             except FileNotFoundError:
                 return
         elif isinstance(entry, Link):
-            new = self._beside(path)
             os.symlink(entry.target, new)
             os.rename(new, path)
         else:
-            new = self._beside(path)
             self.write(new, entry)
             os.rename(new, path)
         self._sync(os.path.dirname(path))
@@ -145,7 +190,8 @@ class Disk:
         try:
             os.mkdir(path, 0o700)
         except FileExistsError:
-            return
+            if folder_is_open(path):
+                return
         os.chmod(path, 0o755)
         self._sync(os.path.dirname(path))
 
@@ -159,10 +205,11 @@ class Disk:
         self._sync(os.path.dirname(path))
 
     @staticmethod
-    def _beside(path: str) -> str:
-        new = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.mtls-new")
+    def tidy(path: str) -> str:
+        """The name under which C(path) is made before it is renamed; what a killed run left there is removed."""
+        new = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}{_NEW}")
         with suppress(FileNotFoundError):
-            os.unlink(new)  # of a run that was killed
+            os.unlink(new)
         return new
 
     @staticmethod
@@ -172,6 +219,11 @@ class Disk:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def folder_is_open(path: str) -> bool:
+    """Whether a folder of ours lets httpd's workers in: a run that was killed, or a hand, may have left it closed."""
+    return stat.S_IMODE(os.lstat(path).st_mode) == 0o755
 
 
 def entry_of(path: str) -> Entry:
@@ -233,27 +285,49 @@ class Store:
         return os.path.join(self.root, *parts)
 
     def current(self, domain: str, link: str = "current") -> str:
-        """The name of the folder that a site's link leads to, empty where there is none."""
+        """The name of the folder that a site's link leads to, empty where there is none.
+
+        A hand may have written the link in another form (absolute, or with a slash at its end).
+        """
         try:
             target = os.readlink(self.path(domain, link))
         except OSError:
             return ""
+        target = os.path.relpath(os.path.normpath(os.path.join(self.path(domain), target)), self.path(domain))
         match = re.match(r"releases/([0-9a-f]{16}(?:\.\d+)?)$", target)
         return match.group(1) if match else ""
 
-    def facts(self, domain: str) -> dict[str, Any]:
-        """What the current release says of its site (site.json)."""
+    def facts(self, domain: str) -> Facts:
+        """What the current release says of its site."""
         try:
-            with open(self.path(domain, "current", FACTS), encoding="utf-8") as stream:
-                facts = json.load(stream)
-            if isinstance(facts, dict):
-                return facts
+            with open(self.path(domain, "current", FACTS), "rb") as stream:
+                return Facts.read(stream.read())
         except (OSError, ValueError):
-            pass
-        raise StoreError(
-            f"{self.path(domain, 'current', FACTS)} cannot be read: run with {domain} among the "
-            "sites, or remove that site"
-        )
+            raise StoreError(
+                f"{self.path(domain, 'current', FACTS)} cannot be read: "
+                f"run with {domain} among the sites, or remove that site"
+            ) from None
+
+    def read(self, domain: str, link: str) -> Release:
+        """The release that a site's link leads to, as it was before its folder was filled in.
+
+        Raises StoreError where there is none, or where it is not as it was written.
+        """
+        name = self.current(domain, link)
+        if not name:
+            raise StoreError(f"{domain}: there is no {link} release on this host")
+        folder = self.path(domain, "releases", name)
+        files = {}
+        for each in os.listdir(folder):
+            found = entry_of(os.path.join(folder, each)) if each != EMPTY else None
+            if isinstance(found, File):
+                files[each] = found.content
+        text = files.get(SITE, b"").decode(errors="surrogateescape")
+        files[SITE] = _quoting.emptied(text, folder).encode(errors="surrogateescape")
+        release = Release(domain, files)
+        if release.name != name.partition(".")[0]:
+            raise StoreError(f"{folder} is not as it was written: deploy {domain} with its material")
+        return release
 
     def whole(self, release: Release, folder: str) -> bool:
         """Whether C(folder) holds just this release: names, bytes, modes and owner."""
@@ -269,7 +343,9 @@ class Store:
                     os.geteuid(),
                 ):
                     return False
-            return os.listdir(os.path.join(folder, EMPTY)) == []
+            parents = (self.root, self.path(release.domain), os.path.dirname(folder), folder)
+            empty = os.path.join(folder, EMPTY)
+            return os.listdir(empty) == [] and all(map(folder_is_open, (*parents, empty)))
         except (OSError, StoreError):
             return False
 
@@ -278,6 +354,9 @@ class Store:
 
         Its name, or with a number behind where that name is taken by one that was damaged.
         """
+        current = self.path(release.domain, "releases", self.current(release.domain))
+        if os.path.basename(current).partition(".")[0] == release.name and self.whole(release, current):
+            return current
         number = 0
         while True:
             folder = self.path(release.domain, "releases", release.name + (f".{number}" if number else ""))
@@ -289,10 +368,10 @@ class Store:
 
     def stage(self, release: Release, folder: str) -> None:
         """Write a release whole under a name of its own, then give it its name."""
-        if os.path.lexists(folder):
-            return
         for path in (self.root, self.path(release.domain), self.path(release.domain, "releases")):
             self.disk.folder(path)
+        if os.path.lexists(folder):
+            return
         new = os.path.join(os.path.dirname(folder), "." + os.path.basename(folder))
         if os.path.lexists(new):
             self.disk.remove(new)
@@ -303,14 +382,20 @@ class Store:
         self.disk.rename(new, folder)
 
     def switch(self, changes: Sequence[Change]) -> None:
-        """Make the changes, in their order. Their journal must be written."""
+        """Make the changes, in their order. Their journal must be written.
+
+        Raises StoreError where somebody changed one of the paths meanwhile: what they wrote is not lost.
+        """
         for change in changes:
+            found = entry_of(change.path)
+            if not _alike(found, change.before) and not _alike(found, change.after):
+                raise StoreError(f"{change.path} was changed by somebody while this run was under way: run again")
             self.disk.put(change.path, change.after)
 
     def note(self, changes: Sequence[Change]) -> None:
         """Write the journal: how to go back from C(changes)."""
         self.disk.folder(self.root)
-        text = json.dumps([[change.path, _packed(change.before)] for change in changes])
+        text = json.dumps([[change.path, _packed(change.before), _packed(change.after)] for change in changes])
         self.disk.put(self.path("journal"), File(text.encode(), 0o600))
 
     def done(self) -> None:
@@ -326,74 +411,95 @@ class Store:
         if not isinstance(entry, File):
             return False
         try:
-            backwards = [(str(path), _unpacked(before)) for path, before in reversed(json.loads(entry.content))]
-        except ValueError:
+            backwards = [Change(path, _unpacked(old), _unpacked(new)) for path, old, new in json.loads(entry.content)]
+        except (ValueError, TypeError, KeyError):
             backwards = []  # Cannot be half-written, as it is put by a rename; damaged by others, it tells nothing.
-        for path, before in backwards:
-            if os.path.isdir(os.path.dirname(path)):
-                self.disk.put(path, before)
+        for change in reversed(backwards):
+            if os.path.isdir(os.path.dirname(change.path)):
+                self.disk.tidy(change.path)
+            # What is neither of both was written by somebody else since, and stays.
+            if os.path.isdir(os.path.dirname(change.path)) and _alike(entry_of(change.path), change.after):
+                self.disk.put(change.path, change.before)
         self.done()
         return True
 
     def prune(self) -> None:
         """Remove the releases that no link leads to, with their keys, then what is empty."""
-        if not os.path.isdir(self.root):
-            return
-        for domain in os.listdir(self.root):
-            releases = self.path(domain, "releases")
-            if not os.path.isdir(releases) or os.path.islink(releases):
-                continue
-            kept = {self.current(domain), self.current(domain, "previous")} if self.current(domain) else set()
-            for name in os.listdir(releases):
-                if name not in kept:
-                    self.disk.remove(os.path.join(releases, name))
-            if not kept:
-                self.disk.put(self.path(domain, "previous"), None)
-                self.disk.remove(self.path(domain))
-        if not os.listdir(self.root):
-            self.disk.remove(self.root)
+        for path in self.leftovers():
+            if os.path.isdir(path) and not os.path.islink(path):
+                self.disk.remove(path)
+            else:
+                self.disk.put(path, None)
 
-    def leftovers(self) -> bool:
-        """Whether a run that was killed, or a hand, left something that prune would remove."""
+    def leftovers(self) -> list[str]:
+        """What no site needs any more: of a run that was killed, of an older release, of a site that is gone."""
         if not os.path.isdir(self.root):
-            return False
-        for domain in os.listdir(self.root):
-            releases = self.path(domain, "releases")
-            if os.path.isdir(releases):
-                kept = {self.current(domain), self.current(domain, "previous")} - {""}
-                if not self.current(domain) or set(os.listdir(releases)) - kept:
-                    return True
-        return not os.listdir(self.root)
+            return []
+        found = []
+        names = sorted(os.listdir(self.root))
+        for name in names:
+            path = self.path(name)
+            if name.endswith(_NEW) or (os.path.isdir(path) and not os.path.lexists(self.path(name, "current"))):
+                found.append(path)
+            elif self.current(name):  # Another's link is not ours to judge.
+                kept = {self.current(name), self.current(name, "previous")}
+                releases = self.path(name, "releases")
+                found += [os.path.join(releases, each) for each in os.listdir(releases) if each not in kept]
+                found += [self.path(name, each) for each in os.listdir(path) if each.endswith(_NEW)]
+        return [self.root] if {*map(self.path, names)} <= {*found} else found
+
+
+def lock_path(conf: str) -> str:
+    """Where the lock of a configuration folder lies.
+
+    For root a file in /run that nobody else can open, as whoever can, can hold it; else the folder itself.
+    """
+    if os.geteuid() != 0 or not os.path.isdir("/run"):
+        return conf
+    return f"/run/mtls-httpd.{hashlib.sha256(conf.encode()).hexdigest()[:16]}.lock"
 
 
 @contextmanager
 def locked(conf: str, seconds: float) -> Iterator[None]:
-    """Hold the configuration folder's lock (flock(2) on the folder itself, so nothing is written for it).
+    """Hold the lock of a configuration folder (flock(2)). Nothing of it is left afterwards.
 
     Waits at most C(seconds). Raises StoreError that names the process that holds it.
     """
-    try:
-        handle = os.open(conf, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise StoreError(f"{conf} cannot be opened: {error.strerror}") from None
-    try:
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError as error:
-                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                    raise StoreError(f"{conf} cannot be locked: {error.strerror}") from None
-            if time.monotonic() > deadline:
-                raise StoreError(
-                    f"another run holds the lock on {conf} ({_lock_holder(handle)}), waited "
-                    f"{seconds:.0f} seconds: run again when it has ended"
-                )
-            time.sleep(0.05)
-        yield
-    finally:
-        os.close(handle)
+    path = lock_path(conf)
+    flags = os.O_RDONLY | os.O_DIRECTORY if path == conf else os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            handle = os.open(path, flags, 0o600)
+        except OSError as error:
+            raise StoreError(f"{path} cannot be opened: {error.strerror}") from None
+        try:
+            _lock(handle, conf, deadline, seconds)
+            # The one before us may have removed the file that we waited for.
+            if not os.path.exists(path) or os.stat(path).st_ino != os.fstat(handle).st_ino:
+                continue
+            yield
+            if path != conf:
+                os.unlink(path)
+            return
+        finally:
+            os.close(handle)
+
+
+def _lock(handle: int, conf: str, deadline: float, seconds: float) -> None:
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise StoreError(f"{conf} cannot be locked: {error.strerror}") from None
+        if time.monotonic() > deadline:
+            raise StoreError(
+                f"another run holds the lock on {conf} ({_lock_holder(handle)}), "
+                f"waited {seconds:.0f} seconds: run again when it has ended"
+            )
+        time.sleep(0.05)
 
 
 def _lock_holder(handle: int) -> str:
@@ -404,6 +510,13 @@ def _lock_holder(handle: int) -> str:
             if "->" not in fields and fields[1] == "FLOCK" and fields[5].endswith(f":{inode}"):
                 return f"process {fields[4]}"
     return "an unknown process"
+
+
+def _alike(one: Entry, other: Entry) -> bool:
+    """Whether two entries are the same to a reader; owners may be left open."""
+    if isinstance(one, File) and isinstance(other, File):
+        return (one.content, one.mode) == (other.content, other.mode)
+    return one == other
 
 
 def _packed(entry: Entry) -> Any:

@@ -56,9 +56,16 @@ options:
       state:
         description:
           - Whether the site is to exist. V(absent) removes its virtual host, its links and all its releases.
+          - V(previous) goes back to the release before the current one, which lies on the host, so that no material is
+            needed. It is rehearsed as any other. Going back twice is going back once.
         type: str
-        choices: [present, absent]
+        choices: [present, absent, previous]
         default: present
+      force:
+        description:
+          - With O(sites[].state=previous), go back although a certificate of that release has ended.
+        type: bool
+        default: false
       certificate:
         description:
           - Path on the controller to the certificate, alone or followed by its chain.
@@ -206,6 +213,13 @@ options:
         the one
         built in. Set it where several servers share one binary.
     type: path
+  adopt:
+    description:
+      - Take over where plain files of a manual installation stand at the reference page's paths, such as
+        C(conf/www.example.com.crt). They are kept beside, with C(.before-mtls) behind their names, and are put back
+        with O(sites[].state=absent). Without it, such files are an error.
+    type: bool
+    default: false
   require_httpd:
     description:
       - Fail where no httpd is found. V(false) returns RV(httpd_found) instead, so that a playbook can install one
@@ -270,8 +284,14 @@ sites:
       returned: always
       type: int
       sample: 443
+    listen:
+      description: The addresses that the site is served on, none for all.
+      returned: always
+      type: list
+      elements: str
+      sample: []
     state:
-      description: The wished state.
+      description: V(present) or V(absent).
       returned: always
       type: str
       sample: present

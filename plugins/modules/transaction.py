@@ -72,6 +72,7 @@ def main() -> None:
             config=request.config,
             start=request.start,
             required=request.required,
+            adopt=request.adopt,
             check=module.check_mode,
         )
     except (_payload.NotARequest, _transaction.Refused) as error:

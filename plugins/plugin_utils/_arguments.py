@@ -29,6 +29,7 @@ KEY_OPTIONS = frozenset(
 _OPTION_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 # PKCS#8, PKCS#1 and SEC1 keys start with SEQUENCE { INTEGER 0 or 1; a certificate's first member is a SEQUENCE.
 _DER_KEY = re.compile(rb"\x30(\x81.|\x82..|[\x00-\x7f])\x02\x01[\x00\x01]", re.DOTALL)
+_LARGEST = 1_000_000  # no port, depth or number of days is beyond
 _TRUE = frozenset({"true", "yes", "on", "1", "y", "t"})
 _FALSE = frozenset({"false", "no", "off", "0", "n", "f"})
 _KINDS = {dict: "a dictionary", list: "a list", bool: "a boolean", int: "a number", float: "a number", str: "text"}
@@ -72,6 +73,7 @@ def holds_key(text: str) -> bool:
     """Return whether the text is, or is base64 of, a private key in PEM, or base64 of one in DER."""
     if "PRIVATE KEY" in text:
         return True
+    text = "".join(text.split()).strip("'\"\ufeff")
     if not text.startswith(("LS0t", "MI", "MC", "MH")):  # base64 of '-----' and of the DER headers that keys have
         return False
     try:
@@ -181,10 +183,12 @@ def _path(value: object) -> str:
 
 
 def _integer(value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
     if isinstance(value, str) and re.fullmatch(r"\s*[+-]?[0-9]{1,18}\s*", value):
-        return int(value)
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) > _LARGEST:
+            raise _WrongError(f"must be at most {_LARGEST}, and is larger.")
+        return value
     raise _WrongError(f"must be a whole number, and is {_kind(value)} that is none.")
 
 

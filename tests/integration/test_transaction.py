@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 import pytest
+from cryptography import x509
 from demo_material import CHAT_CA_NAME, Authority, Issued, key_pem, new_key, write
 from embedded_httpd import EmbeddedHttpd, free_port
 
@@ -37,9 +38,12 @@ from ansible_collections.mtls.httpd.plugins.module_utils import (
     _namespaces,
     _payload,
     _quoting,
+    _release,
     _transaction,
+    _wire,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._identity import make_probes
+from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     CLIENT_CA,
     EMPTY,
@@ -47,10 +51,11 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     SITE,
     Disk,
     Entry,
+    Facts,
     File,
     Release,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused, Report, Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused, Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,6 +103,7 @@ class Host:
         proxy_pass: str = "",
         document_root: str = f"{_quoting.RELEASE}/{EMPTY}",
         verify_client: str = "require",
+        ends: str = "2999-12-31T23:59:59Z",
     ) -> Wish:
         """Wish for a site, rendered by the role's own template."""
         issued = issued or self.public.issue(domain)
@@ -115,15 +121,25 @@ class Host:
             document_root=document_root,
             extra_directives=extra,
         )
-        modules = ["proxy", "proxy_http"] if proxy_pass else []
+        facts = Facts(
+            domain=domain,
+            port=port,
+            listen=listen,
+            aliases=aliases,
+            modules=("proxy", "proxy_http") if proxy_pass else (),
+            certificate_sha256=issued.sha256,
+            client_ca_names=tuple(sorted(subjects(self.chat.pem if client_ca is None else client_ca))),
+            enforced=verify_client == "require",
+            ends=ends,
+        )
         files = {
             f"{domain}.crt": issued.full_pem,
             f"{domain}.key": key or issued.key_pem,
             CLIENT_CA: client_ca or self.chat.pem,
-            FACTS: _payload.facts(domain, port, list(listen), list(aliases), modules),
+            FACTS: facts.content,
             SITE: text.encode(),
         }
-        return Wish(domain, Release(domain, files), issued.sha256, verify_client == "require")
+        return Wish(domain, Release(domain, files))
 
     def apply(self, *wishes: Wish, **options: Any) -> Report:
         """Carry the wishes out."""
@@ -203,6 +219,18 @@ def tree(root: Path, *, times: bool = False) -> dict[str, tuple[object, ...]]:
 def children(parent: int) -> list[str]:
     """Return the child processes of `parent`, with their start times: another set after each reload."""
     return [f"{pid} {stat.started}" for pid, stat in _httpd.processes() if stat.parent == parent]
+
+
+def subjects(client_ca: bytes) -> set[str]:
+    """Return the names that a server asks clients for, none where the file is no CA's."""
+    with suppress(ValueError):
+        return {_wire.rfc4514(each.subject.public_bytes()) for each in x509.load_pem_x509_certificates(client_ca)}
+    return set()
+
+
+def fingerprint(wish: Wish) -> str | None:
+    """Return that of the certificate which a wish asks for, None for an absent site."""
+    return wish.release.facts.certificate_sha256 if wish.release else None
 
 
 def processes_in(folder: Path) -> set[int]:
@@ -518,7 +546,7 @@ def test_a_name_that_mod_md_manages_is_refused_with_its_place(host: Host, text: 
     line = len(host.httpd.conf.read_text().splitlines()) + 1
     host.add(text.format(DOMAIN) + "\n")
     message = host.refused(host.wish())
-    assert f"mod_md manages this name ({host.httpd.conf}:{line})" in message
+    assert f"mod_md manages a name of it ({host.httpd.conf}:{line})" in message
 
 
 def test_a_server_level_ca_folder_and_revocation_check_do_not_leak_in(host: Host) -> None:
@@ -545,7 +573,185 @@ def test_a_server_level_ca_folder_and_revocation_check_do_not_leak_in(host: Host
 def test_a_client_ca_file_that_is_replaced_by_an_extra_directive_is_noticed(host: Host) -> None:
     write(host.conf, "other-ca.crt", Authority("Another").pem)
     message = host.refused(host.wish(extra=f'SSLCACertificateFile "{host.conf}/other-ca.crt"'))
-    assert "a client of the client CA was locked out" in message
+    assert "SSLCACertificateFile at" in message
+    assert "is not the site's own" in message
+
+
+def test_a_further_folder_of_trusted_cas_is_noticed(host: Host) -> None:
+    (host.conf / "cas").mkdir()
+    message = host.refused(host.wish(extra=f'SSLCACertificatePath "{host.conf}/cas"'))
+    assert "SSLCACertificatePath at" in message
+
+
+@pytest.mark.parametrize("client_ca", [b"garbage\n", b"\n"])
+def test_a_client_ca_file_that_holds_none_is_refused_although_the_throwaway_ca_joins_it(
+    host: Host, client_ca: bytes
+) -> None:
+    assert "cannot read the client CA file" in host.refused(host.wish(client_ca=client_ca))
+
+
+def test_a_refusal_of_one_path_alone_is_no_mutual_tls(host: Host) -> None:
+    extra = 'SSLVerifyClient optional\n<LocationMatch "^/$">\nRequire ssl-verify-client\n</LocationMatch>'
+    message = host.refused(host.wish(extra=extra))
+    assert "refused a path, not the handshake" in message
+
+
+def test_an_address_that_the_host_has_not_is_refused(host: Host) -> None:
+    assert "192.0.2.77 is no address of this host" in host.refused(host.wish(listen=("192.0.2.77",)))
+
+
+def test_a_change_between_all_addresses_and_one_is_refused_while_httpd_runs(host: Host) -> None:
+    issued = host.public.issue(DOMAIN)
+    host.apply(host.wish(issued=issued))
+    assert "without a stop" in host.refused(host.wish(issued=issued, listen=("127.0.0.1",)))
+    host.httpd.stop()
+    host.apply(host.wish(issued=issued, listen=("127.0.0.1",)))
+    assert host.enforces()
+    assert "without a stop" in host.refused(host.wish(issued=issued))
+
+
+def test_the_main_servers_plain_port_is_not_taken(host: Host) -> None:
+    assert "is the main server's" in host.refused(host.wish(port=host.httpd.port))
+
+
+def test_a_default_host_is_not_displaced_however_its_address_is_written(host: Host) -> None:
+    (host.conf / "conf.d").mkdir()
+    own = host.public.issue("own.example.com")
+    write(host.conf, "own.crt", own.full_pem)
+    write(host.conf, "own.key", own.key_pem)
+    host.add(
+        f"""
+        LoadModule ssl_module modules/mod_ssl.so
+        Listen {host.port} https
+        IncludeOptional conf/conf.d/*.conf
+        <VirtualHost _default_:{host.port}>
+            ServerName own.example.com
+            SSLEngine on
+            SSLCertificateFile conf/own.crt
+            SSLCertificateKeyFile conf/own.key
+        </VirtualHost>
+        """
+    )
+    host.restart()
+    assert "would become the default" in host.refused(host.wish())
+
+
+def test_two_sites_of_ours_with_one_name_are_refused(host: Host) -> None:
+    one, other = host.wish(aliases=(OTHER,)), host.wish(OTHER)
+    assert f"has the name {OTHER} too" in host.refused(one, other)
+    host.apply(one)
+    assert f"has the name {OTHER} too" in host.refused(other)
+
+
+def test_a_link_that_a_hand_wrote_in_another_form_keeps_its_site(host: Host) -> None:
+    host.apply(host.wish(), host.wish(OTHER))
+    current = host.store / OTHER / "current"
+    target = os.readlink(current)
+    current.unlink()
+    current.symlink_to(target + "/")
+    host.apply(host.wish())
+    assert current.exists()
+    assert host.enforces(OTHER)
+
+
+def test_a_log_that_goes_to_a_device_is_no_hindrance(host: Host) -> None:
+    host.add("CustomLog /dev/null common\n")
+    host.restart()
+    assert host.apply(host.wish()).rehearsal == "full"
+
+
+def test_what_an_operator_writes_meanwhile_is_not_lost(host: Host) -> None:
+    class Slow(Disk):
+        def put(self, path: str, entry: Entry) -> None:
+            if path.endswith("host.conf") and entry is not None:
+                host.add("# an operator's line\n")
+            super().put(path, entry)
+
+    with pytest.raises(Refused, match="changed by somebody while this run was under way"):
+        host.apply(host.wish(), disk=Slow())
+    assert "# an operator's line" in host.httpd.conf.read_text()
+    host.apply(host.wish())
+    assert "# an operator's line" in host.httpd.conf.read_text()
+
+
+def test_another_users_process_named_httpd_is_not_run_as_ours(host: Host, short_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can run a process as another user")
+    evil = short_path / "other" / "httpd"
+    evil.parent.mkdir()
+    shutil.copy("/bin/sleep", evil)
+    evil.chmod(0o755)
+    process = subprocess.Popen([evil, "60"], user="nobody")
+    try:
+        time.sleep(0.2)
+        assert evil.name in {stat.name for _pid, stat in _httpd.processes()}
+        assert str(evil) not in {exe for _pid, exe in _httpd.running_parents()}
+        host.apply(host.wish())
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_another_owners_fifo_as_certificate_is_named_and_not_waited_for(host: Host) -> None:
+    os.mkfifo(host.conf / "own.crt")
+    host.add(
+        """
+        LoadModule ssl_module modules/mod_ssl.so
+        ErrorLog "|$/bin/cat >/dev/null"
+        <VirtualHost 127.0.0.1:1>
+            SSLEngine on
+            SSLCertificateFile conf/own.crt
+        </VirtualHost>
+        """
+    )
+    assert "is no plain file" in host.refused(host.wish())
+
+
+def test_a_stopped_server_is_not_started_for_a_site_that_is_absent(host: Host) -> None:
+    host.httpd.stop()
+    assert not host.apply(Wish(DOMAIN)).changed
+    assert not host.httpd.running()
+
+
+def test_check_mode_says_what_is_served_now(host: Host) -> None:
+    wish = host.wish()
+    host.apply(wish)
+    assert host.apply(host.wish(), check=True).sites[0]["mutual_tls"] == "unproven"
+
+
+def test_two_drifts_of_one_release_converge(host: Host) -> None:
+    wish = host.wish()
+    host.apply(wish)
+    for _time in range(2):
+        site = host.store / DOMAIN / "current" / SITE
+        site.write_text(site.read_text() + "# by hand\n")
+        assert host.apply(wish).changed
+        assert not host.apply(wish).changed
+    facts = host.store / DOMAIN / "current" / FACTS
+    facts.write_text("{}")
+    assert host.apply(wish).changed
+    assert not host.apply(wish).changed
+
+
+def test_a_folder_that_workers_may_not_enter_is_opened_again(host: Host) -> None:
+    wish = host.wish()
+    host.apply(wish)
+    host.store.chmod(0o700)
+    assert host.apply(wish).changed
+    assert host.enforces()
+
+
+def test_an_include_inside_a_section_is_not_ours_to_use(host: Host) -> None:
+    (host.conf / "inside").mkdir()
+    host.add("<VirtualHost 127.0.0.1:1>\nIncludeOptional conf/inside/*.conf\n</VirtualHost>\n")
+    host.apply(host.wish())
+    assert list((host.conf / "inside").iterdir()) == []
+
+
+def test_a_mutex_directive_of_the_users_hides_nothing_behind_it(host: Host) -> None:
+    host.add("Mutex file:logs default\n")
+    host.add(f"<VirtualHost *:{host.port}>\nServerName {DOMAIN}\n</VirtualHost>\n")
+    assert "has the name" in host.refused(host.wish())
 
 
 def test_a_port_that_another_process_holds_is_refused_with_its_holder(host: Host) -> None:
@@ -556,7 +762,7 @@ def test_a_port_that_another_process_holds_is_refused_with_its_holder(host: Host
 
 
 def test_a_listen_of_the_users_is_not_repeated(host: Host) -> None:
-    host.add(f"Listen 127.0.0.1:{host.port}\nListen {free_port()}\n")
+    host.add(f"Listen 127.0.0.1:{host.port} https\nListen {free_port()}\n")
     host.restart()
     host.apply(host.wish(listen=("127.0.0.1",)))
     assert host.enforces()
@@ -700,10 +906,10 @@ def test_a_server_that_serves_something_else_than_the_disk_says_is_reloaded(host
     host.apply(second)
     shutil.rmtree(host.conf)
     shutil.move(saved, host.conf)
-    assert host.served() == second.certificate_sha256
+    assert host.served() == fingerprint(second)
     report = host.apply(first)
     assert report.reloaded
-    assert host.served() == first.certificate_sha256
+    assert host.served() == fingerprint(first)
 
 
 # -- cut short
@@ -790,8 +996,8 @@ def test_a_run_cut_at_any_point_leaves_a_server_that_starts_and_the_next_run_hea
         host.httpd.start()
         served = host.served()
         host.httpd.stop()
-        assert served in {old.certificate_sha256 or None, new.certificate_sha256 or None}, told
-        switched = not (host.store / "journal").exists() and served == (new.certificate_sha256 or None)
+        assert served in {fingerprint(old), fingerprint(new)}, told
+        switched = not (host.store / "journal").exists() and served == (fingerprint(new))
         wish, wanted = (new, new_tree) if switched else (old, old_tree)
         host.apply(wish, start=False)
         assert whole(tree(host.conf.parent)) == whole(wanted), told
@@ -808,9 +1014,9 @@ def test_a_run_that_is_killed_beside_a_live_server_is_healed_by_the_next(host: H
         host.apply(second)
 
     assert forked(act) == -signal.SIGKILL
-    assert host.served() in {first.certificate_sha256, second.certificate_sha256}
+    assert host.served() in {fingerprint(first), fingerprint(second)}
     host.apply(second)
-    assert host.served() == second.certificate_sha256
+    assert host.served() == fingerprint(second)
     assert host.enforces()
     assert not (host.store / "journal").exists()
     assert not host.apply(second).changed
@@ -842,7 +1048,7 @@ def test_a_lock_that_another_run_holds_is_waited_for_and_its_holder_named(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_transaction, "LOCK_SECONDS", 0.3)
-    handle = os.open(host.conf, os.O_RDONLY)
+    handle = os.open(_release.lock_path(str(host.conf)), os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(handle, fcntl.LOCK_EX)
     message = host.refused(host.wish())
     assert f"process {os.getpid()}" in message
@@ -865,7 +1071,7 @@ def test_a_reload_that_does_nothing_brings_the_old_state_back(host: Host, monkey
         with pytest.raises(Refused, match=r"no new worker process within 1 seconds.*The old state is back and serving"):
             host.apply(host.wish())
     assert tree(host.httpd.root) == before
-    assert host.served() == wish.certificate_sha256
+    assert host.served() == fingerprint(wish)
     assert not host.apply(wish).changed
 
 
@@ -886,7 +1092,7 @@ def test_a_parent_that_dies_at_the_reload_is_started_again_with_the_old_state(
             host.apply(host.wish())
     assert tree(host.httpd.root) == before
     assert host.httpd.running()
-    assert host.served() == wish.certificate_sha256
+    assert host.served() == fingerprint(wish)
     assert host.enforces()
 
 
@@ -922,7 +1128,7 @@ def test_a_full_disk_brings_the_old_state_back(host: Host) -> None:
 def reduced(host: Host, why: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Make a host on which the rehearsal is reduced, for one reason or the other."""
     if why == "a piped logger":
-        host.add('CustomLog "|/bin/cat >/dev/null" common\n')
+        host.add('CustomLog "|$/bin/cat >/dev/null" common\n')
         host.restart()
     else:
 
@@ -1067,7 +1273,7 @@ def test_prefork_is_served_alike(
         for _ in range(2):
             wish = host.wish()
             assert host.apply(wish).rehearsal == "full"
-            assert host.served() == wish.certificate_sha256
+            assert host.served() == fingerprint(wish)
         assert host.enforces()
         assert not host.apply(wish).changed
     finally:
@@ -1125,6 +1331,77 @@ def test_neither_the_rehearsal_nor_a_probe_calls_the_backend(host: Host, backend
 
 
 # -- secrets
+
+
+# -- the way back
+
+
+def test_the_previous_release_comes_back_without_its_material(host: Host) -> None:
+    first, second = host.wish(), host.wish()
+    host.apply(first)
+    host.apply(second)
+    report = host.apply(Wish(DOMAIN, previous=True))
+    assert first.release
+    assert (report.changed, report.rehearsal, report.sites[0]["release"]) == (True, "full", first.release.name)
+    assert host.served() == first.release.facts.certificate_sha256
+
+
+def test_going_back_twice_is_going_back_once(host: Host) -> None:
+    host.apply(host.wish())
+    host.apply(host.wish())
+    host.apply(Wish(DOMAIN, previous=True))
+    before = host.state()
+    assert not host.apply(Wish(DOMAIN, previous=True)).changed
+    assert host.state() == before
+
+
+def test_a_site_with_one_release_has_none_to_go_back_to(host: Host) -> None:
+    host.apply(host.wish())
+    assert "no previous release" in host.refused(Wish(DOMAIN, previous=True))
+
+
+def test_a_previous_release_that_has_ended_is_refused_unless_forced(host: Host) -> None:
+    old = host.wish(ends="2020-01-31T23:59:59Z")
+    host.apply(old)
+    host.apply(host.wish())
+    assert "2020-01-31T23:59:59Z" in host.refused(Wish(DOMAIN, previous=True))
+    host.apply(Wish(DOMAIN, previous=True, force=True))
+    assert old.release
+    assert host.served() == old.release.facts.certificate_sha256
+
+
+def test_a_previous_release_that_a_hand_changed_is_refused(host: Host) -> None:
+    host.apply(host.wish())
+    host.apply(host.wish())
+    site = next((host.store / DOMAIN).glob("previous/site.conf"))
+    site.write_text(site.read_text().replace("SSLVerifyClient require", "SSLVerifyClient none"))
+    assert "not as it was written" in host.refused(Wish(DOMAIN, previous=True))
+
+
+def manual_installation(host: Host) -> dict[str, bytes]:
+    """Put the reference page's three files where it says, and return them."""
+    own = host.public.issue(DOMAIN)
+    files = {f"{DOMAIN}.crt": own.full_pem, f"{DOMAIN}.key": own.key_pem, CLIENT_CA: host.chat.pem}
+    for name, content in files.items():
+        write(host.conf, name, content)
+    return files
+
+
+def test_files_of_a_manual_installation_are_an_error_that_names_the_way(host: Host) -> None:
+    manual_installation(host)
+    message = host.refused(host.wish())
+    assert f"{DOMAIN}.crt" in message
+    assert "adopt" in message
+
+
+def test_files_of_a_manual_installation_are_adopted_and_given_back(host: Host) -> None:
+    files = manual_installation(host)
+    before = tree(host.httpd.root)
+    host.apply(host.wish(), adopt=True)
+    assert {name: (host.conf / f"{name}.before-mtls").read_bytes() for name in files} == files
+    assert (host.conf / f"{DOMAIN}.crt").is_symlink()
+    host.apply(Wish(DOMAIN))
+    assert tree(host.httpd.root) == before
 
 
 def test_a_private_key_is_its_owners_alone_from_its_first_byte(stopped: Host) -> None:
@@ -1196,7 +1473,7 @@ def test_an_ordinary_user_deploys_to_his_own_httpd(
     host = Host(EmbeddedHttpd(short_path / "own"), authority, chat, free_port(), probes)
     wish, bad = host.wish(), host.wish(key=key_pem(new_key()))
     requests = [
-        _payload.packed(_payload.Request((each,), probes, None, None, start=True, required=True))
+        _payload.packed(_payload.Request((each,), probes, None, None, start=True, required=True, adopt=False))
         for each in (wish, wish, bad)
     ]
     words = ["/usr/bin/python3", "-B", short_path / "script.py", short_path, host.httpd.binary, str(host.port)]
@@ -1212,7 +1489,7 @@ def test_an_ordinary_user_deploys_to_his_own_httpd(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    served = ["refused", wish.certificate_sha256]
+    served = ["refused", fingerprint(wish)]
     first, second, third = json.loads(done.stdout)
     assert first[0] is True
     assert first[1] == "full", first

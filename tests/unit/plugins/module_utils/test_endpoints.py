@@ -88,7 +88,7 @@ def test_every_fault_is_named_at_once_and_no_value_is_repeated() -> None:
         "endpoints[1]: option 'certificate_sha256' must be 64 hexadecimal digits.",
         "endpoints[2]: option 'server_name' has a character that no host name has.",
         "options 'client_certificate' and 'client_key' belong together. Give both or neither.",
-        "option 'timeout' must be more than 0 seconds.",
+        "option 'timeout' must be more than 0 and at most 3600 seconds.",
     ]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,12 +17,25 @@ from hypothesis import strategies as st
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _payload
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Identity, Probes
-from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, FACTS, SITE, Release
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, FACTS, SITE, Facts, Release
 
 DOMAIN = "www.example.com"
 PROBES = Probes(b"ca", Identity(b"trusted", b"trusted key"), Identity(b"stranger", b"stranger key"))
 KEY = b"-----BEGIN PRIVATE KEY-----\ns3cret\n-----END PRIVATE KEY-----\n"
+
+
+FACTS_OF = Facts(
+    domain=DOMAIN,
+    port=443,
+    listen=("192.0.2.1", "2001:db8::1"),
+    aliases=("a.example.com",),
+    modules=("proxy",),
+    certificate_sha256="ab" * 32,
+    client_ca_names=("CN=TencentQQAuthCA",),
+    enforced=True,
+    ends="2030-01-31T23:59:59Z",
+)
 
 
 def wish(domain: str = DOMAIN, **files: bytes) -> Wish:
@@ -30,14 +44,16 @@ def wish(domain: str = DOMAIN, **files: bytes) -> Wish:
         f"{domain}.key": KEY,
         CLIENT_CA: b"ca",
         SITE: b"site",
-        FACTS: _payload.facts(domain, 443, ["192.0.2.1", "2001:db8::1"], ["a.example.com"], ["proxy"]),
+        FACTS: replace(FACTS_OF, domain=domain).content,
     }
     content.update({name.replace("_", "."): text for name, text in files.items()})
-    return Wish(domain, Release(domain, content), "ab" * 32, True)
+    return Wish(domain, Release(domain, content))
 
 
 def request(*wishes: Wish) -> _payload.Request:
-    return _payload.Request(wishes or (wish(), Wish("gone.example.com")), PROBES, "/sbin/httpd", None, False, True)
+    return _payload.Request(
+        wishes or (wish(), Wish("gone.example.com", previous=True)), PROBES, "/sbin/httpd", None, False, True, False
+    )
 
 
 def altered(change: Any) -> str:
@@ -48,8 +64,7 @@ def altered(change: Any) -> str:
 
 
 def facts(**changes: Any) -> str:
-    told = {"domain": DOMAIN, "port": 443, "listen": [], "aliases": [], "modules": [], **changes}
-    return base64.b64encode((json.dumps(told, indent=2, sort_keys=True) + "\n").encode()).decode()
+    return base64.b64encode(replace(FACTS_OF, **changes).content).decode()
 
 
 def set_file(name: str, text: str) -> Any:
@@ -80,13 +95,15 @@ BAD = {
     "a file that is no base64": set_file(SITE, "s3cret!"),
     "facts that are no JSON": set_file(FACTS, base64.b64encode(b"s3cret").decode()),
     "facts in another form": set_file(FACTS, base64.b64encode(b'{"domain": "s3cret"}').decode()),
+    "facts with one more": set_file(FACTS, base64.b64encode(b'{"s3cret": 1}').decode()),
     "facts of another domain": set_file(FACTS, facts(domain="other.example.com")),
     "a port beyond": set_file(FACTS, facts(port=65536)),
     "a port of none": set_file(FACTS, facts(port=0)),
     "a port in words": set_file(FACTS, facts(port="443")),
     "an address that is none": set_file(FACTS, facts(listen=["s3cret"])),
     "a module of another's": set_file(FACTS, facts(modules=["../../evil"])),
-    "a fingerprint that is none": lambda data: data["wishes"][0].__setitem__("certificate_sha256", "s3cret"),
+    "a fingerprint that is none": set_file(FACTS, facts(certificate_sha256="s3cret")),
+    "an end that is no moment": set_file(FACTS, facts(ends="s3cret")),
     "a key where a certificate belongs": set_file(f"{DOMAIN}.crt", base64.b64encode(KEY).decode()),
     "a key in the site": set_file(SITE, base64.b64encode(KEY).decode()),
     "a probe less": lambda data: data["probes"].pop(),

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a rehearsal makes of answers, of a configuration, and of the material that it names."""
+"""What is made of answers, of a configuration, and of the material that it names."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,26 +14,35 @@ from demo_material import Authority, key_pem, new_key, write
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Answer
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Description, Directive
-from ansible_collections.mtls.httpd.plugins.module_utils._rehearsal import (
-    Target,
+from ansible_collections.mtls.httpd.plugins.module_utils._probing import (
     addresses,
-    displaced,
-    effects,
     faults_of,
     material_faults,
+    misplaced,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._release import Store
+from ansible_collections.mtls.httpd.plugins.module_utils._rehearsal import effects
+from ansible_collections.mtls.httpd.plugins.module_utils._release import Facts, Store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 DOMAIN = "www.example.com"
 SERVED = b"the site's own certificate"
-TARGET = Target(DOMAIN, 443, (), Answer("", "", "", "", SERVED).certificate_sha256 or "", True)
+SITE = Facts(
+    domain=DOMAIN,
+    port=443,
+    listen=(),
+    aliases=(),
+    modules=(),
+    certificate_sha256=Answer("", "", "", "", SERVED).certificate_sha256 or "",
+    client_ca_names=("CN=Chat",),
+    enforced=True,
+    ends="2030-01-31T23:59:59Z",
+)
 SOUND = {"none": "refused", "untrusted": "refused", "trusted": "accepted"}
 
 
-def answers(*, served: bytes = SERVED, detail: str = "", **results: str) -> list[Answer]:
+def answers(*, served: bytes = SERVED, detail: str = "alert unknown_ca", **results: str) -> list[Answer]:
     return [
         Answer(version, client, result, detail, served)
         for version in ("TLSv1.2", "TLSv1.3")
@@ -40,8 +50,8 @@ def answers(*, served: bytes = SERVED, detail: str = "", **results: str) -> list
     ]
 
 
-def faults(given: list[Answer], target: Target = TARGET) -> str:
-    return "; ".join(faults_of(target, "192.0.2.1:443", given))
+def faults(given: list[Answer], site: Facts = SITE, *, throwaway: bool = True) -> str:
+    return "; ".join(faults_of(site, given, throwaway))
 
 
 def test_strangers_refused_and_the_client_accepted_is_no_fault() -> None:
@@ -59,9 +69,34 @@ def test_strangers_refused_and_the_client_accepted_is_no_fault() -> None:
     ],
 )
 def test_every_other_answer_is_a_fault(client: str, result: str, words: str) -> None:
-    told = faults(answers(**{client: result}))
-    assert words in told
-    assert told.startswith(f"{DOMAIN} at 192.0.2.1:443: ")
+    assert words in faults(answers(**{client: result}))
+
+
+def test_a_403_is_no_refusal_of_a_stranger() -> None:
+    assert "refused a path, not the handshake" in faults(answers(detail="HTTP/1.1 403 Forbidden"))
+
+
+def test_a_server_that_nobody_reaches_is_told_once() -> None:
+    told = faults(answers(detail="connection refused", **dict.fromkeys(SOUND, "unproven")))
+    assert told == "no clear answer to any client: connection refused"
+
+
+@pytest.mark.parametrize(
+    ("asked", "throwaway", "sound"),
+    [
+        (None, False, True),
+        (("CN=Chat",), False, True),
+        (("CN=Chat", "CN=probe"), True, True),
+        (("CN=Chat", "CN=another"), False, False),
+        (("CN=another",), True, False),
+        ((), False, False),
+    ],
+)
+def test_the_sites_own_client_cas_must_be_asked_for(
+    asked: tuple[str, ...] | None, throwaway: bool, sound: bool
+) -> None:
+    given = [replace(answer, client_ca_names=asked) for answer in answers()]
+    assert ("clients of other CAs" not in faults(given, throwaway=throwaway)) == sound
 
 
 def test_another_certificate_is_a_fault() -> None:
@@ -76,7 +111,7 @@ def test_a_version_that_is_not_offered_is_no_fault_and_none_at_all_is() -> None:
 
 
 def test_where_a_certificate_is_optional_only_a_stranger_must_be_refused() -> None:
-    optional = Target(DOMAIN, 443, (), TARGET.certificate_sha256, False)
+    optional = replace(SITE, enforced=False)
     assert faults(answers(none="accepted"), optional) == ""
     assert "another CA got in" in faults(answers(none="accepted", untrusted="accepted"), optional)
 
@@ -86,7 +121,7 @@ def test_where_a_certificate_is_optional_only_a_stranger_must_be_refused() -> No
 
 def described(*lines: str, root: str = "/") -> Description:
     """Describe a configuration of one directive a line, in /c; VIRTUALHOST: opens a virtual host."""
-    directives = []
+    directives = [Directive("SSLEngine", "on", "/c", 0, (), "")]
     host = ""
     for number, line in enumerate(lines, 1):
         name, _space, arguments = line.partition(" ")
@@ -129,11 +164,11 @@ def test_an_ordinary_configuration_has_no_effects() -> None:
     ],
 )
 def test_a_site_is_tried_where_others_could_answer_in_its_place(lines: tuple[str, ...], found: list[str]) -> None:
-    assert addresses(TARGET, described(*lines)) == found
+    assert addresses(SITE, described(*lines)) == found
 
 
 def test_a_site_with_addresses_is_tried_at_all_of_them() -> None:
-    own = Target(DOMAIN, 443, ("::1", "192.0.2.7"), "", True)
+    own = replace(SITE, listen=("::1", "192.0.2.7"))
     assert addresses(own, described("Listen 443")) == ["::1", "192.0.2.7"]
 
 
@@ -145,7 +180,7 @@ def host(file: str, name: str, address: str = "*:443") -> list[Directive]:
 def order(*hosts: list[Directive]) -> list[str]:
     store = Store("/conf")
     directives = tuple(each for directives in hosts for each in directives)
-    return displaced(store, Description("/", "", "", "", "", "", (), (), directives), [TARGET])
+    return misplaced(store, Description("/", "", "", "", "", "", (), (), directives), [SITE])
 
 
 OURS = host(f"/conf/mtls/{DOMAIN}/current/site.conf", DOMAIN)
@@ -156,7 +191,7 @@ def test_a_site_behind_the_users_own_is_in_its_place() -> None:
 
 
 def test_a_site_in_front_of_the_users_own_would_be_the_default() -> None:
-    assert "the default of *:443 in the place of the virtual host at /c:1" in order(OURS, host("/c", "own"))[0]
+    assert "in the place of the virtual host at /c:1" in order(OURS, host("/c", "own"))[0]
 
 
 def test_sites_of_ours_may_stand_in_any_order() -> None:

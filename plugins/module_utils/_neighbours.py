@@ -1,0 +1,146 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What others on a host forbid: their names, their ports, and the addresses that there are."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+import socket
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils import _httpd
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Description, Directive, Server, endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._plan import Plan
+    from ansible_collections.mtls.httpd.plugins.module_utils._release import Facts
+
+_ALL = {"0.0.0.0", "::"}
+_MANAGED = ("mdomain", "<mdomainset", "mdmember")
+
+
+def conflicts(user: Description, plan: Plan, sites: Sequence[Facts]) -> list[str]:
+    """What in the user's configuration, and among our own sites, the wished sites cannot stand beside."""
+    found = [*_names(user, sites), *_twice(plan), *_listens(user, plan)]
+    for site in sites:
+        if not any({"*", str(site.port)} & host.ports() for host in user.virtual_hosts):
+            found += _main_server(user, site)
+    return list(dict.fromkeys(found))
+
+
+def _names(user: Description, sites: Sequence[Facts]) -> Iterator[str]:
+    for site in sites:
+        names = (site.domain, *site.aliases)
+        for host in user.virtual_hosts:
+            named = [name for name in names if host.answers(name)]
+            if named and {"*", str(site.port)} & host.ports():
+                yield (
+                    f"{site.domain}: the virtual host at {host.place} has the name {named[0]} on port {site.port} "
+                    "already: remove it, or that name from it"
+                )
+        for each in user.directives:
+            if each.name.lower() in _MANAGED and any(
+                fnmatch.fnmatch(name, word.lower()) for name in names for word in each.words
+            ):
+                yield (
+                    f"{site.domain}: mod_md manages a name of it ({each.place}), and would put its own certificate in "
+                    f"place: take it out of {each.name.lstrip('<')}"
+                )
+
+
+def _twice(plan: Plan) -> Iterator[str]:
+    """Names, and addresses of a port, that several sites of ours claim."""
+    sites = list(plan.sites)
+    for number, site in enumerate(sites):
+        for other in sites[:number]:
+            if site.port != other.port:
+                continue
+            both = {site.domain, *site.aliases} & {other.domain, *other.aliases}
+            if both:
+                yield f"{site.domain}: {other.domain} has the name {min(both)} too, and one would hide the other"
+            if bool(site.listen) != bool(other.listen):
+                yield (
+                    f"{site.domain}: it and {other.domain} share port {site.port}, one on all addresses, one on some, "
+                    "and httpd would serve only the latter there: give both the same 'listen', or ports of their own"
+                )
+
+
+def _listens(user: Description, plan: Plan) -> Iterator[str]:
+    for address, port in plan.listens:
+        for each in user.listens:
+            known, number = endpoint(each.words[0])
+            if number == str(port) and (not known or not address):
+                yield (
+                    f"port {port}: `Listen {each.arguments}` at {each.place} and one for "
+                    f"{address or 'all addresses'} exclude each other: set 'listen' of the site to the address there"
+                )
+
+
+def _main_server(user: Description, site: Facts) -> Iterator[str]:
+    """A port that the main server serves plainly: the first virtual host on it would take all of it."""
+    engine = [each for each in user.directives if each.name.lower() == "sslengine" and not each.host]
+    for each in user.listens:
+        if endpoint(each.words[0])[1] != str(site.port):
+            continue
+        plain = site.port != 443 and not with_ssl_alone(each) and "https" not in each.words[1:]
+        if plain or any(directive.arguments.lower() == "on" for directive in engine):
+            yield (
+                f"{site.domain}: port {site.port} is the main server's ({each.place}), whose own pages would vanish "
+                "from it: choose another port"
+            )
+
+
+def taken(server: Server, plan: Plan, sites: Sequence[Facts]) -> list[str]:
+    """Why the machine does not let httpd listen where it must: an end of httpd at the next reload."""
+    found: list[str] = []
+    held = _httpd.listening()
+    own = _httpd.inodes(server.parent.pid) if server.parent and server.running() else set()
+    for site in sites:
+        for address in site.listen:
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            try:
+                with socket.socket(family, socket.SOCK_STREAM) as probe:
+                    probe.bind((address, 0))
+            except OSError as error:
+                reason = os.strerror(error.errno or 0)
+                found.append(f"{site.domain}: listen: {address} is no address of this host ({reason})")
+        for address, port, inode in held:
+            clash = not site.listen or address in site.listen or address in _ALL
+            if port == site.port and clash and inode not in own:
+                found.append(
+                    f"{site.domain}: port {port} is held by {_httpd.holder(inode)} ({address}): end it, or choose "
+                    "another port"
+                )
+    for address, port in plan.listens:
+        mine = {each for each, number, inode in held if number == port and inode in own}
+        if not mine or address in mine or (not address and mine & _ALL):
+            continue
+        if not address or mine & _ALL:
+            found.append(
+                f"port {port}: httpd listens on {', '.join(sorted(mine))} now, and cannot change to "
+                f"{address or 'all addresses'} without a stop: choose another port, or stop httpd and run again"
+            )
+    return list(dict.fromkeys(found))
+
+
+def with_ssl_alone(listen: Directive) -> bool:
+    """Whether a Listen stands within <IfModule …ssl…>.
+
+    As in Debian's ports.conf; the dump of the configuration no longer tells.
+    """
+    depth: list[str] = []
+    for number, line in enumerate(_httpd.read(listen.file).splitlines(), 1):
+        if number == listen.line:
+            return any("ssl" in condition for condition in depth)
+        opened = re.match(r"\s*<IfModule\s+([^>]*)>", line, re.IGNORECASE)
+        if opened:
+            depth.append(opened.group(1).lower())
+        elif re.match(r"\s*</IfModule>", line, re.IGNORECASE) and depth:
+            depth.pop()
+    return False

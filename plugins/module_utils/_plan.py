@@ -1,0 +1,304 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What is to be done on a host: wishes, disk and the server's own configuration compared. Reads only."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _quoting
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Description, Directive, Server, endpoint
+from ansible_collections.mtls.httpd.plugins.module_utils._neighbours import with_ssl_alone
+from ansible_collections.mtls.httpd.plugins.module_utils._release import (
+    CLIENT_CA,
+    FOLDER,
+    SITE,
+    Change,
+    Entry,
+    Facts,
+    File,
+    Link,
+    Release,
+    Store,
+    StoreError,
+    entry_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+HOOK = "zz-mtls.conf"
+# Behind the name of a file that was adopted: what was there before us.
+KEPT = ".before-mtls"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """One site as wished: a release for a present one, none for an absent one.
+
+    C(previous): the release before the current one, which is on the host already; C(force): although it has ended.
+    """
+
+    domain: str
+    release: Release | None = None
+    previous: bool = False
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be done.
+
+    staged: releases with the folders they get. changes: the switch. changed: which sites change. diff: for the
+    operator. sites: all that will be there, listed or not. listens: addresses (empty for all) and ports that we add.
+    """
+
+    staged: tuple[tuple[Release, str], ...]
+    changes: tuple[Change, ...]
+    changed: Mapping[str, bool]
+    diff: tuple[dict[str, str], ...]
+    sites: tuple[Facts, ...]
+    listens: tuple[tuple[str, int], ...]
+
+
+def planned(
+    server: Server,
+    store: Store,
+    user: Description,
+    with_ssl: Description,
+    wishes: Sequence[Wish],
+    *,
+    adopt: bool = False,
+) -> Plan:
+    """Compare the wishes with the disk, and say what is to be done.
+
+    C(user), C(with_ssl): the server's configuration without us, as it is, and with mod_ssl loaded before it. C(adopt):
+    a user's plain files may be moved aside. Raises StoreError where a path is taken.
+    """
+    listed = {wish.domain for wish in wishes}
+    before = {domain: store.facts(domain) for domain in store.domains() if domain not in listed}
+    after = dict(before)
+    staged: list[tuple[Release, str]] = []
+    currents: list[Change] = []
+    changed: dict[str, bool] = {}
+    diff: list[dict[str, str]] = []
+    for wish in wishes:
+        link, text = store.path(wish.domain, "current"), ""
+        with suppress(StoreError):  # What says so of the present release may have been damaged.
+            before[wish.domain] = store.facts(wish.domain)
+        if wish.release is None:
+            switch = _changes(link, None)
+        else:
+            folder = store.place(wish.release)
+            after[wish.domain], text = wish.release.facts, wish.release.filled(folder)[SITE].decode()
+            switch = _changes(link, Link(f"releases/{os.path.basename(folder)}"))
+            if switch:
+                staged.append((wish.release, folder))
+                switch = _kept(store, wish, wish.release, os.path.basename(folder)) + switch
+        currents += switch
+        changed[wish.domain] = bool(switch)
+        if switch:
+            diff.append(_diff(os.path.join(link, SITE), text))
+
+    releases = {wish.domain: wish.release for wish in wishes if wish.release}
+    published = _published(store, {*before, *after, *listed}, releases, set(after), adopt)
+    host, main = store.path("host.conf"), os.path.realpath(server.config)
+    listens, wanted = _host_level(server, store, user, with_ssl, after.values())
+    _listens, between = _host_level(server, store, user, with_ssl, [*before.values(), *after.values()])
+    if not after:
+        changes = _hook(server, store, user, False) + _changes(host, None) + currents + published
+    elif currents and between != wanted:
+        # At no moment does a site lack what it needs, so that a start in between reads a sound configuration.
+        changes = _changes(host, File(between)) + _hook(server, store, user, True) + currents + published
+        changes.append(Change(host, File(between), File(wanted)))
+    else:
+        changes = _changes(host, File(wanted)) + _hook(server, store, user, True) + currents + published
+    for path in (host, main):
+        for change in [change for change in changes if change.path == path][-1:]:
+            after_text = change.after.content.decode(errors="replace") if isinstance(change.after, File) else ""
+            diff.append(_diff(path, after_text))
+    return Plan(tuple(staged), tuple(changes), changed, tuple(diff), tuple(after.values()), tuple(listens))
+
+
+def _kept(store: Store, wish: Wish, release: Release, name: str) -> list[Change]:
+    """What C(previous) is to lead to when C(name) becomes current: the one before it, if that is one to go back to."""
+    old = store.current(wish.domain)
+    if wish.previous:
+        # Gone back to, it is its own previous one, so that going back twice is going back once.
+        return _changes(store.path(wish.domain, "previous"), Link(f"releases/{name}"))
+    if old.partition(".")[0] == release.name:
+        return []  # The same, damaged.
+    return _changes(store.path(wish.domain, "previous"), Link(f"releases/{old}") if old else None)
+
+
+def _diff(path: str, after: str) -> dict[str, str]:
+    return {"before_header": path, "after_header": path, "before": _httpd.read(path), "after": after}
+
+
+def _changes(path: str, after: Entry) -> list[Change]:
+    """The change that makes C(path) the entry, if it is not that already.
+
+    Owner and group of a file of ours are our own.
+    """
+    before = entry_of(path)
+    if isinstance(after, File) and isinstance(before, File):
+        if (before.content, before.mode, before.uid) == (after.content, after.mode, os.geteuid()):
+            return []
+    elif before == after:
+        return []
+    return [Change(path, before, after)]
+
+
+# -- the page's own paths
+
+
+def _published(
+    store: Store, domains: Iterable[str], releases: Mapping[str, Release], present: Iterable[str], adopt: bool
+) -> list[Change]:
+    """The links by which people and tools find the files where the reference page puts them.
+
+    C(domains): all that are, or were, there. C(present): those that will be, C(releases) with a new release.
+    """
+    changes = []
+    present = sorted(present)
+    for domain in sorted(domains):
+        for kind in ("crt", "key"):
+            target = f"{FOLDER}/{domain}/current/{domain}.{kind}" if domain in present else None
+            changes += _link(os.path.join(store.conf, f"{domain}.{kind}"), target, adopt)
+    cas = {
+        releases[domain].files[CLIENT_CA] if domain in releases else _bytes(store.path(domain, "current", CLIENT_CA))
+        for domain in present
+    }
+    shared = f"{FOLDER}/{present[0]}/current/{CLIENT_CA}" if len(cas) == 1 else None
+    return changes + _link(os.path.join(store.conf, CLIENT_CA), shared, adopt)
+
+
+def _link(path: str, target: str | None, adopt: bool) -> list[Change]:
+    """The changes that publish C(target) at C(path), or, for None, give back what was there before us.
+
+    A plain file of a manual installation is kept beside, where C(adopt) allows it, and never overwritten.
+    """
+    found, kept = entry_of(path), path + KEPT
+    ours = isinstance(found, Link) and found.target.startswith(FOLDER + "/")
+    if target is None:
+        return [Change(path, found, entry_of(kept)), *_changes(kept, None)] if ours else []
+    if found is None or ours:
+        return _changes(path, Link(target))
+    if not adopt or not isinstance(found, File):
+        way = ", or set adopt, which keeps it beside" if isinstance(found, File) else ""
+        raise StoreError(
+            f"{path} is not this collection's, and stands where it publishes its own: move it away{way}, then run again"
+        )
+    if entry_of(kept) is not None:
+        raise StoreError(f"{kept} keeps a file that was adopted before: move it away, then run again")
+    return [Change(kept, None, found), Change(path, found, Link(target))]
+
+
+def _bytes(path: str) -> bytes:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except OSError:
+        return b""
+
+
+# -- the host-level file
+
+
+def _host_level(
+    server: Server, store: Store, user: Description, with_ssl: Description, sites: Iterable[Facts]
+) -> tuple[list[tuple[str, int]], bytes]:
+    """Addresses and ports that we add to the server's own, and the host-level file.
+
+    It holds the modules that the sites need and the user's configuration does not load, Listen, and the sites. What
+    comes with mod_ssl in the user's configuration (Debian's ports.conf) stays inside <IfModule !ssl_module>, so that
+    the configuration is sound before and after the operator's own a2enmod or a2dismod.
+    """
+    sites = sorted(sites, key=lambda site: site.domain)
+    wanted = sorted({(_usual(address), site.port) for site in sites for address in (site.listen or ("",))})
+    always = [each for each in user.listens if not with_ssl_alone(each)]
+    missing = [each for each in wanted if not _covered(each, with_ssl.listens)]
+    with_us = [each for each in wanted if each not in missing and not _covered(each, always)]
+    lines = [
+        "# Made by Ansible (mtls.httpd.sites), and made anew by its next run.",
+        f"# `httpd -D {_httpd.OFF}` runs the server without it.",
+        f"<IfDefine !{_httpd.OFF}>",
+        "    <IfModule !ssl_module>",
+        f"        LoadModule ssl_module {_quoting.directive(server.module('mod_ssl.so'))}",
+        *[f"        Listen {_listen(*each)}" for each in with_us],
+        "    </IfModule>",
+    ]
+    for name in dict.fromkeys(name for site in sites for name in site.modules):
+        path = _quoting.directive(server.module(f"mod_{name}.so"))
+        lines += [f"    <IfModule !{name}_module>", f"        LoadModule {name}_module {path}", "    </IfModule>"]
+    lines += [f"    Listen {_listen(*each)}" for each in missing]
+    lines += [f"    IncludeOptional {_quoting.directive(_quoting.path(store.root) + '/*/current/' + SITE)}"]
+    added = missing if "ssl_module" in user.modules else missing + with_us
+    return added, "\n".join([*lines, "</IfDefine>", ""]).encode()
+
+
+def _usual(address: str) -> str:
+    return str(ipaddress.ip_address(address)) if address else ""
+
+
+def _listen(address: str, port: int) -> str:
+    # Listen takes https for granted on port 443 alone (mpm_common's ap_set_listener); said for all.
+    host = f"[{address}]" if ":" in address else address
+    return _quoting.directive(f"{host}:{port}" if host else port) + " https"
+
+
+def _covered(wanted: tuple[str, int], listens: Sequence[Directive]) -> bool:
+    known = {endpoint(each.words[0]) for each in listens}
+    address, port = wanted
+    return ("", str(port)) in known or (address, str(port)) in known
+
+
+def _hook(server: Server, store: Store, user: Description, wanted: bool) -> list[Change]:
+    """The changes by which the server comes to read host.conf, or no longer does.
+
+    A link in the folder of which its main file includes all of *.conf, the last such; else one line of that file.
+    """
+    main, host = os.path.realpath(server.config), store.path("host.conf")
+    found = entry_of(main)
+    if not isinstance(found, File):
+        raise StoreError(f"{main} is not a plain file")
+    text = found.content.decode(errors="surrogateescape")
+    # What stands in a section is read there, or not at all.
+    outside = re.sub(r"(?ims)^\s*<(\w+)\b.*?^\s*</\1>", "", text)
+    globs = re.findall(r'(?im)^\s*Include(?:Optional)?\s+"?([^"\n$*?\[]*)/\*\.conf"?\s*$', outside)
+    folders = [os.path.realpath(user.path(each)) for each in globs]
+    links = [(os.path.join(folder, HOOK), Link(os.path.relpath(host, folder))) for folder in folders[::-1]]
+    links = [(path, link) for path, link in links if os.path.isdir(os.path.dirname(path))]
+    there = [path for path, link in links if entry_of(path) == link]
+    line = f"IncludeOptional {_quoting.directive(_quoting.path(host))}"
+    lined = line in map(str.strip, text.splitlines())
+    if not wanted:
+        edited = _without(text, line) if lined else text
+        gone = [change for path in there for change in _changes(path, None)]
+        return gone + ([Change(main, found, _edited(found, edited))] if lined else [])
+    if there or lined:
+        return []
+    for path, link in links[:1]:
+        if entry_of(path) is not None:
+            raise StoreError(f"{path} is not this collection's, and stands where it puts its own: move it away")
+        return _changes(path, link)
+    edited = text + f"{line}\n" if not text or text.endswith("\n") else f"{text}\n{line}"
+    return [Change(main, found, _edited(found, edited))]
+
+
+def _without(text: str, line: str) -> str:
+    """C(text) without our line: as it was, also where it had no end of line at its end."""
+    if text.endswith("\n" + line):
+        return text[: -len(line) - 1]
+    return "".join(each for each in text.splitlines(keepends=True) if each.strip() != line)
+
+
+def _edited(found: File, text: str) -> File:
+    return replace(found, content=text.encode(errors="surrogateescape"))

@@ -1,0 +1,271 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What must hold of a site on a server, rehearsed or live: how it stands among the others, and what handshakes show."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import ssl
+import stat
+import time
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Description, Directive, VirtualHost, endpoint
+from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, EMPTY, SITE, Facts, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_SECONDS = 5.0
+_VERSIONS = ("TLSv1.2", "TLSv1.3")
+_WHO = {
+    "none": "a client without a certificate",
+    "untrusted": "a client of another CA",
+    "trusted": "a client of the client CA",
+}
+_MATERIAL = (
+    "sslcacertificatefile",
+    "sslcadnrequestfile",
+    "sslcarevocationfile",
+    "sslproxycacertificatefile",
+    "sslproxycarevocationfile",
+    "sslcertificatechainfile",
+)
+
+
+# -- handshakes
+
+
+def try_site(
+    site: Facts,
+    address: str,
+    probes: _handshake.Probes,
+    *,
+    throwaway: bool,
+    port: int = 0,
+    deadline: float = float("inf"),
+) -> list[str]:
+    """Shake hands with a site at one address as each kind of client, over TLS 1.2 and 1.3. Returns the faults.
+
+    C(throwaway): the throwaway CA is among the client CAs, as in a rehearsal, so that its client is tried too. C(port):
+    instead of the site's own. C(deadline): moment of time.monotonic() after which nothing is waited for.
+    """
+    clients = [("none", None), ("untrusted", probes.stranger)] + ([("trusted", probes.trusted)] if throwaway else [])
+    answers = [
+        _handshake.ask(
+            address,
+            port or site.port,
+            site.domain,
+            version=version,
+            client=kind,
+            identity=identity,
+            timeout=max(0.1, min(_SECONDS, deadline - time.monotonic())),
+        )
+        for version in _VERSIONS
+        for kind, identity in clients
+    ]
+    place = f"[{address}]:{site.port}" if ":" in address else f"{address}:{site.port}"
+    return [f"{site.domain} at {place}: {fault}" for fault in dict.fromkeys(faults_of(site, answers, throwaway))]
+
+
+def shown(site: Facts, address: str) -> bool:
+    """Whether the live server shows a site as it is wished, in one handshake."""
+    for version in _VERSIONS:
+        answer = _handshake.ask(address, site.port, site.domain, version=version, client="none", timeout=_SECONDS)
+        if answer.offered:
+            return not list(faults_of(site, [answer], throwaway=False))
+    return False
+
+
+def faults_of(site: Facts, answers: Sequence[_handshake.Answer], throwaway: bool) -> Iterator[str]:
+    """What is wrong with the answers; nothing where all is as it must be.
+
+    Strangers must be refused by an alert, as a 403 says something of one path alone; the client of the throwaway CA
+    must be let in; the site's own certificate must be served, and its client CAs be asked for; all that in every
+    protocol version that the server offers, which must be one at least.
+    """
+    offered = [answer for answer in answers if answer.offered]
+    details = {answer.detail for answer in offered}
+    if not offered:
+        yield "neither TLS 1.2 nor TLS 1.3 is offered"
+    elif len(details) == 1 and all(answer.result == "unproven" for answer in offered):
+        yield f"no clear answer to any client: {details.pop()}"
+        return
+    for answer in offered:
+        who, over = _WHO[answer.client], f"over {answer.version}: {answer.detail}"
+        if answer.result == "unproven":
+            yield f"{who} got no clear answer {over}"
+        elif answer.client == "trusted" and answer.result == "refused":
+            yield f"{who} was locked out {over}, to the request OPTIONS /"
+        elif answer.client == "untrusted" or (answer.client == "none" and site.enforced):
+            if answer.result == "accepted":
+                yield f"{who} got in {over}"
+            elif not answer.detail.startswith("alert"):
+                yield f"{who} was refused a path, not the handshake, {over}"
+        served = answer.certificate_sha256
+        if served is not None and served != site.certificate_sha256:
+            yield f"another certificate is served over {answer.version} (SHA-256 {served[:16]}…)"
+        if answer.client == "none" and answer.client_ca_names is not None:
+            asked, wanted = set(answer.client_ca_names), set(site.client_ca_names)
+            if not (asked >= wanted if throwaway else asked == wanted):
+                yield f"clients of other CAs than the site's are asked for over {answer.version}"
+
+
+def addresses(site: Facts, description: Description) -> list[str]:
+    """The addresses at which a site is tried.
+
+    Its own, or the loopback, and those that other virtual hosts claim on its port.
+    """
+    if site.listen:
+        return list(site.listen)
+    listens = {endpoint(each.words[0]) for each in description.listens}
+    ours = {address for address, port in listens if port == str(site.port)}
+    local = [_local(address) for address in sorted(ours)] or ["127.0.0.1"]
+    claimed = [endpoint(address) for host in description.virtual_hosts for address in host.addresses]
+    return list(
+        dict.fromkeys(
+            local[:1]
+            + [
+                address
+                for address, port in claimed
+                if numeric(address) and port in ("*", str(site.port)) and ("" in ours or address in ours)
+            ]
+        )
+    )
+
+
+def _local(address: str) -> str:
+    return address or "127.0.0.1"
+
+
+def numeric(address: str) -> bool:
+    try:
+        return not ipaddress.ip_address(address).is_unspecified
+    except ValueError:
+        return False
+
+
+# -- how a site stands among the others
+
+
+def misplaced(store: Store, described: Description, sites: Sequence[Facts]) -> list[str]:
+    """Faults in the configuration as httpd reads it with our change, that no handshake would show, or not clearly.
+
+    A site that is not included; that stands before another's on the same address and port, and so becomes their
+    default; that lets clients of more CAs in than its own.
+    """
+    faults: list[str] = []
+    hosts = described.virtual_hosts
+
+    def foreign(host: VirtualHost) -> bool:
+        return not host.file.startswith(store.root + "/")
+
+    for site in sites:
+        folder = store.path(site.domain) + "/"
+        mine = next((host for host in hosts if host.file.startswith(folder) and host.answers(site.domain)), None)
+        if mine is None:
+            faults.append(
+                f"{site.domain}: no virtual host of this name comes from {store.path(site.domain, 'current', SITE)}: "
+                f"check the template's ServerName, and that {store.path('host.conf')} is included"
+            )
+            continue
+        for address in map(endpoint, mine.addresses):
+            same = [host for host in hosts if address in map(endpoint, host.addresses)]
+            if not foreign(same[0]) and any(map(foreign, same)):
+                other = next(filter(foreign, same))
+                faults.append(
+                    f"{site.domain}: it would become the default of its address and port in the place of the virtual "
+                    f"host at {other.place}: have the other's file included before it"
+                )
+        faults += _doors(store, described, site, mine)
+    return list(dict.fromkeys(faults))
+
+
+def _doors(store: Store, described: Description, site: Facts, mine: VirtualHost) -> Iterator[str]:
+    """Directives in force for the site by which others than the clients of its client CAs would get in."""
+    release = os.path.realpath(store.path(site.domain, "current"))
+    wanted = {
+        "sslverifyclient": "require" if site.enforced else "optional",
+        "sslcacertificatefile": os.path.join(release, CLIENT_CA),
+        "sslcacertificatepath": os.path.join(release, EMPTY),
+    }
+    in_force: dict[str, Directive] = {}
+    for host in ("", mine.place):
+        for each in described.directives:
+            if each.host == host and len(each.sections) == (1 if host else 0) and each.name.lower() in wanted:
+                in_force[each.name.lower()] = each
+    for name, each in in_force.items():
+        value = each.words[0] if each.words else ""
+        if (os.path.realpath(described.path(value)) if "ca" in name else value.lower()) != wanted[name]:
+            yield f"{site.domain}: {each.name} at {each.place} is not the site's own, so that others would get in"
+
+
+# -- material that the live configuration names
+
+
+def material_faults(described: Description) -> list[str]:
+    """Each certificate, key, CA and CRL named by the configuration that OpenSSL does not take, with file and line.
+
+    Keys with a passphrase are left out. Several certificates of a virtual host go with the keys in their order
+    (SSLCertificateFile).
+    """
+    faults = []
+    pairs: dict[str, dict[str, list[Directive]]] = {}
+    engines = {each.host: each.arguments.lower() for each in described.directives if each.name.lower() == "sslengine"}
+    for each in described.directives:
+        name = each.name.lower()
+        # What stands under `SSLEngine off` is not read, nor a key that is no file (pkcs11:).
+        if not each.words or ":" in each.words[0] or engines.get(each.host, engines.get("", "off")) == "off":
+            continue
+        if name in ("sslcertificatefile", "sslcertificatekeyfile"):
+            pairs.setdefault(each.host, {}).setdefault(name, []).append(each)
+        elif name in _MATERIAL:
+            path = described.path(each.words[0])
+            try:
+                _plain(path)
+                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cafile=path)
+            except (OSError, ssl.SSLError) as error:
+                faults.append(f"{each.place}: {each.name} {path}: {why(error)}")
+    for found in pairs.values():
+        certificates, keys = found.get("sslcertificatefile", []), found.get("sslcertificatekeyfile", [])
+        for number, certificate in enumerate(certificates):
+            key = keys[number] if number < len(keys) else certificate
+            paths = described.path(certificate.words[0]), described.path(key.words[0])
+            try:
+                for path in paths:
+                    _plain(path)
+                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*paths, password=_never)
+            except _HasPassphrase:
+                continue
+            except (OSError, ssl.SSLError) as error:
+                faults.append(
+                    f"{certificate.place}: SSLCertificateFile {paths[0]} with {key.place}: {key.name} "
+                    f"{paths[1]}: {why(error)}"
+                )
+    return faults
+
+
+def _plain(path: str) -> None:
+    """Raises OSError for what is no plain file: another owner's FIFO would be waited for without end."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(0, "is no plain file", path)
+
+
+class _HasPassphrase(Exception):
+    pass
+
+
+def _never() -> str:
+    raise _HasPassphrase
+
+
+def why(error: OSError) -> str:
+    """What OpenSSL, or the system, says against a file, in words."""
+    reason = getattr(error, "reason", None)
+    if reason == "KEY_VALUES_MISMATCH":
+        return "the private key does not match the certificate"
+    return (reason or error.strerror or "is not readable").replace("_", " ").lower()
