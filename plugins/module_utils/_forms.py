@@ -299,8 +299,8 @@ def _unzipped(data: bytes, source: str, passphrase: bytes | None) -> Contents:
                     raise FormError(f"is a zip that unpacks to more than {MAXIMUM_SIZE} bytes.")
                 try:
                     contents = _single(content, source, passphrase) if content.strip() else Contents()
-                except FormError as fault:
-                    faults.append(FormError(f"is a zip whose '{_printable(entry.filename)}' {fault}", fault.code))
+                except FormError as refused:
+                    faults.append(FormError(f"is a zip whose '{_printable(entry.filename)}' {refused}", refused.code))
                     continue
                 if contents.certificates or contents.keys or contents.crls:
                     found.append((_printable(entry.filename), contents))

@@ -101,3 +101,27 @@ def test_deploy_serves_the_sites_of_the_inventory_and_leaves_the_rest_alone_afte
     done = deploy({"second": here})
     assert done.returncode == 0, done.stdout + done.stderr
     assert operator.ask(operator.material.client).said == "HTTP/1.1 200 OK"
+
+
+def test_rollback_goes_back_and_remove_gives_the_host_back(operator: Operator) -> None:
+    untouched = operator.state()[0]
+    here = yaml.safe_load((operator.folder / "inventory.yml").read_text())["all"]["hosts"]["webhook"]
+    variables = operator.variables | {"rollback_become": False, "remove_become": False}
+    inventory = operator.folder / "fleet.yml"
+    inventory.write_text(yaml.safe_dump({"webhooks": {"hosts": {"webhook": here}, "vars": variables}}))
+
+    def go(playbook: str) -> None:
+        done = run(playbook, operator.environment, "-i", str(inventory))
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    operator.deploy()
+    first = operator.material.server.sha256
+    operator.material.put(operator.material.public.issue(operator.material.domain))
+    operator.deploy()
+    assert operator.ask(operator.material.client).certificate_sha256 != first
+    go("rollback")
+    assert operator.ask(operator.material.client).certificate_sha256 == first
+    go("remove")
+    assert {name: entry[:3] + entry[4:] for name, entry in operator.state()[0].items()} == {
+        name: entry[:3] + entry[4:] for name, entry in untouched.items()
+    }
