@@ -255,18 +255,21 @@ class Server:
         extra = ["-D", OFF] if without_us else []
         if with_ssl:
             extra += ["-C", f'LoadModule ssl_module "{self.module("mod_ssl.so")}"']
-        known = self._descriptions.get(tuple(extra))
-        if known is not None:
-            return known
-        extra += ["-c", f'LoadModule info_module "{self.module("mod_info.so")}"']
+        key = tuple(extra)
+        if key in self._descriptions:
+            return self._descriptions[key]
+        with suppress(HttpdError):  # It may be linked in; the dump tells whether it is there.
+            extra += ["-c", f'LoadModule info_module "{self.module("mod_info.so")}"']
         dumps = ("DUMP_RUN_CFG", "DUMP_MODULES", "DUMP_INCLUDES", "DUMP_CONFIG")
         outcome = self.run(*extra, "-t", *[word for dump in dumps for word in ("-D", dump)])
         if outcome.code != 0:
             raise HttpdError(f"the configuration {self.config} is not sound: {own_words(outcome.errors.splitlines())}")
+        if "# In file: " not in outcome.output:
+            raise HttpdError(f"{self.binary} has no mod_info, by which it would tell its configuration: install it")
         described = _described(outcome.output, self.built.root)
-        if "info_module is already loaded" not in outcome.errors:
+        if "-c" in extra and "info_module is already loaded" not in outcome.errors:
             described = replace(described, modules=tuple(name for name in described.modules if name != "info_module"))
-        self._descriptions[tuple(extra[:-2])] = described
+        self._descriptions[key] = described
         return described
 
     def describe_without_us(self) -> tuple[Description, Description]:

@@ -231,17 +231,26 @@ def _host_level(
         f"# `httpd -D {_httpd.OFF}` runs the server without it.",
         f"<IfDefine !{_httpd.OFF}>",
         "    <IfModule !ssl_module>",
-        f"        LoadModule ssl_module {_quoting.directive(server.module('mod_ssl.so'))}",
+        *_load(server, user, "ssl"),
         *[f"        Listen {_listen(*each)}" for each in with_us],
         "    </IfModule>",
     ]
     for name in dict.fromkeys(name for site in sites for name in site.modules):
-        path = _quoting.directive(server.module(f"mod_{name}.so"))
-        lines += [f"    <IfModule !{name}_module>", f"        LoadModule {name}_module {path}", "    </IfModule>"]
+        lines += [f"    <IfModule !{name}_module>", *_load(server, user, name), "    </IfModule>"]
     lines += [f"    Listen {_listen(*each)}" for each in missing]
     lines += [f"    IncludeOptional {_quoting.directive(_quoting.path(store.root) + '/*/current/' + SITE)}"]
     added = missing if "ssl_module" in user.modules else missing + with_us
     return added, "\n".join([*lines, "</IfDefine>", ""]).encode()
+
+
+def _load(server: Server, user: Description, name: str) -> list[str]:
+    """The line that loads a module, none where it is linked in. Raises HttpdError where this httpd has none."""
+    try:
+        return [f"        LoadModule {name}_module {_quoting.directive(server.module(f'mod_{name}.so'))}"]
+    except _httpd.HttpdError:
+        if f"{name}_module" in user.modules:
+            return []
+        raise
 
 
 def _usual(address: str) -> str:
