@@ -16,6 +16,7 @@ import pytest
 
 # They stand beside the demo, which must do without the tests. Tests import them by these names too.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "playbooks" / "files"))
+sys.path.insert(0, str(Path(__file__).resolve().parent / "support"))
 from demo_material import CHAT_CA_FILE, CHAT_CA_NAME, Authority, Issued, write, zipped
 from embedded_httpd import EmbeddedHttpd
 

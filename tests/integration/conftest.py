@@ -21,13 +21,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from demo_material import write
+from demo_material import CHAT_CA_NAME, Authority, write
 from embedded_httpd import free_port
+
+from ansible_collections.mtls.httpd.plugins.module_utils._identity import make_probes
 
 if TYPE_CHECKING:
     from conftest import SiteMaterial
     from demo_material import Issued
     from embedded_httpd import EmbeddedHttpd
+
+    from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
 
 HOST = "webhook"
 LOGS = "logs"
@@ -198,3 +202,13 @@ def operator(embedded: EmbeddedHttpd, site_material: SiteMaterial, collections_p
         "document_root": str(embedded.root / "htdocs"),
     }
     return Operator(folder, embedded, site_material, port, site, environment)
+
+
+@pytest.fixture(scope="session")
+def chat() -> Authority:
+    return Authority(CHAT_CA_NAME)
+
+
+@pytest.fixture(scope="session")
+def probes() -> _handshake.Probes:
+    return make_probes()

@@ -18,219 +18,41 @@ import socket
 import ssl
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 import pytest
-from cryptography import x509
 from demo_material import CHAT_CA_NAME, Authority, Issued, key_pem, new_key, write
 from embedded_httpd import EmbeddedHttpd, free_port
+from host import COLLECTION, DOMAIN, Host, fingerprint, tree
 
 from ansible_collections.mtls.httpd.plugins.module_utils import (
     _handshake,
     _httpd,
     _namespaces,
     _payload,
-    _quoting,
     _release,
     _transaction,
-    _wire,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._identity import make_probes
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     CLIENT_CA,
-    EMPTY,
     FACTS,
     SITE,
     Disk,
     Entry,
-    Facts,
     File,
-    Release,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused, Report
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-DOMAIN = "www.example.com"
 OTHER = "shop.example.com"
-COLLECTION = Path(__file__).resolve().parents[2]
-VERSIONS = ("TLSv1.2", "TLSv1.3")
 ENFORCED = {"none": "refused", "untrusted": "refused", "trusted": "accepted"}
-
-_environment = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True, autoescape=False)
-_environment.filters["mtls.httpd.quoted"] = _quoting.directive
-TEMPLATE = _environment.from_string((COLLECTION / "roles/mutual_tls/templates/site.conf.j2").read_text())
-
-
-@dataclass(frozen=True)
-class Host:
-    """An httpd, and what its sites are made of."""
-
-    httpd: EmbeddedHttpd
-    public: Authority
-    chat: Authority
-    port: int
-    probes: _handshake.Probes
-
-    @property
-    def conf(self) -> Path:
-        return self.httpd.conf.parent
-
-    @property
-    def store(self) -> Path:
-        return self.conf / "mtls"
-
-    def wish(
-        self,
-        domain: str = DOMAIN,
-        *,
-        issued: Issued | None = None,
-        key: bytes | None = None,
-        client_ca: bytes | None = None,
-        extra: str = "",
-        port: int = 0,
-        listen: tuple[str, ...] = (),
-        aliases: tuple[str, ...] = (),
-        proxy_pass: str = "",
-        document_root: str = f"{_quoting.RELEASE}/{EMPTY}",
-        verify_client: str = "require",
-        ends: str = "2999-12-31T23:59:59Z",
-    ) -> Wish:
-        """Wish for a site, rendered by the role's own template."""
-        issued = issued or self.public.issue(domain)
-        port = port or self.port
-        hosts = [f"[{address}]" if ":" in address else address for address in listen] or ["*"]
-        text = TEMPLATE.render(
-            domain=domain,
-            aliases=aliases,
-            port=port,
-            addresses=[f"{host}:{port}" for host in hosts],
-            verify_client=verify_client,
-            verify_depth=3,
-            release=_quoting.RELEASE,
-            proxy_pass=proxy_pass,
-            document_root=document_root,
-            extra_directives=extra,
-        )
-        facts = Facts(
-            domain=domain,
-            port=port,
-            listen=listen,
-            aliases=aliases,
-            modules=("proxy", "proxy_http") if proxy_pass else (),
-            certificate_sha256=issued.sha256,
-            client_ca_names=tuple(sorted(subjects(self.chat.pem if client_ca is None else client_ca))),
-            enforced=verify_client == "require",
-            ends=ends,
-        )
-        files = {
-            f"{domain}.crt": issued.full_pem,
-            f"{domain}.key": key or issued.key_pem,
-            CLIENT_CA: client_ca or self.chat.pem,
-            FACTS: facts.content,
-            SITE: text.encode(),
-        }
-        return Wish(domain, Release(domain, files))
-
-    def apply(self, *wishes: Wish, **options: Any) -> Report:
-        """Carry the wishes out."""
-        return _transaction.carry_out(
-            wishes, self.probes, binary=str(self.httpd.binary), config=str(self.httpd.conf), **options
-        )
-
-    def refused(self, *wishes: Wish, times: bool = True, **options: Any) -> str:
-        """Return why the wishes are refused, with files, parent and workers the same before and after."""
-        before = self.state(times=times)
-        with pytest.raises(Refused) as caught:
-            self.apply(*wishes, **options)
-        assert self.state(times=times) == before
-        message = str(caught.value)
-        assert "\n" not in message
-        assert "PRIVATE KEY" not in message
-        return message
-
-    def state(self, *, times: bool = True) -> tuple[dict[str, tuple[object, ...]], int | None, list[str]]:
-        """Return all that a run could change: files but for the logs, the server's process, its workers."""
-        pid = self.httpd.pid
-        return tree(self.httpd.root, times=times), pid, children(pid) if pid else []
-
-    def answers(
-        self, client: Issued | None = None, *, domain: str = DOMAIN, port: int = 0, address: str = "127.0.0.1"
-    ) -> dict[str, _handshake.Answer]:
-        """Return what a client (default: none) is answered, by protocol version."""
-        identity = _handshake.Identity(client.full_pem, client.key_pem) if client else None
-        kind = "trusted" if client else "none"
-        return {
-            version: _handshake.ask(
-                address, port or self.port, domain, version=version, client=kind, identity=identity, timeout=5
-            )
-            for version in VERSIONS
-        }
-
-    def served(self, domain: str = DOMAIN, **where: Any) -> str | None:
-        """Return the fingerprint of the certificate that is served, None where nothing answers."""
-        found = {answer.certificate_sha256 for answer in self.answers(domain=domain, **where).values()}
-        assert len(found) == 1
-        return found.pop()
-
-    def enforces(self, domain: str = DOMAIN, **where: Any) -> bool:
-        """Whether strangers are refused and Chat is let in, over both protocol versions."""
-        chat = self.chat.issue(client=True, common_name="Chat")
-        stranger = Authority(CHAT_CA_NAME).issue(client=True, common_name="Chat")
-        return all(
-            answer.result == wanted
-            for client, wanted in ((None, "refused"), (stranger, "refused"), (chat, "accepted"))
-            for answer in self.answers(client, domain=domain, **where).values()
-        )
-
-    def add(self, text: str) -> None:
-        """Append the user's own text to httpd.conf."""
-        with self.httpd.conf.open("a") as stream:
-            stream.write(textwrap.dedent(text))
-
-    def restart(self) -> None:
-        self.httpd.stop()
-        self.httpd.start()
-
-
-def tree(root: Path, *, times: bool = False) -> dict[str, tuple[object, ...]]:
-    """Return type, mode, owner, content and, if wanted, time of every path below `root`, but for the logs."""
-    found: dict[str, tuple[object, ...]] = {}
-    for folder, folders, files in os.walk(root):
-        if Path(folder) == root:
-            folders.remove("logs")
-        for path in (Path(folder, name) for name in (*folders, *files, ".")):
-            status = path.lstat()
-            content = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
-            time_ = status.st_mtime_ns if times else None
-            found[str(path.relative_to(root))] = (status.st_mode, status.st_uid, status.st_gid, content, time_)
-    return found
-
-
-def children(parent: int) -> list[str]:
-    """Return the child processes of `parent`, with their start times: another set after each reload."""
-    return [f"{pid} {stat.started}" for pid, stat in _httpd.processes() if stat.parent == parent]
-
-
-def subjects(client_ca: bytes) -> set[str]:
-    """Return the names that a server asks clients for, none where the file is no CA's."""
-    with suppress(ValueError):
-        return {_wire.rfc4514(each.subject.public_bytes()) for each in x509.load_pem_x509_certificates(client_ca)}
-    return set()
-
-
-def fingerprint(wish: Wish) -> str | None:
-    """Return that of the certificate which a wish asks for, None for an absent site."""
-    return wish.release.facts.certificate_sha256 if wish.release else None
 
 
 def processes_in(folder: Path) -> set[int]:
@@ -241,16 +63,6 @@ def processes_in(folder: Path) -> set[int]:
             if os.fsencode(folder) in entry.read_bytes():
                 found.add(int(entry.parent.name))
     return found
-
-
-@pytest.fixture(scope="session")
-def chat() -> Authority:
-    return Authority(CHAT_CA_NAME)
-
-
-@pytest.fixture(scope="session")
-def probes() -> _handshake.Probes:
-    return make_probes()
 
 
 @pytest.fixture
@@ -1068,7 +880,9 @@ def test_a_reload_that_does_nothing_brings_the_old_state_back(host: Host, monkey
     monkeypatch.setattr(_transaction, "CONFIRM_SECONDS", 1.0)
     with monkeypatch.context() as patch:
         patch.setattr(_httpd.Server, "reload", lambda server: None)
-        with pytest.raises(Refused, match=r"(no new worker process|another certificate is served).*is back and serving"):
+        with pytest.raises(
+            Refused, match=r"(no new worker process|another certificate is served).*is back and serving"
+        ):
             host.apply(host.wish())
     assert tree(host.httpd.root) == before
     assert host.served() == fingerprint(wish)
