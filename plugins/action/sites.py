@@ -88,10 +88,13 @@ class ActionModule(ActionBase):
         ]
         if any(each["severity"] == "error" for each in findings):
             return {**failure([report(verdicts.values())]), "findings": findings}
-        wishes = [self._wish(site, verdicts.get(site["domain"]), task_vars) for site in sites]
         if options["judge_only"]:
+            for site in sites:
+                if site["state"] == "present" and site["template"]:  # The role's own needs no trial.
+                    self._rendered(site, task_vars)
             return {"changed": False, "findings": findings, "warnings": warnings}
 
+        wishes = [self._wish(site, verdicts.get(site["domain"]), task_vars) for site in sites]
         request = _payload.Request(
             wishes=tuple(wishes),
             probes=make_probes(),
