@@ -17,6 +17,7 @@ import hashlib
 import ipaddress
 import re
 import ssl
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,6 +104,7 @@ class ActionModule(ActionBase):
             start=options["service_state"] == "started",
             required=options["require_httpd"],
             adopt=options["adopt"],
+            clock=time.time(),
         )
         result: dict[str, Any] = self._execute_module(
             module_name="mtls.httpd.transaction", module_args={"payload": _payload.packed(request)}, task_vars=task_vars
@@ -150,6 +152,7 @@ class ActionModule(ActionBase):
             client_ca_names=tuple(sorted(_subjects(material.client_ca))),
             certificate_sha256=hashlib.sha256(leaf).hexdigest(),
             enforced=site["verify_client"] == "require",
+            begins=max(each["not_before"] for each in verdict.certificates),
             ends=verdict.first_end["not_after"],
         )
         files = {

@@ -34,6 +34,8 @@ class NotARequest(ValueError):
 
 @dataclass(frozen=True)
 class Request:
+    """What is asked of the target. clock: the controller's time, in seconds since 1970."""
+
     wishes: tuple[Wish, ...]
     probes: Probes
     binary: str | None
@@ -41,6 +43,7 @@ class Request:
     start: bool
     required: bool
     adopt: bool
+    clock: float
 
 
 def packed(request: Request) -> str:
@@ -73,6 +76,7 @@ def packed(request: Request) -> str:
         "start": request.start,
         "required": request.required,
         "adopt": request.adopt,
+        "clock": request.clock,
     }
     return _text(json.dumps(data).encode())
 
@@ -95,6 +99,7 @@ def unpacked(line: str) -> Request:
             start=bool(data["start"]),
             required=bool(data["required"]),
             adopt=bool(data["adopt"]),
+            clock=float(data["clock"]),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         reason = str(error) if isinstance(error, NotARequest) else type(error).__name__
@@ -122,7 +127,9 @@ def _wish(data: Any) -> Wish:
         ipaddress.ip_address(address)
         if not re.fullmatch(r"[0-9a-f:.]+", address):  # A scope (fe80::1%…) may be any text.
             raise NotARequest("a release's facts hold an address with a scope")
-    if not re.fullmatch(r"[0-9a-f]{64}", facts.certificate_sha256) or not re.fullmatch(_MOMENT, facts.ends):
+    if not re.fullmatch(r"[0-9a-f]{64}", facts.certificate_sha256) or not all(
+        re.fullmatch(_MOMENT, moment) for moment in (facts.begins, facts.ends)
+    ):
         raise NotARequest("a release's facts hold a fingerprint or a moment that is none")
     if b"PRIVATE KEY" in b"".join(content for name, content in release.files.items() if not name.endswith(".key")):
         raise NotARequest("a private key stands where none belongs")

@@ -84,8 +84,8 @@ class Facts:
 
     port: TCP port. listen: IP addresses, none for all. modules: names of httpd modules that it needs beside mod_ssl.
     certificate_sha256: what is served, lower-case hexadecimal. client_ca_names: their subjects (RFC 4514). enforced:
-    whether clients without a certificate are refused. ends: when the first of its certificates ends, in UTC,
-    as 2026-11-23T16:39:00Z.
+    whether clients without a certificate are refused. begins, ends: when the last of its certificates becomes valid,
+    and when the first ends, in UTC, as 2026-11-23T16:39:00Z.
     """
 
     domain: str
@@ -96,6 +96,7 @@ class Facts:
     certificate_sha256: str
     client_ca_names: tuple[str, ...]
     enforced: bool
+    begins: str
     ends: str
 
     @classmethod

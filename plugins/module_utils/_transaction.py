@@ -66,6 +66,7 @@ class Report:
     reloaded: bool = False
     server: dict[str, Any] = field(default_factory=dict)
     healed: list[str] = field(default_factory=list)
+    clock_skew: float = 0.0
     diff: list[dict[str, str]] = field(default_factory=list)
 
 
@@ -78,14 +79,15 @@ def carry_out(
     start: bool = True,
     required: bool = True,
     adopt: bool = False,
+    clock: float | None = None,
     check: bool = False,
     disk: Disk | None = None,
 ) -> Report:
     """Put the wishes in place, as one transaction. Raises Refused; the host is then as it was before.
 
     C(binary), C(config): paths that say which httpd. C(start): start and enable it where it does not run. C(required):
-    refuse where there is none. C(adopt): keep a user's plain files at the published paths beside. C(check): change
-    nothing.
+    refuse where there is none. C(adopt): keep a user's plain files at the published paths beside. C(clock): the
+    controller's time, in seconds since 1970. C(check): change nothing.
     """
     run = None
     try:
@@ -99,6 +101,8 @@ def carry_out(
         with locked(store.conf, LOCK_SECONDS):
             server.refresh()  # Another run may have started or ended it while we waited.
             run = _Run(server, store, probes, start, adopt)
+            if clock is not None:
+                run.report.clock_skew = round(time.time() - clock, 1)
             return run.carry_out(wishes, check)
     except (HttpdError, StoreError, _quoting.NotQuotable, OSError, Refused) as error:
         reason = f"{error.filename or 'a system call'}: {error.strerror}" if isinstance(error, OSError) else str(error)
@@ -143,6 +147,7 @@ class _Run:
         interrupted = self._heal(check)
         self.wishes = [self._found(wish) if wish.previous else wish for wish in wishes]
         self.sites = [wish.release.facts for wish in self.wishes if wish.release]
+        self._timely()
         user, with_ssl = self._described()
         plan = planned(self.server, self.store, user, with_ssl, self.wishes, adopt=self.adopt)
         self.report.diff = list(plan.diff)
@@ -187,13 +192,26 @@ class _Run:
     def _found(self, wish: Wish) -> Wish:
         """The wish for a previous release, with the release as it lies on the host."""
         release = self.store.read(wish.domain, "previous")
-        ends = release.facts.ends
-        if ends <= time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()) and not wish.force:
-            raise Refused(
-                f"{wish.domain}: a certificate of the previous release ended at {ends}, so clients would refuse it: "
-                "deploy a valid one, or set 'force' for this site"
-            )
-        return Wish(wish.domain, release, previous=True)
+        return Wish(wish.domain, release, previous=True, force=wish.force)
+
+    def _timely(self) -> None:
+        """Judge the certificates' dates by this host's clock, as httpd does. Raises Refused."""
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        for wish in self.wishes:
+            if wish.release is None or wish.force:
+                continue
+            facts = wish.release.facts
+            if facts.ends <= now:
+                way = "deploy a valid one, or set 'force' for this site" if wish.previous else "set its clock"
+                raise Refused(
+                    f"{wish.domain}: a certificate ended at {facts.ends}, by this host's clock ({now}), so it would be "
+                    f"refused: {way}"
+                )
+            if facts.begins > now:
+                raise Refused(
+                    f"{wish.domain}: a certificate is not valid before {facts.begins}, by this host's clock ({now}, "
+                    f"{self.report.clock_skew:+.0f} s from the controller's): set its clock"
+                )
 
     def _described(self) -> tuple[Description, Description]:
         try:

@@ -372,6 +372,13 @@ server:
       returned: always
       type: bool
       sample: true
+clock_skew:
+  description:
+    - Seconds by which the target's clock is ahead of the controller's, the way there included. The certificates'
+      dates are judged by both.
+  returned: success
+  type: float
+  sample: 0.2
 healed:
   description: What was found amiss and put right, such as the remains of a run that was killed.
   returned: success

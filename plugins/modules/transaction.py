@@ -73,6 +73,7 @@ def main() -> None:
             start=request.start,
             required=request.required,
             adopt=request.adopt,
+            clock=request.clock,
             check=module.check_mode,
         )
     except (_payload.NotARequest, _transaction.Refused) as error:

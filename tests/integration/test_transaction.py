@@ -1174,14 +1174,31 @@ def test_a_site_with_one_release_has_none_to_go_back_to(host: Host) -> None:
     assert "no previous release" in host.refused(Wish(DOMAIN, previous=True))
 
 
-def test_a_previous_release_that_has_ended_is_refused_unless_forced(host: Host) -> None:
-    old = host.wish(ends="2020-01-31T23:59:59Z")
+def test_a_previous_release_that_has_ended_is_refused_unless_forced(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = host.wish(ends="2030-01-31T23:59:59Z")
     host.apply(old)
     host.apply(host.wish())
-    assert "2020-01-31T23:59:59Z" in host.refused(Wish(DOMAIN, previous=True))
-    host.apply(Wish(DOMAIN, previous=True, force=True))
-    assert old.release
-    assert host.served() == old.release.facts.certificate_sha256
+    with monkeypatch.context() as later:
+        moment = time.gmtime(2_000_000_000)
+        later.setattr(_transaction.time, "gmtime", lambda: moment)
+        message = host.refused(Wish(DOMAIN, previous=True))
+        assert "2030-01-31T23:59:59Z" in message
+        assert "set 'force'" in message
+        host.apply(Wish(DOMAIN, previous=True, force=True))
+    assert host.served() == fingerprint(old)
+
+
+def test_a_certificate_that_is_not_valid_by_the_hosts_own_clock_is_refused(host: Host) -> None:
+    message = host.refused(host.wish(begins="2990-01-01T00:00:00Z"), clock=time.time() + 3600)
+    assert "not valid before 2990-01-01T00:00:00Z" in message
+    assert "-3600 s from the controller's" in message
+    assert "set its clock" in host.refused(host.wish(ends="2020-01-01T00:00:00Z"))
+
+
+def test_the_clocks_of_controller_and_host_are_compared(host: Host) -> None:
+    assert abs(host.apply(host.wish(), clock=time.time() - 60).clock_skew - 60) < 5
 
 
 def test_a_previous_release_that_a_hand_changed_is_refused(host: Host) -> None:
@@ -1287,7 +1304,9 @@ def test_an_ordinary_user_deploys_to_his_own_httpd(
     host = Host(EmbeddedHttpd(short_path / "own"), authority, chat, free_port(), probes)
     wish, bad = host.wish(), host.wish(key=key_pem(new_key()))
     requests = [
-        _payload.packed(_payload.Request((each,), probes, None, None, start=True, required=True, adopt=False))
+        _payload.packed(
+            _payload.Request((each,), probes, None, None, start=True, required=True, adopt=False, clock=0.0)
+        )
         for each in (wish, wish, bad)
     ]
     words = ["/usr/bin/python3", "-B", short_path / "script.py", short_path, host.httpd.binary, str(host.port)]

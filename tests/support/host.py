@@ -67,6 +67,7 @@ class Host:
         proxy_pass: str = "",
         document_root: str = f"{_quoting.RELEASE}/{EMPTY}",
         verify_client: str = "require",
+        begins: str = "2000-01-01T00:00:00Z",
         ends: str = "2999-12-31T23:59:59Z",
     ) -> Wish:
         """Wish for a site, rendered by the role's own template."""
@@ -94,6 +95,7 @@ class Host:
             certificate_sha256=issued.sha256,
             client_ca_names=tuple(sorted(subjects(self.chat.pem if client_ca is None else client_ca))),
             enforced=verify_client == "require",
+            begins=begins,
             ends=ends,
         )
         files = {

@@ -34,6 +34,7 @@ FACTS_OF = Facts(
     certificate_sha256="ab" * 32,
     client_ca_names=("CN=TencentQQAuthCA",),
     enforced=True,
+    begins="2026-01-31T23:59:59Z",
     ends="2030-01-31T23:59:59Z",
 )
 
@@ -52,7 +53,14 @@ def wish(domain: str = DOMAIN, **files: bytes) -> Wish:
 
 def request(*wishes: Wish) -> _payload.Request:
     return _payload.Request(
-        wishes or (wish(), Wish("gone.example.com", previous=True)), PROBES, "/sbin/httpd", None, False, True, False
+        wishes or (wish(), Wish("gone.example.com", previous=True)),
+        PROBES,
+        "/sbin/httpd",
+        None,
+        False,
+        True,
+        False,
+        1.5,
     )
 
 

@@ -37,6 +37,7 @@ SITE = Facts(
     certificate_sha256=Answer("", "", "", "", SERVED).certificate_sha256 or "",
     client_ca_names=("CN=Chat",),
     enforced=True,
+    begins="2026-01-31T23:59:59Z",
     ends="2030-01-31T23:59:59Z",
 )
 SOUND = {"none": "refused", "untrusted": "refused", "trusted": "accepted"}
