@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,7 @@ def _data(value: str) -> tuple[bytes, str]:
     """Return the bytes and what messages call them: of a file where the value is a path to one, else of the text."""
     if "-----BEGIN" in value:
         return value.encode(errors="replace"), "text"
-    if len(value) <= 1024 and "\n" not in value and "\0" not in value and Path(value).is_file():
+    if len(value) <= 1024 and "\n" not in value and "\0" not in value and os.path.isfile(value):
         with Path(value).open("rb") as file:
             return file.read(MAXIMUM_SIZE + 1), "a file"
     try:

@@ -200,7 +200,7 @@ def _certificate(der: bytes, source: str) -> Facts:
 def _crl(der: bytes) -> x509.CertificateRevocationList:
     try:
         crl = x509.load_der_x509_crl(der)
-        _ = crl.extensions, crl.issuer, crl.next_update_utc, crl.last_update_utc
+        _read = crl.extensions, crl.issuer, crl.next_update_utc, crl.last_update_utc
     except DAMAGED as error:
         raise FormError(f"holds a CRL that cannot be parsed ({_words(error)}).") from None
     return crl
@@ -327,7 +327,9 @@ def _unzipped(data: bytes, source: str, passphrase: bytes | None) -> Contents:
         # A key that cannot be read is not to be told as a key that is missing.
         if not merged.keys and (fault.code == "encrypted-key" or "private key" in str(fault)):
             raise fault
-    return Contents(merged.certificates, merged.keys, merged.crls, merged.others, tuple(name for name, _ in found))
+    return Contents(
+        merged.certificates, merged.keys, merged.crls, merged.others, tuple(name for name, _contents in found)
+    )
 
 
 def _entries(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:

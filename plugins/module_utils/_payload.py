@@ -121,7 +121,12 @@ def _wish(data: Any) -> Wish:
     facts = release.facts
     if facts.domain != domain or any(_domain.broken_rules(alias) for alias in facts.aliases):
         raise NotARequest("a release's facts are not those of its site")
-    if type(facts.port) is not int or not 0 < facts.port < 65536 or not set(facts.modules) <= set(MODULES):
+    if (
+        isinstance(facts.port, bool)
+        or not isinstance(facts.port, int)
+        or not 0 < facts.port < 65536
+        or not set(facts.modules) <= set(MODULES)
+    ):
         raise NotARequest("a release's facts hold an impossible value")
     for address in facts.listen:
         ipaddress.ip_address(address)

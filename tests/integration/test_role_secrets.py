@@ -53,11 +53,25 @@ def leaks(key: EllipticCurvePrivateKey, where: bytes) -> bool:
 def written_since(moment: float, *roots: Path) -> Iterator[tuple[Path, bytes]]:
     """Yield the files below `roots` that were written after `moment` (seconds since the epoch), with their content."""
     for root in roots:
-        for path in (Path(folder, name) for folder, _folders, names in os.walk(root) for name in names):
+        for path in (Path(folder, name) for folder, names in on_one_device(root) for name in names):
             with suppress(OSError):  # other programs' files come and go
                 status = path.lstat()
                 if stat.S_ISREG(status.st_mode) and status.st_mtime >= moment and status.st_size < LARGEST:
                     yield path, path.read_bytes()
+
+
+def on_one_device(root: Path) -> Iterator[tuple[str, list[str]]]:
+    """Walk the folders below `root`, but for other file systems: a container's /proc never ends."""
+    device = root.stat().st_dev
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if _device(folder, name) == device]
+        yield folder, names
+
+
+def _device(folder: str, name: str) -> int:
+    with suppress(OSError):
+        return Path(folder, name).lstat().st_dev
+    return -1
 
 
 @pytest.fixture

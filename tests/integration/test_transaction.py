@@ -112,7 +112,7 @@ def test_a_second_run_changes_not_a_byte_and_no_worker(host: Host) -> None:
 
 
 def test_a_renewal_serves_the_new_certificate_and_keeps_one_release_to_go_back_to(host: Host) -> None:
-    first, second, third = (host.public.issue(DOMAIN) for _ in range(3))
+    first, second, third = (host.public.issue(DOMAIN) for _number in range(3))
     releases = [host.apply(host.wish(issued=issued)).sites[0]["release"] for issued in (first, second, third)]
     assert host.served() == third.sha256
     assert {path.name for path in (host.store / DOMAIN / "releases").iterdir()} == set(releases[1:])
@@ -695,9 +695,9 @@ def test_what_a_hand_changed_is_healed(stopped: Host) -> None:
         "an edited site": lambda: (current / SITE).write_text("# nothing\n"),
         "a mode": lambda: (current / f"{DOMAIN}.key").chmod(0o644),
         "another certificate": lambda: (current / f"{DOMAIN}.crt").write_bytes(host.public.issue(DOMAIN).full_pem),
-        "a missing file": lambda: (current / CLIENT_CA).unlink(),
-        "a missing link": lambda: (host.conf / f"{DOMAIN}.crt").unlink(),
-        "a missing switch": lambda: current.unlink(),
+        "a missing file": (current / CLIENT_CA).unlink,
+        "a missing link": (host.conf / f"{DOMAIN}.crt").unlink,
+        "a missing switch": current.unlink,
         "an edited host level": lambda: (host.store / "host.conf").write_text(""),
     }
     for name, drift in drifts.items():
@@ -1084,7 +1084,7 @@ def test_prefork_is_served_alike(
     try:
         httpd.start()
         host = Host(httpd, authority, chat, free_port(), probes)
-        for _ in range(2):
+        for _time in range(2):
             wish = host.wish()
             assert host.apply(wish).rehearsal == "full"
             assert host.served() == fingerprint(wish)

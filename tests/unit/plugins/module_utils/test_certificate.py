@@ -494,7 +494,7 @@ def test_a_certificate_of_chat_ends_at_the_trust_anchors_where_they_are_given() 
 @pytest.mark.parametrize("number", [2, 30, 60])
 def test_a_pile_of_roots_of_one_name_is_judged_at_once(number: int) -> None:
     again = [
-        made(IS_CA, usage("key_cert_sign"), issuer=CHAT, common="Test Chat CA", key=CHAT.key) for _ in range(number)
+        made(IS_CA, usage("key_cert_sign"), issuer=CHAT, common="Test Chat CA", key=CHAT.key) for _time in range(number)
     ]
     pile = Material(b"".join(pem(one.certificate) for one in again), "chain.crt")
     began = time.monotonic()

@@ -348,7 +348,7 @@ def test_whatever_bytes_are_given_the_answer_is_a_verdict(option: str, data: byt
 
 def test_whatever_byte_of_good_material_is_changed_the_answer_is_a_verdict() -> None:
     chance = random.Random(20260315)
-    for _ in range(20_000 if LONG else 1000):
+    for _time in range(20_000 if LONG else 1000):
         option = chance.choice(sorted(GOOD))
         data = bytearray(chance.choice(GOOD[option]))
         for _change in range(chance.choice([1, 1, 1, 2, 5])):

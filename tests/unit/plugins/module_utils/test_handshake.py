@@ -161,7 +161,7 @@ def test_who_is_let_in_and_who_is_refused(served: Path, version: str, client: Is
 
 def test_a_refusal_is_heard_though_the_server_closes_before_the_request_is_read(served: Path) -> None:
     with listening(over_tls(server_context(served, ssl.CERT_REQUIRED, "TLSv1.3"), replying(OK))) as port:
-        answers = {asked(port, client=STRANGER).detail for _ in range(50)}
+        answers = {asked(port, client=STRANGER).detail for _time in range(50)}
     assert answers == {"alert unknown_ca"}
 
 
@@ -382,7 +382,7 @@ def test_an_encrypted_key_is_an_error_and_not_a_question_at_the_terminal(tmp_pat
     at_terminal = [sys.executable, "-c", f"import pty; pty.spawn({command!r})"]
     with subprocess.Popen(at_terminal, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
-            said, _ = process.communicate(timeout=20)
+            said, _errors = process.communicate(timeout=20)
         finally:
             process.kill()
     assert b"ValueError: client certificate and key do not load" in said
