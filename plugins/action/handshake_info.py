@@ -17,8 +17,6 @@ from ansible_collections.mtls.httpd.plugins.module_utils._endpoints import Endpo
 from ansible_collections.mtls.httpd.plugins.module_utils._forms import DAMAGED
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Identity
 from ansible_collections.mtls.httpd.plugins.module_utils._identity import (
-    CRYPTOGRAPHY_IMPORT_ERROR,
-    HAS_CRYPTOGRAPHY,
     make_probes,
 )
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import (
@@ -26,7 +24,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import (
     checked,
     documented_options,
 )
-from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import failure, on_controller
+from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import failure, on_controller, without_cryptography
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder, MaterialError
 
 with contextlib.suppress(ImportError):
@@ -41,8 +39,9 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the answers of every endpoint; failed where one is not as expected."""
-        if not HAS_CRYPTOGRAPHY:
-            return failure([f"the controller lacks 'cryptography' ({CRYPTOGRAPHY_IMPORT_ERROR}). Install it there."])
+        lacking = without_cryptography()
+        if lacking:
+            return lacking
         if self._task.args.get("run_on") == "target":
             result = self._on_target(task_vars)
         else:

@@ -40,7 +40,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     Release,
 )
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, checked, documented_options
-from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import failure
+from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import failure, without_cryptography
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder, wish_from
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class ActionModule(ActionBase):
         """Return what the transaction did; failed, and nothing sent, where wishes or material are wrong."""
         super().run(tmp, task_vars)
         try:
-            return self._run(task_vars or {})
+            return without_cryptography() or self._run(task_vars or {})
         except ArgumentsError as errors:
             return failure(errors.messages)
 
@@ -88,7 +88,8 @@ class ActionModule(ActionBase):
             if each["severity"] == "warning"
         ]
         if any(each["severity"] == "error" for each in findings):
-            return {**failure([report(verdicts.values())]), "findings": findings}
+            nothing = "Nothing was sent to the host, which serves as before."
+            return {**failure([report(verdicts.values()), nothing]), "findings": findings}
         if options["judge_only"]:
             for site in sites:
                 if site["state"] == "present" and site["template"]:  # The role's own needs no trial.
@@ -110,7 +111,7 @@ class ActionModule(ActionBase):
             module_name="mtls.httpd.transaction", module_args={"payload": _payload.packed(request)}, task_vars=task_vars
         )
         result["findings"] = findings
-        result["warnings"] = [*result.get("warnings", []), *warnings]
+        result["warnings"] = [*result.get("warnings", []), *warnings, *_noteworthy(result, options["warn_days"])]
         if not self._task.diff:
             result.pop("diff", None)
         result["endpoints"] = [
@@ -211,6 +212,22 @@ class ActionModule(ActionBase):
         except AnsibleError as error:
             reason = str(error.message if hasattr(error, "message") else error).splitlines()[0]
             raise ArgumentsError([f"{site['domain']}: the template {path.name} cannot be rendered: {reason}"]) from None
+
+
+def _noteworthy(result: Mapping[str, Any], warn_days: int) -> Iterator[str]:
+    """Yield what an operator should read of a result without asking for details."""
+    if result.get("failed"):
+        return
+    if result.get("rehearsal_reason"):
+        yield f"The rehearsal was {result['rehearsal']}: {result['rehearsal_reason']}."
+    for each in result.get("healed", ()):
+        yield f"Found amiss: {each}."
+    soon = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=warn_days)).isoformat()
+    for site in result.get("sites", ()):
+        if site["mutual_tls"] == "optional":
+            yield f"{site['domain']}: clients without a certificate are let in, as 'verify_client' is optional."
+        if site["ends"] and site["ends"] < soon and site["previous"]:
+            yield f"{site['domain']}: the release gone back to serves certificates of which one ends at {site['ends']}."
 
 
 def _wrong(sites: Sequence[Mapping[str, Any]]) -> Iterator[str]:

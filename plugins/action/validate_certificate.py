@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-import sys
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +15,6 @@ from ansible.plugins.action import ActionBase
 
 # Imported here, cryptography is loaded once by Ansible's parent process; its workers inherit it.
 from ansible_collections.mtls.httpd.plugins.module_utils._certificate import (
-    CRYPTOGRAPHY_ERROR,
-    HAS_CRYPTOGRAPHY,
     Finding,
     Verdict,
     judge,
@@ -29,7 +26,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import (
     checked,
     documented_options,
 )
-from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import failure, on_controller
+from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import on_controller, without_cryptography
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder, wish_from
 
 if TYPE_CHECKING:
@@ -48,9 +45,9 @@ class ActionModule(ActionBase):
     @on_controller
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the verdict; failed where there is an error."""
-        if not HAS_CRYPTOGRAPHY:
-            reason = f"The controller lacks the Python library cryptography, 45.0 or newer ({CRYPTOGRAPHY_ERROR})."
-            return failure([f"{reason} Install it beside Ansible: {sys.executable} -m pip install 'cryptography>=45'"])
+        lacking = without_cryptography()
+        if lacking:
+            return lacking
         options = checked(OPTIONS, self._task.args)
         sets = _sets(options, self._task.args)
         # What the worker inherited is here to stay: let the collector not look through it again and again.

@@ -324,7 +324,10 @@ class _Case:
             if leaf is not None and leaf.key != keys[0].public_key():
                 which = "the private key is not that" if len(keys) == 1 else f"none of {len(keys)} private keys is that"
                 message = f"{which} of the certificate in {leaf.source}; httpd would not start again."
-                remedy = f"Find the key whose public half is that of: openssl x509 -in {leaf.source} -noout -pubkey"
+                remedy = (
+                    f"Find the key whose public half (openssl pkey -in KEY -pubout) is that of: "
+                    f"openssl x509 -in {leaf.source} -noout -pubkey"
+                )
                 self._add("key-mismatch", source.name, message, remedy)
         return leaf, [one for one in self.known.values() if one != leaf], keys
 

@@ -106,6 +106,10 @@ def planned(
         changed[wish.domain] = bool(switch)
         if switch:
             diff.append(_diff(os.path.join(link, SITE), text))
+            path = store.path(wish.domain, "current", f"{wish.domain}.crt")
+            old, new = (_dates(facts.get(wish.domain)) for facts in (before, after))
+            if wish.domain in before or wish.release:
+                diff.append({"before_header": path, "after_header": path, "before": old, "after": new})
 
     releases = {wish.domain: wish.release for wish in wishes if wish.release}
     published = _published(store, {*before, *after, *listed}, releases, set(after), adopt)
@@ -136,6 +140,11 @@ def _kept(store: Store, wish: Wish, release: Release, name: str) -> list[Change]
     if old.partition(".")[0] == release.name:
         return []  # The same, damaged.
     return _changes(store.path(wish.domain, "previous"), Link(f"releases/{old}") if old else None)
+
+
+def _dates(facts: Facts | None) -> str:
+    """What a diff says of a certificate."""
+    return f"SHA-256 {facts.certificate_sha256}\nvalid {facts.begins} to {facts.ends}\n" if facts else ""
 
 
 def _diff(path: str, after: str) -> dict[str, str]:

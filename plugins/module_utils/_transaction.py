@@ -129,6 +129,8 @@ def _told(wish: Wish, changed: bool, shown: str) -> dict[str, Any]:
         "changed": changed,
         "release": wish.release.name if wish.release else None,
         "certificate_sha256": facts.certificate_sha256 if facts else None,
+        "ends": facts.ends if facts else None,
+        "previous": wish.previous,
         "mutual_tls": shown,
     }
 
@@ -155,11 +157,12 @@ class _Run:
         enables = self.start and self.server.supervision.enabled is False and bool(self.sites)
         stale = self.was_running and not plan.changes and (interrupted or not self._shown(user))
         acts = bool(plan.changes or starts or stale)
+        self._amiss(plan, starts, stale and not interrupted)
         if acts:
             conflicts = _neighbours.conflicts(user, plan, self.sites)
             conflicts += self._taken(plan)
             if conflicts:
-                raise Refused("; ".join(conflicts))
+                raise Refused("; ".join(conflicts) + ". Nothing was touched")
             # 1. rehearse
             self._rehearse(user, plan)
         if not check and plan.changes:
@@ -170,10 +173,25 @@ class _Run:
             self.report.healed.append(f"{self.server.supervision.unit} is enabled")
         if not check and not acts and self.store.leftovers():
             self.store.prune()
-        self._tell(plan, acts or enables or bool(self.report.healed), not acts or not check)
+        self._tell(plan, acts or enables or interrupted, not acts or not check)
         return self.report
 
     # -- 0. look
+
+    def _amiss(self, plan: Plan, starts: bool, stale: bool) -> None:
+        """Name what was not as an earlier run left it, so that nobody has to guess why there is something to do."""
+        known = [wish for wish in self.wishes if wish.release and self.store.current(wish.domain)]
+        for wish in known:
+            name = self.store.current(wish.domain).partition(".")[0]
+            if wish.release and name == wish.release.name and plan.changed[wish.domain]:
+                self.report.healed.append(f"the release of {wish.domain} was not as it was written")
+        if plan.changes and not any(plan.changed.values()):
+            paths = dict.fromkeys(change.path for change in plan.changes)
+            self.report.healed.append(f"not as they were left: {', '.join(paths)}")
+        if stale:
+            self.report.healed.append("the live server did not show the sites as they are on the disk")
+        if starts and known:
+            self.report.healed.append("httpd did not run")
 
     def _heal(self, check: bool) -> bool:
         """Go back by the journal of a run that was killed. Returns whether there was one."""

@@ -247,15 +247,25 @@ seealso:
 
 EXAMPLES = r"""
 - name: Serve Chat's webhooks over mutual TLS
+  become: true
   mtls.httpd.sites:
     sites:
       - domain: www.example.com
         certificate: files/www.example.com.crt
+        chain: files/www.example.com.chain.crt
         private_key: files/www.example.com.key
         client_ca: files/TencentQQAuthCA.crt.zip
         proxy_pass: http://127.0.0.1:8080/
 
+- name: Go back to the release before
+  become: true
+  mtls.httpd.sites:
+    sites:
+      - domain: www.example.com
+        state: previous
+
 - name: Take the site away again
+  become: true
   mtls.httpd.sites:
     sites:
       - domain: www.example.com
@@ -310,6 +320,16 @@ sites:
       returned: always
       type: str
       sample: 0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
+    ends:
+      description: When the first of the certificates ends, in UTC, null for a site that is absent.
+      returned: always
+      type: str
+      sample: "2027-01-30T23:59:59Z"
+    previous:
+      description: Whether it was gone back to.
+      returned: always
+      type: bool
+      sample: false
     mutual_tls:
       description: What was shown by handshakes on the live server.
       returned: always

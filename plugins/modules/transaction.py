@@ -37,10 +37,14 @@ seealso:
 
 EXAMPLES = r"""
 - name: Call the module that judges and renders first
+  become: true
   mtls.httpd.sites:
     sites:
       - domain: www.example.com
-        state: absent
+        certificate: files/www.example.com.crt
+        chain: files/www.example.com.chain.crt
+        private_key: files/www.example.com.key
+        client_ca: files/TencentQQAuthCA.crt.zip
 """
 
 RETURN = r"""

@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from ansible_collections.mtls.httpd.plugins.module_utils._certificate import CRYPTOGRAPHY_ERROR, HAS_CRYPTOGRAPHY
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError
 
 if TYPE_CHECKING:
@@ -21,6 +23,14 @@ Run = TypeVar("Run", bound=Callable[..., "dict[str, Any]"])
 def failure(messages: list[str]) -> dict[str, Any]:
     """Return the result of a task that failed with these messages, one line each."""
     return {"changed": False, "failed": True, "msg": "\n".join(messages)}
+
+
+def without_cryptography() -> dict[str, Any] | None:
+    """Return the result of a task that cannot work without cryptography, None where it is there."""
+    if HAS_CRYPTOGRAPHY:
+        return None
+    reason = f"The controller lacks the Python library cryptography, 45.0 or newer ({CRYPTOGRAPHY_ERROR})."
+    return failure([f"{reason} Install it beside Ansible: {sys.executable} -m pip install 'cryptography>=45'"])
 
 
 def on_controller(run: Run) -> Run:

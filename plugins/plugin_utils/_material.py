@@ -58,12 +58,23 @@ class Finder:
             self._read[path] = self._contents(option, path)
         return self._read[path]
 
+    def _searched(self, path: str) -> str:
+        """Return where the file lies: as `copy` finds it, else beside the inventory (for a collection's playbook)."""
+        try:
+            found: str = self._action._find_needle("files", path)
+            return found
+        except AnsibleError:
+            beside = os.path.join(self._action._templar.available_variables.get("inventory_dir") or "/", path)
+            if os.path.isfile(beside):
+                return beside
+            raise
+
     def _contents(self, option: str, path: str) -> bytes:
         if "\n" in path or len(path) > 1024 or "BEGIN " in path or holds_key(path):
             reason = f"wants a path, and got what looks like the material itself. It belongs to '{option}_content'."
             raise MaterialError(option, option, reason)
         try:
-            found = path if path.startswith("/") else self._action._find_needle("files", path)
+            found = path if path.startswith("/") else self._searched(path)
             # Not blocking, as a named pipe would.
             with open(os.open(found, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
                 _refuse_odd_files(os.fstat(file.fileno()), option, path)
@@ -128,6 +139,8 @@ def _file(finder: Finder, name: str, path: str, findings: list[Finding]) -> Mate
         return Material(finder.read(name, path), path)
     except MaterialError as error:
         remedy = f"Correct '{name}', or put the file there."
+        if "vault secret" in error.reason:
+            remedy = "Give the secret that opens it: --vault-id, or --ask-vault-pass."
         findings.append(finding("unreadable", error.subject, f"'{name}' {error.reason}", remedy))
         return None
 
@@ -167,7 +180,7 @@ def _reason(error: Exception) -> str:
         return f"cannot be read: {error.strerror}."
     name = type(error).__name__
     if "NotFound" in name:
-        return "does not exist on the controller, neither in 'files' of the role or playbook, nor beside them."
+        return "is not on the controller: in no 'files' of role or playbook, nor beside them, nor beside the inventory."
     if "Vault" in name or "vault" in str(error).lower():
-        return "is vaulted, and no given vault secret opens it. Give the right one, as with --vault-id."
+        return "is vaulted, and no given vault secret opens it."
     return "cannot be read."

@@ -284,7 +284,7 @@ def test_no_key_is_printed_however_much_is_asked_for(operator: Operator, run_on:
         ({"expect": "sometimes"}, "option 'expect' must be one of enforced, optional, off."),
         ({"port": 0}, "option 'port' must be between 1 and 65535."),
         ({"client_key": "chat.key"}, "options 'client_certificate' and 'client_key' belong together."),
-        ({"client_key": "no.key", "client_certificate": "chat.crt"}, "does not exist on the controller"),
+        ({"client_key": "no.key", "client_certificate": "chat.crt"}, "is not on the controller"),
         ({"client_key": "chat.crt", "client_certificate": "chat.crt"}, "client certificate and key do not load"),
         ({"untrusted_client": "LS0t"}, "there is no option 'untrusted_client'."),
         ({"run_on": "target", "client_key": "/no", "client_certificate": "/no"}, "/no: No such file or directory."),

@@ -111,7 +111,11 @@ def test_rollback_goes_back_and_remove_gives_the_host_back(operator: Operator) -
     inventory.write_text(yaml.safe_dump({"webhooks": {"hosts": {"webhook": here}, "vars": variables}}))
 
     def go(playbook: str) -> None:
-        done = run(playbook, operator.environment, "-i", str(inventory))
+        undirected = run(playbook, operator.environment, "-i", str(inventory))
+        assert undirected.returncode != 0
+        assert "Say which sites" in undirected.stdout
+        which = f"{playbook}_domains={operator.material.domain}"
+        done = run(playbook, operator.environment, "-i", str(inventory), "-e", which)
         assert done.returncode == 0, done.stdout + done.stderr
 
     operator.deploy()
