@@ -41,7 +41,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils import (
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Description, HttpdError, Server
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import Plan, Wish, planned
-from ansible_collections.mtls.httpd.plugins.module_utils._release import Disk, Facts, Store, StoreError, locked
+from ansible_collections.mtls.httpd.plugins.module_utils._release import SITE, Disk, Facts, Store, StoreError, locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -278,9 +278,22 @@ class _Run:
                     "httpd would not start again with the configuration as it stands, without this "
                     f"change: {before.broken}. Nothing was touched: mend this first"
                 )
-            raise Refused(f"the rehearsal failed, nothing was touched. httpd says: {self._plain(result.broken)}")
+            words = self._plain(result.broken) + self._line(result.broken)
+            raise Refused(f"the rehearsal failed, nothing was touched. httpd says: {words}")
         if result.faults:
             raise Refused(f"the rehearsal failed, nothing was touched: {'; '.join(result.faults)}")
+
+    def _line(self, words: str) -> str:
+        """The line of a refused virtual host that httpd speaks of: the file that it names is not on the host."""
+        found = re.search(r"line (\d+) of \S*?/([^/\s]+)/(?:current/|releases/[0-9a-f.]+/)?site\.conf", words)
+        for wish in self.wishes:
+            if found and wish.release and wish.domain == found.group(2):
+                lines = wish.release.files[SITE].decode(errors="replace").splitlines()
+                line = lines[int(found.group(1)) - 1 : int(found.group(1))]
+                return "".join(
+                    f" (line {found.group(1)} of the refused virtual host is: {text.strip()})" for text in line
+                )
+        return ""
 
     def _plain(self, words: str) -> str:
         """Httpd's words, with our releases' folders named by what the operator knows: the site."""

@@ -223,7 +223,7 @@ def test_a_site_can_move_to_another_port(host: Host) -> None:
 
 
 FAULTS = {
-    "a syntax error": ({"extra": "NoSuchDirective on"}, "NoSuchDirective"),
+    "a syntax error": ({"extra": "NoSuchDirective on"}, "of the refused virtual host is: NoSuchDirective on"),
     "an open door": ({"extra": "SSLVerifyClient none"}, "a client without a certificate got in over TLSv1.3"),
     "an optional door": ({"extra": "SSLVerifyClient optional"}, "a client without a certificate got in over TLSv1.2"),
     "a door that takes any CA": (
