@@ -26,9 +26,10 @@ ROLE = r"""
 short_description: Serve sites over mutual TLS with Apache httpd
 description:
   - Makes the host's httpd serve the sites over mutual TLS, so that only clients of their client CA get in.
-  - Its steps are C(judge), C(apply), C(install) where there is no httpd, and C(confirm). Each has a tag of its name.
-    The first and the last work on the controller, so that a host in the wanted state is reached in one trip.
-  - The tags C(install) and C(confirm) apply too, as they need what that returns. To look only, use C(--check).
+  - Its steps are C(apply), C(install) where there is no httpd, and C(confirm). Each has a tag of its name. C(apply)
+    judges on the controller before anything is sent, and a host in the wanted state is reached in one trip.
+  - The tag C(judge) judges alone. The tags C(install) and C(confirm) apply too, as they need what that returns. To
+    look only, use C(--check).
   - The sites of a host are one transaction. Where it fails, the host stays as it was.
 author: mtls.httpd contributors
 options: {}
