@@ -484,7 +484,7 @@ def find(binary: str | None = None, config: str | None = None) -> Server | None:
 
 
 def running_parents() -> list[tuple[int, str]]:
-    """Process number and binary of each httpd parent of our own user, in our own mount and process namespaces.
+    """Process number and binary of each httpd parent of our own user, root folder and process namespace.
 
     Another user's process is none, whatever it is named: what it names would be run with our rights.
     """
@@ -496,8 +496,9 @@ def running_parents() -> list[tuple[int, str]]:
             continue
         try:
             exe = os.readlink(f"/proc/{pid}/exe")
-            ours = all(
-                os.readlink(f"/proc/{pid}/ns/{kind}") == os.readlink(f"/proc/self/ns/{kind}") for kind in ("mnt", "pid")
+            # A service may have mounts of its own (PrivateTmp=); one in a container has another root.
+            ours = os.readlink(f"/proc/{pid}/ns/pid") == os.readlink("/proc/self/ns/pid") and os.path.samefile(
+                f"/proc/{pid}/root", "/"
             )
         except OSError:
             continue

@@ -86,7 +86,8 @@ def _main_server(user: Description, site: Facts) -> Iterator[str]:
     """A port that the main server serves plainly: the first virtual host on it would take all of it."""
     engine = [each for each in user.directives if each.name.lower() == "sslengine" and not each.host]
     for each in user.listens:
-        if endpoint(each.words[0])[1] != str(site.port):
+        address, port = endpoint(each.words[0])
+        if port != str(site.port) or (site.listen and address and address not in site.listen):
             continue
         plain = site.port != 443 and not with_ssl_alone(each) and "https" not in each.words[1:]
         if plain or any(directive.arguments.lower() == "on" for directive in engine):
@@ -96,11 +97,12 @@ def _main_server(user: Description, site: Facts) -> Iterator[str]:
             )
 
 
-def taken(server: Server, plan: Plan, sites: Sequence[Facts]) -> list[str]:
-    """Why the machine does not let httpd listen where it must: an end of httpd at the next reload."""
+def taken(server: Server, user: Description, plan: Plan, sites: Sequence[Facts]) -> list[str]:
+    """Why the machine does not let httpd listen where it must: an end of httpd at the next reload.
+
+    The user's own Listen directives too, as one that is not yet in force would fail at our reload.
+    """
     found: list[str] = []
-    held = _httpd.listening()
-    own = _httpd.inodes(server.parent.pid) if server.parent and server.running() else set()
     for site in sites:
         for address in site.listen:
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -110,22 +112,25 @@ def taken(server: Server, plan: Plan, sites: Sequence[Facts]) -> list[str]:
             except OSError as error:
                 reason = os.strerror(error.errno or 0)
                 found.append(f"{site.domain}: listen: {address} is no address of this host ({reason})")
-        for address, port, inode in held:
-            clash = not site.listen or address in site.listen or address in _ALL
-            if port == site.port and clash and inode not in own:
-                found.append(
-                    f"{site.domain}: port {port} is held by {_httpd.holder(inode)} ({address}): end it, or choose "
-                    "another port"
-                )
-    for address, port in plan.listens:
+    held = _httpd.listening()
+    own = _httpd.inodes(server.parent.pid) if server.parent and server.running() else set()
+    theirs = [endpoint(each.words[0]) for each in user.listens]
+    wanted = [*plan.listens, *((address, int(port)) for address, port in theirs if port.isdigit())]
+    for address, port in dict.fromkeys(wanted):
         mine = {each for each, number, inode in held if number == port and inode in own}
-        if not mine or address in mine or (not address and mine & _ALL):
+        if address in mine or (not address and mine & _ALL) or re.search(r"[^0-9a-f:.]", address):
             continue
-        if not address or mine & _ALL:
+        if mine and (not address or mine & _ALL):
             found.append(
                 f"port {port}: httpd listens on {', '.join(sorted(mine))} now, and cannot change to "
                 f"{address or 'all addresses'} without a stop: choose another port, or stop httpd and run again"
             )
+        for other, number, inode in held:
+            if number == port and inode not in own and (not address or other == address or other in _ALL):
+                found.append(
+                    f"port {port} is held by {_httpd.holder(inode)} ({other}), so httpd could not listen there: end "
+                    "it, or choose another port"
+                )
     return list(dict.fromkeys(found))
 
 

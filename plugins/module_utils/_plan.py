@@ -288,9 +288,7 @@ def _hook(server: Server, store: Store, user: Description, wanted: bool) -> list
     if not isinstance(found, File):
         raise StoreError(f"{main} is not a plain file")
     text = found.content.decode(errors="surrogateescape")
-    # What stands in a section is read there, or not at all.
-    outside = re.sub(r"(?ims)^\s*<(\w+)\b.*?^\s*</\1>", "", text)
-    globs = re.findall(r'(?im)^\s*Include(?:Optional)?\s+"?([^"\n$*?\[]*)/\*\.conf"?\s*$', outside)
+    globs = re.findall(r'(?im)^\s*Include(?:Optional)?\s+"?([^"\n$*?\[]*)/\*\.conf"?\s*$', _outside(text))
     folders = [os.path.realpath(user.path(each)) for each in globs]
     links = [(os.path.join(folder, HOOK), Link(os.path.relpath(host, folder))) for folder in folders[::-1]]
     links = [(path, link) for path, link in links if os.path.isdir(os.path.dirname(path))]
@@ -309,6 +307,18 @@ def _hook(server: Server, store: Store, user: Description, wanted: bool) -> list
         return _changes(path, link)
     edited = text + f"{line}\n" if not text or text.endswith("\n") else f"{text}\n{line}"
     return [Change(main, found, _edited(found, edited))]
+
+
+def _outside(text: str) -> str:
+    """C(text) without its sections: what stands in one is read there, or not at all."""
+    lines, depth = [], 0
+    for line in text.splitlines():
+        bracket = re.match(r"\s*<(/?)[A-Za-z]", line)
+        if bracket:
+            depth += -1 if bracket.group(1) else 1
+        elif depth == 0:
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def _without(text: str, line: str) -> str:

@@ -181,6 +181,12 @@ def misplaced(store: Store, described: Description, sites: Sequence[Facts]) -> l
                     f"{site.domain}: it would become the default of its address and port in the place of the virtual "
                     f"host at {other.place}: have the other's file included before it"
                 )
+            for other in filter(foreign, hosts) if address[0] and not any(map(foreign, same)) else ():
+                if any(not known and port in ("*", address[1]) for known, port in map(endpoint, other.addresses)):
+                    faults.append(
+                        f"{site.domain}: on {address[0]} it would stand before the virtual host at {other.place}, "
+                        "which is for all addresses: leave 'listen' out, or take another port"
+                    )
         faults += _doors(store, described, site, mine)
     return list(dict.fromkeys(faults))
 

@@ -390,10 +390,10 @@ def _reduced(
 
 
 def rehearsal_folder(store: Store) -> str:
-    """The folder of a reduced rehearsal: for root in memory (/run), as private keys lie in it, else in the store."""
+    """The folder of a reduced rehearsal: for root in memory (/run), as private keys lie in it."""
     if os.geteuid() == 0 and os.path.isdir("/run"):
         return lock_path(store.conf).removesuffix(".lock") + ".rehearsal"
-    return store.path(".rehearsal")
+    return os.path.join(store.conf, ".mtls-rehearsal")
 
 
 def _moved(text: str, port: int, instead: int) -> str:

@@ -477,11 +477,16 @@ def locked(conf: str, seconds: float) -> Iterator[None]:
         try:
             _lock(handle, conf, deadline, seconds)
             # The one before us may have removed the file that we waited for.
-            if not os.path.exists(path) or os.stat(path).st_ino != os.fstat(handle).st_ino:
+            try:
+                if os.stat(path).st_ino != os.fstat(handle).st_ino:
+                    continue
+            except FileNotFoundError:
                 continue
-            yield
-            if path != conf:
-                os.unlink(path)
+            try:
+                yield
+            finally:
+                if path != conf:
+                    os.unlink(path)
             return
         finally:
             os.close(handle)

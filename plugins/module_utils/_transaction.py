@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import time
 from contextlib import contextmanager, suppress
@@ -146,6 +147,7 @@ class _Run:
 
     def carry_out(self, wishes: Sequence[Wish], check: bool) -> Report:
         # 0. look
+        shutil.rmtree(_rehearsal.rehearsal_folder(self.store), ignore_errors=True)  # of a run that was killed
         interrupted = self._heal(check)
         self.wishes = [self._found(wish) if wish.previous else wish for wish in wishes]
         self.sites = [wish.release.facts for wish in self.wishes if wish.release]
@@ -160,7 +162,7 @@ class _Run:
         self._amiss(plan, starts, stale and not interrupted)
         if acts:
             conflicts = _neighbours.conflicts(user, plan, self.sites)
-            conflicts += self._taken(plan)
+            conflicts += self._taken(user, plan)
             if conflicts:
                 raise Refused("; ".join(conflicts) + ". Nothing was touched")
             # 1. rehearse
@@ -169,8 +171,8 @@ class _Run:
             self._switch(user, plan)  # 2. to 6.
         elif not check and acts:
             self._renew(user, plan)
-        if not check and enables and self.server.enable():
-            self.report.healed.append(f"{self.server.supervision.unit} is enabled")
+        if not check and enables and self.server.enable() and not any(plan.changed.values()):
+            self.report.healed.append(f"{self.server.supervision.unit} was not enabled")
         if not check and not acts and self.store.leftovers():
             self.store.prune()
         self._tell(plan, acts or enables or interrupted, not acts or not check)
@@ -246,11 +248,11 @@ class _Run:
             for address in _probing.addresses(site, user)
         )
 
-    def _taken(self, plan: Plan) -> list[str]:
+    def _taken(self, user: Description, plan: Plan) -> list[str]:
         """Why a port cannot be listened on. Asked again right before the reload, as a reload that fails ends httpd."""
-        if not self.was_running and not self.start:
+        if not self.was_running and not (self.start and self.sites):
             return []
-        return _neighbours.taken(self.server, plan, self.sites)
+        return _neighbours.taken(self.server, user, plan, self.sites)
 
     # -- 1. rehearse
 
@@ -332,15 +334,20 @@ class _Run:
                 said = log.words() or "nothing"
                 if not self.was_running:
                     self.server.stop()
-                raise Refused(f"{error}. httpd says: {said}") from None
+                elif not self.server.running():
+                    with suppress(HttpdError):
+                        self.server.start()
+                down = self.was_running and not self.server.running()
+                state = ". httpd is down: look after this host now" if down else ""
+                raise Refused(f"{error}. httpd says: {said}{state}") from None
 
     def _reload(self, user: Description, plan: Plan) -> None:
-        if not self.was_running and not self.start:
+        if not self.was_running and not (self.start and self.sites):
             return
         test = self.server.test()
         if test.code != 0:
             raise Refused(f"`httpd -t` fails: {test.words}")
-        faults = self._taken(plan)
+        faults = self._taken(user, plan)
         if self.report.rehearsal == "reduced":
             faults += _probing.misplaced(self.store, self.server.describe(), self.sites)
         if faults:

@@ -389,6 +389,75 @@ def test_a_client_ca_file_that_is_replaced_by_an_extra_directive_is_noticed(host
     assert "is not the site's own" in message
 
 
+def test_a_server_with_mounts_of_its_own_is_found_as_systemd_gives_them(host: Host) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root may give a process mounts of its own")
+    host.httpd.stop()
+    start = ["unshare", "--mount", host.httpd.binary, "-d", host.httpd.root, "-f", host.httpd.conf, "-k", "start"]
+    subprocess.run(start, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    host.httpd.wait_until_answers()
+    pid = host.httpd.pid
+    assert host.apply(host.wish()).rehearsal == "full"
+    assert host.httpd.pid == pid
+    assert host.enforces()
+
+
+def test_an_address_of_the_users_hosts_for_all_addresses_is_not_taken_from_them(host: Host) -> None:
+    own = host.public.issue("own.example.com")
+    write(host.conf, "own.crt", own.full_pem)
+    write(host.conf, "own.key", own.key_pem)
+    host.add(
+        f"""
+        LoadModule ssl_module modules/mod_ssl.so
+        Listen {host.port} https
+        <VirtualHost *:{host.port}>
+            ServerName own.example.com
+            SSLEngine on
+            SSLCertificateFile conf/own.crt
+            SSLCertificateKeyFile conf/own.key
+        </VirtualHost>
+        """
+    )
+    host.restart()
+    assert "would stand before the virtual host at" in host.refused(host.wish(listen=("127.0.0.1",)))
+
+
+def test_a_listen_of_the_users_that_would_fail_at_our_reload_is_named(host: Host) -> None:
+    host.apply(host.wish())
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        host.add(f"Listen 127.0.0.1:{port}\n")
+        assert f"port {port} is held by" in host.refused(host.wish())
+
+
+def test_a_stopped_server_is_not_started_to_take_a_site_away(host: Host) -> None:
+    host.apply(host.wish())
+    host.httpd.stop()
+    assert host.apply(Wish(DOMAIN)).changed
+    assert not host.httpd.running()
+
+
+def test_a_refused_run_leaves_no_lock(host: Host) -> None:
+    host.refused(host.wish(key=key_pem(new_key())))
+    path = _release.lock_path(str(host.conf))
+    assert path == str(host.conf) or not os.path.lexists(path)
+
+
+def test_a_folder_that_an_unread_section_includes_is_not_ours_to_use(host: Host) -> None:
+    (host.conf / "unread").mkdir()
+    host.add(
+        """
+        <IfDefine NEVER>
+        <IfModule mime_module>
+        </IfModule>
+        IncludeOptional conf/unread/*.conf
+        </IfDefine>
+        """
+    )
+    host.apply(host.wish())
+    assert host.enforces()
+
+
 def test_a_further_folder_of_trusted_cas_is_noticed(host: Host) -> None:
     (host.conf / "cas").mkdir()
     message = host.refused(host.wish(extra=f'SSLCACertificatePath "{host.conf}/cas"'))
