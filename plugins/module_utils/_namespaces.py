@@ -7,8 +7,7 @@
 User, mount, PID, network and IPC namespaces, from the standard library (namespaces(7)).
 
 What runs inside sees the machine's files, but can change none, reaches no network, and ends with all its children when
-the
-caller ends. As an ordinary user too, who is then mapped alone.
+the caller ends. As an ordinary user too, who is then mapped alone.
 """
 
 from __future__ import annotations
@@ -72,8 +71,7 @@ def run(world: World, act: Callable[[], Any], seconds: float) -> Any:
     """Call C(act) inside, and return what it returns, which must be fit for JSON.
 
     Raises Unavailable where there can be no such world, TimeoutError after C(seconds), and RuntimeError with the text
-    of
-    whatever C(act) raised. All processes inside are dead when this returns.
+    of whatever C(act) raised. All processes inside are dead when this returns.
     """
     ours, theirs = socket.socketpair()
     child = os.fork()

@@ -5,9 +5,8 @@
 """The store of releases, the switch and the journal.
 
 The invariant: at every moment each site's C(current) leads to one whole release, and a release never changes once it
-has
-its name. A switch is one rename(2) of a link. The pattern is that of Kubernetes' atomic writer and certbot's live/ and
-archive/.
+has its name. A switch is one rename(2) of a link. The pattern is that of Kubernetes' atomic writer and certbot's live/
+and archive/.
 
     <conf>/mtls/host.conf                       what the server needs for all sites: modules, Listen, Include
     <conf>/mtls/journal                         there only while a switch is under way: how to go back

@@ -5,8 +5,7 @@
 """The transaction: all sites of a host go from the old state to the new one, or stay as they were.
 
     0. look      the server, how it is called, its configuration without us; heal what a killed run left; plan the
-                 changes.
-                 Nothing to change, and the live server shows it by a handshake: done.
+                 changes. Nothing to change, and the live server shows it by a handshake: done.
     1. rehearse  the whole configuration with the change in it, in a private world; handshakes decide (_rehearsal).
                  Nothing is on the disk yet. In check mode the run ends here.
     2. stage     the journal, then the new releases, each whole before it has its name.
@@ -17,8 +16,7 @@
     6. keep      the journal goes: the new state holds. The previous release stays, older ones go.
 
 Whatever fails from 2 on: back as the journal says, reloaded or started again, and the run fails with the reason. A run
-that
-was killed leaves the journal, and the next run goes back by it before it begins.
+that was killed leaves the journal, and the next run goes back by it before it begins.
 """
 
 from __future__ import annotations
