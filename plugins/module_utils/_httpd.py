@@ -218,7 +218,6 @@ class Built:
     version: str
     root: str
     config: str
-    pid_file: str
     suexec: str
 
 
@@ -598,7 +597,6 @@ def _server(
         version=said(r"Server version: \S+?/(\S+)"),
         root=root,
         config=said(r'SERVER_CONFIG_FILE="([^"]*)"'),
-        pid_file=said(r'DEFAULT_PIDLOG="([^"]*)"'),
         suexec=said(r'SUEXEC_BIN="([^"]*)"'),
     )
     config = os.path.normpath(os.path.join(root, _option(arguments, "-f") or built.config))
