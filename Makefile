@@ -1,7 +1,7 @@
 # Each target installs what it needs (as root on Debian; else it says what is missing). What is slow to make is kept in ~/.cache/mtls.httpd.
 #
 #   make demo         the main job on this machine, in a scratch folder; KEEP=1 leaves its server running
-#   make test         everything; lint, sanity, unit, integration and molecule are its parts
+#   make test         everything; lint, sanity, unit, integration, molecule and faults are its parts
 #   make test-long    the same, and unit and integration tests on the newest ansible-core that is supported
 #   make bench        the costs of the design's budget, measured; writes docs/performance.md
 #   make generate     the role's argument specification, of the documentation of the module sites
@@ -13,7 +13,7 @@ IN := tests/support/environment
 
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/build/collections
 
-.PHONY: build lint sanity unit integration molecule test test-long demo bench generate clean
+.PHONY: build lint sanity unit integration molecule faults test test-long demo bench generate clean
 
 build: $(COLLECTION)/MANIFEST.json
 
@@ -21,14 +21,14 @@ build: $(COLLECTION)/MANIFEST.json
 $(COLLECTION)/MANIFEST.json: $(SOURCES)
 	$(IN) run tests/support/install
 
-lint sanity unit integration molecule: build
+lint sanity unit integration molecule faults: build
 	$(IN) dev tests/run.py $@
 
 test: build
-	$(IN) dev tests/run.py lint sanity unit integration molecule
+	$(IN) dev tests/run.py lint sanity unit integration molecule faults
 
 test-long: build
-	$(IN) dev tests/run.py lint sanity unit integration molecule newest
+	$(IN) dev tests/run.py lint sanity unit integration molecule faults newest
 
 demo: build
 	tests/support/packages apache2-bin

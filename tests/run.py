@@ -154,6 +154,16 @@ def molecule(tally: Tally) -> None:
         tally.read(f"molecule {name}", [report] if report.exists() else [], ok=True)
 
 
+def faults(tally: Tally) -> None:
+    """Run the tests that break hosts: containers of their own, one at a time beside those of other workers."""
+    if os.geteuid() == 0:
+        pytest(
+            tally, "faults", "--numprocesses=auto", "--dist=loadfile", "tests/faults", within=(SUPPORT / "containers",)
+        )
+    else:
+        tally.left_out.append("faults: containers are made as root only")
+
+
 def newest(tally: Tally) -> None:
     """Run the tests of pytest on the newest ansible-core that is supported."""
     environment = (SUPPORT / "environment", "newest")
@@ -163,7 +173,7 @@ def newest(tally: Tally) -> None:
         tally.left_out.append("newest: there is no Python 3.12 here, which ansible-core 2.21 needs")
 
 
-STEPS = {step.__name__: step for step in (lint, sanity, unit, integration, molecule, newest)}
+STEPS = {step.__name__: step for step in (lint, sanity, unit, integration, molecule, faults, newest)}
 
 
 def main() -> int:

@@ -24,6 +24,8 @@ from pathlib import Path
 from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "playbooks" / "files"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+from container import Container, podman
 from demo_material import Authority, make, write
 
 HERE = Path(__file__).resolve().parent
@@ -53,14 +55,10 @@ class Bench:
 
     def boot(self, name: str) -> None:
         """Make the host `name` anew: Debian 12 with its httpd running, and nothing of ours."""
-        container = f"mtls-bench-{name}"
-        podman("rm", "--force", "--ignore", "--time", "1", container)
-        podman("run", "--detach", "--systemd", "always", "--name", container, os.environ["IMAGE_DEBIAN12"])
-        letting_in = "install -d -m 700 /root/.ssh && cat >/root/.ssh/authorized_keys"
-        podman("exec", "--interactive", container, "sh", "-c", letting_in, text=(self.scratch / "ssh.pub").read_text())
-        booted = "until systemctl is-system-running --wait; do sleep 0.2; done"
-        podman("exec", container, "timeout", "60", "sh", "-c", booted)
-        self.addresses[name] = podman("inspect", "--format", "{{.NetworkSettings.IPAddress}}", container)
+        container = Container(f"mtls-bench-{name}", "debian12")
+        container.boot()
+        container.let_in((self.scratch / "ssh.pub").read_text())
+        self.addresses[name] = container.address
 
     def play(self, playbook: str, *hosts: str, changes: bool | None = None) -> Cost:
         """Run `playbook` on `hosts` over connections of its own; see that it `changes` them, or does not."""
@@ -119,11 +117,6 @@ class Bench:
         command += ["-e", f"@{self.scratch}/wishes.json", str(HERE / "judge.yml")]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         return float(re.findall(r"took ([\d.]+) s", done.stdout)[0])
-
-
-def podman(*arguments: str, text: str | None = None) -> str:
-    """Run podman with `text` as its input; return what it prints."""
-    return subprocess.run(["podman", *arguments], input=text, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def cpu() -> float:

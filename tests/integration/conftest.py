@@ -2,113 +2,45 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An operator with a folder of playbooks and an httpd to deploy to, and clients that try what became of it."""
+"""An operator whose host is this machine, with an embedded httpd."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import re
-import socket
-import ssl
-import subprocess
 import sys
-from dataclasses import dataclass, field
-from http.client import HTTPSConnection
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
-from demo_material import CHAT_CA_NAME, Authority, write
+from demo_material import CHAT_CA_NAME, Authority
 from embedded_httpd import free_port
+from playing import Operator, Run, prepared
 
 from ansible_collections.mtls.httpd.plugins.module_utils._identity import make_probes
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import SiteMaterial
-    from demo_material import Issued
     from embedded_httpd import EmbeddedHttpd
 
     from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
 
-HOST = "webhook"
 LOGS = "logs"
 
 
 @dataclass(frozen=True)
-class Run:
-    """What one run of ansible-playbook came to."""
+class LocalOperator(Operator):
+    """An operator whose host is this machine, with an httpd of its own."""
 
-    status: int
-    output: str
-
-    @property
-    def recap(self) -> dict[str, int]:
-        """The counts in the recap's line of the host."""
-        line = re.search(rf"^{HOST} +: (.*)$", self.output, re.MULTILINE)
-        assert line, self.output
-        return {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", line[1])}
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What a client got: a status line, or the name of the alert; and the fingerprint of the certificate, if seen."""
-
-    said: str
-    certificate_sha256: str | None = None
-
-
-@dataclass(frozen=True)
-class Operator:
-    """Somebody with a folder of playbooks, and the httpd of one host."""
-
-    folder: Path
     httpd: EmbeddedHttpd
-    material: SiteMaterial
-    port: int
-    site: dict[str, Any]
-    environment: dict[str, str] = field(repr=False)
 
     @property
     def variables(self) -> dict[str, Any]:
-        """The role's variables for the one site."""
-        return {
+        return super().variables | {
             "mutual_tls_httpd_binary": str(self.httpd.binary),
             "mutual_tls_httpd_config": str(self.httpd.conf),
-            "mutual_tls_confirm_address": "127.0.0.1",
-            "mutual_tls_sites": [self.site],
         }
-
-    def play(
-        self, *arguments: str, plays: list[dict[str, Any]] | None = None, within: tuple[str, ...] = (), **variables: Any
-    ) -> Run:
-        """Run a playbook: one play with the role, or `plays`, with `variables` over the usual ones.
-
-        `within` is a command that runs the command after it in surroundings of its own.
-        """
-        default = [{"roles": [{"role": "mtls.httpd.mutual_tls"}]}]
-        header = {"hosts": HOST, "gather_facts": False, "vars": self.variables | variables}
-        playbook = [header | play for play in plays or default]
-        (self.folder / "site.yml").write_text(yaml.safe_dump(playbook, sort_keys=False))
-        program = [Path(sys.executable).parent / "ansible-playbook", "-i", "inventory.yml", "site.yml", *arguments]
-        done = subprocess.run(
-            [*within, *program],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        return Run(done.returncode, done.stdout + done.stderr)
-
-    def deploy(self, *arguments: str, **options: Any) -> Run:
-        """Run a playbook that must succeed."""
-        run = self.play(*arguments, **options)
-        assert run.status == 0, run.output
-        return run
 
     def refused(self, *arguments: str, **options: Any) -> Run:
         """Run a playbook that must fail, with the host the same before and after, and the server not reloaded."""
@@ -122,46 +54,6 @@ class Operator:
         """Return all that a run could change: files but for the logs, the server's process, how often it (re)loaded."""
         words = self.httpd.error_log.read_text() if self.httpd.error_log.exists() else ""
         return tree(self.httpd.root), self.httpd.pid, words.count("resuming normal operations")
-
-    def ask(self, client: Issued | None, *, domain: str = "", port: int = 0, version: str = "TLSv1_3") -> Reply:
-        """Return what `client` gets from the site; the server's certificate must be sound."""
-        context = self._context(client)
-        context.load_verify_locations(cadata=self.material.root.pem.decode())
-        context.minimum_version = context.maximum_version = ssl.TLSVersion[version]
-        name = domain or self.material.domain
-        request = f"GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode()
-        fingerprint = None
-        try:
-            with (
-                socket.create_connection(("127.0.0.1", port or self.port), timeout=10) as connection,
-                context.wrap_socket(connection, server_hostname=name) as channel,
-            ):
-                fingerprint = hashlib.sha256(channel.getpeercert(binary_form=True) or b"").hexdigest()
-                channel.sendall(request)
-                return Reply(channel.recv(200).split(b"\r\n")[0].decode(), fingerprint)
-        except ssl.SSLError as error:
-            return Reply(error.reason or str(error), fingerprint)
-
-    def post(self, client: Issued, path: str, body: str) -> object:
-        """Return the answer, as JSON, to what `client` posts; Chat's own certificates are as good as a root's here."""
-        context = self._context(client)
-        context.load_verify_locations(cadata=(self.material.root.pem + self.material.chat.pem).decode())
-        connection = HTTPSConnection("127.0.0.1", self.port, context=context, timeout=10)
-        connection.sock = context.wrap_socket(
-            socket.create_connection(("127.0.0.1", self.port), timeout=10), server_hostname=self.material.domain
-        )
-        connection.request("POST", path, body, {"Host": self.material.domain})
-        answer: object = json.load(connection.getresponse())
-        connection.close()
-        return answer
-
-    def _context(self, client: Issued | None) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        if client:
-            write(self.folder, "client.crt", client.full_pem)
-            write(self.folder, "client.key", client.key_pem)
-            context.load_cert_chain(self.folder / "client.crt", self.folder / "client.key")
-        return context
 
 
 def tree(root: Path) -> dict[str, tuple[object, ...]]:
@@ -178,30 +70,21 @@ def tree(root: Path) -> dict[str, tuple[object, ...]]:
 
 
 @pytest.fixture
-def operator(embedded: EmbeddedHttpd, site_material: SiteMaterial, collections_path: Path, tmp_path: Path) -> Operator:
+def operator(
+    embedded: EmbeddedHttpd, site_material: SiteMaterial, collections_path: Path, tmp_path: Path
+) -> LocalOperator:
     """Give an operator a host with the embedded httpd, and the wish for one site on a free port."""
     folder = tmp_path / "playbooks"
-    home = tmp_path / "home"
-    folder.mkdir()
-    home.mkdir()
-    host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-    (folder / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": {HOST: host}}}))
+    environment = prepared(
+        folder, collections_path, ansible_connection="local", ansible_python_interpreter=sys.executable
+    )
     port = free_port()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(home),
-        "LC_ALL": "C.UTF-8",
-        "ANSIBLE_COLLECTIONS_PATH": str(collections_path),
-        "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_PIPELINING": "1",
-        "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
-    }
     site = site_material.site | {
         "port": port,
         "listen": ["127.0.0.1"],
         "document_root": str(embedded.root / "htdocs"),
     }
-    return Operator(folder, embedded, site_material, port, site, environment)
+    return LocalOperator(folder, site_material, "127.0.0.1", port, site, environment, embedded)
 
 
 @pytest.fixture(scope="session")

@@ -70,7 +70,7 @@ class CallbackModule(CallbackBase):
 
 
 @dataclass(frozen=True)
-class Operator:
+class LocalOperator:
     """Somebody with a playbook of one task, and an httpd with two sites: one requires certificates, one is open."""
 
     folder: Path
@@ -110,7 +110,7 @@ def oldest_python() -> str:
 @pytest.fixture
 def operator(
     short_path: Path, site_material: SiteMaterial, collections_path: Path, tmp_path: Path
-) -> Iterator[Operator]:
+) -> Iterator[LocalOperator]:
     """Give an operator the two sites."""
     folder = tmp_path / "playbooks"
     (folder / "callback_plugins").mkdir(parents=True)
@@ -134,12 +134,12 @@ def operator(
         "ANSIBLE_COLLECTIONS_PATH": str(collections_path),
         "ANSIBLE_NOCOLOR": "1",
     }
-    yield Operator(folder, site_material, environment=environment, **ports)
+    yield LocalOperator(folder, site_material, environment=environment, **ports)
     httpd.stop()
 
 
 @pytest.mark.parametrize("run_on", ["controller", "target"])
-def test_the_whole_result_is_the_same_from_either_side(operator: Operator, run_on: str) -> None:
+def test_the_whole_result_is_the_same_from_either_side(operator: LocalOperator, run_on: str) -> None:
     files = operator.folder / "files" if run_on == "target" else Path()
     result = operator.run(
         {
@@ -179,7 +179,7 @@ def test_the_whole_result_is_the_same_from_either_side(operator: Operator, run_o
 
 
 @pytest.mark.parametrize("run_on", ["controller", "target"])
-def test_all_endpoints_are_tried_and_every_failure_is_in_one_message(operator: Operator, run_on: str) -> None:
+def test_all_endpoints_are_tried_and_every_failure_is_in_one_message(operator: LocalOperator, run_on: str) -> None:
     result = operator.run(
         {
             "address": "127.0.0.1",
@@ -205,13 +205,13 @@ def test_all_endpoints_are_tried_and_every_failure_is_in_one_message(operator: O
     assert [each["mutual_tls"] for each in result["endpoints"]] == ["off", "enforced", "off", "unproven"]
 
 
-def test_without_expectations_it_only_reports(operator: Operator) -> None:
+def test_without_expectations_it_only_reports(operator: LocalOperator) -> None:
     result = operator.run({"endpoints": [{"port": operator.open}, {"port": 9}]}, "--check")
     assert not result["failed"]
     assert [each["mutual_tls"] for each in result["endpoints"]] == ["off", "unproven"]
 
 
-def test_delegation_is_an_error_on_the_controller_and_honoured_on_the_target(operator: Operator) -> None:
+def test_delegation_is_an_error_on_the_controller_and_honoured_on_the_target(operator: LocalOperator) -> None:
     options = {"port": operator.closed, "expect": "enforced"}
     refused = operator.run(options, delegate_to="localhost")
     assert refused["failed"]
@@ -224,7 +224,7 @@ def test_delegation_is_an_error_on_the_controller_and_honoured_on_the_target(ope
     assert not honoured["failed"], honoured["output"]
 
 
-def test_become_is_ignored_on_the_controller_and_honoured_on_the_target(operator: Operator) -> None:
+def test_become_is_ignored_on_the_controller_and_honoured_on_the_target(operator: LocalOperator) -> None:
     options = {"port": operator.closed, "expect": "enforced"}
     become = {"become": True, "become_user": "nobody", "vars": {"ansible_become_exe": "/bin/false"}}
     ignored = operator.run(options, **become)
@@ -233,7 +233,7 @@ def test_become_is_ignored_on_the_controller_and_honoured_on_the_target(operator
     assert honoured["failed"]
 
 
-def test_a_vaulted_key_is_opened_in_memory(operator: Operator) -> None:
+def test_a_vaulted_key_is_opened_in_memory(operator: LocalOperator) -> None:
     (operator.folder / "password").write_text("correct horse")
     vaulted = operator.folder / "files" / "chat.key"
     command = [BIN / "ansible-vault", "encrypt", "--vault-password-file", operator.folder / "password", vaulted]
@@ -253,7 +253,7 @@ def test_a_vaulted_key_is_opened_in_memory(operator: Operator) -> None:
 
 @pytest.mark.parametrize("pipelining", ["0", "1"])
 @pytest.mark.parametrize("run_on", ["controller", "target"])
-def test_no_key_is_printed_however_much_is_asked_for(operator: Operator, run_on: str, pipelining: str) -> None:
+def test_no_key_is_printed_however_much_is_asked_for(operator: LocalOperator, run_on: str, pipelining: str) -> None:
     operator.environment["ANSIBLE_PIPELINING"] = pipelining
     files = operator.folder / "files"
     key = operator.material.client.key_pem.decode()
@@ -292,7 +292,7 @@ def test_no_key_is_printed_however_much_is_asked_for(operator: Operator, run_on:
     ],
 )
 def test_what_is_wrong_with_the_options_is_said_in_one_line(
-    operator: Operator, options: dict[str, Any], said: str
+    operator: LocalOperator, options: dict[str, Any], said: str
 ) -> None:
     result = operator.run(options)
     assert result["failed"]

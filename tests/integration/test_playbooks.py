@@ -18,7 +18,7 @@ import yaml
 from embedded_httpd import EmbeddedHttpd
 
 if TYPE_CHECKING:
-    from conftest import Operator
+    from conftest import LocalOperator
 
 TABLE = """\
 no certificate                             refused   refused
@@ -85,7 +85,9 @@ def test_a_demo_that_is_kept_says_how_to_call_and_to_stop_the_server(
         httpd.stop()
 
 
-def test_deploy_serves_the_sites_of_the_inventory_and_leaves_the_rest_alone_after_a_failure(operator: Operator) -> None:
+def test_deploy_serves_the_sites_of_the_inventory_and_leaves_the_rest_alone_after_a_failure(
+    operator: LocalOperator,
+) -> None:
     here = yaml.safe_load((operator.folder / "inventory.yml").read_text())["all"]["hosts"]["webhook"]
     spoilt = here | {"mutual_tls_sites": [operator.site | {"domain": "other.example.com"}]}
     variables = operator.variables | {"deploy_become": False}
@@ -103,7 +105,7 @@ def test_deploy_serves_the_sites_of_the_inventory_and_leaves_the_rest_alone_afte
     assert operator.ask(operator.material.client).said == "HTTP/1.1 200 OK"
 
 
-def test_rollback_goes_back_and_remove_gives_the_host_back(operator: Operator) -> None:
+def test_rollback_goes_back_and_remove_gives_the_host_back(operator: LocalOperator) -> None:
     untouched = operator.state()[0]
     here = yaml.safe_load((operator.folder / "inventory.yml").read_text())["all"]["hosts"]["webhook"]
     variables = operator.variables | {"rollback_become": False, "remove_become": False}

@@ -22,7 +22,7 @@ from demo_material import CHAT_CA_FILE, write
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conftest import Operator
+    from conftest import LocalOperator
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 PLAYBOOKS = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", README.read_text(), re.DOTALL)]
@@ -59,7 +59,7 @@ def backend() -> Iterator[int]:
         thread.join()
 
 
-def lay_files_beside_the_playbook(operator: Operator) -> None:
+def lay_files_beside_the_playbook(operator: LocalOperator) -> None:
     """Put what the README tells one to put into files/."""
     material = operator.material
     files = operator.folder / "files"
@@ -76,7 +76,7 @@ def lay_files_beside_the_playbook(operator: Operator) -> None:
 
 @pytest.mark.parametrize("playbook", PLAYBOOKS, ids=["certificate of one's own", "issued by Chat"])
 def test_a_playbook_of_the_readme_brings_chats_webhooks_to_the_backend(
-    operator: Operator, backend: int, playbook: list[dict[str, Any]]
+    operator: LocalOperator, backend: int, playbook: list[dict[str, Any]]
 ) -> None:
     lay_files_beside_the_playbook(operator)
     [play] = playbook

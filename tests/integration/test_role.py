@@ -20,7 +20,7 @@ from demo_material import Authority, self_signed, write
 from embedded_httpd import free_port
 
 if TYPE_CHECKING:
-    from conftest import Operator
+    from conftest import LocalOperator
     from demo_material import Issued
 
 ROLE = "mtls.httpd.mutual_tls"
@@ -33,7 +33,7 @@ def imported(**keywords: Any) -> list[dict[str, Any]]:
     return [{"tasks": [{"name": "Before", "ansible.builtin.ping": {}}, {"import_role": {"name": ROLE}} | keywords]}]
 
 
-def another_site(operator: Operator, **options: Any) -> tuple[dict[str, Any], Issued]:
+def another_site(operator: LocalOperator, **options: Any) -> tuple[dict[str, Any], Issued]:
     """Return the wish for a second site with a certificate of its own, and that certificate."""
     domain = "hooks.example.com"
     server = operator.material.public.issue(domain)
@@ -45,7 +45,9 @@ def another_site(operator: Operator, **options: Any) -> tuple[dict[str, Any], Is
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_deployment_lets_in_the_clients_of_the_client_ca_and_nobody_else(operator: Operator, version: str) -> None:
+def test_a_deployment_lets_in_the_clients_of_the_client_ca_and_nobody_else(
+    operator: LocalOperator, version: str
+) -> None:
     operator.deploy()
     chat = operator.material.chat
     expired = chat.issue(client=True, common_name="late", not_after=datetime.now(timezone.utc) - timedelta(days=1))
@@ -57,7 +59,9 @@ def test_a_deployment_lets_in_the_clients_of_the_client_ca_and_nobody_else(opera
     assert operator.ask(self_signed(chat.name), version=version).said == "TLSV1_ALERT_UNKNOWN_CA"
 
 
-def test_the_reference_pages_own_paths_lead_to_the_material_and_the_key_is_its_owners_alone(operator: Operator) -> None:
+def test_the_reference_pages_own_paths_lead_to_the_material_and_the_key_is_its_owners_alone(
+    operator: LocalOperator,
+) -> None:
     operator.deploy()
     conf = operator.httpd.conf.parent
     assert (conf / "www.example.com.crt").read_bytes().startswith(operator.material.server.pem)
@@ -65,7 +69,7 @@ def test_the_reference_pages_own_paths_lead_to_the_material_and_the_key_is_its_o
     assert stat.S_IMODE((conf / "www.example.com.key").stat().st_mode) == 0o600
 
 
-def test_a_second_run_changes_nothing_and_goes_to_the_host_once(operator: Operator) -> None:
+def test_a_second_run_changes_nothing_and_goes_to_the_host_once(operator: LocalOperator) -> None:
     operator.deploy()
     before = operator.state()
     run = operator.deploy("-vvv")
@@ -74,7 +78,7 @@ def test_a_second_run_changes_nothing_and_goes_to_the_host_once(operator: Operat
     assert run.output.count("EXEC") == 1, "one trip, to apply"
 
 
-def test_a_renewed_certificate_is_served_after_the_next_run(operator: Operator) -> None:
+def test_a_renewed_certificate_is_served_after_the_next_run(operator: LocalOperator) -> None:
     operator.deploy()
     renewed = operator.material.public.issue(operator.material.domain)
     operator.material.put(renewed)
@@ -82,14 +86,14 @@ def test_a_renewed_certificate_is_served_after_the_next_run(operator: Operator) 
     assert operator.ask(operator.material.client).certificate_sha256 == renewed.sha256
 
 
-def test_a_certificate_about_to_expire_is_deployed_with_a_warning(operator: Operator) -> None:
+def test_a_certificate_about_to_expire_is_deployed_with_a_warning(operator: LocalOperator) -> None:
     soon = datetime.now(timezone.utc) + timedelta(days=5)
     operator.material.put(operator.material.public.issue(operator.material.domain, not_after=soon))
     assert "in 4 days. Renew it" in operator.deploy().output
     assert "WARNING" not in operator.deploy(mutual_tls_warn_days=3).output
 
 
-def test_check_mode_says_what_would_change_and_changes_nothing(operator: Operator) -> None:
+def test_check_mode_says_what_would_change_and_changes_nothing(operator: LocalOperator) -> None:
     before = operator.state()
     run = operator.deploy("--check", "--diff")
     assert run.recap["changed"] == 1
@@ -100,7 +104,7 @@ def test_check_mode_says_what_would_change_and_changes_nothing(operator: Operato
     assert operator.deploy("--check", "--diff").recap["changed"] == 0
 
 
-def test_check_mode_on_a_host_without_httpd_predicts_and_fails_nowhere(operator: Operator) -> None:
+def test_check_mode_on_a_host_without_httpd_predicts_and_fails_nowhere(operator: LocalOperator) -> None:
     script = f'mount --bind /dev/null {operator.httpd.binary} && exec "$@"'
     bare = ("unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh")
     if subprocess.run([*bare, "true"], capture_output=True, check=False).returncode != 0:
@@ -110,7 +114,7 @@ def test_check_mode_on_a_host_without_httpd_predicts_and_fails_nowhere(operator:
     assert run.recap["changed"] == 1
 
 
-def test_the_role_twice_in_one_play_keeps_the_sites_of_both(operator: Operator) -> None:
+def test_the_role_twice_in_one_play_keeps_the_sites_of_both(operator: LocalOperator) -> None:
     other, _served = another_site(operator, port=free_port())
     roles = [{"role": ROLE}, {"role": ROLE, "mutual_tls_sites": [other]}]
     operator.deploy(plays=[{"roles": roles}])
@@ -119,14 +123,14 @@ def test_the_role_twice_in_one_play_keeps_the_sites_of_both(operator: Operator) 
     assert operator.deploy(plays=[{"roles": roles}]).recap["changed"] == 0
 
 
-def test_two_sites_of_one_run_are_both_served_on_one_port(operator: Operator) -> None:
+def test_two_sites_of_one_run_are_both_served_on_one_port(operator: LocalOperator) -> None:
     other, served = another_site(operator)
     operator.deploy(mutual_tls_sites=[operator.site, other])
     assert operator.ask(operator.material.client).certificate_sha256 == operator.material.server.sha256
     assert operator.ask(operator.material.client, domain=other["domain"]).certificate_sha256 == served.sha256
 
 
-def test_vaulted_files_are_deployed_without_touching_the_disk_in_clear(operator: Operator) -> None:
+def test_vaulted_files_are_deployed_without_touching_the_disk_in_clear(operator: LocalOperator) -> None:
     (operator.folder / "password").write_text("secret\n")
     encrypt = [Path(sys.executable).parent / "ansible-vault", "encrypt", "--vault-password-file", "password"]
     names = [operator.site["certificate"], operator.site["private_key"]]
@@ -136,7 +140,7 @@ def test_vaulted_files_are_deployed_without_touching_the_disk_in_clear(operator:
     assert operator.ask(operator.material.client).said == OK
 
 
-def test_relative_paths_are_found_beside_the_playbook(operator: Operator) -> None:
+def test_relative_paths_are_found_beside_the_playbook(operator: LocalOperator) -> None:
     for name in ("certificate", "private_key", "chain"):
         path = Path(operator.site[name])
         write(operator.folder / "files", path.name, path.read_bytes())
@@ -147,13 +151,13 @@ def test_relative_paths_are_found_beside_the_playbook(operator: Operator) -> Non
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes root without a password")
-def test_the_role_works_imported_in_a_play_of_ones_own_with_become(operator: Operator) -> None:
+def test_the_role_works_imported_in_a_play_of_ones_own_with_become(operator: LocalOperator) -> None:
     operator.deploy(plays=imported(become=True), ansible_become_method="ansible.builtin.su")
     assert operator.ask(operator.material.client).said == OK
 
 
 def test_the_role_delegated_works_on_the_other_host_and_judges_on_the_controller(
-    operator: Operator,
+    operator: LocalOperator,
 ) -> None:
     nowhere = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
     inventory = operator.folder / "inventory.yml"
@@ -164,7 +168,7 @@ def test_the_role_delegated_works_on_the_other_host_and_judges_on_the_controller
     assert operator.ask(operator.material.client).said == OK
 
 
-def test_the_tag_judge_judges_and_goes_no_further(operator: Operator) -> None:
+def test_the_tag_judge_judges_and_goes_no_further(operator: LocalOperator) -> None:
     before = operator.state()
     run = operator.deploy("--tags", "judge", "-vvv")
     assert operator.state() == before
@@ -173,29 +177,29 @@ def test_the_tag_judge_judges_and_goes_no_further(operator: Operator) -> None:
     assert operator.play("--tags", "judge").status != 0
 
 
-def test_the_tag_apply_deploys_and_the_tag_confirm_confirms(operator: Operator) -> None:
+def test_the_tag_apply_deploys_and_the_tag_confirm_confirms(operator: LocalOperator) -> None:
     unreachable = {"mutual_tls_confirm_address": "127.0.0.2"}
     assert operator.deploy("--tags", "apply", **unreachable).recap["changed"] == 1
     assert operator.play("--tags", "confirm", **unreachable).status != 0
     assert operator.deploy("--tags", "confirm").recap["changed"] == 0
 
 
-def test_the_tag_judge_changes_nothing(operator: Operator) -> None:
+def test_the_tag_judge_changes_nothing(operator: LocalOperator) -> None:
     before = operator.state()
     assert operator.deploy("--tags", "judge").recap["changed"] == 0
     assert operator.state() == before
 
 
-def test_an_empty_list_of_sites_is_an_error_that_says_so(operator: Operator) -> None:
+def test_an_empty_list_of_sites_is_an_error_that_says_so(operator: LocalOperator) -> None:
     assert "empty" in operator.refused(mutual_tls_sites=[]).output
 
 
-def test_a_missing_list_of_sites_is_an_error(operator: Operator) -> None:
+def test_a_missing_list_of_sites_is_an_error(operator: LocalOperator) -> None:
     play = {"roles": [{"role": ROLE}], "vars": {}}
     assert "mutual_tls_sites" in operator.refused(plays=[play]).output
 
 
-def test_a_site_that_is_absent_is_undone_without_a_trace(operator: Operator) -> None:
+def test_a_site_that_is_absent_is_undone_without_a_trace(operator: LocalOperator) -> None:
     before = operator.state()[0]
     operator.deploy()
     operator.deploy(mutual_tls_sites=[{"domain": operator.material.domain, "state": "absent"}])
@@ -205,7 +209,7 @@ def test_a_site_that_is_absent_is_undone_without_a_trace(operator: Operator) -> 
         operator.ask(operator.material.client)
 
 
-def test_a_confirmation_with_a_client_of_the_client_ca_says_that_it_gets_in(operator: Operator) -> None:
+def test_a_confirmation_with_a_client_of_the_client_ca_says_that_it_gets_in(operator: LocalOperator) -> None:
     folder = operator.material.folder
     write(folder, "client.crt", operator.material.client.full_pem)
     write(folder, "client.key", operator.material.client.key_pem)
@@ -223,19 +227,19 @@ def test_a_confirmation_with_a_client_of_the_client_ca_says_that_it_gets_in(oper
     assert operator.ask(operator.material.client).said == OK, "the new state is kept"
 
 
-def test_a_run_without_confirmation_asks_nothing_from_the_controller(operator: Operator) -> None:
+def test_a_run_without_confirmation_asks_nothing_from_the_controller(operator: LocalOperator) -> None:
     operator.deploy(mutual_tls_confirm=False, mutual_tls_confirm_address="192.0.2.1")
     assert operator.ask(operator.material.client).said == OK
 
 
-def test_a_stopped_server_is_started_where_it_is_wanted_running(operator: Operator) -> None:
+def test_a_stopped_server_is_started_where_it_is_wanted_running(operator: LocalOperator) -> None:
     operator.httpd.stop()
     operator.deploy()
     assert operator.httpd.running()
     assert operator.ask(operator.material.client).said == OK
 
 
-def test_a_stopped_server_stays_stopped_where_it_is_not_wanted_running(operator: Operator) -> None:
+def test_a_stopped_server_stays_stopped_where_it_is_not_wanted_running(operator: LocalOperator) -> None:
     operator.httpd.stop()
     operator.deploy(mutual_tls_service_state="unchanged")
     assert not operator.httpd.running()

@@ -19,7 +19,7 @@ from embedded_httpd import EmbeddedHttpd, free_port
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Operator, SiteMaterial
+    from conftest import LocalOperator, SiteMaterial
 
 OK = "HTTP/1.1 200 OK"
 
@@ -56,7 +56,7 @@ BAD_MATERIAL = [
 
 @pytest.mark.parametrize(("spoil", "code"), BAD_MATERIAL)
 def test_bad_material_is_refused_with_nothing_sent_to_the_host(
-    operator: Operator, spoil: Callable[[SiteMaterial], None], code: str
+    operator: LocalOperator, spoil: Callable[[SiteMaterial], None], code: str
 ) -> None:
     operator.deploy()
     spoil(operator.material)
@@ -66,7 +66,7 @@ def test_bad_material_is_refused_with_nothing_sent_to_the_host(
     assert operator.ask(operator.material.client).certificate_sha256 == operator.material.server.sha256
 
 
-def test_all_that_is_wrong_is_named_at_once(operator: Operator) -> None:
+def test_all_that_is_wrong_is_named_at_once(operator: LocalOperator) -> None:
     wrong_name(operator.material)
     mismatched_key(operator.material)
     garbage_ca(operator.material)
@@ -85,7 +85,7 @@ BAD_DIRECTIVES = {
 
 
 @pytest.mark.parametrize("case", BAD_DIRECTIVES)
-def test_extra_directives_that_break_or_open_the_site_are_refused(operator: Operator, case: str) -> None:
+def test_extra_directives_that_break_or_open_the_site_are_refused(operator: LocalOperator, case: str) -> None:
     text, named = BAD_DIRECTIVES[case]
     run = operator.refused(mutual_tls_sites=[operator.site | {"extra_directives": text}])
     assert named in " ".join(run.output.split())
@@ -93,18 +93,18 @@ def test_extra_directives_that_break_or_open_the_site_are_refused(operator: Oper
 
 
 @pytest.mark.parametrize("case", BAD_DIRECTIVES)
-def test_extra_directives_that_break_or_open_a_served_site_are_refused_too(operator: Operator, case: str) -> None:
+def test_extra_directives_that_break_or_open_a_served_site_are_refused_too(operator: LocalOperator, case: str) -> None:
     operator.deploy()
     operator.refused(mutual_tls_sites=[operator.site | {"extra_directives": BAD_DIRECTIVES[case][0]}])
     assert operator.ask(operator.material.client).said == OK
 
 
-def test_harmless_extra_directives_are_taken(operator: Operator) -> None:
+def test_harmless_extra_directives_are_taken(operator: LocalOperator) -> None:
     operator.deploy(mutual_tls_sites=[operator.site | {"extra_directives": "Header always set X-Robots-Tag none"}])
     assert operator.ask(operator.material.client).said == OK
 
 
-def test_one_bad_site_keeps_all_as_they_were(operator: Operator) -> None:
+def test_one_bad_site_keeps_all_as_they_were(operator: LocalOperator) -> None:
     other = operator.site | {"domain": "hooks.example.com"}
     output = operator.refused(mutual_tls_sites=[operator.site, other]).output
     assert "hooks.example.com" in output
@@ -136,7 +136,7 @@ def restart_with(httpd: EmbeddedHttpd, extra: str) -> None:
 
 
 def test_somebody_elses_virtual_host_with_a_mismatched_key_is_named_and_nothing_is_touched(
-    operator: Operator,
+    operator: LocalOperator,
 ) -> None:
     own = free_port()
     restart_with(operator.httpd, tls_host(operator.httpd, operator.material, own))
@@ -150,7 +150,7 @@ def test_somebody_elses_virtual_host_with_a_mismatched_key_is_named_and_nothing_
     assert operator.ask(None, port=own, domain=operator.material.domain).said.startswith("HTTP/1.1 ")
 
 
-def test_a_site_beside_a_virtual_host_of_the_users_own_leaves_it_as_it_is(operator: Operator) -> None:
+def test_a_site_beside_a_virtual_host_of_the_users_own_leaves_it_as_it_is(operator: LocalOperator) -> None:
     own = free_port()
     restart_with(operator.httpd, tls_host(operator.httpd, operator.material, own))
     operator.deploy()
@@ -158,7 +158,7 @@ def test_a_site_beside_a_virtual_host_of_the_users_own_leaves_it_as_it_is(operat
     assert operator.ask(None, port=own).said == OK
 
 
-def test_a_configuration_that_was_broken_already_is_named_and_nothing_is_touched(operator: Operator) -> None:
+def test_a_configuration_that_was_broken_already_is_named_and_nothing_is_touched(operator: LocalOperator) -> None:
     with operator.httpd.conf.open("a") as conf:
         conf.write("NoSuchDirective on\n")
     output = operator.refused().output
@@ -166,7 +166,7 @@ def test_a_configuration_that_was_broken_already_is_named_and_nothing_is_touched
     assert urllib.request.urlopen(f"http://127.0.0.1:{operator.httpd.port}/").status == 200
 
 
-def test_a_port_that_somebody_else_holds_is_named_and_nothing_is_touched(operator: Operator) -> None:
+def test_a_port_that_somebody_else_holds_is_named_and_nothing_is_touched(operator: LocalOperator) -> None:
     with socket.socket() as holder:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind(("127.0.0.1", operator.port))
@@ -174,13 +174,13 @@ def test_a_port_that_somebody_else_holds_is_named_and_nothing_is_touched(operato
         assert str(operator.port) in operator.refused().output
 
 
-def test_a_stopped_server_with_bad_material_stays_stopped(operator: Operator) -> None:
+def test_a_stopped_server_with_bad_material_stays_stopped(operator: LocalOperator) -> None:
     operator.httpd.stop()
     mismatched_key(operator.material)
     operator.refused()
 
 
-def test_a_deployment_loses_no_request_of_the_plain_site(operator: Operator) -> None:
+def test_a_deployment_loses_no_request_of_the_plain_site(operator: LocalOperator) -> None:
     url = f"http://127.0.0.1:{operator.httpd.port}/"
     script = f"import urllib.request, sys\nfor _ in range(10**9): urllib.request.urlopen({url!r}).read()"
     load = subprocess.Popen(["python3", "-c", script], stderr=subprocess.PIPE)

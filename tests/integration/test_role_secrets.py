@@ -23,7 +23,7 @@ from demo_material import key_pem, new_key, write
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conftest import Operator
+    from conftest import LocalOperator
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 LARGEST = 16 << 20
@@ -75,7 +75,7 @@ def _device(folder: str, name: str) -> int:
 
 
 @pytest.fixture
-def key(operator: Operator) -> EllipticCurvePrivateKey:
+def key(operator: LocalOperator) -> EllipticCurvePrivateKey:
     """Return the private key of the site, which a run must not betray."""
     server = operator.material.public.issue(operator.material.domain)
     operator.material.put(server)
@@ -85,7 +85,7 @@ def key(operator: Operator) -> EllipticCurvePrivateKey:
     return server.key
 
 
-def assert_kept(operator: Operator, key: EllipticCurvePrivateKey, begin: float, output: str) -> None:
+def assert_kept(operator: LocalOperator, key: EllipticCurvePrivateKey, begin: float, output: str) -> None:
     """Assert that since `begin` the key was shown nowhere, and written only where keys belong."""
     assert not leaks(key, output.encode()), "in the output"
     given = (operator.material.folder, operator.folder / "site.yml")
@@ -97,19 +97,19 @@ def assert_kept(operator: Operator, key: EllipticCurvePrivateKey, begin: float, 
             assert not leaks(key, content), path
 
 
-def test_a_deployment_keeps_the_key(operator: Operator, key: EllipticCurvePrivateKey) -> None:
+def test_a_deployment_keeps_the_key(operator: LocalOperator, key: EllipticCurvePrivateKey) -> None:
     begin = time.time() - 1
     output = operator.deploy("-vvvv", "--diff").output + operator.deploy("-vvvv", "--check", "--diff").output
     assert_kept(operator, key, begin, output)
 
 
-def test_a_deployment_without_pipelining_keeps_the_key(operator: Operator, key: EllipticCurvePrivateKey) -> None:
+def test_a_deployment_without_pipelining_keeps_the_key(operator: LocalOperator, key: EllipticCurvePrivateKey) -> None:
     begin = time.time() - 1
     operator.environment["ANSIBLE_PIPELINING"] = "0"
     assert_kept(operator, key, begin, operator.deploy("-vvvv", "--diff").output)
 
 
-def test_a_key_given_inline_is_kept(operator: Operator, key: EllipticCurvePrivateKey) -> None:
+def test_a_key_given_inline_is_kept(operator: LocalOperator, key: EllipticCurvePrivateKey) -> None:
     begin = time.time() - 1
     site = operator.site | {"private_key_content": key_pem(key).decode()}
     del site["private_key"]
@@ -117,7 +117,7 @@ def test_a_key_given_inline_is_kept(operator: Operator, key: EllipticCurvePrivat
     assert_kept(operator, key, begin, output)
 
 
-def test_a_renewal_keeps_the_old_key_and_the_new(operator: Operator, key: EllipticCurvePrivateKey) -> None:
+def test_a_renewal_keeps_the_old_key_and_the_new(operator: LocalOperator, key: EllipticCurvePrivateKey) -> None:
     operator.deploy()
     begin = time.time() - 1
     renewed = operator.material.public.issue(operator.material.domain)
@@ -127,7 +127,7 @@ def test_a_renewal_keeps_the_old_key_and_the_new(operator: Operator, key: Ellipt
     assert_kept(operator, renewed.key, begin, output)
 
 
-def test_a_refused_run_keeps_the_key(operator: Operator, key: EllipticCurvePrivateKey) -> None:
+def test_a_refused_run_keeps_the_key(operator: LocalOperator, key: EllipticCurvePrivateKey) -> None:
     begin = time.time() - 1
     write(operator.material.folder, "other.key", key_pem(new_key()))
     mismatched = operator.site | {"private_key": f"{operator.material.folder}/other.key"}
@@ -153,7 +153,7 @@ ROLE_VARIABLES = (
 
 @pytest.mark.parametrize("option", SITE_OPTIONS)
 def test_a_key_under_the_wrong_option_of_a_site_is_refused_and_kept(
-    operator: Operator, key: EllipticCurvePrivateKey, option: str
+    operator: LocalOperator, key: EllipticCurvePrivateKey, option: str
 ) -> None:
     begin = time.time() - 1
     sites = [operator.site | {option: key_pem(key).decode()}]
@@ -164,14 +164,16 @@ def test_a_key_under_the_wrong_option_of_a_site_is_refused_and_kept(
 
 @pytest.mark.parametrize("variable", ROLE_VARIABLES)
 def test_a_key_under_the_wrong_variable_of_the_role_is_kept(
-    operator: Operator, key: EllipticCurvePrivateKey, variable: str
+    operator: LocalOperator, key: EllipticCurvePrivateKey, variable: str
 ) -> None:
     begin = time.time() - 1
     output = operator.play("-vvvv", "--diff", **{variable: key_pem(key).decode()}).output
     assert_kept(operator, key, begin, output)
 
 
-def test_a_key_in_the_place_of_a_site_is_refused_and_kept(operator: Operator, key: EllipticCurvePrivateKey) -> None:
+def test_a_key_in_the_place_of_a_site_is_refused_and_kept(
+    operator: LocalOperator, key: EllipticCurvePrivateKey
+) -> None:
     begin = time.time() - 1
     output = operator.refused("-vvvv", "--diff", mutual_tls_sites=[key_pem(key).decode()]).output
     assert_kept(operator, key, begin, output)

@@ -1,0 +1,131 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Operators whose hosts are containers with systemd, or with upstream's httpd and no init system."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from container import Container
+from playing import Operator, Run, prepared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from conftest import SiteMaterial
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a host's httpd has its configuration and logs, and how it is controlled."""
+
+    conf: str
+    logs: str
+    control: str
+    start: str
+    stop: str
+
+
+LAYOUTS = {
+    "debian12": Layout(
+        "/etc/apache2", "/var/log/apache2", "apache2ctl", "systemctl start apache2", "systemctl stop apache2"
+    ),
+    "source": Layout(
+        "/usr/local/apache2/conf",
+        "/usr/local/apache2/logs",
+        "/usr/local/apache2/bin/apachectl",
+        "/usr/local/apache2/bin/apachectl start",
+        "/usr/local/apache2/bin/apachectl stop",
+    ),
+}
+
+# Type, mode, owner, size, time, link target and content of all that a run could change, but for logs and what a server
+# or systemd keeps while it runs.
+_STATE = r"""
+for folder in /etc /usr/local/apache2 /var/www /run/mtls* /tmp /var/tmp /root; do
+  [ -e "$folder" ] && find "$folder" -xdev -path /usr/local/apache2/logs -prune -o -path '/tmp/systemd-*' -prune \
+    -o -path '/var/tmp/systemd-*' -prune -o -path /root/.ansible -prune \
+    -o ! -type d -printf '%p %y %m %U:%G %s TIME %l\n'
+done | sort
+find /etc/apache2 /usr/local/apache2/conf -type f -exec sha256sum {} + 2>/dev/null | sort
+"""
+
+
+@dataclass(frozen=True)
+class Remote(Operator):
+    """An operator whose host is a container, with httpd running, reached through podman."""
+
+    host: Container
+    layout: Layout
+
+    @property
+    def store(self) -> str:
+        """The folder of the collection on the host."""
+        return f"{self.layout.conf}/mtls"
+
+    def refused(self, *arguments: str, **options: Any) -> Run:
+        """Run a playbook that must fail, with the host the same before and after, and no word of httpd's in its log."""
+        before = self.state()
+        run = self.play(*arguments, **options)
+        assert run.status != 0, run.output
+        assert self.state() == before, run.output
+        return run
+
+    def state(self, *, times: bool = True) -> tuple[list[str], str]:
+        """Return all that a run could change, a line a path, and how often httpd was reloaded or started."""
+        log = f"cat {self.layout.logs}/error[._]log 2>/dev/null | grep -c 'resuming normal operations' || true"
+        return self.host.shell(_STATE.replace("TIME", "%T@" if times else "")).splitlines(), self.host.shell(log)
+
+
+@pytest.fixture(scope="module", params=list(LAYOUTS))
+def machine(request: pytest.FixtureRequest) -> Iterator[Container]:
+    """Boot a host of each layout, with httpd running, for the tests of one file."""
+    yield from booted(request.param, request.node.name)
+
+
+def booted(image: str, purpose: str, *options: str) -> Iterator[Container]:
+    """Boot a host with httpd running; take it away at the end."""
+    name = "".join(letter if letter.isalnum() else "-" for letter in purpose.rpartition("/")[2])
+    container = Container(f"mtls-{name}-{image}-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}", image)
+    try:
+        container.boot(*options)
+        container.shell(LAYOUTS[image].start)
+        yield container
+    finally:
+        container.remove()
+
+
+@pytest.fixture
+def deploying(site_material: SiteMaterial, collections_path: Path, tmp_path: Path) -> Callable[..., Remote]:
+    """Return what makes an operator for a host, whose one site is on port 443."""
+
+    def make(host: Container, **connection: str) -> Remote:
+        reached = {
+            "ansible_connection": "containers.podman.podman",
+            "ansible_host": host.name,
+            "ansible_python_interpreter": "/usr/bin/python3",
+        }
+        environment = prepared(tmp_path / "playbooks", collections_path, **(reached | connection))
+        environment |= {name: value for name, value in os.environ.items() if name == "CONTAINERS_CONF"}
+        layout = LAYOUTS[host.image]
+        return Remote(
+            tmp_path / "playbooks", site_material, host.address, 443, site_material.site, environment, host, layout
+        )
+
+    return make
+
+
+@pytest.fixture
+def remote(machine: Container, deploying: Callable[..., Remote]) -> Iterator[Remote]:
+    """Give an operator a host of each layout; afterwards the site is taken away again."""
+    operator = deploying(machine)
+    yield operator
+    domain = operator.material.domain
+    machine.shell(f"pgrep -x 'apache2|httpd' >/dev/null || {operator.layout.start}")
+    operator.deploy(mutual_tls_sites=[{"domain": domain, "state": "absent"}])
