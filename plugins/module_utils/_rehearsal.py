@@ -154,7 +154,8 @@ def _full(
             f'Mutex "file:{scratch}" default',
             f'DefaultRuntimeDir "{scratch}"',
         ]
-        with _serving(server, [word for each in instead for word in ("-c", each)], scratch) as broken:
+        arguments = [word for each in instead for word in ("-c", each)]
+        with _guarded(scratch) as guard, _serving(server, arguments, scratch, guard) as broken:
             if broken:
                 return {"broken": broken, "faults": faults}
             for site in sites:
@@ -199,11 +200,47 @@ def _trust(store: Store, path: str, ca: bytes) -> None:
 
 
 @contextmanager
-def _serving(server: Server, arguments: Sequence[str], scratch: str) -> Iterator[str]:
-    """Run httpd as one process, its PidFile being C(scratch)/pid.
+def _guarded(scratch: str) -> Iterator[int]:
+    """Keep a child that cleans up when we end, however we do: it removes C(scratch), and all that _serving started.
 
-    Yields what it said if it does not start, else nothing; ends it afterwards.
+    Yields the end of a pipe that it listens to. PR_SET_PDEATHSIG would not do: httpd loses it when it changes its user
+    (prctl(2)).
     """
+    read, write = os.pipe()
+    guard = os.fork()
+    if guard == 0:
+        try:
+            os.setsid()
+            os.close(write)
+            with open(read, "rb") as stream:
+                groups = stream.read().split()  # to its end, which is ours
+            for group in groups:
+                # With what httpd's modules started, such as mod_cgid's daemon.
+                with suppress(ProcessLookupError):
+                    os.killpg(int(group), signal.SIGKILL)
+            shutil.rmtree(scratch, ignore_errors=True)
+        finally:
+            os._exit(0)
+    os.close(read)
+    try:
+        yield write
+    finally:
+        os.close(write)
+        os.waitpid(guard, 0)
+
+
+@contextmanager
+def _serving(server: Server, arguments: Sequence[str], scratch: str, guard: int) -> Iterator[str]:
+    """Run httpd as one process group, its PidFile being C(scratch)/pid.
+
+    Yields what it said if it does not start, else nothing; ends it afterwards. C(guard) is what _guarded yields.
+    """
+
+    def told() -> None:
+        # By httpd itself before it is httpd, so that at no moment it runs unknown to the guard.
+        os.setsid()
+        os.write(guard, b"%d\n" % os.getpid())
+
     said = os.path.join(scratch, "said")
     with open(said, "wb") as stream:
         process = subprocess.Popen(
@@ -212,9 +249,8 @@ def _serving(server: Server, arguments: Sequence[str], scratch: str) -> Iterator
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,
-            start_new_session=True,
+            preexec_fn=told,
         )
-    guard, pipe = _guard(process.pid, scratch)
     try:
         deadline = time.monotonic() + _READY
         broken = ""
@@ -227,35 +263,9 @@ def _serving(server: Server, arguments: Sequence[str], scratch: str) -> Iterator
             time.sleep(0.003)
         yield broken
     finally:
-        # With what its modules started, such as mod_cgid's daemon.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        os.kill(guard, signal.SIGKILL)
-        os.waitpid(guard, 0)
-        os.close(pipe)
-
-
-def _guard(group: int, scratch: str) -> tuple[int, int]:
-    """Leave a child that ends the process group, and removes the folder, when we end, however we do.
-
-    Returns its number, and the end of a pipe that it listens to. PR_SET_PDEATHSIG would not do: httpd loses it when it
-    changes its user (prctl(2)).
-    """
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.setsid()
-            os.close(write)
-            os.read(read, 1)
-            with suppress(ProcessLookupError):
-                os.killpg(group, signal.SIGKILL)
-            shutil.rmtree(scratch, ignore_errors=True)
-        finally:
-            os._exit(0)
-    os.close(read)
-    return child, write
 
 
 def _lines(path: str) -> list[str]:
@@ -356,8 +366,8 @@ def _reduced(
     scratch = rehearsal_folder(store)
     shutil.rmtree(scratch, ignore_errors=True)
     disk = _Scratch()
-    disk.folder(scratch)
-    try:
+    with _guarded(scratch) as guard:  # before a key is written
+        disk.folder(scratch)
         ports = dict(zip(sorted({site.port for site in sites}), _free_ports(len({site.port for site in sites}))))
         planned = {release.domain: release for release, _folder in change.releases}
         faults: list[str] = []
@@ -379,14 +389,12 @@ def _reduced(
         paths = [os.path.join(scratch, site.domain, SITE) for site in sites]
         disk.write(config, File(_minimal(server, user, scratch, list(ports.values()), paths).encode()))
         alone = replace(server, arguments=("-f", config), parent=None, config=config)
-        with _serving(alone, [], scratch) as said:
+        with _serving(alone, [], scratch, guard) as said:
             if not said:
                 for site in sites:
                     port = ports[site.port]
                     faults += _probing.try_site(site, "127.0.0.1", probes, throwaway=True, port=port)
         return Result("reduced", reason, tuple(faults), said)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def rehearsal_folder(store: Store) -> str:

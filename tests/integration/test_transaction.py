@@ -34,6 +34,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils import (
     _httpd,
     _namespaces,
     _payload,
+    _rehearsal,
     _release,
     _transaction,
 )
@@ -831,6 +832,13 @@ def forked(act: Callable[[], object]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
+def killed_at(at: int, root: Path, act: Callable[[], object]) -> None:
+    """In this process, which is to end, call `act`, and kill it before its change number `at` below `root`."""
+    numbers = itertools.count(1)
+    watched(root, lambda: next(numbers) == at and os.kill(os.getpid(), signal.SIGKILL))
+    act()
+
+
 def snapshots(host: Host, wish: Wish) -> list[Path]:
     """Carry out `wish`, and return copies of the configuration folder as it was before each change to it."""
     folder = host.httpd.root.with_name("snapshots")
@@ -888,13 +896,7 @@ def test_a_run_cut_at_any_point_leaves_a_server_that_starts_and_the_next_run_hea
 def test_a_run_that_is_killed_beside_a_live_server_is_healed_by_the_next(host: Host, at: int) -> None:
     first, second = host.wish(), host.wish()
     host.apply(first)
-    numbers = itertools.count(1)
-
-    def act() -> None:
-        watched(host.conf, lambda: next(numbers) == at and os.kill(os.getpid(), signal.SIGKILL))
-        host.apply(second)
-
-    assert forked(act) == -signal.SIGKILL
+    assert forked(lambda: killed_at(at, host.conf, lambda: host.apply(second))) == -signal.SIGKILL
     assert host.served() in {fingerprint(first), fingerprint(second)}
     host.apply(second)
     assert host.served() == fingerprint(second)
@@ -1112,6 +1114,23 @@ def test_a_caller_that_is_killed_during_the_rehearsal_leaves_nothing(host: Host,
     os.waitpid(process, 0)
     assert until(lambda: processes_in(host.httpd.root) == before[1])
     assert host.state() == before[0]
+
+
+def test_a_reduced_rehearsal_that_is_killed_at_any_change_leaves_no_key_and_no_process(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wish = host.wish()
+    folder = Path(_rehearsal.rehearsal_folder(_release.Store(str(host.conf))))
+    before = processes_in(host.httpd.root)
+    with reduced(host, "no namespaces", monkeypatch):
+        for at in itertools.count(1):
+            killed = forked(lambda at=at: killed_at(at, folder, lambda: host.apply(wish, check=True)))
+            assert until(lambda: not folder.exists() and not processes_in(folder)), f"killed at change {at}"
+            if killed == 0:
+                break
+            assert killed == -signal.SIGKILL
+    assert at > 10
+    assert processes_in(host.httpd.root) == before
 
 
 # -- addresses
