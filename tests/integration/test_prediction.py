@@ -1,0 +1,332 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Check mode and diff tell the truth: what they predict, field by field, is what the run then does."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from demo_material import Authority, key_pem, new_key
+from embedded_httpd import EmbeddedHttpd, free_port
+from host import DOMAIN, Host
+
+from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _transaction
+from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, SITE
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import LocalOperator
+
+OTHER = "shop.example.com"
+# What is seen on the live server, and what the clocks say, is no prediction.
+SEEN = ("mutual_tls", "running", "clock_skew")
+
+
+@pytest.fixture
+def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: _handshake.Probes) -> Host:
+    return Host(embedded, authority, chat, free_port(), probes)
+
+
+def told(host: Host, wishes: tuple[Wish, ...], options: dict[str, Any], *, check: bool) -> dict[str, Any]:
+    """Return what a run, or check mode, says: its result, or why it refuses, but for the time of day."""
+    try:
+        return asdict(host.apply(*wishes, check=check, **options))
+    except Refused as refused:
+        return {"refused": re.sub(r"\(2\d{3}-[^)]*\)", "(now)", str(refused))}
+
+
+def without(result: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """Return a result without the fields of these names, at any depth."""
+    text = json.dumps(result)
+    return json.loads(text, object_hook=lambda found: {key: found[key] for key in found if key not in names})
+
+
+def agreed(host: Host, *wishes: Wish, **options: Any) -> dict[str, Any]:
+    """Return what a run did, which check mode predicted in all fields without a change, as the diff showed it."""
+    before = host.state()
+    predicted = told(host, wishes, options, check=True)
+    assert host.state() == before, "check mode changes nothing"
+    done = told(host, wishes, options, check=False)
+    assert without(predicted, SEEN) == without(done, SEEN)
+    if "refused" in done:
+        assert host.state() == before
+        return done
+    for site, seen in zip(predicted["sites"], done["sites"], strict=True):
+        assert site["mutual_tls"] == (
+            "unproven" if done["reloaded"] and site["state"] == "present" else seen["mutual_tls"]
+        )
+    assert {name for name, shown in differences(before, host.state()).items() if shown} <= {
+        str(Path(part["after_header"]).relative_to(host.httpd.root)) for part in done["diff"]
+    }
+    for part in done["diff"]:
+        path = Path(part["after_header"])
+        if path.is_symlink() and part["after"]:
+            assert part["after"] == f"-> {path.readlink()}\n"
+        elif path.suffix == ".conf":
+            assert part["after"] == (path.read_text() if path.exists() else "")
+    assert not told(host, wishes, options, check=False)["changed"], "one run is enough"
+    return done
+
+
+def differences(before: Any, after: Any) -> dict[str, bool]:
+    """Return the paths that differ, and whether a diff is to show them: not what is in the store's own folders."""
+    (old, _pid, _workers), (new, _newer, _others) = before, after
+    changed = {name for name in {*old, *new} if old.get(name, ())[:4] != new.get(name, ())[:4]}
+    return {name: not re.match(r"conf/mtls/[^/]*\.|conf/mtls(/\.)?$|.*/\.$|conf$", name) for name in changed}
+
+
+# -- without a drift
+
+
+def test_a_first_deployment_is_predicted(host: Host) -> None:
+    done = agreed(host, host.wish(), host.wish(OTHER))
+    assert (done["changed"], done["reloaded"], done["rehearsal"], done["healed"]) == (True, True, "full", [])
+
+
+def test_a_converged_host_is_predicted(host: Host) -> None:
+    wish = host.wish()
+    host.apply(wish)
+    done = agreed(host, wish)
+    assert (done["changed"], done["reloaded"], done["diff"], done["healed"]) == (False, False, [], [])
+    assert done["sites"][0]["mutual_tls"] == "enforced"
+
+
+def test_a_stopped_server_is_predicted(host: Host) -> None:
+    host.httpd.stop()
+    assert not agreed(host, host.wish(), start=False)["reloaded"]
+    assert agreed(host, host.wish(), start=True)["reloaded"]
+
+
+def test_a_renewal_the_way_back_and_a_removal_are_predicted(host: Host) -> None:
+    host.apply(host.wish(), host.wish(OTHER))
+    assert agreed(host, host.wish())["sites"][0]["changed"]
+    assert agreed(host, Wish(DOMAIN, previous=True))["sites"][0]["previous"]
+    assert agreed(host, Wish(DOMAIN), Wish(OTHER, previous=False), Wish("none.example.com"))["changed"]
+    assert "refused" in agreed(host, Wish(DOMAIN, previous=True))
+
+
+def test_an_adoption_is_predicted_and_its_diff_shows_no_key(host: Host) -> None:
+    (host.conf / f"{DOMAIN}.key").write_bytes(key_pem(new_key()))
+    (host.conf / CLIENT_CA).symlink_to("elsewhere")
+    assert "is not this collection's" in agreed(host, host.wish(), adopt=True)["refused"]
+    (host.conf / CLIENT_CA).unlink()
+    assert "is not this collection's" in agreed(host, host.wish())["refused"]
+    assert "PRIVATE KEY" not in json.dumps(agreed(host, host.wish(), adopt=True)["diff"])
+
+
+# -- refused
+
+
+@pytest.mark.parametrize("case", ["a key that does not match", "an open door", "a time that is over", "a port in use"])
+def test_a_refusal_is_predicted_with_its_words(host: Host, case: str) -> None:
+    host.apply(host.wish(OTHER))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        wishes = {
+            "a key that does not match": (host.wish(key=key_pem(new_key())), "do not match"),
+            "an open door": (host.wish(extra="SSLVerifyClient none"), "got in"),
+            "a time that is over": (host.wish(ends="2001-01-01T00:00:00Z"), "ended at 2001"),
+            "a port in use": (host.wish(port=taken.getsockname()[1]), str(taken.getsockname()[1])),
+        }
+        wish, words = wishes[case]
+        assert words in agreed(host, wish)["refused"]
+
+
+# -- drift
+
+
+@dataclass(frozen=True)
+class Drift:
+    """What a hand did to a converged host, and what names it afterwards."""
+
+    act: Callable[[Host], object]
+    named: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def replaced(path: Path, content: str = "by hand\n") -> None:
+    path.unlink()
+    path.write_text(content)
+
+
+def edited(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def current(host: Host) -> Path:
+    return host.store / DOMAIN / "current"
+
+
+RELEASE = f"the release of {DOMAIN} was not as it was written"
+DRIFTS = {
+    "an edited site": Drift(lambda host: edited(current(host) / SITE, "SSLVerifyClient require", ""), RELEASE),
+    "a site with more in it": Drift(lambda host: (current(host) / "more.conf").write_text(""), RELEASE),
+    "the mode of a key": Drift(lambda host: (current(host) / f"{DOMAIN}.key").chmod(0o644), RELEASE),
+    "a switch replaced by a file": Drift(lambda host: replaced(current(host)), RELEASE),
+    "a switch that is gone": Drift(lambda host: current(host).unlink(), RELEASE),
+    "the mode of the host level": Drift(lambda host: (host.store / "host.conf").chmod(0o600), "host.conf"),
+    "an edited host level": Drift(lambda host: (host.store / "host.conf").write_text("# mine\n"), "host.conf"),
+    "a host level that is gone": Drift(lambda host: (host.store / "host.conf").unlink(), "host.conf"),
+    "a line that is gone": Drift(
+        lambda host: edited(host.httpd.conf, f'IncludeOptional "{host.store}/host.conf"\n', ""), "httpd.conf"
+    ),
+    "a line without effect": Drift(
+        lambda host: edited(host.httpd.conf, f'IncludeOptional "{host.store}/', f'#IncludeOptional "{host.store}/'),
+        "httpd.conf",
+    ),
+    "a link that is gone": Drift(lambda host: (host.conf / f"{DOMAIN}.crt").unlink(), f"{DOMAIN}.crt"),
+    "a link replaced by a file": Drift(
+        lambda host: replaced(host.conf / f"{DOMAIN}.crt"), f"{DOMAIN}.crt", {"adopt": True}
+    ),
+    "a release of nobody's": Drift(
+        lambda host: shutil.copytree(current(host), host.store / DOMAIN / "releases/00"), "left over"
+    ),
+    "a stopped server": Drift(lambda host: host.httpd.stop(), "httpd did not run"),
+}
+
+
+@pytest.mark.parametrize("name", DRIFTS)
+def test_a_drift_is_predicted_named_and_healed(host: Host, name: str) -> None:
+    drift, wish = DRIFTS[name], host.wish()
+    host.apply(wish)
+    drift.act(host)
+    done = agreed(host, wish, **drift.options)
+    assert done["changed"]
+    assert [words for words in done["healed"] if drift.named in words], done["healed"]
+    assert len(done["healed"]) == 1
+    assert host.enforces()
+
+
+@pytest.mark.parametrize("name", ["an edited site", "the mode of a key", "an edited host level", "a line that is gone"])
+def test_a_drift_is_named_at_a_renewal_too(host: Host, name: str) -> None:
+    drift = DRIFTS[name]
+    host.apply(host.wish())
+    drift.act(host)
+    assert [words for words in agreed(host, host.wish())["healed"] if drift.named in words]
+
+
+@pytest.mark.parametrize(
+    "name", ["an edited site", "an edited host level", "a line that is gone", "a link that is gone"]
+)
+def test_a_drifted_site_is_removed_as_predicted(host: Host, name: str) -> None:
+    before = host.state(times=False)[0]
+    host.apply(host.wish())
+    DRIFTS[name].act(host)
+    agreed(host, Wish(DOMAIN))
+    assert host.state(times=False)[0] == before
+
+
+def test_a_link_replaced_by_a_file_is_not_overwritten_unless_that_is_wished(host: Host) -> None:
+    wish = host.wish()
+    host.apply(wish)
+    replaced(host.conf / f"{DOMAIN}.crt")
+    assert f"{DOMAIN}.crt is not this collection's" in agreed(host, wish)["refused"]
+
+
+def test_a_line_written_otherwise_is_left_as_it_is(host: Host) -> None:
+    wish = host.wish()
+    host.apply(wish)
+    edited(host.httpd.conf, "IncludeOptional", "Include")
+    assert not agreed(host, wish)["changed"]
+
+
+def test_a_server_that_serves_another_release_is_predicted_to_be_reloaded(host: Host) -> None:
+    first = host.wish()
+    host.apply(first)
+    shutil.copytree(host.conf, host.conf.with_name("saved"), symlinks=True)
+    host.apply(host.wish())
+    shutil.rmtree(host.conf)
+    shutil.move(host.conf.with_name("saved"), host.conf)
+    done = agreed(host, first)
+    assert (done["changed"], done["reloaded"], done["diff"]) == (True, True, [])
+    assert done["healed"] == ["the live server did not show the sites as they are on the disk"]
+
+
+def test_a_killed_run_is_left_to_a_real_one_which_check_mode_says(host: Host) -> None:
+    host.apply(host.wish())
+    (host.store / "journal").write_text("[]")
+    (host.store / "journal").chmod(0o600)
+    assert "tells of a run that was killed" in told(host, (host.wish(),), {}, check=True)["refused"]
+
+
+# -- a bare host
+
+
+def test_on_a_bare_host_what_would_be_refused_with_httpd_is_refused(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_transaction._httpd, "find", lambda _binary, _config: None)
+    for wish, words in (
+        (host.wish(ends="2001-01-01T00:00:00Z"), "ended at"),
+        (Wish(DOMAIN, previous=True), "no previous"),
+    ):
+        for check in (True, False):
+            assert words in told(host, (wish,), {"required": False}, check=check)["refused"]
+
+
+# -- as the module tells it
+
+
+def applied(operator: LocalOperator, *arguments: str, within: tuple[str, ...] = (), **options: Any) -> dict[str, Any]:
+    """Return what the module `sites` returns, and its warnings."""
+    named = {"httpd_binary": str(operator.httpd.binary), "httpd_config": str(operator.httpd.conf)} if not within else {}
+    keep = {"content": "{{ told | to_json }}", "dest": f"{operator.folder}/told.json"}
+    tasks = [
+        {"mtls.httpd.sites": {"sites": [operator.site], **named, **options}, "register": "told", "ignore_errors": True},
+        {"ansible.builtin.copy": keep, "delegate_to": "localhost", "check_mode": False, "diff": False},
+    ]
+    operator.deploy(*arguments, within=within, plays=[{"tasks": tasks}])
+    result: dict[str, Any] = json.loads((operator.folder / "told.json").read_text())
+    return result
+
+
+def test_what_the_module_returns_is_predicted_and_endpoints_are_those_that_are_served(operator: LocalOperator) -> None:
+    endpoint = {
+        "server_name": operator.material.domain,
+        "address": "127.0.0.1",
+        "port": operator.port,
+        "certificate_sha256": operator.material.server.sha256,
+        "expect": "enforced",
+    }
+    for _time in ("first", "converged"):
+        served = operator.httpd.root.joinpath("conf/mtls").exists()
+        predicted, done = applied(operator, "--check", "--diff"), applied(operator, "--diff")
+        assert without(predicted, (*SEEN, "endpoints")) == without(done, (*SEEN, "endpoints"))
+        assert predicted["endpoints"] == ([endpoint] if served else [])
+        assert done["endpoints"] == [endpoint]
+    assert not done["changed"]
+
+
+def test_bad_material_is_predicted_with_the_same_words(operator: LocalOperator) -> None:
+    operator.site["private_key"] = f"{operator.material.folder}/root-ca.crt"
+    predicted, done = applied(operator, "--check"), applied(operator)
+    assert predicted == done
+    assert done["failed"]
+
+
+def test_on_a_bare_host_a_site_is_predicted_and_marked_unrehearsed(operator: LocalOperator) -> None:
+    script = f'mount --bind /dev/null {operator.httpd.binary} && exec "$@"'
+    bare = ("unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh")
+    if subprocess.run([*bare, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("a host without httpd is made with a mount namespace, which this kernel refuses")
+    predicted = applied(operator, "--check", "--diff", within=bare, require_httpd=False)
+    done = applied(operator, "--diff")
+    seen = (*SEEN, "diff", "endpoints", "httpd_found", "rehearsal", "rehearsal_reason", "server", "warnings")
+    assert without(predicted, seen) == without(done, seen)
+    assert (predicted["httpd_found"], predicted["rehearsal"], predicted["endpoints"]) == (False, "none", [])
+    assert [part["after_header"] for part in predicted["diff"]] == [f"site.conf of {operator.material.domain}"]
+    assert [warning for warning in predicted["warnings"] if "predicted, and unrehearsed" in warning]
