@@ -16,6 +16,7 @@ import datetime
 import hashlib
 import ipaddress
 import re
+import secrets
 import ssl
 import time
 from dataclasses import asdict, replace
@@ -54,6 +55,17 @@ OPTIONS = documented_options("sites")
 TEMPLATE = Path(__file__).parents[2] / "roles" / "mutual_tls" / "templates" / "site.conf.j2"
 # Options whose text goes through the quoting room into the virtual host.
 _QUOTED = ("document_root", "proxy_pass")
+# Options that a template is handed as they are.
+_TEMPLATED = (
+    "domain",
+    "aliases",
+    "port",
+    "listen",
+    "proxy_pass",
+    "verify_client",
+    "verify_depth",
+    "extra_directives",
+)
 _END = "-----END CERTIFICATE-----"
 
 
@@ -90,13 +102,13 @@ class ActionModule(ActionBase):
         if any(each["severity"] == "error" for each in findings):
             nothing = "Nothing was sent to the host, which serves as before."
             return {**failure([report(verdicts.values()), nothing]), "findings": findings}
+        present = [site for site in sites if site["state"] == "present"]
         if options["judge_only"]:
-            for site in sites:
-                if site["state"] == "present" and site["template"]:  # The role's own needs no trial.
-                    self._rendered(site, task_vars)
+            self._rendered([site for site in present if site["template"]], task_vars)  # The role's own needs no trial.
             return {"changed": False, "findings": findings, "warnings": warnings}
 
-        wishes = [self._wish(site, verdicts.get(site["domain"]), task_vars) for site in sites]
+        texts = self._rendered(present, task_vars)
+        wishes = [self._wish(site, verdicts.get(site["domain"]), texts.get(site["domain"], "")) for site in sites]
         request = _payload.Request(
             wishes=tuple(wishes),
             probes=make_probes(),
@@ -120,6 +132,7 @@ class ActionModule(ActionBase):
                 "port": each["port"],
                 "certificate_sha256": each["certificate_sha256"],
                 "expect": each["mutual_tls"],
+                "brief": not each["changed"],
                 **({"address": each["listen"][0]} if each["listen"] else {}),
             }
             for each in result.get("sites", ())
@@ -138,7 +151,7 @@ class ActionModule(ActionBase):
             for site, (_wish, missing), verdict in zip(sites, gathered, verdicts, strict=True)
         }
 
-    def _wish(self, site: dict[str, Any], verdict: Verdict | None, task_vars: dict[str, Any]) -> Wish:
+    def _wish(self, site: dict[str, Any], verdict: Verdict | None, text: str) -> Wish:
         domain = site["domain"]
         if verdict is None or verdict.deployable is None or verdict.first_end is None:
             return Wish(domain, previous=site["state"] == "previous", force=site["force"])
@@ -161,7 +174,7 @@ class ActionModule(ActionBase):
             f"{domain}.key": material.private_key,
             CLIENT_CA: material.client_ca,
             FACTS: facts.content,
-            SITE: self._rendered(site, task_vars).encode(),
+            SITE: text.encode(),
         }
         return Wish(domain, Release(domain, files))
 
@@ -173,45 +186,56 @@ class ActionModule(ActionBase):
             raise ArgumentsError([message]) from None
         return found
 
-    def _rendered(self, site: dict[str, Any], task_vars: dict[str, Any]) -> str:
-        """Return the virtual host's text.
+    def _rendered(self, sites: Sequence[dict[str, Any]], task_vars: dict[str, Any]) -> dict[str, str]:
+        """Return each domain's virtual host.
 
-        As ansible.builtin.template would render it, with RELEASE for its release's folder.
+        As ansible.builtin.template would render it, with RELEASE for its release's folder. Sites that share the role's
+        own template are rendered in one pass, as compiling it takes most of the time.
         """
-        path = Path(self._template(site)) if site["template"] else TEMPLATE
-        hosts = [f"[{address}]" if ":" in address else address for address in site["listen"]] or ["*"]
-        variables = {
-            **task_vars,
-            **{
-                name: site[name]
-                for name in (
-                    "domain",
-                    "aliases",
-                    "port",
-                    "listen",
-                    "proxy_pass",
-                    "verify_client",
-                    "verify_depth",
-                    "extra_directives",
-                )
-            },
-            "addresses": [f"{host}:{site['port']}" for host in hosts],
-            "document_root": site["document_root"] or f"{_quoting.RELEASE}/{EMPTY}",
-            "release": _quoting.RELEASE,
-        }
-        templar = self._templar.copy_with_new_env(searchpath=[str(path.parent)], available_variables=variables)
+        common = [site for site in sites if not site["template"]]
+        texts = self._passed(TEMPLATE, [_variables(site) for site in common], task_vars)
+        found = {site["domain"]: text for site, text in zip(common, texts, strict=True)}
+        for site in sites:
+            if site["template"]:
+                found[site["domain"]] = self._passed(Path(self._template(site)), [_variables(site)], task_vars)[0]
+        return found
+
+    def _passed(self, path: Path, sites: Sequence[dict[str, Any]], task_vars: dict[str, Any]) -> list[str]:
+        """Return the template's text for each of the sites' variables. Raises ArgumentsError where it cannot be had."""
+        if not sites:
+            return []
         try:
             text = self._loader.get_text_file_contents(str(path))
-            return str(
-                templar.template(
-                    trust_as_template(text),
-                    escape_backslashes=False,
-                    overrides={"trim_blocks": True, "lstrip_blocks": False, "keep_trailing_newline": True},
-                )
+            variables = {**task_vars, **sites[0]}
+            end = secrets.token_hex()
+            if len(sites) > 1:
+                names = ", ".join(f"{name}=mutual_tls_each['{name}']" for name in sites[0])
+                each = f"{{% with {names} %}}{text}{{% endwith %}}{end}"
+                text = f"{{% for mutual_tls_each in mutual_tls_all %}}{each}{{% endfor %}}"
+                variables["mutual_tls_all"] = sites
+            templar = self._templar.copy_with_new_env(searchpath=[str(path.parent)], available_variables=variables)
+            rendered: str = templar.template(
+                trust_as_template(text),
+                escape_backslashes=False,
+                overrides={"trim_blocks": True, "lstrip_blocks": False, "keep_trailing_newline": True},
             )
+            return str(rendered).removesuffix(end).split(end)
         except AnsibleError as error:
             reason = str(error.message if hasattr(error, "message") else error).splitlines()[0]
-            raise ArgumentsError([f"{site['domain']}: the template {path.name} cannot be rendered: {reason}"]) from None
+            raise ArgumentsError(
+                [f"{sites[0]['domain']}: the template {path.name} cannot be rendered: {reason}"]
+            ) from None
+
+
+def _variables(site: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a template is handed of a site."""
+    hosts = [f"[{address}]" if ":" in address else address for address in site["listen"]] or ["*"]
+    return {
+        **{name: site[name] for name in _TEMPLATED},
+        "addresses": [f"{host}:{site['port']}" for host in hosts],
+        "document_root": site["document_root"] or f"{_quoting.RELEASE}/{EMPTY}",
+        "release": _quoting.RELEASE,
+    }
 
 
 def _noteworthy(result: Mapping[str, Any], warn_days: int) -> Iterator[str]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _LONGEST = 3600  # seconds
 _AT_ONCE = 8
+_SHARED = ("address", "port", "server_name", "expect", "certificate_sha256", "brief")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}\Z")
 _ADDRESS = re.compile(r"[0-9A-Fa-f.]*:[0-9A-Fa-f:.%\w]*\Z|[0-9.]+\Z")
 _REMEDIES = {
@@ -36,13 +37,17 @@ _REMEDIES = {
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One server to try. ``expect`` and ``certificate_sha256`` are None where nothing is expected."""
+    """One server to try. ``expect`` and ``certificate_sha256`` are None where nothing is expected.
+
+    ``brief``: half the handshakes, see `examine`.
+    """
 
     address: str
     port: int
     server_name: str
     expect: str | None
     certificate_sha256: str | None
+    brief: bool = False
 
     def __str__(self) -> str:
         place = f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
@@ -54,7 +59,7 @@ def endpoints_of(options: Mapping[str, Any], default_address: str) -> list[Endpo
 
     Raises ValueError with every fault, one line each.
     """
-    shared = {name: options[name] for name in ("address", "port", "server_name", "expect", "certificate_sha256")}
+    shared = {name: options[name] for name in _SHARED}
     shared["address"] = shared["address"] or default_address
     endpoints = []
     faults = []
@@ -99,6 +104,7 @@ def examined(
             untrusted=untrusted,
             trusted=trusted,
             timeout=timeout,
+            brief=endpoint.brief,
         )
 
     with ThreadPoolExecutor(min(len(endpoints), _AT_ONCE)) as pool:

@@ -16,7 +16,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, cast
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _wire
 
@@ -119,8 +120,9 @@ class Examination:
         return "enforced" if refused and {"none", "untrusted"} <= {answer.client for answer in tried} else "unproven"
 
 
+@lru_cache(maxsize=16)  # Loading a key takes as long as a handshake.
 def client_context(identity: Identity | None, version: str) -> ssl.SSLContext:
-    """Return a context that speaks one version and presents ``identity``.
+    """Return the context that speaks one version and presents ``identity``.
 
     The server is not verified: what it serves is compared by fingerprint. Security level 0, so that what is weak about
     the server, or about the client it is to judge, does not end the handshake on this side.
@@ -131,6 +133,9 @@ def client_context(identity: Identity | None, version: str) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_NONE
     context.minimum_version = context.maximum_version = VERSIONS[version]
     context.set_ciphers("ALL:!aNULL:@SECLEVEL=0")
+    context.sslsocket_class = _Channel
+    if hasattr(context, _MESSAGE_CALLBACK):
+        setattr(context, _MESSAGE_CALLBACK, _overheard)
     if identity:
         try:
             with _readable(identity.certificate) as certificate, _readable(identity.private_key) as key:
@@ -160,13 +165,13 @@ def ask(
 
     ``address`` is an IPv4 or IPv6 address or a name. ``server_name`` goes as SNI and as Host; it may be empty.
     ``timeout`` (seconds) bounds everything: resolving, connecting, the handshake, the answer.
-    ``context`` is a `client_context` built beforehand, for use where ``/dev/fd`` is out of reach; one call at a time.
+    ``context`` is a `client_context` built beforehand, for use where ``/dev/fd`` is out of reach.
     Raises ValueError for an identity that does not load and for a malformed name, and nothing for what a peer does.
     """
     if not SERVER_NAME.match(server_name):
         raise ValueError("server_name has a character that no host name has")
     context = context or client_context(identity, version)
-    heard = _Transcript(context, version)
+    heard = _Transcript(version, listens=hasattr(context, _MESSAGE_CALLBACK))
     deadline = _Deadline(timeout)
     certificate = None
     result = "unproven"
@@ -177,6 +182,7 @@ def ask(
                 plain, server_hostname=server_name or None, do_handshake_on_connect=False
             ) as connection,
         ):
+            cast("_Channel", connection).transcript = heard
             connection.settimeout(deadline.left())
             connection.do_handshake()
             certificate = connection.getpeercert(True)
@@ -207,35 +213,40 @@ def examine(
     untrusted: Identity | None,
     trusted: Identity | None = None,
     timeout: float,
+    brief: bool = False,
 ) -> Examination:
     """Ask as each kind of client over TLS 1.2 and 1.3, all at once, so that ``timeout`` (seconds) bounds the whole.
 
     ``untrusted`` is a client of an authority that the server cannot know; ``trusted`` one that it is to accept.
-    A kind without an identity is left out. Raises ValueError as `ask` does.
+    A kind without an identity is left out. ``brief`` asks as each kind over one version, and over the other where that
+    is not offered: half the handshakes, for a server that was asked in full when it was last changed.
+    Raises ValueError as `ask` does.
     """
     clients = {"none": None, "untrusted": untrusted, "trusted": trusted}
-    kinds = [
-        (version, client)
-        for version in VERSIONS
-        for client in clients
-        if client == "none" or clients[client] is not None
-    ]
-    with ThreadPoolExecutor(len(kinds)) as pool:
-        answers = tuple(
-            pool.map(
-                lambda kind: ask(
-                    address,
-                    port,
-                    server_name,
-                    version=kind[0],
-                    client=kind[1],
-                    identity=clients[kind[1]],
-                    timeout=timeout,
-                ),
-                kinds,
-            )
+    kinds = [client for client in clients if client == "none" or clients[client] is not None]
+    older, newer = VERSIONS
+
+    def tried(client: str, version: str) -> Answer:
+        return ask(
+            address,
+            port,
+            server_name,
+            version=version,
+            client=client,
+            identity=clients[client],
+            timeout=timeout,
         )
-    return Examination(answers)
+
+    def tried_briefly(client: str) -> Answer:
+        first, second = (older, newer) if client == "none" else (newer, older)
+        answer = tried(client, first)
+        return answer if answer.offered else tried(client, second)
+
+    with ThreadPoolExecutor(len(kinds) * len(VERSIONS)) as pool:
+        if brief:
+            return Examination(tuple(pool.map(tried_briefly, kinds)))
+        pairs = [(client, version) for version in VERSIONS for client in kinds]
+        return Examination(tuple(pool.map(tried, *zip(*pairs))))
 
 
 class _Deadline:
@@ -258,18 +269,14 @@ class _Transcript:
     Over TLS 1.2 a refusal ends the handshake, and nothing else tells what the server asked for and served.
     """
 
-    def __init__(self, context: ssl.SSLContext, version: str) -> None:
+    def __init__(self, version: str, *, listens: bool) -> None:
         self._version = version
         self._messages: dict[tuple[str, int], bytes] = {}
-        self._listens = hasattr(context, _MESSAGE_CALLBACK)
-        if self._listens:
-            setattr(context, _MESSAGE_CALLBACK, self._note)
+        self._listens = listens
 
-    def _note(
-        self, _connection: object, direction: str, _version: int, content_type: int, _kind: int, data: bytes
-    ) -> None:
-        if content_type == _HANDSHAKE and data:
-            self._messages.setdefault((direction, data[0]), data)
+    def note(self, direction: str, data: bytes) -> None:
+        """Keep the first message of each kind and direction."""
+        self._messages.setdefault((direction, data[0]), data)
 
     @property
     def asked(self) -> bool | None:
@@ -325,6 +332,17 @@ class _Transcript:
         if self.asked is None and name in ("handshake_failure", "insufficient_security"):
             return "unproven", f"{NOT_OFFERED}, or not with ciphers in common (alert {name})"
         return "unproven", f"alert {name}, before any certificate was asked for"
+
+
+class _Channel(ssl.SSLSocket):
+    """A connection with its transcript: contexts are shared, and the callback is the context's."""
+
+    transcript: _Transcript | None = None
+
+
+def _overheard(connection: object, direction: str, _version: int, content_type: int, _kind: int, data: bytes) -> None:
+    if content_type == _HANDSHAKE and data and isinstance(connection, _Channel) and connection.transcript:
+        connection.transcript.note(direction, data)
 
 
 @contextmanager

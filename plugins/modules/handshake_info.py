@@ -76,6 +76,9 @@ options:
       certificate_sha256:
         description: See O(certificate_sha256).
         type: str
+      brief:
+        description: See O(brief).
+        type: bool
   client_certificate:
     description:
       - Path of a client certificate that the server should accept, PEM, with its intermediates after it.
@@ -113,6 +116,12 @@ options:
       - SHA-256 fingerprint of the certificate that must be served, hexadecimal, with or without colons, in either
         case.
     type: str
+  brief:
+    description:
+      - Try each kind of client over one TLS version only, and over the other where that is not offered.
+      - Half the handshakes. For sites that were tried in full when they were last changed, as the role does.
+    type: bool
+    default: false
   untrusted_client:
     description:
       - The client of an unknown authority, certificate and key, base64 of PEM.
@@ -297,11 +306,16 @@ def main() -> None:
         argument_spec={
             **expectations,
             "port": {"type": "int", "default": 443},
-            "endpoints": {"type": "list", "elements": "dict", "options": {**expectations, "port": {"type": "int"}}},
+            "endpoints": {
+                "type": "list",
+                "elements": "dict",
+                "options": {**expectations, "port": {"type": "int"}, "brief": {"type": "bool"}},
+            },
             "client_certificate": {"type": "path"},
             "client_key": {"type": "path"},
             "timeout": {"type": "float", "default": 5},
             "run_on": {"type": "str", "choices": ["controller", "target"], "default": "controller"},
+            "brief": {"type": "bool", "default": False},
             "untrusted_client": {"type": "str", "no_log": True},
         },
         supports_check_mode=True,

@@ -346,7 +346,7 @@ sites:
 endpoints:
   description:
     - What M(mtls.httpd.handshake_info) takes to confirm the sites from the controller, those that are served now.
-    - With an address for a site that has O(sites[].listen).
+    - With an address for a site that has O(sites[].listen), and brief for a site that was not changed.
   returned: success
   type: list
   elements: dict
@@ -355,6 +355,7 @@ endpoints:
       port: 443
       certificate_sha256: 0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
       expect: enforced
+      brief: false
 findings:
   description:
     - The verdict on the material, as RV(mtls.httpd.validate_certificate#module:findings), each with its C(domain).

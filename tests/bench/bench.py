@@ -35,6 +35,7 @@ FLEET = 5  # hosts of each kind; Ansible's default number of forks
 CONVERGED_ROUNDS = 11
 FIRST_ROUNDS = 5
 CERTIFICATES = 10_000
+SITES = 200  # on one host
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,11 @@ class Bench:
         container.let_in((self.scratch / "ssh.pub").read_text())
         self.addresses[name] = container.address
 
-    def play(self, playbook: str, *hosts: str, changes: bool | None = None) -> Cost:
-        """Run `playbook` on `hosts` over connections of its own; see that it `changes` them, or does not."""
+    def play(self, playbook: str, *hosts: str, changes: bool | None = None, sites: int = SITES) -> Cost:
+        """Run `playbook` on `hosts` over connections of its own; see that it `changes` them, or does not.
+
+        `sites` is for many.yml: how many of them it takes.
+        """
         inventory = self.scratch / "inventory"
         lines = [f"{host} ansible_host={self.addresses[host]}" for host in hosts]
         inventory.write_text("\n".join([*lines, "[webhooks]", *hosts, "[local]", "localhost ansible_connection=local"]))
@@ -79,7 +83,7 @@ class Bench:
                 "ANSIBLE_SSH_EXECUTABLE": str(HERE / "ssh"),
                 "TRIPS": str(trips),
             }
-            variables = {"domain": DOMAIN, "material": str(self.scratch / "material")}
+            variables = {"domain": DOMAIN, "material": str(self.scratch / "material"), "sites": sites}
             # Found beforehand on all sides, so that nobody pays for its discovery.
             for group, python in ("webhooks", "/usr/bin/python3"), ("local", sys.executable):
                 with inventory.open("a") as file:
@@ -92,6 +96,26 @@ class Bench:
         if done.returncode or changes not in (None, changed):
             sys.exit(f"{playbook} did not do what it is measured for:\n{done.stdout}{done.stderr}")
         return cost
+
+    def many(self, host: str) -> None:
+        """Deploy many sites to `host`, each with a certificate and key of its own; tests/bench/many.yml takes some."""
+        root = Authority("Bench Root CA")
+        folder = self.scratch / "sites"
+        write(folder, "root.crt", root.pem)
+        sites = []
+        for number in range(SITES):
+            domain = f"site-{number}.example.com"
+            issued = root.issue(domain)
+            write(folder, f"{domain}.crt", issued.pem)
+            write(folder, f"{domain}.key", issued.key_pem)
+            site = {"domain": domain, "certificate": f"{folder}/{domain}.crt", "private_key": f"{folder}/{domain}.key"}
+            anchors = {
+                "client_ca": [f"{self.scratch}/material/TencentQQAuthCA.crt"],
+                "trust_anchors": [f"{folder}/root.crt"],
+            }
+            sites.append(site | anchors)
+        write(folder, "sites.json", json.dumps({"many": sites}).encode())
+        self.play("many.yml", host, changes=True)
 
     def judge(self, *, full: bool) -> float:
         """Return the seconds that one task takes to judge certificates, each for its domain and up to a root.
@@ -145,10 +169,14 @@ def measure(bench: Bench) -> dict[str, list[Cost]]:
         list(pool.map(bench.boot, [*roles[1:], *stocks[1:]]))
     bench.play("role.yml", *roles)
     bench.play("stock.yml", *stocks)
+    bench.boot("many")
+    bench.many("many")
     for _ in range(CONVERGED_ROUNDS):
         note("ping", bench.play("ping.yml", roles[0]))
         note("role", bench.play("role.yml", roles[0], changes=False))
         note("stock", bench.play("stock.yml", stocks[0], changes=False))
+        note("one of many sites", bench.play("many.yml", "many", changes=False, sites=1))
+        note("many sites", bench.play("many.yml", "many", changes=False))
     for _ in range(FIRST_ROUNDS):
         note("ping, fleet", bench.play("ping.yml", *roles))
         note("role, fleet", bench.play("role.yml", *roles, changes=False))
@@ -184,6 +212,12 @@ def report(costs: dict[str, list[Cost]], judged: float, judged_fully: float) -> 
             f"{in_pings('stock', first=', first'):.3g}",
         ),
         ("a further host, controller's processors, in stock's", 0.1, further("role") / further("stock"), "1"),
+        (
+            f"converged run of {SITES} sites on one host, in runs of one",
+            2,
+            wall("many sites") / wall("one of many sites"),
+            "",
+        ),
         (f"{CERTIFICATES:,} certificates judged in one task, s", 5, judged, ""),
     ]
     table = "\n".join(

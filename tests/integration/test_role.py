@@ -128,6 +128,8 @@ def test_two_sites_of_one_run_are_both_served_on_one_port(operator: LocalOperato
     operator.deploy(mutual_tls_sites=[operator.site, other])
     assert operator.ask(operator.material.client).certificate_sha256 == operator.material.server.sha256
     assert operator.ask(operator.material.client, domain=other["domain"]).certificate_sha256 == served.sha256
+    # Rendered alone or among others, a site is the same.
+    assert operator.deploy(mutual_tls_sites=[operator.site]).recap["changed"] == 0
 
 
 def test_vaulted_files_are_deployed_without_touching_the_disk_in_clear(operator: LocalOperator) -> None:

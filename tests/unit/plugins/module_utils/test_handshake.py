@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Callable
 
@@ -508,3 +509,25 @@ def test_without_an_untrusted_client_nothing_is_enforced_for_certain(served: Pat
         found = examine("127.0.0.1", port, NAME, untrusted=None, timeout=5)
     assert {answer.result for answer in found.answers} == {"refused"}
     assert found.mutual_tls == "unproven"
+
+
+@pytest.mark.parametrize(
+    ("only", "versions"),
+    [(None, ["TLSv1.2", "TLSv1.3"]), ("TLSv1.2", ["TLSv1.2", "TLSv1.2"]), ("TLSv1.3", ["TLSv1.3", "TLSv1.3"])],
+)
+def test_a_brief_examination_asks_as_each_kind_once_over_a_version_that_is_offered(
+    served: Path, only: str | None, versions: list[str]
+) -> None:
+    context = server_context(served, ssl.CERT_REQUIRED, version=only)
+    with listening(over_tls(context, replying(OK))) as port:
+        found = examine("127.0.0.1", port, NAME, untrusted=identity(STRANGER), timeout=5, brief=True)
+    assert [(answer.client, answer.version) for answer in found.answers] == list(zip(("none", "untrusted"), versions))
+    assert found.mutual_tls == "enforced"
+
+
+def test_connections_that_share_a_context_keep_their_transcripts_apart(served: Path) -> None:
+    strict = over_tls(server_context(served, ssl.CERT_REQUIRED, "TLSv1.3"), replying(OK))
+    lax = over_tls(server_context(served, version="TLSv1.3"), replying(OK))
+    with listening(strict) as asking, listening(lax) as not_asking, ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda port: asked(port).asked, [asking, not_asking] * 20))
+    assert answers == [True, False] * 20
