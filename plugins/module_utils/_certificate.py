@@ -227,7 +227,7 @@ class _Case:
         crls = self._crls(leaf, path, client_cas)
         deployable = None
         if deploy and leaf is not None and keys and self._errors() == 0:
-            sent = [leaf, *(one for one in path[1:] if not one.self_issued and one.certificate in self.known)]
+            sent = [leaf, *(one for one in path[1:] if not one.self_signed and one.certificate in self.known)]
             deployable = Deployable(
                 certificate=b"".join(one.pem for one in sent),
                 private_key=_key_pem(keys[0]),
@@ -366,7 +366,7 @@ class _Case:
     ) -> list[Facts]:
         """Return the path to an anchor, and find fault with it; only the server's certificate where there is none."""
         # A root that is no anchor leads nowhere.
-        leading = [one for one in pool if not (one.self_issued and _paths.signed_by(one.certificate, one.certificate))]
+        leading = [one for one in pool if not one.self_signed]
         if len(leading) > _paths.MAXIMUM_MEMBERS or _paths.too_many_ways(leaf, leading):
             message = f"{len(leading)} further certificates offer too many ways to a trust anchor to be tried."
             self._add("path-refused", leaf.source, message, "Leave only those that lead from the server's to its root.")
@@ -379,8 +379,9 @@ class _Case:
             self._explain(leaf, pool, anchors, objection)
             return [leaf]
         members = [self._facts(one, anchors) for one in path.certificates]
-        for one in members[1:]:
-            self._describe(one, "chain" if one.certificate in self.known else "trust_anchor")
+        for one, issuer in zip(members, members[1:]):
+            self._describe(issuer, "chain" if issuer.certificate in self.known else "trust_anchor")
+            self.findings += _checks.link(one, issuer)
         if objection:
             self._path_refused(leaf, objection)
         if path.objection and self.wish.issued_by == "public":
@@ -425,14 +426,16 @@ class _Case:
         own = [name.replace("*", "any", 1) for name in leaf.names]
         name = next((domain for domain in domains if leaf.covers(domain)), own[0] if own else "none.invalid")
         others = [one.certificate for one in pool]
+        private = self.wish.issued_by == "chat"
         try:
-            return _paths.build(leaf.certificate, others, anchors.store, moment, name), ""
+            return _paths.build(leaf.certificate, others, anchors.store, moment, name, private=private), ""
         except _paths.PathRefusedError as refused:
             objection = str(refused)
         try:
-            return _paths.build_regardless_of_leaf(leaf.certificate, others, anchors.store, moment), objection
+            path = _paths.build_regardless_of_leaf(leaf.certificate, others, anchors.store, moment, private=private)
         except _paths.PathRefusedError:
             return None, objection
+        return path, objection
 
     def _facts(self, certificate: x509.Certificate, anchors: _Anchors) -> Facts:
         return self.known.get(certificate) or Facts(certificate, anchors.name)
@@ -492,10 +495,10 @@ class _Case:
 
     def _judge_order(self, pool: Sequence[Facts], path: Sequence[Facts]) -> None:
         """Warn of what was left out of the chain, and of an order that was put right."""
-        kept = [one for one in path[1:] if one.certificate in self.known and not one.self_issued]
+        kept = [one for one in path[1:] if one.certificate in self.known and not one.self_signed]
         left_out = [one for one in pool if one not in kept]
         if left_out:
-            root = " A root is never sent." if any(one.self_issued for one in left_out) else ""
+            root = " A root is never sent." if any(one.self_signed for one in left_out) else ""
             message = f"left out of the chain, as clients need it not: {some(one.label for one in left_out)}.{root}"
             self._add("chain-superfluous", left_out[0].source, message, "To silence this, take it out of the file.")
         if [one for one in pool if one in kept] != kept:

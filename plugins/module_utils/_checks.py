@@ -10,8 +10,7 @@ import re
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _paths
-from ansible_collections.mtls.httpd.plugins.module_utils._facts import called, iso, some
+from ansible_collections.mtls.httpd.plugins.module_utils._facts import called, iso, signed_by, some
 from ansible_collections.mtls.httpd.plugins.module_utils._findings import WARNING, Finding, finding
 from ansible_collections.mtls.httpd.plugins.module_utils._forms import HAS_CRYPTOGRAPHY
 
@@ -154,6 +153,21 @@ def issuing(one: Facts) -> Iterator[Finding]:
         yield finding("wrong-usage", one.source, message, "Give the chain that the authority published.")
 
 
+def link(one: Facts, issuer: Facts) -> Iterator[Finding]:
+    """What OpenSSL's clients ask of an issuer beyond RFC 5280: its key identifier, and its purpose by name."""
+    named, own = one.extension(x509.AuthorityKeyIdentifier), issuer.extension(x509.SubjectKeyIdentifier)
+    if named is not None and named.key_identifier and own is not None and named.key_identifier != own.digest:
+        message = (
+            f"'{one.label}' names another key of '{issuer.label}' (authority key identifier) than the one that signed "
+            "it; OpenSSL's clients find no path."
+        )
+        yield finding("untrusted-issuer", one.source, message, "Ask the authority for a certificate without the fault.")
+    purposes = issuer.extension(x509.ExtendedKeyUsage)
+    if purposes is not None and ExtendedKeyUsageOID.SERVER_AUTH not in purposes:
+        message = f"the extended key usage of '{issuer.label}' lacks serverAuth; OpenSSL's clients refuse the path."
+        yield finding("wrong-usage", issuer.source, message, "Ask the authority for a chain that is for TLS servers.")
+
+
 def client_ca(one: Facts, together: Sequence[Facts]) -> Iterator[Finding]:
     """A CA that httpd takes for a trust anchor of clients, by itself or with the others."""
     if not one.may_issue:
@@ -167,7 +181,7 @@ def client_ca(one: Facts, together: Sequence[Facts]) -> Iterator[Finding]:
     if purposes is not None and not accepted & set(purposes):
         message = f"the extended key usage of '{one.label}' lacks clientAuth; httpd would refuse every client."
         yield finding("wrong-usage", one.source, message, _CHAT_CA)
-    if not one.self_issued and not any(_paths.signed_by(one.certificate, other.certificate) for other in together):
+    if not one.self_issued and not any(signed_by(one.certificate, other.certificate) for other in together):
         message = (
             f"'{one.label}' is an intermediate without its issuer '{called(one.issuer)}'; "
             "httpd refuses the clients of an intermediate alone."
@@ -225,12 +239,24 @@ def crl_itself(
         yield finding("crl-expired", source, message, renew)
     elif end is not None and (end - at) * 5 < end - begin:
         yield finding("crl-expires-soon", source, f"the CRL of '{issuer}' is to be renewed at {iso(end)}.", renew)
-    kinds = []
+    for severity, kind in _odd_kinds(crl):
+        message = f"it {kind}; httpd would refuse {'all others' if severity else 'every client'}."
+        yield finding("crl-unsupported", source, message, "Give the CA's complete, direct CRL.", severity)
+
+
+def _odd_kinds(crl: x509.CertificateRevocationList) -> Iterator[tuple[str, str]]:
+    """Yield what keeps OpenSSL from taking the CRL for all certificates of its issuer (crypto/x509/x_crl.c)."""
     for extension in crl.extensions:
-        if isinstance(extension.value, x509.DeltaCRLIndicator):
-            kinds.append("a delta CRL")
-        if isinstance(extension.value, x509.IssuingDistributionPoint) and extension.value.indirect_crl:
-            kinds.append("an indirect CRL")
-    for kind in kinds:
-        message = f"it is {kind}, which httpd does not take."
-        yield finding("crl-unsupported", source, message, "Give the CA's complete, direct CRL.")
+        value = extension.value
+        if isinstance(value, x509.DeltaCRLIndicator):
+            yield "", "is a delta CRL, which httpd does not take"
+        elif isinstance(value, x509.IssuingDistributionPoint):
+            if value.indirect_crl:
+                yield "", "is an indirect CRL, which httpd does not take"
+            elif value.full_name or value.relative_name:
+                places = some(str(one.value) for one in value.full_name or ())
+                yield WARNING, f"is for those certificates alone that name its place ({places})"
+            if value.only_contains_ca_certs or value.only_contains_attribute_certs or value.only_some_reasons:
+                yield "", "is not for all certificates of its CA (issuing distribution point)"
+        elif extension.critical and not isinstance(value, x509.AuthorityKeyIdentifier):
+            yield "", f"has a critical extension that OpenSSL does not know ({extension.oid.dotted_string})"

@@ -15,7 +15,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._domain import printabl
 
 try:
     from cryptography import x509
-    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 except ImportError:
@@ -69,8 +69,13 @@ class Facts:
 
     @cached_property
     def self_issued(self) -> bool:
-        """Whether subject and issuer are the same, as in a root."""
+        """Whether subject and issuer are the same."""
         return self.subject == self.issuer
+
+    @cached_property
+    def self_signed(self) -> bool:
+        """Whether its own key signed it, as a root's. A CA's certificate for its next key is self-issued alone."""
+        return self.self_issued and signed_by(self.certificate, self.certificate)
 
     @cached_property
     def is_ca(self) -> bool:
@@ -97,9 +102,12 @@ class Facts:
         return [printable(name).lower() for name in alternatives.get_values_for_type(x509.DNSName)]
 
     def covers(self, domain: str) -> bool:
-        """Return whether one of its names is the domain's (RFC 9525, 6.3): a wildcard is a whole first label."""
+        """Return whether one of its names is the domain's (RFC 9525, 6.3).
+
+        A wildcard is a whole first label, with two labels or more behind it: OpenSSL and browsers take no '*.com'.
+        """
         first, _dot, rest = domain.partition(".")
-        return domain in self.names or (bool(first) and f"*.{rest}" in self.names)
+        return domain in self.names or (bool(first) and "." in rest and f"*.{rest}" in self.names)
 
     @cached_property
     def label(self) -> str:
@@ -143,6 +151,15 @@ class Facts:
             "days_left": left.days,
             "lifetime_left_percent": min(100, max(0, percent)),
         }
+
+
+def signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Return whether the issuer's name and key are those that signed the certificate."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
 
 
 def called(name: x509.Name) -> str:

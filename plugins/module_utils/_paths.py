@@ -7,12 +7,15 @@
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ansible_collections.mtls.httpd.plugins.module_utils._facts import signed_by
+
 try:
     from cryptography import x509
-    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.x509 import verification
 except ImportError:
     # _forms.HAS_CRYPTOGRAPHY tells, and nobody comes here without asking it.
@@ -27,6 +30,21 @@ if TYPE_CHECKING:
 MAXIMUM_MEMBERS = 32  # certificates between the server's and an anchor that a path is looked for in
 MAXIMUM_DEPTH = 8  # intermediates in a path; the Web PKI uses one or two
 MAXIMUM_WAYS = 500  # to go by the names of issuers; each costs a signature check or more
+
+# cryptography names extensions by number (RFC 5280, 4.2).
+_EXTENSIONS = {
+    "2.5.29.14": "subjectKeyIdentifier",
+    "2.5.29.15": "keyUsage",
+    "2.5.29.17": "subjectAltName",
+    "2.5.29.19": "basicConstraints",
+    "2.5.29.30": "nameConstraints",
+    "2.5.29.33": "policyMappings",
+    "2.5.29.35": "authorityKeyIdentifier",
+    "2.5.29.36": "policyConstraints",
+    "2.5.29.37": "extendedKeyUsage",
+    "2.5.29.54": "inhibitAnyPolicy",
+    "1.3.6.1.5.5.7.1.1": "authorityInfoAccess",
+}
 
 
 class PathRefusedError(Exception):
@@ -71,26 +89,33 @@ def build(
     trusted: verification.Store,
     at: datetime,
     name: str,
+    *,
+    private: bool,
 ) -> Path:
     """Return the shortest valid path of a TLS server with this name; raises PathRefusedError if there is none.
 
-    Tried first is the profile of the Web PKI, then what OpenSSL accepts: key identifiers and a CA's key usage may be
-    missing, and the marks of what is critical may be wrong. Private authorities are often so.
+    Tried first is the profile of the Web PKI, then the same without what authorities often omit; of a private one, all
+    that OpenSSL accepts.
     """
     builder = verification.PolicyBuilder().store(trusted).time(at)
     try:
         return Path(_shortest(builder, leaf, pool, name))
     except PathRefusedError as refused:
         objection = str(refused)
-    ca, server = _lenient()
+    ca, server = _lenient(private)
     return Path(_shortest(builder.extension_policies(ca_policy=ca, ee_policy=server), leaf, pool, name), objection)
 
 
 def build_regardless_of_leaf(
-    leaf: x509.Certificate, pool: Sequence[x509.Certificate], trusted: verification.Store, at: datetime
+    leaf: x509.Certificate,
+    pool: Sequence[x509.Certificate],
+    trusted: verification.Store,
+    at: datetime,
+    *,
+    private: bool,
 ) -> Path:
     """Return a path that holds if the server's own certificate were fit for its use; raises PathRefusedError."""
-    ca, _server = _lenient()
+    ca, _server = _lenient(private)
     ca = ca.may_be_present(x509.ExtendedKeyUsage, verification.Criticality.AGNOSTIC, None)
     anything = verification.ExtensionPolicy.permit_all()
     builder = verification.PolicyBuilder().store(trusted).time(at)
@@ -126,22 +151,31 @@ def _verified(
 
 
 @functools.cache
-def _lenient() -> tuple[verification.ExtensionPolicy, verification.ExtensionPolicy]:
-    """Return the policies, for CAs and for servers, of what OpenSSL and RFC 5280's validation (section 6) accept."""
-    either = verification.Criticality.AGNOSTIC
-    ca = (
-        verification.ExtensionPolicy.webpki_defaults_ca()
-        .may_be_present(x509.AuthorityKeyIdentifier, either, None)
-        .may_be_present(x509.SubjectKeyIdentifier, either, None)
-        .may_be_present(x509.KeyUsage, either, _may_sign_certificates)
-        .require_present(x509.BasicConstraints, either, None)
-    )
+def _lenient(private: bool) -> tuple[verification.ExtensionPolicy, verification.ExtensionPolicy]:
+    """Return the policies, for CAs and for servers, that take what RFC 5280 forbids and no client minds.
+
+    A CA's key usage and a server's authority key identifier may be missing, and its names be critical. Of a private
+    authority, basic constraints may be not critical, and the authority key identifier have any content.
+    """
+    either, plain = verification.Criticality.AGNOSTIC, verification.Criticality.NON_CRITICAL
+    ca = verification.ExtensionPolicy.webpki_defaults_ca().may_be_present(x509.KeyUsage, either, _may_sign_certificates)
     server = (
         verification.ExtensionPolicy.webpki_defaults_ee()
-        .may_be_present(x509.AuthorityKeyIdentifier, either, None)
-        .require_present(x509.SubjectAlternativeName, either, None)
+        .may_be_present(x509.AuthorityKeyIdentifier, plain, None)
+        .require_present(x509.SubjectAlternativeName, either, None if private else _names_stand_for_an_empty_subject)
     )
+    if private:
+        ca = ca.may_be_present(x509.AuthorityKeyIdentifier, plain, None)
+        ca = ca.require_present(x509.BasicConstraints, either, None)
     return ca, server
+
+
+def _names_stand_for_an_empty_subject(
+    _policy: verification.Policy, certificate: x509.Certificate, _names: x509.SubjectAlternativeName
+) -> None:
+    critical = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).critical
+    if not critical and not list(certificate.subject):
+        raise ValueError("subjectAltName must be critical where the subject is empty")
 
 
 def _may_sign_certificates(
@@ -154,6 +188,7 @@ def _may_sign_certificates(
 def _sentence(error: Exception) -> str:
     """Return cryptography's words without what it repeats."""
     text = " ".join(str(error).partition(" (encountered processing")[0].split())
+    text = re.sub(r"\d+(\.\d+){3,}", lambda number: _EXTENSIONS.get(number[0], number[0]), text)
     for prefix in ("validation failed: ", "candidates exhausted: "):
         text = text.removeprefix(prefix)
     return text[:200]
@@ -182,12 +217,3 @@ def walk(leaf: x509.Certificate, pool: Sequence[x509.Certificate], anchors: Sequ
             break
         way.append(signer)
     return Walk(tuple(way), way[-1] in anchors, impostor)
-
-
-def signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Return whether the issuer's name and key are those that signed the certificate."""
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True

@@ -1,0 +1,85 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The verdict on hostile and odd certificates is that of the standards, and what it lets pass, OpenSSL accepts."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from cryptography.hazmat.primitives.serialization import Encoding
+from demo_material import key_pem, pem
+from odd_certificates import CASES, NOW, Case
+
+from ansible_collections.mtls.httpd.plugins.module_utils._certificate import Material, Wish, judge
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# What OpenSSL's clients refuse, though it may be deployed.
+REFUSED_BY_OPENSSL = {
+    "time: ends now": "OpenSSL's last second is the one before",
+    "time: of the root, ends now": "the same",
+    "time: of the intermediate, ends now": "the same",
+    "CRL: a place of its own": "not for this certificate; a warning says so",
+}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory, collections_path: Path) -> dict[str, Any]:
+    """Judge all of them in one task, and return the verdicts by the name of the case."""
+    folder = tmp_path_factory.mktemp("play")
+    (folder / "given.json").write_text(json.dumps({"given": [case.options() for case in CASES]}))
+    judged = {"certificates": "{{ given }}", "at": NOW.isoformat()}
+    copy = {"content": "{{ verdict.results | to_json }}", "dest": f"{folder}/results.json"}
+    tasks = [
+        {"mtls.httpd.validate_certificate": judged, "register": "verdict", "ignore_errors": True, "no_log": True},
+        {"ansible.builtin.copy": copy, "no_log": True},
+    ]
+    plays = [{"hosts": "localhost", "gather_facts": False, "vars_files": ["given.json"], "tasks": tasks}]
+    (folder / "play.yml").write_text(yaml.safe_dump(plays, sort_keys=False))
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections_path)}
+    command = ["ansible-playbook", "play.yml"]
+    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    return dict(zip([case.name for case in CASES], json.loads((folder / "results.json").read_text())))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_verdict_is_that_of_the_standard_or_differs_on_purpose(case: Case, results: dict[str, Any]) -> None:
+    result = results[case.name]
+    assert result["ok"] is case.accepted, (case.source, case.differs, result["findings"])
+    assert all(finding["remedy"] and "\n" not in finding["remedy"] for finding in result["findings"])
+
+
+def test_no_two_cases_have_one_name() -> None:
+    assert len({case.name for case in CASES}) == len(CASES)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.accepted], ids=lambda case: case.name)
+def test_what_would_be_deployed_is_accepted_by_openssl(case: Case, tmp_path: Path) -> None:
+    wish = Wish(
+        domain=case.domain,
+        certificate=Material(pem(case.server.certificate), "server"),
+        private_key=Material(key_pem(case.server.key), "key"),
+        chain=Material(pem(*(one.certificate for one in case.chain)), "chain") if case.chain else None,
+        trust_anchors=tuple(Material(pem(one.certificate), "anchor") for one in case.anchors),
+    )
+    deployable = judge([wish], at=NOW, warn_days=30)[0].deployable
+    assert deployable is not None
+    (tmp_path / "sent").write_bytes(deployable.certificate)
+    (tmp_path / "anchors").write_bytes(pem(*(one.certificate for one in case.anchors)))
+    command = ["openssl", "verify", "-auth_level", "2", "-purpose", "sslserver", "-attime", str(int(NOW.timestamp()))]
+    command += ["-verify_hostname", str(case.domain), "-no-CApath", "-no-CAstore", "-partial_chain"]
+    command += ["-CAfile", "anchors", "-untrusted", "sent"]
+    if case.crls:
+        (tmp_path / "crls").write_bytes(b"".join(crl.public_bytes(Encoding.PEM) for crl in case.crls))
+        command += ["-crl_check", "-CRLfile", "crls"]
+    told = subprocess.run([*command, "sent"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (told.returncode == 0) is (case.name not in REFUSED_BY_OPENSSL), told.stderr
