@@ -60,7 +60,8 @@ class Answer:
     ``result`` is accepted (a status line other than 403), refused (an alert after the server asked for a certificate,
     or 403) or unproven (anything else). ``detail`` is the status line, the alert, or what happened instead.
     ``certificate`` is the leaf served (DER). ``asked`` says whether the server asked for a certificate, and
-    ``client_ca_names`` of which authorities. Each of the last three is None where it cannot be known.
+    ``client_ca_names`` of which authorities. Each of these three is None where it cannot be known. ``session`` is what
+    the connection may be resumed by, None where nothing was answered.
     """
 
     version: str
@@ -70,6 +71,7 @@ class Answer:
     certificate: bytes | None = field(default=None, repr=False)
     asked: bool | None = None
     client_ca_names: tuple[str, ...] | None = None
+    session: ssl.SSLSession | None = field(default=None, repr=False, compare=False)
 
     @property
     def certificate_sha256(self) -> str | None:
@@ -137,17 +139,22 @@ def client_context(identity: Identity | None, version: str) -> ssl.SSLContext:
     if hasattr(context, _MESSAGE_CALLBACK):
         setattr(context, _MESSAGE_CALLBACK, _overheard)
     if identity:
-        try:
-            with _readable(identity.certificate) as certificate, _readable(identity.private_key) as key:
-                context.load_cert_chain(certificate, key, password=lambda: b"")  # never ask at a terminal
-        except ssl.SSLError as error:
-            raise ValueError(
-                f"client certificate and key do not load ({_reason(error).lower()}): "
-                "give a PEM certificate and its unencrypted PEM key"
-            ) from None
-        except OSError as error:
-            raise ValueError(f"client certificate and key do not load: {error.strerror}") from None
+        present(context, identity)
     return context
+
+
+def present(context: ssl.SSLContext, identity: Identity) -> None:
+    """Have a context present ``identity`` from now on. Raises ValueError when certificate and key do not load."""
+    try:
+        with _readable(identity.certificate) as certificate, _readable(identity.private_key) as key:
+            context.load_cert_chain(certificate, key, password=lambda: b"")  # never ask at a terminal
+    except ssl.SSLError as error:
+        raise ValueError(
+            f"client certificate and key do not load ({_reason(error).lower()}): "
+            "give a PEM certificate and its unencrypted PEM key"
+        ) from None
+    except OSError as error:
+        raise ValueError(f"client certificate and key do not load: {error.strerror}") from None
 
 
 def ask(
@@ -160,12 +167,16 @@ def ask(
     identity: Identity | None = None,
     timeout: float,
     context: ssl.SSLContext | None = None,
+    host: str = "",
+    session: ssl.SSLSession | None = None,
 ) -> Answer:
     """Send one request as one kind of client, and return the server's answer.
 
     ``address`` is an IPv4 or IPv6 address or a name. ``server_name`` goes as SNI and as Host; it may be empty.
     ``timeout`` (seconds) bounds everything: resolving, connecting, the handshake, the answer.
     ``context`` is a `client_context` built beforehand, for use where ``/dev/fd`` is out of reach.
+    ``host`` is the name in the request, where it is another than SNI. ``session`` is resumed, if the server lets us; it
+    is one of the same context.
     Raises ValueError for an identity that does not load and for a malformed name, and nothing for what a peer does.
     """
     if not SERVER_NAME.match(server_name):
@@ -173,13 +184,13 @@ def ask(
     context = context or client_context(identity, version)
     heard = _Transcript(version, listens=hasattr(context, _MESSAGE_CALLBACK))
     deadline = _Deadline(timeout)
-    certificate = None
+    certificate = granted = None
     result = "unproven"
     try:
         with (
             _connected(address, port, deadline) as plain,
             context.wrap_socket(
-                plain, server_hostname=server_name or None, do_handshake_on_connect=False
+                plain, server_hostname=server_name or None, do_handshake_on_connect=False, session=session
             ) as connection,
         ):
             cast("_Channel", connection).transcript = heard
@@ -188,8 +199,9 @@ def ask(
             certificate = connection.getpeercert(True)
             # In TLS 1.3 the server judges the client only now, and may close before we write: read all the same.
             with suppress(OSError):
-                connection.sendall(_request(address, port, server_name))
+                connection.sendall(_request(address, port, host or server_name))
             result, detail = _judged_line(_first_line(connection, deadline))
+            granted = connection.session  # TLS 1.3 grants it after the handshake
     except socket.timeout:
         detail = f"no answer within {timeout:g} s"
     except ssl.SSLError as error:
@@ -202,7 +214,44 @@ def ask(
         detail = "the address or the server name is no host name"
     if identity and heard.withheld:
         result, detail = "unproven", f"the client's certificate fits no algorithm that the server takes ({detail})"
-    return Answer(version, client, result, detail, certificate or heard.certificate, heard.asked, heard.client_ca_names)
+    seen = certificate or heard.certificate
+    return Answer(version, client, result, detail, seen, heard.asked, heard.client_ca_names, granted)
+
+
+def ask_by_way_of(
+    address: str,
+    port: int,
+    other: str,
+    server_name: str,
+    *,
+    version: str,
+    identity: Identity,
+    stranger: Identity,
+    timeout: float,
+) -> tuple[Answer, Answer | None]:
+    """Ask for ``server_name`` by way of another name of the server, ``other`` (empty for no SNI).
+
+    First on a connection made to ``other`` as ``identity``, by its name in the request. Then as ``stranger`` on a
+    connection of its own that resumes the session of the first, None where there is none (CVE-2025-23048).
+    ``timeout`` (seconds) bounds each. Raises ValueError as `ask` does.
+    """
+    context = client_context(identity, version)
+    first = ask(
+        address, port, other, version=version, client="trusted", timeout=timeout, context=context, host=server_name
+    )
+    if first.session is None:
+        return first, None
+    present(context, stranger)
+    return first, ask(
+        address,
+        port,
+        server_name,
+        version=version,
+        client="untrusted",
+        timeout=timeout,
+        context=context,
+        session=first.session,
+    )
 
 
 def examine(

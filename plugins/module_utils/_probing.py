@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import ssl
 import stat
 import time
@@ -115,6 +116,61 @@ def faults_of(site: Facts, answers: Sequence[_handshake.Answer], throwaway: bool
                 yield f"clients of other CAs than the site's are asked for over {answer.version}"
 
 
+def try_detours(
+    store: Store, described: Description, site: Facts, address: str, probes: _handshake.Probes
+) -> list[str]:
+    """Try to reach an enforced site by way of virtual hosts that share its address and port. Returns the faults.
+
+    By the site's name in a request on their connections, and by resuming their sessions (CVE-2025-23048), as the
+    throwaway CA's client, and as a stranger. The default and two more are tried: they tell how httpd takes it.
+    """
+    hosts = _sharing(described, address, str(site.port))
+    mine = next((host for host in hosts if _of_site(store, host, site)), None)
+    if mine is None or not site.enforced:
+        return []
+    faults: list[str] = []
+    named = [host for host in hosts if host is hosts[0] or re.fullmatch(r"[A-Za-z0-9.-]+", host.name)]
+    for other in [host for host in named if host is not mine][:3]:
+        for version in ("TLSv1.3", "TLSv1.2"):
+            answers = _handshake.ask_by_way_of(
+                address,
+                site.port,
+                "" if other is hosts[0] else other.name,
+                site.domain,
+                version=version,
+                identity=probes.trusted,
+                stranger=probes.stranger,
+                timeout=_SECONDS,
+            )
+            for way, answer in zip(("by its name in a request to", "by a TLS session of"), answers):
+                if answer and answer.result == "accepted" and not re.search(r" 4(00|21)( |$)", answer.detail):
+                    faults.append(
+                        f"{site.domain}: a client whose certificate was not checked for it got in {way} the virtual "
+                        f"host at {other.place} ({answer.detail}): update httpd (CVE-2025-23048), and take "
+                        "SSLVHostSNIPolicy out where it is set"
+                    )
+            if answers[0].offered:
+                break
+    return list(dict.fromkeys(faults))
+
+
+def _sharing(described: Description, address: str, port: str) -> list[VirtualHost]:
+    """The virtual hosts among which a connection's name decides, the default first (those of the address alone)."""
+
+    def at(wanted: str) -> list[VirtualHost]:
+        return [
+            host
+            for host in described.virtual_hosts
+            if any(known == wanted and number in ("*", port) for known, number in map(endpoint, host.addresses))
+        ]
+
+    return at(address) or at("")
+
+
+def _of_site(store: Store, host: VirtualHost, site: Facts) -> bool:
+    return host.file.startswith(store.path(site.domain) + "/") and host.answers(site.domain)
+
+
 def addresses(site: Facts, description: Description) -> list[str]:
     """The addresses at which a site is tried.
 
@@ -165,8 +221,7 @@ def misplaced(store: Store, described: Description, sites: Sequence[Facts]) -> l
         return not host.file.startswith(store.root + "/")
 
     for site in sites:
-        folder = store.path(site.domain) + "/"
-        mine = next((host for host in hosts if host.file.startswith(folder) and host.answers(site.domain)), None)
+        mine = next((host for host in hosts if _of_site(store, host, site)), None)
         if mine is None:
             faults.append(
                 f"{site.domain}: no virtual host of this name comes from {store.path(site.domain, 'current', SITE)}: "

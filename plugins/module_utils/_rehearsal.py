@@ -161,6 +161,7 @@ def _full(
             for site in sites:
                 for address in _probing.addresses(site, described):
                     faults += _probing.try_site(site, address, probes, throwaway=True)
+                    faults += _probing.try_detours(private, described, site, address, probes)
         return {"broken": "", "faults": faults}
 
     try:
