@@ -340,6 +340,11 @@ class Server:
         own = inodes(self.parent.pid)
         return {(address, port) for address, port, inode in listening() if inode in own}
 
+    def mpm(self) -> str:
+        """The module of processing that the running parent has loaded, as C(mpm_event_module); empty if linked in."""
+        match = re.search(r"/mod_(mpm_\w+)\.so", read(f"/proc/{self.parent.pid}/maps") if self.parent else "")
+        return f"{match.group(1)}_module" if match else ""
+
     def refresh(self) -> None:
         """Find the parent process again, after a start or a restart."""
         found = [each for each in running_parents() if _same(each, self)]

@@ -97,6 +97,16 @@ def _main_server(user: Description, site: Facts) -> Iterator[str]:
             )
 
 
+def unlike(server: Server, user: Description) -> list[str]:
+    """Why the running server would end at a reload, whatever it is told: another MPM than in its files."""
+    loaded = server.mpm()
+    named = [name for name in user.modules if name.startswith("mpm_")]
+    if not loaded or not named or loaded in named:
+        return []
+    told = f"httpd runs with {loaded}, and its files now load {named[0]}, which cannot change while it runs"
+    return [f"{told}, so that a reload would end it: restart httpd, then run again"]
+
+
 def taken(server: Server, user: Description, plan: Plan, sites: Sequence[Facts]) -> list[str]:
     """Why the machine does not let httpd listen where it must: an end of httpd at the next reload.
 

@@ -139,7 +139,7 @@ def _full(
         if faults:
             return {"broken": "", "faults": faults}
         for site in sites:
-            _trust(private, store.path(site.domain, "current", CLIENT_CA), probes.ca)
+            _furnish(private.disk, site, store.path(site.domain, "current"), probes.ca)
         server.forget()
         try:
             described = server.describe()
@@ -157,7 +157,8 @@ def _full(
         arguments = [word for each in instead for word in ("-c", each)]
         with _guarded(scratch) as guard, _serving(server, arguments, scratch, guard) as broken:
             if broken:
-                return {"broken": broken, "faults": faults}
+                weak = _weak(broken, sites)
+                return {"broken": "" if weak else broken, "faults": faults + weak}
             for site in sites:
                 for address in _probing.addresses(site, described):
                     faults += _probing.try_site(site, address, probes, throwaway=True)
@@ -195,9 +196,25 @@ def _unread(site: Facts, path: str) -> list[str]:
     return []
 
 
-def _trust(store: Store, path: str, ca: bytes) -> None:
-    """Append the throwaway CA to a client CA file, by a new file, as one of an unmapped owner cannot be written to."""
-    store.disk.put(path, File(_bytes(path) + ca, mode_of(path)))
+def _furnish(disk: Disk, site: Facts, folder: str, ca: bytes) -> None:
+    """Ready a site's files for the rehearsal. They are written anew, as files of an unmapped owner take no more.
+
+    The throwaway CA joins the client CAs. These join the chain behind the certificate, where OpenSSL holds keys and
+    signatures against its security level (SSL_CTX_set_security_level(3)) at once, and not only when Chat comes.
+    """
+    authorities, chain = os.path.join(folder, CLIENT_CA), os.path.join(folder, f"{site.domain}.crt")
+    known = _bytes(authorities)
+    disk.put(authorities, File(known + ca, mode_of(authorities)))
+    disk.put(chain, File(_bytes(chain) + b"\n" + known, mode_of(chain)))
+
+
+def _weak(broken: str, sites: Sequence[Facts]) -> list[str]:
+    """The fault, where httpd did not start because of a client CA that `_furnish` showed to it."""
+    found = re.search(r"AH02562: .*?/([^/]+)\.crt;.*::(ca (?:key|md) too (?:small|weak))", broken)
+    if found is None or found[1] not in {site.domain for site in sites}:
+        return []
+    told = f"{found[1]}: OpenSSL on this host refuses a client CA, or a CA in the certificate's chain"
+    return [f"{told}, by its security level ({found[2]}), and so every client of it: have a stronger one issued"]
 
 
 @contextmanager
@@ -312,7 +329,10 @@ def _world(server: Server, store: Store, user: Description, change: Draft, sites
         with suppress(StoreError):  # One that is damaged is tried as far as it is read.
             listens += store.facts(domain).listen
     wanted = [each for each in dict.fromkeys(listens) if _probing.numeric(each)]
+    # A name that stands in /etc/hosts is known inside too; told twice, it would be listened on twice.
+    told = {word for line in _lines("/etc/hosts") for word in line.partition("#")[0].lower().split()}
     names = [each for each in dict.fromkeys(listens) if each and not _probing.numeric(each)]
+    names = [each for each in names if each.lower() not in told]
     return _namespaces.World(
         overlays=sorted(overlays, key=len),
         hidden=hidden,
@@ -381,9 +401,8 @@ def _reduced(
                 disk.folder(each)
             for name, content in files.items():
                 disk.write(os.path.join(folder, name), File(content, mode_of(name)))
-            ca = os.path.join(folder, CLIENT_CA)
-            faults += _unread(site, ca)
-            disk.put(ca, File(files[CLIENT_CA] + probes.ca))
+            faults += _unread(site, os.path.join(folder, CLIENT_CA))
+            _furnish(disk, site, folder, probes.ca)
         if faults:
             return Result("reduced", reason, tuple(faults), "")
         config = os.path.join(scratch, "httpd.conf")
@@ -391,7 +410,10 @@ def _reduced(
         disk.write(config, File(_minimal(server, user, scratch, list(ports.values()), paths).encode()))
         alone = replace(server, arguments=("-f", config), parent=None, config=config)
         with _serving(alone, [], scratch, guard) as said:
-            if not said:
+            weak = _weak(said, sites)
+            if weak:
+                faults, said = faults + weak, ""
+            elif not said:
                 for site in sites:
                     port = ports[site.port]
                     faults += _probing.try_site(site, "127.0.0.1", probes, throwaway=True, port=port)

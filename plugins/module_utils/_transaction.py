@@ -268,10 +268,11 @@ class _Run:
         )
 
     def _taken(self, user: Description, plan: Plan) -> list[str]:
-        """Why a port cannot be listened on. Asked again right before the reload, as a reload that fails ends httpd."""
+        """Why httpd would end at a reload that the rehearsal takes well. Asked again right before the reload."""
         if not self._wanted():
             return []
-        return _neighbours.taken(self.server, user, plan, self.sites)
+        found = _neighbours.unlike(self.server, user) if self.was_running else []
+        return found + _neighbours.taken(self.server, user, plan, self.sites)
 
     def _wanted(self) -> bool:
         """Whether the server is to run when all is done."""
@@ -293,10 +294,11 @@ class _Run:
             )
             self.server.forget()
             if already:
+                said = f". httpd says: {result.broken}" if result.mode == "full" else ""
                 raise Refused(
                     "httpd would not start again with the configuration as it stands, without this "
                     f"change: {'; '.join(already)}. "
-                    f"A reload would end it. Nothing was touched: mend this first. httpd says: {result.broken}"
+                    f"A reload would end it. Nothing was touched: mend this first{said}"
                 )
             if before is not None and before.broken:
                 raise Refused(
@@ -307,6 +309,12 @@ class _Run:
             raise Refused(f"the rehearsal failed, nothing was touched. httpd says: {words}")
         if result.faults:
             raise Refused(f"the rehearsal failed, nothing was touched: {'; '.join(result.faults)}")
+        if result.mode == "reduced" and self.was_running and self.server.supervision.kind == "container":
+            raise Refused(
+                "httpd is process 1 of its container, which would end with it, so it is not reloaded without a full "
+                f'rehearsal, and that cannot be had: {result.reason}. Nothing was touched: see "In a container" in '
+                "docs/transaction.md"
+            )
 
     def _line(self, words: str) -> str:
         """The line of a refused virtual host that httpd speaks of: the file that it names is not on the host."""

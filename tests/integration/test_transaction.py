@@ -20,14 +20,14 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from demo_material import CHAT_CA_NAME, Authority, Issued, key_pem, new_key, write
 from embedded_httpd import EmbeddedHttpd, free_port
-from host import COLLECTION, DOMAIN, Host, fingerprint, tree
+from host import COLLECTION, DOMAIN, Host, fingerprint, processes_in, tree, until
 
 from ansible_collections.mtls.httpd.plugins.module_utils import (
     _handshake,
@@ -54,16 +54,6 @@ if TYPE_CHECKING:
 
 OTHER = "shop.example.com"
 ENFORCED = {"none": "refused", "untrusted": "refused", "trusted": "accepted"}
-
-
-def processes_in(folder: Path) -> set[int]:
-    """Return the processes that name `folder` on their command line."""
-    found = set()
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            if os.fsencode(folder) in entry.read_bytes():
-                found.add(int(entry.parent.name))
-    return found
 
 
 @pytest.fixture
@@ -1076,44 +1066,6 @@ def test_a_reduced_rehearsal_tries_every_site_of_several(host: Host, monkeypatch
 
 
 # -- what a rehearsal leaves
-
-
-def until(condition: Any, seconds: float = 5) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
-
-
-def test_a_rehearsal_leaves_no_process_port_file_or_log_line(host: Host) -> None:
-    before = (host.state(), processes_in(host.httpd.root))
-    logs = (host.httpd.error_log.read_bytes(), (host.httpd.root / "logs/access_log").read_bytes())
-    host.apply(host.wish(), check=True)
-    with pytest.raises(Refused):
-        host.apply(host.wish(extra="SSLVerifyClient none"))
-    assert (host.state(), processes_in(host.httpd.root)) == before
-    assert (host.httpd.error_log.read_bytes(), (host.httpd.root / "logs/access_log").read_bytes()) == logs
-    assert not [port for _address, port, _inode in _httpd.listening() if port == host.port]
-
-
-@pytest.mark.parametrize("after", [0.15, 0.25, 0.4])
-def test_a_caller_that_is_killed_during_the_rehearsal_leaves_nothing(host: Host, after: float) -> None:
-    before = (host.state(), processes_in(host.httpd.root))
-    wish = host.wish()
-    process = os.fork()
-    if process == 0:
-        try:
-            while True:
-                host.apply(wish, check=True)
-        finally:
-            os._exit(1)
-    time.sleep(after)
-    os.kill(process, signal.SIGKILL)
-    os.waitpid(process, 0)
-    assert until(lambda: processes_in(host.httpd.root) == before[1])
-    assert host.state() == before[0]
 
 
 def test_a_reduced_rehearsal_that_is_killed_at_any_change_leaves_no_key_and_no_process(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import textwrap
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused, Report
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from embedded_httpd import EmbeddedHttpd
 
 DOMAIN = "www.example.com"
@@ -197,3 +200,24 @@ def subjects(client_ca: bytes) -> set[str]:
 def fingerprint(wish: Wish) -> str | None:
     """Return that of the certificate which a wish asks for, None for an absent site."""
     return wish.release.facts.certificate_sha256 if wish.release else None
+
+
+def until(condition: Callable[[], object], seconds: float = 20) -> bool:
+    """Wait until the condition holds; return whether it did in the time, in seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def processes_in(*folders: str | Path) -> set[int]:
+    """Return the processes that name one of `folders` on their command line."""
+    found = set()
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = entry.read_bytes()
+            if any(os.fsencode(folder) in words for folder in folders):
+                found.add(int(entry.parent.name))
+    return found

@@ -1,0 +1,500 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is caught by which step, with another site of the server asked all the while; and what a rehearsal leaves."""
+
+from __future__ import annotations
+
+import ctypes
+import http.client
+import os
+import re
+import select
+import signal
+import subprocess
+import threading
+import time
+import traceback
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from demo_material import Authority, key_pem, new_key, write
+from embedded_httpd import EmbeddedHttpd, free_port
+from host import COLLECTION, Host, processes_in, until
+
+from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _namespaces, _transaction
+from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._rehearsal import rehearsal_folder
+from ansible_collections.mtls.httpd.plugins.module_utils._release import SITE, Release, Store, lock_path
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# The steps, by what a refusal says.
+STEPS = {
+    "rehearsal": r"the rehearsal failed, nothing was touched|with the configuration as it stands.* Nothing was touched",
+    "look": r"This was so before, nothing was touched|Nothing was touched",
+    "confirmation": r"^on the live server, .* The old state is back and serving",
+    "before the reload": r"The old state is back and serving",
+}
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can have shared memory of his own")
+SERVED, UNSEEN = "served", "not seen"
+SSL = "LoadModule ssl_module modules/mod_ssl.so"
+
+
+@pytest.fixture
+def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: Any) -> Host:
+    return Host(embedded, authority, chat, free_port(), probes)
+
+
+@contextmanager
+def asked_all_the_while(host: Host) -> Iterator[None]:
+    """Ask the server's other site at a steady rate, on a new connection each time. Not one request may fail."""
+    stop, wrong, answered = threading.Event(), [], 0
+
+    def ask() -> None:
+        nonlocal answered
+        while not stop.wait(0.005):
+            connection = http.client.HTTPConnection("127.0.0.1", host.httpd.port, timeout=10)
+            try:
+                connection.request("GET", "/")
+                status = connection.getresponse().status
+                answered += 1
+                if status != 200:
+                    wrong.append(f"answered {status}")
+            except OSError as error:
+                wrong.append(repr(error))
+            finally:
+                connection.close()
+
+    threads = [threading.Thread(target=ask) for _number in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+    assert answered > 10
+
+
+# -- what is caught by which step
+
+
+def without(wish: Wish, *directives: str) -> Wish:
+    """The wish as of a template of the operator's own that leaves some directives out."""
+    assert wish.release
+    files = dict(wish.release.files)
+    lines = files[SITE].decode().splitlines(keepends=True)
+    files[SITE] = "".join(line for line in lines if not line.strip().startswith(directives)).encode()
+    return Wish(wish.domain, Release(wish.domain, files))
+
+
+def leaking_trust(host: Host) -> None:
+    folder = host.conf / "cas"
+    write(folder, "ca.pem", Authority("Somebody else's CA").pem)
+    subprocess.run(["openssl", "rehash", folder], check=True, capture_output=True)
+    host.add(f"{SSL}\nSSLCACertificatePath conf/cas\n")
+    host.restart()
+
+
+def revocation_check(host: Host, crl: bytes) -> None:
+    write(host.conf, "server.crl", crl)
+    host.add(f"{SSL}\nSSLCARevocationFile conf/server.crl\nSSLCARevocationCheck chain\n")
+    host.restart()
+
+
+def others_list(host: Host) -> None:
+    revocation_check(host, Authority("Somebody else's CA").crl())
+
+
+def expired_list(host: Host) -> None:
+    revocation_check(host, host.chat.crl(next_update=datetime.now(timezone.utc) - timedelta(hours=1)))
+
+
+def broken_neighbour(host: Host) -> None:
+    own, port = host.public.issue("own.example.com"), free_port()
+    write(host.conf, "own.crt", own.full_pem)
+    write(host.conf, "own.key", key_pem(new_key()))
+    host.add(
+        f"""\
+        {SSL}
+        Listen 127.0.0.1:{port} https
+        <VirtualHost 127.0.0.1:{port}>
+            ServerName own.example.com
+            SSLEngine on
+            SSLCertificateFile conf/own.crt
+            SSLCertificateKeyFile conf/own.key
+        </VirtualHost>
+        """
+    )
+
+
+def broken_before(host: Host) -> None:
+    host.add("NoSuchDirective on\n")
+
+
+def rule_of_the_server_level(host: Host) -> None:
+    host.add(f'<Location "/">\nRequire expr "%{{SERVER_PORT}} != {host.port}"\n</Location>\n')
+
+
+def address_of_anothers(host: Host) -> None:
+    own = host.public.issue("own.example.com")
+    write(host.conf, "own.crt", own.full_pem)
+    write(host.conf, "own.key", own.key_pem)
+    host.add(
+        f"""\
+        {SSL}
+        Listen {host.port} https
+        <VirtualHost 127.0.0.1:{host.port}>
+            ServerName own.example.com
+            SSLEngine on
+            SSLCertificateFile conf/own.crt
+            SSLCertificateKeyFile conf/own.key
+        </VirtualHost>
+        """
+    )
+    host.restart()
+
+
+def another_mpm(host: Host) -> None:
+    host.httpd.conf.write_text(host.httpd.conf.read_text().replace("mpm_event", "mpm_prefork"))
+
+
+def names_in_listen(host: Host) -> None:
+    host.add(f"Listen localhost:{free_port()}\n")
+    host.restart()
+
+
+def listening_module(host: Host) -> None:
+    host.add(
+        "<IfModule !slotmem_shm_module>\nLoadModule slotmem_shm_module modules/mod_slotmem_shm.so\n</IfModule>\n"
+        "LoadModule heartmonitor_module modules/mod_heartmonitor.so\n"
+        f"HeartbeatListen 127.0.0.1:{free_port()}\nHeartbeatStorage logs/heartbeat\n"
+    )
+    host.restart()
+
+
+def needs_environment_and_options(host: Host) -> None:
+    host.httpd.stop()
+    host.add(
+        "<IfDefine !WANTED>\nNoSuchDirective on\n</IfDefine>\n"
+        "ServerAdmin ${THE_ADMIN}\nErrorLog ${THE_LOGS}/error_log\n"
+    )
+    environment = {"PATH": os.environ["PATH"], "THE_ADMIN": "root@example.com", "THE_LOGS": f"{host.httpd.root}/logs"}
+    start = [host.httpd.binary, "-D", "WANTED", "-d", host.httpd.root, "-f", host.httpd.conf, "-k", "start"]
+    subprocess.run(start, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    host.httpd.wait_until_answers()
+
+
+@dataclass(frozen=True)
+class Case:
+    """Something amiss, or odd: what it is made of, the step that catches it in a full and a reduced rehearsal, how."""
+
+    name: str
+    full: str
+    reduced: str
+    words: str
+    spoil: Callable[[Host], None] = lambda host: None
+    wish: Callable[[Host], Wish] = lambda host: host.wish()
+
+
+CASES = [
+    Case(
+        "a key of another certificate",
+        "rehearsal",
+        "rehearsal",
+        "do not match",
+        wish=lambda host: host.wish(key=key_pem(new_key())),
+    ),
+    Case(
+        "a client CA full of garbage",
+        "rehearsal",
+        "rehearsal",
+        "cannot read the client CA file",
+        wish=lambda host: host.wish(client_ca=b"garbage"),
+    ),
+    Case(
+        "a client CA that the host's OpenSSL finds too weak",
+        "rehearsal",
+        "rehearsal",
+        "security level (ca key too small)",
+        wish=lambda host: host.wish(client_ca=host.chat.pem + Authority("Weak", key_type="rsa1024").pem),
+    ),
+    Case(
+        "extra_directives that let clients without a certificate in",
+        "rehearsal",
+        "rehearsal",
+        "a client without a certificate got in over TLSv1.3",
+        wish=lambda host: host.wish(extra="SSLVerifyClient none"),
+    ),
+    Case(
+        "extra_directives that let clients of any CA in",
+        "rehearsal",
+        "rehearsal",
+        "a client of another CA got in over TLSv1.3",
+        wish=lambda host: host.wish(extra="SSLVerifyClient optional_no_ca"),
+    ),
+    Case("more CAs trusted by the server level", SERVED, SERVED, "", leaking_trust),
+    Case(
+        "more CAs trusted by the server level, and a template that does not unset them",
+        "rehearsal",
+        "before the reload",
+        "SSLCACertificatePath at",
+        leaking_trust,
+        lambda host: without(host.wish(), "SSLCACertificatePath"),
+    ),
+    Case("a revocation check of the server level that knows no list of Chat's CA", SERVED, SERVED, "", others_list),
+    Case(
+        "the same check, and a template that does not unset it",
+        "rehearsal",
+        "rehearsal",
+        "a client of the client CA was locked out",
+        others_list,
+        lambda host: without(host.wish(), "SSLCARevocationCheck"),
+    ),
+    Case("a revocation list of the server level that has expired", SERVED, SERVED, "", expired_list),
+    Case(
+        "the same list, and a template that does not unset the check",
+        "rehearsal",
+        "rehearsal",
+        "a client of the client CA was locked out",
+        expired_list,
+        lambda host: without(host.wish(), "SSLCARevocationCheck"),
+    ),
+    Case(
+        "somebody else's virtual host with a key of another certificate",
+        "rehearsal",
+        "rehearsal",
+        "own.crt",
+        broken_neighbour,
+    ),
+    Case(
+        "a rule of the server level that locks everybody out of the site",
+        "rehearsal",
+        UNSEEN,
+        "a client of the client CA was locked out",
+        rule_of_the_server_level,
+    ),
+    Case(
+        "somebody else's virtual host for the one address at which clients come in",
+        "rehearsal",
+        "confirmation",
+        "another certificate is served",
+        address_of_anothers,
+    ),
+    Case("a syntax error of somebody else's", "look", "look", "NoSuchDirective", broken_before),
+    Case("an MPM in the files that the running server does not have", "look", "look", "restart httpd", another_mpm),
+    Case("a name in Listen", SERVED, SERVED, "", names_in_listen),
+    Case("a module that listens itself", SERVED, SERVED, "", listening_module),
+    Case("a configuration that needs environment and options", SERVED, SERVED, "", needs_environment_and_options),
+]
+
+
+@pytest.mark.parametrize("rehearsal", ["full", "reduced"])
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_it_is_caught_by_the_step_that_the_docs_name_and_disturbs_no_other_site(
+    host: Host, case: Case, rehearsal: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wish = case.wish(host)
+    case.spoil(host)
+    if rehearsal == "reduced":
+        forbid_namespaces(monkeypatch)
+    monkeypatch.setattr(_transaction, "CONFIRM_SECONDS", 3.0)
+    step = case.full if rehearsal == "full" else case.reduced
+    with asked_all_the_while(host):
+        if step in (SERVED, UNSEEN):
+            assert host.apply(wish).rehearsal == rehearsal
+        elif step in ("look", "rehearsal"):
+            message = host.refused(wish, times=rehearsal == "full")
+        else:
+            before = host.state(times=False)[:2]
+            with pytest.raises(Refused) as caught:
+                host.apply(wish)
+            message = str(caught.value)
+            assert host.state(times=False)[:2] == before
+    if step in (SERVED, UNSEEN):
+        assert host.enforces() == (step == SERVED)
+    else:
+        assert next(name for name, words in STEPS.items() if re.search(words, message)) == step, message
+        assert case.words in message
+
+
+def test_the_table_in_the_docs_says_the_same() -> None:
+    rows = [f"| {case.name} | {case.full} | {case.reduced} |" for case in CASES]
+    text = (COLLECTION / "docs/transaction.md").read_text()
+    assert "\n".join(rows) in text
+
+
+def forbid_namespaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unavailable(*_arguments: object) -> None:
+        raise _namespaces.Unavailable("the kernel forbids it")
+
+    monkeypatch.setattr(_namespaces, "run", unavailable)
+
+
+# -- what makes it a reduced one
+
+
+EFFECTS = {
+    "a piped logger": "CustomLog \"|/bin/sh -c 'echo started >>{mark}; exec cat >/dev/null'\" common",
+    "a piped error log of a virtual host": (
+        "<VirtualHost 127.0.0.1:1>\nErrorLog \"|/bin/sh -c 'echo started >>{mark}; exec cat'\"\n</VirtualHost>"
+    ),
+    "a rewriting program": (
+        "LoadModule rewrite_module modules/mod_rewrite.so\nRewriteEngine on\n"
+        'RewriteMap mapped "prg:{program}"\nRewriteRule ^/never$ ${{mapped:x}}'
+    ),
+}
+
+
+@pytest.mark.parametrize("case", EFFECTS)
+def test_what_would_have_effects_when_started_twice_is_not_started_and_said(host: Host, case: str) -> None:
+    mark, program = host.httpd.root / "mark", host.httpd.root / "program"
+    program.write_text(f"#!/bin/sh\necho started >>{mark}\nexec cat\n")
+    program.chmod(0o755)
+    host.add(EFFECTS[case].format(mark=mark, program=program) + "\n")
+    host.restart()
+    assert until(mark.exists)
+    time.sleep(0.5)  # httpd starts some of them twice.
+    before = mark.read_text()
+    report = host.apply(host.wish(), check=True)
+    assert report.rehearsal == "reduced"
+    assert "would be started" in report.rehearsal_reason
+    assert f"{host.httpd.conf}:" in report.rehearsal_reason
+    assert mark.read_text() == before
+
+
+# -- what a rehearsal leaves
+
+
+def remains(host: Host) -> dict[str, object]:
+    """Return all that a rehearsal could leave on this machine, by its kind."""
+    scratch = rehearsal_folder(Store(str(host.conf)))
+    processes = processes_in(host.httpd.root, scratch)
+    return {
+        "files and the server's processes": host.state(),
+        "its folder": os.path.lexists(scratch),
+        "processes": processes,
+        "sockets": sorted(inode for pid in processes for inode in _httpd.inodes(pid)),
+        "shared memory": {line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]},
+        "semaphores": {line.split()[1] for line in Path("/proc/sysvipc/sem").read_text().splitlines()[1:]},
+        "memory files": sorted(os.listdir("/dev/shm")),
+        "mounts": Path("/proc/self/mounts").read_text(),
+        "log lines": [path.read_bytes() for path in sorted((host.httpd.root / "logs").glob("*_log"))],
+    }
+
+
+@contextmanager
+def shared_memory_of_its_own(host: Host) -> Iterator[None]:
+    """Start the server anew, with all that two servers would quarrel about, and apart from the others' on this machine.
+
+    For this process and its children from now on.
+    """
+    libc = ctypes.CDLL(None)
+    assert libc.unshare(0x08000000 | 0x00020000) == 0  # CLONE_NEWIPC | CLONE_NEWNS
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/dev/shm"], check=True)
+    host.add(
+        f"{SSL}\nLoadModule socache_shmcb_module modules/mod_socache_shmcb.so\n"
+        "SSLSessionCache shmcb:logs/ssl_scache(512000)\nScoreBoardFile logs/scoreboard\nMutex sysvsem default\n"
+    )
+    host.restart()
+    assert Path("/proc/sysvipc/sem").read_text().count("\n") > 1
+    yield
+    host.httpd.stop()
+
+
+def in_a_child(act: Callable[[], None]) -> None:
+    """Call `act` in a process of its own; fail as it does."""
+    process = os.fork()
+    if process == 0:
+        try:
+            act()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0, "see the traceback on standard error"
+
+
+@as_root
+@pytest.mark.parametrize("rehearsal", ["full", "reduced"])
+def test_a_rehearsal_leaves_nothing(host: Host, rehearsal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if rehearsal == "reduced":
+        forbid_namespaces(monkeypatch)
+
+    def act() -> None:
+        with shared_memory_of_its_own(host):
+            before = remains(host)
+            assert host.apply(host.wish(), check=True).rehearsal == rehearsal
+            for bad in (host.wish(extra="SSLVerifyClient none"), host.wish(key=key_pem(new_key()))):
+                with pytest.raises(Refused):
+                    host.apply(bad)
+            assert changed(before, remains(host)) == {}
+
+    in_a_child(act)
+
+
+@as_root
+@pytest.mark.parametrize("moment", ["before httpd is there", "when httpd is there", "amid the handshakes"])
+@pytest.mark.parametrize("rehearsal", ["full", "reduced"])
+def test_a_rehearsal_that_is_killed_leaves_nothing(
+    host: Host, rehearsal: str, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if rehearsal == "reduced":
+        forbid_namespaces(monkeypatch)
+
+    def act() -> None:
+        with shared_memory_of_its_own(host):
+            before, wish = remains(host), host.wish()
+            kill_a_rehearsal(host, wish, moment)
+            assert until(lambda: not changed(before, remains(host))), changed(before, remains(host))
+            host.apply(wish)
+            assert not os.path.lexists(lock_path(str(host.conf)))
+
+    in_a_child(act)
+
+
+def kill_a_rehearsal(host: Host, wish: Wish, moment: str) -> None:
+    """Begin rehearsals, end their caller by SIGKILL at the moment, and wait until no process that it forked lives."""
+    folders = (host.httpd.root, rehearsal_folder(Store(str(host.conf))))
+    known = processes_in(*folders)
+    lives, held = os.pipe()  # Every process that is forked from here holds an end.
+    process = os.fork()
+    if process == 0:
+        try:
+            while True:
+                host.apply(wish, check=True)
+        finally:
+            os._exit(1)
+    os.close(held)
+    if moment == "before httpd is there":
+        time.sleep(0.1)
+    else:
+        assert until(lambda: any(b"-X" in words(pid) for pid in processes_in(*folders) - known))
+        time.sleep(0.08 if moment == "amid the handshakes" else 0)
+    os.kill(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+    assert select.select([lives], [], [], 5)[0], "a process of the rehearsal lives on"
+    assert os.read(lives, 1) == b""
+    os.close(lives)
+
+
+def changed(before: dict[str, object], after: dict[str, object]) -> dict[str, object]:
+    return {kind: (before[kind], found) for kind, found in after.items() if found != before[kind]}
+
+
+def words(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []
