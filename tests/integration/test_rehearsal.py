@@ -381,10 +381,10 @@ def remains(host: Host) -> dict[str, object]:
     scratch = rehearsal_folder(Store(str(host.conf)))
     processes = processes_in(host.httpd.root, scratch)
     return {
-        "files and the server's processes": host.state(),
+        "files and the server": host.state()[:2],
         "its folder": os.path.lexists(scratch),
-        "processes": processes,
-        "sockets": sorted(inode for pid in processes for inode in _httpd.inodes(pid)),
+        "processes": {pid for pid in processes if b"-X" in words(pid)},
+        "ports": {inode for _address, _port, inode in _httpd.listening()} & set().union(*map(_httpd.inodes, processes)),
         "shared memory": {line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]},
         "semaphores": {line.split()[1] for line in Path("/proc/sysvipc/sem").read_text().splitlines()[1:]},
         "memory files": sorted(os.listdir("/dev/shm")),
