@@ -40,6 +40,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     Facts,
     Release,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._remote import Sources
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, checked, documented_options
 from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import failure, without_cryptography
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder, wish_from
@@ -143,7 +144,7 @@ class ActionModule(ActionBase):
     def _judged(self, sites: Sequence[Mapping[str, Any]], warn_days: int) -> dict[str, Verdict]:
         """Return the verdict on each domain. No site is left out for another's errors."""
         finder = Finder(self)
-        gathered = [wish_from(finder, site) for site in sites]
+        gathered = [wish_from(finder, _here(site)) for site in sites]
         now = datetime.datetime.now(datetime.timezone.utc)
         verdicts = judge([wish for wish, _missing in gathered], at=now, warn_days=warn_days)
         return {
@@ -153,30 +154,32 @@ class ActionModule(ActionBase):
 
     def _wish(self, site: dict[str, Any], verdict: Verdict | None, text: str) -> Wish:
         domain = site["domain"]
-        if verdict is None or verdict.deployable is None or verdict.first_end is None:
+        if verdict is None:
             return Wish(domain, previous=site["state"] == "previous", force=site["force"])
-        material = verdict.deployable
-        leaf = ssl.PEM_cert_to_DER_cert(material.certificate.decode().partition(_END)[0] + _END)
+        material, sources = verdict.deployable, _sources(site)
+        files = {SITE: text.encode()}
+        told = {"certificate_sha256": "", "client_ca_names": (), "begins": "", "ends": ""}
+        if material and material.client_ca:
+            files[CLIENT_CA] = material.client_ca
+        if material and not sources and verdict.first_end:
+            files |= {f"{domain}.crt": material.certificate, f"{domain}.key": material.private_key}
+            leaf = ssl.PEM_cert_to_DER_cert(material.certificate.decode().partition(_END)[0] + _END)
+            told = {
+                "certificate_sha256": hashlib.sha256(leaf).hexdigest(),
+                "client_ca_names": tuple(sorted(_subjects(material.client_ca))),
+                "begins": max(each["not_before"] for each in verdict.certificates),
+                "ends": verdict.first_end["not_after"],
+            }
         facts = Facts(
             domain=domain,
             port=site["port"],
             listen=tuple(str(ipaddress.ip_address(address)) for address in site["listen"]),
             aliases=tuple(site["aliases"]),
             modules=("proxy", "proxy_http") if site["proxy_pass"] else (),
-            client_ca_names=tuple(sorted(_subjects(material.client_ca))),
-            certificate_sha256=hashlib.sha256(leaf).hexdigest(),
             enforced=site["verify_client"] == "require",
-            begins=max(each["not_before"] for each in verdict.certificates),
-            ends=verdict.first_end["not_after"],
+            **told,
         )
-        files = {
-            f"{domain}.crt": material.certificate,
-            f"{domain}.key": material.private_key,
-            CLIENT_CA: material.client_ca,
-            FACTS: facts.content,
-            SITE: text.encode(),
-        }
-        return Wish(domain, Release(domain, files))
+        return Wish(domain, Release(domain, {**files, FACTS: facts.content}), sources=sources)
 
     def _template(self, site: dict[str, Any]) -> str:
         try:
@@ -227,6 +230,31 @@ class ActionModule(ActionBase):
             ) from None
 
 
+def _sources(site: Mapping[str, Any]) -> Sources | None:
+    """Return where on the host the material of a site with remote_src lies, None for others."""
+    if not site["remote_src"]:
+        return None
+    authorities = tuple(path for path in site["client_ca"] or () if path.startswith("/"))
+    pins = tuple(pin.replace(":", "").lower() for pin in site["client_ca_sha256"]) if authorities else ()
+    return Sources(site["certificate"], site["private_key"], site["chain"], authorities, pins)
+
+
+def _here(site: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a site without the material that lies on the host."""
+    if not site["remote_src"]:
+        return dict(site)
+    authorities = [path for path in site["client_ca"] or () if not path.startswith("/")]
+    pins = site["client_ca_sha256"] if authorities or site["client_ca_content"] else []
+    return {
+        **site,
+        "certificate": None,
+        "private_key": None,
+        "chain": None,
+        "client_ca": authorities,
+        "client_ca_sha256": pins,
+    }
+
+
 def _variables(site: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a template is handed of a site."""
     hosts = [f"[{address}]" if ":" in address else address for address in site["listen"]] or ["*"]
@@ -248,6 +276,11 @@ def _noteworthy(result: Mapping[str, Any], warn_days: int) -> Iterator[str]:
         yield f"Found amiss: {each}."
     soon = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=warn_days)).isoformat()
     for site in result.get("sites", ()):
+        if site["remote_src"] and site["changed"]:
+            yield (
+                f"{site['domain']}: its material lies on the host, so it was judged there by OpenSSL and by handshakes "
+                "alone. Whether public clients trust it was not judged."
+            )
         if site["mutual_tls"] == "optional":
             yield f"{site['domain']}: clients without a certificate are let in, as 'verify_client' is optional."
         if site["ends"] and site["ends"] < soon and site["previous"]:
@@ -278,6 +311,8 @@ def _subjects(client_ca: bytes) -> set[str]:
 
 
 def _wrong_site(site: Mapping[str, Any]) -> Iterator[str]:
+    if site["remote_src"]:
+        yield from _wrong_sources(site)
     has_bundle = any(site[name] for name in ("bundle", "bundle_content"))
     for name, sense in (("certificate", "what the server shows"), ("private_key", "the key of the certificate")):
         if (
@@ -324,6 +359,21 @@ def _wrong_site(site: Mapping[str, Any]) -> Iterator[str]:
     for name in (*_QUOTED, "extra_directives"):
         if _quoting.RELEASE in (site[name] or ""):
             yield f"the option '{name}' holds {_quoting.RELEASE}, which stands for the release's folder."
+
+
+def _wrong_sources(site: Mapping[str, Any]) -> Iterator[str]:
+    paths = ("certificate", "private_key", "chain")
+    for name in (*(f"{path}_content" for path in paths), "private_key_passphrase", "bundle", "bundle_content"):
+        if site[name]:
+            yield f"the option '{name}' does not go with 'remote_src', which takes PEM files on the host. Give it up."
+    for name in paths:
+        if site[name] and not site[name].startswith("/"):
+            yield f"the option '{name}' is not an absolute path on the host, which it must be with 'remote_src'."
+    places = {path.startswith("/") for path in site["client_ca"] or ()} | {
+        False for _text in site["client_ca_content"] or ()
+    }
+    if len(places) > 1:
+        yield "the option 'client_ca' mixes files on the host (absolute paths) with the controller's. Take one kind."
 
 
 def _may_hold_key(site: Mapping[str, Any]) -> bool:

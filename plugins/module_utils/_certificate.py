@@ -85,7 +85,10 @@ class Wish:
 
 @dataclass(frozen=True)
 class Deployable:
-    """What httpd wants: PEM with LF and no text around it. The same material always gives the same bytes."""
+    """What httpd wants: PEM with LF and no text around it. The same material always gives the same bytes.
+
+    Certificate and key are empty where no certificate was given.
+    """
 
     certificate: bytes  # the server's, then the chain without a root
     private_key: bytes = field(repr=False)  # PKCS#8, not encrypted
@@ -226,11 +229,12 @@ class _Case:
         path = self._judge_path(leaf, pool, client_cas, domains) if leaf is not None else []
         crls = self._crls(leaf, path, client_cas)
         deployable = None
-        if deploy and leaf is not None and keys and self._errors() == 0:
-            sent = [leaf, *(one for one in path[1:] if not one.self_signed and one.certificate in self.known)]
+        if deploy and (keys if leaf is not None else client_cas) and self._errors() == 0:
+            others = (one for one in path[1:] if not one.self_signed and one.certificate in self.known)
+            sent = [] if leaf is None else [leaf, *others]
             deployable = Deployable(
                 certificate=b"".join(one.pem for one in sent),
-                private_key=_key_pem(keys[0]),
+                private_key=_key_pem(keys[0]) if leaf is not None else b"",
                 client_ca=b"".join(one.pem for one in client_cas),
                 crl=b"".join(crl.public_bytes(serialization.Encoding.PEM) for crl in crls) or None,
             )

@@ -31,6 +31,7 @@ SERVER_NAME = re.compile(r"[A-Za-z0-9._:-]*\Z")
 _MESSAGE_CALLBACK = "_msg_callback"  # private to the ssl module: used where it is there
 _HANDSHAKE = 22  # content type, RFC 8446, section 5.1
 _LONGEST_LINE = 4096
+_PIPE_HOLDS = 65536  # bytes, pipe(7)
 _STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})(?: |\r?$)")
 _ALERT = re.compile(r"(?:SSLV3|TLSV1|TLSV13)_(?:ALERT_)?(\w+)")
 
@@ -146,7 +147,7 @@ def client_context(identity: Identity | None, version: str) -> ssl.SSLContext:
 def present(context: ssl.SSLContext, identity: Identity) -> None:
     """Have a context present ``identity`` from now on. Raises ValueError when certificate and key do not load."""
     try:
-        with _readable(identity.certificate) as certificate, _readable(identity.private_key) as key:
+        with readable(identity.certificate) as certificate, readable(identity.private_key) as key:
             context.load_cert_chain(certificate, key, password=lambda: b"")  # never ask at a terminal
     except ssl.SSLError as error:
         raise ValueError(
@@ -395,19 +396,22 @@ def _overheard(connection: object, direction: str, _version: int, content_type: 
 
 
 @contextmanager
-def _readable(content: bytes) -> Iterator[str]:
-    """Lend a path that reads as ``content``: a pipe's, since the ssl module takes keys from files only.
+def readable(content: bytes) -> Iterator[str]:
+    """Lend a path that reads as ``content``, since the ssl module takes keys from files only: of one in memory.
 
-    Raises OSError when ``content`` is larger than a pipe holds (64 KiB by default).
+    A pipe's where the system has none such. Raises OSError when ``content`` is larger than a pipe holds.
     """
-    reader, writer = os.pipe()
+    if len(content) > _PIPE_HOLDS:
+        raise OSError(0, "larger than 64 KiB")
+    if hasattr(os, "memfd_create"):
+        # With a pipe, the ssl module blames a seek for a key that does not match.
+        reader = os.memfd_create("mtls")
+        os.write(reader, content)
+    else:
+        reader, writer = os.pipe()
+        os.write(writer, content)
+        os.close(writer)
     try:
-        try:
-            os.set_blocking(writer, False)
-            if os.write(writer, content) < len(content):
-                raise OSError(0, "larger than a pipe holds")
-        finally:
-            os.close(writer)
         yield f"/dev/fd/{reader}"
     finally:
         os.close(reader)

@@ -15,13 +15,14 @@ import base64
 import ipaddress
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _domain, _quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Identity, Probes
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, FACTS, SITE, Release
+from ansible_collections.mtls.httpd.plugins.module_utils._remote import Sources
 
 # Modules of httpd that a site may ask for, beside mod_ssl.
 MODULES = ("proxy", "proxy_http")
@@ -57,6 +58,7 @@ def packed(request: Request) -> str:
                 else None,
                 "previous": wish.previous,
                 "force": wish.force,
+                "sources": asdict(wish.sources) if wish.sources else None,
             }
             for wish in request.wishes
         ],
@@ -115,7 +117,20 @@ def _wish(data: Any) -> Wish:
     _quoting.name(domain)
     if data["files"] is None:
         return Wish(domain, previous=bool(data["previous"]), force=bool(data["force"]))
-    if set(data["files"]) != {f"{domain}.crt", f"{domain}.key", CLIENT_CA, SITE, FACTS}:
+    given = data["sources"]
+    sources = given and Sources(
+        given["certificate"],
+        given["private_key"],
+        given["chain"],
+        tuple(given["client_ca"]),
+        tuple(given["client_ca_sha256"]),
+    )
+    if sources and not all(isinstance(path, str) and re.fullmatch(r"/[^\0\n]*", path) for path in sources.paths):
+        raise NotARequest("a source is no absolute path")
+    material = set() if sources else {f"{domain}.crt", f"{domain}.key"}
+    if not (sources and sources.client_ca):
+        material.add(CLIENT_CA)
+    if set(data["files"]) != material | {SITE, FACTS}:
         raise NotARequest("a release has other files than those of a site")
     release = Release(domain, {name: _bytes(content) for name, content in data["files"].items()})
     facts = release.facts
@@ -132,13 +147,15 @@ def _wish(data: Any) -> Wish:
         ipaddress.ip_address(address)
         if not re.fullmatch(r"[0-9a-f:.]+", address):  # A scope (fe80::1%…) may be any text.
             raise NotARequest("a release's facts hold an address with a scope")
-    if not re.fullmatch(r"[0-9a-f]{64}", facts.certificate_sha256) or not all(
-        re.fullmatch(_MOMENT, moment) for moment in (facts.begins, facts.ends)
+    known = not sources  # what is told of material that lies on the host is found out there
+    if known and (
+        not re.fullmatch(r"[0-9a-f]{64}", facts.certificate_sha256)
+        or not all(re.fullmatch(_MOMENT, moment) for moment in (facts.begins, facts.ends))
     ):
         raise NotARequest("a release's facts hold a fingerprint or a moment that is none")
     if b"PRIVATE KEY" in b"".join(content for name, content in release.files.items() if not name.endswith(".key")):
         raise NotARequest("a private key stands where none belongs")
-    return Wish(domain, release)
+    return Wish(domain, release, sources=sources or None)
 
 
 def _text(content: bytes) -> str:

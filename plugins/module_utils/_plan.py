@@ -34,6 +34,8 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from ansible_collections.mtls.httpd.plugins.module_utils._remote import Sources
+
 HOOK = "zz-mtls.conf"
 # Behind the name of a file that was adopted: what was there before us.
 KEPT = ".before-mtls"
@@ -44,12 +46,14 @@ class Wish:
     """One site as wished: a release for a present one, none for an absent one.
 
     C(previous): the release before the current one, which is on the host already; C(force): although it has ended.
+    C(sources): where on the host the rest of the release's material lies.
     """
 
     domain: str
     release: Release | None = None
     previous: bool = False
     force: bool = False
+    sources: Sources | None = None
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ import shutil
 import signal
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils import (
@@ -37,6 +37,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils import (
     _probing,
     _quoting,
     _rehearsal,
+    _remote,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Description, HttpdError, Server
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import Plan, Wish, planned
@@ -91,6 +92,7 @@ def carry_out(
     run = None
     skew = 0.0 if clock is None else round(time.time() - clock, 1)
     try:
+        wishes = [_completed(wish) for wish in wishes]
         server = _httpd.find(binary, config)
         if server is None:
             if required and not check:
@@ -103,10 +105,17 @@ def carry_out(
             run = _Run(server, store, probes, start, adopt)
             run.report.clock_skew = skew
             return run.carry_out(wishes, check)
-    except (HttpdError, StoreError, _quoting.NotQuotable, OSError, Refused) as error:
+    except (HttpdError, StoreError, _remote.SourceError, _quoting.NotQuotable, OSError, Refused) as error:
         reason = f"{error.filename or 'a system call'}: {error.strerror}" if isinstance(error, OSError) else str(error)
         healed = f" Before that: {'; '.join(run.report.healed)}." if run and run.report.healed else ""
         raise Refused(reason + healed) from None
+
+
+def _completed(wish: Wish) -> Wish:
+    """The wish with the material that lies on this host."""
+    if wish.release is None or wish.sources is None:
+        return wish
+    return replace(wish, release=_remote.completed(wish.release, wish.sources))
 
 
 def _without_httpd(wishes: Sequence[Wish], start: bool, check: bool, skew: float) -> Report:
@@ -164,6 +173,7 @@ def _told(wish: Wish, changed: bool, shown: str) -> dict[str, Any]:
         "certificate_sha256": facts.certificate_sha256 if facts else None,
         "ends": facts.ends if facts else None,
         "previous": wish.previous,
+        "remote_src": wish.sources is not None,
         "mutual_tls": shown,
     }
 

@@ -9,6 +9,8 @@ Every function raises ValueError for bytes that do not have the form expected.
 
 from __future__ import annotations
 
+import hashlib
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ SERVER_HELLO = 2
 CERTIFICATE = 11
 CERTIFICATE_REQUEST = 13
 
+_VERSION = 0xA0  # RFC 5280, section 4.1: [0], before the serial number
+_UTC_TIME = 0x17
 _CERTIFICATE_AUTHORITIES = 47  # RFC 8446, section 4.2
 
 # RFC 4514, section 3
@@ -113,6 +117,43 @@ def certificate_authorities(message: bytes, version: str) -> tuple[bytes, ...]:
         body.vector(2)  # supported_signature_algorithms
         names = body.vector(2)
     return tuple(_vectors(names))
+
+
+class CertificateFacts(NamedTuple):
+    """What a certificate says: subject and issuer (DER names), and when it begins and ends, as 2026-11-23T16:39:00Z."""
+
+    subject: bytes
+    issuer: bytes
+    not_before: str
+    not_after: str
+
+
+def certificate_facts(certificate: bytes) -> CertificateFacts:
+    """Return what a certificate (DER) says. Source: RFC 5280, section 4.1."""
+    (whole,) = _elements(certificate)
+    fields = list(_elements(next(_elements(whole.content)).content))
+    try:
+        _serial, _algorithm, issuer, validity, subject = fields[fields[0].tag == _VERSION :][:5]
+        begins, ends = map(_moment, _elements(validity.content))
+    except IndexError:
+        raise ValueError("certificate is cut off") from None
+    return CertificateFacts(subject.encoded, issuer.encoded, begins, ends)
+
+
+def _moment(time: _Element) -> str:
+    """Return a UTCTime or GeneralizedTime as text that sorts (RFC 5280, section 4.1.2.5)."""
+    digits = time.content.decode("ascii")
+    if time.tag == _UTC_TIME:
+        digits = ("19" if digits[:2] >= "50" else "20") + digits
+    found = re.fullmatch(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z", digits)
+    if not found:
+        raise ValueError("a time in another form")
+    return "{}-{}-{}T{}:{}:{}Z".format(*found.groups())
+
+
+def sha256(certificate: bytes) -> str:
+    """Return the SHA-256 fingerprint of a certificate (DER), lower-case hexadecimal."""
+    return hashlib.sha256(certificate).hexdigest()
 
 
 def rfc4514(name: bytes) -> str:

@@ -133,6 +133,17 @@ options:
         type: list
         elements: str
         default: []
+      remote_src:
+        description:
+          - The material lies on the target already, as certbot's does. O(sites[].certificate), O(sites[].private_key)
+            and O(sites[].chain) are absolute paths there, of PEM files. So is O(sites[].client_ca) where it is
+            absolute. A relative one is a file of the controller, as always.
+          - The files are copied into the release, never linked. Each file, and each folder and link on the way to it,
+            must belong to root or the server's user.
+          - OpenSSL and the rehearsal's handshakes judge the material on the target. Whether public clients trust it is
+            not judged.
+        type: bool
+        default: false
       issued_by:
         description:
           - Who issued the certificate. V(public) for an authority that everybody trusts (case 1 of the reference
@@ -331,6 +342,11 @@ sites:
       returned: always
       type: str
       sample: "2027-01-30T23:59:59Z"
+    remote_src:
+      description: Whether its material was taken from the host, and judged there alone.
+      returned: always
+      type: bool
+      sample: false
     previous:
       description: Whether it was gone back to.
       returned: always

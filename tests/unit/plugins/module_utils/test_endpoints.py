@@ -20,6 +20,7 @@ DEFAULTS: dict[str, Any] = {
     "server_name": None,
     "expect": None,
     "certificate_sha256": None,
+    "brief": False,
     "endpoints": None,
     "client_certificate": None,
     "client_key": None,

@@ -391,7 +391,7 @@ def test_an_encrypted_key_is_an_error_and_not_a_question_at_the_terminal(tmp_pat
 
 
 def test_an_identity_too_large_for_memory_is_an_error() -> None:
-    with pytest.raises(ValueError, match="larger than a pipe holds"):
+    with pytest.raises(ValueError, match="larger than 64 KiB"):
         client_context(Identity(TRUSTED.full_pem * 1000, TRUSTED.key_pem), "TLSv1.3")
 
 

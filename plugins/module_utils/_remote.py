@@ -1,0 +1,198 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Material that lies on the host already, such as certbot's: read without trusting others, judged by OpenSSL."""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+import stat
+from dataclasses import dataclass, replace
+
+from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _probing, _wire
+from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, FACTS, Release
+
+MAXIMUM_SIZE = 1 << 20  # bytes
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+_KEY = re.compile(rb"-----BEGIN ((?:[A-Z]+ )*)PRIVATE KEY-----(.*?)-----END \1PRIVATE KEY-----", re.DOTALL)
+_PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN; named by the ssl module from Python 3.10 on
+
+
+class SourceError(Exception):
+    """Material on the host cannot be used. One line, for an operator; no content of a file is in it."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Absolute paths on the host, all PEM. No client_ca where that came from the controller.
+
+    client_ca_sha256: fingerprints (lower-case hexadecimal) of which each client CA on the host must have one, if any.
+    """
+
+    certificate: str
+    private_key: str
+    chain: str | None = None
+    client_ca: tuple[str, ...] = ()
+    client_ca_sha256: tuple[str, ...] = ()
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """All of them."""
+        return tuple(path for path in (self.certificate, self.private_key, self.chain, *self.client_ca) if path)
+
+
+def completed(release: Release, sources: Sources) -> Release:
+    """Return the release with the material in it, and what its facts say of that. Raises SourceError."""
+    facts = release.facts
+    leaf, *others = _certificates(sources.certificate)
+    others += _certificates(sources.chain) if sources.chain else []
+    # A root that is sent is bytes for nothing, and one sent twice is an error (RFC 8446, section 4.4.2).
+    sent = list(dict.fromkeys([leaf, *(each for each in others if not _self_issued(each))]))
+    certificate, key = b"".join(sent), _key(sources.private_key)
+    for name in (facts.domain, *facts.aliases):
+        _try(name, leaf, certificate, key, sources)
+    files = {**release.files, f"{facts.domain}.crt": certificate, f"{facts.domain}.key": key}
+    if sources.client_ca:
+        files[CLIENT_CA] = b"".join(each for path in sources.client_ca for each in _pinned(path, sources))
+    told = [_wire.certificate_facts(_der(each)) for each in (*sent, *_CERTIFICATE.findall(files[CLIENT_CA]))]
+    subjects = {_wire.rfc4514(each.subject) for each in told[len(sent) :]}
+    facts = replace(
+        facts,
+        certificate_sha256=_wire.sha256(_der(leaf)),
+        client_ca_names=tuple(sorted(subjects)),
+        begins=max(each.not_before for each in told),
+        ends=min(each.not_after for each in told),
+    )
+    return Release(release.domain, {**files, FACTS: facts.content})
+
+
+def _certificates(path: str) -> list[bytes]:
+    """Return the certificates of a file, each as PEM with LF and no text around it."""
+    found = _CERTIFICATE.findall(_read(path))
+    if not found:
+        raise SourceError(f"{path} holds no PEM certificate: give one that does")
+    try:
+        for each in found:
+            _wire.certificate_facts(_der(each))
+        return [ssl.DER_cert_to_PEM_cert(_der(each)).encode() for each in found]
+    except ValueError:  # UnicodeError and binascii.Error among them
+        raise SourceError(f"{path} holds a certificate that is damaged: put a good one there") from None
+
+
+def _pinned(path: str, sources: Sources) -> list[bytes]:
+    """Return the client CAs of a file, each of which must have one of the pinned fingerprints, if any are."""
+    found = _certificates(path)
+    if sources.client_ca_sha256 and not {_wire.sha256(_der(each)) for each in found} <= set(sources.client_ca_sha256):
+        raise SourceError(f"{path} holds another client CA than 'client_ca_sha256' pins: see where it came from")
+    return found
+
+
+def _key(path: str) -> bytes:
+    """Return the one private key of a file."""
+    found = list(_KEY.finditer(_read(path)))
+    if len(found) != 1:
+        raise SourceError(f"{path} holds {len(found) or 'no'} PEM private key{'s' * (len(found) > 1)}: one is wanted")
+    if b"ENCRYPTED" in found[0].group(1) + found[0].group(2):
+        raise SourceError(f"{path}: the private key has a passphrase, for which httpd could not ask: decrypt it")
+    return found[0].group().replace(b"\r\n", b"\n") + b"\n"
+
+
+def _der(pem: bytes) -> bytes:
+    return ssl.PEM_cert_to_DER_cert(pem.decode("ascii"))
+
+
+def _self_issued(pem: bytes) -> bool:
+    told = _wire.certificate_facts(_der(pem))
+    return told.subject == told.issuer
+
+
+def _try(name: str, leaf: bytes, certificate: bytes, key: bytes, sources: Sources) -> None:
+    """See by a handshake in memory that key and certificate belong together, and that it is valid for the name, now.
+
+    The leaf stands for its own trust anchor. Raises SourceError.
+    """
+    try:
+        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        with _handshake.readable(certificate) as chain, _handshake.readable(key) as private:
+            server.load_cert_chain(chain, private, password=lambda: b"")  # never ask at a terminal
+        client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        client.load_verify_locations(cadata=leaf.decode("ascii"))
+        client.verify_flags |= ssl.VerifyFlags(_PARTIAL_CHAIN)
+        to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+        asking = client.wrap_bio(to_client, to_server, server_hostname=name)
+        answering = server.wrap_bio(to_server, to_client, server_side=True)
+        for side in (asking, answering, asking):
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+    except ssl.SSLCertVerificationError as error:
+        raise SourceError(f"{sources.certificate}: {error.verify_message.rstrip('.')}: put a good one there") from None
+    except (ssl.SSLError, OSError) as error:
+        reason = _probing.why(error)
+        raise SourceError(
+            f"{sources.certificate} with {sources.private_key}: {reason}: put a good pair there"
+        ) from None
+
+
+# -- reading
+
+
+def _read(path: str) -> bytes:
+    """Return the bytes of a file that none but the server's user, or root, could have put there. Raises SourceError.
+
+    Links are followed where the same holds of them, as of certbot's own: what is copied is the file they lead to.
+    """
+    found = _followed(path)
+    try:
+        handle = os.open(found, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(handle, "rb") as stream:
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode):
+                raise SourceError(f"{path} is no plain file: name the file itself")
+            _safe(found, status)
+            content = stream.read(MAXIMUM_SIZE + 1)
+    except OSError as error:
+        raise SourceError(
+            f"{path} cannot be read on this host: {error.strerror}. With remote_src, absolute paths are the host's"
+        ) from None
+    if len(content) > MAXIMUM_SIZE:
+        raise SourceError(f"{path} has more than {MAXIMUM_SIZE} bytes: it cannot be what it should be")
+    return content
+
+
+def _followed(path: str) -> str:
+    """Return where a path leads, each step of the way judged by `_safe`. Raises SourceError."""
+    at, rest = "/", path.split("/")
+    for _step in range(256):
+        if not rest:
+            return at
+        name = rest.pop(0)
+        if name in ("", "."):
+            continue
+        at = os.path.dirname(at) if name == ".." else os.path.join(at, name)
+        try:
+            status = os.lstat(at)
+            _safe(at, status)
+            if stat.S_ISLNK(status.st_mode):
+                target = os.readlink(at)
+                at, rest = "/" if target.startswith("/") else os.path.dirname(at), target.split("/") + rest
+        except OSError as error:
+            raise SourceError(
+                f"{path} cannot be read on this host: {error.strerror}. With remote_src, absolute paths are the host's"
+            ) from None
+    raise SourceError(f"{path} leads from link to link without end: name the file itself")
+
+
+def _safe(path: str, status: os.stat_result) -> None:
+    """Raises SourceError where somebody else could change what lies there."""
+    others = stat.S_IWOTH | (stat.S_IWGRP if status.st_gid else 0)
+    open_to_others = status.st_mode & others and not stat.S_ISLNK(status.st_mode)
+    if status.st_uid not in (0, os.geteuid()) or (open_to_others and not status.st_mode & stat.S_ISVTX):
+        raise SourceError(
+            f"{path} can be changed by others than the server's user (owner {status.st_uid}, mode "
+            f"{stat.S_IMODE(status.st_mode):04o}), so it is not used: mend its owner and mode"
+        )

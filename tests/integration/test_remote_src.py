@@ -1,0 +1,226 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Material that lies on the host already: taken as certbot leaves it, from nobody but the server's own user."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from demo_material import Authority, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import LocalOperator
+    from demo_material import Issued
+
+DOMAIN = "www.example.com"
+
+
+@dataclass(frozen=True)
+class Certbot:
+    """The folders of certbot: archive with numbered files, live with links to the newest."""
+
+    root: Path
+
+    @property
+    def live(self) -> Path:
+        return self.root / "live" / DOMAIN
+
+    def renew(self, issued: Issued, number: int, key: bytes = b"") -> None:
+        """Put a certificate and key where certbot puts them, and lead the links there."""
+        archive = self.root / "archive" / DOMAIN
+        for name, content in ("fullchain", issued.full_pem), ("privkey", key or issued.key_pem):
+            write(archive, f"{name}{number}.pem", content)
+            (archive / f"privkey{number}.pem").touch(mode=0o600)
+            self.live.mkdir(parents=True, exist_ok=True)
+            link = self.live / f"{name}.pem"
+            link.unlink(missing_ok=True)
+            link.symlink_to(f"../../archive/{DOMAIN}/{name}{number}.pem")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of a site that takes them."""
+        return {
+            "remote_src": True,
+            "certificate": f"{self.live}/fullchain.pem",
+            "private_key": f"{self.live}/privkey.pem",
+            "chain": None,
+            "trust_anchors": None,
+        }
+
+
+@pytest.fixture
+def certbot(operator: LocalOperator, short_path: Path) -> Certbot:
+    """Give the host a certificate of certbot's, and let the operator's site take it."""
+    certbot = Certbot(short_path / "letsencrypt")
+    certbot.renew(operator.material.server, 1)
+    write(operator.folder / "files", "chat.crt", operator.material.chat.pem)
+    operator.site.update(certbot.options, client_ca=["files/chat.crt"])
+    return certbot
+
+
+def test_what_certbot_leaves_on_the_host_is_served_and_its_renewal_too(
+    operator: LocalOperator, certbot: Certbot
+) -> None:
+    run = operator.deploy()
+    assert "its material lies on the host, so it was judged there" in " ".join(run.output.split())
+    assert operator.ask(operator.material.client).certificate_sha256 == operator.material.server.sha256
+    assert operator.ask(None).said == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+    assert operator.deploy().recap["changed"] == 0
+
+    renewed = operator.material.public.issue(DOMAIN)
+    certbot.renew(renewed, 2)
+    assert operator.ask(operator.material.client).certificate_sha256 == operator.material.server.sha256
+    assert operator.deploy().recap["changed"] == 1
+    assert operator.ask(operator.material.client).certificate_sha256 == renewed.sha256
+    release = operator.httpd.conf.parent / "mtls" / DOMAIN / "current"
+    assert (release / f"{DOMAIN}.crt").read_bytes() == renewed.full_pem
+    assert not (release / f"{DOMAIN}.key").is_symlink()
+    assert (release / f"{DOMAIN}.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_client_ca_on_the_host_is_taken_where_it_is_the_pinned_one(operator: LocalOperator, certbot: Certbot) -> None:
+    write(certbot.root, "chat.crt", operator.material.chat.pem)
+    operator.site.update(client_ca=[f"{certbot.root}/chat.crt"], client_ca_sha256=["00" * 32])
+    assert "another client CA than 'client_ca_sha256' pins" in operator.refused().output
+    operator.site.update(client_ca_sha256=[operator.material.chat.sha256])
+    operator.deploy()
+    assert operator.ask(operator.material.client).said.startswith("HTTP/1.1 ")
+
+
+def _spoil_nothing_there(certbot: Certbot) -> None:
+    (certbot.live / "privkey.pem").unlink()
+
+
+def _spoil_text(certbot: Certbot) -> None:
+    write(certbot.root / "archive" / DOMAIN, "fullchain1.pem", b"no certificate\n")
+
+
+def _spoil_damage(certbot: Certbot) -> None:
+    write(
+        certbot.root / "archive" / DOMAIN,
+        "fullchain1.pem",
+        b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    )
+
+
+def _spoil_owner(certbot: Certbot) -> None:
+    os.chown(certbot.live / "privkey.pem", 65534, 65534, follow_symlinks=False)
+
+
+def _spoil_mode(certbot: Certbot) -> None:
+    (certbot.root / "archive" / DOMAIN / "privkey1.pem").chmod(0o666)
+
+
+def _spoil_folder(certbot: Certbot) -> None:
+    (certbot.root / "archive").chmod(0o777)
+
+
+def _spoil_loop(certbot: Certbot) -> None:
+    (certbot.live / "privkey.pem").unlink()
+    (certbot.live / "privkey.pem").symlink_to("privkey.pem")
+
+
+def _spoil_fifo(certbot: Certbot) -> None:
+    (certbot.live / "privkey.pem").unlink()
+    os.mkfifo(certbot.live / "privkey.pem")
+
+
+def _spoil_size(certbot: Certbot) -> None:
+    write(certbot.root / "archive" / DOMAIN, "fullchain1.pem", b"\n" * 2_000_000)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (_spoil_nothing_there, "privkey.pem cannot be read on this host: No such file or directory"),
+        (_spoil_text, "fullchain.pem holds no PEM certificate"),
+        (_spoil_damage, "fullchain.pem holds a certificate that is damaged"),
+        (_spoil_owner, "privkey.pem can be changed by others than the server's user (owner 65534"),
+        (_spoil_mode, "privkey1.pem can be changed by others than the server's user (owner 0, mode 0666)"),
+        (_spoil_folder, "archive can be changed by others than the server's user"),
+        (_spoil_loop, "privkey.pem leads from link to link without end"),
+        (_spoil_fifo, "privkey.pem is no plain file"),
+        (_spoil_size, "fullchain.pem has more than 1048576 bytes"),
+    ],
+)
+def test_what_cannot_be_used_is_said_in_one_line_and_nothing_changes(
+    operator: LocalOperator, certbot: Certbot, spoil: Any, says: str
+) -> None:
+    spoil(certbot)
+    output = operator.refused().output
+    assert says in " ".join(output.split())
+    assert "Traceback" not in output
+
+
+def _mismatched(material: Any) -> tuple[Issued, bytes]:
+    return material.server, material.public.issue(DOMAIN).key_pem
+
+
+def _of_another_name(material: Any) -> tuple[Issued, bytes]:
+    return material.public.issue("other.example.com"), b""
+
+
+def _encrypted(material: Any) -> tuple[Issued, bytes]:
+    text = re.sub(rb"(BEGIN|END) PRIVATE", rb"\1 ENCRYPTED PRIVATE", material.server.key_pem)
+    return material.server, text
+
+
+def _two_keys(material: Any) -> tuple[Issued, bytes]:
+    return material.server, material.server.key_pem * 2
+
+
+@pytest.mark.parametrize(
+    ("pair", "says"),
+    [
+        (_mismatched, "the private key does not match the certificate"),
+        (_of_another_name, f"certificate is not valid for '{DOMAIN}'"),
+        (_encrypted, "the private key has a passphrase"),
+        (_two_keys, "holds 2 PEM private keys: one is wanted"),
+    ],
+)
+def test_openssl_judges_the_pair_on_the_host(operator: LocalOperator, certbot: Certbot, pair: Any, says: str) -> None:
+    issued, key = pair(operator.material)
+    certbot.renew(issued, 1, key)
+    output = operator.refused("-vvvv").output
+    assert says in " ".join(output.split())
+    assert operator.material.server.key_pem.decode().splitlines()[1] not in output
+
+
+def test_an_expired_certificate_on_the_host_is_refused(operator: LocalOperator, certbot: Certbot) -> None:
+    expired = operator.material.public.issue(DOMAIN, not_after=datetime.now(timezone.utc) - timedelta(days=1))
+    certbot.renew(expired, 2)
+    assert "certificate has expired" in operator.refused().output
+
+
+def test_wrong_options_are_said_before_anything_is_sent(operator: LocalOperator, certbot: Certbot) -> None:
+    operator.site.update(
+        certificate="live/fullchain.pem", chain_content="x", client_ca=["/etc/ssl/chat.crt", "files/chat.crt"]
+    )
+    output = " ".join(operator.refused().output.split())
+    assert "'certificate' is not an absolute path on the host" in output
+    assert "'chain_content' does not go with 'remote_src'" in output
+    assert "mixes files on the host" in output
+
+
+def test_a_root_at_the_end_of_the_chain_is_not_sent(operator: LocalOperator, certbot: Certbot) -> None:
+    write(certbot.root, "chain.pem", operator.material.root.pem)
+    operator.site.update(chain=f"{certbot.root}/chain.pem")
+    operator.deploy()
+    release = operator.httpd.conf.parent / "mtls" / DOMAIN / "current"
+    assert (release / f"{DOMAIN}.crt").read_bytes() == operator.material.server.full_pem
+
+
+def test_another_authority_gets_nobody_in(operator: LocalOperator, certbot: Certbot) -> None:
+    operator.deploy()
+    assert certbot.live.exists()
+    stranger = Authority("Another CA").issue(client=True, common_name="Chat")
+    assert operator.ask(stranger).said == "TLSV1_ALERT_UNKNOWN_CA"
