@@ -131,6 +131,11 @@ def client_context(identity: Identity | None, version: str) -> ssl.SSLContext:
     the server, or about the client it is to judge, does not end the handshake on this side.
     Raises ValueError when certificate and key do not load.
     """
+    return _own_context(identity, version)
+
+
+def _own_context(identity: Identity | None, version: str) -> ssl.SSLContext:
+    """Return such a context that nobody shares."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -236,7 +241,7 @@ def ask_by_way_of(
     connection of its own that resumes the session of the first, None where there is none (CVE-2025-23048).
     ``timeout`` (seconds) bounds each. Raises ValueError as `ask` does.
     """
-    context = client_context(identity, version)
+    context = _own_context(identity, version)
     first = ask(
         address, port, other, version=version, client="trusted", timeout=timeout, context=context, host=server_name
     )

@@ -81,6 +81,13 @@ def test_a_server_that_lets_requests_cross_from_site_to_site_is_found_in_the_reh
     assert "SSLVHostSNIPolicy" in message
 
 
+def test_two_sites_beside_the_users_are_rehearsed_together(host: Host) -> None:
+    users_host(host)
+    host.apply(host.wish(), host.wish(OTHER))
+    assert host.enforces()
+    assert host.enforces(OTHER)
+
+
 def test_a_client_without_sni_reaches_a_site_that_is_alone_on_its_port(host: Host) -> None:
     host.apply(host.wish(document_root=f"{host.httpd.root}/htdocs"))
     chat = host.chat.issue(client=True, common_name="Chat")
