@@ -44,6 +44,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._remote import Sources
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, checked, documented_options
 from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import failure, without_cryptography
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder, wish_from
+from ansible_collections.mtls.httpd.plugins.plugin_utils._protocol import LEGACY, protocol, wrong_protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -66,6 +67,8 @@ _TEMPLATED = (
     "verify_client",
     "verify_depth",
     "extra_directives",
+    "http2",
+    "hsts",
 )
 _END = "-----END CERTIFICATE-----"
 
@@ -99,7 +102,7 @@ class ActionModule(ActionBase):
             f"{each['domain']}: {each['message']} {each['remedy']}"
             for each in findings
             if each["severity"] == "warning"
-        ]
+        ] + [warning for site in sites if site["state"] == "present" for warning in _weak(site)]
         if any(each["severity"] == "error" for each in findings):
             nothing = "Nothing was sent to the host, which serves as before."
             return {**failure([report(verdicts.values()), nothing]), "findings": findings}
@@ -127,6 +130,12 @@ class ActionModule(ActionBase):
         result["warnings"] = [*result.get("warnings", []), *warnings, *_noteworthy(result, options["warn_days"])]
         if not self._task.diff:
             result.pop("diff", None)
+        # handshake_info speaks TLS 1.2 and 1.3 alone.
+        old = {
+            site["domain"]
+            for site in sites
+            if site["state"] == "present" and set(protocol(site).versions) <= set(LEGACY)
+        }
         result["endpoints"] = [
             {
                 "server_name": each["domain"],
@@ -137,7 +146,7 @@ class ActionModule(ActionBase):
                 **({"address": each["listen"][0]} if each["listen"] else {}),
             }
             for each in result.get("sites", ())
-            if each["mutual_tls"] in ("enforced", "optional")
+            if each["mutual_tls"] in ("enforced", "optional") and each["domain"] not in old
         ]
         return result
 
@@ -175,7 +184,9 @@ class ActionModule(ActionBase):
             port=site["port"],
             listen=tuple(str(ipaddress.ip_address(address)) for address in site["listen"]),
             aliases=tuple(site["aliases"]),
-            modules=("proxy", "proxy_http") if site["proxy_pass"] else (),
+            modules=(("proxy", "proxy_http") if site["proxy_pass"] else ()) + (("headers",) if site["hsts"] else ()),
+            welcome=("http2",) if site["http2"] else (),
+            versions=protocol(site).versions,
             enforced=site["verify_client"] == "require",
             **told,
         )
@@ -260,10 +271,21 @@ def _variables(site: Mapping[str, Any]) -> dict[str, Any]:
     hosts = [f"[{address}]" if ":" in address else address for address in site["listen"]] or ["*"]
     return {
         **{name: site[name] for name in _TEMPLATED},
+        "tls": protocol(site).words,
         "addresses": [f"{host}:{site['port']}" for host in hosts],
         "document_root": site["document_root"] or f"{_quoting.RELEASE}/{EMPTY}",
         "release": _quoting.RELEASE,
     }
+
+
+def _weak(site: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a site gives up by its protocol."""
+    legacy = ", ".join(protocol(site).legacy)
+    if legacy:
+        yield (
+            f"{site['domain']}: {legacy} is spoken, with OpenSSL's security level lowered for this site, and anybody "
+            "who reads the wire may break it. Leave it out of 'tls_protocols' as soon as its last client is gone."
+        )
 
 
 def _noteworthy(result: Mapping[str, Any], warn_days: int) -> Iterator[str]:
@@ -351,6 +373,9 @@ def _wrong_site(site: Mapping[str, Any]) -> Iterator[str]:
             "the option 'proxy_pass' is not the URL of a backend. It is like http://127.0.0.1:8080/, "
             "with a slash at its end."
         )
+    yield from wrong_protocol(site)
+    if site["hsts"] < 0:
+        yield "the option 'hsts' is negative. Give seconds, or 0 for no header."
     for name in _QUOTED:
         try:
             _quoting.directive(site[name] or "")

@@ -13,6 +13,7 @@ import socket
 import ssl
 import threading
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
+# Given up by RFC 8996; tried only where a site is to speak them.
+LEGACY_VERSIONS = {"TLSv1": ssl.TLSVersion.TLSv1, "TLSv1.1": ssl.TLSVersion.TLSv1_1}
 NOT_OFFERED = "protocol not offered"
 SERVER_NAME = re.compile(r"[A-Za-z0-9._:-]*\Z")
 
@@ -57,7 +60,7 @@ class Probes:
 class Answer:
     """How a server answered one client.
 
-    ``version`` is TLSv1.2 or TLSv1.3. ``client`` is none, untrusted or trusted.
+    ``version`` is TLSv1.2 or TLSv1.3, or an older one. ``client`` is none, untrusted or trusted.
     ``result`` is accepted (a status line other than 403), refused (an alert after the server asked for a certificate,
     or 403) or unproven (anything else). ``detail`` is the status line, the alert, or what happened instead.
     ``certificate`` is the leaf served (DER). ``asked`` says whether the server asked for a certificate, and
@@ -139,7 +142,12 @@ def _own_context(identity: Identity | None, version: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    context.minimum_version = context.maximum_version = VERSIONS[version]
+    if version in VERSIONS:
+        context.minimum_version = context.maximum_version = VERSIONS[version]
+    else:
+        with warnings.catch_warnings():  # Python's, that these versions are old.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version = context.maximum_version = LEGACY_VERSIONS[version]
     context.set_ciphers("ALL:!aNULL:@SECLEVEL=0")
     context.sslsocket_class = _Channel
     if hasattr(context, _MESSAGE_CALLBACK):

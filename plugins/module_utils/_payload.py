@@ -18,14 +18,15 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _domain, _quoting
+from ansible_collections.mtls.httpd.plugins.module_utils import _domain, _handshake, _quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Identity, Probes
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, FACTS, SITE, Release
 from ansible_collections.mtls.httpd.plugins.module_utils._remote import Sources
 
 # Modules of httpd that a site may ask for, beside mod_ssl.
-MODULES = ("proxy", "proxy_http")
+MODULES = ("proxy", "proxy_http", "headers")
+WELCOME = ("http2",)
 _MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
 
@@ -141,6 +142,9 @@ def _wish(data: Any) -> Wish:
         or not isinstance(facts.port, int)
         or not 0 < facts.port < 65536
         or not set(facts.modules) <= set(MODULES)
+        or not set(facts.welcome) <= set(WELCOME)
+        or not facts.versions
+        or not set(facts.versions) <= set(_handshake.LEGACY_VERSIONS) | set(_handshake.VERSIONS)
     ):
         raise NotARequest("a release's facts hold an impossible value")
     for address in facts.listen:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 HOOK = "zz-mtls.conf"
 # Behind the name of a file that was adopted: what was there before us.
 KEPT = ".before-mtls"
+# Curves by the OpenSSL that is the first to have them; a virtual host names them under <IfDefine MTLS_HTTPD_…>.
+CURVES = {"X25519MLKEM768": (3, 5)}
 
 
 @dataclass(frozen=True)
@@ -294,14 +296,77 @@ def _host_level(
         "    <IfModule !ssl_module>",
         *_load(server, user, "ssl"),
         *[f"        Listen {_listen(*each)}" for each in with_us],
+        *_session_cache(server, user, "        "),
         "    </IfModule>",
     ]
-    for name in dict.fromkeys(name for site in sites for name in site.modules):
+    if "ssl_module" in user.modules and not any(each.name.lower() == "sslsessioncache" for each in user.directives):
+        lines += _session_cache(server, user, "    ")
+    for name in dict.fromkeys(name for site in sites for name in (*site.modules, *_had(server, user, site))):
         lines += [f"    <IfModule !{name}_module>", *_load(server, user, name), "    </IfModule>"]
+    lines += [f"    {line}" for line in defines(server)]
     lines += [f"    Listen {_listen(*each)}" for each in missing]
     lines += [f"    IncludeOptional {_quoting.directive(_quoting.path(store.root) + '/*/current/' + SITE)}"]
     added = missing if "ssl_module" in user.modules else missing + with_us
     return added, "\n".join([*lines, "</IfDefine>", ""]).encode()
+
+
+def _session_cache(server: Server, user: Description, indent: str) -> list[str]:
+    """The lines by which sessions can be resumed, where nobody says how; none where the host has no such cache."""
+    try:
+        load = _load(server, user, "socache_shmcb")
+    except _httpd.HttpdError:
+        return []
+    return [
+        f"{indent}{line}"
+        for line in ("<IfModule !socache_shmcb_module>", *[f"    {each.strip()}" for each in load], "</IfModule>")
+    ] + [f'{indent}SSLSessionCache "shmcb:mtls-sessions(512000)"']
+
+
+def defines(server: Server) -> list[str]:
+    """The lines that tell virtual hosts which curves the OpenSSL of this host has."""
+    version = _openssl(server)
+    return [f"Define MTLS_HTTPD_{curve}" for curve, first in CURVES.items() if version >= first]
+
+
+def _openssl(server: Server) -> tuple[int, ...]:
+    """The version of its OpenSSL as numbers, none where it is another library or cannot be known."""
+    found = re.match(r"OpenSSL (\d+)\.(\d+)", server.openssl())
+    return tuple(map(int, found.groups())) if found else ()
+
+
+def _had(server: Server, user: Description, site: Facts) -> list[str]:
+    """The modules that are welcome to a site and can be had here."""
+    return [name for name in site.welcome if not _lacking(server, user, name)]
+
+
+def _lacking(server: Server, user: Description, name: str) -> str:
+    """Why a module cannot be had here; empty where it can."""
+    if name == "http2" and "mpm_prefork_module" in user.modules:
+        return "mod_http2 does not work with the MPM prefork"
+    try:
+        _load(server, user, name)
+    except _httpd.HttpdError as error:
+        return str(error)
+    return ""
+
+
+def limits(server: Server, user: Description, wishes: Sequence[Wish]) -> list[str]:
+    """What is wished for and cannot be had here, one line each; the sites work without it."""
+    found = []
+    releases = [wish.release for wish in wishes if wish.release]
+    for name in dict.fromkeys(name for release in releases for name in release.facts.welcome):
+        reason = _lacking(server, user, name)
+        if reason:
+            found.append(f"{name} is not served: {reason}")
+    version = _openssl(server)
+    for curve, first in CURVES.items():
+        if version < first and any(f"MTLS_HTTPD_{curve}".encode() in release.files[SITE] for release in releases):
+            needed = ".".join(map(str, first))
+            found.append(
+                f"{curve} is not offered: this httpd has {server.openssl() or 'an unknown TLS library'}, and OpenSSL "
+                f"{needed} is the first that knows it"
+            )
+    return found
 
 
 def _load(server: Server, user: Description, name: str) -> list[str]:

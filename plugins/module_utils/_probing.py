@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _SECONDS = 5.0
-_VERSIONS = ("TLSv1.2", "TLSv1.3")
 _WHO = {
     "none": "a client without a certificate",
     "untrusted": "a client of another CA",
@@ -50,7 +49,7 @@ def try_site(
     port: int = 0,
     deadline: float = float("inf"),
 ) -> list[str]:
-    """Shake hands with a site at one address as each kind of client, over TLS 1.2 and 1.3. Returns the faults.
+    """Shake hands with a site at one address as each kind of client, over each version of TLS. Returns the faults.
 
     C(throwaway): the throwaway CA is among the client CAs, as in a rehearsal, so that its client is tried too. C(port):
     instead of the site's own. C(deadline): moment of time.monotonic() after which nothing is waited for.
@@ -66,7 +65,7 @@ def try_site(
             identity=identity,
             timeout=max(0.1, min(_SECONDS, deadline - time.monotonic())),
         )
-        for version in _VERSIONS
+        for version in _versions(site)
         for kind, identity in clients
     ]
     place = f"[{address}]:{site.port}" if ":" in address else f"{address}:{site.port}"
@@ -75,11 +74,16 @@ def try_site(
 
 def shown(site: Facts, address: str) -> bool:
     """Whether the live server shows a site as it is wished, in one handshake."""
-    for version in _VERSIONS:
+    for version in _versions(site):
         answer = _handshake.ask(address, site.port, site.domain, version=version, client="none", timeout=_SECONDS)
         if answer.offered:
             return not list(faults_of(site, [answer], throwaway=False))
     return False
+
+
+def _versions(site: Facts) -> list[str]:
+    """The versions of TLS to try: those wished, and the present ones, which a template may have added."""
+    return list(dict.fromkeys((*site.versions, *_handshake.VERSIONS)))
 
 
 def faults_of(site: Facts, answers: Sequence[_handshake.Answer], throwaway: bool) -> Iterator[str]:
@@ -87,15 +91,22 @@ def faults_of(site: Facts, answers: Sequence[_handshake.Answer], throwaway: bool
 
     Strangers must be refused by an alert, as a 403 says something of one path alone; the client of the throwaway CA
     must be let in; the site's own certificate must be served, and its client CAs be asked for; all that in every
-    protocol version that the server offers, which must be one at least.
+    version of TLS that the server offers, the wished ones among them.
     """
     offered = [answer for answer in answers if answer.offered]
     details = {answer.detail for answer in offered}
     if not offered:
-        yield "neither TLS 1.2 nor TLS 1.3 is offered"
-    elif len(details) == 1 and all(answer.result == "unproven" for answer in offered):
+        yield f"{' and '.join(dict.fromkeys(answer.version for answer in answers))} are not offered"
+        return
+    if len(details) == 1 and all(answer.result == "unproven" for answer in offered):
         yield f"no clear answer to any client: {details.pop()}"
         return
+    for version in site.versions:
+        if any(answer.version == version for answer in answers) and not any(a.version == version for a in offered):
+            yield (
+                f"{version} is not offered, although 'tls_profile' asks for it: look for what else sets the protocol, "
+                "such as the address's default virtual host"
+            )
     for answer in offered:
         who, over = _WHO[answer.client], f"over {answer.version}: {answer.detail}"
         if answer.result == "unproven":

@@ -34,6 +34,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd import (
     endpoint,
     own_words,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._plan import defines
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     CLIENT_CA,
     EMPTY,
@@ -405,9 +406,10 @@ def _reduced(
             _furnish(disk, site, folder, probes.ca)
         if faults:
             return Result("reduced", reason, tuple(faults), "")
+        modules = list(dict.fromkeys(["ssl", *(name for site in sites for name in site.modules)]))
         config = os.path.join(scratch, "httpd.conf")
         paths = [os.path.join(scratch, site.domain, SITE) for site in sites]
-        disk.write(config, File(_minimal(server, user, scratch, list(ports.values()), paths).encode()))
+        disk.write(config, File(_minimal(server, user, scratch, list(ports.values()), modules, paths).encode()))
         alone = replace(server, arguments=("-f", config), parent=None, config=config)
         with _serving(alone, [], scratch, guard) as said:
             weak = _weak(said, sites)
@@ -432,7 +434,14 @@ def _moved(text: str, port: int, instead: int) -> str:
     return re.sub(rf"(?im)^(\s*<VirtualHost)\s[^>]*:{port}\s*>", rf"\1 127.0.0.1:{instead}>", text)
 
 
-def _minimal(server: Server, user: Description, scratch: str, ports: Sequence[int], sites: Sequence[str]) -> str:
+def _minimal(
+    server: Server,
+    user: Description,
+    scratch: str,
+    ports: Sequence[int],
+    modules: Sequence[str],
+    sites: Sequence[str],
+) -> str:
     """A configuration with the live server's modules and its server-level SSL directives, and the sites."""
 
     def quoted(value: object) -> str:
@@ -455,12 +464,10 @@ def _minimal(server: Server, user: Description, scratch: str, ports: Sequence[in
         ):
             if name in user.modules:
                 lines += [f"<IfModule !{name}>", f"LoadModule {name} {quoted(user.path(file))}", "</IfModule>"]
-    for name, file in (
-        ("ssl_module", "mod_ssl.so"),
-        ("proxy_module", "mod_proxy.so"),
-        ("proxy_http_module", "mod_proxy_http.so"),
-    ):
-        lines += [f"<IfModule !{name}>", f"LoadModule {name} {quoted(server.module(file))}", "</IfModule>"]
+    for name in modules:
+        loaded = f"LoadModule {name}_module {quoted(server.module(f'mod_{name}.so'))}"
+        lines += [f"<IfModule !{name}_module>", loaded, "</IfModule>"]
+    lines += defines(server)
     lines += ["<IfModule mime_module>", "TypesConfig /dev/null", "</IfModule>"]
     if os.geteuid() == 0:
         lines += [f"User {user.user}", f"Group {user.group}"]

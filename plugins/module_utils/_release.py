@@ -82,6 +82,7 @@ class Facts:
     """What a release says of its site, as site.json: for the host-level file, its neighbours, and a later way back.
 
     port: TCP port. listen: IP addresses, none for all. modules: names of httpd modules that it needs beside mod_ssl.
+    welcome: those that it uses where the host has them. versions: of TLS that it speaks, as TLSv1.3.
     certificate_sha256: what is served, lower-case hexadecimal. client_ca_names: their subjects (RFC 4514). enforced:
     whether clients without a certificate are refused. begins, ends: when the last of its certificates becomes valid,
     and when the first ends, in UTC, as 2026-11-23T16:39:00Z.
@@ -92,6 +93,8 @@ class Facts:
     listen: tuple[str, ...]
     aliases: tuple[str, ...]
     modules: tuple[str, ...]
+    welcome: tuple[str, ...]
+    versions: tuple[str, ...]
     certificate_sha256: str
     client_ca_names: tuple[str, ...]
     enforced: bool

@@ -40,7 +40,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils import (
     _remote,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Description, HttpdError, Server
-from ansible_collections.mtls.httpd.plugins.module_utils._plan import Plan, Wish, planned
+from ansible_collections.mtls.httpd.plugins.module_utils._plan import Plan, Wish, limits, planned
 from ansible_collections.mtls.httpd.plugins.module_utils._release import SITE, Disk, Facts, Store, StoreError, locked
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class Report:
     rehearsal_reason: str = ""
     reloaded: bool = False
     server: dict[str, Any] = field(default_factory=dict)
+    limits: list[str] = field(default_factory=list)
     healed: list[str] = field(default_factory=list)
     clock_skew: float = 0.0
     diff: list[dict[str, str]] = field(default_factory=list)
@@ -197,6 +198,7 @@ class _Run:
         user, with_ssl = self._described()
         plan = planned(self.server, self.store, user, with_ssl, self.wishes, adopt=self.adopt)
         self.report.diff = list(plan.diff)
+        self.report.limits = limits(self.server, user, self.wishes)
         starts = self.start and not self.was_running and bool(self.sites)
         enables = self.start and self.server.supervision.enabled is False and bool(self.sites)
         stale = self.was_running and not plan.changes and (interrupted or not self._shown(user))

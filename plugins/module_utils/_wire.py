@@ -102,7 +102,7 @@ def leaf_certificate(message: bytes, version: str) -> bytes | None:
 def certificate_authorities(message: bytes, version: str) -> tuple[bytes, ...]:
     """Return the names (DER) of the authorities that a CertificateRequest message lists.
 
-    Source: RFC 5246, section 7.4.4, and RFC 8446, sections 4.2.4 and 4.3.2.
+    Source: RFC 4346 and RFC 5246, section 7.4.4, and RFC 8446, sections 4.2.4 and 4.3.2.
     """
     body = _body(message, CERTIFICATE_REQUEST)
     body.vector(1)  # certificate_types; certificate_request_context in TLS 1.3
@@ -114,7 +114,8 @@ def certificate_authorities(message: bytes, version: str) -> tuple[bytes, ...]:
             if kind == _CERTIFICATE_AUTHORITIES:
                 names = content.vector(2)
     else:
-        body.vector(2)  # supported_signature_algorithms
+        if version == "TLSv1.2":
+            body.vector(2)  # supported_signature_algorithms
         names = body.vector(2)
     return tuple(_vectors(names))
 

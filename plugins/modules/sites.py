@@ -202,6 +202,55 @@ options:
             refuses every client that an intermediate issued.
         type: int
         default: 3
+      tls_profile:
+        description:
+          - Which TLS the site speaks, by Mozilla's server-side guideline, version 6.0. V(modern) is TLS 1.3 alone,
+            V(intermediate) TLS 1.2 and 1.3. V(custom) is what O(sites[].tls_protocols) and its like say.
+          - The curve X25519MLKEM768 is offered where the host's OpenSSL has it (3.5 and newer).
+        type: str
+        choices: [modern, intermediate, custom]
+        default: intermediate
+      tls_protocols:
+        description:
+          - With O(sites[].tls_profile=custom), the versions of TLS. With V(TLSv1) or V(TLSv1.1), OpenSSL's security
+            level is lowered to 0 for this site, and the result carries a warning.
+        type: list
+        elements: str
+        choices: [TLSv1, TLSv1.1, TLSv1.2, TLSv1.3]
+        default: []
+      tls_ciphers:
+        description:
+          - With O(sites[].tls_profile=custom), the ciphers of TLS 1.2 and older, by OpenSSL's names. Those of the
+            profile V(intermediate) where nothing is given, and for TLS 1.0 and 1.1 ciphers with AES and SHA-1 too.
+        type: list
+        elements: str
+        default: []
+      tls_ciphersuites:
+        description:
+          - With O(sites[].tls_profile=custom), the cipher suites of TLS 1.3. Those of the profiles where nothing is
+            given.
+        type: list
+        elements: str
+        default: []
+      tls_curves:
+        description:
+          - With O(sites[].tls_profile=custom), the groups of the key exchange, by OpenSSL's names. Those of the
+            profiles where nothing is given. One that the host's OpenSSL does not know is refused by the rehearsal.
+        type: list
+        elements: str
+        default: []
+      http2:
+        description:
+          - Serve HTTP/2 beside HTTP/1.1, where the host's httpd has C(mod_http2) and another MPM than prefork. Where
+            not, RV(limits) says so.
+        type: bool
+        default: false
+      hsts:
+        description:
+          - Seconds for which browsers are told to use HTTPS alone (header C(Strict-Transport-Security)), 63072000 in
+            the guideline. Not sent where it is V(0). Webhooks need none.
+        type: int
+        default: 0
       extra_directives:
         description:
           - Lines put at the end of the virtual host as they are. The rehearsal judges what they do, so none can open
@@ -379,6 +428,12 @@ findings:
   type: list
   elements: dict
   sample: []
+limits:
+  description: What was wished for and this host's httpd or OpenSSL does not have. The sites work without it.
+  returned: success
+  type: list
+  elements: str
+  sample: ["http2 is not served: mod_http2 does not work with the MPM prefork"]
 rehearsal:
   description:
     - How the change was rehearsed. V(full) is the whole configuration in private namespaces. V(reduced) is the sites

@@ -325,7 +325,7 @@ def test_on_a_bare_host_a_site_is_predicted_and_marked_unrehearsed(operator: Loc
         pytest.skip("a host without httpd is made with a mount namespace, which this kernel refuses")
     predicted = applied(operator, "--check", "--diff", within=bare, require_httpd=False)
     done = applied(operator, "--diff")
-    seen = (*SEEN, "diff", "endpoints", "httpd_found", "rehearsal", "rehearsal_reason", "server", "warnings")
+    seen = (*SEEN, "diff", "endpoints", "httpd_found", "limits", "rehearsal", "rehearsal_reason", "server", "warnings")
     assert without(predicted, seen) == without(done, seen)
     assert (predicted["httpd_found"], predicted["rehearsal"], predicted["endpoints"]) == (False, "none", [])
     assert [part["after_header"] for part in predicted["diff"]] == [f"site.conf of {operator.material.domain}"]

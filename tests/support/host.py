@@ -23,6 +23,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _htt
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, EMPTY, FACTS, SITE, Facts, Release
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused, Report
+from ansible_collections.mtls.httpd.plugins.plugin_utils._protocol import CUSTOM, protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,11 +73,15 @@ class Host:
         verify_client: str = "require",
         begins: str = "2000-01-01T00:00:00Z",
         ends: str = "2999-12-31T23:59:59Z",
+        http2: bool = False,
+        hsts: int = 0,
+        **protocol_options: Any,
     ) -> Wish:
         """Wish for a site, rendered by the role's own template."""
         issued = issued or self.public.issue(domain)
         port = port or self.port
         hosts = [f"[{address}]" if ":" in address else address for address in listen] or ["*"]
+        tls = protocol({"tls_profile": "intermediate", **dict.fromkeys(CUSTOM, ()), **protocol_options})
         text = TEMPLATE.render(
             domain=domain,
             aliases=aliases,
@@ -88,13 +93,18 @@ class Host:
             proxy_pass=proxy_pass,
             document_root=document_root,
             extra_directives=extra,
+            tls=tls.words,
+            http2=http2,
+            hsts=hsts,
         )
         facts = Facts(
             domain=domain,
             port=port,
             listen=listen,
             aliases=aliases,
-            modules=("proxy", "proxy_http") if proxy_pass else (),
+            modules=(("proxy", "proxy_http") if proxy_pass else ()) + (("headers",) if hsts else ()),
+            welcome=("http2",) if http2 else (),
+            versions=tls.versions,
             certificate_sha256=issued.sha256,
             client_ca_names=tuple(sorted(subjects(self.chat.pem if client_ca is None else client_ca))),
             enforced=verify_client == "require",

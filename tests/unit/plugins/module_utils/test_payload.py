@@ -31,6 +31,8 @@ FACTS_OF = Facts(
     listen=("192.0.2.1", "2001:db8::1"),
     aliases=("a.example.com",),
     modules=("proxy",),
+    welcome=(),
+    versions=("TLSv1.2", "TLSv1.3"),
     certificate_sha256="ab" * 32,
     client_ca_names=("CN=TencentQQAuthCA",),
     enforced=True,

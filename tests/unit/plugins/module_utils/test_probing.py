@@ -34,6 +34,8 @@ SITE = Facts(
     listen=(),
     aliases=(),
     modules=(),
+    welcome=(),
+    versions=("TLSv1.2", "TLSv1.3"),
     certificate_sha256=Answer("", "", "", "", SERVED).certificate_sha256 or "",
     client_ca_names=("CN=Chat",),
     enforced=True,
@@ -104,11 +106,12 @@ def test_another_certificate_is_a_fault() -> None:
     assert "another certificate is served" in faults(answers(served=b"another"))
 
 
-def test_a_version_that_is_not_offered_is_no_fault_and_none_at_all_is() -> None:
+def test_a_version_that_is_not_offered_is_a_fault_where_it_was_wished() -> None:
     missing = [Answer("TLSv1.3", client, "unproven", "protocol not offered") for client in SOUND]
     sound = [answer for answer in answers() if answer.version == "TLSv1.2"]
-    assert faults(sound + missing) == ""
-    assert "neither TLS 1.2 nor TLS 1.3 is offered" in faults(missing)
+    assert faults(sound + missing, replace(SITE, versions=("TLSv1.2",))) == ""
+    assert "TLSv1.3 is not offered, although" in faults(sound + missing)
+    assert "TLSv1.3 are not offered" in faults(missing)
 
 
 def test_where_a_certificate_is_optional_only_a_stranger_must_be_refused() -> None:
