@@ -28,7 +28,13 @@ from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _quoting, _wire
-from ansible_collections.mtls.httpd.plugins.module_utils._certificate import Verdict, judge, report
+from ansible_collections.mtls.httpd.plugins.module_utils._certificate import (
+    Finding,
+    Verdict,
+    finding,
+    judge,
+    report,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._domain import broken_rules, printable
 from ansible_collections.mtls.httpd.plugins.module_utils._identity import make_probes
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
@@ -42,6 +48,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import (
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._remote import Sources
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, checked, documented_options
+from ansible_collections.mtls.httpd.plugins.plugin_utils._clients import pins_of, rule, wrong_clients
 from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import failure, without_cryptography
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder, wish_from
 from ansible_collections.mtls.httpd.plugins.plugin_utils._protocol import LEGACY, protocol, wrong_protocol
@@ -115,7 +122,7 @@ class ActionModule(ActionBase):
         wishes = [self._wish(site, verdicts.get(site["domain"]), texts.get(site["domain"], "")) for site in sites]
         request = _payload.Request(
             wishes=tuple(wishes),
-            probes=make_probes(),
+            probes=make_probes(pins=[pin for site in present for pin in site["pins"]]),
             binary=options["httpd_binary"],
             config=options["httpd_config"],
             start=options["service_state"] == "started",
@@ -154,6 +161,9 @@ class ActionModule(ActionBase):
         """Return the verdict on each domain. No site is left out for another's errors."""
         finder = Finder(self)
         gathered = [wish_from(finder, _here(site)) for site in sites]
+        for site, (_wish, missing) in zip(sites, gathered, strict=True):
+            site["pins"], site["pinned_files"] = pins_of(finder, site["allowed_clients"] or (), missing)
+            missing += _open_to(site)
         now = datetime.datetime.now(datetime.timezone.utc)
         verdicts = judge([wish for wish, _missing in gathered], at=now, warn_days=warn_days)
         return {
@@ -187,10 +197,14 @@ class ActionModule(ActionBase):
             modules=(("proxy", "proxy_http") if site["proxy_pass"] else ()) + (("headers",) if site["hsts"] else ()),
             welcome=("http2",) if site["http2"] else (),
             versions=protocol(site).versions,
-            enforced=site["verify_client"] == "require",
+            verify_client=site["verify_client"],
+            open_paths=(),
+            protected_paths=(),
+            pins=site["pins"],
+            **_logs(site),
             **told,
         )
-        return Wish(domain, Release(domain, {**files, FACTS: facts.content}), sources=sources)
+        return Wish(domain, Release(domain, {**files, **site["pinned_files"], FACTS: facts.content}), sources=sources)
 
     def _template(self, site: dict[str, Any]) -> str:
         try:
@@ -275,6 +289,8 @@ def _variables(site: Mapping[str, Any]) -> dict[str, Any]:
         "addresses": [f"{host}:{site['port']}" for host in hosts],
         "document_root": site["document_root"] or f"{_quoting.RELEASE}/{EMPTY}",
         "release": _quoting.RELEASE,
+        **_logs(site),
+        "client_rules": [rule(pin) for pin in site["pins"]],
     }
 
 
@@ -285,6 +301,38 @@ def _weak(site: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"{site['domain']}: {legacy} is spoken, with OpenSSL's security level lowered for this site, and anybody "
             "who reads the wire may break it. Leave it out of 'tls_protocols' as soon as its last client is gone."
+        )
+
+
+def _logs(site: Mapping[str, Any]) -> dict[str, str]:
+    """Return the site's own logs by option, as a name in the server's folder or a path; empty for the server's own."""
+    logs = {name: site[name] or f"{site['domain']}-{name[:-4]}.log" for name in ("access_log", "error_log")}
+    return {name: "" if log == "server" else log for name, log in logs.items()}
+
+
+def _open_to(site: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield who else than Chat may call the site."""
+    subject = site["domain"]
+    if site["verify_client"] == "optional_no_ca":
+        yield finding(
+            "not-enforced",
+            subject,
+            "clients without a certificate are let in, and those with one that anybody issued: none is verified.",
+            "Set 'verify_client' to require, unless the backend decides itself.",
+        )
+    elif site["verify_client"] == "optional":
+        yield finding(
+            "not-enforced",
+            subject,
+            "clients without a certificate are let in, as 'verify_client' is optional.",
+            "Set 'verify_client' to require, unless the backend decides itself.",
+        )
+    elif not site["pins"]:
+        yield finding(
+            "client-not-pinned",
+            subject,
+            "every client of the client CA may call, not Chat alone.",
+            "Read the subject of Chat's first callback in the site's access log, and set 'allowed_clients'.",
         )
 
 
@@ -303,8 +351,8 @@ def _noteworthy(result: Mapping[str, Any], warn_days: int) -> Iterator[str]:
                 f"{site['domain']}: its material lies on the host, so it was judged there by OpenSSL and by handshakes "
                 "alone. Whether public clients trust it was not judged."
             )
-        if site["mutual_tls"] == "optional":
-            yield f"{site['domain']}: clients without a certificate are let in, as 'verify_client' is optional."
+        if site["mutual_tls"] == "optional" and site["previous"]:
+            yield f"{site['domain']}: the release gone back to lets clients without a certificate in."
         if site["ends"] and site["ends"] < soon and site["previous"]:
             yield f"{site['domain']}: the release gone back to serves certificates of which one ends at {site['ends']}."
 
@@ -364,6 +412,19 @@ def _wrong_site(site: Mapping[str, Any]) -> Iterator[str]:
                 f"the option 'listen[{index}]' is not an IP address, which it must be, as names are looked up when "
                 "httpd starts."
             )
+    for name in ("access_log", "error_log"):
+        if site[name] not in (None, "server"):
+            try:
+                _quoting.path(site[name])
+            except _quoting.NotQuotable as error:
+                yield f"the option '{name}' cannot be used: {error}. Give an absolute path on the target, or server."
+    if site["allowed_clients"] is not None:
+        yield from wrong_clients(site["allowed_clients"])
+        if site["verify_client"] != "require":
+            yield (
+                "'allowed_clients' is given, and 'verify_client' lets clients in that show no certificate. "
+                "Leave one of them out."
+            )
     if site["document_root"] and site["proxy_pass"]:
         yield "both 'document_root' and 'proxy_pass' are given, and one would hide the other. Give one of them."
     if site["document_root"] and not site["document_root"].startswith("/"):
@@ -381,7 +442,7 @@ def _wrong_site(site: Mapping[str, Any]) -> Iterator[str]:
             _quoting.directive(site[name] or "")
         except _quoting.NotQuotable as error:
             yield f"the option '{name}' cannot be used: {error}."
-    for name in (*_QUOTED, "extra_directives"):
+    for name in (*_QUOTED, "access_log", "error_log", "extra_directives"):
         if _quoting.RELEASE in (site[name] or ""):
             yield f"the option '{name}' holds {_quoting.RELEASE}, which stands for the release's folder."
 

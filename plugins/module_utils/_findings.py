@@ -59,6 +59,12 @@ CODES: dict[str, tuple[str, str]] = {
     "revoked": (ERROR, "The server's own certificate is on one of the CRLs."),
 }
 
+# What `sites` finds beside the material.
+SITE_CODES: dict[str, tuple[str, str]] = {
+    "client-not-pinned": (WARNING, "Every client of the client CA may call, as `allowed_clients` is not set."),
+    "not-enforced": (WARNING, "`verify_client` or `protected_paths` let clients without a certificate in."),
+}
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -73,7 +79,7 @@ class Finding:
 
 def finding(code: str, subject: str, message: str, remedy: str, severity: str = "") -> Finding:
     """Return the finding; its severity is that of its code where none is given."""
-    return Finding(code, severity or CODES[code][0], subject, message, remedy)
+    return Finding(code, severity or {**CODES, **SITE_CODES}[code][0], subject, message, remedy)
 
 
 def report(sites: Iterable[tuple[str, Iterable[Finding]]]) -> str:

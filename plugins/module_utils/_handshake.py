@@ -23,13 +23,15 @@ from typing import TYPE_CHECKING, Any, cast
 from ansible_collections.mtls.httpd.plugins.module_utils import _wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 # Given up by RFC 8996; tried only where a site is to speak them.
 LEGACY_VERSIONS = {"TLSv1": ssl.TLSVersion.TLSv1, "TLSv1.1": ssl.TLSVersion.TLSv1_1}
 NOT_OFFERED = "protocol not offered"
 SERVER_NAME = re.compile(r"[A-Za-z0-9._:-]*\Z")
+# A path that httpd, backends and proxies read alike: nothing in it is escaped, merged, or taken for a parameter.
+PATH = re.compile(r"/(?:(?:[A-Za-z0-9_~-][A-Za-z0-9._~-]*/)*[A-Za-z0-9_~-][A-Za-z0-9._~-]*/?)?\Z")
 
 _MESSAGE_CALLBACK = "_msg_callback"  # private to the ssl module: used where it is there
 _HANDSHAKE = 22  # content type, RFC 8446, section 5.1
@@ -49,18 +51,23 @@ class Identity:
 
 @dataclass(frozen=True)
 class Probes:
-    """A throwaway authority (PEM), a client of it, and a stranger: a client of yet another authority."""
+    """A throwaway authority (PEM), a client of it, and a stranger: a client of yet another authority.
+
+    pinned: further clients of the throwaway authority, by the pin of a site's facts that they fulfil.
+    """
 
     ca: bytes
     trusted: Identity
     stranger: Identity
+    pinned: Mapping[str, Identity] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Answer:
     """How a server answered one client.
 
-    ``version`` is TLSv1.2 or TLSv1.3, or an older one. ``client`` is none, untrusted or trusted.
+    ``version`` is TLSv1.2 or TLSv1.3, or an older one. ``client`` is none, untrusted or trusted, or what the caller
+    calls it. ``path`` is what was asked for.
     ``result`` is accepted (a status line other than 403), refused (an alert after the server asked for a certificate,
     or 403) or unproven (anything else). ``detail`` is the status line, the alert, or what happened instead.
     ``certificate`` is the leaf served (DER). ``asked`` says whether the server asked for a certificate, and
@@ -76,6 +83,7 @@ class Answer:
     asked: bool | None = None
     client_ca_names: tuple[str, ...] | None = None
     session: ssl.SSLSession | None = field(default=None, repr=False, compare=False)
+    path: str = "/"
 
     @property
     def certificate_sha256(self) -> str | None:
@@ -183,18 +191,22 @@ def ask(
     context: ssl.SSLContext | None = None,
     host: str = "",
     session: ssl.SSLSession | None = None,
+    path: str = "/",
 ) -> Answer:
     """Send one request as one kind of client, and return the server's answer.
 
     ``address`` is an IPv4 or IPv6 address or a name. ``server_name`` goes as SNI and as Host; it may be empty.
     ``timeout`` (seconds) bounds everything: resolving, connecting, the handshake, the answer.
     ``context`` is a `client_context` built beforehand, for use where ``/dev/fd`` is out of reach.
-    ``host`` is the name in the request, where it is another than SNI. ``session`` is resumed, if the server lets us; it
-    is one of the same context.
-    Raises ValueError for an identity that does not load and for a malformed name, and nothing for what a peer does.
+    ``host`` is the name in the request, where it is another than SNI, and ``path`` what is asked for. ``session`` is
+    resumed, if the server lets us; it is one of the same context.
+    Raises ValueError for an identity that does not load and for a malformed name or path, and nothing for what a peer
+    does.
     """
     if not SERVER_NAME.match(server_name):
         raise ValueError("server_name has a character that no host name has")
+    if not PATH.match(path):
+        raise ValueError("path has a character that stands in none as it is")
     context = context or client_context(identity, version)
     heard = _Transcript(version, listens=hasattr(context, _MESSAGE_CALLBACK))
     deadline = _Deadline(timeout)
@@ -213,7 +225,7 @@ def ask(
             certificate = connection.getpeercert(True)
             # In TLS 1.3 the server judges the client only now, and may close before we write: read all the same.
             with suppress(OSError):
-                connection.sendall(_request(address, port, host or server_name))
+                connection.sendall(_request(address, port, host or server_name, path))
             result, detail = _judged_line(_first_line(connection, deadline))
             granted = connection.session  # TLS 1.3 grants it after the handshake
     except socket.timeout:
@@ -229,7 +241,7 @@ def ask(
     if identity and heard.withheld:
         result, detail = "unproven", f"the client's certificate fits no algorithm that the server takes ({detail})"
     seen = certificate or heard.certificate
-    return Answer(version, client, result, detail, seen, heard.asked, heard.client_ca_names, granted)
+    return Answer(version, client, result, detail, seen, heard.asked, heard.client_ca_names, granted, path)
 
 
 def ask_by_way_of(
@@ -468,12 +480,12 @@ def _look_up(address: str, port: int, flags: int = 0) -> list[tuple[int, Any]]:
     return [(entry[0], entry[4]) for entry in socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=flags)]
 
 
-def _request(address: str, port: int, server_name: str) -> bytes:
+def _request(address: str, port: int, server_name: str, path: str) -> bytes:
     """Return a request that mod_proxy answers itself, without calling a backend (RFC 9110, section 7.6.2)."""
     host = server_name or address
     host = f"[{host}]" if ":" in host else host
     host = host if port == 443 else f"{host}:{port}"
-    return f"OPTIONS / HTTP/1.1\r\nHost: {host}\r\nMax-Forwards: 0\r\nConnection: close\r\n\r\n".encode("ascii")
+    return f"OPTIONS {path} HTTP/1.1\r\nHost: {host}\r\nMax-Forwards: 0\r\nConnection: close\r\n\r\n".encode("ascii")
 
 
 def _first_line(connection: ssl.SSLSocket, deadline: _Deadline) -> bytes:

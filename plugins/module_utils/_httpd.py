@@ -77,6 +77,31 @@ def own_words(lines: Iterable[str]) -> str:
     return "; ".join(said).replace(":; ", ": ")[:1200]
 
 
+class Logs:
+    """What is written to log files from now on."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._sizes = {path: self._size(path) for path in paths}
+
+    def lines(self) -> list[str]:
+        """The new lines, of at most 64 KiB a file."""
+        found = []
+        for path, size in self._sizes.items():
+            with suppress(OSError), open(path, encoding="utf-8", errors="replace") as stream:
+                stream.seek(size)
+                found += stream.read(65536).splitlines()
+        return found
+
+    def words(self) -> str:
+        return own_words(self.lines())
+
+    @staticmethod
+    def _size(path: str) -> int:
+        with suppress(OSError):
+            return os.path.getsize(path)
+        return 0
+
+
 @dataclass(frozen=True)
 class Directive:
     """One directive in force: where it stands, and in which sections, outermost first (C(VirtualHost *:443)).
@@ -185,6 +210,16 @@ class Description:
     @property
     def listens(self) -> list[Directive]:
         return [each for each in self.directives if each.name.lower() == "listen" and each.words]
+
+    @property
+    def log_folder(self) -> str:
+        """Where the first of the server's own logs lies that is a file, else its folder C(logs); empty for neither."""
+        kinds = ("errorlog", "customlog", "transferlog", "globallog")
+        logs = [self.error_log] + [each.words[0] for each in self.directives if each.name.lower() in kinds]
+        paths = [self.path(log) for log in logs if log and not log.startswith(("|", "syslog"))]
+        folders = [os.path.dirname(path) for path in paths] + [self.path("logs")]
+        plain = [each for each in folders if os.path.isdir(each) and not each.startswith(("/dev", "/proc", "/sys"))]
+        return plain[0] if plain else ""
 
     def path(self, text: str) -> str:
         """C(text) as httpd takes a path: relative to ServerRoot."""

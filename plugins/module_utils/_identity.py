@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import datetime
+from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Identity, Probes
 
@@ -22,47 +23,92 @@ except ImportError as error:
 else:
     HAS_CRYPTOGRAPHY = True
     CRYPTOGRAPHY_IMPORT_ERROR = ""
+    # OpenSSL's names for attributes that RFC 4514 has none for.
+    _SHORT_NAMES = {
+        "emailAddress": NameOID.EMAIL_ADDRESS,
+        "serialNumber": NameOID.SERIAL_NUMBER,
+        "SN": NameOID.SURNAME,
+        "GN": NameOID.GIVEN_NAME,
+        "title": NameOID.TITLE,
+        "initials": NameOID.INITIALS,
+        "pseudonym": NameOID.PSEUDONYM,
+        "generationQualifier": NameOID.GENERATION_QUALIFIER,
+        "dnQualifier": NameOID.DN_QUALIFIER,
+        "street": NameOID.STREET_ADDRESS,
+        "postalCode": NameOID.POSTAL_CODE,
+        "businessCategory": NameOID.BUSINESS_CATEGORY,
+        "organizationIdentifier": NameOID.ORGANIZATION_IDENTIFIER,
+        "unstructuredName": NameOID.UNSTRUCTURED_NAME,
+        "jurisdictionL": NameOID.JURISDICTION_LOCALITY_NAME,
+        "jurisdictionST": NameOID.JURISDICTION_STATE_OR_PROVINCE_NAME,
+        "jurisdictionC": NameOID.JURISDICTION_COUNTRY_NAME,
+    }
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _DAY = datetime.timedelta(days=1)
 
 
-def make_probes(now: datetime.datetime | None = None) -> Probes:
+def make_probes(now: datetime.datetime | None = None, pins: Iterable[str] = ()) -> Probes:
     """Return fresh probes, valid from a day before ``now`` (aware; default: this moment) to two days after.
 
-    The days leave room for a target whose clock is off.
+    The days leave room for a target whose clock is off. ``pins`` are those of the sites' facts: each gets a client that
+    fulfils it, and no other.
     """
     now = now or datetime.datetime.now(datetime.timezone.utc)
-    authority, trusted = _authority_with_client("mtls.httpd probe", now)
-    _stranger_authority, stranger = _authority_with_client("mtls.httpd stranger", now)
-    return Probes(authority, trusted, stranger)
+    probe, stranger = _Authority("mtls.httpd probe", now), _Authority("mtls.httpd stranger", now)
+    pinned = {pin: probe.client(pin) for pin in dict.fromkeys(pins)}
+    return Probes(probe.certificate, probe.client(), stranger.client(), pinned)
 
 
-def _authority_with_client(name: str, now: datetime.datetime) -> tuple[bytes, Identity]:
-    """Return a new authority's certificate (PEM) and a client of it."""
-    authority_name = _name(f"{name} CA")
-    authority_key = ec.generate_private_key(ec.SECP256R1())
-    authority = (
-        _builder(authority_name, authority_key.public_key(), now)
-        .issuer_name(authority_name)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_key_usage(authority=True), critical=True)
-        .sign(authority_key, hashes.SHA256())
-    )
-    client_key = ec.generate_private_key(ec.SECP256R1())
-    client = (
-        _builder(_name(f"{name} client"), client_key.public_key(), now)
-        .issuer_name(authority_name)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(authority=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
-        .sign(authority_key, hashes.SHA256())
-    )
-    identity = Identity(
-        client.public_bytes(Encoding.PEM),
-        client_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-    )
-    return authority.public_bytes(Encoding.PEM), identity
+def subject_name(text: str) -> x509.Name:
+    """Return the name that httpd writes as C(text): RFC 4514, with OpenSSL's short names. Raises ValueError."""
+    return x509.Name.from_rfc4514_string(text, attr_name_overrides=_SHORT_NAMES)
+
+
+def alternative_name(text: str) -> x509.GeneralName:
+    """Return an e-mail address, if there is an @ in it, else a DNS name. Raises ValueError for what is neither."""
+    if not text.isprintable() or " " in text:
+        raise ValueError("a space or an unprintable character")
+    return x509.RFC822Name(text) if "@" in text else x509.DNSName(text)
+
+
+class _Authority:
+    """A throwaway authority. `certificate` is its own (PEM)."""
+
+    def __init__(self, name: str, now: datetime.datetime) -> None:
+        self._name, self._now = name, now
+        self._subject = _name(f"{name} CA")
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        authority = (
+            _builder(self._subject, self._key.public_key(), now)
+            .issuer_name(self._subject)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_key_usage(authority=True), critical=True)
+            .sign(self._key, hashes.SHA256())
+        )
+        self.certificate = authority.public_bytes(Encoding.PEM)
+
+    def client(self, pin: str = "") -> Identity:
+        """Return a client, with the subject or alternative name of the pin if that is for one."""
+        kind, _colon, value = pin.partition(":")
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = subject_name(value) if kind == "subject" else _name(f"{self._name} client")
+        builder = (
+            _builder(subject, key.public_key(), self._now)
+            .issuer_name(self._subject)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage(authority=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+        )
+        if kind in ("dns", "email"):
+            builder = builder.add_extension(x509.SubjectAlternativeName([alternative_name(value)]), critical=False)
+        return Identity(
+            builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM),
+            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+        )
 
 
 def _builder(name: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime.datetime) -> x509.CertificateBuilder:

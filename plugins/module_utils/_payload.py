@@ -27,6 +27,8 @@ from ansible_collections.mtls.httpd.plugins.module_utils._remote import Sources
 # Modules of httpd that a site may ask for, beside mod_ssl.
 MODULES = ("proxy", "proxy_http", "headers")
 WELCOME = ("http2",)
+_VERIFY = ("require", "optional", "optional_no_ca")
+_PIN = r"(subject|dns|email):.+|certificate:client-\d{1,4}\.crt"
 _MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
 
@@ -74,6 +76,10 @@ def packed(request: Request) -> str:
                 ),
             )
         ],
+        "pinned": {
+            pin: [_text(identity.certificate), _text(identity.private_key)]
+            for pin, identity in request.probes.pinned.items()
+        },
         "binary": request.binary,
         "config": request.config,
         "start": request.start,
@@ -96,7 +102,12 @@ def unpacked(line: str) -> Request:
         ca, trusted, trusted_key, stranger, stranger_key = (_bytes(each) for each in data["probes"])
         return Request(
             wishes=tuple(_wish(each) for each in data["wishes"]),
-            probes=Probes(ca, Identity(trusted, trusted_key), Identity(stranger, stranger_key)),
+            probes=Probes(
+                ca,
+                Identity(trusted, trusted_key),
+                Identity(stranger, stranger_key),
+                {pin: Identity(_bytes(leaf), _bytes(key)) for pin, (leaf, key) in data["pinned"].items()},
+            ),
             binary=data["binary"],
             config=data["config"],
             start=bool(data["start"]),
@@ -131,10 +142,10 @@ def _wish(data: Any) -> Wish:
     material = set() if sources else {f"{domain}.crt", f"{domain}.key"}
     if not (sources and sources.client_ca):
         material.add(CLIENT_CA)
-    if set(data["files"]) != material | {SITE, FACTS}:
-        raise NotARequest("a release has other files than those of a site")
     release = Release(domain, {name: _bytes(content) for name, content in data["files"].items()})
     facts = release.facts
+    if set(release.files) != material | {SITE, FACTS, *facts.pinned_files.values()}:
+        raise NotARequest("a release has other files than those of a site")
     if facts.domain != domain or any(_domain.broken_rules(alias) for alias in facts.aliases):
         raise NotARequest("a release's facts are not those of its site")
     if (
@@ -147,6 +158,14 @@ def _wish(data: Any) -> Wish:
         or not set(facts.versions) <= set(_handshake.LEGACY_VERSIONS) | set(_handshake.VERSIONS)
     ):
         raise NotARequest("a release's facts hold an impossible value")
+    if (
+        facts.verify_client not in _VERIFY
+        or not all(_handshake.PATH.match(path) for path in (*facts.open_paths, *facts.protected_paths))
+        or not all(re.fullmatch(_PIN, pin) for pin in facts.pins)
+    ):
+        raise NotARequest("a release's facts hold a rule for clients that is none")
+    for log in facts.logs:
+        _quoting.path(log if log.startswith("/") else f"/{_quoting.name(log)}")
     for address in facts.listen:
         ipaddress.ip_address(address)
         if not re.fullmatch(r"[0-9a-f:.]+", address):  # A scope (fe80::1%…) may be any text.

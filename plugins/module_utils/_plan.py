@@ -305,6 +305,8 @@ def _host_level(
         lines += [f"    <IfModule !{name}_module>", *_load(server, user, name), "    </IfModule>"]
     lines += [f"    {line}" for line in defines(server)]
     lines += [f"    Listen {_listen(*each)}" for each in missing]
+    if any(not log.startswith("/") for site in sites for log in site.logs):
+        lines.append(f"    Define {_quoting.LOGS} {_quoting.directive(_log_folder(user))}")
     lines += [f"    IncludeOptional {_quoting.directive(_quoting.path(store.root) + '/*/current/' + SITE)}"]
     added = missing if "ssl_module" in user.modules else missing + with_us
     return added, "\n".join([*lines, "</IfDefine>", ""]).encode()
@@ -367,6 +369,15 @@ def limits(server: Server, user: Description, wishes: Sequence[Wish]) -> list[st
                 f"{needed} is the first that knows it"
             )
     return found
+
+
+def _log_folder(user: Description) -> str:
+    if not user.log_folder:
+        raise StoreError(
+            f"no log of this server is a file ({user.error_log}), so that there is no folder for the sites' own: set "
+            "their access_log and error_log to server, or to paths"
+        )
+    return user.log_folder
 
 
 def _load(server: Server, user: Description, name: str) -> list[str]:

@@ -26,6 +26,7 @@ _WHO = {
     "none": "a client without a certificate",
     "untrusted": "a client of another CA",
     "trusted": "a client of the client CA",
+    "unlisted": "a client of the client CA that is not among 'allowed_clients'",
 }
 _MATERIAL = (
     "sslcacertificatefile",
@@ -51,10 +52,22 @@ def try_site(
 ) -> list[str]:
     """Shake hands with a site at one address as each kind of client, over each version of TLS. Returns the faults.
 
-    C(throwaway): the throwaway CA is among the client CAs, as in a rehearsal, so that its client is tried too. C(port):
-    instead of the site's own. C(deadline): moment of time.monotonic() after which nothing is waited for.
+    C(throwaway): the throwaway CA is among the client CAs, as in a rehearsal, so that its clients are tried too.
+    C(port): instead of the site's own. C(deadline): moment of time.monotonic() after which nothing is waited for.
     """
-    clients = [("none", None), ("untrusted", probes.stranger)] + ([("trusted", probes.trusted)] if throwaway else [])
+    closed = site.protected_paths or ("/",)
+    clients: list[tuple[str, _handshake.Identity | None, Sequence[str]]] = [
+        ("none", None, (*closed, *site.open_paths)),
+        ("untrusted", probes.stranger, ("/",)),
+    ]
+    if throwaway:
+        clients.append(("unlisted" if site.pins else "trusted", probes.trusted, closed))
+        # A release gone back to may hold pins that the controller knows nothing of.
+        clients += [
+            (f"allowed_clients[{number}]", probes.pinned[pin], closed)
+            for number, pin in enumerate(site.pins)
+            if pin in probes.pinned
+        ]
     answers = [
         _handshake.ask(
             address,
@@ -64,9 +77,11 @@ def try_site(
             client=kind,
             identity=identity,
             timeout=max(0.1, min(_SECONDS, deadline - time.monotonic())),
+            path=path,
         )
         for version in _versions(site)
-        for kind, identity in clients
+        for kind, identity, paths in clients
+        for path in paths
     ]
     place = f"[{address}]:{site.port}" if ":" in address else f"{address}:{site.port}"
     return [f"{site.domain} at {place}: {fault}" for fault in dict.fromkeys(faults_of(site, answers, throwaway))]
@@ -89,9 +104,10 @@ def _versions(site: Facts) -> list[str]:
 def faults_of(site: Facts, answers: Sequence[_handshake.Answer], throwaway: bool) -> Iterator[str]:
     """What is wrong with the answers; nothing where all is as it must be.
 
-    Strangers must be refused by an alert, as a 403 says something of one path alone; the client of the throwaway CA
-    must be let in; the site's own certificate must be served, and its client CAs be asked for; all that in every
-    version of TLS that the server offers, the wished ones among them.
+    Strangers must be refused by an alert, as a 403 says something of one path alone; the clients of the throwaway CA
+    must be let in, but for one that C(site.pins) leaves out; the site's own certificate must be served, and its client
+    CAs be asked for; all that in every version of TLS that the server offers, the wished ones among them.
+    Where some paths want no certificate, a client without one gets just these.
     """
     offered = [answer for answer in answers if answer.offered]
     details = {answer.detail for answer in offered}
@@ -108,23 +124,42 @@ def faults_of(site: Facts, answers: Sequence[_handshake.Answer], throwaway: bool
                 "such as the address's default virtual host"
             )
     for answer in offered:
-        who, over = _WHO[answer.client], f"over {answer.version}: {answer.detail}"
+        who = _WHO.get(answer.client, f"a client such as {answer.client} wants it")
+        over = f"over {answer.version}: {answer.detail}"
+        at = "" if answer.path == "/" else f"at {answer.path} "
+        wanted = _wanted(site, answer)
         if answer.result == "unproven":
-            yield f"{who} got no clear answer {over}"
-        elif answer.client == "trusted" and answer.result == "refused":
-            yield f"{who} was locked out {over}, to the request OPTIONS /"
-        elif answer.client == "untrusted" or (answer.client == "none" and site.enforced):
-            if answer.result == "accepted":
-                yield f"{who} got in {over}"
-            elif not answer.detail.startswith("alert"):
-                yield f"{who} was refused a path, not the handshake, {over}"
+            yield f"{who} got no clear answer {at}{over}"
+        elif wanted == "accepted" and answer.result == "refused":
+            yield f"{who} was locked out {over}, to the request OPTIONS {answer.path}"
+        elif wanted in ("alert", "403") and answer.result == "accepted":
+            yield f"{who} got in {at}{over}"
+        elif wanted == "alert" and not answer.detail.startswith("alert"):
+            yield f"{who} was refused a path, not the handshake, {at}{over}"
+        elif wanted == "403" and answer.detail.startswith("alert"):
+            yield f"{who} was refused the handshake, not a path, {at}{over}"
         served = answer.certificate_sha256
         if served is not None and served != site.certificate_sha256:
             yield f"another certificate is served over {answer.version} (SHA-256 {served[:16]}…)"
         if answer.client == "none" and answer.client_ca_names is not None:
-            asked, wanted = set(answer.client_ca_names), set(site.client_ca_names)
-            if not (asked >= wanted if throwaway else asked == wanted):
+            asked, known = set(answer.client_ca_names), set(site.client_ca_names)
+            if not (asked >= known if throwaway else asked == known):
                 yield f"clients of other CAs than the site's are asked for over {answer.version}"
+
+
+def _wanted(site: Facts, answer: _handshake.Answer) -> str:
+    """What a client must be answered: C(alert), C(403), C(accepted), or empty where either will do."""
+    if answer.client == "untrusted":
+        return "accepted" if site.verify_client == "optional_no_ca" else "alert"
+    if answer.client == "unlisted":
+        return "403"
+    if answer.client != "none":
+        return "accepted"
+    if site.verify_client == "require":
+        return "alert"
+    if answer.path in site.open_paths:
+        return "accepted"
+    return "403" if site.open_paths or answer.path in site.protected_paths else ""
 
 
 def try_detours(
@@ -137,7 +172,7 @@ def try_detours(
     """
     hosts = _sharing(described, address, str(site.port))
     mine = next((host for host in hosts if _of_site(store, host, site)), None)
-    if mine is None or not site.enforced:
+    if mine is None or site.verify_client != "require":
         return []
     faults: list[str] = []
     named = [host for host in hosts if host is hosts[0] or re.fullmatch(r"[A-Za-z0-9.-]+", host.name)]
@@ -261,7 +296,7 @@ def _doors(store: Store, described: Description, site: Facts, mine: VirtualHost)
     """Directives in force for the site by which others than the clients of its client CAs would get in."""
     release = os.path.realpath(store.path(site.domain, "current"))
     wanted = {
-        "sslverifyclient": "require" if site.enforced else "optional",
+        "sslverifyclient": site.verify_client,
         "sslcacertificatefile": os.path.join(release, CLIENT_CA),
         "sslcacertificatepath": os.path.join(release, EMPTY),
     }

@@ -11,6 +11,9 @@ import posixpath
 # Stands for the release's folder in rendered text until the host fills it in, so that a release's name can be the hash
 # of its text.
 RELEASE = "@mtls-httpd-release@"
+# A variable of httpd's configuration, set in the host-level file: the folder of the server's own logs.
+LOGS = "MTLS_HTTPD_LOGS"
+_FILE = "file('"  # ap_expr's function that reads a file
 
 
 class NotQuotable(ValueError):
@@ -37,13 +40,35 @@ def directive(value: object) -> str:
     return f'"{_escaped(text)}"'
 
 
+def expression(value: str) -> str:
+    """Return C(value) as a string of an expression (ap_expr), in single quotes.
+
+    It stands in `Require expr "…"`, of which httpd takes the outer quotes away and nothing else.
+    A brace is escaped too, as httpd expands C(${) before it reads the expression.
+
+    Raises NotQuotable for control characters, as a line's end ends the directive.
+    """
+    bad = next((position for position, char in enumerate(value, 1) if ord(char) < 32 or ord(char) == 127), None)
+    if bad is not None:
+        raise NotQuotable(f"character {bad} is a control character, which cannot stand in httpd's configuration")
+    # An octal escape would swallow the digits behind it.
+    return "'" + "".join(f"\\{char}" if char in "\\'\"%${" else char for char in value) + "'"
+
+
+def released(file: str) -> str:
+    """Return the content of a file of the release, as an expression."""
+    return f"{_FILE}{RELEASE}/{name(file)}')"
+
+
 def filled(text: str, folder: str) -> str:
     """Return rendered C(text) with the absolute path C(folder) in the place of RELEASE, which stands inside quotes."""
+    text = text.replace(_FILE + RELEASE, _FILE + expression(path(folder))[1:-1])
     return text.replace(RELEASE, _escaped(path(folder)))
 
 
 def emptied(text: str, folder: str) -> str:
     """Return the text from which ``filled`` made C(text): RELEASE in the place of C(folder)."""
+    text = text.replace(_FILE + expression(folder)[1:-1], _FILE + RELEASE)
     return text.replace(_escaped(folder), RELEASE)
 
 

@@ -30,6 +30,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _nam
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import (
     Description,
     HttpdError,
+    Logs,
     Server,
     endpoint,
     own_words,
@@ -140,7 +141,7 @@ def _full(
         if faults:
             return {"broken": "", "faults": faults}
         for site in sites:
-            _furnish(private.disk, site, store.path(site.domain, "current"), probes.ca)
+            _furnish(private.disk, site, store.path(site.domain, "current"), probes)
         server.forget()
         try:
             described = server.describe()
@@ -156,7 +157,8 @@ def _full(
             f'DefaultRuntimeDir "{scratch}"',
         ]
         arguments = [word for each in instead for word in ("-c", each)]
-        with _guarded(scratch) as guard, _serving(server, arguments, scratch, guard) as broken:
+        logs = Logs([os.path.join(user.log_folder, site.error_log) for site in sites if site.error_log])
+        with _guarded(scratch) as guard, _serving(server, arguments, scratch, guard, logs) as broken:
             if broken:
                 weak = _weak(broken, sites)
                 return {"broken": "" if weak else broken, "faults": faults + weak}
@@ -197,16 +199,20 @@ def _unread(site: Facts, path: str) -> list[str]:
     return []
 
 
-def _furnish(disk: Disk, site: Facts, folder: str, ca: bytes) -> None:
+def _furnish(disk: Disk, site: Facts, folder: str, probes: _handshake.Probes) -> None:
     """Ready a site's files for the rehearsal. They are written anew, as files of an unmapped owner take no more.
 
-    The throwaway CA joins the client CAs. These join the chain behind the certificate, where OpenSSL holds keys and
-    signatures against its security level (SSL_CTX_set_security_level(3)) at once, and not only when Chat comes.
+    The throwaway CA joins the client CAs, and its clients are those that are compared whole. The client CAs join the
+    chain behind the certificate, where OpenSSL holds keys and signatures against its security level
+    (SSL_CTX_set_security_level(3)) at once, and not only when Chat comes.
     """
     authorities, chain = os.path.join(folder, CLIENT_CA), os.path.join(folder, f"{site.domain}.crt")
     known = _bytes(authorities)
-    disk.put(authorities, File(known + ca, mode_of(authorities)))
+    disk.put(authorities, File(known + probes.ca, mode_of(authorities)))
     disk.put(chain, File(_bytes(chain) + b"\n" + known, mode_of(chain)))
+    for pin, name in site.pinned_files.items():
+        if pin in probes.pinned:
+            disk.put(os.path.join(folder, name), File(probes.pinned[pin].certificate, mode_of(name)))
 
 
 def _weak(broken: str, sites: Sequence[Facts]) -> list[str]:
@@ -249,10 +255,11 @@ def _guarded(scratch: str) -> Iterator[int]:
 
 
 @contextmanager
-def _serving(server: Server, arguments: Sequence[str], scratch: str, guard: int) -> Iterator[str]:
+def _serving(server: Server, arguments: Sequence[str], scratch: str, guard: int, logs: Logs) -> Iterator[str]:
     """Run httpd as one process group, its PidFile being C(scratch)/pid.
 
     Yields what it said if it does not start, else nothing; ends it afterwards. C(guard) is what _guarded yields.
+    C(logs) are the sites' own error logs.
     """
 
     def told() -> None:
@@ -277,7 +284,9 @@ def _serving(server: Server, arguments: Sequence[str], scratch: str, guard: int)
         while not os.path.exists(os.path.join(scratch, "pid")):
             if process.poll() is not None or time.monotonic() > deadline:
                 lines = [line for name in ("said", "error.log") for line in _lines(os.path.join(scratch, name))]
-                broken = own_words(lines) or f"httpd ended with code {process.returncode} and said nothing"
+                broken = (
+                    own_words(lines + logs.lines()) or f"httpd ended with code {process.returncode} and said nothing"
+                )
                 break
             time.sleep(0.003)
         yield broken
@@ -312,6 +321,11 @@ def _world(server: Server, store: Store, user: Description, change: Draft, sites
             elif number == 0 and not word.startswith(("|", "syslog")):
                 path = user.path(re.sub(r"\(.*\)$|^\w+:", "", word))
                 written.add(path if os.path.isdir(path) else os.path.dirname(path))
+    present = list(sites)
+    for domain in set(store.domains()) - {site.domain for site in sites}:
+        with suppress(StoreError):  # One that is damaged is tried as far as it is read.
+            present.append(store.facts(domain))
+    written |= {user.log_folder} | {os.path.dirname(log) for site in present for log in site.logs}
     hidden: list[str] = []
     overlays = sorted(folders)
     for folder in sorted({os.path.realpath(folder) for folder in written if folder}):
@@ -322,13 +336,9 @@ def _world(server: Server, store: Store, user: Description, change: Draft, sites
             hidden.append(folder)
         elif folder not in ("/tmp", "/var/tmp"):
             overlays.append(folder)
-    others = set(store.domains()) - {site.domain for site in sites}
     listens = [endpoint(each.words[0])[0] for each in user.listens]
     listens += [endpoint(address)[0] for host in user.virtual_hosts for address in host.addresses]
-    listens += [address for site in sites for address in site.listen]
-    for domain in others:
-        with suppress(StoreError):  # One that is damaged is tried as far as it is read.
-            listens += store.facts(domain).listen
+    listens += [address for site in present for address in site.listen]
     wanted = [each for each in dict.fromkeys(listens) if _probing.numeric(each)]
     # A name that stands in /etc/hosts is known inside too; told twice, it would be listened on twice.
     told = {word for line in _lines("/etc/hosts") for word in line.partition("#")[0].lower().split()}
@@ -397,13 +407,18 @@ def _reduced(
             folder = os.path.join(scratch, site.domain)
             release = planned.get(site.domain) or store.read(site.domain, "current")
             files = release.filled(folder)
-            files[SITE] = _moved(files[SITE].decode(), site.port, ports[site.port]).encode()
+            text = _moved(files[SITE].decode(), site.port, ports[site.port])
+            for log in site.logs:
+                if log.startswith("/"):
+                    instead = os.path.join(scratch, os.path.basename(log))
+                    text = text.replace(_quoting.directive(log), _quoting.directive(instead))
+            files[SITE] = text.encode()
             for each in (folder, os.path.join(folder, EMPTY)):
                 disk.folder(each)
             for name, content in files.items():
                 disk.write(os.path.join(folder, name), File(content, mode_of(name)))
             faults += _unread(site, os.path.join(folder, CLIENT_CA))
-            _furnish(disk, site, folder, probes.ca)
+            _furnish(disk, site, folder, probes)
         if faults:
             return Result("reduced", reason, tuple(faults), "")
         modules = list(dict.fromkeys(["ssl", *(name for site in sites for name in site.modules)]))
@@ -411,7 +426,8 @@ def _reduced(
         paths = [os.path.join(scratch, site.domain, SITE) for site in sites]
         disk.write(config, File(_minimal(server, user, scratch, list(ports.values()), modules, paths).encode()))
         alone = replace(server, arguments=("-f", config), parent=None, config=config)
-        with _serving(alone, [], scratch, guard) as said:
+        logs = Logs([os.path.join(scratch, os.path.basename(site.error_log)) for site in sites if site.error_log])
+        with _serving(alone, [], scratch, guard, logs) as said:
             weak = _weak(said, sites)
             if weak:
                 faults, said = faults + weak, ""
@@ -456,6 +472,7 @@ def _minimal(
         f"Mutex {quoted('file:' + scratch)} default",
         f"DefaultRuntimeDir {quoted(scratch)}",
         "ServerName localhost",
+        f"Define {_quoting.LOGS} {quoted(scratch)}",
     ]
     lines += [f"Listen 127.0.0.1:{port}" for port in ports]
     for path in user.files:

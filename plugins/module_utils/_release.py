@@ -41,6 +41,7 @@ SITE = "site.conf"
 FACTS = "site.json"
 CLIENT_CA = "TencentQQAuthCA.crt"
 EMPTY = "empty"
+PINNED = "certificate:"  # before the name of a file, in the pins of a site's facts
 _NEW = ".mtls-new"
 
 
@@ -83,9 +84,13 @@ class Facts:
 
     port: TCP port. listen: IP addresses, none for all. modules: names of httpd modules that it needs beside mod_ssl.
     welcome: those that it uses where the host has them. versions: of TLS that it speaks, as TLSv1.3.
-    certificate_sha256: what is served, lower-case hexadecimal. client_ca_names: their subjects (RFC 4514). enforced:
-    whether clients without a certificate are refused. begins, ends: when the last of its certificates becomes valid,
-    and when the first ends, in UTC, as 2026-11-23T16:39:00Z.
+    certificate_sha256: what is served, lower-case hexadecimal. client_ca_names: their subjects (RFC 4514).
+    verify_client: the SSLVerifyClient in force. open_paths: those that need no certificate, where all others do.
+    protected_paths: those that need one, where the others do not. pins: the clients of the client CA that may call, as
+    C(subject:…), C(dns:…), C(email:…) or C(certificate:client-1.crt), a file of the release; all of them where there
+    is none. access_log, error_log: its own, by name in the folder of the server's logs, or by absolute path; empty
+    where the server's take its lines. begins, ends: when the last of its certificates becomes valid, and when the first
+    ends, in UTC, as 2026-11-23T16:39:00Z.
     """
 
     domain: str
@@ -97,7 +102,12 @@ class Facts:
     versions: tuple[str, ...]
     certificate_sha256: str
     client_ca_names: tuple[str, ...]
-    enforced: bool
+    verify_client: str
+    open_paths: tuple[str, ...]
+    protected_paths: tuple[str, ...]
+    pins: tuple[str, ...]
+    access_log: str
+    error_log: str
     begins: str
     ends: str
 
@@ -115,6 +125,20 @@ class Facts:
         if facts.content != content:
             raise ValueError("not as it is written")
         return facts
+
+    @property
+    def mutual_tls(self) -> str:
+        """What a client without a certificate meets at `/`: C(enforced), if it gets nothing there, or C(optional)."""
+        return "enforced" if self.verify_client == "require" or self.open_paths else "optional"
+
+    @property
+    def logs(self) -> list[str]:
+        return [log for log in (self.access_log, self.error_log) if log]
+
+    @property
+    def pinned_files(self) -> dict[str, str]:
+        """The files of the release that hold a client's certificate, by pin."""
+        return {pin: pin[len(PINNED) :] for pin in self.pins if pin.startswith(PINNED)}
 
     @property
     def content(self) -> bytes:

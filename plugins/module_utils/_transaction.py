@@ -176,6 +176,8 @@ def _told(wish: Wish, changed: bool, shown: str) -> dict[str, Any]:
         "previous": wish.previous,
         "remote_src": wish.sources is not None,
         "mutual_tls": shown,
+        "open_paths": list(facts.open_paths) if facts else [],
+        "protected_paths": list(facts.protected_paths) if facts else [],
     }
 
 
@@ -346,8 +348,13 @@ class _Run:
 
     # -- 2. to 6.
 
+    def _logs(self, user: Description) -> _httpd.Logs:
+        """What is written from now on to the server's and the sites' error logs: httpd's words on a site go there."""
+        own = [os.path.join(user.log_folder, site.error_log) for site in self.sites if site.error_log]
+        return _httpd.Logs([user.error_log, *own])
+
     def _switch(self, user: Description, plan: Plan) -> None:
-        log = _Log(user.error_log)
+        log = self._logs(user)
         with _uninterrupted():
             try:
                 self.store.note(plan.changes)  # 2. stage
@@ -369,7 +376,7 @@ class _Run:
 
     def _renew(self, user: Description, plan: Plan) -> None:
         """Reload, or start, with nothing to switch."""
-        log = _Log(user.error_log)
+        log = self._logs(user)
         with _uninterrupted():
             try:
                 self._reload(user, plan)
@@ -479,28 +486,9 @@ class _Run:
             if wish.release is None:
                 shown = "absent"
             elif running and seen:
-                shown = "enforced" if wish.release.facts.enforced else "optional"
+                shown = wish.release.facts.mutual_tls
             self.report.sites.append(_told(wish, plan.changed.get(wish.domain, False), shown))
         self.report.server = {"binary": self.server.binary, "config": self.server.config, "running": running}
-
-
-class _Log:
-    """The part of httpd's main error log that is written from now on."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        try:
-            self.size = os.path.getsize(path)
-        except OSError:
-            self.size = 0
-
-    def words(self) -> str:
-        try:
-            with open(self.path, encoding="utf-8", errors="replace") as stream:
-                stream.seek(self.size)
-                return _httpd.own_words(stream.read(65536).splitlines())
-        except OSError:
-            return ""
 
 
 @contextmanager

@@ -189,12 +189,41 @@ options:
         type: str
       verify_client:
         description:
-          - What is asked of clients (directive C(SSLVerifyClient)). V(require) is what mutual TLS means. V(optional)
-            lets clients without a
-            certificate in, for a backend that decides itself. The result then says that nothing is enforced.
+          - What is asked of clients (directive C(SSLVerifyClient)). V(require) is what mutual TLS means.
+          - V(optional) lets clients without a certificate in, and refuses those of other CAs. V(optional_no_ca) lets
+            everybody in, with a certificate that anybody issued or none. Both are for a backend that decides itself,
+            and are a warning in the verdict.
         type: str
-        choices: [require, optional]
+        choices: [require, optional, optional_no_ca]
         default: require
+      allowed_clients:
+        description:
+          - The clients that may call. Others of O(sites[].client_ca) get 403, and the site's access log says who they
+            were. Several while a client's certificate is being changed.
+          - Without it, every client of O(sites[].client_ca) may call, which is the warning C(client-not-pinned). Set it
+            where that CA issues certificates to others than Chat.
+        type: list
+        elements: dict
+        suboptions:
+          subject:
+            description:
+              - The certificate's subject, all of it, as httpd writes it (RFC 4514), such as V(CN=Chat,O=Tencent).
+              - Compared as a whole and with case. The rehearsal shows whether it is written as httpd writes it.
+            type: str
+          san:
+            description:
+              - A DNS name or e-mail address among the certificate's first eight subject alternative names of its kind,
+                compared as a whole and with case.
+            type: str
+          certificate:
+            description:
+              - Path on the controller to the client's certificate, which is compared as a whole. The narrowest way, and
+                the one to change with each renewal of the client's.
+            type: path
+          certificate_content:
+            description:
+              - The client's certificate itself, as PEM text, or base64 of DER.
+            type: str
       verify_depth:
         description:
           - How many intermediate certificates a client's chain may have, plus one (directive C(SSLVerifyDepth)).
@@ -251,6 +280,18 @@ options:
             the guideline. Not sent where it is V(0). Webhooks need none.
         type: int
         default: 0
+      access_log:
+        description:
+          - Absolute path on the target to the site's access log. It tells the client's subject and serial number, the
+            result of its verification, protocol and cipher, also of those who got 403.
+          - The domain with C(-access.log) behind it, in the folder of the server's own logs, where nothing is given, so
+            that the distribution rotates it with them.
+          - V(server) writes none, so that the server's own log takes the requests.
+        type: str
+      error_log:
+        description:
+          - The same for the site's error log, with C(-error.log). It tells why a client was refused in the handshake.
+        type: str
       extra_directives:
         description:
           - Lines put at the end of the virtual host as they are. The rehearsal judges what they do, so none can open

@@ -93,7 +93,7 @@ def wish_from(finder: Finder, options: Mapping[str, Any]) -> tuple[Wish, list[Fi
     `options` are those of validate_certificate, or of one site: for each material `x` a path and a twin `x_content`.
     """
     findings: list[Finding] = []
-    given = {name: _materials(finder, options, name, findings) for name in (*_ONE, *_SEVERAL)}
+    given = {name: materials(finder, options, name, findings) for name in (*_ONE, *_SEVERAL)}
     single = {name: given[name][0] if given[name] else None for name in _ONE}
     passphrase = options.get("private_key_passphrase")
     wish = Wish(
@@ -113,8 +113,8 @@ def wish_from(finder: Finder, options: Mapping[str, Any]) -> tuple[Wish, list[Fi
     return wish, findings
 
 
-def _materials(finder: Finder, options: Mapping[str, Any], name: str, findings: list[Finding]) -> tuple[Material, ...]:
-    """Return the material under the option and its twin; what cannot be had becomes a finding."""
+def materials(finder: Finder, options: Mapping[str, Any], name: str, findings: list[Finding]) -> tuple[Material, ...]:
+    """Return the material under the option and its twin `…_content`; what cannot be had becomes a finding."""
     paths, texts = _listed(options.get(name)), _listed(options.get(f"{name}_content"))
     if not paths and not texts:
         return ()

@@ -90,7 +90,7 @@ def test_a_certificate_about_to_expire_is_deployed_with_a_warning(operator: Loca
     soon = datetime.now(timezone.utc) + timedelta(days=5)
     operator.material.put(operator.material.public.issue(operator.material.domain, not_after=soon))
     assert "in 4 days. Renew it" in operator.deploy().output
-    assert "WARNING" not in operator.deploy(mutual_tls_warn_days=3).output
+    assert "Renew it" not in operator.deploy(mutual_tls_warn_days=3).output
 
 
 def test_check_mode_says_what_would_change_and_changes_nothing(operator: LocalOperator) -> None:

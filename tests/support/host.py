@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import jinja2
 import pytest
@@ -20,19 +20,25 @@ from cryptography import x509
 from demo_material import CHAT_CA_NAME, Authority, Issued
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _httpd, _quoting, _transaction, _wire
+from ansible_collections.mtls.httpd.plugins.module_utils._identity import make_probes
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, EMPTY, FACTS, SITE, Facts, Release
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused, Report
+from ansible_collections.mtls.httpd.plugins.plugin_utils._clients import pins_of, rule
+from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
 from ansible_collections.mtls.httpd.plugins.plugin_utils._protocol import CUSTOM, protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
+    from ansible.plugins.action import ActionBase
     from embedded_httpd import EmbeddedHttpd
 
 DOMAIN = "www.example.com"
 COLLECTION = Path(__file__).resolve().parents[2]
 VERSIONS = ("TLSv1.2", "TLSv1.3")
+CLIENT_OPTIONS = ("subject", "san", "certificate", "certificate_content")
+FINDER = Finder(cast("ActionBase", None))  # reads no file
 
 _environment = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True, autoescape=False)
 _environment.filters["mtls.httpd.quoted"] = _quoting.directive
@@ -71,6 +77,8 @@ class Host:
         proxy_pass: str = "",
         document_root: str = f"{_quoting.RELEASE}/{EMPTY}",
         verify_client: str = "require",
+        access_log: str = "",
+        allowed: Sequence[Mapping[str, str]] = (),
         begins: str = "2000-01-01T00:00:00Z",
         ends: str = "2999-12-31T23:59:59Z",
         http2: bool = False,
@@ -82,7 +90,9 @@ class Host:
         port = port or self.port
         hosts = [f"[{address}]" if ":" in address else address for address in listen] or ["*"]
         tls = protocol({"tls_profile": "intermediate", **dict.fromkeys(CUSTOM, ()), **protocol_options})
+        pins, files = pins_of(FINDER, [dict.fromkeys(CLIENT_OPTIONS) | dict(client) for client in allowed], [])
         text = TEMPLATE.render(
+            client_rules=[rule(pin) for pin in pins],
             domain=domain,
             aliases=aliases,
             port=port,
@@ -96,6 +106,8 @@ class Host:
             tls=tls.words,
             http2=http2,
             hsts=hsts,
+            access_log=access_log or f"{domain}-access.log",
+            error_log=f"{domain}-error.log",
         )
         facts = Facts(
             domain=domain,
@@ -107,7 +119,12 @@ class Host:
             versions=tls.versions,
             certificate_sha256=issued.sha256,
             client_ca_names=tuple(sorted(subjects(self.chat.pem if client_ca is None else client_ca))),
-            enforced=verify_client == "require",
+            verify_client=verify_client,
+            open_paths=(),
+            protected_paths=(),
+            pins=pins,
+            access_log=access_log or f"{domain}-access.log",
+            error_log=f"{domain}-error.log",
             begins=begins,
             ends=ends,
         )
@@ -115,6 +132,7 @@ class Host:
             f"{domain}.crt": issued.full_pem,
             f"{domain}.key": key or issued.key_pem,
             CLIENT_CA: client_ca or self.chat.pem,
+            **files,
             FACTS: facts.content,
             SITE: text.encode(),
         }
@@ -122,8 +140,10 @@ class Host:
 
     def apply(self, *wishes: Wish, **options: Any) -> Report:
         """Carry the wishes out."""
+        pins = [pin for wish in wishes if wish.release for pin in wish.release.facts.pins]
+        probes = make_probes(pins=pins) if pins else self.probes
         return _transaction.carry_out(
-            wishes, self.probes, binary=str(self.httpd.binary), config=str(self.httpd.conf), **options
+            wishes, probes, binary=str(self.httpd.binary), config=str(self.httpd.conf), **options
         )
 
     def refused(self, *wishes: Wish, times: bool = True, **options: Any) -> str:
@@ -143,14 +163,27 @@ class Host:
         return tree(self.httpd.root, times=times), pid, children(pid) if pid else []
 
     def answers(
-        self, client: Issued | None = None, *, domain: str = DOMAIN, port: int = 0, address: str = "127.0.0.1"
+        self,
+        client: Issued | None = None,
+        *,
+        domain: str = DOMAIN,
+        port: int = 0,
+        address: str = "127.0.0.1",
+        path: str = "/",
     ) -> dict[str, _handshake.Answer]:
         """Return what a client (default: none) is answered, by protocol version."""
         identity = _handshake.Identity(client.full_pem, client.key_pem) if client else None
         kind = "trusted" if client else "none"
         return {
             version: _handshake.ask(
-                address, port or self.port, domain, version=version, client=kind, identity=identity, timeout=5
+                address,
+                port or self.port,
+                domain,
+                version=version,
+                client=kind,
+                identity=identity,
+                timeout=5,
+                path=path,
             )
             for version in VERSIONS
         }

@@ -15,15 +15,19 @@ import runpy
 import sys
 from pathlib import Path
 
-from ansible_collections.mtls.httpd.plugins.module_utils._findings import CODES
+from ansible_collections.mtls.httpd.plugins.module_utils._findings import CODES, SITE_CODES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "verdict.md"
+_HEAD = "| code | severity | meaning |\n| --- | --- | --- |"
 
 
 def tables() -> dict[str, str]:
     """Return each table by the name of its marker in the page."""
-    codes = [f"| `{code}` | {severity} | {meaning} |" for code, (severity, meaning) in CODES.items()]
+    codes, site_codes = (
+        "\n".join([_HEAD, *[f"| `{code}` | {severity} | {meaning} |" for code, (severity, meaning) in table.items()]])
+        for table in (CODES, SITE_CODES)
+    )
     cases = runpy.run_path(str(ROOT / "tests/unit/plugins/module_utils/test_domain.py"))["CASES"]
     domains = [f"| {name} | `{_shown(domain)}` | {_verdict(rules)} |" for name, domain, rules in cases]
     sys.path[:0] = [str(ROOT / "playbooks" / "files"), str(ROOT / "tests" / "support")]
@@ -36,7 +40,8 @@ def tables() -> dict[str, str]:
         "differences": "\n".join(
             ["| case | source | there | here | because |", "| --- | --- | --- | --- | --- |", *odd]
         ),
-        "codes": "\n".join(["| code | severity | meaning |", "| --- | --- | --- |", *codes]),
+        "codes": codes,
+        "site-codes": site_codes,
         "domains": "\n".join(["| case | domain | verdict |", "| --- | --- | --- |", *domains]),
     }
 

@@ -46,5 +46,21 @@ def test_every_run_has_its_own() -> None:
     assert first.ca != second.ca
 
 
+def test_each_pin_has_a_client_that_fulfils_it_and_no_other() -> None:
+    pins = ["subject:CN=Chat,O=Tencent", "dns:chat.example.com", "email:chat@example.com", "certificate:client-1.crt"]
+    probes = make_probes(NOW, pins)
+    assert list(probes.pinned) == pins
+    leaves = [x509.load_pem_x509_certificate(each.certificate) for each in probes.pinned.values()]
+    assert [leaf.subject.rfc4514_string() for leaf in leaves] == [
+        "CN=Chat,O=Tencent",
+        *["CN=mtls.httpd probe client"] * 3,
+    ]
+    names = [x509.DNSName("chat.example.com"), x509.RFC822Name("chat@example.com")]
+    for leaf, name in zip(leaves[1:3], names, strict=True):
+        assert list(leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value) == [name]
+    for leaf in leaves:
+        leaf.verify_directly_issued_by(x509.load_pem_x509_certificate(probes.ca))
+
+
 def test_no_key_is_shown() -> None:
-    assert "PRIVATE" not in repr(make_probes())
+    assert "PRIVATE" not in repr(make_probes(pins=["dns:x"]))

@@ -21,7 +21,12 @@ from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, FACTS, SITE, Facts, Release
 
 DOMAIN = "www.example.com"
-PROBES = Probes(b"ca", Identity(b"trusted", b"trusted key"), Identity(b"stranger", b"stranger key"))
+PROBES = Probes(
+    b"ca",
+    Identity(b"trusted", b"trusted key"),
+    Identity(b"stranger", b"stranger key"),
+    {"subject:CN=Chat": Identity(b"pinned", b"pinned key")},
+)
 KEY = b"-----BEGIN PRIVATE KEY-----\ns3cret\n-----END PRIVATE KEY-----\n"
 
 
@@ -35,7 +40,12 @@ FACTS_OF = Facts(
     versions=("TLSv1.2", "TLSv1.3"),
     certificate_sha256="ab" * 32,
     client_ca_names=("CN=TencentQQAuthCA",),
-    enforced=True,
+    verify_client="require",
+    open_paths=(),
+    protected_paths=(),
+    pins=(),
+    access_log=f"{DOMAIN}-access.log",
+    error_log="",
     begins="2026-01-31T23:59:59Z",
     ends="2030-01-31T23:59:59Z",
 )
@@ -112,6 +122,14 @@ BAD = {
     "a port in words": set_file(FACTS, facts(port="443")),
     "an address that is none": set_file(FACTS, facts(listen=["s3cret"])),
     "a module of another's": set_file(FACTS, facts(modules=["../../evil"])),
+    "a verification that is none": set_file(FACTS, facts(verify_client="s3cret")),
+    "an open path with a line's end": set_file(FACTS, facts(open_paths=["/x\r\ns3cret"])),
+    "a protected path that climbs": set_file(FACTS, facts(protected_paths=["/../s3cret"])),
+    "a pin of no kind": set_file(FACTS, facts(pins=["s3cret"])),
+    "a pinned file elsewhere": set_file(FACTS, facts(pins=["certificate:../../s3cret"])),
+    "a pinned file that is missing": set_file(FACTS, facts(pins=["certificate:client-1.crt"])),
+    "a log with a wildcard": set_file(FACTS, facts(access_log="/var/log/*s3cret")),
+    "a log that climbs": set_file(FACTS, facts(error_log="../s3cret")),
     "a fingerprint that is none": set_file(FACTS, facts(certificate_sha256="s3cret")),
     "an end that is no moment": set_file(FACTS, facts(ends="s3cret")),
     "a key where a certificate belongs": set_file(f"{DOMAIN}.crt", base64.b64encode(KEY).decode()),

@@ -38,7 +38,12 @@ SITE = Facts(
     versions=("TLSv1.2", "TLSv1.3"),
     certificate_sha256=Answer("", "", "", "", SERVED).certificate_sha256 or "",
     client_ca_names=("CN=Chat",),
-    enforced=True,
+    verify_client="require",
+    open_paths=(),
+    protected_paths=(),
+    pins=(),
+    access_log="",
+    error_log="",
     begins="2026-01-31T23:59:59Z",
     ends="2030-01-31T23:59:59Z",
 )
@@ -115,9 +120,70 @@ def test_a_version_that_is_not_offered_is_a_fault_where_it_was_wished() -> None:
 
 
 def test_where_a_certificate_is_optional_only_a_stranger_must_be_refused() -> None:
-    optional = replace(SITE, enforced=False)
+    optional = replace(SITE, verify_client="optional")
     assert faults(answers(none="accepted"), optional) == ""
     assert "another CA got in" in faults(answers(none="accepted", untrusted="accepted"), optional)
+
+
+def test_where_any_certificate_will_do_nobody_must_be_refused() -> None:
+    anybody = replace(SITE, verify_client="optional_no_ca")
+    assert faults(answers(none="accepted", untrusted="accepted"), anybody) == ""
+    assert "a client of another CA was locked out" in faults(answers(none="accepted"), anybody)
+
+
+REFUSED = ("refused", "HTTP/1.1 403 Forbidden")
+LET_IN = ("accepted", "HTTP/1.1 200 OK")
+ALERT = ("refused", "alert handshake_failure")
+
+
+@pytest.mark.parametrize(
+    ("client", "path", "got", "words"),
+    [
+        ("none", "/", REFUSED, ""),
+        ("none", "/", LET_IN, "a client without a certificate got in over TLSv1.3"),
+        ("none", "/", ALERT, "was refused the handshake, not a path"),
+        ("none", "/healthz", LET_IN, ""),
+        ("none", "/healthz", REFUSED, "a client without a certificate was locked out"),
+        ("untrusted", "/", REFUSED, "a client of another CA was refused a path"),
+        ("untrusted", "/", ALERT, ""),
+    ],
+)
+def test_a_client_without_certificate_gets_the_open_paths_alone(
+    client: str, path: str, got: tuple[str, str], words: str
+) -> None:
+    site = replace(SITE, verify_client="optional", open_paths=("/healthz",))
+    assert (words or "nothing") in (faults([Answer("TLSv1.3", client, *got, SERVED, path=path)], site) or "nothing")
+
+
+@pytest.mark.parametrize(
+    ("path", "got", "words"),
+    [
+        ("/", LET_IN, ""),
+        ("/", REFUSED, ""),
+        ("/callback", REFUSED, ""),
+        ("/callback", LET_IN, "a client without a certificate got in at /callback over TLSv1.3"),
+    ],
+)
+def test_a_client_without_certificate_gets_no_protected_path(path: str, got: tuple[str, str], words: str) -> None:
+    site = replace(SITE, verify_client="optional", protected_paths=("/callback",))
+    assert (words or "nothing") in (faults([Answer("TLSv1.3", "none", *got, SERVED, path=path)], site) or "nothing")
+
+
+@pytest.mark.parametrize(
+    ("client", "got", "words"),
+    [
+        ("unlisted", REFUSED, ""),
+        ("unlisted", LET_IN, "that is not among 'allowed_clients' got in over TLSv1.3"),
+        ("unlisted", ALERT, "was refused the handshake, not a path"),
+        ("allowed_clients[0]", LET_IN, ""),
+        ("allowed_clients[0]", REFUSED, "a client such as allowed_clients[0] wants it was locked out"),
+    ],
+)
+def test_of_the_client_cas_clients_those_that_are_listed_must_get_in(
+    client: str, got: tuple[str, str], words: str
+) -> None:
+    site = replace(SITE, pins=("subject:CN=Chat",))
+    assert (words or "nothing") in (faults([Answer("TLSv1.3", client, *got, SERVED)], site) or "nothing")
 
 
 # -- the configuration

@@ -117,6 +117,33 @@ def test_the_folder_of_a_release_is_filled_in_escaped() -> None:
     assert split(_quoting.filled(text, '/a "quoted" \\ folder'))[1] == '/a "quoted" \\ folder/x.crt'
 
 
+@pytest.mark.parametrize(
+    ("value", "quoted"),
+    [
+        ("CN=Chat", "'CN=Chat'"),
+        ("x' || true || 'y", r"'x\' || true || \'y'"),
+        ("a\\", r"'a\\'"),
+        ("${PATH} %{HTTP_HOST} $1", r"'\$\{PATH} \%\{HTTP_HOST} \$1'"),
+    ],
+)
+def test_a_string_of_an_expression_ends_where_it_ends(value: str, quoted: str) -> None:
+    assert _quoting.expression(value) == quoted
+
+
+@pytest.mark.parametrize("value", ["s3cret\n", "s3cret\0", "s3cret\x7f"])
+def test_a_string_of_an_expression_holds_no_control_character(value: str) -> None:
+    with pytest.raises(_quoting.NotQuotable) as caught:
+        _quoting.expression(value)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_file_of_the_release_is_named_as_an_expression_wants_it() -> None:
+    text = f'Require expr "%{{SSL_CLIENT_CERT}} == {_quoting.released("client-1.crt")}"\nInclude {_quoting.RELEASE}'
+    filled = _quoting.filled(text, "/it's 100%")
+    assert filled == "Require expr \"%{SSL_CLIENT_CERT} == file('/it\\'s 100\\%/client-1.crt')\"\nInclude /it's 100%"
+    assert _quoting.emptied(filled, "/it's 100%") == text
+
+
 @pytest.mark.parametrize("path", ["/", "/etc/apache2", "/srv/an httpd/conf", "/a/b.c-d"])
 def test_an_absolute_path_is_taken(path: str) -> None:
     assert _quoting.path(path) == path

@@ -1,0 +1,102 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who may call a site: from the option C(allowed_clients) to the expressions that httpd decides by."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.mtls.httpd.plugins.module_utils import _forms, _quoting
+from ansible_collections.mtls.httpd.plugins.module_utils._findings import Finding, finding
+from ansible_collections.mtls.httpd.plugins.module_utils._identity import alternative_name, subject_name
+from ansible_collections.mtls.httpd.plugins.module_utils._release import PINNED
+from ansible_collections.mtls.httpd.plugins.plugin_utils._material import materials
+
+with contextlib.suppress(ImportError):  # The verdict says so where it is missing.
+    from cryptography import x509
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
+
+_KEYS = ("subject", "san", "certificate", "certificate_content")
+# httpd has a variable for each name, and a list of none: one behind these does not count.
+_SAN_VARIABLES = {"dns": "SSL_CLIENT_SAN_DNS_", "email": "SSL_CLIENT_SAN_Email_"}
+_SAN_COUNT = 8
+
+
+def wrong_clients(allowed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield what is wrong with the option C(allowed_clients) beside its types. No message repeats a value."""
+    if not allowed:
+        yield "the option 'allowed_clients' is an empty list, so that nobody could call. Leave it out, or fill it."
+    for index, client in enumerate(allowed):
+        where = f"the option 'allowed_clients[{index}]'"
+        given = [key for key in _KEYS if client[key]]
+        if len(given) != 1:
+            yield f"{where} names a client by {len(given)} things. Give one of 'subject', 'san', 'certificate'."
+        elif given == ["subject"]:
+            try:
+                subject_name(client["subject"])
+                _quoting.expression(client["subject"])
+            except _quoting.NotQuotable as error:
+                yield f"{where}: the subject cannot be used: {error}."
+            except ValueError:
+                yield f"{where}: the subject is no name as RFC 4514 writes it, such as CN=Chat,O=Tencent."
+        elif given == ["san"]:
+            try:
+                alternative_name(client["san"])
+                _quoting.expression(client["san"])
+            except ValueError:
+                yield f"{where}: the 'san' is not a DNS name or e-mail address of plain ASCII."
+        if any(_quoting.RELEASE in (client[key] or "") for key in ("subject", "san")):
+            yield f"{where} holds {_quoting.RELEASE}, which stands for the release's folder."
+
+
+def pins_of(
+    finder: Finder, allowed: Sequence[Mapping[str, Any]], findings: list[Finding]
+) -> tuple[tuple[str, ...], dict[str, bytes]]:
+    """Return the pins of a site's facts, in the order of the option, and the certificates among them by file name.
+
+    Adds what is wrong with a certificate to C(findings).
+    """
+    pins: dict[str, bytes] = {}
+    for index, client in enumerate(allowed):
+        if client["subject"]:
+            pins[f"subject:{client['subject']}"] = b""
+        elif client["san"]:
+            kind = "email" if isinstance(alternative_name(client["san"]), x509.RFC822Name) else "dns"
+            pins[f"{kind}:{client['san']}"] = b""
+        else:
+            for material in materials(finder, client, "certificate", findings):
+                pem = _certificate(material.data, f"allowed_clients[{index}]", material.name, findings)
+                if pem not in pins.values():
+                    pins[f"{PINNED}client-{sum(map(bool, pins.values())) + 1}.crt"] = pem
+    return tuple(pins), {pin[len(PINNED) :]: pem for pin, pem in pins.items() if pem}
+
+
+def rule(pin: str) -> str:
+    """Return the expression that holds for a client with the pin, as `Require expr` takes it."""
+    kind, _colon, value = pin.partition(":")
+    if kind == "subject":
+        return f"%{{SSL_CLIENT_S_DN}} == {_quoting.expression(value)}"
+    if kind in _SAN_VARIABLES:
+        names = ", ".join(f"%{{{_SAN_VARIABLES[kind]}{number}}}" for number in range(_SAN_COUNT))
+        return f"{_quoting.expression(value)} -in {{{names}}}"
+    return f"%{{SSL_CLIENT_CERT}} == {_quoting.released(value)}"
+
+
+def _certificate(data: bytes, option: str, source: str, findings: list[Finding]) -> bytes:
+    try:
+        found = _forms.read(data, source).certificates
+    except _forms.FormError as error:
+        findings.append(finding(error.code, source, f"'{option}' {error}", "Give the client's certificate."))
+        return b""
+    if len(found) != 1:
+        message = f"'{option}' holds {len(found)} certificates, and is compared with one."
+        findings.append(finding("unreadable", source, message, "Give the client's own certificate alone."))
+        return b""
+    return found[0].pem

@@ -1,0 +1,241 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who may call: clients of the client CA that are pinned get in, its others do not, whatever their certificates say."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import NameOID
+from demo_material import Authority, Issued, new_key
+from embedded_httpd import EmbeddedHttpd, free_port
+from host import DOMAIN, VERSIONS, Host
+
+from ansible_collections.mtls.httpd.plugins.module_utils import _namespaces
+from ansible_collections.mtls.httpd.plugins.module_utils._identity import subject_name
+from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
+
+
+@pytest.fixture
+def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: _handshake.Probes) -> Host:
+    return Host(embedded, authority, chat, free_port(), probes)
+
+
+def client(host: Host, *names: tuple[x509.ObjectIdentifier, str], san: tuple[x509.GeneralName, ...] = ()) -> Issued:
+    """Return a client of the client CA with this subject and these subject alternative names."""
+    subject = x509.Name([x509.NameAttribute(kind, text) for kind, text in names])
+    return signed(host.chat, subject, san)
+
+
+def signed(authority: Authority, subject: x509.Name, san: tuple[x509.GeneralName, ...] = ()) -> Issued:
+    key = new_key()
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(authority.name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(authority.certificate.not_valid_before_utc)
+        .not_valid_after(authority.certificate.not_valid_after_utc)
+    )
+    if san:
+        builder = builder.add_extension(x509.SubjectAlternativeName(san), critical=False)
+    return Issued(builder.sign(authority.key, hashes.SHA256()), key)
+
+
+def named(common_name: str) -> tuple[x509.ObjectIdentifier, str]:
+    return NameOID.COMMON_NAME, common_name
+
+
+def got(host: Host, issued: Issued | None) -> str:
+    """Return what a client gets over both versions of TLS, which must be the same: accepted, refused or an alert."""
+    answers = host.answers(issued)
+    found = {"alert" if each.detail.startswith("alert") else each.result for each in answers.values()}
+    assert len(found) == 1, answers
+    return found.pop()
+
+
+# Subjects that a CA could be talked into, as httpd writes them.
+SUBJECTS = {
+    "plain": "CN=Chat",
+    "several attributes": "CN=Chat,OU=Webhooks,O=Tencent,C=CN",
+    "a comma": r"CN=Chat,O=Tencent\, Inc.",
+    "quotes and an operator": "CN=x' || true || 'y",
+    "double quotes": r"CN=x\" || true || \"y",
+    "a backslash at the end": "CN=x\\\\",
+    "a backslash and a quote": "CN=x\\\\' || true || \\\\'",
+    "a variable": "CN=%{SSL_CLIENT_S_DN}",
+    "a variable of httpd's configuration": "CN=${PATH}",
+    "a back reference": "CN=$0$1",
+    "metacharacters": r"CN=.*|^(a\+)\+$",
+    "a number after an escape": "CN='1\\\\2$3",
+    "other scripts": "CN=Zoë 中文",
+    "an e-mail address": "emailAddress=chat@example.com,CN=Chat",
+    "several values": "OU=ou+CN=m",
+    "a line's end": r"CN=a\0ARequire all granted",
+}
+
+
+def test_a_subject_pins_just_itself_whatever_stands_in_it(host: Host) -> None:
+    host.apply(host.wish(allowed=[{"subject": subject} for subject in SUBJECTS.values()]))
+    locked_out = [
+        case for case, subject in SUBJECTS.items() if got(host, signed(host.chat, subject_name(subject))) != "accepted"
+    ]
+    assert locked_out == []
+    for name in ("Chat 2", "chat", "y", "true", "x", "aa", "ou", "1", "%{SSL_CLIENT_S_DN", "CN=Chat", "Chat,O=Tencent"):
+        assert got(host, client(host, named(name))) == "refused", name
+    assert got(host, signed(Authority("Another CA"), subject_name("CN=Chat"))) == "alert"
+    assert got(host, None) == "alert"
+
+
+@pytest.mark.parametrize("subject", ["CN=m+OU=ou", "CN=Chat\\2c x"])
+def test_a_subject_that_httpd_writes_in_another_way_is_found_in_the_rehearsal(host: Host, subject: str) -> None:
+    message = host.refused(host.wish(allowed=[{"subject": "CN=Chat"}, {"subject": subject}]))
+    assert "a client such as allowed_clients[1] wants it was locked out" in message
+    assert "allowed_clients[0]" not in message
+
+
+def test_an_alternative_name_pins_just_itself(host: Host) -> None:
+    host.apply(host.wish(allowed=[{"san": "chat.example.com"}, {"san": "chat@example.com"}]))
+    dns, email = x509.DNSName, x509.RFC822Name
+    first, last = [dns(f"n{number}.example.com") for number in range(7)], dns("chat.example.com")
+    for names in ((last,), (*first, email("a@b.example"), last), (dns("b.example"), email("chat@example.com"))):
+        assert got(host, client(host, named("any"), san=names)) == "accepted", names
+    others: list[tuple[x509.GeneralName, ...]] = [
+        (),
+        (dns("chat.example.com.evil.example"),),
+        (dns("*.example.com"),),
+        (dns("chat.example.com\0.evil.example"),),
+        (dns("x, DNS:chat.example.com"),),
+        (email("x, DNS:chat.example.com"),),
+        (email("chat.example.com"),),
+        (dns("chat@example.com"),),
+        (x509.UniformResourceIdentifier("chat.example.com"),),
+        (x509.DirectoryName(x509.Name([x509.NameAttribute(*named("chat.example.com"))])),),
+        (*first, dns("n8.example.com"), last),
+    ]
+    for names in others:
+        assert got(host, client(host, named("chat.example.com"), san=names)) == "refused", names
+
+
+def test_a_whole_certificate_pins_just_itself(host: Host) -> None:
+    old, new = (client(host, named("Chat")) for _number in range(2))
+    host.apply(host.wish(allowed=[{"certificate_content": each.pem.decode()} for each in (old, new)]))
+    assert [got(host, each) for each in (old, new)] == ["accepted", "accepted"]
+    assert got(host, client(host, named("Chat"))) == "refused"
+    assert got(host, None) == "alert"
+
+
+def test_who_was_refused_is_told_by_subject_and_serial_number(host: Host) -> None:
+    host.apply(host.wish(allowed=[{"subject": "CN=Chat"}]))
+    other = client(host, named("Somebody else"))
+    assert got(host, other) == "refused"
+    for version in VERSIONS:
+        line = logged(host.httpd.root / "logs" / f"{DOMAIN}-access.log", f'{version}.* SUCCESS "CN=Somebody else"')
+        assert line.endswith(f" {other.certificate.serial_number:X}")
+        assert '"OPTIONS / HTTP/1.1" 403 ' in line
+
+
+def logged(log: Path, pattern: str) -> str:
+    """Return the last line of a log that the pattern is found in, waiting for it: httpd answers before it writes."""
+    deadline = time.monotonic() + 5
+    while True:
+        found = [line for line in log.read_text().splitlines() if re.search(pattern, line)]
+        if found:
+            return found[-1]
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.01)
+
+
+BYPASSES = {
+    "another rule for the same place": '<Location "/">\nRequire all granted\n</Location>',
+    "a rule for a path": '<Location "/x">\nRequire all granted\n</Location>',
+    "any rule is enough": "<Location />\nSatisfy Any\nAllow from all\n</Location>",
+}
+
+
+@pytest.mark.parametrize("text", BYPASSES.values(), ids=BYPASSES.keys())
+def test_rules_of_the_users_and_extra_directives_open_no_way_around(host: Host, text: str) -> None:
+    host.add(f"{text}\n")
+    host.restart()
+    host.apply(host.wish(allowed=[{"subject": "CN=Chat"}], extra=text))
+    for path in ("/", "/x"):
+        assert {each.result for each in host.answers(client(host, named("x")), path=path).values()} == {"refused"}
+        assert {each.result for each in host.answers(client(host, named("Chat")), path=path).values()} == {"accepted"}
+
+
+def test_a_rule_of_the_operators_own_holds_besides(host: Host) -> None:
+    extra = '<Location "/closed">\nRequire all denied\n</Location>'
+    host.apply(host.wish(allowed=[{"subject": "CN=Chat"}], extra=extra))
+    answers = host.answers(client(host, named("Chat")), path="/closed")
+    assert {each.result for each in answers.values()} == {"refused"}
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_a_rule_that_lets_all_clients_of_the_ca_in_is_refused(
+    host: Host, full: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not full:
+        without_namespaces(monkeypatch)
+    wish = host.wish(allowed=[{"subject": "CN=Chat"}], extra="<If true>\nRequire all granted\n</If>")
+    assert "that is not among 'allowed_clients' got in over TLSv1.3" in host.refused(wish, times=full)
+
+
+def without_namespaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unavailable(*_arguments: object) -> None:
+        raise _namespaces.Unavailable("the kernel forbids it")
+
+    monkeypatch.setattr(_namespaces, "run", unavailable)
+
+
+def test_a_reduced_rehearsal_proves_each_way_to_pin(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_namespaces(monkeypatch)
+    chat = client(host, named("Chat"))
+    pins = [{"subject": "CN=Chat 2"}, {"san": "chat.example.com"}, {"certificate_content": chat.pem.decode()}]
+    assert host.apply(host.wish(allowed=pins)).rehearsal == "reduced"
+    assert got(host, chat) == "accepted"
+    assert got(host, client(host, named("x"))) == "refused"
+    message = host.refused(host.wish(allowed=[*pins, {"subject": "CN=m+OU=ou"}]), times=False)
+    assert "allowed_clients[3] wants it was locked out" in message
+
+
+def test_the_way_back_leads_to_the_clients_of_then(host: Host) -> None:
+    old, new = (client(host, named("Chat")) for _number in range(2))
+    issued = host.public.issue(DOMAIN)
+    for each in (old, new):
+        pins = [{"certificate_content": each.pem.decode()}, {"subject": f"CN=of {each.sha256[:8]}"}]
+        host.apply(host.wish(issued=issued, allowed=pins))
+    host.apply(Wish(DOMAIN, previous=True))
+    assert [got(host, each) for each in (old, new)] == ["accepted", "refused"]
+
+
+def test_a_configuration_folder_with_quotes_in_its_name_serves_pinned_certificates(
+    short_path: Path, authority: Authority, chat: Authority, probes: _handshake.Probes
+) -> None:
+    httpd = EmbeddedHttpd(short_path / "it's 100% \\ $1 {x}")
+    try:
+        httpd.start()
+        host = Host(httpd, authority, chat, free_port(), probes)
+        pinned = client(host, named("Chat"))
+        wish = host.wish(allowed=[{"certificate_content": pinned.pem.decode()}])
+        host.apply(wish)
+        assert got(host, pinned) == "accepted"
+        assert got(host, client(host, named("Chat"))) == "refused"
+        assert not host.apply(wish).changed
+        host.apply(host.wish())
+        host.apply(Wish(DOMAIN, previous=True))
+        assert got(host, client(host, named("Chat"))) == "refused"
+    finally:
+        httpd.stop()
