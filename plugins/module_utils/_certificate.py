@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _checks, _findings, _paths
 from ansible_collections.mtls.httpd.plugins.module_utils._domain import broken_rules, printable
-from ansible_collections.mtls.httpd.plugins.module_utils._facts import Facts, called, iso, some
-from ansible_collections.mtls.httpd.plugins.module_utils._findings import ERROR, Finding, finding
+from ansible_collections.mtls.httpd.plugins.module_utils._facts import Facts, called, iso, signed_by, some
+from ansible_collections.mtls.httpd.plugins.module_utils._findings import ERROR, Finding, finding, in_shell
 from ansible_collections.mtls.httpd.plugins.module_utils._forms import (
     CRYPTOGRAPHY_ERROR,
     HAS_CRYPTOGRAPHY,
@@ -273,12 +273,16 @@ class _Case:
     def _domains(self) -> list[str]:
         """Return the domain and aliases that a certificate can be issued for; the others become findings."""
         given = [*([] if self.wish.domain is None else [self.wish.domain]), *self.wish.aliases]
+        usable = []
         for name in given:
             # A quick look first: most names are fine.
-            for problem in [] if _HOST_NAME.fullmatch(name) else broken_rules(name):
-                if problem.rule in _UNUSABLE:
-                    self._add("invalid-domain", printable(name), problem.message, "Name the domain of the webhook URL.")
-        return [name.lower() for name in given]
+            problems = [] if _HOST_NAME.fullmatch(name) else broken_rules(name)
+            problems = [problem for problem in problems if problem.rule in _UNUSABLE]
+            for problem in problems:
+                self._add("invalid-domain", printable(name), problem.message, "Name the domain of the webhook URL.")
+            if not problems:
+                usable.append(name.lower())
+        return usable
 
     def _contents(self, material: Material | None, option: str, *, shared: bool = False) -> Contents:
         """Return what the material holds; what cannot be read, or is something else, becomes a finding."""
@@ -298,7 +302,12 @@ class _Case:
             return Contents()
         if shared and contents.keys:
             message = f"'{option}' holds a private key beside {word}, and would be readable by everybody."
-            self._add("unreadable", material.name, message, f"Keep the key out of it: openssl x509 -in {material.name}")
+            self._add(
+                "unreadable",
+                material.name,
+                message,
+                f"Keep the key out of it: openssl x509 -in {in_shell(material.name)}",
+            )
         return contents
 
     def _server(self, domains: Sequence[str]) -> tuple[Facts | None, list[Facts], list[PrivateKey]]:
@@ -328,10 +337,8 @@ class _Case:
             if leaf is not None and leaf.key != keys[0].public_key():
                 which = "the private key is not that" if len(keys) == 1 else f"none of {len(keys)} private keys is that"
                 message = f"{which} of the certificate in {leaf.source}; httpd would not start again."
-                remedy = (
-                    f"Find the key whose public half (openssl pkey -in KEY -pubout) is that of: "
-                    f"openssl x509 -in {leaf.source} -noout -pubkey"
-                )
+                look = f"openssl x509 -in {in_shell(leaf.source)} -noout -pubkey"
+                remedy = f"Find the key whose public half (pkey -pubout) is the one that this prints: {look}"
                 self._add("key-mismatch", source.name, message, remedy)
         return leaf, [one for one in self.known.values() if one != leaf], keys
 
@@ -380,7 +387,7 @@ class _Case:
             return [leaf]
         path, objection = self._built(leaf, leading, anchors, domains)
         if path is None:
-            self._explain(leaf, pool, anchors, objection)
+            self._explain(leaf, pool, client_cas, anchors, objection)
             return [leaf]
         members = [self._facts(one, anchors) for one in path.certificates]
         for one, issuer in zip(members, members[1:]):
@@ -455,7 +462,9 @@ class _Case:
         message = f"clients refuse its path to the trust anchor: {objection}."
         self._add(code, leaf.source, message, "Ask the authority for a certificate and chain that follow RFC 5280.")
 
-    def _explain(self, leaf: Facts, pool: Sequence[Facts], anchors: _Anchors, objection: str) -> None:
+    def _explain(
+        self, leaf: Facts, pool: Sequence[Facts], client_cas: Sequence[Facts], anchors: _Anchors, objection: str
+    ) -> None:
         """Say why there is no path, by following the issuers' names."""
         way = _paths.walk(leaf.certificate, [one.certificate for one in pool], anchors.certificates)
         before = self._errors()
@@ -468,7 +477,14 @@ class _Case:
                 self.findings += _checks.signature(one)
         if not way.anchored:
             impostor = self._facts(way.impostor, anchors) if way.impostor is not None else None
-            self._not_anchored(leaf, self._facts(way.certificates[-1], anchors), impostor, anchors)
+            last = self._facts(way.certificates[-1], anchors)
+            chat = next((one for one in client_cas if signed_by(last.certificate, one.certificate)), None)
+            if chat is not None and self.wish.issued_by == "public":
+                message = f"the path ends at the client CA, '{chat.label}', which no public client trusts."
+                remedy = "If Chat issued it for your domain (case 2 of its page), set 'issued_by: chat'."
+                self._add("untrusted-issuer", last.source, message, remedy)
+            else:
+                self._not_anchored(leaf, last, impostor, anchors)
         elif self._errors() == before:
             self._path_refused(leaf, objection)
 
@@ -524,10 +540,13 @@ class _Case:
                     message = f"is a zip in which {some(contents.entries)} could each be the client CA."
                     self._add("ambiguous", material.name, message, "Unpack it, and give the client CA itself.")
                 found.update(dict.fromkeys(contents.certificates))
-            for one in found:
-                self.findings += _checks.client_ca(one, [other for other in found if other != one])
             store = self.session.default
-            self.findings += _checks.pins(wish.client_ca_sha256, tuple(found), store.data, store.name)
+            roots = [one for one in found if not wish.client_ca_sha256 and one.pem.strip() in store.data]
+            self.findings += _checks.pins(wish.client_ca_sha256, tuple(found))
+            self.findings += _checks.public(roots, store.name)
+            for one in found:
+                if one not in roots:
+                    self.findings += _checks.client_ca(one, [other for other in found if other != one])
             self.session.client_cas[key] = (tuple(found), tuple(self.findings))
             self.findings = before
         certificates, findings = self.session.client_cas.get(key, ((), ()))
@@ -557,13 +576,13 @@ class _Case:
 
 def _look_at(fault: FormError, option: str, material: Material) -> str:
     if fault.code == "encrypted-key":
+        if option not in ("certificate", "private_key", "bundle"):
+            return f"Give the file that holds a {'CRL' if option == 'crl' else 'certificate'}. No key belongs there."
         return "Give the right 'private_key_passphrase', vaulted. The key is decrypted in memory, as httpd cannot ask."
     if option == "private_key":
-        return f"Look at it: openssl pkey -in {material.name} -noout"
-    kind = "crl" if option == "crl" else "x509"
-    return (
-        f"Give PEM, DER, PKCS#7, PKCS#12 or a zip of these. Look at it: openssl {kind} -in {material.name} -noout -text"
-    )
+        return f"Look at it: openssl pkey -in {in_shell(material.name)} -noout"
+    kind, forms = ("crl", "PEM or DER") if option == "crl" else ("x509", "PEM, DER, PKCS#7, PKCS#12 or a zip of these")
+    return f"Give {forms}. Look at it: openssl {kind} -in {in_shell(material.name)} -noout -text"
 
 
 def _readable(store: Material) -> tuple[x509.Certificate, ...]:

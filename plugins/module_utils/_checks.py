@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._facts import called, iso, signed_by, some
-from ansible_collections.mtls.httpd.plugins.module_utils._findings import WARNING, Finding, finding
+from ansible_collections.mtls.httpd.plugins.module_utils._findings import WARNING, Finding, finding, in_shell
 from ansible_collections.mtls.httpd.plugins.module_utils._forms import HAS_CRYPTOGRAPHY
 
 if HAS_CRYPTOGRAPHY:
@@ -50,7 +50,7 @@ def time(one: Facts, at: datetime, warn: timedelta) -> Iterator[Finding]:
         yield finding("not-yet-valid", one.source, message, "Wait, or check the clocks: timedatectl")
     elif at > one.end:
         message = f"'{one.label}' ended at {iso(one.end)}, {(at - one.end).days} days ago; it is refused."
-        look = f"openssl x509 -in {one.source} -noout -enddate"
+        look = f"openssl x509 -in {in_shell(one.source)} -noout -enddate"
         yield finding("expired", one.source, message, f"Renew it, then look: {look}")
     elif one.end - at < warn:
         message = f"'{one.label}' ends at {iso(one.end)}, in {(one.end - at).days} days."
@@ -137,7 +137,9 @@ def server_names(one: Facts, domains: Sequence[str]) -> Iterator[Finding]:
     """All domains are among the subject alternative names, the only ones that count (RFC 9525)."""
     if one.extension(x509.SubjectAlternativeName) is None:
         message = "it has no subject alternative name, and clients do not look at the common name (RFC 9525)."
-        remedy = "Order it anew with the domain as DNS name: openssl req -addext subjectAltName=DNS:www.example.com …"
+        order = "openssl req -new -newkey rsa:2048 -nodes -keyout new.key -out new.csr"
+        names = ",".join(f"DNS:{domain}" for domain in domains) or "DNS:www.example.com"
+        remedy = f"Order it anew, with the names in the request: {order} -subj / -addext subjectAltName={names}"
         yield finding("name-mismatch", one.source, message, remedy)
         return
     missing = [domain for domain in domains if not one.covers(domain)]
@@ -189,25 +191,35 @@ def client_ca(one: Facts, together: Sequence[Facts]) -> Iterator[Finding]:
         yield finding("client-ca-incomplete", one.source, message, "Give its root as 'client_ca' too.")
 
 
-def pins(given: Sequence[str], cas: Sequence[Facts], public_roots: bytes, store: str) -> Iterator[Finding]:
-    """Every client CA has a pinned fingerprint, where there are pins. Without them, none is a public root."""
+def pins(given: Sequence[str], cas: Sequence[Facts]) -> Iterator[Finding]:
+    """Every client CA has a pinned fingerprint, where there are pins."""
     wanted = [re.sub(r"[\s:]", "", pin).lower() for pin in given]
     for number, pin in enumerate(wanted):
         if not re.fullmatch("[0-9a-f]{64}", pin):
             message = "is no SHA-256 fingerprint, which has 64 hexadecimal digits."
             remedy = "Take it from a trusted copy: openssl x509 -in TencentQQAuthCA.crt -noout -fingerprint -sha256"
             yield finding("wrong-fingerprint", f"client_ca_sha256[{number}]", message, remedy)
-    for one in cas:
-        if wanted and one.sha256 not in wanted:
+    for one in cas if wanted else ():
+        if one.sha256 not in wanted:
             message = (
                 f"'{one.label}' has the SHA-256 fingerprint {one.sha256}, which is not pinned; it may not be Chat's."
             )
             remedy = "Compare it with a copy from another source, and only then change 'client_ca_sha256'."
             yield finding("wrong-fingerprint", one.source, message, remedy)
-        if not wanted and one.pem.strip() in public_roots:
-            message = f"'{one.label}' is a public root ({store}): everybody who buys its certificates would be let in."
-            remedy = f"Give Chat's own CA. If this is what you want, pin it: client_ca_sha256: [{one.sha256}]"
-            yield finding("public-client-ca", one.source, message, remedy)
+
+
+def public(roots: Sequence[Facts], store: str) -> Iterator[Finding]:
+    """No client CA is a public root, unless it is pinned; one finding for all that a file holds."""
+    for source in dict.fromkeys(one.source for one in roots):
+        found = [one for one in roots if one.source == source]
+        who = f"'{found[0].label}' is a public root"
+        if len(found) > 1:
+            who = f"holds {len(found)} public roots, such as '{found[0].label}'"
+        message = f"{who} ({store}): everybody who buys a certificate of it would be let in."
+        remedy = _CHAT_CA
+        if len(found) == 1:
+            remedy = f"Give Chat's own CA. If this is what you want, pin it: client_ca_sha256: [{found[0].sha256}]"
+        yield finding("public-client-ca", source, message, remedy)
 
 
 def signed_crl(crl: x509.CertificateRevocationList, issuer: Facts) -> bool:

@@ -51,8 +51,12 @@ def _broken(domain: str) -> Iterator[tuple[str, str]]:
         return
     if len(domain) > MAXIMUM_LENGTH:
         yield "too-long", f"has {len(domain)} characters; a domain has at most {MAXIMUM_LENGTH}, dots included."
+    if "://" in domain:
+        yield "special-character", "is a URL; give the domain in it alone, such as 'www.example.com'."
+        return
     if _is_address(domain):
         yield "ip-address", "is an IP address; certificates and Chat's console want a domain name."
+        return
     yield from _broken_by_characters(domain)
     position = 1
     for label in domain.split("."):

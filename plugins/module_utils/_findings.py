@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -80,6 +82,11 @@ class Finding:
 def finding(code: str, subject: str, message: str, remedy: str, severity: str = "") -> Finding:
     """Return the finding; its severity is that of its code where none is given."""
     return Finding(code, severity or {**CODES, **SITE_CODES}[code][0], subject, message, remedy)
+
+
+def in_shell(source: str) -> str:
+    """Return the file as an argument of a command in a remedy; FILE for material that is in no file."""
+    return "FILE" if re.search(r"_content(\[\d+\])?$", source) else shlex.quote(source)
 
 
 def report(sites: Iterable[tuple[str, Iterable[Finding]]]) -> str:

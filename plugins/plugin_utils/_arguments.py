@@ -127,7 +127,7 @@ def _value(option: Mapping[str, Any], name: str, value: object, where: str, faul
     if name not in KEY_OPTIONS and isinstance(value, str) and holds_key(value):
         raise _WrongError(
             "holds a private key, which does not belong there and could be shown. "
-            "Move it to 'private_key_content', and keep it vaulted."
+            "Take it out; the server's own belongs under 'private_key_content', vaulted."
         )
     value = _SCALARS[kind](value)
     choices = option.get("choices")

@@ -546,6 +546,17 @@ def test_openssl_agrees_on_paths(tmp_path: Path) -> None:
         assert verdict(wish).ok is accepted, case
 
 
+def test_a_certificate_of_the_client_ca_is_said_to_be_case_2() -> None:
+    found = verdict(served(CHAT.issue(DOMAIN), chain=None)).findings
+    assert [one.code for one in found] == ["untrusted-issuer"]
+    assert "issued_by: chat" in found[0].remedy
+
+
+@pytest.mark.parametrize("domain", ["https://www.example.com/hook", "192.0.2.1", "2001:db8::1"])
+def test_what_is_no_domain_is_said_once(domain: str) -> None:
+    assert codes(replace(GOOD, domain=domain)) == ["invalid-domain"]
+
+
 # Strength and use
 
 
@@ -683,6 +694,18 @@ def test_a_public_root_that_is_pinned_was_asked_for() -> None:
     assert "public-client-ca" not in codes(with_client_ca(root, client_ca_sha256=(pin,)))
 
 
+def test_a_file_of_public_roots_as_client_ca_is_one_error() -> None:
+    found = verdict(replace(GOOD, client_ca=(default_store(),))).findings
+    assert [one.code for one in found if one.severity == "error" and one.code != "expired"] == ["public-client-ca"]
+    assert "public roots, such as" in found[0].message
+
+
+def test_a_key_where_a_certificate_belongs_is_not_told_to_be_opened() -> None:
+    found = verdict(with_client_ca(key_pem(CHAT.key, b"secret"))).findings
+    assert [one.code for one in found] == ["encrypted-key"]
+    assert "No key belongs there" in found[0].remedy
+
+
 def test_a_client_ca_out_of_its_time_is_refused() -> None:
     assert codes(with_client_ca(Authority("Old", not_before=NOW - 9 * DAY, not_after=NOW - DAY).pem)) == ["expired"]
     assert codes(with_client_ca(Authority("New", not_before=NOW + DAY).pem)) == ["not-yet-valid"]
@@ -716,6 +739,23 @@ def test_an_indirect_crl_is_refused() -> None:
 
 
 # Several
+
+
+@pytest.mark.parametrize("code", PROVOKED)
+def test_each_remedy_is_one_line_and_its_command_is_one_for_a_shell(code: str, tmp_path: Path) -> None:
+    for finding in verdict(PROVOKED[code]()).findings:
+        assert "\n" not in finding.remedy
+        command = finding.remedy.partition("openssl ")[2]
+        if command:
+            check = subprocess.run(["sh", "-n", "-c", f"openssl {command}"], cwd=tmp_path, check=False)
+            assert check.returncode == 0, finding.remedy
+
+
+def test_a_command_names_files_as_a_shell_wants_them() -> None:
+    damaged = Material(b"x", "my site's.crt")
+    assert """-in 'my site'"'"'s.crt'""" in verdict(replace(GOOD, certificate=damaged)).findings[0].remedy
+    inline = Material(b"x", "client_ca_content[1]")
+    assert "-in FILE" in verdict(replace(GOOD, client_ca=(inline,))).findings[0].remedy
 
 
 def test_all_faults_of_all_wishes_are_reported_errors_first_within_80_columns() -> None:

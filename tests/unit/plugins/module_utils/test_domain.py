@@ -46,9 +46,9 @@ CASES: list[tuple[str, str, list[str]]] = [
     ("an ideographic full stop", "www\u3002example.com", ["special-character"]),
     ("a NUL", "www\0.example.com", ["special-character"]),
     ("a port", "www.example.com:443", ["special-character"]),
-    ("a URL", "https://www.example.com", ["special-character", "special-character"]),
+    ("a URL", "https://www.example.com", ["special-character"]),
     ("an IPv4 address", "192.0.2.1", ["ip-address"]),
-    ("an IPv6 address", "2001:db8::1", ["ip-address", "special-character"]),
+    ("an IPv6 address", "2001:db8::1", ["ip-address"]),
     ("no IPv4 address", "192.0.2.256", []),
 ]
 
