@@ -62,6 +62,8 @@ with contextlib.suppress(ImportError):  # The verdict says so where it is missin
 # Read once by Ansible's parent process; its workers inherit it.
 OPTIONS = documented_options("sites")
 TEMPLATE = Path(__file__).parents[2] / "roles" / "mutual_tls" / "templates" / "site.conf.j2"
+# For how long a host's own program for renewals can rehearse.
+HOOK_DAYS = 3650
 # Options whose text goes through the quoting room into the virtual host.
 _QUOTED = ("document_root", "proxy_pass")
 # Options that a template is handed as they are.
@@ -122,7 +124,10 @@ class ActionModule(ActionBase):
         wishes = [self._wish(site, verdicts.get(site["domain"]), texts.get(site["domain"], "")) for site in sites]
         request = _payload.Request(
             wishes=tuple(wishes),
-            probes=make_probes(pins=[pin for site in present for pin in site["pins"]]),
+            probes=make_probes(
+                pins=[pin for site in present for pin in site["pins"]],
+                days=HOOK_DAYS if any(site["renewal_hook"] for site in present) else 2,
+            ),
             binary=options["httpd_binary"],
             config=options["httpd_config"],
             start=options["service_state"] == "started",
@@ -203,6 +208,7 @@ class ActionModule(ActionBase):
             pins=site["pins"],
             **_logs(site),
             **told,
+            renewal_hook=site["renewal_hook"] or "",
         )
         return Wish(domain, Release(domain, {**files, **site["pinned_files"], FACTS: facts.content}), sources=sources)
 
@@ -383,6 +389,8 @@ def _subjects(client_ca: bytes) -> set[str]:
 def _wrong_site(site: Mapping[str, Any]) -> Iterator[str]:
     if site["remote_src"]:
         yield from _wrong_sources(site)
+    elif site["renewal_hook"]:
+        yield "the option 'renewal_hook' goes with 'remote_src' alone, as nothing is renewed on the host without it."
     has_bundle = any(site[name] for name in ("bundle", "bundle_content"))
     for name, sense in (("certificate", "what the server shows"), ("private_key", "the key of the certificate")):
         if (
@@ -452,7 +460,7 @@ def _wrong_sources(site: Mapping[str, Any]) -> Iterator[str]:
     for name in (*(f"{path}_content" for path in paths), "private_key_passphrase", "bundle", "bundle_content"):
         if site[name]:
             yield f"the option '{name}' does not go with 'remote_src', which takes PEM files on the host. Give it up."
-    for name in paths:
+    for name in (*paths, "renewal_hook"):
         if site[name] and not site[name].startswith("/"):
             yield f"the option '{name}' is not an absolute path on the host, which it must be with 'remote_src'."
     places = {path.startswith("/") for path in site["client_ca"] or ()} | {

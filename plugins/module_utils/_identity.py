@@ -50,14 +50,14 @@ if TYPE_CHECKING:
 _DAY = datetime.timedelta(days=1)
 
 
-def make_probes(now: datetime.datetime | None = None, pins: Iterable[str] = ()) -> Probes:
-    """Return fresh probes, valid from a day before ``now`` (aware; default: this moment) to two days after.
+def make_probes(now: datetime.datetime | None = None, pins: Iterable[str] = (), *, days: int = 2) -> Probes:
+    """Return fresh probes, valid from a day before ``now`` (aware; default: this moment) to ``days`` after.
 
     The days leave room for a target whose clock is off. ``pins`` are those of the sites' facts: each gets a client that
     fulfils it, and no other.
     """
     now = now or datetime.datetime.now(datetime.timezone.utc)
-    probe, stranger = _Authority("mtls.httpd probe", now), _Authority("mtls.httpd stranger", now)
+    probe, stranger = _Authority("mtls.httpd probe", now, days), _Authority("mtls.httpd stranger", now, days)
     pinned = {pin: probe.client(pin) for pin in dict.fromkeys(pins)}
     return Probes(probe.certificate, probe.client(), stranger.client(), pinned)
 
@@ -77,12 +77,12 @@ def alternative_name(text: str) -> x509.GeneralName:
 class _Authority:
     """A throwaway authority. `certificate` is its own (PEM)."""
 
-    def __init__(self, name: str, now: datetime.datetime) -> None:
-        self._name, self._now = name, now
+    def __init__(self, name: str, now: datetime.datetime, days: int) -> None:
+        self._name, self._now, self._days = name, now, days
         self._subject = _name(f"{name} CA")
         self._key = ec.generate_private_key(ec.SECP256R1())
         authority = (
-            _builder(self._subject, self._key.public_key(), now)
+            _builder(self._subject, self._key.public_key(), now, days)
             .issuer_name(self._subject)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_key_usage(authority=True), critical=True)
@@ -96,7 +96,7 @@ class _Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = subject_name(value) if kind == "subject" else _name(f"{self._name} client")
         builder = (
-            _builder(subject, key.public_key(), self._now)
+            _builder(subject, key.public_key(), self._now, self._days)
             .issuer_name(self._subject)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(authority=False), critical=True)
@@ -111,14 +111,16 @@ class _Authority:
         )
 
 
-def _builder(name: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime.datetime) -> x509.CertificateBuilder:
+def _builder(
+    name: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime.datetime, days: int
+) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
         .subject_name(name)
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - _DAY)
-        .not_valid_after(now + 2 * _DAY)
+        .not_valid_after(now + days * _DAY)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
 

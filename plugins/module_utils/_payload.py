@@ -38,21 +38,26 @@ class NotARequest(ValueError):
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of the target. clock: the controller's time, in seconds since 1970."""
+    """What is asked of the target. clock: the controller's time, in seconds since 1970, if it is known."""
 
     wishes: tuple[Wish, ...]
     probes: Probes
-    binary: str | None
-    config: str | None
-    start: bool
-    required: bool
-    adopt: bool
-    clock: float
+    binary: str | None = None
+    config: str | None = None
+    start: bool = False
+    required: bool = True
+    adopt: bool = False
+    clock: float | None = None
 
 
 def packed(request: Request) -> str:
     """The request as one line."""
-    data = {
+    return _text(json.dumps(told(request)).encode())
+
+
+def told(request: Request) -> dict[str, Any]:
+    """The request as JSON can hold it."""
+    return {
         "wishes": [
             {
                 "domain": wish.domain,
@@ -87,18 +92,25 @@ def packed(request: Request) -> str:
         "adopt": request.adopt,
         "clock": request.clock,
     }
-    return _text(json.dumps(data).encode())
 
 
-def unpacked(line: str) -> Request:
-    """The request that travelled as C(line).
+def unpacked(text: str) -> Request:
+    """The request that travelled as C(text).
 
     Every name and value that reaches a path or a configuration file is checked again.
 
     Raises NotARequest.
     """
     try:
-        data = json.loads(_bytes(line))
+        data = json.loads(_bytes(text))
+    except ValueError:
+        data = None
+    return understood(data)
+
+
+def understood(data: Any) -> Request:
+    """The request that C(data) tells, checked as by `unpacked`. Raises NotARequest."""
+    try:
         ca, trusted, trusted_key, stranger, stranger_key = (_bytes(each) for each in data["probes"])
         return Request(
             wishes=tuple(_wish(each) for each in data["wishes"]),
@@ -113,7 +125,7 @@ def unpacked(line: str) -> Request:
             start=bool(data["start"]),
             required=bool(data["required"]),
             adopt=bool(data["adopt"]),
-            clock=float(data["clock"]),
+            clock=data["clock"] and float(data["clock"]),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         reason = str(error) if isinstance(error, NotARequest) else type(error).__name__
@@ -166,6 +178,9 @@ def _wish(data: Any) -> Wish:
         raise NotARequest("a release's facts hold a rule for clients that is none")
     for log in facts.logs:
         _quoting.path(log if log.startswith("/") else f"/{_quoting.name(log)}")
+    hook = facts.renewal_hook
+    if hook and not (sources and re.fullmatch(r"/[^\0\n]*", hook)):
+        raise NotARequest("a release's facts name a hook that cannot be")
     for address in facts.listen:
         ipaddress.ip_address(address)
         if not re.fullmatch(r"[0-9a-f:.]+", address):  # A scope (fe80::1%…) may be any text.

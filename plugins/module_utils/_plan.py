@@ -48,7 +48,8 @@ class Wish:
     """One site as wished: a release for a present one, none for an absent one.
 
     C(previous): the release before the current one, which is on the host already; C(force): although it has ended.
-    C(sources): where on the host the rest of the release's material lies.
+    C(sources): where on the host the rest of the release's material lies. C(hook): the
+    program at its facts' renewal_hook.
     """
 
     domain: str
@@ -56,6 +57,7 @@ class Wish:
     previous: bool = False
     force: bool = False
     sources: Sources | None = None
+    hook: Entry = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,7 @@ def planned(
     releases = {wish.domain: wish.release for wish in wishes if wish.release}
     published = _published(store, {*before, *after, *listed}, releases, set(after), adopt)
     host, main = store.path("host.conf"), os.path.realpath(server.config)
+    published += _hooks(before, after, {wish.domain: wish.hook for wish in wishes if wish.hook})
     listens, wanted = _host_level(server, store, user, with_ssl, after.values())
     _listens, between = _host_level(server, store, user, with_ssl, [*before.values(), *after.values()])
     if not after:
@@ -220,6 +223,20 @@ def _changes(path: str, after: Entry) -> list[Change]:
 
 
 # -- the page's own paths
+
+
+def _hooks(before: Mapping[str, Facts], after: Mapping[str, Facts], hooks: Mapping[str, Entry]) -> list[Change]:
+    """The changes by which the programs for renewals come, and go with their sites."""
+    kept = {site.renewal_hook for site in after.values()}
+    gone = {site.renewal_hook for site in before.values()} - kept - {""}
+    return [
+        change
+        for path, entry in [
+            *((path, None) for path in sorted(gone)),
+            *((after[domain].renewal_hook, entry) for domain, entry in hooks.items()),
+        ]
+        for change in _changes(path, entry)
+    ]
 
 
 def _published(

@@ -90,7 +90,8 @@ class Facts:
     C(subject:…), C(dns:…), C(email:…) or C(certificate:client-1.crt), a file of the release; all of them where there
     is none. access_log, error_log: its own, by name in the folder of the server's logs, or by absolute path; empty
     where the server's take its lines. begins, ends: when the last of its certificates becomes valid, and when the first
-    ends, in UTC, as 2026-11-23T16:39:00Z.
+    ends, in UTC, as 2026-11-23T16:39:00Z. renewal_hook: path of the host's program that takes its material anew, empty
+    for none.
     """
 
     domain: str
@@ -110,6 +111,7 @@ class Facts:
     error_log: str
     begins: str
     ends: str
+    renewal_hook: str = ""
 
     @classmethod
     def read(cls, content: bytes) -> Facts:

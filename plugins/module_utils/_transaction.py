@@ -38,8 +38,10 @@ from ansible_collections.mtls.httpd.plugins.module_utils import (
     _quoting,
     _rehearsal,
     _remote,
+    _renewal,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Description, HttpdError, Server
+from ansible_collections.mtls.httpd.plugins.module_utils._payload import Request
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import Plan, Wish, limits, planned
 from ansible_collections.mtls.httpd.plugins.module_utils._release import SITE, Disk, Facts, Store, StoreError, locked
 
@@ -93,7 +95,7 @@ def carry_out(
     run = None
     skew = 0.0 if clock is None else round(time.time() - clock, 1)
     try:
-        wishes = [_completed(wish) for wish in wishes]
+        wishes = [_completed(wish, Request((wish,), probes, binary, config)) for wish in wishes]
         server = _httpd.find(binary, config)
         if server is None:
             if required and not check:
@@ -112,11 +114,18 @@ def carry_out(
         raise Refused(reason + healed) from None
 
 
-def _completed(wish: Wish) -> Wish:
-    """The wish with the material that lies on this host."""
+def renew(request: Request) -> Report:
+    """Carry out what a program for renewals holds. Raises Refused."""
+    return carry_out(request.wishes, request.probes, binary=request.binary, config=request.config, start=request.start)
+
+
+def _completed(wish: Wish, again: Request) -> Wish:
+    """The wish with the material that lies on this host, and the program that does C(again) what is done now."""
     if wish.release is None or wish.sources is None:
         return wish
-    return replace(wish, release=_remote.completed(wish.release, wish.sources))
+    path = wish.release.facts.renewal_hook
+    hook = _renewal.program(path, again) if path else None
+    return replace(wish, release=_remote.completed(wish.release, wish.sources), hook=hook)
 
 
 def _without_httpd(wishes: Sequence[Wish], start: bool, check: bool, skew: float) -> Report:

@@ -144,6 +144,12 @@ options:
             not judged.
         type: bool
         default: false
+      renewal_hook:
+        description:
+          - With O(sites[].remote_src), path on the target of a program to make, which carries out this site's
+            transaction again with the material that lies there then.
+          - For certbot, V(/etc/letsencrypt/renewal-hooks/deploy/mtls-www.example.com). It goes with the site.
+        type: path
       issued_by:
         description:
           - Who issued the certificate. V(public) for an authority that everybody trusts (case 1 of the reference

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -224,3 +225,45 @@ def test_another_authority_gets_nobody_in(operator: LocalOperator, certbot: Cert
     assert certbot.live.exists()
     stranger = Authority("Another CA").issue(client=True, common_name="Chat")
     assert operator.ask(stranger).said == "TLSV1_ALERT_UNKNOWN_CA"
+
+
+def test_a_renewal_is_carried_out_on_the_host_itself(operator: LocalOperator, certbot: Certbot) -> None:
+    hook = certbot.root / "renewal-hooks" / "deploy" / f"mtls-{DOMAIN}"
+    hook.parent.mkdir(parents=True)
+    operator.site.update(renewal_hook=str(hook))
+    operator.deploy()
+    assert hook.stat().st_mode & 0o777 == 0o700
+    first = hook.read_bytes()
+    for key in (operator.material.server.key_pem, operator.material.client.key_pem):
+        assert key.splitlines()[1] not in first
+    assert operator.deploy().recap["changed"] == 0
+    assert hook.read_bytes() == first
+
+    renewed = operator.material.public.issue(DOMAIN)
+    certbot.renew(renewed, 2)
+    said = subprocess.run([hook], capture_output=True, text=True, check=True)
+    ends = f"{renewed.certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}"
+    assert (said.stdout, said.stderr) == (f"mtls.httpd: {DOMAIN}: renewed, ends {ends}\n", "")
+    assert operator.ask(operator.material.client).certificate_sha256 == renewed.sha256
+    assert "unchanged" in subprocess.run([hook], capture_output=True, text=True, check=True).stdout
+    assert operator.deploy().recap["changed"] == 0
+
+    certbot.renew(renewed, 3, operator.material.server.key_pem)
+    before = operator.state()
+    refused = subprocess.run([hook], capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert re.fullmatch(r"mtls\.httpd: .*: the private key does not match the certificate: .*\n", refused.stderr)
+    assert operator.state() == before
+
+    operator.deploy(mutual_tls_sites=[{"domain": DOMAIN, "state": "absent"}])
+    assert not hook.exists()
+
+
+def test_somebody_elses_program_is_not_overwritten(operator: LocalOperator, certbot: Certbot) -> None:
+    hook = certbot.root / "hook"
+    hook.write_text("#!/bin/sh\nreload-something\n")
+    operator.site.update(renewal_hook=str(hook))
+    assert f"{hook} is not this collection's" in " ".join(operator.refused().output.split())
+    assert hook.read_text() == "#!/bin/sh\nreload-something\n"
+    operator.site.update(remote_src=False)
+    assert "'renewal_hook' goes with 'remote_src' alone" in " ".join(operator.refused().output.split())

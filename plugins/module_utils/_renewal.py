@@ -1,0 +1,111 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The program that a host runs when certbot has renewed a certificate: the same transaction, with no controller.
+
+A zip that Python runs (PEP 441), made of the modules that are running now. It holds the wish and the probes, and no
+private key of a site.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pkgutil
+import sys
+import zipfile
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils import _payload
+from ansible_collections.mtls.httpd.plugins.module_utils._release import File, StoreError, entry_of
+
+if TYPE_CHECKING:
+    from ansible_collections.mtls.httpd.plugins.module_utils._release import Entry
+
+_PACKAGE = "ansible_collections.mtls.httpd.plugins.module_utils"
+_MODULES = (
+    "_domain",
+    "_handshake",
+    "_httpd",
+    "_namespaces",
+    "_neighbours",
+    "_payload",
+    "_plan",
+    "_probing",
+    "_quoting",
+    "_rehearsal",
+    "_release",
+    "_remote",
+    "_renewal",
+    "_transaction",
+    "_wire",
+)
+_PROBES, _REQUEST = "probes.json", "request.json"
+_MAIN = f"""\
+# Made by Ansible (mtls.httpd.sites), and made anew by its next run.
+import sys
+
+from {_PACKAGE} import _payload, _renewal, _transaction
+
+try:
+    report = _transaction.renew(_renewal.request(sys.path[0]))
+except (_payload.NotARequest, _transaction.Refused) as refusal:
+    sys.exit(f"mtls.httpd: {{refusal}}")
+for site in report.sites:
+    print(f"mtls.httpd: {{site['domain']}}: {{'renewed' if site['changed'] else 'unchanged'}}, ends {{site['ends']}}")
+"""
+
+
+def program(path: str, wanted: _payload.Request) -> Entry:
+    """The entry for C(path): as it is, where that does what is wanted already; else made anew.
+
+    The probes are new in each run, and those of the first do. Raises StoreError for what is not ours there.
+    """
+    found = entry_of(path)
+    if found is not None and not (isinstance(found, File) and found.content.startswith(_shebang())):
+        raise StoreError(f"{path} is not this collection's, and stands where 'renewal_hook' puts its own: move it away")
+    entries = _entries(wanted)
+    if isinstance(found, File) and _known(found.content) == {**entries, _PROBES: None}:
+        return found
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in sorted(entries.items()):
+            archive.writestr(zipfile.ZipInfo(name), text, zipfile.ZIP_DEFLATED)
+    return File(_shebang() + content.getvalue(), 0o700)
+
+
+def request(path: str) -> _payload.Request:
+    """What the program at C(path) is to do. Raises NotARequest."""
+    with zipfile.ZipFile(path) as archive:
+        return _payload.understood({**json.loads(archive.read(_REQUEST)), "probes": json.loads(archive.read(_PROBES))})
+
+
+def _shebang() -> bytes:
+    return f"#!{sys.executable} -I\n".encode()
+
+
+def _entries(wanted: _payload.Request) -> dict[str, bytes]:
+    data = _payload.told(wanted)
+    probes = data.pop("probes")
+    entries = {
+        "__main__.py": _MAIN.encode(),
+        _REQUEST: json.dumps(data, sort_keys=True).encode(),
+        _PROBES: json.dumps(probes).encode(),
+    }
+    folder = ""
+    for part in _PACKAGE.split("."):
+        folder += f"{part}/"
+        entries[f"{folder}__init__.py"] = b""
+    for name in _MODULES:
+        entries[f"{folder}{name}.py"] = pkgutil.get_data(_PACKAGE, f"{name}.py") or b""
+    return entries
+
+
+def _known(content: bytes) -> dict[str, bytes | None]:
+    """What a program holds, but for its probes."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return {name: None if name == _PROBES else archive.read(name) for name in archive.namelist()}
+    except zipfile.BadZipFile:
+        return {}
