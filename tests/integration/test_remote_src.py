@@ -11,14 +11,14 @@ import re
 import subprocess
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from demo_material import Authority, write
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from conftest import LocalOperator
     from demo_material import Issued
 
@@ -257,6 +257,20 @@ def test_a_renewal_is_carried_out_on_the_host_itself(operator: LocalOperator, ce
 
     operator.deploy(mutual_tls_sites=[{"domain": DOMAIN, "state": "absent"}])
     assert not hook.exists()
+
+
+def test_the_playbook_of_the_documentation_works(operator: LocalOperator, certbot: Certbot) -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "renewal.md").read_text()
+    (shown,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    [play] = yaml.safe_load(shown.replace("/etc/letsencrypt", str(certbot.root)))
+    write(operator.folder / "files", "TencentQQAuthCA.crt", operator.material.chat.pem)
+    (certbot.root / "renewal-hooks" / "deploy").mkdir(parents=True)
+    [role] = play["roles"]
+    role["mutual_tls_sites"][0] |= {"port": operator.port, "listen": ["127.0.0.1"]}
+    variables = {key: value for key, value in operator.variables.items() if key != "mutual_tls_sites"}
+    operator.deploy(plays=[play | {"hosts": "webhook", "become": False, "vars": variables}])
+    assert operator.ask(operator.material.client).certificate_sha256 == operator.material.server.sha256
+    assert operator.ask(None).said == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
 
 
 def test_somebody_elses_program_is_not_overwritten(operator: LocalOperator, certbot: Certbot) -> None:
