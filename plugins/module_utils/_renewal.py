@@ -24,23 +24,6 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._release import Entry
 
 _PACKAGE = "ansible_collections.mtls.httpd.plugins.module_utils"
-_MODULES = (
-    "_domain",
-    "_handshake",
-    "_httpd",
-    "_namespaces",
-    "_neighbours",
-    "_payload",
-    "_plan",
-    "_probing",
-    "_quoting",
-    "_rehearsal",
-    "_release",
-    "_remote",
-    "_renewal",
-    "_transaction",
-    "_wire",
-)
 _PROBES, _REQUEST = "probes.json", "request.json"
 _MAIN = f"""\
 # Made by Ansible (mtls.httpd.sites), and made anew by its next run.
@@ -97,8 +80,10 @@ def _entries(wanted: _payload.Request) -> dict[str, bytes]:
     for part in _PACKAGE.split("."):
         folder += f"{part}/"
         entries[f"{folder}__init__.py"] = b""
-    for name in _MODULES:
-        entries[f"{folder}{name}.py"] = pkgutil.get_data(_PACKAGE, f"{name}.py") or b""
+    for name in sorted(sys.modules):
+        package, _dot, own = name.rpartition(".")
+        if package == _PACKAGE:
+            entries[f"{folder}{own}.py"] = pkgutil.get_data(_PACKAGE, f"{own}.py") or b""
     return entries
 
 
