@@ -80,13 +80,30 @@ class Remote(Operator):
     def state(self, *, times: bool = True) -> tuple[list[str], str]:
         """Return all that a run could change, a line a path, and how often httpd was reloaded or started."""
         log = f"cat {self.layout.logs}/error[._]log 2>/dev/null | grep -c 'resuming normal operations' || true"
-        return self.host.shell(_STATE.replace("TIME", "%T@" if times else "")).splitlines(), self.host.shell(log)
+        return state_of(self.host, times=times), self.host.shell(log)
+
+
+def state_of(host: Container, *, times: bool) -> list[str]:
+    """Return all that a run could change on the disk, a line a path."""
+    return host.shell(_STATE.replace("TIME", "%T@" if times else "")).splitlines()
 
 
 @pytest.fixture(scope="module", params=list(LAYOUTS))
 def machine(request: pytest.FixtureRequest) -> Iterator[Container]:
     """Boot a host of each layout, with httpd running, for the tests of one file."""
     yield from booted(request.param, request.node.name)
+
+
+@pytest.fixture(scope="module")
+def layout(machine: Container) -> Layout:
+    """Return how the machine's httpd is laid out."""
+    return LAYOUTS[machine.image]
+
+
+@pytest.fixture(scope="module")
+def state(machine: Container) -> Callable[[], list[str]]:
+    """Return what tells all that a run could change on the machine's disk, but for times."""
+    return lambda: state_of(machine, times=False)
 
 
 def booted(image: str, purpose: str, *options: str) -> Iterator[Container]:
@@ -129,3 +146,12 @@ def remote(machine: Container, deploying: Callable[..., Remote]) -> Iterator[Rem
     domain = operator.material.domain
     machine.shell(f"pgrep -x 'apache2|httpd' >/dev/null || {operator.layout.start}")
     operator.deploy(mutual_tls_sites=[{"domain": domain, "state": "absent"}])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell the figures that tests recorded, where an operator of the suite sees them."""
+    reports = [each for outcome in ("passed", "failed") for each in terminalreporter.getreports(outcome)]
+    for report in reports:
+        for name, value in report.user_properties:
+            if name == "figures":
+                terminalreporter.write_line(f"{report.nodeid.partition('::')[2]}: {value}")

@@ -68,75 +68,13 @@ class Host:
         domain: str = DOMAIN,
         *,
         issued: Issued | None = None,
-        key: bytes | None = None,
         client_ca: bytes | None = None,
-        extra: str = "",
         port: int = 0,
-        listen: tuple[str, ...] = (),
-        aliases: tuple[str, ...] = (),
-        proxy_pass: str = "",
-        document_root: str = f"{_quoting.RELEASE}/{EMPTY}",
-        verify_client: str = "require",
-        access_log: str = "",
-        allowed: Sequence[Mapping[str, str]] = (),
-        begins: str = "2000-01-01T00:00:00Z",
-        ends: str = "2999-12-31T23:59:59Z",
-        http2: bool = False,
-        hsts: int = 0,
-        **protocol_options: Any,
+        **options: Any,
     ) -> Wish:
-        """Wish for a site, rendered by the role's own template."""
+        """Wish for a site of this host's authorities."""
         issued = issued or self.public.issue(domain)
-        port = port or self.port
-        hosts = [f"[{address}]" if ":" in address else address for address in listen] or ["*"]
-        tls = protocol({"tls_profile": "intermediate", **dict.fromkeys(CUSTOM, ()), **protocol_options})
-        pins, files = pins_of(FINDER, [dict.fromkeys(CLIENT_OPTIONS) | dict(client) for client in allowed], [])
-        text = TEMPLATE.render(
-            client_rules=[rule(pin) for pin in pins],
-            domain=domain,
-            aliases=aliases,
-            port=port,
-            addresses=[f"{host}:{port}" for host in hosts],
-            verify_client=verify_client,
-            verify_depth=3,
-            release=_quoting.RELEASE,
-            proxy_pass=proxy_pass,
-            document_root=document_root,
-            extra_directives=extra,
-            tls=tls.words,
-            http2=http2,
-            hsts=hsts,
-            access_log=access_log or f"{domain}-access.log",
-            error_log=f"{domain}-error.log",
-        )
-        facts = Facts(
-            domain=domain,
-            port=port,
-            listen=listen,
-            aliases=aliases,
-            modules=(("proxy", "proxy_http") if proxy_pass else ()) + (("headers",) if hsts else ()),
-            welcome=("http2",) if http2 else (),
-            versions=tls.versions,
-            certificate_sha256=issued.sha256,
-            client_ca_names=tuple(sorted(subjects(self.chat.pem if client_ca is None else client_ca))),
-            verify_client=verify_client,
-            open_paths=(),
-            protected_paths=(),
-            pins=pins,
-            access_log=access_log or f"{domain}-access.log",
-            error_log=f"{domain}-error.log",
-            begins=begins,
-            ends=ends,
-        )
-        files = {
-            f"{domain}.crt": issued.full_pem,
-            f"{domain}.key": key or issued.key_pem,
-            CLIENT_CA: client_ca or self.chat.pem,
-            **files,
-            FACTS: facts.content,
-            SITE: text.encode(),
-        }
-        return Wish(domain, Release(domain, files))
+        return wished(domain, issued, self.chat.pem if client_ca is None else client_ca, port or self.port, **options)
 
     def apply(self, *wishes: Wish, **options: Any) -> Report:
         """Carry the wishes out."""
@@ -212,6 +150,79 @@ class Host:
     def restart(self) -> None:
         self.httpd.stop()
         self.httpd.start()
+
+
+def wished(
+    domain: str,
+    issued: Issued,
+    client_ca: bytes,
+    port: int,
+    *,
+    key: bytes | None = None,
+    extra: str = "",
+    listen: tuple[str, ...] = (),
+    aliases: tuple[str, ...] = (),
+    proxy_pass: str = "",
+    document_root: str = f"{_quoting.RELEASE}/{EMPTY}",
+    verify_client: str = "require",
+    access_log: str = "",
+    allowed: Sequence[Mapping[str, str]] = (),
+    begins: str = "2000-01-01T00:00:00Z",
+    ends: str = "2999-12-31T23:59:59Z",
+    http2: bool = False,
+    hsts: int = 0,
+    **protocol_options: Any,
+) -> Wish:
+    """Wish for a site, rendered by the role's own template."""
+    hosts = [f"[{address}]" if ":" in address else address for address in listen] or ["*"]
+    tls = protocol({"tls_profile": "intermediate", **dict.fromkeys(CUSTOM, ()), **protocol_options})
+    pins, files = pins_of(FINDER, [dict.fromkeys(CLIENT_OPTIONS) | dict(client) for client in allowed], [])
+    text = TEMPLATE.render(
+        client_rules=[rule(pin) for pin in pins],
+        domain=domain,
+        aliases=aliases,
+        port=port,
+        addresses=[f"{host}:{port}" for host in hosts],
+        verify_client=verify_client,
+        verify_depth=3,
+        release=_quoting.RELEASE,
+        proxy_pass=proxy_pass,
+        document_root=document_root,
+        extra_directives=extra,
+        tls=tls.words,
+        http2=http2,
+        hsts=hsts,
+        access_log=access_log or f"{domain}-access.log",
+        error_log=f"{domain}-error.log",
+    )
+    facts = Facts(
+        domain=domain,
+        port=port,
+        listen=listen,
+        aliases=aliases,
+        modules=(("proxy", "proxy_http") if proxy_pass else ()) + (("headers",) if hsts else ()),
+        welcome=("http2",) if http2 else (),
+        versions=tls.versions,
+        certificate_sha256=issued.sha256,
+        client_ca_names=tuple(sorted(subjects(client_ca))),
+        verify_client=verify_client,
+        open_paths=(),
+        protected_paths=(),
+        pins=pins,
+        access_log=access_log or f"{domain}-access.log",
+        error_log=f"{domain}-error.log",
+        begins=begins,
+        ends=ends,
+    )
+    files = {
+        f"{domain}.crt": issued.full_pem,
+        f"{domain}.key": key or issued.key_pem,
+        CLIENT_CA: client_ca,
+        **files,
+        FACTS: facts.content,
+        SITE: text.encode(),
+    }
+    return Wish(domain, Release(domain, files))
 
 
 def tree(root: Path, *, times: bool = False) -> dict[str, tuple[object, ...]]:
