@@ -559,8 +559,12 @@ class _Case:
         self, leaf: Facts | None, path: Sequence[Facts], client_cas: Sequence[Facts]
     ) -> list[x509.CertificateRevocationList]:
         found = [(crl, given) for given in self.wish.crl for crl in self._contents(given, "crl", shared=True).crls]
+        issuers = [*client_cas, *path[1:]]
+        present = {crl.issuer for crl, _given in found if _checks.is_present(crl, self.session.at)}
         for crl, given in found:
-            self.findings += _checks.crl_itself(crl, given.name, [*client_cas, *path[1:]], self.session.at)
+            known = [one for one in [*([leaf] if leaf else []), *client_cas] if one.issuer == crl.issuer]
+            newer = crl.issuer in present
+            self.findings += _checks.crl_itself(crl, given.name, issuers, known, self.session.at, newer=newer)
             entry = crl.get_revoked_certificate_by_serial_number(leaf.certificate.serial_number) if leaf else None
             if leaf and entry is not None and crl.issuer == leaf.issuer:
                 message = (
@@ -568,6 +572,7 @@ class _Case:
                 )
                 self._add("revoked", leaf.source, message, "Order a new certificate with a new key.")
         for one in client_cas if found else ():
+            self.findings += _checks.crl_signer(one)
             if not any(_checks.signed_crl(crl, one) for crl, _given in found):
                 message = f"no CRL is of the client CA '{one.label}'; httpd would refuse all its clients."
                 self._add("crl-missing", one.source, message, "Give a CRL of each client CA, or none at all.")

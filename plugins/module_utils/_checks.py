@@ -233,10 +233,35 @@ def signed_crl(crl: x509.CertificateRevocationList, issuer: Facts) -> bool:
         return False
 
 
+def is_present(crl: x509.CertificateRevocationList, at: datetime) -> bool:
+    """Return whether the CRL is of its time."""
+    return crl.last_update_utc <= at and (crl.next_update_utc is None or crl.next_update_utc >= at)
+
+
+def crl_signer(one: Facts) -> Iterator[Finding]:
+    """A client CA whose key usage lets it sign CRLs (RFC 5280, 4.2.1.3)."""
+    usage = one.extension(x509.KeyUsage)
+    if usage is not None and not usage.crl_sign:
+        message = (
+            f"the key usage of the client CA '{one.label}' lacks cRLSign; with its CRL httpd refuses every client."
+        )
+        yield finding("crl-wrong-issuer", one.source, message, "Give no CRL, or a client CA that may sign them.")
+
+
 def crl_itself(
-    crl: x509.CertificateRevocationList, source: str, issuers: Sequence[Facts], at: datetime
+    crl: x509.CertificateRevocationList,
+    source: str,
+    issuers: Sequence[Facts],
+    known: Sequence[Facts],
+    at: datetime,
+    *,
+    newer: bool,
 ) -> Iterator[Finding]:
-    """Complete, direct, of its time (RFC 5280, 5), and signed by one of the issuers."""
+    """Complete, direct, of its time (RFC 5280, 5), and signed by one of the issuers.
+
+    `known` are the certificates of its issuer that it is for, as far as they are given. With a newer one beside it, an
+    ended CRL is of no account.
+    """
     issuer = called(crl.issuer)
     renew = "Fetch the present CRL from the CA, and see to it that it is renewed in time."
     if issuers and not any(signed_crl(crl, one) for one in issuers):
@@ -246,29 +271,36 @@ def crl_itself(
     if begin > at:
         message = f"the CRL of '{issuer}' begins at {iso(begin)}; until then httpd would refuse every client."
         yield finding("crl-not-yet-valid", source, message, renew)
-    if end is not None and end < at:
+    if end is not None and end < at and newer:
+        message = f"the CRL of '{issuer}' that was to be renewed at {iso(end)} is beside a newer one."
+        yield finding("crl-expired", source, message, "Take the old one out.", WARNING)
+    elif end is not None and end < at:
         message = f"the CRL of '{issuer}' was to be renewed at {iso(end)}; httpd would refuse every client."
         yield finding("crl-expired", source, message, renew)
     elif end is not None and (end - at) * 5 < end - begin:
         yield finding("crl-expires-soon", source, f"the CRL of '{issuer}' is to be renewed at {iso(end)}.", renew)
-    for severity, kind in _odd_kinds(crl):
+    for severity, kind in _odd_kinds(crl, known):
         message = f"it {kind}; httpd would refuse {'all others' if severity else 'every client'}."
         yield finding("crl-unsupported", source, message, "Give the CA's complete, direct CRL.", severity)
 
 
-def _odd_kinds(crl: x509.CertificateRevocationList) -> Iterator[tuple[str, str]]:
-    """Yield what keeps OpenSSL from taking the CRL for all certificates of its issuer (crypto/x509/x_crl.c)."""
+def _odd_kinds(crl: x509.CertificateRevocationList, known: Sequence[Facts]) -> Iterator[tuple[str, str]]:
+    """Yield what keeps OpenSSL from taking the CRL for all certificates of its issuer, its own among them."""
     for extension in crl.extensions:
         value = extension.value
         if isinstance(value, x509.DeltaCRLIndicator):
             yield "", "is a delta CRL, which httpd does not take"
         elif isinstance(value, x509.IssuingDistributionPoint):
+            scoped = value.only_contains_user_certs or value.only_contains_ca_certs
             if value.indirect_crl:
                 yield "", "is an indirect CRL, which httpd does not take"
-            elif value.full_name or value.relative_name:
-                places = some(str(one.value) for one in value.full_name or ())
-                yield WARNING, f"is for those certificates alone that name its place ({places})"
-            if value.only_contains_ca_certs or value.only_contains_attribute_certs or value.only_some_reasons:
+            elif scoped or value.only_contains_attribute_certs or value.only_some_reasons:
                 yield "", "is not for all certificates of its CA (issuing distribution point)"
+            elif value.full_name or value.relative_name:
+                names = some(str(one.value) for one in value.full_name or ())
+                apart = next((one for one in known if not one.names_place(value)), None)
+                which = f", and '{apart.label}' does not" if apart else ""
+                severity = "" if apart else WARNING
+                yield severity, f"is for those certificates alone that name its place ({names}){which}"
         elif extension.critical and not isinstance(value, x509.AuthorityKeyIdentifier):
             yield "", f"has a critical extension that OpenSSL does not know ({extension.oid.dotted_string})"

@@ -109,6 +109,11 @@ class Facts:
         first, _dot, rest = domain.partition(".")
         return domain in self.names or (bool(first) and "." in rest and f"*.{rest}" in self.names)
 
+    def names_place(self, point: x509.IssuingDistributionPoint) -> bool:
+        """Return whether a CRL with this distribution point is one that it names (RFC 5280, 6.3.3)."""
+        places = set(point.full_name or ())
+        return any(places & set(one.full_name or ()) for one in self.extension(x509.CRLDistributionPoints) or ())
+
     @cached_property
     def label(self) -> str:
         """What messages call it: its common name, else its subject, else its first DNS name."""

@@ -811,13 +811,18 @@ for name, sound, given, differs in (
     ("one number twice", False, crl(ROOT, MIDDLE, MIDDLE), ACCEPTED),
     ("a delta", False, crl(ROOT, delta=(x509.DeltaCRLIndicator(1), True)), ""),
     (
-        "a place of its own",
-        True,
+        "a place that the server does not name",
+        False,
         crl(ROOT, point=distribution(full_name=[x509.UniformResourceIdentifier("http://crl.example/")])),
         "",
     ),
     ("indirect", False, crl(ROOT, point=distribution(indirect_crl=True)), ""),
-    ("for users", True, crl(ROOT, point=distribution(only_contains_user_certs=True)), ""),
+    (
+        "for users",
+        True,
+        crl(ROOT, point=distribution(only_contains_user_certs=True)),
+        "httpd asks for its CA's own too (`SSLCARevocationCheck chain`)",
+    ),
     ("for CAs", False, crl(ROOT, point=distribution(only_contains_ca_certs=True)), ""),
     ("for attributes", False, crl(ROOT, point=distribution(only_contains_attribute_certs=True)), ""),
     (
@@ -828,3 +833,7 @@ for name, sound, given, differs in (
     ),
 ):
     note(f"CRL: {name}", sound, "RFC 5280, 5.2", SERVER, ROOT, crls=(given,), differs=differs)
+PLACE = distribution(full_name=[x509.UniformResourceIdentifier("http://crl.example/")])
+NAMED = x509.CRLDistributionPoints([x509.DistributionPoint(PLACE[0].full_name, None, None, None)])
+PLACED = leaf(ROOT, places=(NAMED, False))
+note("CRL: a place that the server names", True, "RFC 5280, 6.3.3", PLACED, ROOT, crls=(crl(ROOT, point=PLACE),))

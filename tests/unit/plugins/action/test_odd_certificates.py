@@ -27,7 +27,6 @@ REFUSED_BY_OPENSSL = {
     "time: ends now": "OpenSSL's last second is the one before",
     "time: of the root, ends now": "the same",
     "time: of the intermediate, ends now": "the same",
-    "CRL: a place of its own": "not for this certificate; a warning says so",
 }
 
 

@@ -738,6 +738,11 @@ def test_an_indirect_crl_is_refused() -> None:
     assert codes(with_crl(crl(CHAT, indirect()))) == ["crl-unsupported"]
 
 
+def test_a_newer_crl_makes_an_ended_one_harmless() -> None:
+    found = verdict(with_crl(crl(CHAT, begin=-9, end=-1), crl(CHAT))).findings
+    assert [(one.code, one.severity) for one in found] == [("crl-expired", "warning")]
+
+
 # Several
 
 
