@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import ssl
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import (
@@ -168,7 +168,7 @@ def _result(endpoint: Endpoint, found: Examination) -> dict[str, Any]:
         "server_name": endpoint.server_name,
         "mutual_tls": found.mutual_tls,
         "answers": [
-            {name: value for name, value in asdict(answer).items() if name in ("version", "client", "result", "detail")}
+            {name: getattr(answer, name) for name in ("version", "client", "result", "detail")}
             for answer in found.answers
         ],
         "certificate": certificate,
