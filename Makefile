@@ -35,6 +35,7 @@ demo: build
 	KEEP=$(KEEP) $(IN) run tests/support/demo
 
 bench: build
+	tests/support/packages apache2-utils
 	$(IN) dev tests/support/containers tests/bench/bench.py
 
 generate:

@@ -22,11 +22,15 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "playbooks" / "files"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from container import Container, podman
 from demo_material import Authority, make, write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -37,6 +41,22 @@ FIRST_ROUNDS = 5
 CERTIFICATES = 10_000
 ONE_BY_ONE = 50
 SITES = 200  # on one host
+SERVING_ROUNDS = 7
+SERVING_SECONDS = 3  # of one measurement
+# The reference page's five directives, and nothing else, with the same files.
+BARE_PORT = 8443
+BARE = f"""
+Listen {BARE_PORT} https
+<VirtualHost *:{BARE_PORT}>
+    ServerName {DOMAIN}
+    DocumentRoot /var/www/html
+    SSLEngine on
+    SSLCertificateFile /etc/apache2/{DOMAIN}.crt
+    SSLCertificateKeyFile /etc/apache2/{DOMAIN}.key
+    SSLCACertificateFile /etc/apache2/TencentQQAuthCA.crt
+    SSLVerifyClient require
+</VirtualHost>
+"""
 
 
 @dataclass(frozen=True)
@@ -127,6 +147,44 @@ class Bench:
         write(folder, "sites.json", json.dumps({"many": sites}).encode())
         self.play("many.yml", host, changes=True)
 
+    def serving(self, host: str) -> dict[str, float]:
+        """Return what the role's site on `host` serves a second, in what one of the bare directives beside it does.
+
+        New handshakes, resumed ones, and requests on connections that are kept.
+        """
+        container = Container(f"mtls-bench-{host}", "debian12")
+        container.run("sh", "-c", "cat >/etc/apache2/sites-enabled/zz-bare.conf && apache2ctl graceful", text=BARE)
+        client = self.scratch / "material" / "clients" / "chat"
+        both = self.scratch / "chat.pem"
+        both.write_text(client.with_suffix(".crt").read_text() + client.with_suffix(".key").read_text())
+
+        def connections(port: int, *kind: str) -> float:
+            command = ["openssl", "s_time", "-connect", f"{self.addresses[host]}:{port}", "-www", "/index.html", *kind]
+            command += ["-cert", f"{client}.crt", "-key", f"{client}.key", "-time", str(SERVING_SECONDS)]
+            said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            return max(int(count) / int(real) for count, real in re.findall(r"(\d+) connections in (\d+) real", said))
+
+        def requests(port: int) -> float:
+            command = ["ab", "-q", "-k", "-c", "2", "-t", str(SERVING_SECONDS), "-n", "1000000", "-E", str(both)]
+            command += ["-H", f"Host: {DOMAIN}", f"https://{self.addresses[host]}:{port}/index.html"]
+            said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            if re.search(r"Non-2xx|Failed requests: +[1-9]", said):
+                sys.exit(f"requests to port {port} were not answered:\n{said}")
+            return float(re.findall(r"Requests per second: +([\d.]+)", said)[0])
+
+        measures: dict[str, Callable[[int], float]] = {
+            "new handshakes": lambda port: connections(port, "-new"),
+            "resumed handshakes": lambda port: connections(port, "-reuse"),
+            "requests": requests,
+        }
+        found: dict[str, list[float]] = {}
+        for _ in range(SERVING_ROUNDS):
+            for what, measured in measures.items():
+                bare, ours = measured(BARE_PORT), measured(443)
+                found.setdefault(what, []).append(ours / bare)
+                print(f"{what}: {ours:.0f} a second, of the bare directives {bare:.0f}", flush=True)
+        return {what: median(ratios) for what, ratios in found.items()}
+
     def judge(self, number: int, *, stock: int) -> Judged:
         """Return what it takes to judge certificates, each with its key, its intermediate and the client CA.
 
@@ -196,7 +254,7 @@ def measure(bench: Bench) -> dict[str, list[Cost]]:
     return costs
 
 
-def report(costs: dict[str, list[Cost]], judged: Judged) -> str:
+def report(costs: dict[str, list[Cost]], judged: Judged, serving: dict[str, float]) -> str:
     """Return docs/performance.md."""
 
     def wall(what: str) -> float:
@@ -242,6 +300,9 @@ def report(costs: dict[str, list[Cost]], judged: Judged) -> str:
         f"| {what} | {budget} | {role:.3g} | {stock} | {'yes' if role <= budget else 'no'} |"
         for what, budget, role, stock in rows
     )
+    served = "\n".join(
+        f"| {what} | 0.95 | {ratio:.3g} | {'yes' if ratio >= 0.95 else 'no'} |" for what, ratio in serving.items()
+    )
     seconds = "\n".join(f"| {what} | {wall(what):.2f} | {processors(what):.2f} | {trips(what)} |" for what in costs)
     core = metadata.version("ansible-core")
     return f"""# What a run costs
@@ -262,6 +323,15 @@ made anew, after a ping.
 | what | at most | role | stock | kept |
 | --- | --- | --- | --- | --- |
 {table}
+
+## What a site serves
+
+A second, in what a virtual host of the reference page's five directives serves beside it, with the same files: the
+role's default site, {SERVING_ROUNDS} rounds of {SERVING_SECONDS} s each, by `openssl s_time` and `ab`.
+
+| what | at least | role | kept |
+| --- | --- | --- | --- |
+{served}
 
 ## What was measured
 
@@ -291,7 +361,8 @@ def main() -> None:
         with zipfile.ZipFile(scratch / "material" / "TencentQQAuthCA.crt.zip") as archive:
             archive.extractall(scratch / "material")
         try:
-            page = report(measure(bench), bench.judge(CERTIFICATES, stock=ONE_BY_ONE))
+            costs = measure(bench)
+            page = report(costs, bench.judge(CERTIFICATES, stock=ONE_BY_ONE), bench.serving("role1"))
         finally:
             for name in bench.addresses:
                 podman("rm", "--force", "--time", "1", f"mtls-bench-{name}")
