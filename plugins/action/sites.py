@@ -62,6 +62,11 @@ with contextlib.suppress(ImportError):  # The verdict says so where it is missin
 # Read once by Ansible's parent process; its workers inherit it.
 OPTIONS = documented_options("sites")
 TEMPLATE = Path(__file__).parents[2] / "roles" / "mutual_tls" / "templates" / "site.conf.j2"
+DIRECTIVES = TEMPLATE.with_name("directives.conf.j2")
+# The options that mean something for a virtual host that is the user's own.
+_OF_DIRECTIVES = {"state", "force", "manage", "port", "verify_client", "verify_depth", "allowed_clients"}
+_OF_DIRECTIVES |= {"remote_src", "renewal_hook"}
+_OF_DIRECTIVES |= documented_options("validate_certificate").keys() - {"crl", "crl_content"}
 # For how long a host's own program for renewals can rehearse.
 HOOK_DAYS = 3650
 # Options whose text goes through the quoting room into the virtual host.
@@ -206,6 +211,7 @@ class ActionModule(ActionBase):
             open_paths=(),
             protected_paths=(),
             pins=site["pins"],
+            included=site["manage"] == "directives",
             **_logs(site),
             **told,
             renewal_hook=site["renewal_hook"] or "",
@@ -226,9 +232,11 @@ class ActionModule(ActionBase):
         As ansible.builtin.template would render it, with RELEASE for its release's folder. Sites that share the role's
         own template are rendered in one pass, as compiling it takes most of the time.
         """
-        common = [site for site in sites if not site["template"]]
-        texts = self._passed(TEMPLATE, [_variables(site) for site in common], task_vars)
-        found = {site["domain"]: text for site, text in zip(common, texts, strict=True)}
+        found: dict[str, str] = {}
+        for manage, path in (("virtual_host", TEMPLATE), ("directives", DIRECTIVES)):
+            common = [site for site in sites if not site["template"] and site["manage"] == manage]
+            texts = self._passed(path, [_variables(site) for site in common], task_vars)
+            found |= {site["domain"]: text for site, text in zip(common, texts, strict=True)}
         for site in sites:
             if site["template"]:
                 found[site["domain"]] = self._passed(Path(self._template(site)), [_variables(site)], task_vars)[0]
@@ -312,6 +320,8 @@ def _weak(site: Mapping[str, Any]) -> Iterator[str]:
 
 def _logs(site: Mapping[str, Any]) -> dict[str, str]:
     """Return the site's own logs by option, as a name in the server's folder or a path; empty for the server's own."""
+    if site["manage"] == "directives":
+        return {"access_log": "", "error_log": ""}
     logs = {name: site[name] or f"{site['domain']}-{name[:-4]}.log" for name in ("access_log", "error_log")}
     return {name: "" if log == "server" else log for name, log in logs.items()}
 
@@ -348,6 +358,8 @@ def _noteworthy(result: Mapping[str, Any], warn_days: int) -> Iterator[str]:
         return
     if result.get("rehearsal_reason"):
         yield f"The rehearsal was {result['rehearsal']}: {result['rehearsal_reason']}."
+    for each in result.get("pending", ()):
+        yield f"{each}."
     for each in result.get("healed", ()):
         yield f"Found amiss: {each}."
     soon = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=warn_days)).isoformat()
@@ -387,6 +399,13 @@ def _subjects(client_ca: bytes) -> set[str]:
 
 
 def _wrong_site(site: Mapping[str, Any]) -> Iterator[str]:
+    if site["manage"] == "directives":
+        for name, option in OPTIONS["sites"]["suboptions"].items():
+            if name not in _OF_DIRECTIVES and site[name] != option.get("default"):
+                yield (
+                    f"the option '{name}' is not for 'manage: directives', as the virtual host is your own. Say there "
+                    "what it says, and leave it out."
+                )
     if site["remote_src"]:
         yield from _wrong_sources(site)
     elif site["renewal_hook"]:

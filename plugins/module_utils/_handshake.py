@@ -71,8 +71,7 @@ class Answer:
     ``result`` is accepted (a status line other than 403), refused (an alert after the server asked for a certificate,
     or 403) or unproven (anything else). ``detail`` is the status line, the alert, or what happened instead.
     ``certificate`` is the leaf served (DER). ``asked`` says whether the server asked for a certificate, and
-    ``client_ca_names`` of which authorities. Each of these three is None where it cannot be known. ``session`` is what
-    the connection may be resumed by, None where nothing was answered.
+    ``client_ca_names`` of which authorities. Each of the last three is None where it cannot be known.
     """
 
     version: str
@@ -82,7 +81,6 @@ class Answer:
     certificate: bytes | None = field(default=None, repr=False)
     asked: bool | None = None
     client_ca_names: tuple[str, ...] | None = None
-    session: ssl.SSLSession | None = field(default=None, repr=False, compare=False)
     path: str = "/"
 
     @property
@@ -190,7 +188,7 @@ def ask(
     timeout: float,
     context: ssl.SSLContext | None = None,
     host: str = "",
-    session: ssl.SSLSession | None = None,
+    sessions: list[ssl.SSLSession] | None = None,
     path: str = "/",
 ) -> Answer:
     """Send one request as one kind of client, and return the server's answer.
@@ -198,8 +196,8 @@ def ask(
     ``address`` is an IPv4 or IPv6 address or a name. ``server_name`` goes as SNI and as Host; it may be empty.
     ``timeout`` (seconds) bounds everything: resolving, connecting, the handshake, the answer.
     ``context`` is a `client_context` built beforehand, for use where ``/dev/fd`` is out of reach.
-    ``host`` is the name in the request, where it is another than SNI, and ``path`` what is asked for. ``session`` is
-    resumed, if the server lets us; it is one of the same context.
+    ``host`` is the name in the request, where it is another than SNI, and ``path`` what is asked for. The last of
+    ``sessions``, which are of the same context, is resumed if the server lets us, and what it grants is put behind it.
     Raises ValueError for an identity that does not load and for a malformed name or path, and nothing for what a peer
     does.
     """
@@ -210,13 +208,16 @@ def ask(
     context = context or client_context(identity, version)
     heard = _Transcript(version, listens=hasattr(context, _MESSAGE_CALLBACK))
     deadline = _Deadline(timeout)
-    certificate = granted = None
+    certificate = None
     result = "unproven"
     try:
         with (
             _connected(address, port, deadline) as plain,
             context.wrap_socket(
-                plain, server_hostname=server_name or None, do_handshake_on_connect=False, session=session
+                plain,
+                server_hostname=server_name or None,
+                do_handshake_on_connect=False,
+                session=sessions[-1] if sessions else None,
             ) as connection,
         ):
             cast("_Channel", connection).transcript = heard
@@ -227,7 +228,8 @@ def ask(
             with suppress(OSError):
                 connection.sendall(_request(address, port, host or server_name, path))
             result, detail = _judged_line(_first_line(connection, deadline))
-            granted = connection.session  # TLS 1.3 grants it after the handshake
+            if sessions is not None and connection.session:
+                sessions.append(connection.session)  # TLS 1.3 grants it after the handshake.
     except socket.timeout:
         detail = f"no answer within {timeout:g} s"
     except ssl.SSLError as error:
@@ -241,7 +243,7 @@ def ask(
     if identity and heard.withheld:
         result, detail = "unproven", f"the client's certificate fits no algorithm that the server takes ({detail})"
     seen = certificate or heard.certificate
-    return Answer(version, client, result, detail, seen, heard.asked, heard.client_ca_names, granted, path)
+    return Answer(version, client, result, detail, seen, heard.asked, heard.client_ca_names, path)
 
 
 def ask_by_way_of(
@@ -262,22 +264,13 @@ def ask_by_way_of(
     ``timeout`` (seconds) bounds each. Raises ValueError as `ask` does.
     """
     context = _own_context(identity, version)
-    first = ask(
-        address, port, other, version=version, client="trusted", timeout=timeout, context=context, host=server_name
-    )
-    if first.session is None:
+    granted: list[ssl.SSLSession] = []
+    asked: dict[str, Any] = {"version": version, "timeout": timeout, "context": context, "sessions": granted}
+    first = ask(address, port, other, client="trusted", host=server_name, **asked)
+    if not granted:
         return first, None
     present(context, stranger)
-    return first, ask(
-        address,
-        port,
-        server_name,
-        version=version,
-        client="untrusted",
-        timeout=timeout,
-        context=context,
-        session=first.session,
-    )
+    return first, ask(address, port, server_name, client="untrusted", **asked)
 
 
 def examine(

@@ -29,7 +29,7 @@ def conflicts(user: Description, plan: Plan, sites: Sequence[Facts]) -> list[str
     """What in the user's configuration, and among our own sites, the wished sites cannot stand beside."""
     found = [*_names(user, sites), *_twice(plan), *_listens(user, plan)]
     for site in sites:
-        if not any({"*", str(site.port)} & host.ports() for host in user.virtual_hosts):
+        if not site.included and not any({"*", str(site.port)} & host.ports() for host in user.virtual_hosts):
             found += _main_server(user, site)
     return list(dict.fromkeys(found))
 
@@ -39,7 +39,7 @@ def _names(user: Description, sites: Sequence[Facts]) -> Iterator[str]:
         names = (site.domain, *site.aliases)
         for host in user.virtual_hosts:
             named = [name for name in names if host.answers(name)]
-            if named and {"*", str(site.port)} & host.ports():
+            if named and not site.included and {"*", str(site.port)} & host.ports():
                 yield (
                     f"{site.domain}: the virtual host at {host.place} has the name {named[0]} on port {site.port} "
                     "already: remove it, or that name from it"
@@ -59,7 +59,7 @@ def _twice(plan: Plan) -> Iterator[str]:
     sites = list(plan.sites)
     for number, site in enumerate(sites):
         for other in sites[:number]:
-            if site.port != other.port:
+            if site.port != other.port or site.included or other.included:
                 continue
             both = {site.domain, *site.aliases} & {other.domain, *other.aliases}
             if both:

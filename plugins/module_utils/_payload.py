@@ -168,6 +168,7 @@ def _wish(data: Any) -> Wish:
         or not set(facts.welcome) <= set(WELCOME)
         or not facts.versions
         or not set(facts.versions) <= set(_handshake.LEGACY_VERSIONS) | set(_handshake.VERSIONS)
+        or not isinstance(facts.included, bool)
     ):
         raise NotARequest("a release's facts hold an impossible value")
     if (

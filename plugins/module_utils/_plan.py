@@ -41,6 +41,8 @@ HOOK = "zz-mtls.conf"
 KEPT = ".before-mtls"
 # Curves by the OpenSSL that is the first to have them; a virtual host names them under <IfDefine MTLS_HTTPD_…>.
 CURVES = {"X25519MLKEM768": (3, 5)}
+# Defined while the host-level file includes the sites.
+IN_HOST_FILE = "MTLS_HTTPD_HOST_FILE"
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def planned(
     published += _hooks(before, after, {wish.domain: wish.hook for wish in wishes if wish.hook})
     listens, wanted = _host_level(server, store, user, with_ssl, after.values())
     _listens, between = _host_level(server, store, user, with_ssl, [*before.values(), *after.values()])
-    if not after:
+    if all(site.included for site in after.values()):
         changes = _hook(server, store, user, False) + _changes(host, None) + currents + published
     elif currents and between != wanted:
         # At no moment does a site lack what it needs, so that a start in between reads a sound configuration.
@@ -301,7 +303,8 @@ def _host_level(
     comes with mod_ssl in the user's configuration (Debian's ports.conf) stays inside <IfModule !ssl_module>, so that
     the configuration is sound before and after the operator's own a2enmod or a2dismod.
     """
-    sites = sorted(sites, key=lambda site: site.domain)
+    everyone = sorted(sites, key=lambda site: site.domain)
+    sites = [site for site in everyone if not site.included]
     wanted = sorted({(_usual(address), site.port) for site in sites for address in (site.listen or ("",))})
     always = [each for each in user.listens if not with_ssl_alone(each)]
     missing = [each for each in wanted if not _covered(each, with_ssl.listens)]
@@ -324,7 +327,11 @@ def _host_level(
     lines += [f"    Listen {_listen(*each)}" for each in missing]
     if any(not log.startswith("/") for site in sites for log in site.logs):
         lines.append(f"    Define {_quoting.LOGS} {_quoting.directive(_log_folder(user))}")
-    lines += [f"    IncludeOptional {_quoting.directive(_quoting.path(store.root) + '/*/current/' + SITE)}"]
+    include = [f"    IncludeOptional {_quoting.directive(_quoting.path(store.root) + '/*/current/' + SITE)}"]
+    if len(sites) < len(everyone):
+        # What is for a virtual host of the user's is skipped here.
+        include = [f"    Define {IN_HOST_FILE}", *include, f"    UnDefine {IN_HOST_FILE}"]
+    lines += include
     added = missing if "ssl_module" in user.modules else missing + with_us
     return added, "\n".join([*lines, "</IfDefine>", ""]).encode()
 

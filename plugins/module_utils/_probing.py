@@ -14,9 +14,9 @@ import stat
 import time
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
+from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Description, Directive, VirtualHost, endpoint
-from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, EMPTY, SITE, Facts, Store
+from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, EMPTY, FOLDER, SITE, Facts, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,6 +36,11 @@ _MATERIAL = (
     "sslproxycarevocationfile",
     "sslcertificatechainfile",
 )
+
+
+# What the directives that a user's virtual host includes take the place of.
+_PAIR = ("sslcertificatefile", "sslcertificatekeyfile")
+_OWN = (*_PAIR, "sslcacertificatefile", "sslcacertificatepath", "sslverifyclient")
 
 
 # -- handshakes
@@ -171,17 +176,17 @@ def try_detours(
     throwaway CA's client, and as a stranger. The default and two more are tried: they tell how httpd takes it.
     """
     hosts = _sharing(described, address, str(site.port))
-    mine = next((host for host in hosts if _of_site(store, host, site)), None)
+    mine = next((host for host in hosts if _of_site(store, host, site)), None) or host_of(site, described)
     if mine is None or site.verify_client != "require":
         return []
     faults: list[str] = []
-    named = [host for host in hosts if host is hosts[0] or re.fullmatch(r"[A-Za-z0-9.-]+", host.name)]
-    for other in [host for host in named if host is not mine][:3]:
+    named = [host for host in hosts if host == hosts[0] or re.fullmatch(r"[A-Za-z0-9.-]+", host.name)]
+    for other in [host for host in named if host != mine][:3]:
         for version in ("TLSv1.3", "TLSv1.2"):
             answers = _handshake.ask_by_way_of(
                 address,
                 site.port,
-                "" if other is hosts[0] else other.name,
+                "" if other == hosts[0] else other.name,
                 site.domain,
                 version=version,
                 identity=probes.trusted,
@@ -224,6 +229,10 @@ def addresses(site: Facts, description: Description) -> list[str]:
     """
     if site.listen:
         return list(site.listen)
+    including = host_of(site, description)
+    if including:
+        own = [address for address, port in map(endpoint, including.addresses) if numeric(address)]
+        return own or ["127.0.0.1"]
     listens = {endpoint(each.words[0]) for each in description.listens}
     ours = {address for address, port in listens if port == str(site.port)}
     local = [_local(address) for address in sorted(ours)] or ["127.0.0.1"]
@@ -254,6 +263,26 @@ def numeric(address: str) -> bool:
 # -- how a site stands among the others
 
 
+def host_of(site: Facts, described: Description) -> VirtualHost | None:
+    """The user's virtual host that includes the directives of a site, None where there is none."""
+    places = {each.host for each in described.directives if _is_site(each.file, site) and len(each.sections) == 1}
+    return next((host for host in described.virtual_hosts if site.included and host.place in places), None)
+
+
+def _is_site(path: str, site: Facts) -> bool:
+    return path.endswith(os.path.join("/", FOLDER, site.domain, "current", SITE))
+
+
+def to_include(store: Store, user: Description, site: Facts) -> str:
+    """What the user has to do so that the directives of a site come into force."""
+    line = f"Include {_quoting.directive(store.path(site.domain, 'current', SITE))}"
+    mine = [host for host in user.virtual_hosts if host.answers(site.domain) and str(site.port) in host.ports()]
+    where = f"the virtual host at {mine[0].place}" if mine else f"your virtual host of that name on port {site.port}"
+    own = [each for each in user.directives if mine and each.host == mine[0].place and each.name.lower() in _OWN]
+    instead = ", in the place of " + ", ".join(f"{each.name} (line {each.line})" for each in own) if own else ""
+    return f"{site.domain} is not in force: put `{line}` into {where} as its last line{instead}, and run again"
+
+
 def misplaced(store: Store, described: Description, sites: Sequence[Facts]) -> list[str]:
     """Faults in the configuration as httpd reads it with our change, that no handshake would show, or not clearly.
 
@@ -267,7 +296,11 @@ def misplaced(store: Store, described: Description, sites: Sequence[Facts]) -> l
         return not host.file.startswith(store.root + "/")
 
     for site in sites:
-        mine = next((host for host in hosts if _of_site(store, host, site)), None)
+        mine = next((host for host in hosts if _of_site(store, host, site)), None) or host_of(site, described)
+        if site.included and mine:
+            faults += _hidden(described, site, mine)
+            faults += _doors(store, described, site, mine)
+            continue
         if mine is None:
             faults.append(
                 f"{site.domain}: no virtual host of this name comes from {store.path(site.domain, 'current', SITE)}: "
@@ -292,6 +325,18 @@ def misplaced(store: Store, described: Description, sites: Sequence[Facts]) -> l
     return list(dict.fromkeys(faults))
 
 
+def _hidden(described: Description, site: Facts, mine: VirtualHost) -> Iterator[str]:
+    """Why requests for a site do not come to the user's virtual host that includes it."""
+    if not mine.answers(site.domain):
+        yield f"{site.domain}: the virtual host at {mine.place} includes it, and has not its name: set ServerName there"
+    if str(site.port) not in mine.ports():
+        yield f"{site.domain}: the virtual host at {mine.place} includes it on another port: set the option 'port'"
+    for address, port in map(endpoint, mine.addresses):
+        first = next((host for host in _sharing(described, address, port) if host.answers(site.domain)), mine)
+        if first != mine:
+            yield f"{site.domain}: the virtual host at {first.place} has its name too, and stands before {mine.place}"
+
+
 def _doors(store: Store, described: Description, site: Facts, mine: VirtualHost) -> Iterator[str]:
     """Directives in force for the site by which others than the clients of its client CAs would get in."""
     release = os.path.realpath(store.path(site.domain, "current"))
@@ -305,6 +350,10 @@ def _doors(store: Store, described: Description, site: Facts, mine: VirtualHost)
         for each in described.directives:
             if each.host == host and len(each.sections) == (1 if host else 0) and each.name.lower() in wanted:
                 in_force[each.name.lower()] = each
+    foreign = [each for each in described.directives if each.host == mine.place and not _is_site(each.file, site)]
+    for each in foreign if site.included else ():
+        if each.name.lower() in _PAIR:
+            yield f"{site.domain}: {each.name} at {each.place} stands beside the site's own: take it out"
     for name, each in in_force.items():
         value = each.words[0] if each.words else ""
         if (os.path.realpath(described.path(value)) if "ca" in name else value.lower()) != wanted[name]:

@@ -407,7 +407,11 @@ def _reduced(
             folder = os.path.join(scratch, site.domain)
             release = planned.get(site.domain) or store.read(site.domain, "current")
             files = release.filled(folder)
-            text = _moved(files[SITE].decode(), site.port, ports[site.port])
+            text = files[SITE].decode()
+            if site.included:
+                name = _quoting.directive(site.domain)
+                text = f"<VirtualHost *:{site.port}>\nServerName {name}\n{text}</VirtualHost>\n"
+            text = _moved(text, site.port, ports[site.port])
             for log in site.logs:
                 if log.startswith("/"):
                     instead = os.path.join(scratch, os.path.basename(log))

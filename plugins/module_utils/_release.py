@@ -89,9 +89,9 @@ class Facts:
     protected_paths: those that need one, where the others do not. pins: the clients of the client CA that may call, as
     C(subject:…), C(dns:…), C(email:…) or C(certificate:client-1.crt), a file of the release; all of them where there
     is none. access_log, error_log: its own, by name in the folder of the server's logs, or by absolute path; empty
-    where the server's take its lines. begins, ends: when the last of its certificates becomes valid, and when the first
-    ends, in UTC, as 2026-11-23T16:39:00Z. renewal_hook: path of the host's program that takes its material anew, empty
-    for none.
+    where the server's take its lines. included: whether site.conf holds directives alone, for a virtual host of the
+    user's to include. begins, ends: when the last of its certificates becomes valid, and when the first ends, in UTC,
+    as 2026-11-23T16:39:00Z. renewal_hook: path of the host's program that takes its material anew, empty for none.
     """
 
     domain: str
@@ -109,6 +109,7 @@ class Facts:
     pins: tuple[str, ...]
     access_log: str
     error_log: str
+    included: bool
     begins: str
     ends: str
     renewal_hook: str = ""

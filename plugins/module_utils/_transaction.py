@@ -43,7 +43,15 @@ from ansible_collections.mtls.httpd.plugins.module_utils import (
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Description, HttpdError, Server
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Request
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import Plan, Wish, limits, planned
-from ansible_collections.mtls.httpd.plugins.module_utils._release import SITE, Disk, Facts, Store, StoreError, locked
+from ansible_collections.mtls.httpd.plugins.module_utils._release import (
+    SITE,
+    Disk,
+    Facts,
+    Link,
+    Store,
+    StoreError,
+    locked,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,6 +77,7 @@ class Report:
     server: dict[str, Any] = field(default_factory=dict)
     limits: list[str] = field(default_factory=list)
     healed: list[str] = field(default_factory=list)
+    pending: list[str] = field(default_factory=list)
     clock_skew: float = 0.0
     diff: list[dict[str, str]] = field(default_factory=list)
 
@@ -187,6 +196,7 @@ def _told(wish: Wish, changed: bool, shown: str) -> dict[str, Any]:
         "mutual_tls": shown,
         "open_paths": list(facts.open_paths) if facts else [],
         "protected_paths": list(facts.protected_paths) if facts else [],
+        "include": None,
     }
 
 
@@ -198,6 +208,7 @@ class _Run:
         self.sockets = server.sockets()
         self.wishes: list[Wish] = []
         self.sites: list[Facts] = []
+        self.pending: list[Facts] = []
 
     def carry_out(self, wishes: Sequence[Wish], check: bool) -> Report:
         # 0. look
@@ -207,6 +218,7 @@ class _Run:
         self.sites = [wish.release.facts for wish in self.wishes if wish.release]
         _timely(self.wishes, self.report.clock_skew)
         user, with_ssl = self._described()
+        self._included(user)
         plan = planned(self.server, self.store, user, with_ssl, self.wishes, adopt=self.adopt)
         self.report.diff = list(plan.diff)
         self.report.limits = limits(self.server, user, self.wishes)
@@ -234,7 +246,7 @@ class _Run:
         if not check and leftovers and not plan.changes:
             self.store.prune()
         if check:
-            self.report.reloaded = acts and self._wanted()
+            self.report.reloaded = acts and self._wanted() and not self._unread(plan)
         self._tell(plan, bool(acts or enables or interrupted or leftovers), not acts or not check)
         return self.report
 
@@ -275,6 +287,29 @@ class _Run:
         release = self.store.read(wish.domain, "previous")
         return Wish(wish.domain, release, previous=True, force=wish.force)
 
+    def _included(self, user: Description) -> None:
+        """Set apart the sites whose directives no virtual host of the user's includes yet.
+
+        They are staged once, as the file must be there before it can be included; after that, it is an error. Raises
+        Refused, also where one that is to go is included still.
+        """
+        for wish in self.wishes:
+            if wish.release is None or not wish.release.facts.included:
+                folder = self.store.path(wish.domain, "current") + "/"
+                still = next((each for each in user.directives if each.file.startswith(folder)), None)
+                if still:
+                    raise Refused(
+                        f"{wish.domain}: the virtual host at {still.host or self.server.config} includes {still.file} "
+                        "still: take that line out of it first. Nothing was touched"
+                    )
+        self.pending = [site for site in self.sites if site.included and not _probing.host_of(site, user)]
+        self.sites = [site for site in self.sites if site not in self.pending]
+        for site in self.pending:
+            sentence = _probing.to_include(self.store, user, site)
+            if self.store.current(site.domain):
+                raise Refused(f"{sentence}. Nothing was touched")
+            self.report.pending.append(sentence)
+
     def _described(self) -> tuple[Description, Description]:
         try:
             return self.server.describe_without_us()
@@ -300,6 +335,14 @@ class _Run:
     def _wanted(self) -> bool:
         """Whether the server is to run when all is done."""
         return self.was_running or (self.start and bool(self.sites))
+
+    def _unread(self, plan: Plan) -> bool:
+        """Whether httpd reads nothing of what changes: directives that nobody includes yet, and links to them."""
+        folders = [self.store.path(site.domain) for site in self.pending]
+        return bool(folders) and all(
+            isinstance(change.after, Link) and os.path.dirname(change.path) in (*folders, self.store.conf)
+            for change in plan.changes
+        )
 
     # -- 1. rehearse
 
@@ -401,7 +444,7 @@ class _Run:
                 raise Refused(f"{error}. httpd says: {said}{state}") from None
 
     def _reload(self, user: Description, plan: Plan) -> None:
-        if not self._wanted():
+        if not self._wanted() or self._unread(plan):
             return
         test = self.server.test()
         if test.code != 0:
@@ -475,6 +518,7 @@ class _Run:
             self._await_workers(before, min(deadline, time.monotonic() + 5))
         user = self.server.describe(without_us=True)
         old = [self.store.facts(domain) for domain in self.store.domains()]
+        old = [site for site in old if not site.included or _probing.host_of(site, user)]
         while True:
             missing = [f"[{address}]:{port}" for address, port in sorted(self.sockets - self.server.sockets())]
             hidden = [site.domain for site in old if not _probing.shown(site, _probing.addresses(site, user)[0])]
@@ -494,9 +538,12 @@ class _Run:
             shown = "unproven"
             if wish.release is None:
                 shown = "absent"
-            elif running and seen:
+            elif running and seen and wish.release.facts not in self.pending:
                 shown = wish.release.facts.mutual_tls
-            self.report.sites.append(_told(wish, plan.changed.get(wish.domain, False), shown))
+            told = _told(wish, plan.changed.get(wish.domain, False), shown)
+            if wish.release and wish.release.facts.included:
+                told["include"] = self.store.path(wish.domain, "current", SITE)
+            self.report.sites.append(told)
         self.report.server = {"binary": self.server.binary, "config": self.server.config, "running": running}
 
 

@@ -67,6 +67,16 @@ options:
         type: str
         choices: [present, absent, previous]
         default: present
+      manage:
+        description:
+          - What is put on the host. V(virtual_host) is a virtual host of the collection's own.
+          - V(directives) is for a virtual host that is your own. Its certificate, key, client CA and what is asked of
+            clients come in a file, RV(sites[].include), which you include in that virtual host. The first run puts the
+            file there and says which line to put where. From then on, a run fails while the file is not included. The
+            options that describe a virtual host are an error then.
+        type: str
+        choices: [virtual_host, directives]
+        default: virtual_host
       force:
         description:
           - With O(sites[].state=previous), go back although a certificate of that release has ended.
@@ -455,6 +465,20 @@ sites:
       returned: always
       type: str
       sample: enforced
+    include:
+      description:
+        - The file that your own virtual host includes, null but for O(sites[].manage=directives).
+      returned: always
+      type: str
+      sample: null
+pending:
+  description:
+    - For each site with O(sites[].manage=directives) that no virtual host includes yet, the line that is missing, and
+      where. Its RV(sites[].mutual_tls) is V(unproven).
+  returned: success
+  type: list
+  elements: str
+  sample: []
 endpoints:
   description:
     - What M(mtls.httpd.handshake_info) takes to confirm the sites from the controller, those that are served now.

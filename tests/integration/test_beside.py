@@ -15,8 +15,11 @@ from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, VERSIONS, Host
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
+from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
 
 if TYPE_CHECKING:
+    import ssl
+
     from demo_material import Authority
 
 OWN = "own.example.com"
@@ -62,11 +65,11 @@ def test_the_host_header_of_a_connection_made_to_another_site_reaches_nothing(
 def test_the_session_of_another_site_is_worth_nothing_here(host: Host, version: str) -> None:
     users_host(host)
     host.apply(host.wish(document_root=f"{host.httpd.root}/htdocs"))
+    granted: list[ssl.SSLSession] = []
     context = _handshake.client_context(None, version)
-    asked = {"version": version, "client": "none", "timeout": 5, "context": context}
-    first = _handshake.ask("127.0.0.1", host.port, OWN, **asked)
-    again = _handshake.ask("127.0.0.1", host.port, OWN, **asked, session=first.session)
-    foreign = _handshake.ask("127.0.0.1", host.port, DOMAIN, **asked, session=first.session)
+    asked = {"version": version, "client": "none", "timeout": 5, "context": context, "sessions": granted}
+    first, again, foreign = (_handshake.ask("127.0.0.1", host.port, name, **asked) for name in (OWN, OWN, DOMAIN))
+    assert granted
     assert (first.result, again.result, foreign.result) == ("accepted", "accepted", "refused")
     assert foreign.detail.startswith("alert")
 
@@ -97,3 +100,127 @@ def test_a_client_without_sni_reaches_a_site_that_is_alone_on_its_port(host: Hos
             "127.0.0.1", host.port, "", version=version, client="trusted", identity=identity, timeout=5, host=DOMAIN
         )
         assert " 200 " in answer.detail
+
+
+# -- a virtual host that is the user's own
+
+
+def the_users(host: Host, *lines: str) -> str:
+    """Add the user's own virtual host of our site's name, with another as the default; return where it stands."""
+    users_host(host)
+    issued = host.public.issue(DOMAIN)
+    write(host.conf, "old.crt", issued.full_pem)
+    write(host.conf, "old.key", issued.key_pem)
+    line = len(host.httpd.conf.read_text().splitlines()) + 1
+    start = f"<VirtualHost *:{host.port}>\nServerName {DOMAIN}\nDocumentRoot {host.httpd.root}/htdocs\nSSLEngine on\n"
+    host.add(start + "\n".join(lines) + "\n</VirtualHost>\n")
+    host.restart()
+    return f"{host.httpd.conf}:{line}"
+
+
+OLD = ("SSLCertificateFile conf/old.crt", "SSLCertificateKeyFile conf/old.key")
+INCLUDE = f"Include conf/mtls/{DOMAIN}/current/site.conf"
+
+
+def included(host: Host, line: str = INCLUDE) -> None:
+    """Do as the first run says: put the line in the place of the old ones."""
+    text = host.httpd.conf.read_text()
+    host.httpd.conf.write_text(text.replace("\n".join(OLD), line))
+
+
+def test_directives_are_staged_first_with_the_line_and_the_place_to_put_it(host: Host) -> None:
+    place = the_users(host, *OLD)
+    old = host.served()
+    report = host.apply(host.wish(manage="directives"))
+    [site] = report.sites
+    assert (site["changed"], site["mutual_tls"], report.reloaded) == (True, "unproven", False)
+    assert site["include"] == f"{host.store}/{DOMAIN}/current/site.conf"
+    [sentence] = report.pending
+    assert f'put `Include "{site["include"]}"` into the virtual host at {place} as its last line' in sentence
+    assert "in the place of SSLCertificateFile (line" in sentence
+    assert host.served() == old
+    assert not (host.store / "host.conf").exists()
+
+
+def test_directives_that_are_still_not_included_are_an_error_and_the_host_stays(host: Host) -> None:
+    the_users(host, *OLD)
+    wish = host.wish(manage="directives")
+    host.apply(wish)
+    assert "is not in force: put `Include" in host.refused(wish)
+
+
+def test_included_directives_are_enforced_by_the_users_own_virtual_host(host: Host) -> None:
+    the_users(host, *OLD)
+    issued = host.public.issue(DOMAIN)
+    wish = host.wish(manage="directives", issued=issued)
+    host.apply(wish)
+    included(host)
+    report = host.apply(wish)
+    assert (report.sites[0]["mutual_tls"], report.reloaded, report.rehearsal) == ("enforced", True, "full")
+    assert host.enforces()
+    assert host.served() == issued.sha256
+    again = host.apply(wish)
+    assert (again.changed, again.sites[0]["mutual_tls"]) == (False, "enforced")
+
+
+def test_a_renewal_of_included_directives_is_served_after_one_run(host: Host) -> None:
+    the_users(host, *OLD)
+    host.apply(host.wish(manage="directives"))
+    included(host)
+    issued = host.public.issue(DOMAIN)
+    host.apply(host.wish(manage="directives", issued=issued))
+    assert host.served() == issued.sha256
+    assert host.enforces()
+
+
+def test_directives_stand_beside_sites_of_our_own_which_do_not_read_them(host: Host) -> None:
+    the_users(host, *OLD)
+    wishes = host.wish(manage="directives"), host.wish(OTHER)
+    host.apply(*wishes)
+    assert host.enforces(OTHER)
+    included(host)
+    host.apply(*wishes)
+    assert host.enforces(OTHER)
+    assert host.enforces()
+    assert host.answers(domain=OWN)["TLSv1.3"].result == "accepted"
+
+
+WEAKENED = {
+    "another certificate beside": ("\n".join((*OLD, INCLUDE)), "stands beside the site's own: take it out"),
+    "an open door behind": (f"{INCLUDE}\nSSLVerifyClient optional", "SSLVerifyClient at"),
+    "another client CA behind": (f"{INCLUDE}\nSSLCACertificateFile conf/own.crt", "SSLCACertificateFile at"),
+}
+
+
+@pytest.mark.parametrize(("line", "words"), WEAKENED.values(), ids=WEAKENED)
+def test_what_undoes_included_directives_is_named(host: Host, line: str, words: str) -> None:
+    the_users(host, *OLD)
+    host.apply(host.wish(manage="directives"))
+    included(host, line)
+    assert words in host.refused(host.wish(manage="directives"))
+
+
+def test_directives_in_a_virtual_host_that_another_hides_are_refused(host: Host) -> None:
+    users_host(host, names=f"ServerName {OWN}\nServerAlias {DOMAIN}")
+    write(host.conf, "old.crt", b"")
+    line = len(host.httpd.conf.read_text().splitlines()) + 1
+    wish = host.wish(manage="directives")
+    host.apply(wish)
+    host.add(f"<VirtualHost *:{host.port}>\nServerName {DOMAIN}\n{INCLUDE}\n</VirtualHost>\n")
+    message = host.refused(wish)
+    assert "has its name too, and stands before" in message
+    assert f"{host.httpd.conf}:{line}" in message
+
+
+def test_directives_that_are_included_still_are_not_taken_away(host: Host) -> None:
+    place = the_users(host, *OLD)
+    host.apply(host.wish(manage="directives"))
+    included(host)
+    host.apply(host.wish(manage="directives"))
+    assert f"the virtual host at {place} includes" in host.refused(Wish(DOMAIN))
+    assert "still: take that line out" in host.refused(host.wish())
+    text = host.httpd.conf.read_text()
+    host.httpd.conf.write_text(text.replace(INCLUDE, "\n".join(OLD)))
+    host.apply(Wish(DOMAIN))
+    assert not host.store.exists()
+    assert host.answers()["TLSv1.3"].result == "accepted"

@@ -42,7 +42,10 @@ FINDER = Finder(cast("ActionBase", None))  # reads no file
 
 _environment = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True, autoescape=False)
 _environment.filters["mtls.httpd.quoted"] = _quoting.directive
-TEMPLATE = _environment.from_string((COLLECTION / "roles/mutual_tls/templates/site.conf.j2").read_text())
+TEMPLATES = {
+    manage: _environment.from_string((COLLECTION / f"roles/mutual_tls/templates/{name}.conf.j2").read_text())
+    for manage, name in (("virtual_host", "site"), ("directives", "directives"))
+}
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,7 @@ def wished(
     proxy_pass: str = "",
     document_root: str = f"{_quoting.RELEASE}/{EMPTY}",
     verify_client: str = "require",
+    manage: str = "virtual_host",
     access_log: str = "",
     allowed: Sequence[Mapping[str, str]] = (),
     begins: str = "2000-01-01T00:00:00Z",
@@ -177,7 +181,7 @@ def wished(
     hosts = [f"[{address}]" if ":" in address else address for address in listen] or ["*"]
     tls = protocol({"tls_profile": "intermediate", **dict.fromkeys(CUSTOM, ()), **protocol_options})
     pins, files = pins_of(FINDER, [dict.fromkeys(CLIENT_OPTIONS) | dict(client) for client in allowed], [])
-    text = TEMPLATE.render(
+    text = TEMPLATES[manage].render(
         client_rules=[rule(pin) for pin in pins],
         domain=domain,
         aliases=aliases,
@@ -209,8 +213,9 @@ def wished(
         open_paths=(),
         protected_paths=(),
         pins=pins,
-        access_log=access_log or f"{domain}-access.log",
-        error_log=f"{domain}-error.log",
+        access_log="" if manage == "directives" else access_log or f"{domain}-access.log",
+        error_log="" if manage == "directives" else f"{domain}-error.log",
+        included=manage == "directives",
         begins=begins,
         ends=ends,
     )

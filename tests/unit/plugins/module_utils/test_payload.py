@@ -46,6 +46,7 @@ FACTS_OF = Facts(
     pins=(),
     access_log=f"{DOMAIN}-access.log",
     error_log="",
+    included=False,
     begins="2026-01-31T23:59:59Z",
     ends="2030-01-31T23:59:59Z",
 )

@@ -44,6 +44,7 @@ SITE = Facts(
     pins=(),
     access_log="",
     error_log="",
+    included=False,
     begins="2026-01-31T23:59:59Z",
     ends="2030-01-31T23:59:59Z",
 )
