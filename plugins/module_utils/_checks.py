@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._facts import called, iso, signed_by, some
 from ansible_collections.mtls.httpd.plugins.module_utils._findings import WARNING, Finding, finding, in_shell
-from ansible_collections.mtls.httpd.plugins.module_utils._forms import HAS_CRYPTOGRAPHY
+from ansible_collections.mtls.httpd.plugins.module_utils._forms import HAS_CRYPTOGRAPHY, MAXIMUM_RSA_BITS
 
 if HAS_CRYPTOGRAPHY:
     from cryptography import x509
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 # What OpenSSL's security level 2 asks for (the default of Debian and RHEL), and the CA/Browser Forum (BR 6.1.5).
 MINIMUM_RSA_BITS = 2048
-MAXIMUM_RSA_BITS = 16384  # OpenSSL verifies by no longer ones
 CURVES = ("secp256r1", "secp384r1", "secp521r1")
 # CA/Browser Forum, BR 6.3.2: issued from this day on, at most so many days.
 LIFETIMES = (

@@ -54,6 +54,7 @@ MAXIMUM_CERTIFICATES = 512  # in one file; a whole trust store has some 150
 MAXIMUM_ITERATIONS = 2_000_000  # of a key derivation; OWASP's advice of 2023 is 600,000
 MAXIMUM_SCRYPT = 2**20  # N * r * p: 128 MiB; OpenSSL writes 2**17
 MAXIMUM_ELEMENTS = 20_000  # of DER that is encrypted
+MAXIMUM_RSA_BITS = 16384  # OpenSSL takes no longer ones
 
 _INTEGER, _OCTET_STRING, _CONSTRUCTED = 0x02, 0x04, 0x20
 
@@ -265,6 +266,10 @@ def _loaded_key(data: bytes, passphrase: bytes | None, *, pem: bool) -> PrivateK
 def _known(key: object) -> PrivateKey:
     """Return the key if TLS servers can use its kind, and its numbers fit each other."""
     if isinstance(key, rsa.RSAPrivateKey):
+        if key.key_size > MAXIMUM_RSA_BITS:  # their arithmetic takes seconds
+            raise FormError(
+                f"holds a private key of {key.key_size} bits of RSA; OpenSSL takes {MAXIMUM_RSA_BITS} at most."
+            )
         numbers = key.private_numbers()
         p, q, d, public = numbers.p, numbers.q, numbers.d, numbers.public_numbers
         fits = p > 1 and q > 1 and p * q == public.n and d * public.e % (p - 1) == 1 == d * public.e % (q - 1)

@@ -6,16 +6,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import random
+import resource
 import subprocess
 import time
 import tracemalloc
 import zipfile
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -29,10 +33,14 @@ from cryptography.hazmat.primitives.serialization import (
 from demo_material import Authority, key_pem, new_key, pem, zipped
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from odd_certificates import Pair, ca, dns, leaf, limits, named
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _forms
-from ansible_collections.mtls.httpd.plugins.module_utils._certificate import Material, Wish, judge
+from ansible_collections.mtls.httpd.plugins.module_utils._certificate import Material, Wish, judge, report
 from ansible_collections.mtls.httpd.plugins.module_utils._forms import Contents, FormError, read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LONG = bool(os.environ.get("LONG"))  # as `make test-long` sets it
 DOMAIN = "www.example.com"
@@ -276,9 +284,8 @@ COSTLY = {
 
 @pytest.mark.parametrize("kind", COSTLY)
 def test_a_key_derivation_of_excessive_cost_is_refused_at_once(kind: str) -> None:
-    began = time.monotonic()
-    assert "excessive cost" in str(refused(COSTLY[kind], PASSPHRASE))
-    assert time.monotonic() - began < 1
+    with within_limits():
+        assert "excessive cost" in str(refused(COSTLY[kind], PASSPHRASE))
 
 
 def test_the_cost_that_openssl_asks_for_is_taken() -> None:
@@ -302,29 +309,87 @@ HOSTILE = {
 }
 
 
+@contextlib.contextmanager
+def within_limits() -> Iterator[None]:
+    """Allow a second of the processor, and 200 MiB of memory more than there was ever used before."""
+    began, memory = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    yield
+    assert time.process_time() - began < 1
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 200 * 1024
+
+
 @pytest.mark.parametrize("case", HOSTILE)
 def test_nothing_under_a_mebibyte_takes_a_second(case: str) -> None:
     data = HOSTILE[case][: _forms.MAXIMUM_SIZE]
-    began = time.monotonic()
     for passphrase in (None, PASSPHRASE):
-        try:
-            found(data, passphrase)
-        except FormError:
-            continue
-    assert time.monotonic() - began < 1
+        with within_limits():
+            try:
+                found(data, passphrase)
+            except FormError:
+                continue
+
+
+def piled() -> dict[str, Wish]:
+    """Return material that is well formed, and much."""
+    top = ca()
+    names = [f"{number}.example.com" for number in range(15_000)]
+    limited = ca(nc=limits([dns(name) for name in names]))
+    one = {"subject": named("One name")}
+    same = [ca(top, **one) for _number in range(500)]
+    issued = leaf(ca(top, **one), *names[:20])
+    roots = Material(pem(top.certificate), "root")
+
+    def der_of(pair: Pair) -> Material:
+        return Material(pair.certificate.public_bytes(Encoding.DER), "file")
+
+    def pems(pairs: list[Pair]) -> Material:
+        return Material(pem(*(pair.certificate for pair in pairs)), "file")
+
+    number = (1 << 900_000) + 1
+    parts = (0, number * number, 65537, number, number, number, number, number, number)
+    key = b"".join(b"\x02\x84%b%b" % (len(x).to_bytes(4, "big"), x) for x in map(octets, parts))
+    return {
+        "names": Wish(domain="1.example.com", certificate=der_of(leaf(top, *names)), trust_anchors=(roots,)),
+        "limits": Wish(
+            domain="1.example.com", certificate=der_of(leaf(limited, *names)), trust_anchors=(der_of(limited),)
+        ),
+        "intermediates of one name": Wish(certificate=der_of(issued), chain=pems(same), trust_anchors=(roots,)),
+        "anchors of one name": Wish(certificate=der_of(issued), trust_anchors=(pems(same),)),
+        "client CAs of one name": Wish(client_ca=(pems(same),)),
+        "certificates and keys": Wish(
+            certificate=pems(same), private_key=Material(b"".join(key_pem(new_key()) for _key in range(60)), "keys")
+        ),
+        "RSA": Wish(private_key=Material(b"\x30\x84" + len(key).to_bytes(4, "big") + key, "key")),
+    }
+
+
+def octets(number: int) -> bytes:
+    return number.to_bytes(number.bit_length() // 8 + 1, "big")
+
+
+PILED = piled()
+
+
+@pytest.mark.parametrize("case", PILED)
+def test_much_material_is_judged_in_a_second(case: str) -> None:
+    assert all(
+        len(one.data) <= _forms.MAXIMUM_SIZE for one in (PILED[case].certificate, PILED[case].private_key) if one
+    )
+    with within_limits():
+        assert judge([PILED[case]], at=NOW, warn_days=30)
 
 
 GOOD = {
     "certificate": [SERVER.pem, FULL, SERVER.certificate.public_bytes(Encoding.DER), CERTIFICATES["PKCS#7 in DER"]],
     "private_key": [SERVER.key_pem, key_pem(SERVER.key, PASSPHRASE), key_pem(RSA)],
-    "chain": [SERVER.chain_pem],
+    "chain": [SERVER.chain_pem, SERVER.intermediates[0].public_bytes(Encoding.DER)],
     "bundle": [
         zipped_as({"a.crt": SERVER.pem, "a.key": SERVER.key_pem}),
         pkcs12.serialize_key_and_certificates(None, SERVER.key, SERVER.certificate, None, NoEncryption()),
     ],
     "client_ca": [CHAT.pem, zipped("TencentQQAuthCA.crt", CHAT.pem)],
-    "crl": [CHAT.crl(SERVER)],
-    "trust_anchors": [ROOT.pem],
+    "crl": [CHAT.crl(SERVER), x509.load_pem_x509_crl(CHAT.crl(SERVER)).public_bytes(Encoding.DER)],
+    "trust_anchors": [ROOT.pem, ROOT.certificate.public_bytes(Encoding.DER)],
 }
 SECRETS = [line for one in (SERVER.key_pem, key_pem(RSA)) for line in one.decode().splitlines()[1:-1] if len(line) > 8]
 
@@ -339,10 +404,9 @@ def answered(option: str, data: bytes) -> None:
         private_key_passphrase=PASSPHRASE,
         **{"trust_anchors": (Material(ROOT.pem, "root"),), **good, option: (material,) if several else material},
     )
-    began = time.monotonic()
-    verdict = judge([wish], at=NOW, warn_days=30)[0]
-    assert time.monotonic() - began < 1
-    told = repr(verdict)
+    with within_limits():
+        verdict = judge([wish], at=NOW, warn_days=30)[0]
+    told = repr(verdict) + report([verdict])
     assert all(finding.message.isprintable() and finding.subject.isprintable() for finding in verdict.findings)
     assert not any(secret in told for secret in SECRETS)
 
@@ -351,6 +415,15 @@ def answered(option: str, data: bytes) -> None:
 @given(option=st.sampled_from(sorted(GOOD)), data=st.binary(max_size=2000))
 def test_whatever_bytes_are_given_the_answer_is_a_verdict(option: str, data: bytes) -> None:
     answered(option, data)
+
+
+@settings(max_examples=2000 if LONG else 200, deadline=None)
+@given(texts=st.lists(st.text(), min_size=3, max_size=3))
+def test_whatever_names_and_pins_are_given_the_answer_is_a_verdict(texts: list[str]) -> None:
+    chat = Material(CHAT.pem, "chat")
+    wish = Wish(domain=texts[0], aliases=(texts[1],), client_ca=(chat,), client_ca_sha256=(texts[2],))
+    verdict = judge([wish], at=NOW, warn_days=30)[0]
+    assert all(finding.message.isprintable() and finding.subject.isprintable() for finding in verdict.findings)
 
 
 def test_whatever_byte_of_good_material_is_changed_the_answer_is_a_verdict() -> None:
