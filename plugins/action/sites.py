@@ -15,7 +15,6 @@ import contextlib
 import datetime
 import hashlib
 import ipaddress
-import re
 import secrets
 import ssl
 import time
@@ -51,6 +50,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import Argum
 from ansible_collections.mtls.httpd.plugins.plugin_utils._clients import pins_of, rule, wrong_clients
 from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import failure, without_cryptography
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder, wish_from
+from ansible_collections.mtls.httpd.plugins.plugin_utils._paths import wrong_backend, wrong_paths
 from ansible_collections.mtls.httpd.plugins.plugin_utils._protocol import LEGACY, protocol, wrong_protocol
 
 if TYPE_CHECKING:
@@ -70,11 +70,12 @@ _OF_DIRECTIVES |= documented_options("validate_certificate").keys() - {"crl", "c
 # For how long a host's own program for renewals can rehearse.
 HOOK_DAYS = 3650
 # Options whose text goes through the quoting room into the virtual host.
-_QUOTED = ("document_root", "proxy_pass")
+_QUOTED = ("document_root",)
 # Options that a template is handed as they are.
 _TEMPLATED = (
     "domain",
     "aliases",
+    "open_paths",
     "port",
     "listen",
     "proxy_pass",
@@ -204,12 +205,13 @@ class ActionModule(ActionBase):
             port=site["port"],
             listen=tuple(str(ipaddress.ip_address(address)) for address in site["listen"]),
             aliases=tuple(site["aliases"]),
-            modules=(("proxy", "proxy_http") if site["proxy_pass"] else ()) + (("headers",) if site["hsts"] else ()),
+            modules=(("proxy", "proxy_http") if site["proxy_pass"] or site["protected_paths"] else ())
+            + (("headers",) if site["hsts"] else ()),
             welcome=("http2",) if site["http2"] else (),
             versions=protocol(site).versions,
-            verify_client=site["verify_client"],
-            open_paths=(),
-            protected_paths=(),
+            verify_client=_asked(site),
+            open_paths=tuple(site["open_paths"]),
+            protected_paths=tuple(each["path"] for each in site["protected_paths"] or ()),
             pins=site["pins"],
             included=site["manage"] == "directives",
             **_logs(site),
@@ -304,6 +306,8 @@ def _variables(site: Mapping[str, Any]) -> dict[str, Any]:
         "document_root": site["document_root"] or f"{_quoting.RELEASE}/{EMPTY}",
         "release": _quoting.RELEASE,
         **_logs(site),
+        "verify_client": _asked(site),
+        "protected_paths": site["protected_paths"] or [],
         "client_rules": [rule(pin) for pin in site["pins"]],
     }
 
@@ -316,6 +320,16 @@ def _weak(site: Mapping[str, Any]) -> Iterator[str]:
             f"{site['domain']}: {legacy} is spoken, with OpenSSL's security level lowered for this site, and anybody "
             "who reads the wire may break it. Leave it out of 'tls_protocols' as soon as its last client is gone."
         )
+
+
+def _asked(site: Mapping[str, Any]) -> str:
+    """Return the SSLVerifyClient for the site.
+
+    Where paths differ, a rule decides for each of them: to ask anew within a connection (SSLVerifyClient in <Location>)
+    fails with TLS 1.3 for clients without post-handshake authentication.
+    """
+    verify: str = site["verify_client"]
+    return "optional" if site["open_paths"] or site["protected_paths"] else verify
 
 
 def _logs(site: Mapping[str, Any]) -> dict[str, str]:
@@ -343,7 +357,14 @@ def _open_to(site: Mapping[str, Any]) -> Iterator[Finding]:
             "clients without a certificate are let in, as 'verify_client' is optional.",
             "Set 'verify_client' to require, unless the backend decides itself.",
         )
-    elif not site["pins"]:
+    elif site["protected_paths"]:
+        yield finding(
+            "not-enforced",
+            subject,
+            "clients without a certificate are let in, but for the paths of 'protected_paths'.",
+            "Leave 'protected_paths' out, and list in 'open_paths' what is to be open, if nothing else is.",
+        )
+    if site["verify_client"] == "require" and not site["pins"]:
         yield finding(
             "client-not-pinned",
             subject,
@@ -445,22 +466,21 @@ def _wrong_site(site: Mapping[str, Any]) -> Iterator[str]:
                 _quoting.path(site[name])
             except _quoting.NotQuotable as error:
                 yield f"the option '{name}' cannot be used: {error}. Give an absolute path on the target, or server."
+    yield from wrong_paths(site)
     if site["allowed_clients"] is not None:
         yield from wrong_clients(site["allowed_clients"])
         if site["verify_client"] != "require":
             yield (
-                "'allowed_clients' is given, and 'verify_client' lets clients in that show no certificate. "
-                "Leave one of them out."
+                "'allowed_clients' is given, and 'verify_client' lets clients in that show none. Leave one of them out."
             )
     if site["document_root"] and site["proxy_pass"]:
         yield "both 'document_root' and 'proxy_pass' are given, and one would hide the other. Give one of them."
     if site["document_root"] and not site["document_root"].startswith("/"):
         yield "the option 'document_root' is not an absolute path on the target."
-    if site["proxy_pass"] and not re.fullmatch(r"https?://[^\s/]+/\S*", site["proxy_pass"]):
-        yield (
-            "the option 'proxy_pass' is not the URL of a backend. It is like http://127.0.0.1:8080/, "
-            "with a slash at its end."
-        )
+    if site["proxy_pass"]:
+        yield from wrong_backend("proxy_pass", site["proxy_pass"])
+        if not site["proxy_pass"].endswith("/"):
+            yield "the option 'proxy_pass' does not end in a slash, so that paths would join its last word. Add it."
     yield from wrong_protocol(site)
     if site["hsts"] < 0:
         yield "the option 'hsts' is negative. Give seconds, or 0 for no header."

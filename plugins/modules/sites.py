@@ -296,6 +296,32 @@ options:
             the guideline. Not sent where it is V(0). Webhooks need none.
         type: int
         default: 0
+      open_paths:
+        description:
+          - Paths that need no client certificate, such as V(/healthz) for a load balancer. All others do.
+          - A request must be for just this path, in whatever way it is escaped. What lies below it stays protected.
+        type: list
+        elements: str
+        default: []
+      protected_paths:
+        description:
+          - Paths, each with all below it, that need a client certificate, on a site that is open otherwise.
+          - Each goes to a backend of its own, as any other spelling of the path leads to the site's own pages or
+            backend.
+        type: list
+        elements: dict
+        suboptions:
+          path:
+            description:
+              - The path, such as V(/callback).
+            type: str
+            required: true
+          proxy_pass:
+            description:
+              - URL of the backend for it, as O(sites[].proxy_pass) takes it, and another than that. The path is
+                replaced by it, so that it mostly ends in the same path.
+            type: str
+            required: true
       access_log:
         description:
           - Absolute path on the target to the site's access log. It tells the client's subject and serial number, the
@@ -458,6 +484,18 @@ sites:
       returned: always
       type: bool
       sample: false
+    open_paths:
+      description: The paths that need no client certificate.
+      returned: always
+      type: list
+      elements: str
+      sample: []
+    protected_paths:
+      description: The paths that need a client certificate, where the others need none.
+      returned: always
+      type: list
+      elements: str
+      sample: []
     mutual_tls:
       description:
         - What was shown by handshakes on the live server. V(absent) for a site that is absent, V(unproven) where httpd

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from backend import get
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
@@ -21,9 +22,12 @@ from host import DOMAIN, VERSIONS, Host
 from ansible_collections.mtls.httpd.plugins.module_utils import _namespaces
 from ansible_collections.mtls.httpd.plugins.module_utils._identity import subject_name
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from conftest import LocalOperator
 
     from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
 
@@ -207,8 +211,8 @@ def test_a_reduced_rehearsal_proves_each_way_to_pin(host: Host, monkeypatch: pyt
     assert host.apply(host.wish(allowed=pins)).rehearsal == "reduced"
     assert got(host, chat) == "accepted"
     assert got(host, client(host, named("x"))) == "refused"
-    message = host.refused(host.wish(allowed=[*pins, {"subject": "CN=m+OU=ou"}]), times=False)
-    assert "allowed_clients[3] wants it was locked out" in message
+    with pytest.raises(Refused, match=r"allowed_clients\[3\] wants it was locked out"):
+        host.apply(host.wish(allowed=[*pins, {"subject": "CN=m+OU=ou"}]))
 
 
 def test_the_way_back_leads_to_the_clients_of_then(host: Host) -> None:
@@ -239,3 +243,66 @@ def test_a_configuration_folder_with_quotes_in_its_name_serves_pinned_certificat
         assert got(host, client(host, named("Chat"))) == "refused"
     finally:
         httpd.stop()
+
+
+# -- by the role
+
+
+def test_sites_of_one_run_have_rules_of_their_own(operator: LocalOperator) -> None:
+    chat = operator.material.client
+    other = "shop.example.com"
+    served = operator.material.public.issue(other)
+    named = {
+        "domain": other,
+        "certificate_content": served.full_pem.decode(),
+        "private_key_content": served.key_pem.decode(),
+    }
+    plain = {key: operator.site[key] for key in ("client_ca", "trust_anchors", "port", "listen")} | named
+    pinned = operator.site | {
+        "open_paths": ["/healthz"],
+        "allowed_clients": [{"subject": "CN=Somebody else"}, {"certificate_content": chat.pem.decode()}],
+    }
+    run = operator.deploy(mutual_tls_sites=[plain, pinned])
+    assert f"{other}: every client of the client CA may call" in run.output
+    assert f"{operator.material.domain}: every client" not in run.output
+    another = operator.material.chat.issue(client=True, common_name="Another")
+    answers = [get(operator.port, operator.material.domain, "/", each)[0] for each in (chat, another, None)]
+    assert answers == [200, 403, 403]
+    assert get(operator.port, operator.material.domain, "/healthz")[0] == 404
+    assert [get(operator.port, other, "/", each)[0] for each in (another, None)] == [403, 0]
+    assert operator.deploy(mutual_tls_sites=[pinned]).recap["changed"] == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"allowed_clients": []}, "'allowed_clients' is an empty list"),
+        ({"allowed_clients": [{}]}, "'allowed_clients[0]' names a client by 0 things"),
+        ({"allowed_clients": [{"subject": "CN=a", "san": "b"}]}, "names a client by 2 things"),
+        ({"allowed_clients": [{"subject": "s3cret"}]}, "the subject is no name as RFC 4514 writes it"),
+        ({"allowed_clients": [{"subject": "CN=s3cret\nx"}]}, "'allowed_clients[0]': the subject"),
+        ({"allowed_clients": [{"san": "s3cret x"}]}, "the 'san' is not a DNS name or e-mail address"),
+        ({"allowed_clients": [{"certificate": "missing.crt"}]}, "is not on the controller"),
+        ({"allowed_clients": [{"certificate_content": "s3cret"}]}, "is neither PEM, DER"),
+        (
+            {"allowed_clients": [{"subject": "CN=a"}], "verify_client": "optional"},
+            "clients in that show none",
+        ),
+        ({"open_paths": ["/"]}, "'open_paths[0]' is no path below /"),
+        ({"access_log": "s3cret.log"}, "'access_log' cannot be used: is not an absolute path"),
+        ({"proxy_pass": "http://127.0.0.1:1/s3cret", "document_root": None}, "does not end in a slash"),
+    ],
+)
+def test_a_rule_that_is_none_is_refused_in_one_sentence_without_its_value(
+    operator: LocalOperator, options: dict[str, object], words: str
+) -> None:
+    run = operator.refused(mutual_tls_sites=[operator.site | options])
+    assert words in " ".join(run.output.split())
+    assert "s3cret" not in run.output
+
+
+def test_what_an_optional_certificate_does_not_enforce_stands_in_the_verdict(operator: LocalOperator) -> None:
+    run = operator.deploy("--tags", "judge", mutual_tls_sites=[operator.site | {"verify_client": "optional_no_ca"}])
+    assert "with one that anybody issued: none is verified" in " ".join(run.output.split())
+    run = operator.deploy("--tags", "judge", mutual_tls_sites=[operator.site | {"verify_client": "optional"}])
+    assert "clients without a certificate are let in" in " ".join(run.output.split())

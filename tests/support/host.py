@@ -170,6 +170,8 @@ def wished(
     verify_client: str = "require",
     manage: str = "virtual_host",
     access_log: str = "",
+    open_paths: tuple[str, ...] = (),
+    protected: Mapping[str, str] | None = None,
     allowed: Sequence[Mapping[str, str]] = (),
     begins: str = "2000-01-01T00:00:00Z",
     ends: str = "2999-12-31T23:59:59Z",
@@ -181,7 +183,11 @@ def wished(
     hosts = [f"[{address}]" if ":" in address else address for address in listen] or ["*"]
     tls = protocol({"tls_profile": "intermediate", **dict.fromkeys(CUSTOM, ()), **protocol_options})
     pins, files = pins_of(FINDER, [dict.fromkeys(CLIENT_OPTIONS) | dict(client) for client in allowed], [])
+    protected = protected or {}
+    verify_client = "optional" if open_paths or protected else verify_client
     text = TEMPLATES[manage].render(
+        open_paths=open_paths,
+        protected_paths=[{"path": path, "proxy_pass": url} for path, url in protected.items()],
         client_rules=[rule(pin) for pin in pins],
         domain=domain,
         aliases=aliases,
@@ -204,14 +210,14 @@ def wished(
         port=port,
         listen=listen,
         aliases=aliases,
-        modules=(("proxy", "proxy_http") if proxy_pass else ()) + (("headers",) if hsts else ()),
+        modules=(("proxy", "proxy_http") if proxy_pass or protected else ()) + (("headers",) if hsts else ()),
         welcome=("http2",) if http2 else (),
         versions=tls.versions,
         certificate_sha256=issued.sha256,
         client_ca_names=tuple(sorted(subjects(client_ca))),
         verify_client=verify_client,
-        open_paths=(),
-        protected_paths=(),
+        open_paths=open_paths,
+        protected_paths=tuple(protected),
         pins=pins,
         access_log="" if manage == "directives" else access_log or f"{domain}-access.log",
         error_log="" if manage == "directives" else f"{domain}-error.log",

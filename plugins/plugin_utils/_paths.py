@@ -1,0 +1,84 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which paths of a site need a client certificate, and which backends they lead to."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import re
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _quoting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_URL = re.compile(r"(?:(unix:/[^\s|]+)\|)?(https?)://([^\s/|]+)/\S*")
+
+
+def wrong_paths(site: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with C(open_paths) and C(protected_paths) beside their types. No message repeats a value."""
+    protected = site["protected_paths"]
+    if protected is not None and not protected:
+        yield "the option 'protected_paths' is an empty list, so that nothing would be protected. Leave it out."
+    if not (site["open_paths"] or protected):
+        return
+    if site["open_paths"] and protected:
+        yield "both 'open_paths' and 'protected_paths' are given. Give one: all else is the contrary."
+    if site["verify_client"] != "require":
+        yield "the option 'verify_client' asks no path for a certificate. Leave it out beside paths that differ."
+    paths = [each["path"] for each in protected or ()]
+    named = [*((f"open_paths[{index}]", path) for index, path in enumerate(site["open_paths"]))]
+    named += [(f"protected_paths[{index}]", path) for index, path in enumerate(paths)]
+    for name, path in named:
+        if path == "/" or not _handshake.PATH.match(path):
+            yield (
+                f"the option '{name}' is no path below / of letters, digits, dots, hyphens, '_' and '~'. "
+                "Give one such as /healthz."
+            )
+    for index, each in enumerate(protected or ()):
+        where = f"the option 'protected_paths[{index}]'"
+        if each["path"].endswith("/"):
+            yield f"{where} ends in a slash, without which the path would be open. Leave the slash out."
+        if any(each["path"].startswith(f"{path}/") for path in paths) or paths.count(each["path"]) > 1:
+            yield f"{where} lies at or below another. Give the upper one alone."
+        yield from wrong_backend(f"protected_paths[{index}].proxy_pass", each["proxy_pass"])
+        if site["proxy_pass"] and _backend(each["proxy_pass"]) == _backend(site["proxy_pass"]):
+            yield (
+                f"{where} has the backend of the site's own 'proxy_pass', which another spelling of the path would "
+                "reach without a certificate. Give it a backend of its own, or leave 'protected_paths' out."
+            )
+
+
+def wrong_backend(name: str, url: str) -> Iterator[str]:
+    """Yield what is wrong with the URL of a backend."""
+    if not _URL.fullmatch(url):
+        yield (
+            f"the option '{name}' is not the URL of a backend. It is like http://127.0.0.1:8080/, or "
+            "unix:/run/app.sock|http://localhost/."
+        )
+    try:
+        _quoting.directive(url)
+    except _quoting.NotQuotable as error:
+        yield f"the option '{name}' cannot be used: {error}."
+    if _quoting.RELEASE in url:
+        yield f"the option '{name}' holds {_quoting.RELEASE}, which stands for the release's folder."
+
+
+def _backend(url: str) -> tuple[str, str]:
+    """Return address and port, or the socket, with one name for this machine's own addresses."""
+    found = _URL.fullmatch(url)
+    if found is None:
+        return url, ""
+    if found[1]:
+        return found[1], ""
+    place = found[3].lower().rpartition("@")[2]
+    bracketed, _bracket, port = place.rpartition("]")
+    host, _colon, port = (bracketed[1:], "", port[1:]) if bracketed else place.partition(":")
+    with contextlib.suppress(ValueError):
+        address = ipaddress.ip_address(host)
+        host = "localhost" if address.is_loopback or address.is_unspecified else str(address)
+    return host.rstrip("."), port or {"http": "80", "https": "443"}[found[2]]

@@ -1,0 +1,189 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where a certificate is wanted: no spelling of an open path leads to another, and none of another around its rule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from backend import Backend, get, send
+from demo_material import Authority, Issued
+from embedded_httpd import free_port
+from host import DOMAIN, VERSIONS, Host
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from embedded_httpd import EmbeddedHttpd
+
+    from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
+
+OPEN = "/healthz"
+CLOSED = "/callback"
+# The spellings that name just the open path once they are decoded and cleaned, as httpd does before it decides.
+SAME = (
+    "/healthz",
+    "/healthz?x=/callback",
+    "/%68ealthz",
+    "//healthz",
+    "/./healthz",
+    "/callback/../healthz",
+)
+OTHERS = (
+    "/", "/healthz/", "/healthz;x", "/healthz;/../callback", "/healthz.json", "/healthz.html", "/healthz%00",
+    "/healthz/../callback", "/healthz/..%2fcallback", "/healthz/%2e%2e/callback", "/healthz%2f..%2fcallback",
+    "/healthz/..;/callback", "/healthz/callback", "/healthz%3f", "/healthz%20", "/HEALTHZ", "/healthz%2f", "/healthz\\",
+    "/callback", "/callback?/healthz", "/callback;/healthz", "/callback#/healthz", "/callback%23/healthz", "/healthzz",
+    "/.healthz", "/healthz/.", "/healthz/..", "/x/..;/healthz", "/healthz~", "*", "/icons/healthz", "/healthz%0a",
+)  # fmt: skip
+EVASIONS = (
+    "/Callback", "/callback;x", "/callback.json", "/a/..;/callback", "//callback", "/%63allback", "/./callback",
+    "/callback/", "/callback/x", "/a/../callback", "/a/%2e%2e/callback", "/callback%2f", "/callback%2fx",
+    "/callback%00", "/callback%0a",
+    "/callback?x", "/callback%20", "/CALLBACK", "/callback/..;/callback", "/callback/.", "/callback%3b", "/callback\\",
+    "/a%2f..%2fcallback", "/callback;/../callback", "///callback", "/callback/../callback", "/callback%3fx",
+    "/callback#x",
+)  # fmt: skip
+
+
+@pytest.fixture
+def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: _handshake.Probes) -> Host:
+    return Host(embedded, authority, chat, free_port(), probes)
+
+
+@pytest.fixture
+def site() -> Iterator[Backend]:
+    with Backend("the site's own").serving() as backend:
+        yield backend
+
+
+@pytest.fixture
+def guarded() -> Iterator[Backend]:
+    with Backend("the protected one").serving() as backend:
+        yield backend
+
+
+@pytest.fixture
+def client(chat: Authority) -> Issued:
+    return chat.issue(client=True, common_name="Chat")
+
+
+def asked(host: Host, target: str, client: Issued | None = None, *headers: str, version: str = "TLSv1.3") -> int:
+    return get(host.port, DOMAIN, target, client, *headers, version=version)[0]
+
+
+# -- open paths
+
+
+def test_a_client_without_certificate_reaches_the_open_path_and_nothing_else(
+    host: Host, site: Backend, client: Issued
+) -> None:
+    report = host.apply(host.wish(proxy_pass=f"http://127.0.0.1:{site.port}/", open_paths=(OPEN,)))
+    assert (report.sites[0]["mutual_tls"], report.sites[0]["open_paths"]) == ("enforced", [OPEN])
+    assert site.asked == []
+    for version in VERSIONS:
+        for target in SAME:
+            assert asked(host, target, version=version) == 200, target
+        for target in OTHERS:
+            assert asked(host, target, version=version) in (200 if target == "*" else 403, 400, 404), target
+        assert asked(host, CLOSED, client, version=version) == 200
+    assert {path.partition("?")[0] for path in site.paths} == {OPEN, CLOSED}
+    assert site.paths.count(CLOSED) == len(VERSIONS)
+    stranger = Authority("Another CA").issue(client=True, common_name="Chat")
+    assert {asked(host, OPEN, stranger, version=version) for version in VERSIONS} == {0}
+
+
+def test_no_method_and_no_header_opens_another_path(host: Host, site: Backend) -> None:
+    host.apply(host.wish(proxy_pass=f"http://127.0.0.1:{site.port}/", open_paths=(OPEN,)))
+    for header in (
+        f"X-Original-URL: {OPEN}", f"X-Rewrite-URL: {OPEN}", f"X-Forwarded-Path: {OPEN}", "X-HTTP-Method-Override: GET",
+        "Upgrade: websocket", "SSL_CLIENT_VERIFY: SUCCESS", "SSL-Client-Verify: SUCCESS", "Expect: 100-continue",
+    ):  # fmt: skip
+        assert asked(host, CLOSED, None, header) in (403, 417), header
+    for method in ("HEAD", "POST", "PUT", "OPTIONS", "TRACE", "PROPFIND", "NONE", "get"):
+        request = f"{method} {CLOSED} HTTP/1.1\r\nHost: {DOMAIN}\r\nConnection: close\r\n\r\n"
+        assert send(host.port, DOMAIN, request.encode())[0] in (400, 403, 405, 501), method
+    absolute = f"GET https://{DOMAIN}{CLOSED} HTTP/1.1\r\nHost: {DOMAIN}\r\nConnection: close\r\n\r\n"
+    assert send(host.port, DOMAIN, absolute.encode())[0] == 403
+    connect = f"CONNECT 127.0.0.1:{site.port} HTTP/1.1\r\nHost: {DOMAIN}\r\nConnection: close\r\n\r\n"
+    assert send(host.port, DOMAIN, connect.encode())[0] in (400, 403, 405)
+    heads = [f"GET {path} HTTP/1.1\r\nHost: {DOMAIN}\r\n" for path in (OPEN, CLOSED)]
+    assert "HTTP/1.1 403" in send(host.port, DOMAIN, f"{heads[0]}\r\n{heads[1]}Connection: close\r\n\r\n".encode())[1]
+    assert set(site.paths) == {OPEN}
+
+
+def test_of_files_too_the_open_path_alone_is_served(host: Host, client: Issued) -> None:
+    folder = host.httpd.root / "htdocs"
+    for name in ("healthz", "healthz.html", "healthz.json", "callback"):
+        (folder / name).write_text(name)
+    (folder / "status").mkdir()
+    (folder / "status" / "index.html").write_text("inside")
+    host.add("<IfModule !negotiation_module>\nLoadModule negotiation_module modules/mod_negotiation.so\n</IfModule>\n")
+    extra = "<Location />\nOptions +MultiViews\n</Location>"
+    host.apply(host.wish(document_root=str(folder), open_paths=(OPEN, "/status"), extra=extra))
+    for target in SAME:
+        assert get(host.port, DOMAIN, target)[1].endswith("healthz"), target
+    for target in (*OTHERS, "/status/", "/status/index.html", "/healthz.var"):
+        assert asked(host, target) in (200 if target == "*" else 403, 400, 404), target
+    assert asked(host, "/status") == 301
+    assert get(host.port, DOMAIN, CLOSED, client)[1].endswith("callback")
+
+
+def test_pins_hold_on_all_paths_but_the_open_ones(host: Host, client: Issued) -> None:
+    host.apply(host.wish(open_paths=(OPEN,), allowed=[{"subject": "CN=Chat"}]))
+    other = host.chat.issue(client=True, common_name="Somebody else")
+    assert [asked(host, CLOSED, each) for each in (client, other, None)] == [404, 403, 403]
+    assert [asked(host, OPEN, each) for each in (client, other, None)] == [404, 404, 404]
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ("<Location /healthz>\nRequire all denied\n</Location>", "a client without a certificate was locked out"),
+        ("<If true>\nRequire all granted\n</If>", "a client without a certificate got in over TLSv1.2"),
+        ("SSLVerifyClient require", "a client without a certificate was"),
+        ("SSLVerifyClient optional_no_ca", "a client of another CA"),
+    ],
+)
+def test_what_an_extra_directive_makes_of_open_paths_is_seen(host: Host, extra: str, words: str) -> None:
+    assert words in host.refused(host.wish(open_paths=(OPEN,), extra=extra))
+
+
+# -- protected paths
+
+
+@pytest.mark.parametrize("proxied", [True, False])
+def test_no_spelling_reaches_a_protected_backend_without_a_certificate(
+    host: Host, site: Backend, guarded: Backend, client: Issued, proxied: bool
+) -> None:
+    own = {"proxy_pass": f"http://127.0.0.1:{site.port}/"} if proxied else {}
+    wish = host.wish(protected={CLOSED: f"http://127.0.0.1:{guarded.port}{CLOSED}"}, **own)
+    report = host.apply(wish)
+    assert (report.sites[0]["mutual_tls"], report.sites[0]["protected_paths"]) == ("optional", [CLOSED])
+    for version in VERSIONS:
+        assert asked(host, CLOSED, version=version) == 403
+        for target in EVASIONS:
+            asked(host, target, version=version)
+        assert guarded.asked == [], guarded.paths
+        for target in (CLOSED, f"{CLOSED}/x?y", f"{CLOSED}?SdkAppid=1"):
+            assert asked(host, target, client, version=version) == 200
+        assert guarded.paths == [CLOSED, f"{CLOSED}/x?y", f"{CLOSED}?SdkAppid=1"]
+        guarded.asked.clear()
+    assert asked(host, "/", version="TLSv1.3") == (200 if proxied else 403)
+    assert CLOSED not in site.paths
+
+
+def test_pins_hold_on_protected_paths(host: Host, guarded: Backend, client: Issued) -> None:
+    protected = {CLOSED: f"http://127.0.0.1:{guarded.port}/"}
+    host.apply(host.wish(protected=protected, allowed=[{"subject": "CN=Chat"}]))
+    other = host.chat.issue(client=True, common_name="Somebody else")
+    assert [asked(host, CLOSED, each) for each in (client, other, None)] == [200, 403, 403]
+
+
+def test_a_protected_path_that_an_extra_directive_opens_is_seen(host: Host, guarded: Backend) -> None:
+    extra = "<If true>\nRequire all granted\n</If>"
+    message = host.refused(host.wish(protected={CLOSED: f"http://127.0.0.1:{guarded.port}/"}, extra=extra))
+    assert f"a client without a certificate got in at {CLOSED} over TLSv1.3" in message
