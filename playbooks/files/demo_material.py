@@ -26,7 +26,7 @@ from typing import Union
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 PrivateKey = Union[ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey]
 
@@ -151,10 +151,12 @@ class Authority:
         key_type: str = "ec",
         common_name: str | None = None,
         usages: tuple[x509.ObjectIdentifier, ...] | None = None,
+        ocsp: str = "",
     ) -> Issued:
         """Issue a certificate for `names` (domains or addresses; the first one is the common name), for 90 days.
 
         A server's, or with `client` a client's. `usages` are the extended key usages instead, none if empty.
+        `ocsp` is the URL of the responder that it names.
         """
         if usages is None:
             usages = (ExtendedKeyUsageOID.CLIENT_AUTH,) if client else (ExtendedKeyUsageOID.SERVER_AUTH,)
@@ -170,6 +172,9 @@ class Authority:
             builder = builder.add_extension(alternatives, critical=False)
         if usages:
             builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+        if ocsp:
+            access = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(ocsp))
+            builder = builder.add_extension(x509.AuthorityInformationAccess([access]), critical=False)
         return Issued(builder.sign(self.key, hashes.SHA256()), key, self.intermediates)
 
     def crl(self, *revoked: Issued, next_update: datetime | None = None) -> bytes:

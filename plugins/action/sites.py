@@ -15,6 +15,7 @@ import contextlib
 import datetime
 import hashlib
 import ipaddress
+import re
 import secrets
 import ssl
 import time
@@ -39,6 +40,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._identity import make_p
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     CLIENT_CA,
+    CRL,
     EMPTY,
     FACTS,
     SITE,
@@ -70,7 +72,7 @@ _OF_DIRECTIVES |= documented_options("validate_certificate").keys() - {"crl", "c
 # For how long a host's own program for renewals can rehearse.
 HOOK_DAYS = 3650
 # Options whose text goes through the quoting room into the virtual host.
-_QUOTED = ("document_root",)
+_QUOTED = ("document_root", "client_ocsp_responder")
 # Options that a template is handed as they are.
 _TEMPLATED = (
     "domain",
@@ -82,6 +84,11 @@ _TEMPLATED = (
     "verify_client",
     "verify_depth",
     "extra_directives",
+    "client_ocsp",
+    "client_ocsp_responder",
+    "client_ocsp_required",
+    "client_ocsp_timeout",
+    "ocsp_stapling",
     "http2",
     "hsts",
 )
@@ -178,7 +185,13 @@ class ActionModule(ActionBase):
         now = datetime.datetime.now(datetime.timezone.utc)
         verdicts = judge([wish for wish, _missing in gathered], at=now, warn_days=warn_days)
         return {
-            site["domain"]: replace(verdict, findings=(*missing, *verdict.findings))
+            site["domain"]: replace(
+                verdict,
+                findings=(
+                    *missing,
+                    *(each for each in verdict.findings if each.code != "must-staple" or not site["ocsp_stapling"]),
+                ),
+            )
             for site, (_wish, missing), verdict in zip(sites, gathered, verdicts, strict=True)
         }
 
@@ -191,6 +204,8 @@ class ActionModule(ActionBase):
         told = {"certificate_sha256": "", "client_ca_names": (), "begins": "", "ends": ""}
         if material and material.client_ca:
             files[CLIENT_CA] = material.client_ca
+        if material and material.crl:
+            files[CRL] = material.crl
         if material and not sources and verdict.first_end:
             files |= {f"{domain}.crt": material.certificate, f"{domain}.key": material.private_key}
             leaf = ssl.PEM_cert_to_DER_cert(material.certificate.decode().partition(_END)[0] + _END)
@@ -215,6 +230,9 @@ class ActionModule(ActionBase):
             pins=site["pins"],
             included=site["manage"] == "directives",
             **_logs(site),
+            crl_check=_crl_check(site),
+            crl_ends=material.crl_ends if material else "",
+            stapling=site["ocsp_stapling"],
             **told,
             renewal_hook=site["renewal_hook"] or "",
         )
@@ -302,6 +320,7 @@ def _variables(site: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{name: site[name] for name in _TEMPLATED},
         "tls": protocol(site).words,
+        "crl_check": _crl_check(site),
         "addresses": [f"{host}:{site['port']}" for host in hosts],
         "document_root": site["document_root"] or f"{_quoting.RELEASE}/{EMPTY}",
         "release": _quoting.RELEASE,
@@ -310,6 +329,10 @@ def _variables(site: Mapping[str, Any]) -> dict[str, Any]:
         "protected_paths": site["protected_paths"] or [],
         "client_rules": [rule(pin) for pin in site["pins"]],
     }
+
+
+def _crl_check(site: Mapping[str, Any]) -> str:
+    return site["crl_check"] if site["crl"] or site["crl_content"] else "none"
 
 
 def _weak(site: Mapping[str, Any]) -> Iterator[str]:
@@ -482,6 +505,10 @@ def _wrong_site(site: Mapping[str, Any]) -> Iterator[str]:
         if not site["proxy_pass"].endswith("/"):
             yield "the option 'proxy_pass' does not end in a slash, so that paths would join its last word. Add it."
     yield from wrong_protocol(site)
+    if site["client_ocsp_responder"] and not re.fullmatch(r"http://[^\s/]+(/\S*)?", site["client_ocsp_responder"]):
+        yield "the option 'client_ocsp_responder' is not a URL of http, the only scheme that httpd asks responders by."
+    if not 0 < site["client_ocsp_timeout"] <= 60:
+        yield "the option 'client_ocsp_timeout' is not between 1 and 60 seconds."
     if site["hsts"] < 0:
         yield "the option 'hsts' is negative. Give seconds, or 0 for no header."
     for name in _QUOTED:

@@ -94,6 +94,7 @@ class Deployable:
     private_key: bytes = field(repr=False)  # PKCS#8, not encrypted
     client_ca: bytes
     crl: bytes | None
+    crl_ends: str = ""  # when the first of them is due to be renewed, as in `first_end`
 
 
 @dataclass(frozen=True)
@@ -237,6 +238,7 @@ class _Case:
                 private_key=_key_pem(keys[0]) if leaf is not None else b"",
                 client_ca=b"".join(one.pem for one in client_cas),
                 crl=b"".join(crl.public_bytes(serialization.Encoding.PEM) for crl in crls) or None,
+                crl_ends=min((iso(crl.next_update_utc) for crl in crls if crl.next_update_utc), default=""),
             )
         return Verdict(
             domain=self.wish.domain,

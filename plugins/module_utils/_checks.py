@@ -119,7 +119,7 @@ def server_use(one: Facts) -> Iterator[Finding]:
     features = one.extension(x509.TLSFeature)
     if features is not None and x509.TLSFeatureType.status_request in features:
         message = "it demands stapled OCSP answers (must-staple). Clients that mind it refuse a server without them."
-        remedy = "Order one without must-staple, or set SSLUseStapling in 'extra_directives'."
+        remedy = "Order one without must-staple, or have the site send them ('ocsp_stapling')."
         yield finding("must-staple", one.source, message, remedy)
 
 

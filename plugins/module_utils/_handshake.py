@@ -53,12 +53,15 @@ class Identity:
 class Probes:
     """A throwaway authority (PEM), a client of it, and a stranger: a client of yet another authority.
 
-    pinned: further clients of the throwaway authority, by the pin of a site's facts that they fulfil.
+    And a client of the throwaway authority that its revocation list (PEM) names. pinned: further clients of it, by the
+    pin of a site's facts that they fulfil.
     """
 
     ca: bytes
     trusted: Identity
     stranger: Identity
+    crl: bytes
+    revoked: Identity
     pinned: Mapping[str, Identity] = field(default_factory=dict)
 
 

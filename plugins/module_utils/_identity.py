@@ -58,8 +58,15 @@ def make_probes(now: datetime.datetime | None = None, pins: Iterable[str] = (), 
     """
     now = now or datetime.datetime.now(datetime.timezone.utc)
     probe, stranger = _Authority("mtls.httpd probe", now, days), _Authority("mtls.httpd stranger", now, days)
-    pinned = {pin: probe.client(pin) for pin in dict.fromkeys(pins)}
-    return Probes(probe.certificate, probe.client(), stranger.client(), pinned)
+    revoked = probe.client()
+    return Probes(
+        ca=probe.certificate,
+        trusted=probe.client(),
+        stranger=stranger.client(),
+        crl=probe.crl(revoked),
+        revoked=revoked,
+        pinned={pin: probe.client(pin) for pin in dict.fromkeys(pins)},
+    )
 
 
 def subject_name(text: str) -> x509.Name:
@@ -109,6 +116,14 @@ class _Authority:
             builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM),
             key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
         )
+
+    def crl(self, client: Identity) -> bytes:
+        """Return its revocation list (PEM), which names one client."""
+        serial = x509.load_pem_x509_certificate(client.certificate).serial_number
+        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(self._now - _DAY).build()
+        builder = x509.CertificateRevocationListBuilder().issuer_name(self._subject).add_revoked_certificate(entry)
+        builder = builder.last_update(self._now - _DAY).next_update(self._now + self._days * _DAY)
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
 def _builder(

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._release import Facts
 
 _ALL = {"0.0.0.0", "::"}
+# Kinds of SSLSessionCache that a reload leaves nothing of.
+_EMPTIED = ("none", "nonenotnull", "shmcb", "dbm")
 _MANAGED = ("mdomain", "<mdomainset", "mdmember")
 
 
 def conflicts(user: Description, plan: Plan, sites: Sequence[Facts]) -> list[str]:
     """What in the user's configuration, and among our own sites, the wished sites cannot stand beside."""
-    found = [*_names(user, sites), *_twice(plan), *_listens(user, plan)]
+    found = [*_names(user, sites), *_twice(plan), *_listens(user, plan), *_caches(user, sites)]
     for site in sites:
         if not site.included and not any({"*", str(site.port)} & host.ports() for host in user.virtual_hosts):
             found += _main_server(user, site)
@@ -69,6 +71,17 @@ def _twice(plan: Plan) -> Iterator[str]:
                     f"{site.domain}: it and {other.domain} share port {site.port}, one on all addresses, one on some, "
                     "and httpd would serve only the latter there: give both the same 'listen', or ports of their own"
                 )
+
+
+def _caches(user: Description, sites: Sequence[Facts]) -> Iterator[str]:
+    """Caches of TLS sessions that a reload does not empty: who is in one is let in without being looked at again."""
+    for each in user.directives:
+        kind = each.arguments.strip('"').partition(":")[0].lower()
+        if each.name.lower() == "sslsessioncache" and sites and kind not in _EMPTIED:
+            yield (
+                f"{each.place}: sessions in SSLSessionCache {kind} outlive the removal of a client CA: take shmcb, and "
+                "restart httpd"
+            )
 
 
 def _listens(user: Description, plan: Plan) -> Iterator[str]:

@@ -21,7 +21,7 @@ from typing import Any
 from ansible_collections.mtls.httpd.plugins.module_utils import _domain, _handshake, _quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Identity, Probes
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
-from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, FACTS, SITE, Release
+from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, CRL, FACTS, SITE, Release
 from ansible_collections.mtls.httpd.plugins.module_utils._remote import Sources
 
 # Modules of httpd that a site may ask for, beside mod_ssl.
@@ -29,6 +29,7 @@ MODULES = ("proxy", "proxy_http", "headers")
 WELCOME = ("http2",)
 _VERIFY = ("require", "optional", "optional_no_ca")
 _PIN = r"(subject|dns|email):.+|certificate:client-\d{1,4}\.crt"
+_CRL_CHECKS = ("chain", "leaf")
 _MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
 
@@ -74,9 +75,10 @@ def told(request: Request) -> dict[str, Any]:
             _text(part)
             for part in (
                 request.probes.ca,
+                request.probes.crl,
                 *(
                     part
-                    for identity in (request.probes.trusted, request.probes.stranger)
+                    for identity in (request.probes.trusted, request.probes.stranger, request.probes.revoked)
                     for part in (identity.certificate, identity.private_key)
                 ),
             )
@@ -111,13 +113,16 @@ def unpacked(text: str) -> Request:
 def understood(data: Any) -> Request:
     """The request that C(data) tells, checked as by `unpacked`. Raises NotARequest."""
     try:
-        ca, trusted, trusted_key, stranger, stranger_key = (_bytes(each) for each in data["probes"])
+        ca, crl, *pairs = (_bytes(each) for each in data["probes"])
+        trusted, stranger, revoked = map(Identity, pairs[::2], pairs[1::2])
         return Request(
             wishes=tuple(_wish(each) for each in data["wishes"]),
             probes=Probes(
                 ca,
-                Identity(trusted, trusted_key),
-                Identity(stranger, stranger_key),
+                trusted,
+                stranger,
+                crl,
+                revoked,
                 {pin: Identity(_bytes(leaf), _bytes(key)) for pin, (leaf, key) in data["pinned"].items()},
             ),
             binary=data["binary"],
@@ -156,8 +161,12 @@ def _wish(data: Any) -> Wish:
         material.add(CLIENT_CA)
     release = Release(domain, {name: _bytes(content) for name, content in data["files"].items()})
     facts = release.facts
+    if facts.crl_check in _CRL_CHECKS:
+        material.add(CRL)
     if set(release.files) != material | {SITE, FACTS, *facts.pinned_files.values()}:
         raise NotARequest("a release has other files than those of a site")
+    if not re.fullmatch(f"({_MOMENT})?", facts.crl_ends):
+        raise NotARequest("a release's facts hold a moment that is none")
     if facts.domain != domain or any(_domain.broken_rules(alias) for alias in facts.aliases):
         raise NotARequest("a release's facts are not those of its site")
     if (

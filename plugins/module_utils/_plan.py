@@ -316,14 +316,11 @@ def _host_level(
         "    <IfModule !ssl_module>",
         *_load(server, user, "ssl"),
         *[f"        Listen {_listen(*each)}" for each in with_us],
-        *_session_cache(server, user, "        "),
         "    </IfModule>",
     ]
-    if "ssl_module" in user.modules and not any(each.name.lower() == "sslsessioncache" for each in user.directives):
-        lines += _session_cache(server, user, "    ")
     for name in dict.fromkeys(name for site in sites for name in (*site.modules, *_had(server, user, site))):
         lines += [f"    <IfModule !{name}_module>", *_load(server, user, name), "    </IfModule>"]
-    lines += [f"    {line}" for line in defines(server)]
+    lines += [f"    {line}" for line in defines(server, user)]
     lines += [f"    Listen {_listen(*each)}" for each in missing]
     if any(not log.startswith("/") for site in sites for log in site.logs):
         lines.append(f"    Define {_quoting.LOGS} {_quoting.directive(_log_folder(user))}")
@@ -336,22 +333,24 @@ def _host_level(
     return added, "\n".join([*lines, "</IfDefine>", ""]).encode()
 
 
-def _session_cache(server: Server, user: Description, indent: str) -> list[str]:
-    """The lines by which sessions can be resumed, where nobody says how; none where the host has no such cache."""
-    try:
-        load = _load(server, user, "socache_shmcb")
-    except _httpd.HttpdError:
-        return []
-    return [
-        f"{indent}{line}"
-        for line in ("<IfModule !socache_shmcb_module>", *[f"    {each.strip()}" for each in load], "</IfModule>")
-    ] + [f'{indent}SSLSessionCache "shmcb:mtls-sessions(512000)"']
+def defines(server: Server, user: Description) -> list[str]:
+    """The lines that tell virtual hosts what this host has.
 
-
-def defines(server: Server) -> list[str]:
-    """The lines that tell virtual hosts which curves the OpenSSL of this host has."""
+    Caches are the operator's to set: a reload that finds the directive of one no longer ends httpd.
+    """
     version = _openssl(server)
-    return [f"Define MTLS_HTTPD_{curve}" for curve, first in CURVES.items() if version >= first]
+    had = [curve for curve, first in CURVES.items() if version >= first]
+    given = _given(user)
+    # Without a key file, the keys of tickets are made anew by each reload, so that no ticket outlives its client CA.
+    if not given & {"sslsessioncache", "sslsessionticketkeyfile"}:
+        had.append("TICKETS")
+    if "sslstaplingcache" in given:
+        had.append("STAPLING")
+    return [f"Define MTLS_HTTPD_{name}" for name in had]
+
+
+def _given(user: Description) -> set[str]:
+    return {each.name.lower() for each in user.directives}
 
 
 def _openssl(server: Server) -> tuple[int, ...]:
@@ -384,6 +383,14 @@ def limits(server: Server, user: Description, wishes: Sequence[Wish]) -> list[st
         reason = _lacking(server, user, name)
         if reason:
             found.append(f"{name} is not served: {reason}")
+    given = _given(user)
+    if "sslsessionticketkeyfile" in given and "sslsessioncache" not in given:
+        found.append(
+            "sessions are not resumed: tickets would outlive the removal of a client CA, as the server sets "
+            "SSLSessionTicketKeyFile, and it has no SSLSessionCache"
+        )
+    if "sslstaplingcache" not in given and any(release.facts.stapling for release in releases):
+        found.append("OCSP answers are not stapled: the server has no SSLStaplingCache")
     version = _openssl(server)
     for curve, first in CURVES.items():
         if version < first and any(f"MTLS_HTTPD_{curve}".encode() in release.files[SITE] for release in releases):

@@ -27,6 +27,7 @@ _WHO = {
     "untrusted": "a client of another CA",
     "trusted": "a client of the client CA",
     "unlisted": "a client of the client CA that is not among 'allowed_clients'",
+    "revoked": "a client that a CRL names",
 }
 _MATERIAL = (
     "sslcacertificatefile",
@@ -73,6 +74,8 @@ def try_site(
             for number, pin in enumerate(site.pins)
             if pin in probes.pinned
         ]
+        if site.crl_check != "none":
+            clients.append(("revoked", probes.revoked, closed))
     answers = [
         _handshake.ask(
             address,
@@ -156,6 +159,8 @@ def _wanted(site: Facts, answer: _handshake.Answer) -> str:
     """What a client must be answered: C(alert), C(403), C(accepted), or empty where either will do."""
     if answer.client == "untrusted":
         return "accepted" if site.verify_client == "optional_no_ca" else "alert"
+    if answer.client == "revoked":
+        return "alert"
     if answer.client == "unlisted":
         return "403"
     if answer.client != "none":

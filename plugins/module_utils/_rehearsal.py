@@ -38,6 +38,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd import (
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import defines
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     CLIENT_CA,
+    CRL,
     EMPTY,
     SITE,
     Change,
@@ -54,6 +55,8 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+# Defined in a rehearsal alone, where nothing outside is reached.
+REHEARSAL = "MTLS_HTTPD_REHEARSAL"
 SECONDS = 60.0
 _READY = 20.0
 
@@ -202,13 +205,16 @@ def _unread(site: Facts, path: str) -> list[str]:
 def _furnish(disk: Disk, site: Facts, folder: str, probes: _handshake.Probes) -> None:
     """Ready a site's files for the rehearsal. They are written anew, as files of an unmapped owner take no more.
 
-    The throwaway CA joins the client CAs, and its clients are those that are compared whole. The client CAs join the
-    chain behind the certificate, where OpenSSL holds keys and signatures against its security level
-    (SSL_CTX_set_security_level(3)) at once, and not only when Chat comes.
+    The throwaway CA joins the client CAs, its revocation list theirs, and its clients are those that are compared
+    whole. The client CAs join the chain behind the certificate, where OpenSSL holds keys and signatures against its
+    security level (SSL_CTX_set_security_level(3)) at once, and not only when Chat comes.
     """
     authorities, chain = os.path.join(folder, CLIENT_CA), os.path.join(folder, f"{site.domain}.crt")
     known = _bytes(authorities)
     disk.put(authorities, File(known + probes.ca, mode_of(authorities)))
+    if site.crl_check != "none":
+        revoked = os.path.join(folder, CRL)
+        disk.put(revoked, File(_bytes(revoked) + probes.crl, mode_of(revoked)))
     disk.put(chain, File(_bytes(chain) + b"\n" + known, mode_of(chain)))
     for pin, name in site.pinned_files.items():
         if pin in probes.pinned:
@@ -270,7 +276,7 @@ def _serving(server: Server, arguments: Sequence[str], scratch: str, guard: int,
     said = os.path.join(scratch, "said")
     with open(said, "wb") as stream:
         process = subprocess.Popen(
-            [server.binary, *server.arguments, *arguments, "-X"],
+            [server.binary, *server.arguments, *arguments, "-D", REHEARSAL, "-X"],
             env=dict(server.environment),
             stdin=subprocess.DEVNULL,
             stdout=stream,
@@ -488,7 +494,7 @@ def _minimal(
     for name in modules:
         loaded = f"LoadModule {name}_module {quoted(server.module(f'mod_{name}.so'))}"
         lines += [f"<IfModule !{name}_module>", loaded, "</IfModule>"]
-    lines += defines(server)
+    lines += defines(server, user)
     lines += ["<IfModule mime_module>", "TypesConfig /dev/null", "</IfModule>"]
     if os.geteuid() == 0:
         lines += [f"User {user.user}", f"Group {user.group}"]

@@ -40,6 +40,7 @@ FOLDER = "mtls"
 SITE = "site.conf"
 FACTS = "site.json"
 CLIENT_CA = "TencentQQAuthCA.crt"
+CRL = "TencentQQAuthCA.crl"
 EMPTY = "empty"
 PINNED = "certificate:"  # before the name of a file, in the pins of a site's facts
 _NEW = ".mtls-new"
@@ -92,6 +93,8 @@ class Facts:
     where the server's take its lines. included: whether site.conf holds directives alone, for a virtual host of the
     user's to include. begins, ends: when the last of its certificates becomes valid, and when the first ends, in UTC,
     as 2026-11-23T16:39:00Z. renewal_hook: path of the host's program that takes its material anew, empty for none.
+    crl_check: none, chain or leaf. crl_ends: when the first of the client CAs' revocation lists is due to be renewed,
+    empty where none is. stapling: whether OCSP answers are sent along.
     """
 
     domain: str
@@ -113,6 +116,9 @@ class Facts:
     begins: str
     ends: str
     renewal_hook: str = ""
+    crl_check: str = "none"
+    crl_ends: str = ""
+    stapling: bool = False
 
     @classmethod
     def read(cls, content: bytes) -> Facts:

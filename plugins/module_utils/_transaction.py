@@ -173,6 +173,12 @@ def _timely(wishes: Sequence[Wish], skew: float) -> None:
                 f"{wish.domain}: a certificate ended at {facts.ends}, by this host's clock ({now}), so it would be "
                 f"refused: {way}"
             )
+        if facts.crl_ends and facts.crl_ends <= now:
+            way = "deploy a new one, or set 'force' for this site" if wish.previous else "give a new one"
+            raise Refused(
+                f"{wish.domain}: a CRL was to be renewed at {facts.crl_ends}, by this host's clock ({now}), so every "
+                f"client would be refused: {way}"
+            )
         if facts.begins > now:
             raise Refused(
                 f"{wish.domain}: a certificate is not valid before {facts.begins}, by this host's clock ({now}, "
@@ -191,6 +197,7 @@ def _told(wish: Wish, changed: bool, shown: str) -> dict[str, Any]:
         "release": wish.release.name if wish.release else None,
         "certificate_sha256": facts.certificate_sha256 if facts else None,
         "ends": facts.ends if facts else None,
+        "crl_ends": (facts.crl_ends or None) if facts else None,
         "previous": wish.previous,
         "remote_src": wish.sources is not None,
         "mutual_tls": shown,

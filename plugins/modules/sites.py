@@ -160,6 +160,48 @@ options:
             transaction again with the material that lies there then.
           - For certbot, V(/etc/letsencrypt/renewal-hooks/deploy/mtls-www.example.com). It goes with the site.
         type: path
+      crl:
+        description:
+          - Paths on the controller to the revocation lists of the client CAs, one of each CA. PEM or DER. A client
+            that is named there is refused. Run again with a new list before the present one ends, as httpd then refuses
+            every client. RV(sites[].crl_ends) says when.
+        type: list
+        elements: path
+      crl_content:
+        description:
+          - The revocation lists themselves, as PEM text, or base64 of DER.
+        type: list
+        elements: str
+      crl_check:
+        description:
+          - What is looked up in O(sites[].crl) (directive C(SSLCARevocationCheck)). V(chain) is the client's
+            certificate and all of its issuers, which needs a list of each, V(leaf) the client's certificate alone.
+        type: str
+        choices: [chain, leaf]
+        default: chain
+      client_ocsp:
+        description:
+          - Ask the OCSP responder of a client's certificate whether it was revoked (directive C(SSLOCSPEnable)), with
+            V(leaf) for the client's certificate, with V(chain) for its issuers' too. A client is refused where the
+            responder does not answer, and httpd knows no way to let it in.
+          - A rehearsal reaches no responder, so this alone is in force without having been tried.
+        type: str
+        choices: ["off", leaf, chain]
+        default: "off"
+      client_ocsp_responder:
+        description:
+          - URL of the responder to ask (C(http) alone), instead of the one that the certificate names.
+        type: str
+      client_ocsp_required:
+        description:
+          - Refuse clients whose certificate names no responder. With V(false) they are let in.
+        type: bool
+        default: true
+      client_ocsp_timeout:
+        description:
+          - Seconds to wait for the responder. The client waits for it in the handshake, and Chat waits 2 s for all.
+        type: int
+        default: 1
       issued_by:
         description:
           - Who issued the certificate. V(public) for an authority that everybody trusts (case 1 of the reference
@@ -284,6 +326,13 @@ options:
         type: list
         elements: str
         default: []
+      ocsp_stapling:
+        description:
+          - Send the answer of the certificate's OCSP responder along in the handshake. Needs a certificate that names
+            a responder, a host that reaches it, and C(SSLStaplingCache) in the server's own configuration, where
+            RV(limits) says so if it has none. Where the responder is dead, the site is served without.
+        type: bool
+        default: false
       http2:
         description:
           - Serve HTTP/2 beside HTTP/1.1, where the host's httpd has C(mod_http2) and another MPM than prefork. Where
@@ -479,6 +528,13 @@ sites:
       returned: always
       type: bool
       sample: false
+    crl_ends:
+      description:
+        - When the first of the revocation lists is to be renewed, in UTC, null where there is none. httpd refuses every
+          client from then on.
+      returned: always
+      type: str
+      sample: "2026-12-01T00:00:00Z"
     previous:
       description: Whether it was gone back to.
       returned: always

@@ -11,6 +11,7 @@ import re
 import socket
 import ssl
 import subprocess
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ import pytest
 from demo_material import Authority, Issued, write
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, Host
+
+from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -237,34 +240,47 @@ def test_a_session_with_a_client_certificate_is_resumed(
 
 
 SESSIONS = {
-    "a cache of ours": "",
-    "a cache of the server's": 'SSLSessionCache "shmcb:logs/cache(64000)"',
-    "tickets that outlive a reload": "SSLSessionTicketKeyFile conf/ticket.key",
+    "nothing of the server's": ("", True),
+    "a cache of the server's": ('SSLSessionCache "shmcb:logs/cache(64000)"', True),
+    "tickets that outlive a reload": ("SSLSessionTicketKeyFile conf/ticket.key", False),
+    "such tickets beside a cache": (
+        'SSLSessionTicketKeyFile conf/ticket.key\nSSLSessionCache "shmcb:logs/cache(64000)"',
+        True,
+    ),
 }
 
 
 @pytest.mark.parametrize("version", RESUMABLE)
-@pytest.mark.parametrize("text", SESSIONS.values(), ids=SESSIONS.keys())
+@pytest.mark.parametrize(("text", "resumed"), SESSIONS.values(), ids=SESSIONS.keys())
 def test_a_client_of_a_ca_that_was_removed_is_refused_with_its_session_too(
-    host: Host, client: Client, text: str, version: ssl.TLSVersion
+    host: Host, client: Client, text: str, resumed: bool, version: ssl.TLSVersion
 ) -> None:
     write(host.conf, "ticket.key", os.urandom(48))
     if text:
-        host.add(
-            f"""
-            LoadModule socache_shmcb_module modules/mod_socache_shmcb.so
-            LoadModule ssl_module modules/mod_ssl.so
-            {text}
-            """
-        )
-    host.restart()
+        host.add("LoadModule socache_shmcb_module modules/mod_socache_shmcb.so\n")
+        host.add(f"LoadModule ssl_module modules/mod_ssl.so\n{text}\n")
+        host.restart()
     new = Authority("New client CA")
     issued = host.public.issue(DOMAIN)
     for client_ca in (host.chat.pem, host.chat.pem + new.pem):
-        host.apply(host.wish(issued=issued, client_ca=client_ca))
-        assert [client.resumes(version) for _number in range(2)] == [False, True]
+        report = host.apply(host.wish(issued=issued, client_ca=client_ca))
+        assert any(limit.startswith("sessions are not resumed") for limit in report.limits) is not resumed
+        assert [client.resumes(version) for _number in range(2)] == [False, resumed]
     host.apply(host.wish(issued=issued, client_ca=new.pem))
     assert client.resumes(version) is None
+
+
+def test_a_cache_that_outlives_a_reload_is_refused(host: Host) -> None:
+    host.add(
+        """
+        LoadModule socache_memcache_module modules/mod_socache_memcache.so
+        LoadModule ssl_module modules/mod_ssl.so
+        SSLSessionCache memcache:127.0.0.1:11211
+        """
+    )
+    host.restart()
+    assert f"{host.httpd.conf}:" in (message := host.refused(host.wish()))
+    assert "outlive the removal of a client CA" in message
 
 
 def test_a_default_virtual_host_with_keys_for_tickets_does_no_harm(host: Host, client: Client) -> None:
@@ -326,3 +342,21 @@ def test_browsers_are_told_to_use_https_alone_where_that_is_wished(host: Host, c
     assert curl(host, client) == ("1.1 403", "max-age=63072000")
     host.apply(host.wish())
     assert curl(host, client) == ("1.1 403", "")
+
+
+# -- what a reload does not survive
+
+
+@pytest.mark.parametrize("loaded", [False, True], ids=["mod_ssl of ours", "mod_ssl of the server's"])
+def test_httpd_outlives_the_removal_of_all_that_was_deployed(host: Host, loaded: bool) -> None:
+    if loaded:
+        host.add("LoadModule ssl_module modules/mod_ssl.so\n")
+        host.restart()
+    parent = host.httpd.pid
+    host.apply(host.wish(http2=True, hsts=1, ocsp_stapling=True))
+    host.apply(Wish(DOMAIN))
+    time.sleep(1.5)  # A directive whose cache is gone ends httpd a moment after the reload.
+    assert host.httpd.pid == parent
+    host.httpd.run("-k", "graceful")
+    time.sleep(1)
+    assert host.httpd.pid == parent

@@ -22,7 +22,15 @@ from demo_material import CHAT_CA_NAME, Authority, Issued
 from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _httpd, _quoting, _transaction, _wire
 from ansible_collections.mtls.httpd.plugins.module_utils._identity import make_probes
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
-from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, EMPTY, FACTS, SITE, Facts, Release
+from ansible_collections.mtls.httpd.plugins.module_utils._release import (
+    CLIENT_CA,
+    CRL,
+    EMPTY,
+    FACTS,
+    SITE,
+    Facts,
+    Release,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused, Report
 from ansible_collections.mtls.httpd.plugins.plugin_utils._clients import pins_of, rule
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
@@ -37,6 +45,13 @@ if TYPE_CHECKING:
 DOMAIN = "www.example.com"
 COLLECTION = Path(__file__).resolve().parents[2]
 VERSIONS = ("TLSv1.2", "TLSv1.3")
+OCSP = {
+    "ocsp_stapling": False,
+    "client_ocsp": "off",
+    "client_ocsp_responder": "",
+    "client_ocsp_required": True,
+    "client_ocsp_timeout": 1,
+}
 CLIENT_OPTIONS = ("subject", "san", "certificate", "certificate_content")
 FINDER = Finder(cast("ActionBase", None))  # reads no file
 
@@ -177,11 +192,16 @@ def wished(
     ends: str = "2999-12-31T23:59:59Z",
     http2: bool = False,
     hsts: int = 0,
-    **protocol_options: Any,
+    crl: bytes = b"",
+    crl_check: str = "chain",
+    crl_ends: str = "",
+    **options: Any,
 ) -> Wish:
     """Wish for a site, rendered by the role's own template."""
+    crl_check = crl_check if crl else "none"
+    ocsp = {name: options.pop(name, default) for name, default in OCSP.items()}
     hosts = [f"[{address}]" if ":" in address else address for address in listen] or ["*"]
-    tls = protocol({"tls_profile": "intermediate", **dict.fromkeys(CUSTOM, ()), **protocol_options})
+    tls = protocol({"tls_profile": "intermediate", **dict.fromkeys(CUSTOM, ()), **options})
     pins, files = pins_of(FINDER, [dict.fromkeys(CLIENT_OPTIONS) | dict(client) for client in allowed], [])
     protected = protected or {}
     verify_client = "optional" if open_paths or protected else verify_client
@@ -202,6 +222,8 @@ def wished(
         tls=tls.words,
         http2=http2,
         hsts=hsts,
+        crl_check=crl_check,
+        **ocsp,
         access_log=access_log or f"{domain}-access.log",
         error_log=f"{domain}-error.log",
     )
@@ -224,6 +246,9 @@ def wished(
         included=manage == "directives",
         begins=begins,
         ends=ends,
+        crl_check=crl_check,
+        crl_ends=crl_ends,
+        stapling=ocsp["ocsp_stapling"],
     )
     files = {
         f"{domain}.crt": issued.full_pem,
@@ -232,6 +257,7 @@ def wished(
         **files,
         FACTS: facts.content,
         SITE: text.encode(),
+        **({CRL: crl} if crl else {}),
     }
     return Wish(domain, Release(domain, files))
 

@@ -25,6 +25,8 @@ PROBES = Probes(
     b"ca",
     Identity(b"trusted", b"trusted key"),
     Identity(b"stranger", b"stranger key"),
+    b"crl",
+    Identity(b"revoked", b"revoked key"),
     {"subject:CN=Chat": Identity(b"pinned", b"pinned key")},
 )
 KEY = b"-----BEGIN PRIVATE KEY-----\ns3cret\n-----END PRIVATE KEY-----\n"
