@@ -462,7 +462,11 @@ class _Case:
         if "eku" in said or "keyusage" in said or "basicconstraints" in said:
             code = "wrong-usage"
         message = f"clients refuse its path to the trust anchor: {objection}."
-        self._add(code, leaf.source, message, "Ask the authority for a certificate and chain that follow RFC 5280.")
+        remedy = "Ask the authority for a certificate and chain that follow RFC 5280."
+        if "unsupported" in said:
+            message = f"its path to the trust anchor cannot be judged: {objection}."
+            remedy = "Give a certificate of a CA without that constraint; only some clients understand it."
+        self._add(code, leaf.source, message, remedy)
 
     def _explain(
         self, leaf: Facts, pool: Sequence[Facts], client_cas: Sequence[Facts], anchors: _Anchors, objection: str

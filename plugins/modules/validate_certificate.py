@@ -242,7 +242,9 @@ findings:
       description: What to run or do.
       returned: always
       type: str
-      sample: "Find the key whose public half is that of: openssl x509 -in www.example.com.crt -noout -pubkey"
+      sample: >-
+        Find the key whose public half (pkey -pubout) is the one that this prints:
+        openssl x509 -in www.example.com.crt -noout -pubkey
     domain:
       description: The O(domain) of the set that it concerns, null where none was given.
       returned: always

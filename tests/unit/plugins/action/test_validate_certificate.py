@@ -132,6 +132,18 @@ def test_many_sets_are_judged_in_one_call(folder: Path) -> None:
     assert [(one["domain"], one["code"]) for one in verdict["findings"]] == [("www.example.org", "name-mismatch")]
 
 
+def test_hundreds_of_sets_come_back_in_their_order_with_vaulted_keys_too(folder: Path) -> None:
+    (folder / "password").write_text("vault's")
+    command = ["ansible-vault", "encrypt", "--vault-password-file", "password", "files/site.key"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    domains = ["www.example.org" if number % 7 == 0 else "www.example.com" for number in range(600)]
+    sets = [{**FILES, "domain": domain} for domain in domains]
+    verdict, _output = play(folder, {"certificates": sets}, "--vault-password-file", "password")
+    assert [one["domain"] for one in verdict["results"]] == domains
+    assert [one["ok"] for one in verdict["results"]] == [domain == "www.example.com" for domain in domains]
+    assert len(verdict["certificates"]) == 4
+
+
 @pytest.mark.parametrize(("moment", "expected"), [("2099-01-01", "expired"), ("2001-01-01T00:00:00Z", "not-yet-valid")])
 def test_at_sets_the_moment_to_judge_by(folder: Path, moment: str, expected: str) -> None:
     verdict, _output = play(folder, {**FILES, "at": moment})
