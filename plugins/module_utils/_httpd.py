@@ -178,9 +178,26 @@ def endpoint(text: str) -> tuple[str, str]:
     return ("" if address in ("*", "_default_", "0.0.0.0", "::") else address), port
 
 
+def listened(listen: Directive) -> tuple[str, str]:
+    """Address and port of a Listen. As `endpoint`, but 0.0.0.0 is not all addresses there: no IPv6 connection comes."""
+    address, port = endpoint(listen.words[0])
+    return ("0.0.0.0" if listen.words[0].startswith("0.0.0.0") else address), port
+
+
+def covers(listen: str, address: str) -> bool:
+    """Whether who listens on C(listen) is reached at C(address), each as `listened` has it.
+
+    0.0.0.0 stands for all addresses too, as nothing could listen on them beside it.
+    """
+    return listen in ("", address) or (listen == "0.0.0.0" and ":" not in address)
+
+
 @dataclass(frozen=True)
 class Description:
-    """What httpd says of its configuration. Paths are absolute, on this machine."""
+    """What httpd says of its configuration. Paths are absolute, on this machine.
+
+    files: all that it is read from, each with the line of the main file that leads to it; of the main file itself, 0.
+    """
 
     server_root: str
     pid_file: str
@@ -189,7 +206,7 @@ class Description:
     user: str
     group: str
     modules: tuple[str, ...]
-    files: tuple[str, ...]
+    files: Mapping[str, int]
     directives: tuple[Directive, ...]
 
     @property
@@ -230,11 +247,13 @@ class Description:
 class Parent:
     """httpd's parent process.
 
-    Its number, and when it started (clock ticks since boot), so that a reused number is told apart.
+    Its number, and when it started (clock ticks since boot), so that a reused number is told apart. Its process group,
+    by which what it leaves behind is known.
     """
 
     pid: int
     started: int
+    group: int
 
 
 @dataclass(frozen=True)
@@ -383,7 +402,7 @@ class Server:
     def refresh(self) -> None:
         """Find the parent process again, after a start or a restart."""
         found = [each for each in running_parents() if _same(each, self)]
-        self.parent = Parent(found[0][0], started(found[0][0])) if found else None
+        self.parent = _parent(found[0][0]) if found else None
         if self.parent is not None and self.supervision.kind != "systemd":
             self.supervision = _supervision(self.parent.pid)
 
@@ -419,6 +438,7 @@ class Server:
             if dead is not None:
                 _end_orphans(dead)
             arguments = [word for word in self._words() if word != ("-D", "FOREGROUND")]
+            self._without_stale_pid_file()
             words = [self.binary, *[part for word in arguments for part in word], "-k", "start"]
             outcome = _run(words, self.environment, 60)
             if outcome.code != 0:
@@ -430,6 +450,14 @@ class Server:
                 return
             time.sleep(0.02)
         raise HttpdError("httpd was started, but no process of it is there after 10 seconds")
+
+    def _without_stale_pid_file(self) -> None:
+        """Remove a PidFile that names a zombie, or a process that is no httpd: `-k start` would do nothing."""
+        path = self.describe().pid_file
+        number = read(path).strip()
+        stat = _stat(int(number)) if number.isdigit() else None
+        if stat is not None and (stat.state in "ZX" or not _NAME.match(stat.name)):
+            os.unlink(path)
 
     def _words(self) -> list[tuple[str, str]]:
         """The arguments, each with its value."""
@@ -528,10 +556,14 @@ def running_parents() -> list[tuple[int, str]]:
     Another user's process is none, whatever it is named: what it names would be run with our rights.
     """
     table = dict(processes())
+    with_children = {stat.parent for stat in table.values() if _NAME.match(stat.name)}
     found = {}
     for pid, stat in table.items():
-        # Workers outlive a parent that was killed, in its process group. They are no parent, although they have none.
-        if not _NAME.match(stat.name) or stat.state == "Z" or stat.group not in table or _uids(pid) != {os.geteuid()}:
+        if not _NAME.match(stat.name) or stat.state == "Z" or _uids(pid) != {os.geteuid()}:
+            continue
+        # Workers outlive a parent that was killed, in its process group. They are no parent, although they have none. A
+        # parent that a script left in the foreground has lost the leader of its group too, but has workers.
+        if stat.group not in table and pid not in with_children:
             continue
         try:
             exe = os.readlink(f"/proc/{pid}/exe")
@@ -557,12 +589,27 @@ def _end_orphans(parent: Parent) -> None:
     """End the workers that a dead parent left behind, as they hold its ports."""
     if started(parent.pid) == parent.started:
         return
-    for pid, stat in processes():
-        if stat.group == parent.pid and _NAME.match(stat.name):
-            os.kill(pid, signal.SIGKILL)
+    for pid in _orphans(parent.group):
+        os.kill(pid, signal.SIGKILL)
     deadline = time.monotonic() + 5
-    while any(stat.group == parent.pid for _pid, stat in processes()) and time.monotonic() < deadline:
+    while _orphans(parent.group) and time.monotonic() < deadline:
         time.sleep(0.01)
+
+
+def _orphans(group: int) -> list[int]:
+    """The workers of a process group that no httpd is the parent of. Another httpd may be in the same group."""
+    table = {pid: stat for pid, stat in processes() if _NAME.match(stat.name)}
+    with_children = {stat.parent for stat in table.values()}
+    return [
+        pid
+        for pid, stat in table.items()
+        if stat.group == group and stat.state != "Z" and stat.parent not in table and pid not in with_children
+    ]
+
+
+def _parent(pid: int) -> Parent | None:
+    stat = _stat(pid)
+    return None if stat is None else Parent(pid, stat.started, stat.group)
 
 
 def _wanted(server: Server, binary: str | None, config: str | None) -> bool:
@@ -586,8 +633,10 @@ def _of_process(pid: int, exe: str) -> Server | None:
                 for pair in stream.read().split(b"\0")
                 if b"=" in pair
             ]
-        parent = Parent(pid, started(pid))
     except OSError:
+        return None
+    parent = _parent(pid)
+    if parent is None:
         return None
     environment = {key: value for key, _equals, value in pairs if key not in _PRIVATE_ENVIRONMENT}
     try:
@@ -749,9 +798,17 @@ def _described(output: str, root: str) -> Description:
         user=said(r'^User: name="(.*?)"'),
         group=said(r'^Group: name="(.*?)"'),
         modules=tuple(re.findall(r"^ (\w+_module) \((?:static|shared)\)", output, re.MULTILINE)),
-        files=tuple(dict.fromkeys(re.findall(r"^\s+\((?:\*|\d+)\) (/.*)$", output, re.MULTILINE))),
+        files=dict(_files(output)),
         directives=tuple(_directives(output)),
     )
+
+
+def _files(output: str) -> Iterator[tuple[str, int]]:
+    line = 0
+    for indent, number, path in re.findall(r"^( +)\((\*|\d+)\) (/.*)$", output, re.MULTILINE):
+        if number == "*" or len(indent) == 4:
+            line = 0 if number == "*" else int(number)
+        yield path, line
 
 
 def _directives(output: str) -> Iterator[Directive]:
@@ -878,6 +935,7 @@ def _run(words: Sequence[str], environment: Mapping[str, str], timeout: float) -
             capture_output=True,
             timeout=timeout,
             check=False,
+            start_new_session=True,  # What ends us at a terminal, such as Ctrl-C, is not for httpd.
         )
     except OSError as error:
         return Outcome(127, "", f"{error.filename or words[0]}: {error.strerror}")

@@ -13,7 +13,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _httpd
-from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Description, Directive, Server, endpoint
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Description, Directive, Server, covers, listened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -87,7 +87,7 @@ def _caches(user: Description, sites: Sequence[Facts]) -> Iterator[str]:
 def _listens(user: Description, plan: Plan) -> Iterator[str]:
     for address, port in plan.listens:
         for each in user.listens:
-            known, number = endpoint(each.words[0])
+            known, number = listened(each)
             if number == str(port) and (not known or not address):
                 yield (
                     f"port {port}: `Listen {each.arguments}` at {each.place} and one for "
@@ -99,8 +99,8 @@ def _main_server(user: Description, site: Facts) -> Iterator[str]:
     """A port that the main server serves plainly: the first virtual host on it would take all of it."""
     engine = [each for each in user.directives if each.name.lower() == "sslengine" and not each.host]
     for each in user.listens:
-        address, port = endpoint(each.words[0])
-        if port != str(site.port) or (site.listen and address and address not in site.listen):
+        address, port = listened(each)
+        if port != str(site.port) or not any(covers(address, wanted) for wanted in site.listen or (address,)):
             continue
         plain = site.port != 443 and not with_ssl_alone(each) and "https" not in each.words[1:]
         if plain or any(directive.arguments.lower() == "on" for directive in engine):
@@ -137,24 +137,30 @@ def taken(server: Server, user: Description, plan: Plan, sites: Sequence[Facts])
                 found.append(f"{site.domain}: listen: {address} is no address of this host ({reason})")
     held = _httpd.listening()
     own = _httpd.inodes(server.parent.pid) if server.parent and server.running() else set()
-    theirs = [endpoint(each.words[0]) for each in user.listens]
+    theirs = [listened(each) for each in user.listens]
     wanted = [*plan.listens, *((address, int(port)) for address, port in theirs if port.isdigit())]
     for address, port in dict.fromkeys(wanted):
         mine = {each for each, number, inode in held if number == port and inode in own}
         if address in mine or (not address and mine & _ALL) or re.search(r"[^0-9a-f:.]", address):
             continue
-        if mine and (not address or mine & _ALL):
+        if any(_overlap(address, each) for each in mine):
             found.append(
                 f"port {port}: httpd listens on {', '.join(sorted(mine))} now, and cannot change to "
                 f"{address or 'all addresses'} without a stop: choose another port, or stop httpd and run again"
             )
         for other, number, inode in held:
-            if number == port and inode not in own and (not address or other == address or other in _ALL):
+            if number == port and inode not in own and _overlap(address, other):
                 found.append(
                     f"port {port} is held by {_httpd.holder(inode)} ({other}), so httpd could not listen there: end "
                     "it, or choose another port"
                 )
     return list(dict.fromkeys(found))
+
+
+def _overlap(address: str, other: str) -> bool:
+    """Whether the kernel lets only one listen on them at a port; empty and C(::) are all addresses."""
+    one, two = address or "::", other
+    return "::" in (one, two) or covers(one, two) or covers(two, one)
 
 
 def with_ssl_alone(listen: Directive) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _quoting
-from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Description, Directive, Server, endpoint
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Description, Directive, Server, covers, listened
 from ansible_collections.mtls.httpd.plugins.module_utils._neighbours import with_ssl_alone
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     CLIENT_CA,
@@ -432,26 +432,32 @@ def _listen(address: str, port: int) -> str:
 
 
 def _covered(wanted: tuple[str, int], listens: Sequence[Directive]) -> bool:
-    known = {endpoint(each.words[0]) for each in listens}
     address, port = wanted
-    return ("", str(port)) in known or (address, str(port)) in known
+    known = map(listened, listens)
+    return any(number == str(port) and covers(listen, address) for listen, number in known)
 
 
 def _hook(server: Server, store: Store, user: Description, wanted: bool) -> list[Change]:
     """The changes by which the server comes to read host.conf, or no longer does.
 
-    A link in the folder of which its main file includes all of *.conf, the last such; else one line of that file.
+    A link in the folder of which its main file includes all of *.conf, the last such, if no virtual host of the user's
+    comes after it, whose place we would take; else one line at the end of that file.
     """
     main, host = os.path.realpath(server.config), store.path("host.conf")
     found = entry_of(main)
     if not isinstance(found, File):
         raise StoreError(f"{main} is not a plain file")
     text = found.content.decode(errors="surrogateescape")
-    globs = re.findall(r'(?im)^\s*Include(?:Optional)?\s+"?([^"\n$*?\[]*)/\*\.conf"?\s*$', _outside(text))
-    folders = [os.path.realpath(user.path(each)) for each in globs]
-    links = [(os.path.join(folder, HOOK), Link(os.path.relpath(host, folder))) for folder in folders[::-1]]
-    links = [(path, link) for path, link in links if os.path.isdir(os.path.dirname(path))]
+    links: list[tuple[str, Link]] = []
+    last = 0
+    for number, words in enumerate(_outside(text), 1):
+        found_glob = re.match(r'(?i)\s*Include(?:Optional)?\s+"?([^"$*?\[]*)/\*\.conf"?\s*$', words)
+        folder = os.path.realpath(user.path(found_glob.group(1))) if found_glob else ""
+        if folder and os.path.isdir(folder):
+            links.insert(0, (os.path.join(folder, HOOK), Link(os.path.relpath(host, folder))))
+            last = number
     there = [path for path, link in links if entry_of(path) == link]
+    after = any((user.files.get(each.file) or each.line) > last for each in user.virtual_hosts)
     line = f"IncludeOptional {_quoting.directive(_quoting.path(host))}"
     lined = line in map(str.strip, text.splitlines())
     if not wanted:
@@ -460,7 +466,7 @@ def _hook(server: Server, store: Store, user: Description, wanted: bool) -> list
         return gone + ([Change(main, found, _edited(found, edited))] if lined else [])
     if there or lined or host in map(os.path.realpath, user.files):  # A hand may have written the line otherwise.
         return []
-    for path, link in links[:1]:
+    for path, link in [] if after else links[:1]:
         if entry_of(path) is not None:
             raise StoreError(f"{path} is not this collection's, and stands where it puts its own: move it away")
         return _changes(path, link)
@@ -468,16 +474,15 @@ def _hook(server: Server, store: Store, user: Description, wanted: bool) -> list
     return [Change(main, found, _edited(found, edited))]
 
 
-def _outside(text: str) -> str:
-    """C(text) without its sections: what stands in one is read there, or not at all."""
+def _outside(text: str) -> list[str]:
+    """The lines of C(text), empty where they are of a section: what stands in one is read there, or not at all."""
     lines, depth = [], 0
     for line in text.splitlines():
         bracket = re.match(r"\s*<(/?)[A-Za-z]", line)
+        lines.append("" if bracket or depth else line)
         if bracket:
             depth += -1 if bracket.group(1) else 1
-        elif depth == 0:
-            lines.append(line)
-    return "\n".join(lines)
+    return lines
 
 
 def _without(text: str, line: str) -> str:

@@ -9,13 +9,21 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import socket
 import ssl
 import stat
 import time
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _quoting
-from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Description, Directive, VirtualHost, endpoint
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import (
+    Description,
+    Directive,
+    VirtualHost,
+    covers,
+    endpoint,
+    listened,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, EMPTY, FOLDER, SITE, Facts, Store
 
 if TYPE_CHECKING:
@@ -237,10 +245,10 @@ def addresses(site: Facts, description: Description) -> list[str]:
     including = host_of(site, description)
     if including:
         own = [address for address, port in map(endpoint, including.addresses) if numeric(address)]
-        return own or ["127.0.0.1"]
-    listens = {endpoint(each.words[0]) for each in description.listens}
+        return own or [_local("")]
+    listens = {listened(each) for each in description.listens}
     ours = {address for address, port in listens if port == str(site.port)}
-    local = [_local(address) for address in sorted(ours)] or ["127.0.0.1"]
+    local = [_local(address) for address in sorted(ours)] or [_local("")]
     claimed = [endpoint(address) for host in description.virtual_hosts for address in host.addresses]
     return list(
         dict.fromkeys(
@@ -248,14 +256,22 @@ def addresses(site: Facts, description: Description) -> list[str]:
             + [
                 address
                 for address, port in claimed
-                if numeric(address) and port in ("*", str(site.port)) and ("" in ours or address in ours)
+                if numeric(address) and port in ("*", str(site.port)) and any(covers(each, address) for each in ours)
             ]
         )
     )
 
 
 def _local(address: str) -> str:
-    return address or "127.0.0.1"
+    """Where who listens on C(address) is reached from this machine; one without IPv4 has no 127.0.0.1."""
+    if address not in ("", "0.0.0.0"):
+        return address
+    try:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+    except OSError:
+        return "::1"
+    return "127.0.0.1"
 
 
 def numeric(address: str) -> bool:

@@ -556,8 +556,15 @@ class _Run:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """A switch that was begun is ended: a lost connection or a polite end does not cut it."""
-    kept = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)}
+    """A switch that was begun is ended: a lost connection or a polite end does not cut it.
+
+    By a handler, as an httpd that is started meanwhile would inherit what is ignored (execve(2)), and keep it.
+    """
+
+    def stay(_number: int, _frame: object) -> None:
+        pass
+
+    kept = {number: signal.signal(number, stay) for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:

@@ -85,7 +85,7 @@ def test_the_layout_is_read_from_what_httpd_says(described: Description) -> None
     assert described.runtime_folder == "/run/httpd"
     assert (described.user, described.group) == ("www-data", "www-group")
     assert described.modules == ("core_module", "ssl_module")
-    assert described.files == ("/etc/httpd.conf", "/etc/extra.conf")
+    assert list(described.files) == ["/etc/httpd.conf", "/etc/extra.conf"]
 
 
 def test_a_directive_knows_its_file_line_and_sections(described: Description) -> None:

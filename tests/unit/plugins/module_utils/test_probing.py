@@ -199,7 +199,7 @@ def described(*lines: str, root: str = "/") -> Description:
         if name == "<VirtualHost":
             host = f"/c:{number}"
         directives.append(Directive(name, arguments, "/c", number, (), host))
-    return Description(root, "", "", "", "", "", (), (), tuple(directives))
+    return Description(root, "", "", "", "", "", (), {}, tuple(directives))
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def host(file: str, name: str, address: str = "*:443") -> list[Directive]:
 def order(*hosts: list[Directive]) -> list[str]:
     store = Store("/conf")
     directives = tuple(each for directives in hosts for each in directives)
-    return misplaced(store, Description("/", "", "", "", "", "", (), (), directives), [SITE])
+    return misplaced(store, Description("/", "", "", "", "", "", (), {}, directives), [SITE])
 
 
 OURS = host(f"/conf/mtls/{DOMAIN}/current/site.conf", DOMAIN)

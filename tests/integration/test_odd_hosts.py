@@ -1,0 +1,186 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Hosts that are not as most are, and a real httpd on each."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from demo_material import Authority, write
+from embedded_httpd import EmbeddedHttpd, free_port
+from host import DOMAIN, Host, tree, until
+
+from ansible_collections.mtls.httpd.plugins.module_utils import _httpd
+from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
+
+
+@pytest.fixture
+def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: Any) -> Host:
+    return Host(embedded, authority, chat, free_port(), probes)
+
+
+def started_by(host: Host, *words: str | Path) -> subprocess.Popen[bytes]:
+    """Start the stopped server by a command of the test's own, and wait until it answers."""
+    process = subprocess.Popen(
+        list(map(str, words)), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    host.httpd.wait_until_answers()
+    return process
+
+
+def in_the_foreground(host: Host) -> list[str]:
+    httpd = host.httpd
+    return [str(httpd.binary), "-d", str(httpd.root), "-f", str(httpd.conf), "-D", "FOREGROUND"]
+
+
+# -- processes
+
+
+def test_a_server_whose_group_has_lost_its_leader_is_found_and_reloaded(host: Host) -> None:
+    host.httpd.stop()
+    command = " ".join(in_the_foreground(host))
+    assert started_by(host, "setsid", "sh", "-c", f"{command} &").wait() == 0
+    pid = host.httpd.pid
+    assert pid is not None
+    assert os.getpgid(pid) not in dict(_httpd.processes())
+    report = host.apply(host.wish())
+    assert (report.reloaded, host.httpd.pid) == (True, pid)
+    assert host.enforces()
+
+
+def test_workers_that_outlived_their_parent_are_no_server_and_are_ended(host: Host) -> None:
+    pid = host.httpd.pid
+    assert pid
+    os.kill(pid, signal.SIGKILL)
+    assert until(lambda: not host.httpd.running())
+    assert pid not in dict(_httpd.running_parents())
+    orphans = [each for each, stat in _httpd.processes() if stat.group == pid]
+    assert not {each for each, _exe in _httpd.running_parents()} & set(orphans)
+
+
+def test_a_parent_that_has_ended_and_is_waited_for_by_nobody_is_no_server_and_hinders_no_start(host: Host) -> None:
+    host.httpd.stop()
+    process = started_by(host, *in_the_foreground(host))
+    process.kill()
+    assert until(lambda: _httpd.started(process.pid) == -1)
+    os.kill(process.pid, 0)  # A zombie answers.
+    assert (host.httpd.root / "logs/httpd.pid").read_text().strip() == str(process.pid)
+    for pid, stat in list(_httpd.processes()):
+        if stat.group == os.getpgid(0) and stat.name == host.httpd.binary.name and stat.parent == 1:
+            os.kill(pid, signal.SIGKILL)
+    assert until(lambda: not host.httpd._listens())
+    try:
+        assert host.apply(host.wish()).changed
+        assert host.httpd.pid not in (None, process.pid)
+        assert host.enforces()
+    finally:
+        process.wait()
+
+
+def test_a_server_that_we_start_ignores_no_signal_that_we_mind(host: Host) -> None:
+    host.httpd.stop()
+    host.apply(host.wish())
+    assert host.httpd.pid
+    (ignored,) = (
+        int(line.split()[1], 16)
+        for line in Path(f"/proc/{host.httpd.pid}/status").read_text().splitlines()
+        if line.startswith("SigIgn:")
+    )
+    minded = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+    assert [number for number in minded if ignored & 1 << (number - 1)] == []
+
+
+def test_a_pid_file_that_names_somebody_elses_process_hinders_no_start(host: Host) -> None:
+    host.httpd.stop()
+    (host.httpd.root / "logs/httpd.pid").write_text(f"{os.getpid()}\n")
+    host.apply(host.wish())
+    assert host.enforces()
+
+
+# -- addresses
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1", "0.0.0.0"])
+def test_a_listen_on_ipv4_alone_serves_no_ipv6_address(host: Host, listen: str) -> None:
+    host.add(f"Listen {listen}:{host.port} https\n")
+    host.restart()
+    host.apply(host.wish(listen=("127.0.0.1", "::1")))
+    assert host.enforces(address="127.0.0.1")
+    assert host.enforces(address="::1")
+
+
+def test_a_listen_on_all_ipv4_addresses_serves_a_site_for_all_addresses(host: Host) -> None:
+    host.add(f"Listen 0.0.0.0:{host.port} https\n")
+    host.restart()
+    before = tree(host.httpd.root)
+    assert host.apply(host.wish()).rehearsal == "full"
+    assert host.enforces()
+    host.apply(Wish(DOMAIN))
+    assert tree(host.httpd.root) == before
+
+
+def test_a_server_that_listens_on_ipv6_alone_is_served(host: Host) -> None:
+    text = host.httpd.conf.read_text()
+    host.httpd.stop()
+    host.add(f"Listen [::1]:{host.port} https\n")
+    assert "set 'listen' of the site" in host.refused(host.wish())
+    host.apply(host.wish(listen=("::1",)))
+    assert host.enforces(address="::1")
+    assert text in host.httpd.conf.read_text()
+
+
+# -- configurations
+
+
+def tls_host(host: Host, name: str) -> str:
+    own = host.public.issue(name)
+    write(host.conf, f"{name}.crt", own.full_pem)
+    write(host.conf, f"{name}.key", own.key_pem)
+    return (
+        f"<VirtualHost *:{host.port}>\nServerName {name}\nSSLEngine on\n"
+        f"SSLCertificateFile conf/{name}.crt\nSSLCertificateKeyFile conf/{name}.key\n</VirtualHost>\n"
+    )
+
+
+@pytest.mark.parametrize("where", ["in httpd.conf itself", "in a file that it includes later"])
+def test_a_virtual_host_behind_the_folder_that_is_included_whole_stays_the_default(host: Host, where: str) -> None:
+    (host.conf / "conf.d").mkdir()
+    text = tls_host(host, "own.example.com")
+    if where != "in httpd.conf itself":
+        (host.conf / "own.conf").write_text(text)
+        text = "Include conf/own.conf\n"
+    ssl = f"LoadModule ssl_module modules/mod_ssl.so\nListen {host.port} https\n"
+    host.add(f"{ssl}IncludeOptional conf/conf.d/*.conf\n{text}")
+    host.restart()
+    default = host.served("nobody.example.com")
+    before = tree(host.httpd.root)
+    host.apply(host.wish())
+    assert host.enforces()
+    assert host.served("nobody.example.com") == default
+    assert list((host.conf / "conf.d").iterdir()) == []
+    host.apply(Wish(DOMAIN))
+    assert tree(host.httpd.root) == before
+
+
+def test_of_two_servers_of_one_binary_the_named_one_alone_is_touched(
+    host: Host, short_path: Path, authority: Authority, chat: Authority, probes: Any
+) -> None:
+    second = EmbeddedHttpd(short_path / "second httpd")
+    try:
+        second.start()
+        other = Host(second, authority, chat, free_port(), probes)
+        before = other.state()
+        host.apply(host.wish())
+        assert other.state()[:2] == before[:2]
+        assert other.apply(other.wish()).changed
+        assert host.enforces()
+        assert other.enforces()
+    finally:
+        second.stop()
