@@ -488,14 +488,20 @@ def test_the_main_servers_plain_port_is_not_taken(host: Host) -> None:
 
 def test_a_default_host_is_not_displaced_however_its_address_is_written(host: Host) -> None:
     (host.conf / "conf.d").mkdir()
-    own = host.public.issue("own.example.com")
-    write(host.conf, "own.crt", own.full_pem)
-    write(host.conf, "own.key", own.key_pem)
     host.add(
         f"""
         LoadModule ssl_module modules/mod_ssl.so
         Listen {host.port} https
         IncludeOptional conf/conf.d/*.conf
+        """
+    )
+    host.restart()
+    host.apply(host.wish())
+    own = host.public.issue("own.example.com")
+    write(host.conf, "own.crt", own.full_pem)
+    write(host.conf, "own.key", own.key_pem)
+    host.add(
+        f"""
         <VirtualHost _default_:{host.port}>
             ServerName own.example.com
             SSLEngine on
@@ -504,7 +510,6 @@ def test_a_default_host_is_not_displaced_however_its_address_is_written(host: Ho
         </VirtualHost>
         """
     )
-    host.restart()
     assert "would become the default" in host.refused(host.wish())
 
 
