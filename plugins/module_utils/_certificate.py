@@ -281,7 +281,8 @@ class _Case:
             problems = [] if _HOST_NAME.fullmatch(name) else broken_rules(name)
             problems = [problem for problem in problems if problem.rule in _UNUSABLE]
             for problem in problems:
-                self._add("invalid-domain", printable(name), problem.message, "Name the domain of the webhook URL.")
+                message = problem.message.removeprefix(f"'{printable(name)}': ")
+                self._add("invalid-domain", printable(name), message, "Name the domain of the webhook URL.")
             if not problems:
                 usable.append(name.lower())
         return usable
@@ -553,7 +554,9 @@ class _Case:
             for one in found:
                 if one not in roots:
                     self.findings += _checks.client_ca(one, [other for other in found if other != one])
-            self.session.client_cas[key] = (tuple(found), tuple(self.findings))
+            # That it is a store of public roots is all that there is to say of it.
+            told = [one for one in found if len(roots) < 2 or one not in roots]
+            self.session.client_cas[key] = (tuple(told), tuple(self.findings))
             self.findings = before
         certificates, findings = self.session.client_cas.get(key, ((), ()))
         self.findings += findings
@@ -590,6 +593,8 @@ def _look_at(fault: FormError, option: str, material: Material) -> str:
         if option not in ("certificate", "private_key", "bundle"):
             return f"Give the file that holds a {'CRL' if option == 'crl' else 'certificate'}. No key belongs there."
         return "Give the right 'private_key_passphrase', vaulted. The key is decrypted in memory, as httpd cannot ask."
+    if material.data[:2] == b"PK":
+        return f"Look into the zip, and give the file itself: unzip -l {in_shell(material.name)}"
     if option == "private_key":
         return f"Look at it: openssl pkey -in {in_shell(material.name)} -noout"
     kind, forms = ("crl", "PEM or DER") if option == "crl" else ("x509", "PEM, DER, PKCS#7, PKCS#12 or a zip of these")
