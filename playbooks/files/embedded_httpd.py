@@ -4,8 +4,9 @@
 
 """An httpd of its own in a scratch folder, laid out like the reference page's, for the demo and the tests.
 
-The folder is what /usr/local/apache2 is to the page: conf/httpd.conf, htdocs/, logs/, modules/. It loads the modules
-of a stock httpd.conf, so not mod_ssl. Standard library only. From the command line:
+The folder is what /usr/local/apache2 is to the page: conf/httpd.conf, htdocs/, logs/, modules/. In
+site/ lie files for a site of one's own. It loads the modules of a stock httpd.conf, so not mod_ssl. Standard library
+only. From the command line:
 
     embedded_httpd.py start FOLDER [--port PORT] [--binary BINARY]
     embedded_httpd.py status FOLDER
@@ -155,13 +156,14 @@ class EmbeddedHttpd:
         """Write the server root, unless it is there."""
         if self.conf.exists():
             return
-        for folder in (self.root, self.root / "conf", self.root / "htdocs", self.root / "logs"):
+        for folder in (self.root, *(self.root / name for name in ("conf", "htdocs", "logs", "site"))):
             folder.mkdir(mode=0o755, parents=True, exist_ok=True)
             folder.chmod(0o755)
         modules = _modules_folder(self.binary)
         (self.root / "modules").symlink_to(modules)
         loaded = [name for name in (f"mpm_{self.mpm}", *STOCK_MODULES) if (modules / f"mod_{name}.so").exists()]
-        (self.root / "htdocs" / "index.html").write_text("<html><body><h1>It works!</h1></body></html>\n")
+        for folder in ("htdocs", "site"):
+            (self.root / folder / "index.html").write_text("<html><body><h1>It works!</h1></body></html>\n")
         (self.root / "conf" / "mime.types").write_text("text/html html\ntext/plain txt\napplication/json json\n")
         text = CONFIGURATION.format(
             root=self.root,

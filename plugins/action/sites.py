@@ -66,7 +66,16 @@ OPTIONS = documented_options("sites")
 TEMPLATE = Path(__file__).parents[2] / "roles" / "mutual_tls" / "templates" / "site.conf.j2"
 DIRECTIVES = TEMPLATE.with_name("directives.conf.j2")
 # The options that mean something for a virtual host that is the user's own.
-_OF_DIRECTIVES = {"state", "force", "manage", "port", "verify_client", "verify_depth", "allowed_clients"}
+_OF_DIRECTIVES = {
+    "state",
+    "force",
+    "manage",
+    "allow_bypass",
+    "port",
+    "verify_client",
+    "verify_depth",
+    "allowed_clients",
+}
 _OF_DIRECTIVES |= {"remote_src", "renewal_hook"}
 _OF_DIRECTIVES |= documented_options("validate_certificate").keys() - {"crl", "crl_content"}
 # For how long a host's own program for renewals can rehearse.
@@ -134,7 +143,13 @@ class ActionModule(ActionBase):
             return {"changed": False, "findings": findings, "warnings": warnings}
 
         texts = self._rendered(present, task_vars)
-        wishes = [self._wish(site, verdicts.get(site["domain"]), texts.get(site["domain"], "")) for site in sites]
+        wishes = [
+            replace(
+                self._wish(site, verdicts.get(site["domain"]), texts.get(site["domain"], "")),
+                allow_bypass=tuple(site["allow_bypass"]),
+            )
+            for site in sites
+        ]
         request = _payload.Request(
             wishes=tuple(wishes),
             probes=make_probes(

@@ -15,7 +15,7 @@ import base64
 import ipaddress
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _domain, _handshake, _quoting
@@ -67,6 +67,7 @@ def told(request: Request) -> dict[str, Any]:
                 else None,
                 "previous": wish.previous,
                 "force": wish.force,
+                "allow_bypass": wish.allow_bypass,
                 "sources": asdict(wish.sources) if wish.sources else None,
             }
             for wish in request.wishes
@@ -116,7 +117,7 @@ def understood(data: Any) -> Request:
         ca, crl, *pairs = (_bytes(each) for each in data["probes"])
         trusted, stranger, revoked = map(Identity, pairs[::2], pairs[1::2])
         return Request(
-            wishes=tuple(_wish(each) for each in data["wishes"]),
+            wishes=tuple(replace(_wish(each), allow_bypass=_places(each["allow_bypass"])) for each in data["wishes"]),
             probes=Probes(
                 ca,
                 trusted,
@@ -137,6 +138,12 @@ def understood(data: Any) -> Request:
         raise NotARequest(
             f"the payload is not what mtls.httpd.sites sends ({reason}): call mtls.httpd.sites instead"
         ) from None
+
+
+def _places(data: Any) -> tuple[str, ...]:
+    if not isinstance(data, list) or not all(isinstance(place, str) for place in data):
+        raise NotARequest("an accepted bypass is no text")
+    return tuple(data)
 
 
 def _wish(data: Any) -> Wish:

@@ -51,7 +51,7 @@ class Wish:
 
     C(previous): the release before the current one, which is on the host already; C(force): although it has ended.
     C(sources): where on the host the rest of the release's material lies. C(hook): the
-    program at its facts' renewal_hook.
+    program at its facts' renewal_hook. C(allow_bypass): files, or places in them, of accepted ways past the site.
     """
 
     domain: str
@@ -60,6 +60,7 @@ class Wish:
     force: bool = False
     sources: Sources | None = None
     hook: Entry = None
+    allow_bypass: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

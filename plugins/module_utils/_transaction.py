@@ -31,6 +31,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils import (
+    _bypass,
     _handshake,
     _httpd,
     _neighbours,
@@ -226,6 +227,9 @@ class _Run:
         _timely(self.wishes, self.report.clock_skew)
         user, with_ssl = self._described()
         self._included(user)
+        bypasses = _bypass.bypasses(user, self.wishes)
+        if bypasses:
+            raise Refused("; ".join(bypasses) + ". Nothing was touched")
         plan = planned(self.server, self.store, user, with_ssl, self.wishes, adopt=self.adopt)
         self.report.diff = list(plan.diff)
         self.report.limits = limits(self.server, user, self.wishes)
@@ -292,7 +296,7 @@ class _Run:
     def _found(self, wish: Wish) -> Wish:
         """The wish for a previous release, with the release as it lies on the host."""
         release = self.store.read(wish.domain, "previous")
-        return Wish(wish.domain, release, previous=True, force=wish.force)
+        return replace(wish, release=release)
 
     def _included(self, user: Description) -> None:
         """Set apart the sites whose directives no virtual host of the user's includes yet.

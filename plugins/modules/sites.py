@@ -77,6 +77,13 @@ options:
         type: str
         choices: [virtual_host, directives]
         default: virtual_host
+      allow_bypass:
+        description:
+          - What else serves the same content without asking for a client certificate is an error that names file and
+            line. List such a file here, or C(file:line), to accept what it does.
+        type: list
+        elements: str
+        default: []
       force:
         description:
           - With O(sites[].state=previous), go back although a certificate of that release has ended.

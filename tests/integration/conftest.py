@@ -87,7 +87,7 @@ def operator(
     site = site_material.site | {
         "port": port,
         "listen": ["127.0.0.1"],
-        "document_root": str(embedded.root / "htdocs"),
+        "document_root": str(embedded.root / "site"),
     }
     return LocalOperator(folder, site_material, "127.0.0.1", port, site, environment, embedded)
 

@@ -56,7 +56,7 @@ def test_the_host_header_of_a_connection_made_to_another_site_reaches_nothing(
     host: Host, sni: str, version: str
 ) -> None:
     users_host(host)
-    host.apply(host.wish(document_root=f"{host.httpd.root}/htdocs"))
+    host.apply(host.wish(document_root=f"{host.httpd.root}/site"))
     answer = _handshake.ask("127.0.0.1", host.port, sni, version=version, client="none", timeout=5, host=DOMAIN)
     assert "421" in answer.detail
 
@@ -64,7 +64,7 @@ def test_the_host_header_of_a_connection_made_to_another_site_reaches_nothing(
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_session_of_another_site_is_worth_nothing_here(host: Host, version: str) -> None:
     users_host(host)
-    host.apply(host.wish(document_root=f"{host.httpd.root}/htdocs"))
+    host.apply(host.wish(document_root=f"{host.httpd.root}/site"))
     granted: list[ssl.SSLSession] = []
     context = _handshake.client_context(None, version)
     asked = {"version": version, "client": "none", "timeout": 5, "context": context, "sessions": granted}
@@ -92,7 +92,7 @@ def test_two_sites_beside_the_users_are_rehearsed_together(host: Host) -> None:
 
 
 def test_a_client_without_sni_reaches_a_site_that_is_alone_on_its_port(host: Host) -> None:
-    host.apply(host.wish(document_root=f"{host.httpd.root}/htdocs"))
+    host.apply(host.wish(document_root=f"{host.httpd.root}/site"))
     chat = host.chat.issue(client=True, common_name="Chat")
     identity = _handshake.Identity(chat.full_pem, chat.key_pem)
     for version in VERSIONS:
@@ -112,8 +112,9 @@ def the_users(host: Host, *lines: str) -> str:
     write(host.conf, "old.crt", issued.full_pem)
     write(host.conf, "old.key", issued.key_pem)
     line = len(host.httpd.conf.read_text().splitlines()) + 1
-    start = f"<VirtualHost *:{host.port}>\nServerName {DOMAIN}\nDocumentRoot {host.httpd.root}/htdocs\nSSLEngine on\n"
-    host.add(start + "\n".join(lines) + "\n</VirtualHost>\n")
+    start = f"<VirtualHost *:{host.port}>\nServerName {DOMAIN}\nDocumentRoot {host.httpd.root}/site\nSSLEngine on\n"
+    granted = f"<Directory {host.httpd.root}/site>\nRequire all granted\n</Directory>"
+    host.add(start + "\n".join((*lines, granted)) + "\n</VirtualHost>\n")
     host.restart()
     return f"{host.httpd.conf}:{line}"
 
@@ -206,7 +207,8 @@ def test_directives_in_a_virtual_host_that_another_hides_are_refused(host: Host)
     line = len(host.httpd.conf.read_text().splitlines()) + 1
     wish = host.wish(manage="directives")
     host.apply(wish)
-    host.add(f"<VirtualHost *:{host.port}>\nServerName {DOMAIN}\n{INCLUDE}\n</VirtualHost>\n")
+    inside = f"ServerName {DOMAIN}\nDocumentRoot {host.httpd.root}/site\n{INCLUDE}"
+    host.add(f"<VirtualHost *:{host.port}>\n{inside}\n</VirtualHost>\n")
     message = host.refused(wish)
     assert "has its name too, and stands before" in message
     assert f"{host.httpd.conf}:{line}" in message
@@ -224,3 +226,100 @@ def test_directives_that_are_included_still_are_not_taken_away(host: Host) -> No
     host.apply(Wish(DOMAIN))
     assert not host.store.exists()
     assert host.answers()["TLSv1.3"].result == "accepted"
+
+
+# -- ways past the site that the user's configuration has
+
+
+def plain_host(host: Host, *lines: str) -> str:
+    """Add a virtual host without TLS on a port of its own; return where it stands."""
+    port = free_port()
+    line = len(host.httpd.conf.read_text().splitlines()) + 2
+    inside = "\n".join((f"ServerName {OWN}", *lines))
+    host.add(f"Listen 127.0.0.1:{port}\n<VirtualHost 127.0.0.1:{port}>\n{inside}\n</VirtualHost>\n")
+    return f"{host.httpd.conf}:{line}"
+
+
+ROOT = "DocumentRoot {hooks}"
+BACKEND = "ProxyPass / http://localhost:8081/hooks/"
+PAST = {
+    "the same files": (ROOT, {}),
+    "files above": ("DocumentRoot {srv}", {}),
+    "files below": ("DocumentRoot {hooks}/files", {}),
+    "an alias": ("Alias /x {hooks}", {}),
+    "the same backend": (BACKEND, {"proxy_pass": "http://127.0.0.1:8081/hooks/"}),
+    "a path of the backend above": (BACKEND, {"proxy_pass": "http://127.0.0.1:8081/hooks/chat/"}),
+    "a rewriting proxy": (
+        "RewriteEngine on\nRewriteRule ^/x(.*) http://127.0.0.1:8081/$1 [P]",
+        {"proxy_pass": "http://127.0.0.1:8081/"},
+    ),
+}
+HARMLESS = {
+    "other files": ("DocumentRoot {srv}/other", {}),
+    "a name that begins alike": ("DocumentRoot {hooks}2", {}),
+    "files that it may not serve": ("DocumentRoot {srv}\n<Directory {hooks}>\nRequire all denied\n</Directory>", {}),
+    "a redirect of everything": (ROOT + "\nRedirect permanent / https://www.example.com/", {}),
+    "a rewriting redirect": (
+        ROOT + "\nRewriteEngine on\nRewriteRule ^ https://www.example.com%{{REQUEST_URI}} [R=301,L]",
+        {},
+    ),
+    "another path of the backend": (BACKEND, {"proxy_pass": "http://127.0.0.1:8081/other/"}),
+    "another backend": (BACKEND, {"proxy_pass": "http://127.0.0.1:8082/hooks/"}),
+}
+
+
+@pytest.fixture
+def srv(host: Host) -> str:
+    """Return a folder that holds the site's files, which the user's hosts may serve."""
+    for name in ("hooks/files", "hooks2", "other"):
+        (host.httpd.root / "srv" / name).mkdir(parents=True)
+    host.add(f"<Directory {host.httpd.root}/srv>\nRequire all granted\n</Directory>\n")
+    for name in ("proxy", "proxy_http", "rewrite"):
+        host.add(f"LoadModule {name}_module modules/mod_{name}.so\n")
+    return f"{host.httpd.root}/srv"
+
+
+@pytest.mark.parametrize(("lines", "options"), PAST.values(), ids=PAST)
+def test_a_way_past_the_site_is_an_error_until_it_is_accepted(
+    host: Host, srv: str, lines: str, options: dict[str, str]
+) -> None:
+    place = plain_host(host, lines.format(srv=srv, hooks=f"{srv}/hooks"))
+    host.restart()
+    options = options or {"document_root": f"{srv}/hooks"}
+    message = host.refused(host.wish(**options))
+    assert f"{DOMAIN}: the virtual host at {place} serves its content too" in message
+    assert host.apply(host.wish(**options, allow_bypass=(place,))).sites[0]["mutual_tls"] == "enforced"
+
+
+@pytest.mark.parametrize(("lines", "options"), HARMLESS.values(), ids=HARMLESS)
+def test_what_is_no_way_past_the_site_is_no_error(host: Host, srv: str, lines: str, options: dict[str, str]) -> None:
+    plain_host(host, lines.format(srv=srv, hooks=f"{srv}/hooks"))
+    host.restart()
+    host.apply(host.wish(**(options or {"document_root": f"{srv}/hooks"})))
+    assert host.enforces()
+
+
+def test_the_main_servers_own_files_are_not_served_by_the_site_alone(host: Host) -> None:
+    message = host.refused(host.wish(document_root=f"{host.httpd.root}/htdocs"))
+    assert "the main server serves its content too" in message
+    assert "DocumentRoot at" in message
+
+
+def test_files_that_a_virtual_host_inherits_are_found(host: Host) -> None:
+    place = users_host(host)
+    message = host.refused(host.wish(document_root=f"{host.httpd.root}/htdocs", allow_bypass=()))
+    assert f"the virtual host at {place} serves its content too" in message
+
+
+def test_a_host_that_asks_for_client_certificates_itself_is_no_way_past(host: Host, srv: str) -> None:
+    write(host.conf, "ca.crt", host.chat.pem)
+    users_host(host, extra=f"DocumentRoot {srv}/hooks\nSSLCACertificateFile conf/ca.crt\nSSLVerifyClient require")
+    host.apply(host.wish(document_root=f"{srv}/hooks"))
+    assert host.enforces()
+
+
+def test_a_way_past_that_was_opened_later_is_found_by_a_run_that_changes_nothing(host: Host, srv: str) -> None:
+    wish = host.wish(document_root=f"{srv}/hooks")
+    host.apply(wish)
+    place = plain_host(host, f"DocumentRoot {srv}/hooks")
+    assert f"the virtual host at {place} serves its content too" in host.refused(wish)

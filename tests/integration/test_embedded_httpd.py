@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def test_a_started_server_answers_and_is_laid_out_like_the_reference_pages(embedded: EmbeddedHttpd) -> None:
     with urlopen(f"http://127.0.0.1:{embedded.port}/") as answer:
         assert b"It works!" in answer.read()
-    assert {path.name for path in embedded.root.iterdir()} == {"conf", "htdocs", "logs", "modules"}
+    assert {path.name for path in embedded.root.iterdir()} == {"conf", "htdocs", "logs", "modules", "site"}
     assert "ssl_module" not in embedded.run("-M")
 
 

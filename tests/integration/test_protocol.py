@@ -310,7 +310,7 @@ def test_http2_is_served_where_it_is_wished_and_mutual_tls_holds_over_it(
 ) -> None:
     if neighbour:
         beside(host)
-    htdocs = str(host.httpd.root / "htdocs")
+    htdocs = str(host.httpd.root / "site")
     issued = host.public.issue(DOMAIN)
     host.apply(host.wish(issued=issued, document_root=htdocs))
     assert curl(host, client, "--http2")[0] == "1.1 200"
@@ -329,7 +329,7 @@ def test_http2_is_left_out_and_said_where_httpd_has_none(
     httpd.start()
     try:
         host = Host(httpd, authority, chat, free_port(), probes)
-        report = host.apply(host.wish(document_root=str(httpd.root / "htdocs"), http2=True))
+        report = host.apply(host.wish(document_root=str(httpd.root / "site"), http2=True))
         assert "http2 is not served: mod_http2 does not work with the MPM prefork" in report.limits
         client = Client(host, tmp_path, chat.issue(client=True, common_name="Chat"))
         assert curl(host, client, "--http2")[0] == "1.1 200"

@@ -153,7 +153,7 @@ def resident(pid: int) -> int:
 def test_no_request_is_lost_and_no_stranger_gets_in_while_certificates_and_cas_are_replaced(
     host: Host, tmp_path: Path
 ) -> None:
-    root = str(host.httpd.root / "htdocs")
+    root = str(host.httpd.root / "site")
     other = Authority("Chat's next CA")
     host.apply(host.wish(document_root=root))
     load = Load(host.port, tmp_path)
@@ -182,7 +182,7 @@ def test_no_request_is_lost_and_no_stranger_gets_in_while_certificates_and_cas_a
 
 
 def test_a_ca_rollover_serves_the_clients_of_both_and_then_of_the_new_one_alone(host: Host, tmp_path: Path) -> None:
-    root = str(host.httpd.root / "htdocs")
+    root = str(host.httpd.root / "site")
     new = Authority(CHAT_CA_NAME + " 2")
     old_client, new_client = (ca.issue(client=True, common_name="Chat") for ca in (host.chat, new))
     issued = host.public.issue(DOMAIN)

@@ -184,6 +184,7 @@ def wished(
     document_root: str = f"{_quoting.RELEASE}/{EMPTY}",
     verify_client: str = "require",
     manage: str = "virtual_host",
+    allow_bypass: tuple[str, ...] = (),
     access_log: str = "",
     open_paths: tuple[str, ...] = (),
     protected: Mapping[str, str] | None = None,
@@ -259,7 +260,7 @@ def wished(
         SITE: text.encode(),
         **({CRL: crl} if crl else {}),
     }
-    return Wish(domain, Release(domain, files))
+    return Wish(domain, Release(domain, files), allow_bypass=allow_bypass)
 
 
 def tree(root: Path, *, times: bool = False) -> dict[str, tuple[object, ...]]:
