@@ -77,7 +77,8 @@ _OF_DIRECTIVES = {
     "allowed_clients",
 }
 _OF_DIRECTIVES |= {"remote_src", "renewal_hook"}
-_OF_DIRECTIVES |= documented_options("validate_certificate").keys() - {"crl", "crl_content"}
+_OF_DIRECTIVES |= {"crl_check", "client_ocsp", "client_ocsp_responder", "client_ocsp_required", "client_ocsp_timeout"}
+_OF_DIRECTIVES |= documented_options("validate_certificate").keys()
 # For how long a host's own program for renewals can rehearse.
 HOOK_DAYS = 3650
 # Options whose text goes through the quoting room into the virtual host.
@@ -167,7 +168,12 @@ class ActionModule(ActionBase):
             module_name="mtls.httpd.transaction", module_args={"payload": _payload.packed(request)}, task_vars=task_vars
         )
         result["findings"] = findings
-        result["warnings"] = [*result.get("warnings", []), *warnings, *_noteworthy(result, options["warn_days"])]
+        asking = [site["domain"] for site in sites if site["state"] == "present" and site["client_ocsp"] != "off"]
+        result["warnings"] = [
+            *result.get("warnings", []),
+            *warnings,
+            *_noteworthy(result, options["warn_days"], asking),
+        ]
         if not self._task.diff:
             result.pop("diff", None)
         # handshake_info speaks TLS 1.2 and 1.3 alone.
@@ -238,7 +244,7 @@ class ActionModule(ActionBase):
             modules=(("proxy", "proxy_http") if site["proxy_pass"] or site["protected_paths"] else ())
             + (("headers",) if site["hsts"] else ()),
             welcome=("http2",) if site["http2"] else (),
-            versions=protocol(site).versions,
+            versions=() if site["manage"] == "directives" else protocol(site).versions,
             verify_client=_asked(site),
             open_paths=tuple(site["open_paths"]),
             protected_paths=tuple(each["path"] for each in site["protected_paths"] or ()),
@@ -355,8 +361,8 @@ def _weak(site: Mapping[str, Any]) -> Iterator[str]:
     legacy = ", ".join(protocol(site).legacy)
     if legacy:
         yield (
-            f"{site['domain']}: {legacy} is spoken, with OpenSSL's security level lowered for this site, and anybody "
-            "who reads the wire may break it. Leave it out of 'tls_protocols' as soon as its last client is gone."
+            f"{site['domain']}: it speaks {legacy}, with OpenSSL's security level lowered for it, and anybody who "
+            "reads the wire may break that. Leave them out of 'tls_protocols' as soon as their last client is gone."
         )
 
 
@@ -411,8 +417,11 @@ def _open_to(site: Mapping[str, Any]) -> Iterator[Finding]:
         )
 
 
-def _noteworthy(result: Mapping[str, Any], warn_days: int) -> Iterator[str]:
-    """Yield what an operator should read of a result without asking for details."""
+def _noteworthy(result: Mapping[str, Any], warn_days: int, asking: Sequence[str]) -> Iterator[str]:
+    """Yield what an operator should read of a result without asking for details.
+
+    C(asking) are the sites that ask a responder about their clients.
+    """
     if result.get("failed"):
         return
     if result.get("rehearsal_reason"):

@@ -182,7 +182,7 @@ def _wish(data: Any) -> Wish:
         or not 0 < facts.port < 65536
         or not set(facts.modules) <= set(MODULES)
         or not set(facts.welcome) <= set(WELCOME)
-        or not facts.versions
+        or bool(facts.versions) is facts.included
         or not set(facts.versions) <= set(_handshake.LEGACY_VERSIONS) | set(_handshake.VERSIONS)
         or not isinstance(facts.included, bool)
     ):

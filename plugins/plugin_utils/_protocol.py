@@ -91,6 +91,11 @@ def wrong_protocol(site: Mapping[str, Any]) -> Iterator[str]:
             yield f"the option '{name}' is given, and used with tls_profile=custom alone. Set that, or leave it out."
     elif not site["tls_protocols"]:
         yield "the option 'tls_protocols' is missing, which tls_profile=custom needs. Give it, such as [TLSv1.2]."
+    elif len(set(site["tls_protocols"])) <= VERSIONS.index(max(site["tls_protocols"])) - VERSIONS.index(
+        min(site["tls_protocols"])
+    ):
+        # mod_ssl drops what is older than a gap (ssl_init_ctx_protocol).
+        yield "the option 'tls_protocols' leaves out a version between two others, which httpd cannot. List that too."
     for name in ("tls_ciphers", "tls_ciphersuites", "tls_curves"):
         for index, word in enumerate(site[name]):
             # Names alone: what else a cipher string can hold ('!', '+', '@SECLEVEL') changes what the others mean.

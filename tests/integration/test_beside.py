@@ -150,6 +150,17 @@ def test_directives_that_are_still_not_included_are_an_error_and_the_host_stays(
     assert "is not in force: put `Include" in host.refused(wish)
 
 
+def test_included_directives_refuse_clients_that_were_revoked(host: Host) -> None:
+    the_users(host, *OLD)
+    revoked, other = (host.chat.issue(client=True, common_name="Chat") for _number in range(2))
+    wish = host.wish(manage="directives", crl=host.chat.crl(revoked))
+    host.apply(wish)
+    included(host)
+    host.apply(wish)
+    assert {answer.result for answer in host.answers(revoked).values()} == {"refused"}
+    assert {answer.result for answer in host.answers(other).values()} == {"accepted"}
+
+
 def test_included_directives_are_enforced_by_the_users_own_virtual_host(host: Host) -> None:
     the_users(host, *OLD)
     issued = host.public.issue(DOMAIN)

@@ -55,10 +55,15 @@ OCSP = {
 CLIENT_OPTIONS = ("subject", "san", "certificate", "certificate_content")
 FINDER = Finder(cast("ActionBase", None))  # reads no file
 
-_environment = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True, autoescape=False)
+_environment = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(COLLECTION / "roles/mutual_tls/templates"),
+    trim_blocks=True,
+    keep_trailing_newline=True,
+    autoescape=False,
+)
 _environment.filters["mtls.httpd.quoted"] = _quoting.directive
 TEMPLATES = {
-    manage: _environment.from_string((COLLECTION / f"roles/mutual_tls/templates/{name}.conf.j2").read_text())
+    manage: _environment.get_template(f"{name}.conf.j2")
     for manage, name in (("virtual_host", "site"), ("directives", "directives"))
 }
 
@@ -235,7 +240,7 @@ def wished(
         aliases=aliases,
         modules=(("proxy", "proxy_http") if proxy_pass or protected else ()) + (("headers",) if hsts else ()),
         welcome=("http2",) if http2 else (),
-        versions=tls.versions,
+        versions=() if manage == "directives" else tls.versions,
         certificate_sha256=issued.sha256,
         client_ca_names=tuple(sorted(subjects(client_ca))),
         verify_client=verify_client,

@@ -1,0 +1,50 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the options on TLS mean, and which make no sense."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.mtls.httpd.plugins.plugin_utils._protocol import CUSTOM, VERSIONS, protocol, wrong_protocol
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "custom options without custom": ({"tls_curves": ["X25519"]}, "with tls_profile=custom alone"),
+    "custom without versions": ({"tls_profile": "custom"}, "'tls_protocols' is missing"),
+    "a gap": ({"tls_profile": "custom", "tls_protocols": ["TLSv1", "TLSv1.2"]}, "leaves out a version"),
+    "a gap at the other end": (
+        {"tls_profile": "custom", "tls_protocols": ["TLSv1.3", "TLSv1.1"]},
+        "leaves out a version",
+    ),
+    "a string for OpenSSL": (
+        {"tls_profile": "custom", "tls_protocols": ["TLSv1.2"], "tls_ciphers": ["HIGH:!aNULL"]},
+        "'tls_ciphers[0]' is not a name",
+    ),
+    "a line of its own": (
+        {"tls_profile": "custom", "tls_protocols": ["TLSv1.2"], "tls_curves": ["X25519\nSSLVerifyClient none"]},
+        "'tls_curves[0]' is not a name",
+    ),
+}
+
+
+def options(**given: Any) -> dict[str, Any]:
+    return {"tls_profile": "intermediate", **dict.fromkeys(CUSTOM, ()), **given}
+
+
+@pytest.mark.parametrize(("given", "words"), WRONG.values(), ids=WRONG.keys())
+def test_what_makes_no_sense_is_said_without_its_value(given: dict[str, Any], words: str) -> None:
+    (fault,) = wrong_protocol(options(**given))
+    assert words in fault
+    assert "aNULL" not in fault
+    assert "none" not in fault
+
+
+@pytest.mark.parametrize("versions", [VERSIONS, VERSIONS[1:3], VERSIONS[:1], VERSIONS[::-1], ("TLSv1.2", "TLSv1.2")])
+def test_versions_without_a_gap_are_taken_in_any_order(versions: tuple[str, ...]) -> None:
+    given = options(tls_profile="custom", tls_protocols=list(versions))
+    assert list(wrong_protocol(given)) == []
+    assert protocol(given).versions == tuple(version for version in VERSIONS if version in versions)
