@@ -152,6 +152,8 @@ def _outer(channel: socket.socket, world: World, act: Callable[[], Any]) -> None
             os.waitpid(first, 0)
             os._exit(0)
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if select.select([channel], [], [], 0)[0]:
+            os._exit(1)  # The caller ended before that: nothing else is to be heard.
         try:
             _furnish(world)
         except OSError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -172,6 +173,36 @@ def test_all_ends_when_the_caller_is_killed() -> None:
     os.kill(caller, signal.SIGKILL)
     os.waitpid(caller, 0)
     assert gone(mark)
+
+
+def test_nothing_is_done_inside_when_the_caller_is_killed_as_process_1_is_born() -> None:
+    born, say_born = os.pipe()
+    go, let_go = os.pipe()
+    done, say_done = os.pipe()
+    caller = os.fork()
+    if caller == 0:
+        births: list[int] = []
+
+        def child_is_born() -> None:
+            births.append(os.getpid())
+            if len(births) == 2:  # process 1 inside, after the child that enters the namespaces
+                os.write(say_born, str(births[0]).encode())
+                os.read(go, 1)
+
+        os.register_at_fork(after_in_child=child_is_born)
+        try:
+            inside(lambda: os.write(say_done, b"x"), seconds=60)
+        finally:
+            os._exit(0)
+    parent = os.pidfd_open(int(os.read(born, 20)))
+    os.kill(caller, signal.SIGKILL)
+    os.waitpid(caller, 0)
+    select.select([parent], [], [])  # until it has ended too
+    os.write(let_go, b"x")
+    os.close(say_done)
+    assert os.read(done, 1) == b""
+    for each in (born, say_born, go, let_go, done, parent):
+        os.close(each)
 
 
 def holders(mark: str) -> list[str]:
