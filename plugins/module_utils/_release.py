@@ -20,6 +20,7 @@ from __future__ import annotations
 import base64
 import errno
 import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -412,9 +413,10 @@ class Store:
         if os.path.lexists(new):
             self.disk.remove(new)
         self.disk.folder(new)
-        self.disk.folder(os.path.join(new, EMPTY))
         for name, content in release.filled(folder).items():
             self.disk.write(os.path.join(new, name), File(content, mode_of(name)))
+        # The last one, as making it durable makes all entries of the release so, before it has its name.
+        self.disk.folder(os.path.join(new, EMPTY))
         self.disk.rename(new, folder)
 
     def switch(self, changes: Sequence[Change]) -> None:
@@ -435,11 +437,11 @@ class Store:
         self.disk.put(self.path("journal"), File(text.encode(), 0o600))
 
     def done(self) -> None:
-        """Remove the journal: the new state holds."""
+        """Remove the journal: the new state holds, or the old one again."""
         self.disk.put(self.path("journal"), None)
 
     def undo(self) -> bool:
-        """Go back as the journal says, if there is one. Returns whether there was one."""
+        """Go back as the journal says, if there is one. Returns whether there was one. It stays until it is done()."""
         try:
             entry = entry_of(self.path("journal"))
         except (NotADirectoryError, PermissionError):
@@ -456,7 +458,9 @@ class Store:
             # What is neither of both was written by somebody else since, and stays.
             if os.path.isdir(os.path.dirname(change.path)) and _alike(entry_of(change.path), change.after):
                 self.disk.put(change.path, change.before)
-        self.done()
+        # Releases that are whole stay, as the live server may have been told of them.
+        for unfinished in glob.glob(os.path.join(glob.escape(self.root), "*", "releases", ".*")):
+            self.disk.remove(unfinished)
         return True
 
     def prune(self) -> None:

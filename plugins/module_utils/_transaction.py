@@ -237,7 +237,7 @@ class _Run:
         enables = self.start and self.server.supervision.enabled is False and bool(self.sites)
         stale = self.was_running and not plan.changes and (interrupted or not self._shown(user))
         acts = bool(plan.changes or starts or stale)
-        leftovers = self._leftovers()
+        leftovers = [] if interrupted else self._leftovers()
         self._amiss(plan, starts, stale and not interrupted, leftovers)
         if acts:
             conflicts = _neighbours.conflicts(user, plan, self.sites)
@@ -254,7 +254,8 @@ class _Run:
             self.report.healed.append(f"{self.server.supervision.unit} was not enabled")
         if not check and enables:
             self.server.enable()
-        if not check and leftovers and not plan.changes:
+        if not check and not plan.changes and (interrupted or leftovers):
+            self.store.done()
             self.store.prune()
         if check:
             self.report.reloaded = acts and self._wanted() and not self._unread(plan)
@@ -280,7 +281,11 @@ class _Run:
         return [path for path in self.store.leftovers() if not any(each.startswith(path + "/") for each in kept)]
 
     def _heal(self, check: bool) -> bool:
-        """Go back by the journal of a run that was killed. Returns whether there was one."""
+        """Go back by the journal of a run that was killed. Returns whether there was one.
+
+        Journal and new releases stay until a reload has shown the old state, or a new one: the live server may serve
+        from them, and a run that is refused before that reloads nothing.
+        """
         if not os.path.lexists(self.store.path("journal")):
             return False
         if check:
@@ -289,7 +294,6 @@ class _Run:
                 "mode, which goes back by it first"
             )
         self.store.undo()
-        self.store.prune()
         self.report.healed.append("a run that was killed was undone by its journal")
         return True
 
@@ -503,12 +507,13 @@ class _Run:
         words = f". httpd says: {self._plain(said)}" if said else ""
         try:
             self.store.undo()
-            self.store.prune()
             self.server.forget()
             if not self.was_running:
                 self.server.stop()
             else:
                 self._serve_again()
+            self.store.done()
+            self.store.prune()
         except (OSError, HttpdError, StoreError, Refused) as error:
             raise Refused(
                 f"{reason}{words}. The files of the old state are back as far as the journal tells, "

@@ -91,11 +91,12 @@ def deployed(domain: str = DOMAIN) -> Deployed:
     return Deployed(wish, _handshake.Identity(client.full_pem, client.key_pem))
 
 
-REDUCED = "renewal after a reduced rehearsal"
+REDUCED, HEALING = "renewal after a reduced rehearsal", "renewal after a killed one"
 CASES: dict[str, Callable[[], tuple[Sites, Sites]]] = {
     "first deployment": lambda: ({DOMAIN: None}, {DOMAIN: deployed()}),
     "renewal of certificate and client CA": lambda: ({DOMAIN: deployed()}, {DOMAIN: deployed()}),
     REDUCED: lambda: ({DOMAIN: deployed()}, {DOMAIN: deployed()}),
+    HEALING: lambda: ({DOMAIN: deployed()}, {DOMAIN: deployed()}),
     "removal": lambda: ({DOMAIN: deployed()}, {DOMAIN: None}),
     "several sites": lambda: (
         {DOMAIN: deployed(), GOING: deployed(GOING), COMING: None},
@@ -264,6 +265,8 @@ def scene(
         scene.restart(f"""echo 'CustomLog "|$/bin/cat >/dev/null" common' >>CONF/{main}""")
     if any(scene.old.values()):
         scene.carry_out({domain: site for domain, site in scene.old.items() if site})
+    if case == HEALING:  # Killed as late as it can be.
+        assert scene.run(scene.new, removes=f"{layout.conf}/mtls/journal")["ended"] == "killed"
     scene.save("old")
     scene.living = scene.shell(_LIVING)
     done = scene.carry_out(scene.new)

@@ -9,6 +9,7 @@ answered by its C(status) and what it C(said). A run is asked for by
 
     payload  what the controller sends
     at       number of the action before which the run stops; 0: it does not
+    removes  path before whose removal it stops; empty: none
     hold     true: stopped there, it is left so, for who cuts off the power; else it is killed
     after    kill it after so many seconds; null: not
 
@@ -16,7 +17,8 @@ and answered by C(ended): done, refused, failed, killed or held; C(actions): how
 what the run came to; C(seconds): how long it took.
 
 An action is a change to the file system, a lock, a new process or a signal, of the module's process or of one that it
-forked, as Python's audit events tell of it (PEP 578). So nothing in what ships knows of this.
+forked, as Python's audit events tell of it (PEP 578), and the first breath of one that it forked. So nothing in what
+ships knows of this.
 """
 
 from __future__ import annotations
@@ -74,7 +76,9 @@ def carried_out(payload: str) -> dict[str, Any]:
         return {"ended": "failed", "said": traceback.format_exc()}
 
 
-def answered(payload: str, at: int = 0, hold: bool = False, after: float | None = None) -> dict[str, Any]:
+def answered(
+    payload: str, at: int = 0, removes: str = "", hold: bool = False, after: float | None = None
+) -> dict[str, Any]:
     """Start a run in a process of its own, stop it as asked, and say what became of it."""
     count = memoryview(mmap.mmap(-1, 8)).cast("Q")  # shared with all that the run forks
     heard, tell = os.pipe()
@@ -84,14 +88,18 @@ def answered(payload: str, at: int = 0, hold: bool = False, after: float | None 
     if process == 0:
         os.close(let_go)
 
+        def act(here: bool = False) -> None:
+            count[0] += 1
+            if here or count[0] == at:
+                os.write(tell, b'{"ended": "held"}\n')
+                os.read(go, 1)  # Not the module's process itself? Then it goes on once that is dead.
+
         def hook(event: str, arguments: tuple[Any, ...]) -> None:
             if is_action(event, arguments):
-                count[0] += 1
-                if count[0] == at:
-                    os.write(tell, b'{"ended": "held"}\n')
-                    os.read(go, 1)  # Not the module's process itself? Then it goes on once that is dead.
+                act(event == "os.remove" and arguments[0] == removes)
 
         sys.addaudithook(hook)
+        os.register_at_fork(after_in_child=act)
         os.write(tell, json.dumps(carried_out(payload)).encode() + b"\n")
         os._exit(0)
     os.close(tell)

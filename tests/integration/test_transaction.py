@@ -900,13 +900,15 @@ def test_a_run_that_is_killed_beside_a_live_server_is_healed_by_the_next(host: H
     assert not host.apply(second).changed
 
 
-def journal_of_a_killed_run(host: Host, wish: Wish) -> None:
-    """Leave what a run leaves that is killed after its switch, before it reloads."""
+def journal_of_a_killed_run(host: Host, wish: Wish, *, reloaded: bool = False) -> None:
+    """Leave what a run leaves that is killed after its switch, before it reloads, or as late as it can be."""
 
     class Cut(Disk):
         def put(self, path: str, entry: Entry) -> None:
+            if reloaded and path.endswith("journal") and entry is None:
+                os.kill(os.getpid(), signal.SIGKILL)
             super().put(path, entry)
-            if path.endswith(CLIENT_CA):
+            if not reloaded and path.endswith(CLIENT_CA):
                 os.kill(os.getpid(), signal.SIGKILL)
 
     assert forked(lambda: host.apply(wish, disk=Cut())) == -signal.SIGKILL
@@ -920,6 +922,21 @@ def test_check_mode_leaves_a_killed_run_to_the_next_real_one(host: Host) -> None
     report = host.apply(wish)
     assert report.healed
     assert host.enforces()
+
+
+def test_a_run_that_heals_and_is_refused_leaves_what_the_live_server_serves_from(host: Host) -> None:
+    first, second = host.wish(), host.wish()
+    host.apply(first)
+    before = tree(host.httpd.root)
+    journal_of_a_killed_run(host, second, reloaded=True)
+    assert host.served() == fingerprint(second)
+    with pytest.raises(Refused, match="was undone by its journal"):
+        host.apply(host.wish(extra="SSLVerifyClient none"))
+    assert host.served() == fingerprint(second)
+    assert host.enforces()
+    assert host.apply(first).reloaded
+    assert host.served() == fingerprint(first)
+    assert tree(host.httpd.root) == before
 
 
 def test_a_lock_that_another_run_holds_is_waited_for_and_its_holder_named(

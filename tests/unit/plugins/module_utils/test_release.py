@@ -180,6 +180,9 @@ def test_every_entry_comes_back_by_the_journal(store: Store, tmp_path: Path, bef
     store.switch(changes)
     assert store.undo()
     assert entry_of(path) == found
+    assert store.undo()
+    assert entry_of(path) == found
+    store.done()
     assert not store.undo()
 
 
@@ -208,6 +211,26 @@ def test_a_put_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="directory"):
         Disk().put(str(tmp_path / "entry"), File(b"new"))
     assert (tmp_path / "entry" / "x").exists()
+
+
+def test_a_release_gets_its_name_when_all_that_is_in_it_is_durable(tmp_path: Path) -> None:
+    class Noted(Disk):
+        def __init__(self) -> None:
+            self.unsynced: set[str] = set()
+
+        def write(self, path: str, file: File) -> None:
+            super().write(path, file)
+            self.unsynced.add(os.path.dirname(path))
+
+        def _sync(self, folder: str) -> None:
+            super()._sync(folder)
+            self.unsynced.discard(folder)
+
+        def rename(self, old: str, new: str) -> None:
+            assert old not in self.unsynced
+            super().rename(old, new)
+
+    put(Store(str(tmp_path), Noted()), release())
 
 
 def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
