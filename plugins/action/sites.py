@@ -39,6 +39,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._domain import broken_r
 from ansible_collections.mtls.httpd.plugins.module_utils._identity import make_probes
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
+    BACKEND_CA,
     CLIENT_CA,
     CRL,
     EMPTY,
@@ -49,6 +50,13 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import (
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._remote import Sources
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, checked, documented_options
+from ansible_collections.mtls.httpd.plugins.plugin_utils._behind import (
+    authorities,
+    identity,
+    modules,
+    speaks_tls,
+    wrong_behind,
+)
 from ansible_collections.mtls.httpd.plugins.plugin_utils._clients import pins_of, rule, wrong_clients
 from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import failure, without_cryptography
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder, wish_from
@@ -88,6 +96,9 @@ _TEMPLATED = (
     "domain",
     "aliases",
     "open_paths",
+    "proxy_timeout",
+    "proxy_websocket",
+    "request_body_limit",
     "port",
     "listen",
     "proxy_pass",
@@ -201,6 +212,7 @@ class ActionModule(ActionBase):
         finder = Finder(self)
         gathered = [wish_from(finder, _here(site)) for site in sites]
         for site, (_wish, missing) in zip(sites, gathered, strict=True):
+            site["proxy_ca_pem"] = authorities(finder, site, missing)
             site["pins"], site["pinned_files"] = pins_of(finder, site["allowed_clients"] or (), missing)
             missing += _open_to(site)
         now = datetime.datetime.now(datetime.timezone.utc)
@@ -241,14 +253,14 @@ class ActionModule(ActionBase):
             port=site["port"],
             listen=tuple(str(ipaddress.ip_address(address)) for address in site["listen"]),
             aliases=tuple(site["aliases"]),
-            modules=(("proxy", "proxy_http") if site["proxy_pass"] or site["protected_paths"] else ())
-            + (("headers",) if site["hsts"] else ()),
+            modules=modules(site),
             welcome=("http2",) if site["http2"] else (),
             versions=() if site["manage"] == "directives" else protocol(site).versions,
             verify_client=_asked(site),
             open_paths=tuple(site["open_paths"]),
             protected_paths=tuple(each["path"] for each in site["protected_paths"] or ()),
             pins=site["pins"],
+            backend_ca=bool(site["proxy_ca_pem"]),
             included=site["manage"] == "directives",
             **_logs(site),
             crl_check=_crl_check(site),
@@ -257,6 +269,8 @@ class ActionModule(ActionBase):
             **told,
             renewal_hook=site["renewal_hook"] or "",
         )
+        if site["proxy_ca_pem"]:
+            files[BACKEND_CA] = site["proxy_ca_pem"]
         return Wish(domain, Release(domain, {**files, **site["pinned_files"], FACTS: facts.content}), sources=sources)
 
     def _template(self, site: dict[str, Any]) -> str:
@@ -347,6 +361,8 @@ def _variables(site: Mapping[str, Any]) -> dict[str, Any]:
         "release": _quoting.RELEASE,
         **_logs(site),
         "verify_client": _asked(site),
+        "backend_ca": speaks_tls(site),
+        "identity": identity(site),
         "protected_paths": site["protected_paths"] or [],
         "client_rules": [rule(pin) for pin in site["pins"]],
     }
@@ -514,6 +530,7 @@ def _wrong_site(site: Mapping[str, Any]) -> Iterator[str]:
             except _quoting.NotQuotable as error:
                 yield f"the option '{name}' cannot be used: {error}. Give an absolute path on the target, or server."
     yield from wrong_paths(site)
+    yield from wrong_behind(site)
     if site["allowed_clients"] is not None:
         yield from wrong_clients(site["allowed_clients"])
         if site["verify_client"] != "require":

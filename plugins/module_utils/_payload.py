@@ -21,11 +21,18 @@ from typing import Any
 from ansible_collections.mtls.httpd.plugins.module_utils import _domain, _handshake, _quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Identity, Probes
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
-from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, CRL, FACTS, SITE, Release
+from ansible_collections.mtls.httpd.plugins.module_utils._release import (
+    BACKEND_CA,
+    CLIENT_CA,
+    CRL,
+    FACTS,
+    SITE,
+    Release,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._remote import Sources
 
 # Modules of httpd that a site may ask for, beside mod_ssl.
-MODULES = ("proxy", "proxy_http", "headers")
+MODULES = ("proxy", "proxy_http", "alias", "headers")
 WELCOME = ("http2",)
 _VERIFY = ("require", "optional", "optional_no_ca")
 _PIN = r"(subject|dns|email):.+|certificate:client-\d{1,4}\.crt"
@@ -170,6 +177,8 @@ def _wish(data: Any) -> Wish:
     facts = release.facts
     if facts.crl_check in _CRL_CHECKS:
         material.add(CRL)
+    if facts.backend_ca:
+        material.add(BACKEND_CA)
     if set(release.files) != material | {SITE, FACTS, *facts.pinned_files.values()}:
         raise NotARequest("a release has other files than those of a site")
     if not re.fullmatch(f"({_MOMENT})?", facts.crl_ends):

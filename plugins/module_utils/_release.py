@@ -42,6 +42,7 @@ SITE = "site.conf"
 FACTS = "site.json"
 CLIENT_CA = "TencentQQAuthCA.crt"
 CRL = "TencentQQAuthCA.crl"
+BACKEND_CA = "backend-ca.crt"
 EMPTY = "empty"
 PINNED = "certificate:"  # before the name of a file, in the pins of a site's facts
 _NEW = ".mtls-new"
@@ -90,12 +91,13 @@ class Facts:
     verify_client: the SSLVerifyClient in force. open_paths: those that need no certificate, where all others do.
     protected_paths: those that need one, where the others do not. pins: the clients of the client CA that may call, as
     C(subject:…), C(dns:…), C(email:…) or C(certificate:client-1.crt), a file of the release; all of them where there
-    is none. access_log, error_log: its own, by name in the folder of the server's logs, or by absolute path; empty
-    where the server's take its lines. included: whether site.conf holds directives alone, for a virtual host of the
-    user's to include. begins, ends: when the last of its certificates becomes valid, and when the first ends, in UTC,
-    as 2026-11-23T16:39:00Z. renewal_hook: path of the host's program that takes its material anew, empty for none.
-    crl_check: none, chain or leaf. crl_ends: when the first of the client CAs' revocation lists is due to be renewed,
-    empty where none is. stapling: whether OCSP answers are sent along.
+    is none. backend_ca: whether backends show a certificate, of the file BACKEND_CA of the release. access_log,
+    error_log: its own, by name in the folder of the server's logs, or by absolute path; empty where the server's take
+    its lines. included: whether site.conf holds directives alone, for a virtual host of the user's to include. begins,
+    ends: when the last of its certificates becomes valid, and when the first ends, in UTC, as 2026-11-23T16:39:00Z.
+    renewal_hook: path of the host's program that takes its material anew, empty for none. crl_check: none, chain or
+    leaf. crl_ends: when the first of the client CAs' revocation lists is due to be renewed, empty where none is.
+    stapling: whether OCSP answers are sent along.
     """
 
     domain: str
@@ -111,6 +113,7 @@ class Facts:
     open_paths: tuple[str, ...]
     protected_paths: tuple[str, ...]
     pins: tuple[str, ...]
+    backend_ca: bool
     access_log: str
     error_log: str
     included: bool

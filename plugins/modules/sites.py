@@ -249,9 +249,66 @@ options:
         type: path
       proxy_pass:
         description:
-          - URL of the backend that gets the requests, such as V(http://127.0.0.1:8080/). Excludes
+          - URL of the backend that gets the requests, with a slash at its end. V(http://127.0.0.1:8080/),
+            V(https://backend.example.com/), or V(unix:/run/app.sock|http://localhost/) for a Unix socket. Excludes
             O(sites[].document_root).
         type: str
+      proxy_ca:
+        description:
+          - Paths on the controller to the CA certificates that a backend's certificate must be issued by, and for its
+            name. Required where one is spoken to over https.
+        type: list
+        elements: path
+      proxy_ca_content:
+        description:
+          - The same CA certificates themselves, as PEM text, or base64 of DER.
+        type: list
+        elements: str
+      proxy_timeout:
+        description:
+          - Seconds without a byte after which a backend is given up. Chat itself waits for 2 seconds. With
+            O(sites[].proxy_websocket), also the longest silence on a WebSocket.
+        type: int
+        default: 5
+      proxy_websocket:
+        description:
+          - Let clients upgrade to WebSocket, where the backend agrees. Needs httpd 2.4.47 or newer.
+        type: bool
+        default: false
+      request_body_limit:
+        description:
+          - Bytes that a request's body may have. Larger ones get 413. On the way to a backend, a body without a length
+            (chunked) is not limited, as httpd has no means for that.
+        type: int
+        default: 1048576
+      forward_client_identity:
+        description:
+          - What the backend is told of the client, by the names of the headers, such as V(X-Client-Subject). Only of
+            certificates that were verified, except with O(sites[].verify_client=optional_no_ca).
+          - What a client sends under these names itself is removed, in either case, and with underscores for hyphens.
+        type: dict
+        suboptions:
+          subject:
+            description:
+              - Header for the subject, as the access log has it (RFC 4514).
+            type: str
+          serial:
+            description:
+              - Header for the serial number, in hexadecimal.
+            type: str
+          verification:
+            description:
+              - Header for the result of the verification, V(SUCCESS), V(NONE), V(GENEROUS) or V(FAILED:…).
+            type: str
+          certificate:
+            description:
+              - Header for the whole certificate, as base64 of DER in one line.
+            type: str
+          client_cert:
+            description:
+              - Send the whole certificate as C(Client-Cert), as RFC 9440 has it.
+            type: bool
+            default: false
       verify_client:
         description:
           - What is asked of clients (directive C(SSLVerifyClient)). V(require) is what mutual TLS means.

@@ -14,6 +14,8 @@ from demo_material import Authority, Issued
 from embedded_httpd import free_port
 from host import DOMAIN, VERSIONS, Host
 
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -116,7 +118,9 @@ def test_no_method_and_no_header_opens_another_path(host: Host, site: Backend) -
 
 
 def test_of_files_too_the_open_path_alone_is_served(host: Host, client: Issued) -> None:
-    folder = host.httpd.root / "htdocs"
+    folder = host.httpd.root / "pages"
+    folder.mkdir()
+    folder.chmod(0o755)
     for name in ("healthz", "healthz.html", "healthz.json", "callback"):
         (folder / name).write_text(name)
     (folder / "status").mkdir()
@@ -149,7 +153,8 @@ def test_pins_hold_on_all_paths_but_the_open_ones(host: Host, client: Issued) ->
     ],
 )
 def test_what_an_extra_directive_makes_of_open_paths_is_seen(host: Host, extra: str, words: str) -> None:
-    assert words in host.refused(host.wish(open_paths=(OPEN,), extra=extra))
+    with pytest.raises(Refused, match=words):
+        host.apply(host.wish(open_paths=(OPEN,), extra=extra))
 
 
 # -- protected paths

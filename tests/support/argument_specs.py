@@ -97,7 +97,9 @@ def _option(option: dict[str, Any]) -> dict[str, Any]:
     result: dict[str, Any] = {"description": [*description, _type(option)], "type": "raw"}
     if "suboptions" in option:
         # Here the validator is safe: it does not print what stands in place of a dictionary.
-        result |= {"description": description, "type": option["type"], "elements": option["elements"]}
+        result |= {"description": description, "type": option["type"]}
+        if "elements" in option:
+            result["elements"] = option["elements"]
         result["options"] = {name: _option(suboption) for name, suboption in option["suboptions"].items()}
     return result | {key: option[key] for key in ("required", "default") if key in option}
 

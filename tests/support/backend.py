@@ -69,8 +69,11 @@ class Backend:
                 threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
 
     def _answer(self, connection: socket.socket) -> None:
-        with suppress(OSError), connection:
-            channel = self.tls.wrap_socket(connection, server_side=True) if self.tls else connection
+        with (
+            suppress(OSError),
+            connection,
+            self.tls.wrap_socket(connection, server_side=True) if self.tls else connection as channel,
+        ):
             data = b""
             while b"\r\n\r\n" not in data:
                 more = channel.recv(65536)
@@ -96,17 +99,18 @@ def send(
     """Send any bytes to a site; return the status and the rest of the answer. 0 and the reason where there is none."""
     identity = _handshake.Identity(client.full_pem, client.key_pem) if client else None
     context = _handshake.client_context(identity, version)
+    answer = b""
     try:
         with (
             socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
             context.wrap_socket(plain, server_hostname=domain) as channel,
         ):
             channel.sendall(request)
-            answer = b""
             while more := channel.recv(65536):
                 answer += more
-    except OSError as error:
-        return 0, str(error)
+    except OSError as error:  # A tunnel may end without a word.
+        if not answer:
+            return 0, str(error)
     line, _end, rest = answer.decode("latin-1").partition("\r\n")
     return int(line.split(" ")[1]) if line.startswith("HTTP/") else 0, rest
 

@@ -23,6 +23,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _htt
 from ansible_collections.mtls.httpd.plugins.module_utils._identity import make_probes
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
+    BACKEND_CA,
     CLIENT_CA,
     CRL,
     EMPTY,
@@ -32,6 +33,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     Release,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused, Report
+from ansible_collections.mtls.httpd.plugins.plugin_utils._behind import identity, modules
 from ansible_collections.mtls.httpd.plugins.plugin_utils._clients import pins_of, rule
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
 from ansible_collections.mtls.httpd.plugins.plugin_utils._protocol import CUSTOM, protocol
@@ -194,6 +196,11 @@ def wished(
     open_paths: tuple[str, ...] = (),
     protected: Mapping[str, str] | None = None,
     allowed: Sequence[Mapping[str, str]] = (),
+    proxy_ca: bytes = b"",
+    proxy_timeout: int = 5,
+    proxy_websocket: bool = False,
+    request_body_limit: int = 1 << 20,
+    forwarded: Mapping[str, object] | None = None,
     begins: str = "2000-01-01T00:00:00Z",
     ends: str = "2999-12-31T23:59:59Z",
     http2: bool = False,
@@ -211,9 +218,23 @@ def wished(
     pins, files = pins_of(FINDER, [dict.fromkeys(CLIENT_OPTIONS) | dict(client) for client in allowed], [])
     protected = protected or {}
     verify_client = "optional" if open_paths or protected else verify_client
+    paths = [{"path": path, "proxy_pass": url} for path, url in protected.items()]
+    site = {
+        "proxy_pass": proxy_pass,
+        "protected_paths": paths,
+        "open_paths": open_paths,
+        "proxy_websocket": proxy_websocket,
+        "forward_client_identity": forwarded,
+        "hsts": hsts,
+    }
     text = TEMPLATES[manage].render(
         open_paths=open_paths,
-        protected_paths=[{"path": path, "proxy_pass": url} for path, url in protected.items()],
+        protected_paths=paths,
+        backend_ca=bool(proxy_ca),
+        proxy_timeout=proxy_timeout,
+        proxy_websocket=proxy_websocket,
+        request_body_limit=request_body_limit,
+        identity=identity(site),
         client_rules=[rule(pin) for pin in pins],
         domain=domain,
         aliases=aliases,
@@ -238,7 +259,7 @@ def wished(
         port=port,
         listen=listen,
         aliases=aliases,
-        modules=(("proxy", "proxy_http") if proxy_pass or protected else ()) + (("headers",) if hsts else ()),
+        modules=modules(site),
         welcome=("http2",) if http2 else (),
         versions=() if manage == "directives" else tls.versions,
         certificate_sha256=issued.sha256,
@@ -247,6 +268,7 @@ def wished(
         open_paths=open_paths,
         protected_paths=tuple(protected),
         pins=pins,
+        backend_ca=bool(proxy_ca),
         access_log="" if manage == "directives" else access_log or f"{domain}-access.log",
         error_log="" if manage == "directives" else f"{domain}-error.log",
         included=manage == "directives",
@@ -261,6 +283,7 @@ def wished(
         f"{domain}.key": key or issued.key_pem,
         CLIENT_CA: client_ca,
         **files,
+        **({BACKEND_CA: proxy_ca} if proxy_ca else {}),
         FACTS: facts.content,
         SITE: text.encode(),
         **({CRL: crl} if crl else {}),

@@ -46,6 +46,7 @@ FACTS_OF = Facts(
     open_paths=(),
     protected_paths=(),
     pins=(),
+    backend_ca=False,
     access_log=f"{DOMAIN}-access.log",
     error_log="",
     included=False,

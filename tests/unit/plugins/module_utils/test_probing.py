@@ -42,6 +42,7 @@ SITE = Facts(
     open_paths=(),
     protected_paths=(),
     pins=(),
+    backend_ca=False,
     access_log="",
     error_log="",
     included=False,

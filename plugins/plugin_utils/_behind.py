@@ -1,0 +1,130 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What stands behind a site: which modules its backends need, and what these learn of the client."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.mtls.httpd.plugins.module_utils import _forms
+from ansible_collections.mtls.httpd.plugins.module_utils._findings import Finding, finding
+from ansible_collections.mtls.httpd.plugins.plugin_utils._material import materials
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
+
+_VALUES = {"subject": "SSL_CLIENT_S_DN", "serial": "SSL_CLIENT_M_SERIAL", "verification": "SSL_CLIENT_VERIFY"}
+# RFC 9440. The chain is not sent, and must not come from a client either (section 2.3).
+_RFC9440 = ("Client-Cert", "Client-Cert-Chain")
+_HYPHENS = 4
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*([-_][A-Za-z0-9]+)*")
+# What requests are made of, and what mod_proxy sends of its own.
+_TAKEN = {
+    "host", "connection", "content-length", "content-type", "transfer-encoding", "te", "trailer", "upgrade", "expect",
+    "cookie", "authorization", "max-forwards", "keep-alive", "via", "forwarded",
+    "x-forwarded-for", "x-forwarded-host", "x-forwarded-server",
+}  # fmt: skip
+
+
+def backends(site: Mapping[str, Any]) -> list[str]:
+    """Return the URLs of the site's backends."""
+    urls = [site["proxy_pass"], *(each["proxy_pass"] for each in site["protected_paths"] or ())]
+    return [url for url in urls if url]
+
+
+def modules(site: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the modules of httpd that the site needs beside mod_ssl."""
+    headers = site["hsts"] or site["forward_client_identity"] or (site["proxy_websocket"] and site["open_paths"])
+    proxy = ("proxy", "proxy_http", "alias") if backends(site) else ()
+    return (*proxy, *(("headers",) if headers else ()))
+
+
+def speaks_tls(site: Mapping[str, Any]) -> bool:
+    """Whether a backend is to show a certificate."""
+    return any("https://" in url for url in backends(site))
+
+
+def identity(site: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a template needs to tell a backend of the client.
+
+    removed: the names that no client may send, with hyphens and underscores in each mixture, as CGI and its kin take
+    both for one. values: httpd's variable by name. certificates: the names that the certificate goes by, with whether
+    it stands between colons.
+    """
+    wanted = site["forward_client_identity"] or {}
+    certificates = {wanted["certificate"]: False} if wanted.get("certificate") else {}
+    if wanted.get("client_cert"):
+        certificates[_RFC9440[0]] = True
+    values = {wanted[key]: variable for key, variable in _VALUES.items() if wanted.get(key)}
+    names = dict.fromkeys((*values, *certificates, *(_RFC9440 if wanted else ())))
+    removed = [mixed for name in names for mixed in _mixtures(name)]
+    return {"removed": removed, "values": values, "certificates": certificates}
+
+
+def _mixtures(name: str) -> Iterator[str]:
+    first, *words = re.split("[-_]", name)
+    for marks in itertools.product("-_", repeat=len(words)):
+        yield first + "".join(map("".join, zip(marks, words)))
+
+
+def authorities(finder: Finder, site: Mapping[str, Any], findings: list[Finding]) -> bytes:
+    """Return the CA certificates of the backends as PEM. Adds what is wrong with them to C(findings)."""
+    found = []
+    for material in materials(finder, site, "proxy_ca", findings):
+        try:
+            certificates = _forms.read(material.data, material.name).certificates
+        except _forms.FormError as error:
+            findings.append(finding(error.code, material.name, f"'proxy_ca' {error}", "Give the CA's certificate."))
+            continue
+        if not certificates or not all(each.may_issue for each in certificates):
+            message = "'proxy_ca' holds no certificate, or one that is no CA."
+            findings.append(finding("not-a-ca", material.name, message, "Give the CA's certificate alone."))
+        found += [each.pem for each in certificates]
+    return b"".join(dict.fromkeys(found))
+
+
+def wrong_behind(site: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the options for backends beside their types. No message repeats a value."""
+    if not 0 < site["proxy_timeout"] <= 86400:
+        yield "the option 'proxy_timeout' is not between 1 and 86400 seconds."
+    if not 0 < site["request_body_limit"] < 1 << 31:
+        yield "the option 'request_body_limit' is not between 1 and 2147483647 bytes."
+    has_ca = bool(site["proxy_ca"] or site["proxy_ca_content"])
+    if speaks_tls(site) and not has_ca:
+        yield (
+            "the option 'proxy_ca' is missing: without it httpd could not tell the backend from others. Give the "
+            "CA certificate that the backend's was issued by."
+        )
+    if has_ca and not speaks_tls(site):
+        yield "the option 'proxy_ca' is given, and no backend is spoken to over https. Leave it out."
+    wanted = site["forward_client_identity"]
+    if wanted is None:
+        return
+    names = [wanted[key] for key in (*_VALUES, "certificate") if wanted[key]]
+    if not names and not wanted["client_cert"]:
+        yield "the option 'forward_client_identity' forwards nothing. Name a header, or leave it out."
+    if not backends(site):
+        yield "the option 'forward_client_identity' is given, and there is no backend. Leave it out."
+    for key in (*_VALUES, "certificate"):
+        name = wanted[key] or "X"
+        if not _NAME.fullmatch(name) or len(re.findall("[-_]", name)) > _HYPHENS:
+            yield (
+                f"the option 'forward_client_identity.{key}' is no name of a header: letters and digits, with at most "
+                f"{_HYPHENS} hyphens between them."
+            )
+        if name.lower().replace("_", "-") in _TAKEN:
+            yield f"the option 'forward_client_identity.{key}' is a header with another meaning. Choose another name."
+    plain = [name.lower().replace("_", "-") for name in (*names, *_RFC9440)]
+    if len(set(plain)) < len(plain):
+        yield "the option 'forward_client_identity' gives two things one name. Give each its own."
+    if site["verify_client"] == "optional_no_ca" and not wanted["verification"]:
+        yield (
+            "the option 'forward_client_identity' lacks 'verification', by which alone the backend could tell a "
+            "certificate that anybody made (optional_no_ca) from a good one. Add it."
+        )

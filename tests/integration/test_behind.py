@@ -1,0 +1,214 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What stands behind a site: real backends over HTTP, HTTPS and a Unix socket, and what they learn of the client."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import socket
+import ssl
+from typing import TYPE_CHECKING
+
+import pytest
+from backend import Backend, get, send
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from demo_material import Authority, Issued, write
+from embedded_httpd import free_port
+from host import DOMAIN, VERSIONS, Host
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from conftest import LocalOperator
+    from embedded_httpd import EmbeddedHttpd
+
+    from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
+
+NAMES = {
+    "subject": "X-Client-Subject",
+    "serial": "X-Client-Serial",
+    "verification": "X-Client-Verify",
+    "certificate": "X-Client-Certificate",
+    "client_cert": True,
+}
+
+
+@pytest.fixture
+def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: _handshake.Probes) -> Host:
+    return Host(embedded, authority, chat, free_port(), probes)
+
+
+@pytest.fixture
+def backend() -> Iterator[Backend]:
+    with Backend("behind").serving() as backend:
+        yield backend
+
+
+@pytest.fixture
+def client(chat: Authority) -> Issued:
+    return chat.issue(client=True, common_name='Chat "of" Zoë, Inc.')
+
+
+def spellings(name: str) -> list[str]:
+    """Return a header's name in both cases and each mixture of hyphens and underscores."""
+    words = name.split("-")
+    mixed = [
+        "".join(part for pair in zip(words, (*marks, ""), strict=True) for part in pair)
+        for marks in itertools.product("-_", repeat=len(words) - 1)
+    ]
+    return [spelling for each in mixed for spelling in (each, each.upper(), each.lower())]
+
+
+def test_the_backend_learns_who_the_client_is_and_no_client_can_tell_it_otherwise(
+    host: Host, backend: Backend, client: Issued
+) -> None:
+    url = f"http://127.0.0.1:{backend.port}/"
+    host.apply(host.wish(proxy_pass=url, forwarded=NAMES, open_paths=("/healthz",)))
+    assert backend.asked == []
+    der = client.certificate.public_bytes(Encoding.DER)
+    forged = [*[str(name) for name in NAMES.values() if name is not True], "Client-Cert", "Client-Cert-Chain"]
+    headers = [f"{spelling}: forged" for name in forged for spelling in spellings(name)]
+    headers.append(f"Connection: close, {', '.join(forged)}")
+    for version in VERSIONS:
+        assert get(host.port, DOMAIN, "/callback", client, *headers, version=version)[0] == 200
+        known = {name: value for name, value in backend.headers() if "client" in name.lower()}
+        assert known == {
+            "X-Client-Subject": 'CN=Chat \\"of\\" Zoë\\, Inc.'.encode().decode("latin-1"),
+            "X-Client-Serial": f"{client.certificate.serial_number:X}",
+            "X-Client-Verify": "SUCCESS",
+            "X-Client-Certificate": base64.b64encode(der).decode(),
+            "Client-Cert": f":{base64.b64encode(der).decode()}:",
+        }
+        assert x509.load_der_x509_certificate(base64.b64decode(known["Client-Cert"].strip(":"))) == client.certificate
+        assert get(host.port, DOMAIN, "/healthz", None, *headers, version=version)[0] == 200
+        assert "forged" not in backend.asked[-1].replace(headers[-1], "")
+        known = {name: value for name, value in backend.headers() if "client" in name.lower()}
+        assert known == {"X-Client-Verify": "NONE"}
+    trailers = "POST /callback HTTP/1.1\r\nHost: {}\r\nTransfer-Encoding: chunked\r\nTrailer: X-Client-Subject\r\n"
+    body = "Connection: close\r\n\r\n1\r\nx\r\n0\r\nX-Client-Subject: forged\r\n\r\n"
+    assert send(host.port, DOMAIN, (trailers.format(DOMAIN) + body).encode(), client)[0] == 200
+    assert "forged" not in backend.asked[-1] + backend.bodies[-1].decode()
+
+
+def test_without_a_wish_the_backend_is_told_nothing(host: Host, backend: Backend, client: Issued) -> None:
+    host.apply(host.wish(proxy_pass=f"http://127.0.0.1:{backend.port}/"))
+    assert get(host.port, DOMAIN, "/x?Sign=1&RequestTime=2", client)[0] == 200
+    assert backend.paths == ["/x?Sign=1&RequestTime=2"]
+    assert not [name for name, _value in backend.headers() if "client" in name.lower() or "ssl" in name.lower()]
+
+
+def test_where_anybody_gets_in_the_backend_learns_that_nothing_was_verified(host: Host, backend: Backend) -> None:
+    url = f"http://127.0.0.1:{backend.port}/"
+    host.apply(host.wish(proxy_pass=url, forwarded=NAMES, verify_client="optional_no_ca"))
+    stranger = Authority("Another CA").issue(client=True, common_name="Chat")
+    assert get(host.port, DOMAIN, "/", stranger)[0] == 200
+    known = dict(backend.headers())
+    assert known["X-Client-Subject"] == "CN=Chat"
+    assert known["X-Client-Verify"].startswith("FAILED:")
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_backend_over_https_must_show_a_certificate_of_its_ca(
+    host: Host, client: Issued, tmp_path: Path, trusted: bool
+) -> None:
+    root = Authority("Backend root")
+    issued = Authority("Backend CA", issuer=root).issue("localhost")
+    write(tmp_path, "b.pem", issued.full_pem + issued.key_pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "b.pem")
+    with Backend("behind", tls=context).serving() as backend:
+        authority = root if trusted else Authority("Backend root")
+        urls = {name: f"https://{name}:{backend.port}/" for name in ("localhost", "127.0.0.1")}
+        host.apply(host.wish(proxy_pass=urls["localhost"], proxy_ca=authority.pem))
+        assert get(host.port, DOMAIN, "/x", client)[0] == (200 if trusted else 500)
+        assert backend.paths == (["/x"] if trusted else [])
+        if trusted:
+            host.apply(host.wish(proxy_pass=urls["127.0.0.1"], proxy_ca=authority.pem))
+            assert get(host.port, DOMAIN, "/x", client)[0] in (500, 502)
+            assert backend.paths == ["/x"]
+
+
+def test_a_backend_on_a_unix_socket_is_reached_and_not_by_the_rehearsal(
+    host: Host, client: Issued, short_path: Path
+) -> None:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(short_path / "app.sock"))
+    listener.listen()
+    (short_path / "app.sock").chmod(0o777)
+    with Backend("behind", listener).serving() as backend:
+        host.apply(host.wish(proxy_pass=f"unix:{short_path}/app.sock|http://localhost/"))
+        assert backend.asked == []
+        assert get(host.port, DOMAIN, "/callback?x", client)[0] == 200
+        assert backend.paths == ["/callback?x"]
+
+
+def test_a_websocket_is_passed_on_where_that_is_wished_and_not_from_open_paths(host: Host, client: Issued) -> None:
+    upgrade = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: eA==")
+    with Backend("behind", echo=True).serving() as backend:
+        options = {"proxy_pass": f"http://127.0.0.1:{backend.port}/", "open_paths": ("/healthz",), "proxy_timeout": 1}
+        for wished in (True, False):
+            host.apply(host.wish(proxy_websocket=wished, **options))
+            head = "\r\n".join(["GET /chat HTTP/1.1", f"Host: {DOMAIN}", *upgrade, "", "hello"])
+            status, rest = send(host.port, DOMAIN, head.encode(), client)
+            assert (status, rest.endswith("hello")) == ((101, True) if wished else (200, False))
+            head = "\r\n".join(["GET /healthz HTTP/1.1", f"Host: {DOMAIN}", *upgrade, "", "hello"])
+            assert send(host.port, DOMAIN, head.encode())[0] == 200
+            assert not [name for name, _value in backend.headers() if name.lower() == "upgrade"]
+
+
+def test_a_slow_backend_is_given_up_and_a_dead_one_is_asked_again_at_once(host: Host, client: Issued) -> None:
+    with Backend("behind", delay=3).serving() as backend:
+        host.apply(host.wish(proxy_pass=f"http://127.0.0.1:{backend.port}/", proxy_timeout=1))
+        assert get(host.port, DOMAIN, "/x", client)[0] in (502, 504)
+        port = backend.port
+    assert get(host.port, DOMAIN, "/x", client)[0] == 503
+    listener = socket.create_server(("127.0.0.1", port))
+    with Backend("behind", listener).serving():
+        assert get(host.port, DOMAIN, "/x", client)[0] == 200
+
+
+def test_a_body_beyond_the_limit_gets_413(host: Host, backend: Backend, client: Issued) -> None:
+    for url in (f"http://127.0.0.1:{backend.port}/", ""):
+        host.apply(host.wish(request_body_limit=10, proxy_pass=url))
+        answers = []
+        for size in (10, 11):
+            head = f"POST / HTTP/1.1\r\nHost: {DOMAIN}\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n"
+            answers.append(send(host.port, DOMAIN, (head + "x" * size).encode(), client)[0])
+        assert answers[0] != 413
+        assert answers[1] == 413
+
+
+def test_the_role_takes_a_backend_with_its_ca_and_the_names_of_headers(operator: LocalOperator, tmp_path: Path) -> None:
+    root = Authority("Backend root")
+    issued = root.issue("localhost")
+    write(tmp_path, "b.pem", issued.full_pem + issued.key_pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "b.pem")
+    with Backend("behind", tls=context).serving() as backend:
+        options = {
+            "document_root": None,
+            "proxy_pass": f"https://localhost:{backend.port}/",
+            "proxy_ca_content": [root.pem.decode()],
+            "forward_client_identity": {"subject": "X-Client-Subject", "client_cert": True},
+        }
+        operator.deploy(mutual_tls_sites=[operator.site | options])
+        assert backend.asked == []
+        assert get(operator.port, operator.material.domain, "/x", operator.material.client)[0] == 200
+        known = dict(backend.headers())
+        assert (known["X-Client-Subject"], known["Client-Cert"][:3]) == ("CN=Chat", ":MI")
+    for wrong, words in (
+        ({"proxy_ca_content": None}, "'proxy_ca' is missing"),
+        ({"forward_client_identity": {"subject": "s3cret: x"}}, "'forward_client_identity.subject' is no name"),
+        ({"forward_client_identity": {"subject": "X_Forwarded_For"}}, "is a header with another meaning"),
+        ({"forward_client_identity": {"subject": "a-b", "serial": "A_B"}}, "gives two things one name"),
+        ({"forward_client_identity": {}}, "forwards nothing"),
+        ({"proxy_timeout": 0}, "'proxy_timeout' is not between"),
+    ):
+        run = operator.refused(mutual_tls_sites=[operator.site | options | wrong])
+        assert words in " ".join(run.output.split())
+        assert "s3cret" not in run.output
