@@ -52,12 +52,21 @@ CODES: dict[str, tuple[str, str]] = {
     "client-ca-incomplete": (ERROR, "A client CA is an intermediate without its root, which httpd refuses."),
     "public-client-ca": (ERROR, "The client CA is a public root: everybody with a certificate of it would be let in."),
     "wrong-fingerprint": (ERROR, "A client CA has none of the pinned SHA-256 fingerprints, or a pin is none."),
-    "crl-expired": (ERROR, "A CRL's next update is past. httpd would refuse every client."),
+    "crl-expired": (
+        ERROR,
+        "A CRL's next update is past. httpd would refuse every client. Only a warning beside a newer one.",
+    ),
     "crl-expires-soon": (WARNING, "Less than a fifth of a CRL's time is left."),
     "crl-not-yet-valid": (ERROR, "A CRL's time has not begun. httpd would refuse every client."),
-    "crl-wrong-issuer": (ERROR, "A CRL was not signed by a client CA, nor by an issuer of the server's certificate."),
+    "crl-wrong-issuer": (
+        ERROR,
+        "A CRL was not signed by a client CA, nor by an issuer of the server's certificate; or it may not sign any.",
+    ),
     "crl-missing": (ERROR, "CRLs are given, but none of this client CA. httpd would refuse all its clients."),
-    "crl-unsupported": (ERROR, "A CRL is indirect or a delta, which httpd does not take."),
+    "crl-unsupported": (
+        ERROR,
+        "A CRL is a delta, indirect, or not for all certificates of its CA. httpd would refuse every client.",
+    ),
     "revoked": (ERROR, "The server's own certificate is on one of the CRLs."),
 }
 

@@ -387,6 +387,13 @@ between("policy constraints: broken", False, "RFC 5280, 6.1.5", pc=(x509.PolicyC
 
 SHARED = new_key()
 STRANGE = x509.AuthorityKeyIdentifier(b"1" * 20, None, None)
+alone(
+    "AKI: critical in the server's",
+    False,
+    "RFC 5280, 4.2.1.1",
+    root={"key": SHARED},
+    server={"aki": (issuer_id(SHARED), True)},
+)
 alone("AKI: missing", False, "RFC 5280, 4.2.1.1", server={"aki": None}, differs=BY_WARNING)
 alone(
     "AKI: another",

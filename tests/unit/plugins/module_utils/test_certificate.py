@@ -491,6 +491,17 @@ def test_a_certificate_of_chat_ends_at_the_trust_anchors_where_they_are_given() 
     assert codes(served(issued, chain=None, issued_by="chat", trust_anchors=anchors)) == []
 
 
+def test_of_a_private_authority_marks_may_be_wrong_where_openssl_does_not_mind() -> None:
+    unmarked = made((x509.BasicConstraints(ca=True, path_length=None), False), common="Old CA", issuer=ROOT)
+    issuer = Authority("Old CA")
+    issuer.key = unmarked.key
+    old = served(made(SAN, issuer=issuer), chain=Material(unmarked.pem, "chain.crt"))
+    assert codes(old) == ["wrong-usage"]
+    assert codes(replace(old, issued_by="chat")) == []
+    marked = served(made(SAN, (AKI[0], True)), issued_by="chat")
+    assert codes(marked) == ["path-refused"]
+
+
 @pytest.mark.parametrize("number", [2, 30, 60])
 def test_a_pile_of_roots_of_one_name_is_judged_at_once(number: int) -> None:
     again = [

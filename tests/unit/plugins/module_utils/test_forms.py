@@ -347,7 +347,7 @@ def piled() -> dict[str, Wish]:
 
     number = (1 << 900_000) + 1
     parts = (0, number * number, 65537, number, number, number, number, number, number)
-    key = b"".join(b"\x02\x84%b%b" % (len(x).to_bytes(4, "big"), x) for x in map(octets, parts))
+    key = b"".join(der_of_any_length(0x02, octets(part)) for part in parts)
     return {
         "names": Wish(domain="1.example.com", certificate=der_of(leaf(top, *names)), trust_anchors=(roots,)),
         "limits": Wish(
@@ -359,12 +359,17 @@ def piled() -> dict[str, Wish]:
         "certificates and keys": Wish(
             certificate=pems(same), private_key=Material(b"".join(key_pem(new_key()) for _key in range(60)), "keys")
         ),
-        "RSA": Wish(private_key=Material(b"\x30\x84" + len(key).to_bytes(4, "big") + key, "key")),
+        "RSA": Wish(private_key=Material(der_of_any_length(0x30, key), "key")),
     }
 
 
 def octets(number: int) -> bytes:
     return number.to_bytes(number.bit_length() // 8 + 1, "big")
+
+
+def der_of_any_length(tag: int, body: bytes) -> bytes:
+    length = octets(len(body)).lstrip(b"\0")
+    return bytes([tag]) + (length if len(body) < 0x80 else bytes([0x80 | len(length)]) + length) + body
 
 
 PILED = piled()
@@ -377,6 +382,11 @@ def test_much_material_is_judged_in_a_second(case: str) -> None:
     )
     with within_limits():
         assert judge([PILED[case]], at=NOW, warn_days=30)
+
+
+def test_an_rsa_key_that_is_too_long_for_openssl_is_refused_before_its_arithmetic() -> None:
+    finding = judge([PILED["RSA"]], at=NOW, warn_days=30)[0].findings[0]
+    assert "1800001 bits of RSA" in finding.message
 
 
 GOOD = {
