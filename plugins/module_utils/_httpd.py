@@ -158,6 +158,12 @@ class VirtualHost:
         return {endpoint(address)[1] for address in self.addresses}
 
 
+def _loaded(text: str, root: str) -> list[str]:
+    """The paths of the LoadModule lines in C(text)."""
+    found = re.findall(r'^\s*LoadModule\s+\S+\s+"?([^"\n]+?)"?\s*$', text, re.MULTILINE | re.IGNORECASE)
+    return [os.path.join(root, each) for each in found]
+
+
 def endpoint(text: str) -> tuple[str, str]:
     """Split C(address:port) of Listen or <VirtualHost>.
 
@@ -345,16 +351,21 @@ class Server:
     def module_folders(self) -> list[str]:
         """Folders that hold modules.
 
-        Those of the LoadModule lines in the main file's tree, and those that the binary was built with.
+        Those of the LoadModule lines in the main file, and those that the binary was built with; where there is none,
+        those of the files that it includes, or is told to (SUSE's sysconfig).
         """
         folders = []
         text = read(self.config)
-        for match in re.finditer(r'^\s*LoadModule\s+\S+\s+"?([^"\n]+?)"?\s*$', text, re.MULTILINE | re.IGNORECASE):
-            folders.append(os.path.dirname(os.path.join(self._root(text), match.group(1))))
+        folders += [os.path.dirname(each) for each in _loaded(text, self._root(text))]
         folders.append(os.path.join(self._root(text), "modules"))
         folders.append(os.path.join(self.built.root, "modules"))
         if self.built.suexec:
             folders.append(os.path.join(os.path.dirname(self.built.suexec), "modules"))
+        if not any(map(os.path.isdir, folders)):
+            included = re.findall(
+                r"^\s+\((?:\*|\d+)\) (/.*)$", self.run("-t", "-D", "DUMP_INCLUDES").output, re.MULTILINE
+            )
+            folders += [os.path.dirname(each) for path in included for each in _loaded(read(path), self._root(text))]
         return [each for each in dict.fromkeys(folders) if os.path.isdir(each)]
 
     def module(self, file: str) -> str:
@@ -378,12 +389,15 @@ class Server:
         return self.parent is not None and started(self.parent.pid) == self.parent.started
 
     def workers(self) -> set[tuple[int, int]]:
-        """The children of the parent, each with its start time: a new generation is told from the old by it."""
+        """The children of the parent, each with its start time: a new generation is told from the old by it.
+
+        Process 1 of a container takes in orphans of every kind.
+        """
         if self.parent is None:
             return set()
         found = set()
         for pid, stat in processes():
-            if stat.parent == self.parent.pid:
+            if stat.parent == self.parent.pid and _NAME.match(stat.name):
                 found.add((pid, stat.started))
         return found
 
@@ -738,7 +752,10 @@ def _enabled(shown: Mapping[str, str]) -> bool | None:
 
 
 def _unit_of(binary: str) -> Supervision:
-    """The systemd unit that would start this binary, asked of systemd."""
+    """The systemd unit that would start this binary, asked of systemd.
+
+    Raises HttpdError where a program of its own would start it, as SUSE's start_apache2 does.
+    """
     if _systemd():
         for name in _NAMES:
             shown = _shown(f"{name}.service", "LoadState", "ExecStart", "UnitFileState")
@@ -748,6 +765,11 @@ def _unit_of(binary: str) -> Supervision:
                 and program
                 and os.path.dirname(os.path.realpath(program.group(1))) == os.path.dirname(os.path.realpath(binary))
             ):
+                if not re.match(r"(httpd|apache2)([.-].*)?$|apache2?ctl$", os.path.basename(program.group(1))):
+                    raise HttpdError(
+                        f"httpd does not run, and {program.group(1)} alone knows the arguments that {name}.service "
+                        f"starts it with: `systemctl start {name}`, then run again"
+                    )
                 return Supervision("systemd", f"{name}.service", _enabled(shown))
     return Supervision("pid-file")
 

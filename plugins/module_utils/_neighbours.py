@@ -13,7 +13,14 @@ import socket
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _httpd
-from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Description, Directive, Server, covers, listened
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import (
+    Description,
+    Directive,
+    Server,
+    covers,
+    endpoint,
+    listened,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -161,6 +168,23 @@ def _overlap(address: str, other: str) -> bool:
     """Whether the kernel lets only one listen on them at a port; empty and C(::) are all addresses."""
     one, two = address or "::", other
     return "::" in (one, two) or covers(one, two) or covers(two, one)
+
+
+def switched(user: Description, port: int) -> list[str]:
+    """The flags that would bring the user's own Listen for a port: <IfDefine SSL> in SUSE's listen.conf."""
+    found = []
+    for path in user.files:
+        depth: list[str] = []
+        for line in _httpd.read(path).splitlines():
+            opened = re.match(r"\s*<IfDefine\s+([^>]*)>", line, re.IGNORECASE)
+            listen = re.match(r"\s*Listen\s+(\S+)", line, re.IGNORECASE)
+            if opened:
+                depth.append(opened.group(1).strip())
+            elif re.match(r"\s*</IfDefine>", line, re.IGNORECASE) and depth:
+                depth.pop()
+            elif listen and endpoint(listen.group(1))[1] == str(port):
+                found += [name for name in depth[:1] if re.fullmatch(r"\w+", name)]
+    return list(dict.fromkeys(found))
 
 
 def with_ssl_alone(listen: Directive) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Description, Directive, Server, covers, listened
-from ansible_collections.mtls.httpd.plugins.module_utils._neighbours import with_ssl_alone
+from ansible_collections.mtls.httpd.plugins.module_utils._neighbours import switched, with_ssl_alone
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     CLIENT_CA,
     FOLDER,
@@ -322,7 +322,11 @@ def _host_level(
     for name in dict.fromkeys(name for site in sites for name in (*site.modules, *_had(server, user, site))):
         lines += [f"    <IfModule !{name}_module>", *_load(server, user, name), "    </IfModule>"]
     lines += [f"    {line}" for line in defines(server, user)]
-    lines += [f"    Listen {_listen(*each)}" for each in missing]
+    for each in missing:
+        # A flag that would bring the user's own Listen takes ours away.
+        flags = switched(user, each[1])
+        lines += [f"    <IfDefine !{flag}>" for flag in flags]
+        lines += [f"    Listen {_listen(*each)}", *["    </IfDefine>" for _flag in flags]]
     if any(not log.startswith("/") for site in sites for log in site.logs):
         lines.append(f"    Define {_quoting.LOGS} {_quoting.directive(_log_folder(user))}")
     include = [f"    IncludeOptional {_quoting.directive(_quoting.path(store.root) + '/*/current/' + SITE)}"]

@@ -45,6 +45,24 @@ LAYOUTS = {
     ),
 }
 
+# Those that differ from these in where things lie alone: test_layouts.py.
+FURTHER = {
+    "redhat": Layout(
+        "/etc/httpd/conf",
+        "/var/log/httpd",
+        "/usr/sbin/httpd -D FROM_SYSCONFIG",
+        "systemctl start httpd",
+        "systemctl stop httpd",
+    ),
+    "suse": Layout(
+        "/etc/apache2",
+        "/var/log/apache2",
+        "/usr/sbin/start_apache2",
+        "systemctl start apache2",
+        "systemctl stop apache2",
+    ),
+}
+
 # Type, mode, owner, size, time, link target and content of all that a run could change, but for logs and what a server
 # or systemd keeps while it runs.
 _STATE = r"""
@@ -112,10 +130,16 @@ def booted(image: str, purpose: str, *options: str) -> Iterator[Container]:
     container = Container(f"mtls-{name}-{image}-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}", image)
     try:
         container.boot(*options)
-        container.shell(LAYOUTS[image].start)
+        container.shell((LAYOUTS | FURTHER)[image].start)
         yield container
     finally:
         container.remove()
+
+
+@pytest.fixture(scope="module")
+def booting() -> Callable[..., Iterator[Container]]:
+    """Return what boots a host, and takes it away at the end, for a fixture of one file's own."""
+    return booted
 
 
 @pytest.fixture
@@ -130,7 +154,7 @@ def deploying(site_material: SiteMaterial, collections_path: Path, tmp_path: Pat
         }
         environment = prepared(tmp_path / "playbooks", collections_path, **(reached | connection))
         environment |= {name: value for name, value in os.environ.items() if name == "CONTAINERS_CONF"}
-        layout = LAYOUTS[host.image]
+        layout = (LAYOUTS | FURTHER)[host.image]
         return Remote(
             tmp_path / "playbooks", site_material, host.address, 443, site_material.site, environment, host, layout
         )

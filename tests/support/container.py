@@ -10,13 +10,13 @@ import os
 import subprocess
 from dataclasses import dataclass
 
-SYSTEMD = ("debian12", "debian13")
+SYSTEMD = ("debian12", "debian13", "redhat", "suse")
 _BOOTED = "until systemctl is-system-running --wait; do sleep 0.2; done"
 
 
 @dataclass(frozen=True)
 class Container:
-    """A host. image: debian12, debian13 or source, as tests/support/image knows them."""
+    """A host. image: debian12, say, as tests/support/image knows them."""
 
     name: str
     image: str

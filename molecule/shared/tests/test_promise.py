@@ -38,20 +38,28 @@ STRANGERS = ["no certificate", "stranger", "expired", "self-signed"]
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a host's httpd has its configuration, and what controls it."""
+    """Where a host has httpd's configuration, how it is asked, and the link that includes the collection, if any."""
 
     conf: str
     control: str
+    hook: str = ""
 
 
-DEBIAN = Layout("/etc/apache2", "apache2ctl")
+DEBIAN = Layout("/etc/apache2", "apache2ctl", "/etc/apache2/sites-enabled/zz-mtls.conf")
 UPSTREAM = Layout("/usr/local/apache2/conf", "/usr/local/apache2/bin/apachectl")
+LAYOUTS = {
+    "/usr/local/apache2/bin": UPSTREAM,
+    "/etc/httpd/conf.d": Layout(
+        "/etc/httpd/conf", "/usr/sbin/httpd -D FROM_SYSCONFIG", "/etc/httpd/conf.d/zz-mtls.conf"
+    ),
+    "/etc/apache2/vhosts.d": Layout("/etc/apache2", "/usr/sbin/start_apache2", "/etc/apache2/vhosts.d/zz-mtls.conf"),
+}
 
 
 @pytest.fixture
 def layout(host: Host) -> Layout:
     """Return the layout of the host's httpd."""
-    return UPSTREAM if host.file(UPSTREAM.control).exists else DEBIAN
+    return next((layout for folder, layout in LAYOUTS.items() if host.file(folder).exists), DEBIAN)
 
 
 @pytest.fixture
@@ -126,6 +134,17 @@ def test_names_each_site_once_by_its_release(host: Host, layout: Layout, domain:
     assert shown.rc == 0
     pattern = rf"port 443 namevhost {domain} \({layout.conf}/mtls/{domain}/current/site\.conf:\d+\)"
     assert len(re.findall(pattern, shown.stdout)) == 1
+
+
+def test_is_included_without_a_changed_line_where_httpd_reads_a_folder_whole(host: Host, layout: Layout) -> None:
+    if layout.hook:
+        assert host.check_output(f"realpath {layout.hook}") == f"{layout.conf}/mtls/host.conf"
+    marked = host.run(f"grep -c mtls {layout.conf}/apache2.conf {layout.conf}/httpd.conf").stdout
+    assert sum(int(line.rpartition(":")[2]) for line in marked.splitlines()) == (0 if layout.hook else 1)
+
+
+def test_listens_once(host: Host) -> None:
+    assert len(host.check_output("ss -ltnH 'sport = :443'").splitlines()) == 1
 
 
 @pytest.mark.parametrize("domain", SITES)
