@@ -163,6 +163,22 @@ def logged(log: Path, pattern: str) -> str:
         time.sleep(0.01)
 
 
+@pytest.mark.parametrize("full", [True, False])
+def test_a_log_can_lie_elsewhere_and_a_rehearsal_writes_nothing_to_it(
+    host: Host, full: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not full:
+        without_namespaces(monkeypatch)
+    log = host.httpd.root / "elsewhere" / "calls.log"
+    log.parent.mkdir()
+    host.apply(host.wish(access_log=str(log)), check=True)
+    assert not log.exists()
+    host.apply(host.wish(access_log=str(log)))
+    assert got(host, client(host, named("Chat"))) == "accepted"
+    assert logged(log, '"CN=Chat"')
+    assert not (host.httpd.root / "logs" / f"{DOMAIN}-access.log").exists()
+
+
 BYPASSES = {
     "another rule for the same place": '<Location "/">\nRequire all granted\n</Location>',
     "a rule for a path": '<Location "/x">\nRequire all granted\n</Location>',
