@@ -131,8 +131,8 @@ class ActionModule(ActionBase):
         options = checked(OPTIONS, self._task.args)
         sites: list[dict[str, Any]] = options["sites"]
         for site in sites:
-            site["domain"] = site["domain"].lower()
-            site["aliases"] = [alias.lower() for alias in site["aliases"]]
+            site["domain"] = _lower(site["domain"])
+            site["aliases"] = [_lower(alias) for alias in site["aliases"]]
         wrong = list(_wrong(sites))
         if wrong:
             raise ArgumentsError(wrong)
@@ -459,6 +459,11 @@ def _noteworthy(result: Mapping[str, Any], warn_days: int, asking: Sequence[str]
             yield f"{site['domain']}: the release gone back to serves certificates of which one ends at {site['ends']}."
 
 
+def _lower(name: str) -> str:
+    """Return a domain in lower case; what is none stays as it is, as the Kelvin sign would become a k."""
+    return name.lower() if name.isascii() else name
+
+
 def _wrong(sites: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield what is wrong with the wishes beside the options' types. No message repeats a value but a domain's."""
     if not sites:
@@ -539,8 +544,6 @@ def _wrong_site(site: Mapping[str, Any]) -> Iterator[str]:
             )
     if site["document_root"] and site["proxy_pass"]:
         yield "both 'document_root' and 'proxy_pass' are given, and one would hide the other. Give one of them."
-    if site["document_root"] and not site["document_root"].startswith("/"):
-        yield "the option 'document_root' is not an absolute path on the target."
     if site["proxy_pass"]:
         yield from wrong_backend("proxy_pass", site["proxy_pass"])
         if not site["proxy_pass"].endswith("/"):
@@ -554,7 +557,7 @@ def _wrong_site(site: Mapping[str, Any]) -> Iterator[str]:
         yield "the option 'hsts' is negative. Give seconds, or 0 for no header."
     for name in _QUOTED:
         try:
-            _quoting.directive(site[name] or "")
+            _quoting.path(site[name] or "/")
         except _quoting.NotQuotable as error:
             yield f"the option '{name}' cannot be used: {error}."
     for name in (*_QUOTED, "access_log", "error_log", "extra_directives"):

@@ -842,7 +842,8 @@ def _directives(output: str) -> Iterator[Directive]:
         host = next((place for section, place in sections if section.lower().startswith("virtualhost ")), "")
         return Directive(name, arguments.strip(), file, line, tuple(section for section, _place in sections), host)
 
-    for raw in output[max(output.find("# In file: "), 0) :].splitlines():
+    # A line's end is a line feed alone: an argument may hold what else Unicode takes for one.
+    for raw in output[max(output.find("# In file: "), 0) :].split("\n"):
         text = raw.strip()
         number = re.match(r"#\s*(\d+):$", text)
         if not text.startswith("#"):

@@ -167,6 +167,8 @@ def _suboptions(option: Mapping[str, Any], name: str, value: object, where: str,
 
 def _text(value: object) -> str:
     if isinstance(value, str):
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise _WrongError("must be text, and holds bytes that are no characters (UTF-8).")
         return value
     if isinstance(value, bool):
         raise _WrongError("must be text, not a boolean. Put quotes around it.")
@@ -183,8 +185,8 @@ def _path(value: object) -> str:
 
 
 def _integer(value: object) -> int:
-    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?[0-9]{1,18}\s*", value):
-        value = int(value)
+    if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,18}", value.strip()):
+        value = int(value.strip())
     if isinstance(value, int) and not isinstance(value, bool):
         if abs(value) > _LARGEST:
             raise _WrongError(f"must be at most {_LARGEST}, and is larger.")

@@ -83,7 +83,7 @@ class Finder:
                 # The loader decrypts in memory. Its public methods write what they decrypt to disk, or want text.
                 contents = bytes(self._action._loader._get_file_contents(found)[0])
         except (AnsibleError, OSError, ValueError) as error:
-            raise MaterialError(option, path, _reason(error)) from None
+            raise MaterialError(option, _named(option, path), _reason(error)) from None
         return contents
 
 
@@ -160,6 +160,11 @@ def _from_text(text: str) -> bytes:
         except (binascii.Error, ValueError):
             pass
     return text.encode(errors="replace")
+
+
+def _named(option: str, path: str) -> str:
+    """Return what messages call a file: its path, or the option where that may be a passphrase, or steer a terminal."""
+    return path if path.isprintable() and ("/" in path or "." in path) else option
 
 
 def _refuse_odd_files(found: os.stat_result, option: str, path: str) -> None:

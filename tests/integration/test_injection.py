@@ -1,0 +1,258 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""No option has an effect outside its value: hostile text under each is refused, or httpd reads just that text.
+
+The action plugin runs as Ansible runs it, but for the trip; httpd is asked what it makes of the virtual host.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from demo_material import CHAT_CA_NAME, Authority, write
+from embedded_httpd import EmbeddedHttpd, free_port
+from host import DOMAIN, Host
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _httpd, _payload, _rehearsal
+from ansible_collections.mtls.httpd.plugins.module_utils._release import FACTS, SITE, Release
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
+from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import documented_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+OPTIONS: dict[str, Any] = documented_options("sites")["sites"]["suboptions"]
+# Raw text, which handshakes judge (below).
+RAW = {"extra_directives", "template"}
+# An honest value of each option. Hostile text stands behind it, and alone.
+HONEST: dict[str, Any] = {
+    "domain": DOMAIN,
+    "aliases": "api.example.com",
+    "state": "present",
+    "force": "true",
+    "certificate": "site.crt",
+    "certificate_content": "",
+    "private_key": "site.key",
+    "private_key_content": "",
+    "private_key_passphrase": "a",
+    "chain": "chain.crt",
+    "chain_content": "",
+    "bundle": "bundle.zip",
+    "bundle_content": "",
+    "client_ca": "ca.crt",
+    "client_ca_content": "",
+    "client_ca_sha256": "",
+    "issued_by": "public",
+    "trust_anchors": "root.crt",
+    "trust_anchors_content": "",
+    "port": "4433",
+    "listen": "127.0.0.1",
+    "document_root": "/srv/www",
+    "proxy_pass": "http://127.0.0.1:8080/",
+    "verify_client": "require",
+    "verify_depth": "97",
+}
+# fmt: off
+HOSTILE = (
+    '"', "'", "a b", 'x" "y', "back\\", 'back\\"', "a\nSSLVerifyClient none", "\r\nSSLEngine off", "a\\\nb", "\t", "\0",
+    "\x1b[2J", "\x7f", "\x85", "\u2028", "\u202e", "\u00fc", "\u212a", "\ud800", "\ufeff", "${PATH}", "%{ENV:PATH}",
+    "<VirtualHost *:1>", "</VirtualHost>", ">", "#", " #", "../../etc/passwd", "/../..", "//", "{{ 7 * 7 }}",
+    "{% raw %}", "\x1c", "@mtls-httpd-release@", "*", "?", "[a-z]", "|/bin/sh", "~", "!", "-D", "a" * 70000,
+)
+# fmt: on
+# Those whose value stands in the virtual host.
+RENDERED = {"domain", "aliases", "port", "listen", "document_root", "proxy_pass", "verify_client", "verify_depth"}
+LONG = "LONG" in os.environ
+PATH_MAX = 4096  # httpd itself refuses a longer DocumentRoot
+
+
+@dataclass(frozen=True)
+class Controller:
+    """A folder of material, and a httpd that says how it reads a site."""
+
+    plugin: Callable[[dict[str, Any]], dict[str, str]]
+    folder: Path
+    server: _httpd.Server
+    release: Path
+
+    def wished(self, **options: Any) -> tuple[Release | None, list[str]]:
+        """Return the release that would be sent for one site with `options`, or why nothing is."""
+        site = {
+            "domain": DOMAIN,
+            "certificate": f"{self.folder}/site.crt",
+            "private_key": f"{self.folder}/site.key",
+            "client_ca": f"{self.folder}/ca.crt",
+            "trust_anchors": f"{self.folder}/root.crt",
+            **options,
+        }
+        answer = self.plugin({"sites": [site]})
+        assert bool(answer["payload"]) != bool(answer["msg"])
+        if answer["msg"]:
+            return None, answer["msg"].split("\n")
+        return _payload.unpacked(answer["payload"]).wishes[0].release, []
+
+    def read(self, release: Release) -> list[tuple[str, list[str]]]:
+        """Return the directives of a site as httpd reads them: name and arguments; none where it refuses to."""
+        text = release.filled(str(self.release))[SITE]
+        (self.release / SITE).write_bytes(text)
+        self.server.forget()
+        try:
+            described = self.server.describe()
+        except _httpd.HttpdError:
+            return []
+        return [(each.name, each.words) for each in described.directives if each.file == f"{self.release}/{SITE}"]
+
+
+@pytest.fixture(scope="module")
+def controller(collections_path: Path) -> Iterator[Controller]:
+    root = Authority("Test Root CA")
+    served = root.issue(DOMAIN, "api.example.com")
+    with tempfile.TemporaryDirectory(prefix="m") as name:
+        folder, release = Path(name), Path(name) / "release"
+        httpd = EmbeddedHttpd(folder / "httpd")
+        httpd.lay_out()
+        chat = Authority(CHAT_CA_NAME)
+        files = {"site.crt": served.pem, "site.key": served.key_pem, "ca.crt": chat.pem, "root.crt": root.pem}
+        for file, content in files.items():
+            write(folder, file, content)
+        (release / "empty").mkdir(parents=True)
+        for file, content in {
+            f"{DOMAIN}.crt": served.pem,
+            f"{DOMAIN}.key": served.key_pem,
+            "TencentQQAuthCA.crt": chat.pem,
+        }.items():
+            write(release, file, content)
+        with httpd.conf.open("a") as stream:
+            for module in ("ssl", "proxy", "proxy_http"):
+                stream.write(f"LoadModule {module}_module modules/mod_{module}.so\n")
+            stream.write(f'Include "{release}/{SITE}"\n')
+        server = _httpd.find(str(httpd.binary), str(httpd.conf))
+        assert server
+        script = Path(__file__).parents[1] / "support" / "sending.py"
+        environment = os.environ | {"ANSIBLE_COLLECTIONS_PATH": str(collections_path)}
+        with subprocess.Popen(
+            [sys.executable, script], env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as process:
+            assert process.stdin
+            assert process.stdout
+
+            def asked(options: dict[str, Any]) -> dict[str, str]:
+                print(json.dumps(options), file=process.stdin, flush=True)
+                answer: dict[str, str] = json.loads(process.stdout.readline())
+                return answer
+
+            yield Controller(asked, folder, server, release)
+            process.stdin.close()
+
+
+def for_people(lines: list[str]) -> bool:
+    """Whether each line can be read, and steers no terminal."""
+    return len("".join(lines)) > 40 and all(line.isprintable() and len(line) < 500 for line in lines)
+
+
+def assert_harmless(controller: Controller, option: str, texts: Iterable[str]) -> None:
+    """Assert that each text is refused in plain words, or stands where the honest value stood and nowhere else."""
+    honest = HONEST[option]
+    listed = OPTIONS[option]["type"] == "list"
+    usual, _refusal = controller.wished(**({option: [honest] if listed else honest} if option in RENDERED else {}))
+    assert usual, "an honest value is taken"
+    expected = controller.read(usual)
+    for text in texts:
+        for hostile in (text, honest + text):
+            release, refusal = controller.wished(**{option: [hostile] if listed else hostile})
+            if release is None:
+                assert for_people(refusal), refusal
+            elif release.files != usual.files:
+                assert {**release.files, SITE: b"", FACTS: b""} == {**usual.files, SITE: b"", FACTS: b""}
+                meant = str(int(hostile.strip())) if OPTIONS[option]["type"] == "int" else hostile
+                found = controller.read(release)
+                assert found == [
+                    (name, [word.replace(honest, meant) for word in words]) for name, words in expected
+                ] or (not found and len(hostile) > PATH_MAX)
+
+
+def test_every_option_is_tried() -> None:
+    assert set(HONEST) | RAW == set(OPTIONS), "a new option needs an honest value here, in front of hostile ones"
+
+
+@pytest.mark.parametrize("option", HONEST)
+def test_hostile_text_is_refused_or_stays_inside_its_value(controller: Controller, option: str) -> None:
+    assert_harmless(controller, option, HOSTILE)
+
+
+@pytest.mark.parametrize("option", sorted(RENDERED))
+@settings(max_examples=500 if LONG else 10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    texts=st.lists(
+        st.lists(st.one_of(st.sampled_from(HOSTILE[:-1]), st.text(max_size=4)), min_size=1, max_size=4)
+        .map("".join)
+        .filter(bool),
+        max_size=8,
+    )
+)
+def test_so_is_any_other_text(controller: Controller, option: str, texts: list[str]) -> None:
+    assert_harmless(controller, option, texts)
+
+
+# -- raw text
+
+# What would let strangers in: a setting in one form or another, another virtual host, another address, or later.
+ATTACKS = {
+    "a setting": "SSLVerifyClient none",
+    "an optional one": "SSLVerifyClient optional",
+    "one without a CA": "SSLVerifyClient optional_no_ca",
+    "a section": "<IfModule ssl_module>\nSSLVerifyClient none\n</IfModule>",
+    "a continued line": "SSLVerify\\\nClient none",
+    "a file": 'Include "{root}/conf/mine.conf"',
+    "another CA": 'SSLCACertificateFile "{root}/conf/other.crt"',
+    "no TLS": "SSLEngine off",
+    "another virtual host": "</VirtualHost>\n<VirtualHost *:{port}>\n{open}",
+    "another of an address": "</VirtualHost>\n<VirtualHost 127.0.0.2:{port}>\n{open}",
+    "another in front": "ServerName elsewhere.example.com\n</VirtualHost>\n<VirtualHost *:{port}>\n{open}",
+    "what the live server alone reads": '<IfFile "{root}/logs/error_log">\nSSLVerifyClient none\n</IfFile>',
+}
+
+
+@pytest.fixture
+def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: _handshake.Probes) -> Host:
+    return Host(embedded, authority, chat, free_port(), probes)
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize("reduced", [False, True], ids=["rehearsed in full", "rehearsed in part"])
+def test_extra_directives_let_no_stranger_in(
+    host: Host, name: str, reduced: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if reduced:
+        monkeypatch.setattr(_rehearsal, "effects", lambda _user: "of a test")
+    first = host.wish(port=host.port)
+    host.apply(first)
+    (host.conf / "mine.conf").write_text("SSLVerifyClient none\n")
+    (host.conf / "other.crt").write_bytes(host.public.pem)
+    release = host.store / DOMAIN / "current"
+    door = (
+        f"ServerName {DOMAIN}\nSSLEngine on\nSSLCertificateFile {release}/{DOMAIN}.crt\n"
+        f"SSLCertificateKeyFile {release}/{DOMAIN}.key\nSSLVerifyClient none"
+    )
+    text = (
+        ATTACKS[name].replace("{root}", str(host.httpd.root)).replace("{port}", str(host.port)).replace("{open}", door)
+    )
+    with suppress(Refused):  # What is behind our own virtual host is heard by nobody, so that it is no door.
+        host.apply(host.wish(extra=text))
+    assert host.enforces()
+    assert {answer.result for answer in host.answers(address="127.0.0.2").values()} <= {"refused", "unproven"}
+    host.apply(first)
+    assert host.enforces()
