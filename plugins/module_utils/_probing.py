@@ -342,7 +342,10 @@ def misplaced(store: Store, described: Description, sites: Sequence[Facts]) -> l
                         f"{site.domain}: on {address[0]} it would stand before the virtual host at {other.place}, "
                         "which is for all addresses: leave 'listen' out, or take another port"
                     )
-        faults += _doors(store, described, site, mine)
+        # extra_directives, or a template, may have brought another of them, for an address of its own.
+        for host in hosts:
+            if _of_site(store, host, site) and {"*", str(site.port)} & host.ports():
+                faults += _doors(store, described, site, host)
     return list(dict.fromkeys(faults))
 
 
@@ -375,6 +378,8 @@ def _doors(store: Store, described: Description, site: Facts, mine: VirtualHost)
     for each in foreign if site.included else ():
         if each.name.lower() in _PAIR:
             yield f"{site.domain}: {each.name} at {each.place} stands beside the site's own: take it out"
+    if "sslverifyclient" not in in_force:
+        yield f"{site.domain}: the virtual host at {mine.place} has no SSLVerifyClient, so that others would get in"
     for name, each in in_force.items():
         value = each.words[0] if each.words else ""
         if (os.path.realpath(described.path(value)) if "ca" in name else value.lower()) != wanted[name]:

@@ -475,15 +475,16 @@ class _Run:
         else:
             self.server.start()
         self.report.reloaded = True
-        self._confirm(user, before)
+        self._confirm(before)
 
-    def _confirm(self, user: Description, before: set[tuple[int, int]]) -> None:
+    def _confirm(self, before: set[tuple[int, int]]) -> None:
+        described = self.server.describe()  # with us, as a template may claim more addresses
         deadline = time.monotonic() + CONFIRM_SECONDS
         self._await_workers(before, deadline)
         while True:
             faults: list[str] = []
             for site in self.sites:
-                for address in _probing.addresses(site, user):
+                for address in _probing.addresses(site, described):
                     faults += _probing.try_site(site, address, self.probes, throwaway=False, deadline=deadline)
                 if faults:
                     break
