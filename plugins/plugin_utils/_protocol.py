@@ -98,6 +98,6 @@ def wrong_protocol(site: Mapping[str, Any]) -> Iterator[str]:
         yield "the option 'tls_protocols' leaves out a version between two others, which httpd cannot. List that too."
     for name in ("tls_ciphers", "tls_ciphersuites", "tls_curves"):
         for index, word in enumerate(site[name]):
-            # Names alone: what else a cipher string can hold ('!', '+', '@SECLEVEL') changes what the others mean.
-            if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", word):
+            # Names alone: what else a cipher string can hold ('!', '+', '-', '@SECLEVEL') changes what the others mean.
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", word):
                 yield f"the option '{name}[{index}]' is not a name as `openssl ciphers` and its like print it."

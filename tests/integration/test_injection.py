@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -34,7 +35,13 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import docum
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-OPTIONS: dict[str, Any] = documented_options("sites")["sites"]["suboptions"]
+DOCUMENTED: dict[str, Any] = documented_options("sites")["sites"]["suboptions"]
+# With those of an option's members as option.suboption.
+OPTIONS: dict[str, Any] = {
+    f"{name}.{inner}" if inner else name: found
+    for name, option in DOCUMENTED.items()
+    for inner, found in option.get("suboptions", {"": option}).items()
+}
 # Raw text, which handshakes judge (below).
 RAW = {"extra_directives", "template"}
 # An honest value of each option. Hostile text stands behind it, and alone.
@@ -64,6 +71,20 @@ HONEST: dict[str, Any] = {
     "proxy_pass": "http://127.0.0.1:8080/",
     "verify_client": "require",
     "verify_depth": "97",
+    "remote_src": "false",
+    "allowed_clients.subject": "CN=Chat,O=Tencent",
+    "allowed_clients.san": "chat.example.com",
+    "allowed_clients.certificate": "client.crt",
+    "allowed_clients.certificate_content": "",
+    "tls_profile": "intermediate",
+    "tls_protocols": "TLSv1.2",
+    "tls_ciphers": "ECDHE-RSA-AES128-GCM-SHA256",
+    "tls_ciphersuites": "TLS_AES_128_GCM_SHA256",
+    "tls_curves": "secp521r1",
+    "http2": "false",
+    "hsts": "86413",
+    "access_log": "/var/log/called.log",
+    "error_log": "/var/log/wrong.log",
 }
 # fmt: off
 HOSTILE = (
@@ -74,7 +95,19 @@ HOSTILE = (
 )
 # fmt: on
 # Those whose value stands in the virtual host.
-RENDERED = {"domain", "aliases", "port", "listen", "document_root", "proxy_pass", "verify_client", "verify_depth"}
+RENDERED = {
+    *("domain", "aliases", "port", "listen", "document_root", "proxy_pass", "verify_client", "verify_depth", "hsts"),
+    *("allowed_clients.subject", "allowed_clients.san", "access_log", "error_log"),
+    *("tls_profile", "tls_protocols", "tls_ciphers", "tls_ciphersuites", "tls_curves"),
+}
+CUSTOM = {"tls_profile": "custom", "tls_protocols": ["TLSv1.2", "TLSv1.3"]}
+# What else must be given with an option.
+BESIDE: dict[str, dict[str, Any]] = {
+    "tls_protocols": CUSTOM,
+    "tls_ciphers": CUSTOM,
+    "tls_ciphersuites": CUSTOM,
+    "tls_curves": CUSTOM,
+}
 LONG = "LONG" in os.environ
 PATH_MAX = 4096  # httpd itself refuses a longer DocumentRoot
 
@@ -113,7 +146,12 @@ class Controller:
             described = self.server.describe()
         except _httpd.HttpdError:
             return []
-        return [(each.name, each.words) for each in described.directives if each.file == f"{self.release}/{SITE}"]
+        # Of an expression, httpd takes the outer quotes away and nothing else.
+        return [
+            (each.name, [each.arguments] if each.name == "Require" else each.words)
+            for each in described.directives
+            if each.file == f"{self.release}/{SITE}"
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +176,7 @@ def controller(collections_path: Path) -> Iterator[Controller]:
         with httpd.conf.open("a") as stream:
             for module in ("ssl", "proxy", "proxy_http"):
                 stream.write(f"LoadModule {module}_module modules/mod_{module}.so\n")
+            stream.write("Define MTLS_HTTPD_LOGS logs\n")
             stream.write(f'Include "{release}/{SITE}"\n')
         server = _httpd.find(str(httpd.binary), str(httpd.conf))
         assert server
@@ -166,22 +205,47 @@ def for_people(lines: list[str]) -> bool:
 def assert_harmless(controller: Controller, option: str, texts: Iterable[str]) -> None:
     """Assert that each text is refused in plain words, or stands where the honest value stood and nowhere else."""
     honest = HONEST[option]
-    listed = OPTIONS[option]["type"] == "list"
-    usual, _refusal = controller.wished(**({option: [honest] if listed else honest} if option in RENDERED else {}))
+
+    def wished(value: str) -> tuple[Release | None, list[str]]:
+        name, _dot, inner = option.partition(".")
+        given: Any = {inner: value} if inner else value
+        return controller.wished(
+            **{**BESIDE.get(option, {}), name: [given] if DOCUMENTED[name]["type"] == "list" else given}
+        )
+
+    usual, _refusal = wished(honest) if option in RENDERED else controller.wished()
     assert usual, "an honest value is taken"
     expected = controller.read(usual)
     for text in texts:
         for hostile in (text, honest + text):
-            release, refusal = controller.wished(**{option: [hostile] if listed else hostile})
+            release, refusal = wished(hostile)
             if release is None:
                 assert for_people(refusal), refusal
             elif release.files != usual.files:
                 assert {**release.files, SITE: b"", FACTS: b""} == {**usual.files, SITE: b"", FACTS: b""}
                 meant = str(int(hostile.strip())) if OPTIONS[option]["type"] == "int" else hostile
                 found = controller.read(release)
-                assert found == [
-                    (name, [word.replace(honest, meant) for word in words]) for name, words in expected
-                ] or (not found and len(hostile) > PATH_MAX)
+                if not found:
+                    means = ("tls_", "access_log", "error_log")  # A cipher that is none, a folder that is not there.
+                    assert len(hostile) > PATH_MAX or option.startswith(means), "httpd refuses it for its form"
+                    continue
+                assert [name for name, _words in found] == [name for name, _words in expected]
+                for (name, words), (_name, usually) in zip(found, expected, strict=True):
+                    assert len(words) == len(usually)
+                    assert all(map(same(honest, meant), words, usually)), (name, words)
+
+
+def same(honest: str, meant: str) -> Callable[[str, str], bool]:
+    """Return whether a word is the usual one with `meant` in the place of the honest value, also in an expression."""
+
+    def compared(word: str, usual: str) -> bool:
+        before, quoted, after = usual.partition(f"'{honest}'")
+        if not quoted:
+            return word == usual.replace(honest, meant)
+        inside = re.fullmatch(re.escape(before) + r"'((?:[^'\\]|\\.)*)'" + re.escape(after), word)
+        return inside is not None and re.sub(r"\\(.)", r"\1", inside[1]) == meant
+
+    return compared
 
 
 def test_every_option_is_tried() -> None:
@@ -205,6 +269,20 @@ def test_hostile_text_is_refused_or_stays_inside_its_value(controller: Controlle
 )
 def test_so_is_any_other_text(controller: Controller, option: str, texts: list[str]) -> None:
     assert_harmless(controller, option, texts)
+
+
+@pytest.mark.parametrize("option", ["certificate", "private_key", "chain", "client_ca"])
+def test_a_path_on_the_host_is_refused_or_is_just_that_path(controller: Controller, option: str) -> None:
+    paths = {name: f"/etc/{name}.pem" for name in ("certificate", "private_key", "chain")}
+    usual, _refusal = controller.wished(**paths, remote_src=True)
+    assert usual
+    for hostile in (f"/etc/{text}" for text in HOSTILE):
+        given = {**paths, option: [hostile] if option == "client_ca" else hostile}
+        release, refusal = controller.wished(**given, remote_src=True)
+        if release is None:
+            assert for_people(refusal), refusal
+        else:
+            assert release.files[SITE] == usual.files[SITE]
 
 
 # -- raw text

@@ -120,10 +120,11 @@ class Host:
         assert "PRIVATE KEY" not in message
         return message
 
-    def state(self, *, times: bool = True) -> tuple[dict[str, tuple[object, ...]], int | None, list[str]]:
-        """Return all that a run could change: files but for the logs, the server's process, its workers."""
+    def state(self, *, times: bool = True) -> tuple[dict[str, tuple[object, ...]], int | None, int]:
+        """Return all that a run could change: files but for the logs, the server's process, how often it (re)loaded."""
         pid = self.httpd.pid
-        return tree(self.httpd.root, times=times), pid, children(pid) if pid else []
+        words = self.httpd.error_log.read_text() if self.httpd.error_log.exists() else ""
+        return tree(self.httpd.root, times=times), pid, words.count("resuming normal operations")
 
     def answers(
         self,

@@ -246,7 +246,12 @@ def test_a_site_with_addresses_is_tried_at_all_of_them() -> None:
 
 def host(file: str, name: str, address: str = "*:443") -> list[Directive]:
     place = f"{file}:1"
-    return [Directive("<VirtualHost", address, file, 1, (), place), Directive("ServerName", name, file, 2, (), place)]
+    section = (f"VirtualHost {address}",)
+    return [
+        Directive("<VirtualHost", address, file, 1, (), place),
+        Directive("ServerName", name, file, 2, section, place),
+        Directive("SSLVerifyClient", "require", file, 3, section, place),
+    ]
 
 
 def order(*hosts: list[Directive]) -> list[str]:
@@ -268,6 +273,11 @@ def test_a_site_in_front_of_the_users_own_would_be_the_default() -> None:
 
 def test_sites_of_ours_may_stand_in_any_order() -> None:
     assert order(OURS, host("/conf/mtls/z.example.com/current/site.conf", "z.example.com")) == []
+
+
+def test_another_virtual_host_of_the_sites_name_must_verify_clients_too() -> None:
+    open_one = host(f"/conf/mtls/{DOMAIN}/current/other.conf", DOMAIN, "192.0.2.1:443")[:2]
+    assert "has no SSLVerifyClient" in order(OURS, open_one)[0]
 
 
 def test_a_site_that_is_not_included_is_told() -> None:
