@@ -25,6 +25,15 @@ def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"')
 
 
+def _refuse_controls(value: str) -> None:
+    """Raises NotQuotable for control characters: what ends a line for httpd, or for a template's filters (`indent`)."""
+    for position, char in enumerate(value, 1):
+        if ord(char) < 32 or 127 <= ord(char) < 160 or char in "\u2028\u2029":
+            raise NotQuotable(
+                f"character {position} is a control character, which cannot stand in httpd's configuration"
+            )
+
+
 def directive(value: object) -> str:
     """Return C(value) as one argument of a directive, in double quotes.
 
@@ -32,9 +41,7 @@ def directive(value: object) -> str:
     C(${), which httpd expands inside quotes too (ap_resolve_env, no escape exists).
     """
     text = str(value)
-    bad = next((position for position, char in enumerate(text, 1) if ord(char) < 32 or ord(char) == 127), None)
-    if bad is not None:
-        raise NotQuotable(f"character {bad} is a control character, which cannot stand in httpd's configuration")
+    _refuse_controls(text)
     if "${" in text:
         raise NotQuotable("'${' is expanded by httpd even inside quotes, and cannot be escaped")
     return f'"{_escaped(text)}"'
@@ -48,9 +55,7 @@ def expression(value: str) -> str:
 
     Raises NotQuotable for control characters, as a line's end ends the directive.
     """
-    bad = next((position for position, char in enumerate(value, 1) if ord(char) < 32 or ord(char) == 127), None)
-    if bad is not None:
-        raise NotQuotable(f"character {bad} is a control character, which cannot stand in httpd's configuration")
+    _refuse_controls(value)
     # An octal escape would swallow the digits behind it.
     return "'" + "".join(f"\\{char}" if char in "\\'\"%${" else char for char in value) + "'"
 

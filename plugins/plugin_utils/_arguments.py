@@ -78,7 +78,7 @@ def holds_key(text: str) -> bool:
         return False
     try:
         head = binascii.a2b_base64(text[:4096] if len(text) % 4 == 0 else text[:2048][: len(text[:2048]) // 4 * 4])
-    except binascii.Error:
+    except ValueError:  # also for what is not ASCII
         return False
     return b"PRIVATE KEY" in head or _DER_KEY.match(head) is not None
 

@@ -76,6 +76,11 @@ HONEST: dict[str, Any] = {
     "allowed_clients.san": "chat.example.com",
     "allowed_clients.certificate": "client.crt",
     "allowed_clients.certificate_content": "",
+    "manage": "virtual_host",
+    "renewal_hook": "/usr/local/sbin/renewed",
+    "open_paths": "/healthz",
+    "protected_paths.path": "/callback",
+    "protected_paths.proxy_pass": "http://127.0.0.1:8081/callback",
     "tls_profile": "intermediate",
     "tls_protocols": "TLSv1.2",
     "tls_ciphers": "ECDHE-RSA-AES128-GCM-SHA256",
@@ -98,6 +103,7 @@ HOSTILE = (
 RENDERED = {
     *("domain", "aliases", "port", "listen", "document_root", "proxy_pass", "verify_client", "verify_depth", "hsts"),
     *("allowed_clients.subject", "allowed_clients.san", "access_log", "error_log"),
+    *("open_paths", "protected_paths.path", "protected_paths.proxy_pass"),
     *("tls_profile", "tls_protocols", "tls_ciphers", "tls_ciphersuites", "tls_curves"),
 }
 CUSTOM = {"tls_profile": "custom", "tls_protocols": ["TLSv1.2", "TLSv1.3"]}
@@ -107,6 +113,8 @@ BESIDE: dict[str, dict[str, Any]] = {
     "tls_ciphers": CUSTOM,
     "tls_ciphersuites": CUSTOM,
     "tls_curves": CUSTOM,
+    "protected_paths.path": {"proxy_pass": "http://127.0.0.1:8082/"},
+    "protected_paths.proxy_pass": {"path": "/callback"},
 }
 LONG = "LONG" in os.environ
 PATH_MAX = 4096  # httpd itself refuses a longer DocumentRoot
@@ -208,10 +216,10 @@ def assert_harmless(controller: Controller, option: str, texts: Iterable[str]) -
 
     def wished(value: str) -> tuple[Release | None, list[str]]:
         name, _dot, inner = option.partition(".")
-        given: Any = {inner: value} if inner else value
-        return controller.wished(
-            **{**BESIDE.get(option, {}), name: [given] if DOCUMENTED[name]["type"] == "list" else given}
-        )
+        beside = BESIDE.get(option, {})
+        given: Any = {**beside, inner: value} if inner else value
+        listed = DOCUMENTED[name]["type"] == "list"
+        return controller.wished(**({} if inner else beside) | {name: [given] if listed else given})
 
     usual, _refusal = wished(honest) if option in RENDERED else controller.wished()
     assert usual, "an honest value is taken"

@@ -91,7 +91,8 @@ def test_httpd_reads_the_value_that_was_quoted_or_it_is_refused(
 
 @given(VALUES)
 def test_only_control_characters_and_variables_are_refused(value: str) -> None:
-    harmful = "${" in value or any(ord(char) < 32 or ord(char) == 127 for char in value)
+    controls = any(ord(char) < 32 or 127 <= ord(char) < 160 or char in "\u2028\u2029" for char in value)
+    harmful = "${" in value or controls
     assert (quoted(value) is None) == harmful
 
 
