@@ -90,7 +90,7 @@ _OF_DIRECTIVES |= documented_options("validate_certificate").keys()
 # For how long a host's own program for renewals can rehearse.
 HOOK_DAYS = 3650
 # Options whose text goes through the quoting room into the virtual host.
-_QUOTED = ("document_root", "client_ocsp_responder")
+_QUOTED = {"document_root": _quoting.path, "client_ocsp_responder": _quoting.directive}
 # Options that a template is handed as they are.
 _TEMPLATED = (
     "domain",
@@ -555,9 +555,9 @@ def _wrong_site(site: Mapping[str, Any]) -> Iterator[str]:
         yield "the option 'client_ocsp_timeout' is not between 1 and 60 seconds."
     if site["hsts"] < 0:
         yield "the option 'hsts' is negative. Give seconds, or 0 for no header."
-    for name in _QUOTED:
+    for name, quoted in _QUOTED.items():
         try:
-            _quoting.path(site[name] or "/")
+            quoted(site[name] or "/")
         except _quoting.NotQuotable as error:
             yield f"the option '{name}' cannot be used: {error}."
     for name in (*_QUOTED, "access_log", "error_log", "extra_directives"):

@@ -62,6 +62,8 @@ HONEST: dict[str, Any] = {
     "client_ca": "ca.crt",
     "client_ca_content": "",
     "client_ca_sha256": "",
+    "crl_content": "",
+    "crl": "list.crl",
     "issued_by": "public",
     "trust_anchors": "root.crt",
     "trust_anchors_content": "",
@@ -72,6 +74,13 @@ HONEST: dict[str, Any] = {
     "verify_client": "require",
     "verify_depth": "97",
     "remote_src": "false",
+    "allow_bypass": "",
+    "crl_check": "chain",
+    "client_ocsp": "leaf",
+    "client_ocsp_responder": "http://ocsp.example.com/",
+    "client_ocsp_required": "true",
+    "client_ocsp_timeout": "19",
+    "ocsp_stapling": "false",
     "allowed_clients.subject": "CN=Chat,O=Tencent",
     "allowed_clients.san": "chat.example.com",
     "allowed_clients.certificate": "client.crt",
@@ -104,11 +113,15 @@ RENDERED = {
     *("domain", "aliases", "port", "listen", "document_root", "proxy_pass", "verify_client", "verify_depth", "hsts"),
     *("allowed_clients.subject", "allowed_clients.san", "access_log", "error_log"),
     *("open_paths", "protected_paths.path", "protected_paths.proxy_pass"),
+    *("client_ocsp_responder", "client_ocsp_required", "client_ocsp_timeout"),
     *("tls_profile", "tls_protocols", "tls_ciphers", "tls_ciphersuites", "tls_curves"),
 }
 CUSTOM = {"tls_profile": "custom", "tls_protocols": ["TLSv1.2", "TLSv1.3"]}
 # What else must be given with an option.
 BESIDE: dict[str, dict[str, Any]] = {
+    "client_ocsp_responder": {"client_ocsp": "leaf"},
+    "client_ocsp_required": {"client_ocsp": "leaf"},
+    "client_ocsp_timeout": {"client_ocsp": "leaf"},
     "tls_protocols": CUSTOM,
     "tls_ciphers": CUSTOM,
     "tls_ciphersuites": CUSTOM,
