@@ -29,7 +29,8 @@ KEY_OPTIONS = frozenset(
 _OPTION_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 # PKCS#8, PKCS#1 and SEC1 keys start with SEQUENCE { INTEGER 0 or 1; a certificate's first member is a SEQUENCE.
 _DER_KEY = re.compile(rb"\x30(\x81.|\x82..|[\x00-\x7f])\x02\x01[\x00\x01]", re.DOTALL)
-_LARGEST = 1_000_000  # no port, depth or number of days is beyond
+_LARGEST = (1 << 31) - 1  # no port, depth, number of bytes or seconds is beyond
+_MOST_DAYS = 1_000_000  # what Python's calendar can add to today
 _TRUE = frozenset({"true", "yes", "on", "1", "y", "t"})
 _FALSE = frozenset({"false", "no", "off", "0", "n", "f"})
 _KINDS = {dict: "a dictionary", list: "a list", bool: "a boolean", int: "a number", float: "a number", str: "text"}
@@ -130,6 +131,8 @@ def _value(option: Mapping[str, Any], name: str, value: object, where: str, faul
             "Take it out; the server's own belongs under 'private_key_content', vaulted."
         )
     value = _SCALARS[kind](value)
+    if name.endswith("_days") and isinstance(value, int) and abs(value) > _MOST_DAYS:
+        raise _WrongError(f"must be at most {_MOST_DAYS}, and is larger.")
     choices = option.get("choices")
     if choices and value not in choices:
         raise _WrongError(f"must be one of {', '.join(map(str, choices))}.")

@@ -44,6 +44,8 @@ OPTIONS: dict[str, Any] = {
 }
 # Raw text, which handshakes judge (below).
 RAW = {"extra_directives", "template"}
+# Names of headers, of letters, digits and hyphens, which stand in several forms.
+NAMES = {name for name in OPTIONS if name.startswith("forward_client_identity.")}
 # An honest value of each option. Hostile text stands behind it, and alone.
 HONEST: dict[str, Any] = {
     "domain": DOMAIN,
@@ -90,6 +92,11 @@ HONEST: dict[str, Any] = {
     "open_paths": "/healthz",
     "protected_paths.path": "/callback",
     "protected_paths.proxy_pass": "http://127.0.0.1:8081/callback",
+    "proxy_ca": "backend.crt",
+    "proxy_ca_content": "",
+    "proxy_timeout": "87",
+    "proxy_websocket": "false",
+    "request_body_limit": "1048571",
     "tls_profile": "intermediate",
     "tls_protocols": "TLSv1.2",
     "tls_ciphers": "ECDHE-RSA-AES128-GCM-SHA256",
@@ -113,6 +120,7 @@ RENDERED = {
     *("domain", "aliases", "port", "listen", "document_root", "proxy_pass", "verify_client", "verify_depth", "hsts"),
     *("allowed_clients.subject", "allowed_clients.san", "access_log", "error_log"),
     *("open_paths", "protected_paths.path", "protected_paths.proxy_pass"),
+    *("proxy_timeout", "request_body_limit"),
     *("client_ocsp_responder", "client_ocsp_required", "client_ocsp_timeout"),
     *("tls_profile", "tls_protocols", "tls_ciphers", "tls_ciphersuites", "tls_curves"),
 }
@@ -120,6 +128,7 @@ CUSTOM = {"tls_profile": "custom", "tls_protocols": ["TLSv1.2", "TLSv1.3"]}
 # What else must be given with an option.
 BESIDE: dict[str, dict[str, Any]] = {
     "client_ocsp_responder": {"client_ocsp": "leaf"},
+    "proxy_timeout": {"proxy_pass": "http://127.0.0.1:8080/"},
     "client_ocsp_required": {"client_ocsp": "leaf"},
     "client_ocsp_timeout": {"client_ocsp": "leaf"},
     "tls_protocols": CUSTOM,
@@ -270,7 +279,9 @@ def same(honest: str, meant: str) -> Callable[[str, str], bool]:
 
 
 def test_every_option_is_tried() -> None:
-    assert set(HONEST) | RAW == set(OPTIONS), "a new option needs an honest value here, in front of hostile ones"
+    assert set(HONEST) | RAW | NAMES == set(OPTIONS), (
+        "a new option needs an honest value here, in front of hostile ones"
+    )
 
 
 @pytest.mark.parametrize("option", HONEST)

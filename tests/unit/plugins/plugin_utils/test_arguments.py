@@ -132,3 +132,27 @@ def test_other_texts_are_not_taken_for_keys(text: str) -> None:
 @pytest.mark.parametrize("module", ["validate_domain", "sites"])
 def test_the_options_of_our_modules_can_be_read(module: str) -> None:
     assert documented_options(module)
+
+
+@pytest.mark.parametrize("text", ["MI\x85", "MH\u00e4", "MC\u2028"])
+def test_text_that_is_not_ascii_is_no_key_and_no_fault(text: str) -> None:
+    assert not holds_key(text)
+
+
+@pytest.mark.parametrize(("name", "value"), [("port", "443\x1c"), ("hsts", 31536000), ("port", "\u0664")])
+def test_a_number_is_read_or_refused_without_a_fault(name: str, value: object) -> None:
+    options = {name: {"type": "int"}}
+    try:
+        assert checked(options, {name: value})[name] in (443, 31536000)
+    except ArgumentsError as errors:
+        assert str(value) not in errors.messages[0]
+
+
+def test_half_a_character_is_no_text() -> None:
+    with pytest.raises(ArgumentsError, match="holds bytes that are no characters"):
+        checked({"domain": {"type": "str"}}, {"domain": "\ud800"})
+
+
+def test_days_are_no_more_than_the_calendar_has() -> None:
+    with pytest.raises(ArgumentsError, match="at most 1000000"):
+        checked({"warn_days": {"type": "int"}}, {"warn_days": 1000001})
