@@ -9,6 +9,7 @@ The action plugin runs as Ansible runs it, but for the trip; httpd is asked what
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from demo_material import CHAT_CA_NAME, Authority, write
+from demo_material import CHAT_CA_NAME, Authority, key_pem, new_key, write
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, Host
 from hypothesis import HealthCheck, given, settings
@@ -315,6 +316,36 @@ def test_a_path_on_the_host_is_refused_or_is_just_that_path(controller: Controll
             assert for_people(refusal), refusal
         else:
             assert release.files[SITE] == usual.files[SITE]
+
+
+# -- secrets
+
+SECRET = "correct horse battery"
+VAULTED = "$ANSIBLE_VAULT;1.1;AES256\n62313365396662343061393464336163383764373764613633653634306231386433626436623361"
+
+
+@pytest.mark.parametrize(
+    "option", sorted({*OPTIONS} - {"domain", "aliases", "extra_directives", "private_key_passphrase"})
+)
+def test_a_secret_under_any_option_is_not_repeated(controller: Controller, option: str) -> None:
+    key = key_pem(new_key()).decode()
+    forms = (
+        key,
+        " " + key,
+        "\ufeff" + key,
+        key.replace("\n", " "),
+        base64.b64encode(key.encode()).decode(),
+        SECRET,
+        VAULTED,
+    )
+    name, _dot, inner = option.partition(".")
+    for secret in forms:
+        given: Any = {**BESIDE.get(option, {}), inner: secret} if inner else secret
+        for value in ([given], given, {given: given} if isinstance(given, str) else [[given]]):
+            release, refusal = controller.wished(**{name: value})
+            told = re.sub(r"\s", "", "".join(refusal))
+            assert not release or secret.encode() not in b"".join(release.files.values())
+            assert not [line for line in secret.split() if len(line) > 6 and line in told], refusal
 
 
 # -- raw text
