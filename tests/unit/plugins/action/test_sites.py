@@ -1,0 +1,41 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an operator is told of a result without asking for details."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.mtls.httpd.plugins.action.sites import _noteworthy
+
+SITE = {
+    "domain": "www.example.com",
+    "mutual_tls": "enforced",
+    "previous": False,
+    "remote_src": False,
+    "changed": True,
+    "ends": "2999-01-01T00:00:00Z",
+    "crl_ends": "",
+}
+GONE_BACK = {**SITE, "previous": True}
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        ({"rehearsal": "reduced", "rehearsal_reason": "no namespaces"}, ["The rehearsal was reduced: no namespaces."]),
+        ({"healed": ["httpd did not run"]}, ["Found amiss: httpd did not run."]),
+        ({"sites": [{**GONE_BACK, "mutual_tls": "optional"}]}, ["lets clients without a certificate in"]),
+        ({"sites": [{**GONE_BACK, "ends": "2001-01-01T00:00:00Z"}]}, ["one ends at 2001-01-01T00:00:00Z"]),
+        ({"sites": [SITE]}, []),
+        ({"failed": True, "healed": ["httpd did not run"]}, []),
+    ],
+)
+def test_what_is_noteworthy_is_a_warning(result: dict[str, Any], words: list[str]) -> None:
+    told = list(_noteworthy(result, 30, []))
+    assert len(told) == len(words)
+    assert all(word in sentence for word, sentence in zip(words, told, strict=True))
