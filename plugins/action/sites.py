@@ -27,7 +27,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _quoting, _wire
+from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _python, _quoting, _wire
 from ansible_collections.mtls.httpd.plugins.module_utils._certificate import (
     Finding,
     Verdict,
@@ -178,6 +178,8 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = self._execute_module(
             module_name="mtls.httpd.transaction", module_args={"payload": _payload.packed(request)}, task_vars=task_vars
         )
+        if "SyntaxError" in result.get("module_stderr", ""):  # Older than what Ansible's own wrapper can tell.
+            return failure([f"The Python on this host does not understand the module: {_python.NEEDED}."])
         result["findings"] = findings
         asking = [site["domain"] for site in sites if site["state"] == "present" and site["client_ocsp"] != "off"]
         result["warnings"] = [

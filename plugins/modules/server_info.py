@@ -209,7 +209,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _httpd
+from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _python
 
 
 def told(server: _httpd.Server) -> dict[str, Any]:
@@ -255,6 +255,8 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={"httpd_binary": {"type": "path"}, "httpd_config": {"type": "path"}}, supports_check_mode=True
     )
+    if _python.too_old():
+        module.fail_json(msg=_python.too_old())
     try:
         server = _httpd.find(module.params["httpd_binary"], module.params["httpd_config"])
         answer = told(server) if server else {}

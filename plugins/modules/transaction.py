@@ -60,13 +60,18 @@ from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _transaction
+from ansible_collections.mtls.httpd.plugins.module_utils import _python
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={"payload": {"type": "str", "required": True, "no_log": True}}, supports_check_mode=True
     )
+    if _python.too_old():
+        module.fail_json(msg=_python.too_old())
+    # An older Python does not even understand them.
+    from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _transaction
+
     try:
         request = _payload.unpacked(module.params["payload"])
         report = _transaction.carry_out(
