@@ -41,6 +41,7 @@ _FOLDERS = ("/usr/local/apache2/bin", "/usr/local/sbin", "/usr/local/bin", "/usr
 _NAMES = ("apache2", "httpd")
 # What a service manager hands to its child alone.
 _PRIVATE_ENVIRONMENT = ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_PID", "WATCHDOG_USEC")
+RELOAD_SECONDS = 30.0
 _PLAIN_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C"}
 
 
@@ -264,11 +265,15 @@ class Parent:
 
 @dataclass(frozen=True)
 class Supervision:
-    """Who starts httpd: C(systemd) with its unit, C(container) where it is process 1, else C(pid-file)."""
+    """Who starts httpd: C(systemd) with its unit, C(container) where it is process 1, else C(pid-file).
+
+    C(masked): systemd was told to do nothing with the unit.
+    """
 
     kind: str
     unit: str = ""
     enabled: bool | None = None
+    masked: bool = False
 
 
 @dataclass(frozen=True)
@@ -431,9 +436,15 @@ class Server:
         if not self.running() or self.parent is None:
             raise HttpdError("httpd is not running, so it cannot be reloaded")
         if self.supervision.kind == "systemd":
-            _systemctl("reload", self.supervision.unit)
+            _systemctl("reload", self.supervision.unit, timeout=RELOAD_SECONDS)
         else:
-            os.kill(self.parent.pid, signal.SIGUSR1)
+            self.signal()
+
+    def signal(self) -> None:
+        """Reload gracefully without the service manager (httpd's "Stopping and Restarting": USR1)."""
+        if not self.running() or self.parent is None:
+            raise HttpdError("httpd is not running, so it cannot be reloaded")
+        os.kill(self.parent.pid, signal.SIGUSR1)
 
     def start(self) -> None:
         """Start httpd, through the service manager where there is one, and find its parent.
@@ -546,7 +557,7 @@ def find(binary: str | None = None, config: str | None = None) -> Server | None:
     if binary is not None and not os.access(binary, os.X_OK):
         raise HttpdError(f"httpd_binary: {binary} is not an executable file on this host")
     if config is not None and not os.path.isfile(config):
-        raise HttpdError(f"httpd_config: {config} is not a file on this host")
+        raise HttpdError(f"httpd_config: {config} is not a file on this host, or this user may not see it")
     servers = []
     for pid, exe in running_parents():
         server = _of_process(pid, exe)
@@ -740,9 +751,9 @@ def _supervision(pid: int) -> Supervision:
     if _systemd():
         match = re.search(r"/([^/\n]+\.service)(?:/|$)", read(f"/proc/{pid}/cgroup"), re.MULTILINE)
         if match:
-            shown = _shown(match.group(1), "MainPID", "UnitFileState")
+            shown = _shown(match.group(1), "MainPID", "UnitFileState", "LoadState")
             if shown.get("MainPID") == str(pid):
-                return Supervision("systemd", match.group(1), _enabled(shown))
+                return Supervision("systemd", match.group(1), _enabled(shown), shown.get("LoadState") == "masked")
     return Supervision("container" if pid == 1 else "pid-file")
 
 
@@ -759,9 +770,10 @@ def _unit_of(binary: str) -> Supervision:
     if _systemd():
         for name in _NAMES:
             shown = _shown(f"{name}.service", "LoadState", "ExecStart", "UnitFileState")
-            program = re.search(r"path=(\S+)", shown.get("ExecStart", ""))
+            masked = shown.get("LoadState") == "masked"
+            program = re.search(r"path=(\S+)", shown.get("ExecStart", "")) if not masked else _hidden_program(name)
             if (
-                shown.get("LoadState") == "loaded"
+                shown.get("LoadState") in ("loaded", "masked")
                 and program
                 and os.path.dirname(os.path.realpath(program.group(1))) == os.path.dirname(os.path.realpath(binary))
             ):
@@ -770,8 +782,14 @@ def _unit_of(binary: str) -> Supervision:
                         f"httpd does not run, and {program.group(1)} alone knows the arguments that {name}.service "
                         f"starts it with: `systemctl start {name}`, then run again"
                     )
-                return Supervision("systemd", f"{name}.service", _enabled(shown))
+                return Supervision("systemd", f"{name}.service", _enabled(shown), masked)
     return Supervision("pid-file")
+
+
+def _hidden_program(name: str) -> re.Match[str] | None:
+    """What a masked unit would start: systemd does not tell, the file that is hidden does."""
+    texts = (read(f"{folder}/systemd/system/{name}.service") for folder in ("/usr/local/lib", "/usr/lib", "/lib"))
+    return next(filter(None, (re.search(r"^ExecStart=[-@:+!]*(\S+)", text, re.MULTILINE) for text in texts)), None)
 
 
 def _unit_environment(unit: str) -> tuple[dict[str, str], list[str]]:
@@ -794,13 +812,20 @@ def _shown(unit: str, *properties: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
 
 
-def _systemctl(verb: str, unit: str, *, check: bool = True) -> None:
-    outcome = _run(["systemctl", verb, unit], _PLAIN_ENVIRONMENT, 120)
+# What systemd tells of every job, and what it does after the failure.
+_NARRATION = re.compile(
+    r'^(Start|Stopp|Reload)(ing|ed) |^See "systemctl|: (Killing process|Scheduled restart job|Deactivated successfully)'
+)
+
+
+def _systemctl(verb: str, unit: str, *, timeout: float = 120, check: bool = True) -> None:
+    begun = time.time()
+    outcome = _run(["systemctl", verb, unit], _PLAIN_ENVIRONMENT, timeout)
     if check and outcome.code != 0:
-        journal = _run(
-            ["journalctl", "--unit", unit, "--lines", "15", "--output", "cat", "--no-pager"], _PLAIN_ENVIRONMENT, 10
-        )
-        raise HttpdError(f"`systemctl {verb} {unit}` failed: {outcome.words}; {journal.words}")
+        words = ["journalctl", "--unit", unit, f"--since=@{begun:.3f}", "--output", "cat", "--no-pager"]
+        journal = _run(words, _PLAIN_ENVIRONMENT, 10).output.splitlines()
+        told = [line for line in outcome.errors.splitlines() + journal if not _NARRATION.search(line)]
+        raise HttpdError(f"`systemctl {verb} {unit}` failed: {own_words(told).rstrip('.')}")
 
 
 # -- parsing what httpd says
@@ -895,6 +920,12 @@ def _stat(pid: int) -> Stat | None:
     if left < 0 or len(fields) < 20:
         return None
     return Stat(text[left + 1 : right], fields[0], int(fields[1]), int(fields[2]), int(fields[19]))
+
+
+def stopped(pid: int) -> bool:
+    """Whether the process was stopped by a signal, and does nothing until it is continued."""
+    stat = _stat(pid)
+    return stat is not None and stat.state in "Tt"
 
 
 def started(pid: int) -> int:

@@ -50,6 +50,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     StoreError,
     lock_path,
     mode_of,
+    why,
 )
 
 if TYPE_CHECKING:
@@ -137,9 +138,12 @@ def _full(
 ) -> Result:
     def act() -> dict[str, Any]:
         private = Store(store.conf, _Scratch())
-        for release, folder in change.releases:
-            private.stage(release, folder)
-        private.switch(change.changes)
+        try:
+            for release, folder in change.releases:
+                private.stage(release, folder)
+            private.switch(change.changes)
+        except OSError as error:
+            return {"broken": "", "faults": [why(error)]}
         faults = [fault for site in sites for fault in _unread(site, store.path(site.domain, "current", CLIENT_CA))]
         if faults:
             return {"broken": "", "faults": faults}

@@ -48,8 +48,28 @@ PINNED = "certificate:"  # before the name of a file, in the pins of a site's fa
 _NEW = ".mtls-new"
 
 
+_FULL = "free space, or inodes (`df`, `df -i`), and run again"
+_IN_THE_WAY = "move away what stands there, and run again"
+_ADVICE = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EROFS: "the kernel's log says why; mount it writable, and run again",
+    errno.ENOTDIR: _IN_THE_WAY,
+    errno.EISDIR: _IN_THE_WAY,
+    errno.EEXIST: _IN_THE_WAY,
+    errno.EPERM: "is it immutable (`lsattr`), or does a security module forbid it?",
+    errno.EACCES: "run with become, or see whether a security module forbids it",
+}
+
+
 class StoreError(Exception):
     """The store, or a path of ours, is not as it must be. One line, for an operator."""
+
+
+def why(error: OSError, place: str = "a system call") -> str:
+    """What the kernel refused, where, and what to do, in one line. C(place): where the error names no path."""
+    advice = _ADVICE.get(error.errno or 0)
+    return f"{error.filename2 or error.filename or place}: {error.strerror}" + (f": {advice}" if advice else "")
 
 
 @dataclass(frozen=True)
@@ -219,8 +239,9 @@ class Disk:
                 os.fchown(handle, file.uid, file.gid)
             os.fchmod(handle, file.mode)
             os.fsync(handle)
-        except OSError:
+        except OSError as error:
             os.unlink(path)
+            error.filename = path  # A write(2) that fails names none.
             raise
         finally:
             os.close(handle)
@@ -230,6 +251,8 @@ class Disk:
         try:
             os.mkdir(path, 0o700)
         except FileExistsError:
+            if not stat.S_ISDIR(os.lstat(path).st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
             if folder_is_open(path):
                 return
         os.chmod(path, 0o755)
@@ -307,11 +330,21 @@ class Store:
                     f"{path} can be changed by others than its server's user (owner {status.st_uid}, "
                     f"mode {stat.S_IMODE(status.st_mode):04o}): mend its owner and mode"
                 )
+            if os.statvfs(path).f_flag & os.ST_RDONLY:
+                raise StoreError(why(OSError(errno.EROFS, os.strerror(errno.EROFS), path)))
             if not os.access(path, os.W_OK):
                 raise StoreError(
                     f"{path} cannot be written by user {os.geteuid()}: run with become, or as the "
                     "user that the server belongs to"
                 )
+        for folder, folders, _files in os.walk(self.root):
+            for path in (os.path.join(folder, name) for name in folders):
+                owner = os.lstat(path).st_uid
+                if owner not in (0, os.geteuid()):
+                    raise StoreError(
+                        f"{path} belongs to user {owner}, who could change what httpd reads: look into it, then "
+                        f"`chown -Rh {os.geteuid()} {self.root}`, and run again"
+                    )
 
     def domains(self) -> list[str]:
         """The sites that have a current release, sorted."""
@@ -515,7 +548,7 @@ def locked(conf: str, seconds: float) -> Iterator[None]:
         try:
             handle = os.open(path, flags, 0o600)
         except OSError as error:
-            raise StoreError(f"{path} cannot be opened: {error.strerror}") from None
+            raise StoreError(f"the lock cannot be taken: {why(error, path)}") from None
         try:
             _lock(handle, conf, deadline, seconds)
             # The one before us may have removed the file that we waited for.

@@ -51,7 +51,9 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     Link,
     Store,
     StoreError,
+    entry_of,
     locked,
+    why,
 )
 
 if TYPE_CHECKING:
@@ -119,8 +121,10 @@ def carry_out(
             run.report.clock_skew = skew
             return run.carry_out(wishes, check)
     except (HttpdError, StoreError, _remote.SourceError, _quoting.NotQuotable, OSError, Refused) as error:
-        reason = f"{error.filename or 'a system call'}: {error.strerror}" if isinstance(error, OSError) else str(error)
-        healed = f" Before that: {'; '.join(run.report.healed)}." if run and run.report.healed else ""
+        reason = _reason(error)
+        if not (run and run.touched) and "othing was touched" not in reason:
+            reason += ". Nothing was touched"
+        healed = f". Before that: {'; '.join(run.report.healed)}" if run and run.report.healed else ""
         raise Refused(reason + healed) from None
 
 
@@ -136,6 +140,10 @@ def _completed(wish: Wish, again: Request) -> Wish:
     path = wish.release.facts.renewal_hook
     hook = _renewal.program(path, again) if path else None
     return replace(wish, release=_remote.completed(wish.release, wish.sources), hook=hook)
+
+
+def _reason(error: Exception) -> str:
+    return why(error) if isinstance(error, OSError) else str(error)
 
 
 def _without_httpd(wishes: Sequence[Wish], start: bool, check: bool, skew: float) -> Report:
@@ -212,6 +220,7 @@ class _Run:
     def __init__(self, server: Server, store: Store, probes: _handshake.Probes, start: bool, adopt: bool) -> None:
         self.server, self.store, self.probes, self.start, self.adopt = server, store, probes, start, adopt
         self.report = Report()
+        self.touched = False
         self.was_running = server.running()
         self.sockets = server.sockets()
         self.wishes: list[Wish] = []
@@ -241,7 +250,7 @@ class _Run:
         self._amiss(plan, starts, stale and not interrupted, leftovers)
         if acts:
             conflicts = _neighbours.conflicts(user, plan, self.sites)
-            conflicts += self._taken(user, plan)
+            conflicts += self._taken(user, plan) + self._hindrances()
             if conflicts:
                 raise Refused("; ".join(conflicts) + ". Nothing was touched")
             # 1. rehearse
@@ -293,6 +302,8 @@ class _Run:
                 f"{self.store.path('journal')} tells of a run that was killed: run without check "
                 "mode, which goes back by it first"
             )
+        entry_of(self.store.path("journal"))  # Raises for what is no journal.
+        self.touched = True
         self.store.undo()
         self.report.healed.append("a run that was killed was undone by its journal")
         return True
@@ -359,6 +370,21 @@ class _Run:
             for change in plan.changes
         )
 
+    def _hindrances(self) -> list[str]:
+        """Why httpd could not be reloaded, or started, although its configuration is sound."""
+        found = []
+        unit = self.server.supervision.unit
+        if self.server.supervision.masked and (self.was_running or (self.start and self.sites)):
+            found.append(
+                f"{unit} is masked, so systemd neither starts nor reloads it: `systemctl unmask {unit}`, run again"
+            )
+        if self.server.parent is not None and _httpd.stopped(self.server.parent.pid):
+            pid = self.server.parent.pid
+            found.append(
+                f"httpd's parent process was stopped by a signal, so it takes no reload: `kill -CONT {pid}`, run again"
+            )
+        return found
+
     # -- 1. rehearse
 
     def _rehearse(self, user: Description, plan: Plan) -> None:
@@ -422,28 +448,30 @@ class _Run:
 
     def _switch(self, user: Description, plan: Plan) -> None:
         log = self._logs(user)
+        self.touched, switched = True, False
         with _uninterrupted():
             try:
                 self.store.note(plan.changes)  # 2. stage
                 for release, folder in plan.staged:
                     self.store.stage(release, folder)
+                switched = True
                 self.store.switch(plan.changes)  # 3. switch
                 self.server.forget()
                 self._reload(user, plan)  # 4. and 5.
             except (OSError, HttpdError, StoreError, Refused) as error:
-                said = log.words()
-                self._back(
-                    str(error)
-                    if not isinstance(error, OSError)
-                    else f"{error.filename or self.store.root}: {error.strerror}",
-                    said,
-                )
-            self.store.done()  # 6. keep
-            self.store.prune()
+                self._back(_reason(error), log.words(), switched)
+            try:
+                self.store.done()  # 6. keep
+                self.store.prune()
+            except OSError as error:
+                raise Refused(
+                    f"the new state is in place, but could not be kept: {why(error)}, which undoes it and begins anew"
+                ) from None
 
     def _renew(self, user: Description, plan: Plan) -> None:
         """Reload, or start, with nothing to switch."""
         log = self._logs(user)
+        self.touched = True
         with _uninterrupted():
             try:
                 self._reload(user, plan)
@@ -503,36 +531,48 @@ class _Run:
                 raise Refused(f"no new worker process within {CONFIRM_SECONDS:.0f} seconds of the reload")
             time.sleep(0.005)
 
-    def _back(self, reason: str, said: str) -> None:
-        """Go back, and say so. Always raises Refused."""
-        words = f". httpd says: {self._plain(said)}" if said else ""
+    def _back(self, reason: str, said: str, switched: bool) -> None:
+        """Go back, and say so. Always raises Refused. C(switched): a path that httpd reads may have changed."""
+        words = f"{reason}. httpd says: {self._plain(said)}" if said else reason
         try:
             self.store.undo()
             self.server.forget()
             if not self.was_running:
                 self.server.stop()
-            else:
+            elif switched or not self.server.running():
                 self._serve_again()
             self.store.done()
             self.store.prune()
         except (OSError, HttpdError, StoreError, Refused) as error:
+            if self.was_running and not self.server.running():
+                with suppress(HttpdError):  # With what is there: each site's release is whole.
+                    self.server.start()
+            left = os.path.lexists(self.store.path("journal"))
+            files = "not all back yet, and the next run puts them back first" if left else "back"
+            state = "runs" if self.server.running() else "is down"
             raise Refused(
-                f"{reason}{words}. The files of the old state are back as far as the journal tells, "
-                f"but: {error}. Look after this host now"
+                f"{words}. The old files are {files}. Look after this host now, httpd {state}: {_reason(error)}"
             ) from None
-        raise Refused(f"{reason}{words}. The old state is back{' and serving' if self.was_running else ''}")
+        if not switched:
+            raise Refused(f"{words}. httpd was not reloaded, and nothing of this run is left")
+        raise Refused(f"{words}. The old state is back{' and serving' if self.was_running else ''}")
 
     def _serve_again(self) -> None:
         """Reload or start with the old state, and see that it serves. Raises HttpdError where it does not."""
         before = self.server.workers()
         if self.server.running():
-            self.server.reload()
+            test = self.server.test()
+            if test.code != 0:
+                raise HttpdError(f"`httpd -t` fails with the old files too, so it was not reloaded: {test.words}")
+            self.server.signal()  # Not by its manager, which may be what fails.
         else:
             self.server.start()
             before = set()
         deadline = time.monotonic() + CONFIRM_SECONDS
-        with suppress(Refused):  # One that takes no reload serves the old state still.
+        taken = False
+        with suppress(Refused):  # One that takes no reload serves the old state still, which handshakes show.
             self._await_workers(before, min(deadline, time.monotonic() + 5))
+            taken = True
         user = self.server.describe(without_us=True)
         old = [self.store.facts(domain) for domain in self.store.domains()]
         old = [site for site in old if not site.included or _probing.host_of(site, user)]
@@ -540,6 +580,8 @@ class _Run:
             missing = [f"[{address}]:{port}" for address, port in sorted(self.sockets - self.server.sockets())]
             hidden = [site.domain for site in old if not _probing.shown(site, _probing.addresses(site, user)[0])]
             if self.server.running() and not missing and not hidden:
+                if not taken and not old:
+                    raise HttpdError("it took no reload within 5 seconds, so nothing shows what it serves")
                 return
             if time.monotonic() > deadline:
                 raise HttpdError(f"httpd does not serve {', '.join(missing + hidden) or 'anything'} as before")

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -114,10 +115,16 @@ def state_of(host: Container, *, times: bool) -> list[str]:
     return host.shell(_STATE.replace("TIME", "%T@" if times else "")).splitlines()
 
 
+@pytest.fixture(scope="module")
+def options() -> tuple[str, ...]:
+    """Return options of `podman run` for the hosts of a file, which may have more of its own."""
+    return ()
+
+
 @pytest.fixture(scope="module", params=["debian12", "source"])
-def machine(request: pytest.FixtureRequest) -> Iterator[Container]:
+def machine(request: pytest.FixtureRequest, options: tuple[str, ...]) -> Iterator[Container]:
     """Boot a host of each layout, with httpd running, for the tests of one file."""
-    yield from booted(request.param, request.node.name)
+    yield from booted(request.param, request.node.name, *options)
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +185,20 @@ def remote(machine: Container, deploying: Callable[..., Remote]) -> Iterator[Rem
     domain = operator.material.domain
     machine.shell(f"pgrep -x 'apache2|httpd' >/dev/null || {operator.layout.start}")
     operator.deploy(mutual_tls_sites=[{"domain": domain, "state": "absent"}])
+
+
+@pytest.fixture
+def meanwhile() -> Iterator[Callable[[Container, str, str], None]]:
+    """Return what has a host do something as soon as something is so: both lines of sh(1), tried without a pause."""
+    watchers: list[subprocess.Popen[bytes]] = []
+
+    def watch(host: Container, so: str, act: str) -> None:
+        script = f"until {so} >/dev/null 2>&1; do :; done; {act}"
+        watchers.append(subprocess.Popen(["podman", "exec", host.name, "timeout", "60", "sh", "-c", script]))
+
+    yield watch
+    for watcher in watchers:
+        assert watcher.wait() == 0
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,0 +1,100 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What stands where the transaction puts its own: folders, files and links of others, and folders that are not ours."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from embedded_httpd import EmbeddedHttpd, free_port
+from host import DOMAIN, Host
+
+from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from demo_material import Authority
+
+    from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
+
+NOBODY = 65534
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+
+
+@pytest.fixture
+def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: _handshake.Probes) -> Host:
+    return Host(embedded, authority, chat, free_port(), probes)
+
+
+@pytest.mark.parametrize(
+    "path", [f"{DOMAIN}.crt", CLIENT_CA, f"mtls/{DOMAIN}/current", "mtls/host.conf", "mtls/journal"]
+)
+def test_a_folder_where_a_link_or_file_belongs_is_named(host: Host, path: str) -> None:
+    (host.conf / path).mkdir(parents=True)
+    message = host.refused(host.wish())
+    assert f"{host.conf / path} is neither a file nor a link" in message
+    assert message.endswith("move it away. Nothing was touched")
+
+
+@pytest.mark.parametrize("path", [f"mtls/{DOMAIN}", f"mtls/{DOMAIN}/releases"])
+def test_a_file_where_a_folder_belongs_is_named_and_keeps_its_mode(host: Host, path: str) -> None:
+    (host.conf / path).parent.mkdir(parents=True)
+    (host.conf / path).write_text("mine")
+    (host.conf / path).chmod(0o640)
+    message = host.refused(host.wish(), times=False)
+    assert str(host.conf / path) in message
+    assert "Not a directory: move away what stands there, and run again" in message
+    assert "othing was touched" in message
+
+
+@as_root
+@pytest.mark.parametrize("path", [f"mtls/{DOMAIN}", f"mtls/{DOMAIN}/releases", f"mtls/{DOMAIN}/current"])
+def test_what_another_user_owns_in_the_store_is_refused_with_the_way_to_mend_it(host: Host, path: str) -> None:
+    wish = host.wish()
+    host.apply(wish)
+    os.chown(host.conf / path, NOBODY, NOBODY, follow_symlinks=False)
+    message = host.refused(host.wish())
+    assert f"{host.conf / path} belongs to user {NOBODY}, who could change what httpd reads" in message
+    assert f"`chown -Rh 0 {host.store}`, and run again. Nothing was touched" in message
+    for each in (host.store, *host.store.rglob("*")):
+        os.chown(each, 0, -1, follow_symlinks=False)
+    assert not host.apply(wish).changed
+
+
+@as_root
+def test_files_of_another_owner_and_mode_are_made_anew(host: Host) -> None:
+    wish = host.wish()
+    host.apply(wish)
+    key = host.store / DOMAIN / "current" / f"{DOMAIN}.key"
+    os.chown(key, NOBODY, NOBODY)
+    key.chmod(0o666)
+    report = host.apply(wish)
+    assert report.changed
+    status = key.stat()
+    assert (status.st_uid, status.st_mode & 0o777) == (0, 0o600)
+
+
+@as_root
+@pytest.mark.parametrize("path", [f"{DOMAIN}.crt", f"{DOMAIN}.key", "mtls", f"mtls/{DOMAIN}"])
+def test_a_link_that_another_user_planted_is_not_followed(host: Host, path: str, tmp_path: Path) -> None:
+    trap = tmp_path / "trap"
+    trap.mkdir(mode=0o700)
+    (trap / "precious").write_text("not yours")
+    (host.conf / path).parent.mkdir(exist_ok=True)
+    (host.conf / path).symlink_to(trap if path.startswith("mtls") else trap / "precious")
+    os.chown(host.conf / path, NOBODY, NOBODY, follow_symlinks=False)
+    message = host.refused(host.wish())
+    assert str(host.conf / path) in message
+    assert "Nothing was touched" in message
+    assert (trap / "precious").read_text() == "not yours"
+    assert trap.stat().st_mode & 0o777 == 0o700
+    assert [each.name for each in trap.iterdir()] == ["precious"]
+    (host.conf / path).unlink()
+    if (host.conf / "mtls").exists():
+        shutil.rmtree(host.conf / "mtls")
