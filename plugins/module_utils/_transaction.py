@@ -547,11 +547,10 @@ class _Run:
             if self.was_running and not self.server.running():
                 with suppress(HttpdError):  # With what is there: each site's release is whole.
                     self.server.start()
-            left = os.path.lexists(self.store.path("journal"))
-            files = "not all back yet, and the next run puts them back first" if left else "back"
             state = "runs" if self.server.running() else "is down"
             raise Refused(
-                f"{words}. The old files are {files}. Look after this host now, httpd {state}: {_reason(error)}"
+                f"{words}. The way back did not come to its end, which the next run sees to first. Look after this "
+                f"host now, httpd {state}: {_reason(error)}"
             ) from None
         if not switched:
             raise Refused(f"{words}. httpd was not reloaded, and nothing of this run is left")
@@ -571,7 +570,7 @@ class _Run:
         deadline = time.monotonic() + CONFIRM_SECONDS
         taken = False
         with suppress(Refused):  # One that takes no reload serves the old state still, which handshakes show.
-            self._await_workers(before, min(deadline, time.monotonic() + 5))
+            self._await_workers(before, time.monotonic() + 5)
             taken = True
         user = self.server.describe(without_us=True)
         old = [self.store.facts(domain) for domain in self.store.domains()]

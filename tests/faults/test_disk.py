@@ -134,7 +134,7 @@ def test_a_way_back_that_the_disk_forbids_leaves_a_server_and_the_next_run_heals
     try:
         assert run.status == 2
         words = " ".join(run.output.split())
-        assert "The old files are not all back yet, and the next run puts them back first" in words
+        assert "The way back did not come to its end, which the next run sees to first" in words
         assert "Look after this host now, httpd runs: " in words
         assert "Read-only file system" in words
         assert remote.ask(remote.material.client).certificate_sha256 in (old, new)

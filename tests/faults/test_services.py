@@ -99,7 +99,7 @@ def test_httpd_that_does_not_come_back_is_said_to_be_down_and_the_next_run_start
         run = remote.play()
         assert run.status == 2
         words = said(run.output)
-        assert "The old files are back. Look after this host now, httpd is down: " in words
+        assert "Look after this host now, httpd is down: " in words
         assert "`systemctl start apache2.service` failed" in words
     assert remote.ask(remote.material.client).certificate_sha256 == old
     remote.deploy()
