@@ -44,10 +44,12 @@ class Backend:
     def serving(self) -> Iterator[Backend]:
         """Serve as long as the context lasts."""
         threading.Thread(target=self._serve, daemon=True).start()
-        yield self
-        with suppress(OSError):
-            self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
+        try:
+            yield self
+        finally:
+            with suppress(OSError):
+                self.listener.shutdown(socket.SHUT_RDWR)
+            self.listener.close()
 
     @property
     def port(self) -> int:
