@@ -56,7 +56,7 @@ def test_each_pin_has_a_client_that_fulfils_it_and_no_other() -> None:
         *["CN=mtls.httpd probe client"] * 3,
     ]
     names = [x509.DNSName("chat.example.com"), x509.RFC822Name("chat@example.com")]
-    for leaf, name in zip(leaves[1:3], names, strict=True):
+    for leaf, name in zip(leaves[1:3], names):
         assert list(leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value) == [name]
     for leaf in leaves:
         leaf.verify_directly_issued_by(x509.load_pem_x509_certificate(probes.ca))
