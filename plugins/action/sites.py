@@ -112,6 +112,7 @@ _TEMPLATED = (
     "ocsp_stapling",
     "http2",
     "hsts",
+    "proxy_protocol",
 )
 _END = "-----END CERTIFICATE-----"
 
@@ -202,6 +203,7 @@ class ActionModule(ActionBase):
                 "certificate_sha256": each["certificate_sha256"],
                 "expect": each["mutual_tls"],
                 "brief": not each["changed"],
+                "proxy_protocol": each["proxy_protocol"],
                 **({"address": each["listen"][0]} if each["listen"] else {}),
             }
             for each in result.get("sites", ())

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _LONGEST = 3600  # seconds
 _AT_ONCE = 8
-_SHARED = ("address", "port", "server_name", "expect", "certificate_sha256", "brief")
+_SHARED = ("address", "port", "server_name", "expect", "certificate_sha256", "brief", "proxy_protocol")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}\Z")
 _ADDRESS = re.compile(r"[0-9A-Fa-f.]*:[0-9A-Fa-f:.%\w]*\Z|[0-9.]+\Z")
 _REMEDIES = {
@@ -39,7 +39,7 @@ _REMEDIES = {
 class Endpoint:
     """One server to try. ``expect`` and ``certificate_sha256`` are None where nothing is expected.
 
-    ``brief``: half the handshakes, see `examine`.
+    ``brief``: half the handshakes, see `examine`. ``proxy_protocol``: it expects a PROXY header.
     """
 
     address: str
@@ -48,6 +48,7 @@ class Endpoint:
     expect: str | None
     certificate_sha256: str | None
     brief: bool = False
+    proxy_protocol: bool = False
 
     def __str__(self) -> str:
         place = f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
@@ -105,6 +106,7 @@ def examined(
             trusted=trusted,
             timeout=timeout,
             brief=endpoint.brief,
+            proxied=endpoint.proxy_protocol,
         )
 
     with ThreadPoolExecutor(min(len(endpoints), _AT_ONCE)) as pool:

@@ -193,6 +193,7 @@ def ask(
     host: str = "",
     sessions: list[ssl.SSLSession] | None = None,
     path: str = "/",
+    proxied: bool = False,
 ) -> Answer:
     """Send one request as one kind of client, and return the server's answer.
 
@@ -201,6 +202,7 @@ def ask(
     ``context`` is a `client_context` built beforehand, for use where ``/dev/fd`` is out of reach.
     ``host`` is the name in the request, where it is another than SNI, and ``path`` what is asked for. The last of
     ``sessions``, which are of the same context, is resumed if the server lets us, and what it grants is put behind it.
+    ``proxied``: the connection begins with a PROXY header, as a load balancer's does.
     Raises ValueError for an identity that does not load and for a malformed name or path, and nothing for what a peer
     does.
     """
@@ -215,7 +217,7 @@ def ask(
     result = "unproven"
     try:
         with (
-            _connected(address, port, deadline) as plain,
+            _connected(address, port, deadline, proxied) as plain,
             context.wrap_socket(
                 plain,
                 server_hostname=server_name or None,
@@ -259,16 +261,18 @@ def ask_by_way_of(
     identity: Identity,
     stranger: Identity,
     timeout: float,
+    proxied: bool = False,
 ) -> tuple[Answer, Answer | None]:
     """Ask for ``server_name`` by way of another name of the server, ``other`` (empty for no SNI).
 
     First on a connection made to ``other`` as ``identity``, by its name in the request. Then as ``stranger`` on a
     connection of its own that resumes the session of the first, None where there is none (CVE-2025-23048).
-    ``timeout`` (seconds) bounds each. Raises ValueError as `ask` does.
+    ``timeout`` (seconds) bounds each; ``proxied`` as in `ask`. Raises ValueError as `ask` does.
     """
     context = _own_context(identity, version)
     granted: list[ssl.SSLSession] = []
     asked: dict[str, Any] = {"version": version, "timeout": timeout, "context": context, "sessions": granted}
+    asked["proxied"] = proxied
     first = ask(address, port, other, client="trusted", host=server_name, **asked)
     if not granted:
         return first, None
@@ -285,12 +289,14 @@ def examine(
     trusted: Identity | None = None,
     timeout: float,
     brief: bool = False,
+    proxied: bool = False,
 ) -> Examination:
     """Ask as each kind of client over TLS 1.2 and 1.3, all at once, so that ``timeout`` (seconds) bounds the whole.
 
     ``untrusted`` is a client of an authority that the server cannot know; ``trusted`` one that it is to accept.
     A kind without an identity is left out. ``brief`` asks as each kind over one version, and over the other where that
-    is not offered: half the handshakes, for a server that was asked in full when it was last changed.
+    is not offered: half the handshakes, for a server that was asked in full when it was last changed. ``proxied`` as in
+    `ask`.
     Raises ValueError as `ask` does.
     """
     clients = {"none": None, "untrusted": untrusted, "trusted": trusted}
@@ -306,6 +312,7 @@ def examine(
             client=client,
             identity=clients[client],
             timeout=timeout,
+            proxied=proxied,
         )
 
     def tried_briefly(client: str) -> Answer:
@@ -438,8 +445,8 @@ def readable(content: bytes) -> Iterator[str]:
         os.close(reader)
 
 
-def _connected(address: str, port: int, deadline: _Deadline) -> socket.socket:
-    """Return a socket connected to the first address that takes the connection. Raises OSError."""
+def _connected(address: str, port: int, deadline: _Deadline, proxied: bool) -> socket.socket:
+    """Return a socket connected to the first address that takes it, with its PROXY header sent. Raises OSError."""
     endpoints = _resolved(address, port, deadline)
     failure = OSError(0, "name does not resolve")
     for tried, (family, endpoint) in enumerate(endpoints):
@@ -448,11 +455,20 @@ def _connected(address: str, port: int, deadline: _Deadline) -> socket.socket:
             connection.settimeout(deadline.left() / (len(endpoints) - tried))
             connection.connect(endpoint)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if proxied:
+                connection.sendall(_proxy_header(connection))
             return connection
         except OSError as error:
             connection.close()
             failure = error
     raise failure
+
+
+def _proxy_header(connection: socket.socket) -> bytes:
+    """Return the header that tells the connection's own ends (PROXY protocol, section 2.1: version 1)."""
+    (source, source_port), (address, port) = connection.getsockname()[:2], connection.getpeername()[:2]
+    family = "TCP6" if connection.family == socket.AF_INET6 else "TCP4"
+    return f"PROXY {family} {source} {address} {source_port} {port}\r\n".encode("ascii")
 
 
 def _resolved(address: str, port: int, deadline: _Deadline) -> list[tuple[int, Any]]:

@@ -70,6 +70,11 @@ def _twice(plan: Plan) -> Iterator[str]:
         for other in sites[:number]:
             if site.port != other.port or site.included or other.included:
                 continue
+            if ("remoteip" in site.modules) != ("remoteip" in other.modules):
+                yield (
+                    f"{site.domain}: it and {other.domain} share port {site.port}, and one alone has 'proxy_protocol', "
+                    "which goes for all that is served there: give both the same, or ports of their own"
+                )
             both = {site.domain, *site.aliases} & {other.domain, *other.aliases}
             if both:
                 yield f"{site.domain}: {other.domain} has the name {min(both)} too, and one would hide the other"

@@ -32,7 +32,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import (
 from ansible_collections.mtls.httpd.plugins.module_utils._remote import Sources
 
 # Modules of httpd that a site may ask for, beside mod_ssl.
-MODULES = ("proxy", "proxy_http", "alias", "headers")
+MODULES = ("proxy", "proxy_http", "alias", "headers", "remoteip")
 WELCOME = ("http2",)
 _VERIFY = ("require", "optional", "optional_no_ca")
 _PIN = r"(subject|dns|email):.+|certificate:client-\d{1,4}\.crt"

@@ -13,6 +13,7 @@ import socket
 import ssl
 import stat
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _quoting
@@ -56,6 +57,7 @@ _OWN = (*_PAIR, "sslcacertificatefile", "sslcacertificatepath", "sslverifyclient
 
 
 def try_site(
+    described: Description,
     site: Facts,
     address: str,
     probes: _handshake.Probes,
@@ -67,7 +69,8 @@ def try_site(
     """Shake hands with a site at one address as each kind of client, over each version of TLS. Returns the faults.
 
     C(throwaway): the throwaway CA is among the client CAs, as in a rehearsal, so that its clients are tried too.
-    C(port): instead of the site's own. C(deadline): moment of time.monotonic() after which nothing is waited for.
+    C(described): what httpd says of the configuration that is served. C(port): instead of the site's own.
+    C(deadline): moment of time.monotonic() after which nothing is waited for.
     """
     closed = site.protected_paths or ("/",)
     clients: list[tuple[str, _handshake.Identity | None, Sequence[str]]] = [
@@ -84,6 +87,7 @@ def try_site(
         ]
         if site.crl_check != "none":
             clients.append(("revoked", probes.revoked, closed))
+    proxied = _is_proxied(described, address, port or site.port)
     answers = [
         _handshake.ask(
             address,
@@ -94,6 +98,7 @@ def try_site(
             identity=identity,
             timeout=max(0.1, min(_SECONDS, deadline - time.monotonic())),
             path=path,
+            proxied=proxied,
         )
         for version in _versions(site)
         for kind, identity, paths in clients
@@ -103,10 +108,13 @@ def try_site(
     return [f"{site.domain} at {place}: {fault}" for fault in dict.fromkeys(faults_of(site, answers, throwaway))]
 
 
-def shown(site: Facts, address: str) -> bool:
+def shown(described: Description, site: Facts, address: str) -> bool:
     """Whether the live server shows a site as it is wished, in one handshake."""
+    proxied = _is_proxied(described, address, site.port)
     for version in _versions(site):
-        answer = _handshake.ask(address, site.port, site.domain, version=version, client="none", timeout=_SECONDS)
+        answer = _handshake.ask(
+            address, site.port, site.domain, version=version, client="none", timeout=_SECONDS, proxied=proxied
+        )
         if answer.offered:
             return not list(faults_of(site, [answer], throwaway=False))
     return False
@@ -205,6 +213,7 @@ def try_detours(
                 identity=probes.trusted,
                 stranger=probes.stranger,
                 timeout=_SECONDS,
+                proxied=_is_proxied(described, address, site.port),
             )
             for way, answer in zip(("by its name in a request to", "by a TLS session of"), answers):
                 if answer and answer.result == "accepted" and not re.search(r" 4(00|21)( |$)", answer.detail):
@@ -216,6 +225,54 @@ def try_detours(
             if answers[0].offered:
                 break
     return list(dict.fromkeys(faults))
+
+
+def expects_proxy_header(described: Description, address: str, port: int, client: str = "") -> bool:
+    """Whether httpd takes only connections that begin with a PROXY header (RemoteIPProxyProtocol).
+
+    Measured on httpd 2.4: it goes by address and port, before any name is known; Off wins over On; exceptions hold for
+    every address, wherever they stand. C(client): the address of who connects, empty to leave exceptions aside.
+    """
+    hosts = {host.place: host for host in described.virtual_hosts}
+    said = set()
+    exempt = []
+    for each in described.directives:
+        name = each.name.lower()
+        if name == "remoteipproxyprotocolexceptions":
+            exempt += each.words
+        elif name == "remoteipproxyprotocol" and (
+            not each.host
+            or any(
+                known in ("", address) and number in ("*", str(port))
+                for known, number in map(endpoint, hosts[each.host].addresses)
+            )
+        ):
+            said.add(each.arguments.lower())
+    return said == {"on"} and not (client and any(_is_among(client, network) for network in exempt))
+
+
+def _is_proxied(described: Description, address: str, port: int) -> bool:
+    """Whether a connection from this machine has to begin with a PROXY header."""
+    return expects_proxy_header(described, address, port) and expects_proxy_header(
+        described, address, port, _source(address, port)
+    )
+
+
+def _source(address: str, port: int) -> str:
+    """The address that this machine connects from to another; empty where it cannot."""
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as unsent:
+            unsent.connect((address, port))
+            return str(unsent.getsockname()[0])
+    except OSError:
+        return ""
+
+
+def _is_among(address: str, network: str) -> bool:
+    try:
+        return ipaddress.ip_address(address) in ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return False
 
 
 def _sharing(described: Description, address: str, port: str) -> list[VirtualHost]:
@@ -245,10 +302,10 @@ def addresses(site: Facts, description: Description) -> list[str]:
     including = host_of(site, description)
     if including:
         own = [address for address, port in map(endpoint, including.addresses) if numeric(address)]
-        return own or [_local("")]
+        return own or [locally("")]
     listens = {listened(each) for each in description.listens}
     ours = {address for address, port in listens if port == str(site.port)}
-    local = [_local(address) for address in sorted(ours)] or [_local("")]
+    local = [locally(address) for address in sorted(ours)] or [locally("")]
     claimed = [endpoint(address) for host in description.virtual_hosts for address in host.addresses]
     return list(
         dict.fromkeys(
@@ -262,7 +319,7 @@ def addresses(site: Facts, description: Description) -> list[str]:
     )
 
 
-def _local(address: str) -> str:
+def locally(address: str) -> str:
     """Where who listens on C(address) is reached from this machine; one without IPv4 has no 127.0.0.1."""
     if address not in ("", "0.0.0.0"):
         return address
@@ -328,6 +385,7 @@ def misplaced(store: Store, described: Description, sites: Sequence[Facts]) -> l
                 f"check the template's ServerName, and that {store.path('host.conf')} is included"
             )
             continue
+        faults += _headers(store, described, site, mine)
         for address in map(endpoint, mine.addresses):
             same = [host for host in hosts if address in map(endpoint, host.addresses)]
             if not foreign(same[0]) and any(map(foreign, same)):
@@ -359,6 +417,29 @@ def _hidden(described: Description, site: Facts, mine: VirtualHost) -> Iterator[
         first = next((host for host in _sharing(described, address, port) if host.answers(site.domain)), mine)
         if first != mine:
             yield f"{site.domain}: the virtual host at {first.place} has its name too, and stands before {mine.place}"
+
+
+def _headers(store: Store, described: Description, site: Facts, mine: VirtualHost) -> Iterator[str]:
+    """Where a site's RemoteIPProxyProtocol holds for others, or another's for the site, as it goes by address."""
+    theirs = tuple(each for each in described.directives if not each.file.startswith(store.root + "/"))
+    without = replace(described, directives=theirs)
+    for other in without.virtual_hosts:
+        for address, port in map(endpoint, other.addresses):
+            if port in ("*", str(site.port)) and (
+                expects_proxy_header(described, address, site.port) != expects_proxy_header(without, address, site.port)
+            ):
+                yield (
+                    f"{site.domain}: its RemoteIPProxyProtocol would hold for the virtual host at {other.place} too, "
+                    "as it goes by address and port: take another port, or say the same there"
+                )
+    wished = "remoteip" in site.modules
+    if wished and not all(
+        expects_proxy_header(described, known, site.port) for known, _port in map(endpoint, mine.addresses)
+    ):
+        yield (
+            f"{site.domain}: RemoteIPProxyProtocol Off for its address and port takes 'proxy_protocol' back: take that "
+            "line out"
+        )
 
 
 def _doors(store: Store, described: Description, site: Facts, mine: VirtualHost) -> Iterator[str]:

@@ -171,7 +171,7 @@ def _full(
                 return {"broken": "" if weak else broken, "faults": faults + weak}
             for site in sites:
                 for address in _probing.addresses(site, described):
-                    faults += _probing.try_site(site, address, probes, throwaway=True)
+                    faults += _probing.try_site(described, site, address, probes, throwaway=True)
                     faults += _probing.try_detours(private, described, site, address, probes)
         return {"broken": "", "faults": faults}
 
@@ -410,7 +410,8 @@ def _reduced(
     disk = _Scratch()
     with _guarded(scratch) as guard:  # before a key is written
         disk.folder(scratch)
-        ports = dict(zip(sorted({site.port for site in sites}), _free_ports(len({site.port for site in sites}))))
+        here = _probing.locally("")
+        ports = dict(zip(sorted({site.port for site in sites}), _free_ports(here, len({site.port for site in sites}))))
         planned = {release.domain: release for release, _folder in change.releases}
         faults: list[str] = []
         for site in sites:
@@ -421,7 +422,7 @@ def _reduced(
             if site.included:
                 name = _quoting.directive(site.domain)
                 text = f"<VirtualHost *:{site.port}>\nServerName {name}\n{text}</VirtualHost>\n"
-            text = _moved(text, site.port, ports[site.port])
+            text = _moved(text, site.port, _place(here, ports[site.port]))
             for log in site.logs:
                 if log.startswith("/"):
                     instead = os.path.join(scratch, os.path.basename(log))
@@ -438,17 +439,19 @@ def _reduced(
         modules = list(dict.fromkeys(["ssl", *(name for site in sites for name in site.modules)]))
         config = os.path.join(scratch, "httpd.conf")
         paths = [os.path.join(scratch, site.domain, SITE) for site in sites]
-        disk.write(config, File(_minimal(server, user, scratch, list(ports.values()), modules, paths).encode()))
-        alone = replace(server, arguments=("-f", config), parent=None, config=config)
+        listens = [_place(here, port) for port in ports.values()]
+        disk.write(config, File(_minimal(server, user, scratch, listens, modules, paths).encode()))
+        alone = replace(server, arguments=("-f", config), parent=None, config=config, _descriptions={})
         logs = Logs([os.path.join(scratch, os.path.basename(site.error_log)) for site in sites if site.error_log])
         with _serving(alone, [], scratch, guard, logs) as said:
             weak = _weak(said, sites)
             if weak:
                 faults, said = faults + weak, ""
             elif not said:
+                described = alone.describe()
                 for site in sites:
                     port = ports[site.port]
-                    faults += _probing.try_site(site, "127.0.0.1", probes, throwaway=True, port=port)
+                    faults += _probing.try_site(described, site, here, probes, throwaway=True, port=port)
         return Result("reduced", reason, tuple(faults), said)
 
 
@@ -459,16 +462,20 @@ def rehearsal_folder(store: Store) -> str:
     return os.path.join(store.conf, ".mtls-rehearsal")
 
 
-def _moved(text: str, port: int, instead: int) -> str:
-    """A site's text with the virtual hosts of its port on another port of the loopback; others keep theirs, unheard."""
-    return re.sub(rf"(?im)^(\s*<VirtualHost)\s[^>]*:{port}\s*>", rf"\1 127.0.0.1:{instead}>", text)
+def _place(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _moved(text: str, port: int, place: str) -> str:
+    """A site's text with the virtual hosts of its port at C(place), of the loopback; others keep theirs, unheard."""
+    return re.sub(rf"(?im)^(\s*<VirtualHost)\s[^>]*:{port}\s*>", rf"\1 {place}>", text)
 
 
 def _minimal(
     server: Server,
     user: Description,
     scratch: str,
-    ports: Sequence[int],
+    listens: Sequence[str],
     modules: Sequence[str],
     sites: Sequence[str],
 ) -> str:
@@ -488,7 +495,7 @@ def _minimal(
         "ServerName localhost",
         f"Define {_quoting.LOGS} {quoted(scratch)}",
     ]
-    lines += [f"Listen 127.0.0.1:{port}" for port in ports]
+    lines += [f"Listen {place}" for place in listens]
     for path in user.files:
         for name, file in re.findall(
             r'^\s*LoadModule\s+(\w+)\s+"?([^"\n]+?)"?\s*$', "\n".join(_lines(path)), re.MULTILINE | re.IGNORECASE
@@ -513,8 +520,9 @@ def _minimal(
     return "\n".join(lines) + "\n"
 
 
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _number in range(count)]
+def _free_ports(address: str, count: int) -> list[int]:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sockets = [socket.create_server((address, 0), family=family) for _number in range(count)]
     ports = [int(each.getsockname()[1]) for each in sockets]
     for each in sockets:
         each.close()

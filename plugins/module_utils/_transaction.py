@@ -213,6 +213,7 @@ def _told(wish: Wish, changed: bool, shown: str) -> dict[str, Any]:
         "open_paths": list(facts.open_paths) if facts else [],
         "protected_paths": list(facts.protected_paths) if facts else [],
         "include": None,
+        "proxy_protocol": False,
     }
 
 
@@ -268,7 +269,7 @@ class _Run:
             self.store.prune()
         if check:
             self.report.reloaded = acts and self._wanted() and not self._unread(plan)
-        self._tell(plan, bool(acts or enables or interrupted or leftovers), not acts or not check)
+        self._tell(user, plan, bool(acts or enables or interrupted or leftovers), not acts or not check)
         return self.report
 
     # -- 0. look
@@ -345,11 +346,17 @@ class _Run:
     def _shown(self, user: Description) -> bool:
         """Whether the live server shows every wished site, each in one handshake."""
         deadline = time.monotonic() + CONFIRM_SECONDS
+        described = self._in_force(user)
         return all(
-            time.monotonic() < deadline and _probing.shown(site, address)
+            time.monotonic() < deadline and _probing.shown(described, site, address)
             for site in self.sites
             for address in _probing.addresses(site, user)
         )
+
+    def _in_force(self, user: Description) -> Description:
+        """The configuration with us, where it may say of PROXY headers what C(user), the one without us, does not."""
+        ours = any("remoteip" in wish.release.facts.modules for wish in self.wishes if wish.release)
+        return self.server.describe() if ours or "remoteip_module" in user.modules else user
 
     def _taken(self, user: Description, plan: Plan) -> list[str]:
         """Why httpd would end at a reload that the rehearsal takes well. Asked again right before the reload."""
@@ -513,7 +520,9 @@ class _Run:
             faults: list[str] = []
             for site in self.sites:
                 for address in _probing.addresses(site, described):
-                    faults += _probing.try_site(site, address, self.probes, throwaway=False, deadline=deadline)
+                    faults += _probing.try_site(
+                        described, site, address, self.probes, throwaway=False, deadline=deadline
+                    )
                 if faults:
                     break
             if not faults:
@@ -575,9 +584,12 @@ class _Run:
         user = self.server.describe(without_us=True)
         old = [self.store.facts(domain) for domain in self.store.domains()]
         old = [site for site in old if not site.included or _probing.host_of(site, user)]
+        described = self._in_force(user)
         while True:
             missing = [f"[{address}]:{port}" for address, port in sorted(self.sockets - self.server.sockets())]
-            hidden = [site.domain for site in old if not _probing.shown(site, _probing.addresses(site, user)[0])]
+            hidden = [
+                site.domain for site in old if not _probing.shown(described, site, _probing.addresses(site, user)[0])
+            ]
             if self.server.running() and not missing and not hidden:
                 if not taken and not old:
                     raise HttpdError("it took no reload within 5 seconds, so nothing shows what it serves")
@@ -588,7 +600,7 @@ class _Run:
 
     # -- the report
 
-    def _tell(self, plan: Plan, changed: bool, seen: bool) -> None:
+    def _tell(self, user: Description, plan: Plan, changed: bool, seen: bool) -> None:
         """Fill the report. C(seen): handshakes on the live server have shown the sites."""
         running = self.server.running()
         self.report.changed = changed
@@ -601,6 +613,10 @@ class _Run:
             told = _told(wish, plan.changed.get(wish.domain, False), shown)
             if wish.release and wish.release.facts.included:
                 told["include"] = self.store.path(wish.domain, "current", SITE)
+            if wish.release and shown != "unproven":
+                facts, described = wish.release.facts, self._in_force(user)
+                address = _probing.addresses(facts, described)[0]
+                told["proxy_protocol"] = _probing.expects_proxy_header(described, address, facts.port)
             self.report.sites.append(told)
         self.report.server = {"binary": self.server.binary, "config": self.server.config, "running": running}
 

@@ -79,6 +79,9 @@ options:
       brief:
         description: See O(brief).
         type: bool
+      proxy_protocol:
+        description: See O(proxy_protocol).
+        type: bool
   client_certificate:
     description:
       - Path of a client certificate that the server should accept, PEM, with its intermediates after it.
@@ -120,6 +123,13 @@ options:
     description:
       - Try each kind of client over one TLS version only, and over the other where that is not offered.
       - Half the handshakes. For sites that were tried in full when they were last changed, as the role does.
+    type: bool
+    default: false
+  proxy_protocol:
+    description:
+      - Begin each connection with a header of the PROXY protocol, version 1, as a load balancer does.
+      - For a server that expects one, such as httpd with C(RemoteIPProxyProtocol On), when it is asked directly and not
+        by way of its load balancer.
     type: bool
     default: false
   untrusted_client:
@@ -309,13 +319,19 @@ def main() -> None:
             "endpoints": {
                 "type": "list",
                 "elements": "dict",
-                "options": {**expectations, "port": {"type": "int"}, "brief": {"type": "bool"}},
+                "options": {
+                    **expectations,
+                    "port": {"type": "int"},
+                    "brief": {"type": "bool"},
+                    "proxy_protocol": {"type": "bool"},
+                },
             },
             "client_certificate": {"type": "path"},
             "client_key": {"type": "path"},
             "timeout": {"type": "float", "default": 5},
             "run_on": {"type": "str", "choices": ["controller", "target"], "default": "controller"},
             "brief": {"type": "bool", "default": False},
+            "proxy_protocol": {"type": "bool", "default": False},
             "untrusted_client": {"type": "str", "no_log": True},
         },
         supports_check_mode=True,

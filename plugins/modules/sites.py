@@ -403,6 +403,14 @@ options:
             not, RV(limits) says so.
         type: bool
         default: false
+      proxy_protocol:
+        description:
+          - Expect a header of the PROXY protocol at the start of each connection (C(RemoteIPProxyProtocol On)), and
+            take the client's address from it. For a load balancer that sends one. Needs C(mod_remoteip).
+          - Nobody without the header gets an answer then. It goes by address and port, so it is refused where your own
+            virtual hosts are served there too, unless they expect the header already. Sites of one port agree on it.
+        type: bool
+        default: false
       hsts:
         description:
           - Seconds for which browsers are told to use HTTPS alone (header C(Strict-Transport-Security)), 63072000 in
@@ -629,6 +637,13 @@ sites:
       returned: always
       type: str
       sample: null
+    proxy_protocol:
+      description:
+        - Whether httpd expects a PROXY header at the first address of the site (C(RemoteIPProxyProtocol)), exceptions
+          aside. V(false) where nothing was seen on the live server.
+      returned: always
+      type: bool
+      sample: false
 pending:
   description:
     - For each site with O(sites[].manage=directives) that no virtual host includes yet, the line that is missing, and
@@ -640,7 +655,8 @@ pending:
 endpoints:
   description:
     - What M(mtls.httpd.handshake_info) takes to confirm the sites from the controller, those that are served now.
-    - With an address for a site that has O(sites[].listen), and brief for a site that was not changed.
+    - With an address for a site that has O(sites[].listen), brief for a site that was not changed, and proxy_protocol
+      for one that expects a PROXY header.
   returned: success
   type: list
   elements: dict
@@ -650,6 +666,7 @@ endpoints:
       certificate_sha256: 0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
       expect: enforced
       brief: false
+      proxy_protocol: false
 findings:
   description:
     - The verdict on the material, as RV(mtls.httpd.validate_certificate#module:findings), each with its C(domain).

@@ -105,6 +105,7 @@ HONEST: dict[str, Any] = {
     "tls_curves": "secp521r1",
     "http2": "false",
     "hsts": "86413",
+    "proxy_protocol": "false",
     "access_log": "/var/log/called.log",
     "error_log": "/var/log/wrong.log",
 }

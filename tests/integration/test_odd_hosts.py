@@ -184,9 +184,3 @@ def test_of_two_servers_of_one_binary_the_named_one_alone_is_touched(
         assert other.enforces()
     finally:
         second.stop()
-
-
-def test_a_site_that_expects_a_proxy_header_is_refused_and_not_taken_for_a_sound_one(host: Host) -> None:
-    host.add("LoadModule remoteip_module modules/mod_remoteip.so\n")
-    host.restart()
-    assert "the rehearsal failed" in host.refused(host.wish(extra="RemoteIPProxyProtocol On"))

@@ -69,7 +69,9 @@ confirm:
   default: true
 confirm_address:
   description:
-    - The address to confirm at, such as that of a load balancer. Where Ansible connects to, where nothing is given.
+    - The address to confirm at, such as that of a load balancer, which is sent no PROXY header.
+    - Without it, the first address of O(mutual_tls_sites[].listen), else where Ansible connects to. Never what a
+      site's name resolves to.
   type: str
 confirm_certificate:
   description:

@@ -206,6 +206,7 @@ def wished(
     ends: str = "2999-12-31T23:59:59Z",
     http2: bool = False,
     hsts: int = 0,
+    proxy_protocol: bool = False,
     crl: bytes = b"",
     crl_check: str = "chain",
     crl_ends: str = "",
@@ -227,6 +228,7 @@ def wished(
         "proxy_websocket": proxy_websocket,
         "forward_client_identity": forwarded,
         "hsts": hsts,
+        "proxy_protocol": proxy_protocol,
     }
     text = TEMPLATES[manage].render(
         open_paths=open_paths,
@@ -250,6 +252,7 @@ def wished(
         tls=tls.words,
         http2=http2,
         hsts=hsts,
+        proxy_protocol=proxy_protocol,
         crl_check=crl_check,
         **ocsp,
         access_log=access_log or f"{domain}-access.log",

@@ -21,6 +21,7 @@ DEFAULTS: dict[str, Any] = {
     "expect": None,
     "certificate_sha256": None,
     "brief": False,
+    "proxy_protocol": False,
     "endpoints": None,
     "client_certificate": None,
     "client_key": None,

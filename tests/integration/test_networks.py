@@ -1,0 +1,62 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Hosts on odd networks, and where the role's confirmation goes."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import LocalOperator
+
+ROLE = "mtls.httpd.mutual_tls"
+# Of a new network with nothing but its loopback interface.
+NO_ROUTE = 'ip link set lo up && exec "$@"'
+NO_IPV4 = 'ip link set lo up && ip -4 address flush dev lo && exec "$@"'
+PIPED = 'CustomLog "|$/bin/cat >/dev/null" common\n'
+
+
+def surroundings(kind: str, script: str) -> tuple[str, ...]:
+    """Return the command that runs another after `script` in a new namespace; skip the test where there is none."""
+    within = ("unshare", kind, "sh", "-c", script, "sh")
+    if subprocess.run([*within, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("the surroundings are made with a namespace, which this kernel refuses")
+    return within
+
+
+@pytest.mark.parametrize("network", ["without a default route", "without IPv4"])
+@pytest.mark.parametrize(("site", "rehearsal"), [("on one address", "full"), ("on all addresses", "reduced")])
+def test_a_host_on_an_odd_network_is_deployed_and_confirmed(
+    operator: LocalOperator, network: str, site: str, rehearsal: str
+) -> None:
+    address, script = ("::1", NO_IPV4) if network == "without IPv4" else ("127.0.0.1", NO_ROUTE)
+    within = surroundings("--net", script)
+    operator.httpd.stop()
+    text = operator.httpd.conf.read_text() + (PIPED if rehearsal == "reduced" else "")
+    listen = f"Listen [{address}]:" if ":" in address else f"Listen {address}:"
+    operator.httpd.conf.write_text(text.replace("Listen 127.0.0.1:", listen))
+    wish = operator.site | {"listen": [address] if site == "on one address" else []}
+    variables: dict[str, Any] = {"mutual_tls_sites": [wish], "mutual_tls_confirm_address": address}
+    run = operator.deploy("-v", within=within, **variables)
+    assert f"rehearsal: {rehearsal}" in run.output
+    assert "mutual TLS is enforced" in run.output
+
+
+def test_the_confirmation_goes_where_ansible_connects_to_and_not_by_the_sites_name(
+    operator: LocalOperator,
+) -> None:
+    hosts = operator.folder / "hosts"
+    hosts.write_text(f"127.0.0.1 localhost\n127.0.0.9 {operator.material.domain}\n")
+    within = surroundings("--mount", f'mount --bind {hosts} /etc/hosts && exec "$@"')
+    variables = {
+        "mutual_tls_httpd_binary": str(operator.httpd.binary),
+        "mutual_tls_httpd_config": str(operator.httpd.conf),
+        "mutual_tls_sites": [operator.site | {"listen": []}],
+    }
+    run = operator.deploy("-v", within=within, plays=[{"vars": variables, "roles": [{"role": ROLE}]}])
+    assert f"{operator.material.domain} at 127.0.0.1:{operator.port}: mutual TLS is enforced" in run.output
