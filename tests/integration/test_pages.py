@@ -2,23 +2,32 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the pages on protocol, revocation and the client CA show is run."""
+"""What the pages on protocol, revocation, the client CA and load balancers show is run."""
 
 from __future__ import annotations
 
 import re
 import textwrap
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from balancer import balancing
 from demo_material import Authority, write, zipped
-from host import COLLECTION
+from host import COLLECTION, until
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
 
 if TYPE_CHECKING:
     from conftest import LocalOperator
     from playing import Run
+
+
+def plays(page: str) -> list[dict[str, Any]]:
+    """Return the plays that a page shows."""
+    text = (COLLECTION / f"docs/{page}.md").read_text()
+    shown = re.findall(r"```yaml\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
+    return [play for each in shown for play in yaml.safe_load(textwrap.dedent(each))]
 
 
 def deployed(operator: LocalOperator, page: str, **more: Any) -> Run:
@@ -29,11 +38,10 @@ def deployed(operator: LocalOperator, page: str, **more: Any) -> Run:
         write(files, f"{material.domain}.{name}", (material.folder / f"{material.domain}.{name}").read_bytes())
     write(files, "TencentQQAuthCA.crt", material.chat.pem)
     write(files, "TencentQQAuthCA.crt.zip", zipped("TencentQQAuthCA.crt", material.chat.pem))
-    found = re.search(r"```yaml\n(.*?)^ *```", (COLLECTION / f"docs/{page}.md").read_text(), re.DOTALL | re.MULTILINE)
-    assert found
-    (play,) = yaml.safe_load(textwrap.dedent(found[1]))
+    play = plays(page)[0]
     site = play["roles"][0].pop("mutual_tls_sites")[0]
     del site["proxy_pass"], play["hosts"], play["become"]
+    play["roles"][0].update({name: value for name, value in more.items() if name in play["roles"][0]})
     own = {name: operator.site[name] for name in ("port", "listen", "document_root", "trust_anchors")}
     return operator.deploy(plays=[{"roles": play["roles"]}], mutual_tls_sites=[site | own], **more)
 
@@ -77,3 +85,34 @@ def test_clients_of_both_cas_are_let_in_by_the_page_on_the_client_ca(operator: L
     deployed(operator, "client-ca", client_ca_pins=[operator.material.chat.sha256, new.sha256])
     for client in (operator.material.client, new.issue(client=True, common_name="Chat")):
         assert operator.ask(client).said == "HTTP/1.1 200 OK"
+
+
+BALANCER = "127.0.0.2"
+
+
+def test_callers_come_through_the_load_balancer_of_the_page_and_are_named_by_their_own_address(
+    operator: LocalOperator,
+) -> None:
+    callers = replace(operator, address=BALANCER)
+    _deploy, confirm = plays("load-balancer")
+    (task,) = confirm["tasks"]
+    task["mtls.httpd.handshake_info"] |= {"address": BALANCER, "port": operator.port}
+    del confirm["hosts"]
+    with balancing(BALANCER, "127.0.0.1", operator.port, header=True):
+        run = deployed(operator, "load-balancer", mutual_tls_confirm_address=BALANCER)
+        assert callers.ask(operator.material.client).said == "HTTP/1.1 200 OK"
+        assert callers.ask(None).said == "HTTP/1.1 403 Forbidden"  # An open path lets the handshake pass.
+        log = operator.httpd.root / "logs/www.example.com-access.log"
+        assert until(lambda: log.read_text().count('"GET / ') == 2)
+        assert {line.split()[0] for line in log.read_text().splitlines()} == {"127.0.0.1"}
+        again = deployed(operator, "load-balancer", mutual_tls_confirm_address=BALANCER)
+        assert "changed=0" in again.output, run.output
+        operator.deploy(plays=[confirm])
+
+
+def test_a_balancer_that_forgets_the_header_is_found_by_the_confirmation(operator: LocalOperator) -> None:
+    site = operator.site | {"proxy_protocol": True}
+    with balancing(BALANCER, "127.0.0.1", operator.port, header=False):
+        run = operator.play(mutual_tls_sites=[site], mutual_tls_confirm_address=BALANCER)
+    assert run.status != 0
+    assert f"at {BALANCER}:{operator.port}: mutual TLS is unproven" in run.output

@@ -18,6 +18,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
 
 if TYPE_CHECKING:
+    from conftest import LocalOperator
     from embedded_httpd import EmbeddedHttpd
 
 
@@ -168,3 +169,25 @@ def test_the_old_state_is_seen_to_serve_behind_its_header_when_the_new_one_fails
     odd = "<IfDefine !MTLS_HTTPD_REHEARSAL>\nSSLCADNRequestFile conf/other-ca.pem\n</IfDefine>"
     assert "The old state is back and serving" in refused(host, host.wish(proxy_protocol=True, extra=odd))
     assert result(host, proxied=True) == {"accepted"}
+
+
+def test_the_role_confirms_directly_with_the_header(operator: LocalOperator) -> None:
+    site = operator.site | {"proxy_protocol": True}
+    variables = {name: value for name, value in operator.variables.items() if name != "mutual_tls_confirm_address"}
+    roles = [{"role": "mtls.httpd.mutual_tls"}]
+    place = {"address": "127.0.0.1", "port": operator.port, "server_name": DOMAIN, "expect": "enforced"}
+    tasks = [{"mtls.httpd.handshake_info": place | {"proxy_protocol": True, "run_on": "target"}}]
+    run = operator.deploy(
+        "-v", plays=[{"vars": variables | {"mutual_tls_sites": [site]}, "roles": roles, "tasks": tasks}]
+    )
+    assert run.output.count(f"{DOMAIN} at 127.0.0.1:{operator.port}: mutual TLS is enforced") == 2
+    tasks = [{"mtls.httpd.handshake_info": place}]
+    assert "mutual TLS is unproven" in operator.play(plays=[{"tasks": tasks}]).output
+
+
+def test_a_virtual_host_of_the_users_own_says_itself_that_it_expects_the_header(operator: LocalOperator) -> None:
+    keys = ("domain", "certificate", "private_key", "chain", "client_ca", "trust_anchors", "port")
+    site = {name: operator.site[name] for name in keys} | {"manage": "directives", "proxy_protocol": True}
+    assert "'proxy_protocol' is not for 'manage: directives'" in " ".join(
+        operator.refused(mutual_tls_sites=[site]).output.split()
+    )
