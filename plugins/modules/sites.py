@@ -27,7 +27,7 @@ attributes:
     description:
       - Judges and compares as always, and rehearses. Changes nothing.
       - Returns what the run would return, but for what only the live server can show, RV(sites[].mutual_tls),
-        RV(endpoints) and RV(server.running).
+        RV(sites[].proxy_protocol), RV(endpoints) and RV(server.running).
       - On a host without httpd, the sites are predicted, and nothing is rehearsed.
   diff_mode:
     support: full
