@@ -116,3 +116,19 @@ def test_a_balancer_that_forgets_the_header_is_found_by_the_confirmation(operato
         run = operator.play(mutual_tls_sites=[site], mutual_tls_confirm_address=BALANCER)
     assert run.status != 0
     assert f"at {BALANCER}:{operator.port}: mutual TLS is unproven" in run.output
+
+
+def test_a_balancer_that_ends_tls_itself_is_found_by_the_confirmation(operator: LocalOperator) -> None:
+    conf, domain = operator.httpd.conf, operator.material.domain
+    served = f"{operator.material.folder}/{domain}"
+    conf.write_text(
+        f"{conf.read_text()}LoadModule ssl_module modules/mod_ssl.so\n"
+        f"LoadModule socache_shmcb_module modules/mod_socache_shmcb.so\nListen {BALANCER}:{operator.port} https\n"
+        f"<VirtualHost {BALANCER}:{operator.port}>\nServerName balancer.example.com\nSSLEngine on\n"
+        f"SSLCertificateFile {served}.crt\nSSLCertificateKeyFile {served}.key\n</VirtualHost>\n"
+    )
+    operator.httpd.stop()
+    operator.httpd.start()
+    run = operator.play(mutual_tls_confirm_address=BALANCER)
+    assert run.status != 0
+    assert f"at {BALANCER}:{operator.port}: mutual TLS is off, and expected to be enforced" in run.output

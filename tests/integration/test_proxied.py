@@ -57,11 +57,11 @@ def result(host: Host, *, proxied: bool, port: int = 0, address: str = "127.0.0.
     }
 
 
-def refused(host: Host, wish: Wish) -> str:
-    """Return why a wish is refused, with the host's files the same before and after."""
+def refused(host: Host, *wishes: Wish) -> str:
+    """Return why the wishes are refused, with the host's files the same before and after."""
     before = tree(host.httpd.root)
     with pytest.raises(Refused) as caught:
-        host.apply(wish)
+        host.apply(*wishes)
     assert tree(host.httpd.root) == before
     return str(caught.value)
 
@@ -160,6 +160,18 @@ def test_behind_a_header_too_an_open_door_is_found(host: Host, rehearsal: str) -
     prepared(host, rehearsal)
     message = host.refused(host.wish(proxy_protocol=True, extra="SSLVerifyClient none"))
     assert "a client without a certificate got in" in message
+
+
+def test_behind_a_header_too_a_way_in_by_a_neighbour_is_found(host: Host) -> None:
+    ssl = "<IfModule !ssl_module>\nLoadModule ssl_module modules/mod_ssl.so\n</IfModule>\n"
+    prepared(host, "full", f"{ssl}SSLVHostSNIPolicy insecure\n")
+    message = refused(host, host.wish(proxy_protocol=True), host.wish("other.example.com", proxy_protocol=True))
+    assert "got in by its name in a request to the virtual host at" in message
+
+
+def test_a_site_on_ipv6_is_tried_with_a_header_of_ipv6(host: Host) -> None:
+    host.apply(host.wish(listen=("::1",), proxy_protocol=True))
+    assert result(host, proxied=True, address="::1") == {"accepted"}
 
 
 def test_the_old_state_is_seen_to_serve_behind_its_header_when_the_new_one_fails(host: Host) -> None:
