@@ -28,6 +28,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -230,6 +231,23 @@ class Description:
             name = re.sub(r"^\w+://|:\d+$", "", names[-1]) if names else ""
             hosts.append(VirtualHost(tuple(section.words), name, tuple(aliases), section.file, section.line))
         return hosts
+
+    @cached_property
+    def proxy_headers(self) -> list[tuple[str, tuple[str, str]]]:
+        """Each word of RemoteIPProxyProtocol, C(on) or C(off), with each address and port that it is said for."""
+        found = [each for each in self.directives if each.name.lower() == "remoteipproxyprotocol"]
+        addresses = {host.place: host.addresses for host in self.virtual_hosts} if found else {}
+        return [
+            (each.arguments.lower(), endpoint(address))
+            for each in found
+            for address in (addresses[each.host] if each.host else ("*",))
+        ]
+
+    @cached_property
+    def proxy_exempt(self) -> list[str]:
+        """The networks of RemoteIPProxyProtocolExceptions."""
+        name = "remoteipproxyprotocolexceptions"
+        return [word for each in self.directives if each.name.lower() == name for word in each.words]
 
     @property
     def listens(self) -> list[Directive]:

@@ -233,22 +233,12 @@ def expects_proxy_header(described: Description, address: str, port: int, client
     Measured on httpd 2.4: it goes by address and port, before any name is known; Off wins over On; exceptions hold for
     every address, wherever they stand. C(client): the address of who connects, empty to leave exceptions aside.
     """
-    hosts = {host.place: host for host in described.virtual_hosts}
-    said = set()
-    exempt = []
-    for each in described.directives:
-        name = each.name.lower()
-        if name == "remoteipproxyprotocolexceptions":
-            exempt += each.words
-        elif name == "remoteipproxyprotocol" and (
-            not each.host
-            or any(
-                known in ("", address) and number in ("*", str(port))
-                for known, number in map(endpoint, hosts[each.host].addresses)
-            )
-        ):
-            said.add(each.arguments.lower())
-    return said == {"on"} and not (client and any(_is_among(client, network) for network in exempt))
+    said = {
+        word
+        for word, (known, number) in described.proxy_headers
+        if known in ("", address) and number in ("*", str(port))
+    }
+    return said == {"on"} and not (client and any(_is_among(client, network) for network in described.proxy_exempt))
 
 
 def _is_proxied(described: Description, address: str, port: int) -> bool:
@@ -369,6 +359,8 @@ def misplaced(store: Store, described: Description, sites: Sequence[Facts]) -> l
     """
     faults: list[str] = []
     hosts = described.virtual_hosts
+    theirs = tuple(each for each in described.directives if not each.file.startswith(store.root + "/"))
+    without = replace(described, directives=theirs)
 
     def foreign(host: VirtualHost) -> bool:
         return not host.file.startswith(store.root + "/")
@@ -385,7 +377,7 @@ def misplaced(store: Store, described: Description, sites: Sequence[Facts]) -> l
                 f"check the template's ServerName, and that {store.path('host.conf')} is included"
             )
             continue
-        faults += _headers(store, described, site, mine)
+        faults += _headers(described, without, site, mine)
         for address in map(endpoint, mine.addresses):
             same = [host for host in hosts if address in map(endpoint, host.addresses)]
             if not foreign(same[0]) and any(map(foreign, same)):
@@ -419,11 +411,9 @@ def _hidden(described: Description, site: Facts, mine: VirtualHost) -> Iterator[
             yield f"{site.domain}: the virtual host at {first.place} has its name too, and stands before {mine.place}"
 
 
-def _headers(store: Store, described: Description, site: Facts, mine: VirtualHost) -> Iterator[str]:
-    """Where a site's RemoteIPProxyProtocol holds for others, or another's for the site, as it goes by address."""
-    theirs = tuple(each for each in described.directives if not each.file.startswith(store.root + "/"))
-    without = replace(described, directives=theirs)
-    for other in without.virtual_hosts:
+def _headers(described: Description, without: Description, site: Facts, mine: VirtualHost) -> Iterator[str]:
+    """Where a site's RemoteIPProxyProtocol holds for others, or theirs for the site. C(without): as if without us."""
+    for other in without.virtual_hosts if described.proxy_headers else ():
         for address, port in map(endpoint, other.addresses):
             if port in ("*", str(site.port)) and (
                 expects_proxy_header(described, address, site.port) != expects_proxy_header(without, address, site.port)
