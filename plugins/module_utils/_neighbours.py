@@ -12,7 +12,7 @@ import re
 import socket
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _httpd
+from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _selinux
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import (
     Description,
     Directive,
@@ -166,6 +166,8 @@ def taken(server: Server, user: Description, plan: Plan, sites: Sequence[Facts])
                     f"port {port} is held by {_httpd.holder(inode)} ({other}), so httpd could not listen there: end "
                     "it, or choose another port"
                 )
+    heard = {number for _address, number, inode in held if inode in own}
+    found += _selinux.forbidden(server, sorted({port for _address, port in wanted} - heard))
     return list(dict.fromkeys(found))
 
 

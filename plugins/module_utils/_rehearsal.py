@@ -192,6 +192,9 @@ class _Scratch(Disk):
         shutil.copytree(old, new)
         shutil.rmtree(old)
 
+    def label(self, *paths: str) -> None:
+        pass
+
     @staticmethod
     def _sync(folder: str) -> None:
         pass

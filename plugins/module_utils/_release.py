@@ -32,7 +32,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Union
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _quoting
+from ansible_collections.mtls.httpd.plugins.module_utils import _quoting, _selinux
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -262,6 +262,12 @@ class Disk:
         os.rename(old, new)
         self._sync(os.path.dirname(new))
 
+    def label(self, *paths: str) -> None:
+        """Give paths, and what is below them, the labels of SELinux's policy, where it is on."""
+        failed = _selinux.relabel(paths)
+        if failed:
+            raise StoreError(f"{failed}, so httpd might not read what is there: mend the policy, then run again")
+
     def remove(self, path: str) -> None:
         """Remove a folder and all in it."""
         shutil.rmtree(path)
@@ -454,6 +460,7 @@ class Store:
         # The last one, as making it durable makes all entries of the release so, before it has its name.
         self.disk.folder(os.path.join(new, EMPTY))
         self.disk.rename(new, folder)
+        self.disk.label(self.path(release.domain))
 
     def switch(self, changes: Sequence[Change]) -> None:
         """Make the changes, in their order. Their journal must be written.
@@ -465,10 +472,12 @@ class Store:
             if not _alike(found, change.before) and not _alike(found, change.after):
                 raise StoreError(f"{change.path} was changed by somebody while this run was under way: run again")
             self.disk.put(change.path, change.after)
+        self.disk.label(*[change.path for change in changes])
 
     def note(self, changes: Sequence[Change]) -> None:
         """Write the journal: how to go back from C(changes)."""
         self.disk.folder(self.root)
+        self.disk.label(self.root)
         text = json.dumps([[change.path, _packed(change.before), _packed(change.after)] for change in changes])
         self.disk.put(self.path("journal"), File(text.encode(), 0o600))
 
@@ -497,6 +506,8 @@ class Store:
         # Releases that are whole stay, as the live server may have been told of them.
         for unfinished in glob.glob(os.path.join(glob.escape(self.root), "*", "releases", ".*")):
             self.disk.remove(unfinished)
+        with suppress(StoreError):  # What was renamed back has its folder's label at least.
+            self.disk.label(*[change.path for change in backwards])
         return True
 
     def prune(self) -> None:
