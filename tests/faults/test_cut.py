@@ -34,13 +34,13 @@ def over_ssh(remote: Remote, tmp_path: Path) -> tuple[str, str]:
     key = tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     remote.host.let_in(key.with_suffix(".pub").read_text())
-    options = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o ControlMaster=no"
+    options = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR"
     connection = {
         "ansible_connection": "ssh",
         "ansible_host": remote.host.address,
         "ansible_user": "root",
         "ansible_ssh_private_key_file": str(key),
-        "ansible_ssh_common_args": options,
+        "ansible_ssh_args": options,  # in the place of Ansible's own, which share a connection
     }
     return "-e", json.dumps(connection)
 
