@@ -690,8 +690,12 @@ def _of_process(pid: int, exe: str) -> Server | None:
 
 def _of_binary(binary: str, config: str | None) -> Server:
     arguments: tuple[str, ...] = ("-f", config) if config else ()
-    supervision = _unit_of(binary) if config is None else Supervision("pid-file")
+    supervision = _unit_of(binary) if config is None else _unit_of_instance(config)
     environment = dict(_PLAIN_ENVIRONMENT)
+    if config is not None and os.path.isfile(os.path.join(os.path.dirname(config), "envvars")):
+        # As Debian's apache2ctl calls an instance of its own folder.
+        environment["APACHE_CONFDIR"] = os.path.dirname(config)
+        arguments = ("-d", os.path.dirname(config), *arguments)
     if supervision.unit:
         more, options = _unit_environment(supervision.unit)
         environment.update(more)
@@ -808,6 +812,19 @@ def _hidden_program(name: str) -> re.Match[str] | None:
     """What a masked unit would start: systemd does not tell, the file that is hidden does."""
     texts = (read(f"{folder}/systemd/system/{name}.service") for folder in ("/usr/local/lib", "/usr/lib", "/lib"))
     return next(filter(None, (re.search(r"^ExecStart=[-@:+!]*(\S+)", text, re.MULTILINE) for text in texts)), None)
+
+
+def _unit_of_instance(config: str) -> Supervision:
+    """The systemd unit of Debian's that would start the instance with this main file: apache2@two for apache2-two."""
+    folder = os.path.dirname(config)
+    name, _dash, suffix = os.path.basename(folder).partition("-")
+    if _systemd() and os.path.basename(config) == "apache2.conf":
+        unit = f"{name}@{suffix}.service" if suffix else f"{name}.service"
+        shown = _shown(unit, "LoadState", "Environment", "UnitFileState")
+        told = f"APACHE_CONFDIR={folder}" in shlex.split(shown.get("Environment", ""))
+        if shown.get("LoadState") == "loaded" and (told or folder == "/etc/apache2"):
+            return Supervision("systemd", unit, _enabled(shown))
+    return Supervision("pid-file")
 
 
 def _unit_environment(unit: str) -> tuple[dict[str, str], list[str]]:
