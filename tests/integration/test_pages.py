@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import io
 import re
 import textwrap
+import zipfile
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +87,20 @@ def test_clients_of_both_cas_are_let_in_by_the_page_on_the_client_ca(operator: L
     deployed(operator, "client-ca", client_ca_pins=[operator.material.chat.sha256, new.sha256])
     for client in (operator.material.client, new.issue(client=True, common_name="Chat")):
         assert operator.ask(client).said == "HTTP/1.1 200 OK"
+
+
+def test_the_consoles_zip_is_served_as_the_page_on_the_first_callback_says(operator: LocalOperator) -> None:
+    issued = operator.material.chat.issue(operator.material.domain)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("www.example.com.crt", issued.pem)
+        archive.writestr("www.example.com.key", issued.key_pem)
+    (operator.folder / "files").mkdir()
+    write(operator.folder / "files", "www.example.com.zip", packed.getvalue())
+    operator.site["trust_anchors"] = None
+    assert "every client of the client CA may call, not Chat alone" in deployed(operator, "console").output
+    answer = operator.ask(operator.material.client)
+    assert (answer.said, answer.certificate_sha256) == ("HTTP/1.1 200 OK", issued.sha256)
 
 
 BALANCER = "127.0.0.2"

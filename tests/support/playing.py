@@ -101,9 +101,9 @@ class Operator:
         return run
 
     def ask(self, client: Issued | None, *, domain: str = "", port: int = 0, version: str = "TLSv1_3") -> Reply:
-        """Return what `client` gets from the site; the server's certificate must be sound."""
+        """Return what `client` gets from the site; the server's certificate must be sound, or Chat's own."""
         context = self._context(client)
-        context.load_verify_locations(cadata=self.material.root.pem.decode())
+        context.load_verify_locations(cadata=(self.material.root.pem + self.material.chat.pem).decode())
         context.minimum_version = context.maximum_version = ssl.TLSVersion[version]
         name = domain or self.material.domain
         request = f"GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode()
