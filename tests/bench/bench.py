@@ -49,7 +49,7 @@ BARE = f"""
 Listen {BARE_PORT} https
 <VirtualHost *:{BARE_PORT}>
     ServerName {DOMAIN}
-    DocumentRoot /var/www/html
+    DocumentRoot /usr/share/apache2/default-site
     SSLEngine on
     SSLCertificateFile /etc/apache2/{DOMAIN}.crt
     SSLCertificateKeyFile /etc/apache2/{DOMAIN}.key
