@@ -94,6 +94,11 @@ class Issued:
         return key_pem(self.key)
 
     @property
+    def serial(self) -> str:
+        """The serial number as OpenSSL writes it: hexadecimal, two digits a byte."""
+        return self.certificate.serial_number.to_bytes(20, "big").lstrip(b"\0").hex().upper()
+
+    @property
     def sha256(self) -> str:
         """The certificate's SHA-256 fingerprint, as lower-case hex."""
         return sha256(self.certificate)

@@ -118,7 +118,7 @@ class Responder:
         """Answer for the certificates, each with whether it is revoked."""
         lines = []
         for issued, revoked in known:
-            serial = f"{issued.certificate.serial_number:X}"
+            serial = issued.serial
             serial = serial if len(serial) % 2 == 0 else f"0{serial}"
             state = "R\t350101000000Z\t260101000000Z" if revoked else "V\t350101000000Z\t"
             lines.append(f"{state}\t{serial}\tunknown\t/CN=Chat\n")
