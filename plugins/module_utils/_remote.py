@@ -12,7 +12,7 @@ import ssl
 import stat
 from dataclasses import dataclass, replace
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _probing, _wire
+from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _probing, _trust, _wire
 from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, FACTS, Release
 
 MAXIMUM_SIZE = 1 << 20  # bytes
@@ -146,53 +146,19 @@ def _read(path: str) -> bytes:
 
     Links are followed where the same holds of them, as of certbot's own: what is copied is the file they lead to.
     """
-    found = _followed(path)
     try:
+        found = _trust.followed(path)
         handle = os.open(found, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(handle, "rb") as stream:
             status = os.fstat(handle)
             if not stat.S_ISREG(status.st_mode):
                 raise SourceError(f"{path} is no plain file: name the file itself")
-            _safe(found, status)
+            _trust.safe(found, status)
             content = stream.read(MAXIMUM_SIZE + 1)
+    except _trust.Untrusted as reason:
+        raise SourceError(f"{reason}. With remote_src, absolute paths are the host's") from None
     except OSError as error:
-        raise SourceError(
-            f"{path} cannot be read on this host: {error.strerror}. With remote_src, absolute paths are the host's"
-        ) from None
+        raise SourceError(f"{path} cannot be read on this host: {error.strerror}") from None
     if len(content) > MAXIMUM_SIZE:
         raise SourceError(f"{path} has more than {MAXIMUM_SIZE} bytes: it cannot be what it should be")
     return content
-
-
-def _followed(path: str) -> str:
-    """Return where a path leads, each step of the way judged by `_safe`. Raises SourceError."""
-    at, rest = "/", path.split("/")
-    for _step in range(256):
-        if not rest:
-            return at
-        name = rest.pop(0)
-        if name in ("", "."):
-            continue
-        at = os.path.dirname(at) if name == ".." else os.path.join(at, name)
-        try:
-            status = os.lstat(at)
-            _safe(at, status)
-            if stat.S_ISLNK(status.st_mode):
-                target = os.readlink(at)
-                at, rest = "/" if target.startswith("/") else os.path.dirname(at), target.split("/") + rest
-        except OSError as error:
-            raise SourceError(
-                f"{path} cannot be read on this host: {error.strerror}. With remote_src, absolute paths are the host's"
-            ) from None
-    raise SourceError(f"{path} leads from link to link without end: name the file itself")
-
-
-def _safe(path: str, status: os.stat_result) -> None:
-    """Raises SourceError where somebody else could change what lies there."""
-    others = stat.S_IWOTH | (stat.S_IWGRP if status.st_gid else 0)
-    open_to_others = status.st_mode & others and not stat.S_ISLNK(status.st_mode)
-    if status.st_uid not in (0, os.geteuid()) or (open_to_others and not status.st_mode & stat.S_ISVTX):
-        raise SourceError(
-            f"{path} can be changed by others than the server's user (owner {status.st_uid}, mode "
-            f"{stat.S_IMODE(status.st_mode):04o}), so it is not used: mend its owner and mode"
-        )

@@ -18,7 +18,7 @@ import sys
 import zipfile
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _payload
+from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _trust
 from ansible_collections.mtls.httpd.plugins.module_utils._release import File, StoreError, entry_of
 
 if TYPE_CHECKING:
@@ -44,8 +44,10 @@ for site in report.sites:
 def program(path: str, wanted: _payload.Request) -> Entry:
     """The entry for C(path): as it is, where that does what is wanted already; else made anew.
 
-    The probes are new in each run, and those of the first do. Raises StoreError for what is not ours there.
+    The probes are new in each run, and those of the first do. Raises StoreError for what is not ours there, and
+    Untrusted where somebody else could put another program in its place, which root would run.
     """
+    _trust.followed(os.path.dirname(path))
     found = entry_of(path)
     if found is not None and not (isinstance(found, File) and found.content.startswith(_shebang())):
         raise StoreError(f"{path} is not this collection's, and stands where 'renewal_hook' puts its own: move it away")

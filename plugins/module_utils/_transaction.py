@@ -40,6 +40,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils import (
     _rehearsal,
     _remote,
     _renewal,
+    _trust,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Description, HttpdError, Server
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Request
@@ -120,7 +121,15 @@ def carry_out(
             run = _Run(server, store, probes, start, adopt)
             run.report.clock_skew = skew
             return run.carry_out(wishes, check)
-    except (HttpdError, StoreError, _remote.SourceError, _quoting.NotQuotable, OSError, Refused) as error:
+    except (
+        HttpdError,
+        StoreError,
+        _remote.SourceError,
+        _trust.Untrusted,
+        _quoting.NotQuotable,
+        OSError,
+        Refused,
+    ) as error:
         reason = _reason(error)
         if not (run and run.touched) and "othing was touched" not in reason:
             reason += ". Nothing was touched"
@@ -252,6 +261,8 @@ class _Run:
         if acts:
             conflicts = _neighbours.conflicts(user, plan, self.sites)
             conflicts += self._taken(user, plan) + self._hindrances()
+            for log in dict.fromkeys(log for site in self.sites for log in site.logs):  # hidden from a rehearsal
+                conflicts += _trust.log_faults(os.path.join(user.log_folder, log))
             if conflicts:
                 raise Refused("; ".join(conflicts) + ". Nothing was touched")
             # 1. rehearse

@@ -121,6 +121,10 @@ def _spoil_mode(certbot: Certbot) -> None:
     (certbot.root / "archive" / DOMAIN / "privkey1.pem").chmod(0o666)
 
 
+def _spoil_mode_of_a_file_with_the_sticky_bit(certbot: Certbot) -> None:
+    (certbot.root / "archive" / DOMAIN / "privkey1.pem").chmod(0o1666)
+
+
 def _spoil_folder(certbot: Certbot) -> None:
     (certbot.root / "archive").chmod(0o777)
 
@@ -142,11 +146,12 @@ def _spoil_size(certbot: Certbot) -> None:
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (_spoil_nothing_there, "privkey.pem cannot be read on this host: No such file or directory"),
+        (_spoil_nothing_there, "privkey.pem cannot be used on this host: No such file or directory"),
         (_spoil_text, "fullchain.pem holds no PEM certificate"),
         (_spoil_damage, "fullchain.pem holds a certificate that is damaged"),
         (_spoil_owner, "privkey.pem can be changed by others than the server's user (owner 65534"),
         (_spoil_mode, "privkey1.pem can be changed by others than the server's user (owner 0, mode 0666)"),
+        (_spoil_mode_of_a_file_with_the_sticky_bit, "privkey1.pem can be changed by others than the server's user"),
         (_spoil_folder, "archive can be changed by others than the server's user"),
         (_spoil_loop, "privkey.pem leads from link to link without end"),
         (_spoil_fifo, "privkey.pem is no plain file"),
@@ -257,6 +262,17 @@ def test_a_renewal_is_carried_out_on_the_host_itself(operator: LocalOperator, ce
 
     operator.deploy(mutual_tls_sites=[{"domain": DOMAIN, "state": "absent"}])
     assert not hook.exists()
+
+
+def test_a_program_that_root_runs_is_not_put_where_others_could_replace_it(
+    operator: LocalOperator, certbot: Certbot
+) -> None:
+    folder = certbot.root / "hooks"
+    folder.mkdir()
+    os.chown(folder, 65534, 65534)
+    operator.site.update(renewal_hook=str(folder / "mtls"))
+    assert "hooks can be changed by others than the server's user" in " ".join(operator.refused().output.split())
+    assert not (folder / "mtls").exists()
 
 
 def test_the_playbook_of_the_documentation_works(operator: LocalOperator, certbot: Certbot) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from embedded_httpd import EmbeddedHttpd, free_port
@@ -98,3 +98,41 @@ def test_a_link_that_another_user_planted_is_not_followed(host: Host, path: str,
     (host.conf / path).unlink()
     if (host.conf / "mtls").exists():
         shutil.rmtree(host.conf / "mtls")
+
+
+def _fifo(log: Path) -> None:
+    os.mkfifo(log)
+
+
+def _folder(log: Path) -> None:
+    log.mkdir()
+
+
+def _link_to_nothing(log: Path) -> None:
+    log.symlink_to("nothing")
+
+
+def _link_to_a_folder(log: Path) -> None:
+    log.symlink_to(".")
+
+
+@pytest.mark.parametrize("kind", ["access", "error"])
+@pytest.mark.parametrize("put", [_fifo, _folder, _link_to_nothing, _link_to_a_folder])
+def test_what_would_end_httpd_or_hang_it_in_the_place_of_a_log_is_refused(host: Host, put: Any, kind: str) -> None:
+    put(host.httpd.root / "logs" / f"{DOMAIN}-{kind}.log")
+    message = host.refused(host.wish())
+    assert f"{DOMAIN}-{kind}.log" in message
+    assert message.endswith("Nothing was touched")
+
+
+@as_root
+def test_a_log_in_another_users_folder_is_refused(host: Host, short_path: Path) -> None:
+    folder = short_path / "theirs"
+    folder.mkdir()
+    os.chown(folder, NOBODY, NOBODY)
+    message = host.refused(host.wish(access_log=f"{folder}/calls.log"))
+    assert f"{folder} can be changed by others than the server's user" in message
+    folder.chmod(0o755)
+    os.chown(folder, 0, 0)
+    host.apply(host.wish(access_log=f"{folder}/calls.log"))
+    assert (folder / "calls.log").exists()
