@@ -35,9 +35,10 @@ from ansible_collections.mtls.httpd.plugins.module_utils._certificate import (
     judge,
     report,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._checks import fingerprint
 from ansible_collections.mtls.httpd.plugins.module_utils._domain import broken_rules, printable
 from ansible_collections.mtls.httpd.plugins.module_utils._identity import make_probes
-from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._plan import CURVES, Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     BACKEND_CA,
     CLIENT_CA,
@@ -333,7 +334,7 @@ def _sources(site: Mapping[str, Any]) -> Sources | None:
     if not site["remote_src"]:
         return None
     authorities = tuple(path for path in site["client_ca"] or () if path.startswith("/"))
-    pins = tuple(pin.replace(":", "").lower() for pin in site["client_ca_sha256"]) if authorities else ()
+    pins = tuple(fingerprint(pin) for pin in site["client_ca_sha256"]) if authorities else ()
     return Sources(site["certificate"], site["private_key"], site["chain"], authorities, pins)
 
 
@@ -450,6 +451,9 @@ def _noteworthy(result: Mapping[str, Any], warn_days: int, asking: Sequence[str]
         yield f"{each}."
     for each in result.get("healed", ()):
         yield f"Found amiss: {each}."
+    for each in result.get("limits", ()) if result.get("changed") else ():
+        if not each.startswith(tuple(CURVES)):  # which nobody asked for
+            yield f"{each}."
     soon = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=warn_days)).isoformat()
     for site in result.get("sites", ()):
         if site["remote_src"] and site["changed"]:
@@ -457,6 +461,8 @@ def _noteworthy(result: Mapping[str, Any], warn_days: int, asking: Sequence[str]
                 f"{site['domain']}: its material lies on the host, so it was judged there by OpenSSL and by handshakes "
                 "alone. Whether public clients trust it was not judged."
             )
+        if site["state"] == "absent" and not site["changed"]:
+            yield f"{site['domain']}: there is no such site on this host, so none was taken away."
         if site["mutual_tls"] == "optional" and site["previous"]:
             yield f"{site['domain']}: the release gone back to lets clients without a certificate in."
         if site["ends"] and site["ends"] < soon and site["previous"]:

@@ -190,9 +190,14 @@ def client_ca(one: Facts, together: Sequence[Facts]) -> Iterator[Finding]:
         yield finding("client-ca-incomplete", one.source, message, "Give its root as 'client_ca' too.")
 
 
+def fingerprint(text: str) -> str:
+    """Return a fingerprint as lower-case hexadecimal, also of all that `openssl x509 -fingerprint` prints."""
+    return re.sub(r"^[^=]*=|[\s:]", "", text).lower()
+
+
 def pins(given: Sequence[str], cas: Sequence[Facts]) -> Iterator[Finding]:
     """Every client CA has a pinned fingerprint, where there are pins."""
-    wanted = [re.sub(r"[\s:]", "", pin).lower() for pin in given]
+    wanted = [fingerprint(pin) for pin in given]
     for number, pin in enumerate(wanted):
         if not re.fullmatch("[0-9a-f]{64}", pin):
             message = "is no SHA-256 fingerprint, which has 64 hexadecimal digits."

@@ -275,7 +275,7 @@ def _link(path: str, target: str | None, adopt: bool) -> list[Change]:
     if found is None or ours:
         return _changes(path, Link(target))
     if not adopt or not isinstance(found, File):
-        way = ", or set adopt, which keeps it beside" if isinstance(found, File) else ""
+        way = ", or set adopt (in the role mutual_tls_adopt), which keeps it beside" if isinstance(found, File) else ""
         raise StoreError(
             f"{path} is not this collection's, and stands where it publishes its own: move it away{way}, then run again"
         )

@@ -16,7 +16,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _quo
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_URL = re.compile(r"(?:(unix:/[^\s|]+)\|)?(https?)://([^\s/|]+)/[^\s|]*")
+_URL = re.compile(r"(?:(unix:/[^\s|\\]+)\|)?(https?)://([^\s/|\\]+)/[^\s|\\]*")
 
 
 def wrong_paths(site: Mapping[str, Any]) -> Iterator[str]:

@@ -18,6 +18,7 @@ SITE = {
     "previous": False,
     "remote_src": False,
     "changed": True,
+    "state": "present",
     "ends": "2999-01-01T00:00:00Z",
     "crl_ends": "",
 }
@@ -32,6 +33,11 @@ GONE_BACK = {**SITE, "previous": True}
         ({"sites": [{**GONE_BACK, "mutual_tls": "optional"}]}, ["lets clients without a certificate in"]),
         ({"sites": [{**GONE_BACK, "ends": "2001-01-01T00:00:00Z"}]}, ["one ends at 2001-01-01T00:00:00Z"]),
         ({"sites": [SITE]}, []),
+        ({"sites": [{**SITE, "state": "absent", "changed": False, "ends": None}]}, ["there is no such site"]),
+        ({"sites": [{**SITE, "state": "absent", "ends": None}]}, []),
+        ({"changed": True, "limits": ["http2 is not served: no mod_http2"]}, ["http2 is not served: no mod_http2."]),
+        ({"changed": True, "limits": ["X25519MLKEM768 is not offered: old"]}, []),
+        ({"changed": False, "limits": ["http2 is not served: no mod_http2"]}, []),
         ({"failed": True, "healed": ["httpd did not run"]}, []),
     ],
 )
