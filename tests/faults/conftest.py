@@ -80,7 +80,7 @@ FURTHER = {
 _STATE = r"""
 for folder in /etc /usr/local/apache2 /var/www /run/mtls* /tmp /var/tmp /root; do
   [ -e "$folder" ] && find "$folder" -xdev -path /usr/local/apache2/logs -prune -o -path '/tmp/systemd-*' -prune \
-    -o -path '/var/tmp/systemd-*' -prune -o -path /root/.ansible -prune \
+    -o -path '/var/tmp/systemd-*' -prune -o -path /root/.ansible -prune -o -path /etc/hosts -prune \
     -o ! -type d -printf '%p %y %m %U:%G %s TIME %l\n'
 done | sort
 find /etc/apache2 /usr/local/apache2/conf -type f -exec sha256sum {} + 2>/dev/null | sort

@@ -64,11 +64,13 @@ def test_wherever_the_disk_is_full_the_run_fails_and_the_host_is_as_before(
     if not LONG:
         remote.deploy()
     for purpose in ("first deployment", "renewal") if LONG else ("renewal",):
-        said = remote.host.run(
-            "env", "PYTHONPATH=/opt/tests", "python3", "/opt/tests/fill.py", conf, what,
-            text=requested(remote.material, tmp_path),
-        )  # fmt: skip
-        remote.host.shell(f"rm -r {conf}/filler")
+        try:
+            said = remote.host.run(
+                "env", "PYTHONPATH=/opt/tests", "python3", "/opt/tests/fill.py", conf, what,
+                text=requested(remote.material, tmp_path),
+            )  # fmt: skip
+        finally:
+            remote.host.shell(f"rm -r {conf}/filler")
         found = json.loads(said)
         assert len(found) >= 5, f"{purpose}: {found}"
         for message, unchanged, shown in found:

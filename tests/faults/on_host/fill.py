@@ -17,7 +17,7 @@ import os
 import sys
 from pathlib import Path
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _probing, _transaction
+from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _payload, _probing, _transaction
 from ansible_collections.mtls.httpd.plugins.module_utils._release import Store
 
 
@@ -56,6 +56,9 @@ def main() -> None:
     request = _payload.unpacked(sys.stdin.read())
     store = Store(str(conf))
     old = [store.facts(domain) for domain in store.domains()]
+    server = _httpd.find(None, None)
+    assert server
+    described = server.describe()
     filler = conf / "filler"
     filler.mkdir()
     found: list[tuple[str, bool, bool]] = []
@@ -66,7 +69,7 @@ def main() -> None:
             _transaction.carry_out(request.wishes, request.probes)
             break
         except _transaction.Refused as error:
-            shown = all(_probing.shown(site, "127.0.0.1") for site in old)
+            shown = all(_probing.shown(described, site, "127.0.0.1") for site in old)
             found.append((str(error), tree(conf) == before, shown))
     print(json.dumps(found))
 
