@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _SECONDS = 5.0
+_CONDITION = re.compile("(If|ElseIf|Else)( |$)", re.IGNORECASE)
 _WHO = {
     "none": "a client without a certificate",
     "untrusted": "a client of another CA",
@@ -455,6 +456,14 @@ def _doors(store: Store, described: Description, site: Facts, mine: VirtualHost)
         value = each.words[0] if each.words else ""
         if (os.path.realpath(described.path(value)) if "ca" in name else value.lower()) != wanted[name]:
             yield f"{site.domain}: {each.name} at {each.place} is not the site's own, so that others would get in"
+    # The site's own rule stands in an <If>; what is in one within another is merged later still.
+    for each in described.directives if site.pins or site.open_paths or site.protected_paths else ():
+        within = len(list(filter(_CONDITION.match, each.sections))) > 1
+        if within and each.host in ("", mine.place) and each.name.lower() in ("require", "satisfy", "authmerging"):
+            yield (
+                f"{site.domain}: {each.name} at {each.place} is in an <If> within another, and could let others in: "
+                "take it out of the inner one"
+            )
 
 
 # -- material that the live configuration names

@@ -40,7 +40,7 @@ def backends(site: Mapping[str, Any]) -> list[str]:
 
 def modules(site: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the modules of httpd that the site needs beside mod_ssl."""
-    headers = site["hsts"] or site["forward_client_identity"] or (site["proxy_websocket"] and site["open_paths"])
+    headers = site["hsts"] or site["forward_client_identity"]
     proxy = ("proxy", "proxy_http", "alias") if backends(site) else ()
     return (*proxy, *(("headers",) if headers else ()), *(("remoteip",) if site["proxy_protocol"] else ()))
 

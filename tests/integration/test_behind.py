@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import re
 import socket
 import ssl
 from typing import TYPE_CHECKING
@@ -18,7 +19,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from demo_material import Authority, Issued, write
 from embedded_httpd import free_port
-from host import DOMAIN, VERSIONS, Host
+from host import DOMAIN, VERSIONS, Host, until
+
+from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +29,6 @@ if TYPE_CHECKING:
 
     from conftest import LocalOperator
     from embedded_httpd import EmbeddedHttpd
-
-    from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
 
 NAMES = {
     "subject": "X-Client-Subject",
@@ -112,6 +113,27 @@ def test_where_anybody_gets_in_the_backend_learns_that_nothing_was_verified(host
     assert known["X-Client-Verify"].startswith("FAILED:")
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_so_it_learns_of_a_resumed_session(host: Host, backend: Backend, version: str) -> None:
+    url = f"http://127.0.0.1:{backend.port}/"
+    host.apply(host.wish(proxy_pass=url, forwarded=NAMES, verify_client="optional_no_ca"))
+    stranger = Authority("Another CA").issue(client=True, common_name="Chat")
+    context = _handshake.client_context(_handshake.Identity(stranger.full_pem, stranger.key_pem), version)
+    session = None
+    for resumed in (False, True):
+        with (
+            socket.create_connection(("127.0.0.1", host.port), timeout=10) as plain,
+            context.wrap_socket(plain, server_hostname=DOMAIN, session=session) as channel,
+        ):
+            channel.sendall(f"GET / HTTP/1.1\r\nHost: {DOMAIN}\r\nConnection: close\r\n\r\n".encode())
+            assert channel.recv(12) == b"HTTP/1.1 200"
+            assert channel.session_reused == resumed
+            session = channel.session
+        assert dict(backend.headers())["X-Client-Verify"] != "SUCCESS"
+    log = host.httpd.root / "logs" / f"{DOMAIN}-access.log"
+    assert until(lambda: re.search(r" Initial\n.* Resumed$", log.read_text()))
+
+
 @pytest.mark.parametrize("trusted", [True, False])
 def test_a_backend_over_https_must_show_a_certificate_of_its_ca(
     host: Host, client: Issued, tmp_path: Path, trusted: bool
@@ -149,16 +171,21 @@ def test_a_backend_on_a_unix_socket_is_reached_and_not_by_the_rehearsal(
 
 def test_a_websocket_is_passed_on_where_that_is_wished_and_not_from_open_paths(host: Host, client: Issued) -> None:
     upgrade = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: eA==")
+    other = host.chat.issue(client=True, common_name="Another customer")
     with Backend("behind", echo=True).serving() as backend:
         options = {"proxy_pass": f"http://127.0.0.1:{backend.port}/", "open_paths": ("/healthz",), "proxy_timeout": 1}
-        for wished in (True, False):
-            host.apply(host.wish(proxy_websocket=wished, **options))
-            head = "\r\n".join(["GET /chat HTTP/1.1", f"Host: {DOMAIN}", *upgrade, "", "hello"])
-            status, rest = send(host.port, DOMAIN, head.encode(), client)
-            assert (status, rest.endswith("hello")) == ((101, True) if wished else (200, False))
-            head = "\r\n".join(["GET /healthz HTTP/1.1", f"Host: {DOMAIN}", *upgrade, "", "hello"])
-            assert send(host.port, DOMAIN, head.encode())[0] == 200
-            assert not [name for name, _value in backend.headers() if name.lower() == "upgrade"]
+        for wished, refused in ((True, 403), (False, 200)):
+            host.apply(
+                host.wish(proxy_websocket=wished, allowed=[{"certificate_content": client.pem.decode()}], **options)
+            )
+            for path in ("/chat", "/healthz"):
+                head = "\r\n".join([f"GET {path} HTTP/1.1", f"Host: {DOMAIN}", *upgrade, "", "hello"])
+                status, rest = send(host.port, DOMAIN, head.encode(), client)
+                assert (status, rest.endswith("hello")) == ((101, True) if wished else (200, False))
+            for each in (other, None):
+                assert send(host.port, DOMAIN, head.encode(), each)[0] == refused
+                assert get(host.port, DOMAIN, "/healthz", each)[0] == 200
+                assert not [name for name, _value in backend.headers() if name.lower() == "upgrade"]
 
 
 def test_a_slow_backend_is_given_up_and_a_dead_one_is_asked_again_at_once(host: Host, client: Issued) -> None:

@@ -183,6 +183,12 @@ BYPASSES = {
     "another rule for the same place": '<Location "/">\nRequire all granted\n</Location>',
     "a rule for a path": '<Location "/x">\nRequire all granted\n</Location>',
     "any rule is enough": "<Location />\nSatisfy Any\nAllow from all\n</Location>",
+    "what is merged last": "<If true>\nAuthMerging Or\nRequire all granted\n</If>",
+    "the same for a path": '<If "%{REQUEST_URI} =~ m#^/x#">\nSatisfy Any\nAllow from all\nRequire all granted\n</If>',
+    "the same in a section": "<Location /x>\n<If true>\nRequire all granted\n</If>\n</Location>",
+    "the same else": "<If false>\n</If>\n<Else>\nRequire all granted\n</Else>",
+    "the same in a folder": "<Directory />\n<If true>\nRequire all granted\n</If>\n</Directory>",
+    "the same in a file": "<Files *>\n<If true>\nRequire all granted\n</If>\n</Files>",
 }
 
 
@@ -209,8 +215,17 @@ def test_a_rule_that_lets_all_clients_of_the_ca_in_is_refused(
 ) -> None:
     if not full:
         without_namespaces(monkeypatch)
-    wish = host.wish(allowed=[{"subject": "CN=Chat"}], extra="<If true>\nRequire all granted\n</If>")
+    wish = host.wish(allowed=[{"subject": "CN=Chat"}], extra="Redirect 204 /")
     assert "that is not among 'allowed_clients' got in over TLSv1.3" in host.refused(wish, times=full)
+
+
+def test_a_rule_in_a_condition_within_another_is_refused_by_its_line(host: Host) -> None:
+    host.add('<If false>\n</If>\n<Else>\n<If "%{REQUEST_URI} =~ m#^/x#">\nRequire all granted\n</If>\n</Else>\n')
+    host.restart()
+    line = host.httpd.conf.read_text().splitlines().index("Require all granted") + 1
+    place = f"Require at {host.httpd.conf}:{line} is in an <If> within another"
+    assert place in host.refused(host.wish(allowed=[{"subject": "CN=Chat"}]))
+    host.apply(host.wish())
 
 
 def without_namespaces(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -147,7 +147,7 @@ def test_pins_hold_on_all_paths_but_the_open_ones(host: Host, client: Issued) ->
     ("extra", "words"),
     [
         ("<Location /healthz>\nRequire all denied\n</Location>", "a client without a certificate was locked out"),
-        ("<If true>\nRequire all granted\n</If>", "a client without a certificate got in over TLSv1.2"),
+        ("Redirect 204 /", "a client without a certificate got in over TLSv1.2"),
         ("SSLVerifyClient require", "a client without a certificate was"),
         ("SSLVerifyClient optional_no_ca", "a client of another CA"),
     ],
@@ -188,7 +188,21 @@ def test_pins_hold_on_protected_paths(host: Host, guarded: Backend, client: Issu
     assert [asked(host, CLOSED, each) for each in (client, other, None)] == [200, 403, 403]
 
 
+@pytest.mark.parametrize("section", ["{}", "<Location /x>\n{}\n</Location>"])
+def test_no_condition_of_the_servers_own_opens_a_path(
+    host: Host, site: Backend, guarded: Backend, client: Issued, section: str
+) -> None:
+    host.add(section.format('<If "%{REQUEST_URI} =~ m#^/x#">\nRequire all granted\n</If>\n'))
+    host.restart()
+    urls = [f"http://127.0.0.1:{each.port}/" for each in (site, guarded)]
+    for wish in (host.wish(open_paths=(OPEN,), proxy_pass=urls[0]), host.wish(protected={"/x": urls[1]})):
+        host.apply(wish)
+        assert [asked(host, path, each) for path in ("/x", "/x/y") for each in (client, None)] == [200, 403] * 2
+
+
 def test_a_protected_path_that_an_extra_directive_opens_is_seen(host: Host, guarded: Backend) -> None:
-    extra = "<If true>\nRequire all granted\n</If>"
+    host.add("LoadModule rewrite_module modules/mod_rewrite.so\n")
+    host.restart()
+    extra = f"RewriteEngine on\nRewriteRule ^{CLOSED}$ - [R=204]"
     message = host.refused(host.wish(protected={CLOSED: f"http://127.0.0.1:{guarded.port}/"}, extra=extra))
     assert f"a client without a certificate got in at {CLOSED} over TLSv1.3" in message
