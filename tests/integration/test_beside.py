@@ -175,6 +175,18 @@ def test_included_directives_are_enforced_by_the_users_own_virtual_host(host: Ho
     assert (again.changed, again.sites[0]["mutual_tls"]) == (False, "enforced")
 
 
+def test_no_condition_of_the_servers_own_opens_included_directives(host: Host) -> None:
+    host.add('<If "%{REQUEST_URI} =~ m#^/x#">\nRequire all granted\n</If>\n')
+    the_users(host, *OLD)
+    wish = host.wish(manage="directives", allowed=[{"subject": "CN=Chat"}])
+    host.apply(wish)
+    included(host)
+    host.apply(wish)
+    for name, result in (("Chat", "accepted"), ("Another", "refused")):
+        answers = host.answers(host.chat.issue(client=True, common_name=name), path="/x")
+        assert {each.result for each in answers.values()} == {result}
+
+
 def test_a_renewal_of_included_directives_is_served_after_one_run(host: Host) -> None:
     the_users(host, *OLD)
     host.apply(host.wish(manage="directives"))
