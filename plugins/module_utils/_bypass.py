@@ -2,84 +2,161 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Ways to a protected site's content past its client verification: the user's own hosts that serve the same.
+"""Ways to a protected site's content past its client verification: other hosts that serve the same.
 
-The same files (DocumentRoot, Alias), or the same backend (ProxyPass, RewriteRule with P), by the server's own dump of
-its configuration. What .htaccess files and expressions do is not seen.
+The same files (DocumentRoot, Alias, RewriteRule), or the same backend (ProxyPass, RewriteRule with P), by the server's
+own dump of its configuration, and by the sites of ours that ask for less. What .htaccess files and expressions do is
+not seen, nor are links below a folder. What is not surely closed counts as open.
 """
 
 from __future__ import annotations
 
+import fnmatch
+import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _probing
+from ansible_collections.mtls.httpd.plugins.module_utils import _backends, _httpd, _probing
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Description, Directive, endpoint
 from ansible_collections.mtls.httpd.plugins.module_utils._release import SITE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
+    from ansible_collections.mtls.httpd.plugins.module_utils._release import Facts, Store
 
-_PORTS = {"http": "80", "ws": "80", "https": "443", "wss": "443", "ajp": "8009", "fcgi": "8000", "scgi": "4000"}
-_LOCAL = re.compile(r"localhost|127\.[0-9.]+|\[::1\]")
+_STATUS = re.compile(r"\d+|permanent|temp|seeother|gone", re.IGNORECASE)
+# What matches every path, for RewriteRule and RedirectMatch.
+_ALL = {"^", ".*", "^.*", "^.*$", "(.*)", "^(.*)$", "^/", "^/?(.*)", "^/?(.*)$", "^/(.*)$"}
+# Conditions that hold for every request to a host without TLS.
+_WITHOUT_TLS = {("%{HTTPS}", "off"), ("%{HTTPS}", "!on"), ("%{HTTPS}", "!=on"), ("%{HTTPS}", "^off$")}
 
 
 @dataclass(frozen=True)
 class Content:
-    """Something that a host serves: the backend (empty for files), a path in it, and the directive that says so."""
+    """Something that a host serves: the backend (empty for files), a path in it, and the directive that says so.
+
+    C(written): the path as the host's configuration has it, with links in it.
+    """
 
     backend: str
     path: str
     said: Directive
+    written: str = ""
 
     def overlaps(self, other: Content) -> bool:
         """Whether one is the other, or within it."""
-        return self.backend == other.backend and (_within(self.path, other.path) or _within(other.path, self.path))
+        return _backends.same(self.backend, other.backend) and (
+            _within(self.path, other.path) or _within(other.path, self.path)
+        )
+
+    def below(self, path: str) -> Content:
+        """What is served at a path of the site, where this is what is served at its root."""
+        return replace(self, path=self.path.rstrip("/") + path, written=self.written.rstrip("/") + path)
 
 
-def bypasses(user: Description, wishes: Sequence[Wish]) -> list[str]:
-    """What serves an enforced site's content to clients without a certificate, and is not accepted by its wish.
+@dataclass(frozen=True)
+class _Site:
+    """A site of ours: what it serves to callers with a certificate alone, and what to others."""
 
-    C(user) is the configuration without us.
+    guarded: tuple[Content, ...]
+    opened: tuple[Content, ...]
+    place: str  # of the user's virtual host that includes it
+
+
+def bypasses(user: Description, store: Store, wishes: Sequence[Wish]) -> list[str]:
+    """What serves a protected site's content to clients without a certificate, and is not accepted by its wish.
+
+    C(user) is the configuration without us; C(store) knows the sites of ours that are not listed in the wishes.
     """
-    found = []
+    listed = {wish.domain: wish for wish in wishes}
+    sites = {}
     for wish in wishes:
-        facts = wish.release.facts if wish.release else None
-        if wish.release is None or facts is None or facts.mutual_tls != "enforced":
-            continue
-        mine = _probing.host_of(facts, user)
-        if mine:
-            own = [content for each in _of_host(user, mine.place) for content in _contents(user, each)]
-        else:
-            text = wish.release.files[SITE].decode(errors="replace")
-            own = [content for each in _lines(text) for content in _contents(user, each)]
-        for place in ["", *(host.place for host in user.virtual_hosts if not mine or host.place != mine.place)]:
-            for said in _ways(user, place, own):
+        if wish.release:
+            text = wish.release.filled(store.place(wish.release))[SITE]
+            sites[wish.domain] = _site(user, wish.release.facts, text.decode(errors="replace"))
+    for domain in store.domains():
+        if domain not in listed:
+            sites[domain] = _site(user, store.facts(domain), _httpd.read(store.path(domain, "current", SITE)))
+    included = {site.place for site in sites.values()}
+    places = ["", *(host.place for host in user.virtual_hosts if host.place not in included)]
+    hosts = {place: _open(user, place) for place in places}
+    found = []
+    for domain, site in sites.items():
+        if domain in listed:
+            ways = {
+                (place, content.said): None
+                for place, contents in hosts.items()
+                for content in contents
+                for mine in site.guarded
+                if content.overlaps(mine) and (content.backend or not _denied(user, place, content, mine))
+            }
+            for place, said in ways:
                 accepted = {each for where in (place, said.place) for each in (where, where.rpartition(":")[0])}
-                if not accepted & set(wish.allow_bypass):
+                if not accepted & set(listed[domain].allow_bypass):
                     host = f"the virtual host at {place}" if place else "the main server"
                     found.append(
-                        f"{wish.domain}: {host} serves its content too, and asks for no client certificate "
+                        f"{domain}: {host} serves its content too, and asks for no client certificate "
                         f"({said.name} at {said.place}): take that out, or accept it by 'allow_bypass: [{said.file}]'"
                     )
+        for other in sites:
+            listing, name = (domain, other) if domain in listed else (other, domain)
+            if other != domain and _opens(sites[other], site) and not _accepted(listed, domain, other):
+                found.append(
+                    f"{domain}: your site {other} serves its content too, and asks for no client certificate there: "
+                    f"protect it alike, or accept it by 'allow_bypass: [{name}]' of {listing}"
+                )
     return list(dict.fromkeys(found))
 
 
-def _ways(user: Description, place: str, own: Sequence[Content]) -> Iterator[Directive]:
-    """The directives by which a host, the main server for an empty C(place), serves what a site does."""
-    if _verifies(user, place) or (not place and not _main_is_reached(user)):
-        return
-    redirects, rewrites = _turned_away(user, place)
-    for each in () if rewrites else _of_host(user, place):
+def _accepted(listed: Mapping[str, Wish], one: str, other: str) -> bool:
+    """Whether that two sites of ours share content is accepted by one of them, or is no matter of this run."""
+    if not {one, other} & set(listed):
+        return True
+    return any(name in listed[domain].allow_bypass for domain, name in ((one, other), (other, one)) if domain in listed)
+
+
+def _opens(site: _Site, other: _Site) -> bool:
+    """Whether a site opens what another guards, and does not open itself."""
+    if not site.opened or not other.guarded:
+        return False
+    own = {(content.backend, content.path) for content in other.opened}
+    return any(
+        content.overlaps(mine)
+        for content in site.opened
+        if (content.backend, content.path) not in own
+        for mine in other.guarded
+    )
+
+
+def _site(user: Description, facts: Facts, text: str) -> _Site:
+    mine = _probing.host_of(facts, user)
+    directives = _of_host(user, mine.place) if mine else _lines(text)
+    sections = {f'Location "{path}"' for path in facts.protected_paths}
+    guarded, opened = [], []
+    for each in directives:
         for content in _contents(user, each):
-            for mine in own:
-                if content.overlaps(mine) and (
-                    content.backend or (not redirects and _granted(user, place, max(content.path, mine.path, key=len)))
-                ):
-                    yield each
+            if facts.mutual_tls == "enforced":
+                guarded.append(content)
+                opened += [content.below(path) for path in facts.open_paths]
+            elif sections & set(each.sections):
+                guarded.append(content)
+            else:
+                opened.append(content)
+    return _Site(tuple(guarded), tuple(opened), mine.place if mine else "")
+
+
+def _open(user: Description, place: str) -> list[Content]:
+    """What a host, the main server for an empty C(place), serves to clients without a certificate."""
+    if _verifies(user, place) or (not place and not _main_is_reached(user)) or _rewrites_away(user, place):
+        return []
+    found = [content for each in _of_host(user, place) for content in _contents(user, each)]
+    if _redirects_away(user, place):
+        # A backend, and a path of RewriteRule, are found before a Redirect is.
+        return [content for content in found if content.backend or content.said.name.lower() == "rewriterule"]
+    return found
 
 
 def _of_host(user: Description, place: str) -> list[Directive]:
@@ -93,12 +170,19 @@ def _of_host(user: Description, place: str) -> list[Directive]:
     return own + base
 
 
-def _lines(text: str) -> Iterator[Directive]:
+def _lines(text: str) -> list[Directive]:
     """The directives of a rendered virtual host."""
-    for number, line in enumerate(text.splitlines(), 1):
-        name, _space, arguments = line.strip().partition(" ")
-        if name and name[0] not in "#<":
-            yield Directive(name, arguments.strip(), SITE, number, (), "")
+    found = []
+    sections: list[str] = []
+    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
+        name, _space, arguments = line.partition(" ")
+        if line.startswith("</"):
+            del sections[-1:]
+        elif line.startswith("<"):
+            sections.append(line[1:].rstrip(">"))
+        elif name and not name.startswith("#"):
+            found.append(Directive(name, arguments.strip(), SITE, number, tuple(sections), ""))
+    return found
 
 
 def _contents(user: Description, each: Directive) -> Iterator[Content]:
@@ -107,16 +191,24 @@ def _contents(user: Description, each: Directive) -> Iterator[Content]:
     if not words:
         return
     if name in ("documentroot", "virtualdocumentroot"):
-        yield Content("", user.path(_plain(words[0])), each)
+        yield _files(user, words[0], each)
     elif name in ("alias", "aliasmatch", "scriptalias", "scriptaliasmatch"):
-        yield Content("", user.path(_plain(words[-1])), each)
+        yield _files(user, words[-1], each)
     elif name in ("proxypass", "proxypassmatch", "balancermember"):
-        found = [word for word in words[:2] if re.match(r"unix:|\w+://", word)]
-        yield from (_backend(word, each) for word in found[:1])
-    elif name == "rewriterule" and len(words) > 2 and re.search(r"[\[,](P|proxy)[,\]]", words[2]):
-        yield _backend(words[1], each)
-    elif name == "sethandler" and words[0].startswith("proxy:"):
-        yield _backend(words[0][len("proxy:") :], each)
+        found = [word for word in words[:2] if re.match(r"unix:|\w+://", word, re.IGNORECASE)]
+        yield from (_proxied(word, each) for word in found[:1])
+    elif name == "rewriterule" and len(words) > 1:
+        if _flag(words, "P|proxy"):
+            yield _proxied(words[1], each)
+        elif words[1].startswith("/") and _plain(words[1]) != "/" and not _flag(words, "PT|passthrough"):
+            yield _files(user, words[1], each)
+    elif name == "sethandler" and words[0].lower().startswith("proxy:"):
+        yield _proxied(words[0][len("proxy:") :], each)
+
+
+def _flag(words: Sequence[str], names: str) -> bool:
+    """Whether a RewriteRule has one of the flags, with any value."""
+    return bool(re.search(rf"[\[,]\s*({names})\s*(=[^,\]]*)?[,\]]", words[2], re.IGNORECASE)) if words[2:] else False
 
 
 def _plain(text: str) -> str:
@@ -125,14 +217,13 @@ def _plain(text: str) -> str:
     return start if start == text else start.rpartition("/")[0] or "/"
 
 
-def _backend(url: str, each: Directive) -> Content:
-    socket, _bar, url = url.rpartition("|") if url.startswith("unix:") else ("", "", url)
-    match = re.match(r"(\w+)://([^/$%]*)([^$%]*)", url)
-    scheme, host, path = match.groups() if match else ("", url, "")
-    if not re.search(r":\d+$", host):
-        host += ":" + _PORTS.get(scheme, "")
-    host = re.sub(rf"^(?:{_LOCAL.pattern})(?=:)", "127.0.0.1", host.lower())
-    return Content(socket or host, path.rstrip("/") or "/", each)
+def _files(user: Description, text: str, each: Directive) -> Content:
+    written = user.path(_plain(text))
+    return Content("", os.path.realpath(written), each, written)
+
+
+def _proxied(url: str, each: Directive) -> Content:
+    return Content(*_backends.backend(url, here=True), each)
 
 
 def _within(folder: str, path: str) -> bool:
@@ -150,10 +241,7 @@ def _in_force(user: Description, place: str, name: str) -> str:
 
 
 def _verifies(user: Description, place: str) -> bool:
-    return (
-        _in_force(user, place, "sslengine") not in ("", "off")
-        and _in_force(user, place, "sslverifyclient") == "require"
-    )
+    return _in_force(user, place, "sslengine") == "on" and _in_force(user, place, "sslverifyclient") == "require"
 
 
 def _main_is_reached(user: Description) -> bool:
@@ -165,46 +253,94 @@ def _main_is_reached(user: Description) -> bool:
     )
 
 
-def _turned_away(user: Description, place: str) -> tuple[bool, bool]:
-    """Whether a host redirects every request before it looks for files, and whether it does before all else."""
-    redirects = rewrites = False
-    conditions: list[str] = []
-    for each in user.directives:
+def _direct(user: Description, place: str) -> list[Directive]:
+    """The directives that hold for all of a host, without those that it inherits."""
+    return [each for each in user.directives if each.host == place and len(each.sections) == bool(place)]
+
+
+def _redirects_away(user: Description, place: str) -> bool:
+    """Whether a Redirect of a host sends every request away before it looks for files."""
+    for each in _direct(user, place):
         name, words = each.name.lower(), each.words
-        if each.host != place or len(each.sections) != bool(place):
-            continue
+        if name in ("redirect", "redirectmatch") and words and _STATUS.fullmatch(words[0]):
+            words = words[1:]
+        if name in ("redirect", "redirectpermanent", "redirecttemp") and words[:1] == ["/"]:
+            return True
+        if name == "redirectmatch" and words and words[0] in _ALL:
+            return True
+    return False
+
+
+def _rewrites_away(user: Description, place: str) -> bool:
+    """Whether a RewriteRule of a host turns every request away before all else: the first that does not do so alone."""
+    if [each.arguments.lower() for each in _direct(user, place) if each.name.lower() == "rewriteengine"][-1:] != ["on"]:
+        return False
+    always = _WITHOUT_TLS if _in_force(user, place, "sslengine") in ("", "off") else set()
+    conditions: set[tuple[str, ...]] = set()
+    for each in _direct(user, place):
+        name, words = each.name.lower(), each.words
         if name == "rewritecond":
-            conditions.append(words[0].upper() if words else "")
-        elif name == "rewriterule" and len(words) > 2:
-            everything = words[0] in (
-                "^",
-                ".*",
-                "^.*",
-                "^.*$",
-                "(.*)",
-                "^(.*)$",
-                "^/",
-                "^/?(.*)",
-                "^/?(.*)$",
-                "^/(.*)$",
-            )
-            away = re.search(r"[\[,](R|redirect|F|forbidden|G|gone)(=\d+|=permanent|=temp)?[,\]]", words[2])
-            rewrites |= bool(everything and away and set(conditions) <= {"%{HTTPS}"})
-            conditions = []
-        elif name.startswith("redirect"):
-            redirects |= any(word in ("/", "^", "^/", "^/(.*)$", ".*", "^(.*)$") for word in words[:2])
-    return redirects, rewrites
+            conditions.add(tuple(words))
+        elif name == "rewriterule":
+            if not _flag(words, "R|redirect|F|forbidden|G|gone"):
+                return False
+            if words[0] in _ALL and conditions <= always:
+                return True
+            conditions = set()
+    return False
 
 
-def _granted(user: Description, place: str, path: str) -> bool:
-    """Whether a host's <Directory> sections let requests to a path in: the longest that has a Require decides."""
-    best, granted = (0, False), True
-    for each in user.directives:
-        inside = [section for section in each.sections if section.lower().startswith("directory ")]
-        if each.host not in ("", place) or each.name.lower() != "require" or not inside:
+def _denied(user: Description, place: str, content: Content, mine: Content) -> bool:
+    """Whether a host surely lets nobody get at C(mine) by way of C(content).
+
+    The longest <Directory> that says so with nothing in between decides; what grants anywhere else opens.
+    """
+    path = content.written
+    if _within(content.path, mine.path):
+        path = os.path.normpath(os.path.join(path, os.path.relpath(mine.path, content.path)))
+    directives = [each for each in user.directives if each.host in ("", place)]
+    shown = {
+        each.sections
+        for each in directives
+        if each.name.lower() == "sethandler" and each.arguments.lower() in ("server-status", "server-info")
+    }
+    best, denied = (-1, False), False
+    for each in directives:
+        name, arguments = each.name.lower(), each.arguments.lower()
+        if (name, arguments) in (("authmerging", "or"), ("satisfy", "any")):
+            return False
+        if name != "require" or each.sections in shown:
             continue
-        folder = inside[-1].partition(" ")[2].strip('"')
-        rank = (len(folder.rstrip("/")), bool(each.host))
-        if _within(folder, path) and rank >= best:
-            best, granted = rank, each.arguments.lower() != "all denied"
-    return granted
+        denies = arguments == "all denied"
+        sections = [each for each in each.sections if not each.lower().startswith(("virtualhost ", "require"))]
+        folders = [_folder(section) for section in sections]
+        if folders[:1] != [None] and folders and not _meets(folders[0] or "", path):
+            continue
+        if len(folders) != 1 or folders[0] is None or not _within(folders[0], path):
+            if not denies:
+                return False
+            continue
+        direct = len(each.sections) == 1 + bool(each.host)
+        rank = (len(folders[0].rstrip("/")), bool(each.host))
+        if rank > best and (direct or not denies):
+            best, denied = rank, denies
+        elif rank == best:
+            denied = denied and denies
+    return denied
+
+
+def _folder(section: str) -> str | None:
+    """The folder of a <Directory>, or its pattern with wildcards; None for any other section, or an expression."""
+    name, _space, argument = section.partition(" ")
+    argument = argument.strip()
+    return argument.strip('"') if name.lower() == "directory" and not argument.startswith("~") else None
+
+
+def _meets(folder: str, path: str) -> bool:
+    """Whether a <Directory> says something of a path, or of one below it."""
+    if re.search(r"[*?\[]", folder):
+        parents = [path]
+        while parents[-1] != "/":
+            parents.append(os.path.dirname(parents[-1]))
+        return any(fnmatch.fnmatchcase(each, folder.rstrip("/")) for each in parents)
+    return _within(folder, path) or _within(path, folder)

@@ -246,7 +246,7 @@ class _Run:
         _timely(self.wishes, self.report.clock_skew)
         user, with_ssl = self._described()
         self._included(user)
-        bypasses = _bypass.bypasses(user, self.wishes)
+        bypasses = _bypass.bypasses(user, self.store, self.wishes)
         if bypasses:
             raise Refused("; ".join(bypasses) + ". Nothing was touched")
         plan = planned(self.server, self.store, user, with_ssl, self.wishes, adopt=self.adopt)

@@ -80,7 +80,7 @@ options:
       allow_bypass:
         description:
           - What else serves the same content without asking for a client certificate is an error that names file and
-            line. List such a file here, or C(file:line), to accept what it does.
+            line, or the domain of another site here. List the file, C(file:line) or the domain, to accept what it does.
         type: list
         elements: str
         default: []

@@ -6,12 +6,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import ipaddress
 import re
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _quoting
+from ansible_collections.mtls.httpd.plugins.module_utils import _backends, _handshake, _quoting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -46,7 +44,7 @@ def wrong_paths(site: Mapping[str, Any]) -> Iterator[str]:
         if any(each["path"].startswith(f"{path}/") for path in paths) or paths.count(each["path"]) > 1:
             yield f"{where} lies at or below another. Give the upper one alone."
         yield from wrong_backend(f"protected_paths[{index}].proxy_pass", each["proxy_pass"])
-        if site["proxy_pass"] and _backend(each["proxy_pass"]) == _backend(site["proxy_pass"]):
+        if site["proxy_pass"] and _backends.backend(each["proxy_pass"])[0] == _backends.backend(site["proxy_pass"])[0]:
             yield (
                 f"{where} has the backend of the site's own 'proxy_pass', which another spelling of the path would "
                 "reach without a certificate. Give it a backend of its own, or leave 'protected_paths' out."
@@ -66,19 +64,3 @@ def wrong_backend(name: str, url: str) -> Iterator[str]:
         yield f"the option '{name}' cannot be used: {error}."
     if _quoting.RELEASE in url:
         yield f"the option '{name}' holds {_quoting.RELEASE}, which stands for the release's folder."
-
-
-def _backend(url: str) -> tuple[str, str]:
-    """Return address and port, or the socket, with one name for this machine's own addresses."""
-    found = _URL.fullmatch(url)
-    if found is None:
-        return url, ""
-    if found[1]:
-        return found[1], ""
-    place = found[3].lower().rpartition("@")[2]
-    bracketed, _bracket, port = place.rpartition("]")
-    host, _colon, port = (bracketed[1:], "", port[1:]) if bracketed else place.partition(":")
-    with contextlib.suppress(ValueError):
-        address = ipaddress.ip_address(host)
-        host = "localhost" if address.is_loopback or address.is_unspecified else str(address)
-    return host.rstrip("."), port or {"http": "80", "https": "443"}[found[2]]

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import socket
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -265,6 +266,8 @@ def plain_host(host: Host, *lines: str) -> str:
 
 ROOT = "DocumentRoot {hooks}"
 BACKEND = "ProxyPass / http://localhost:8081/hooks/"
+AWAY = "RewriteRule ^ https://www.example.com%{{REQUEST_URI}} [R=301,L]"
+HOOKS = "\n<Directory {{hooks}}>\n{}\n</Directory>"
 PAST = {
     "the same files": (ROOT, {}),
     "files above": ("DocumentRoot {srv}", {}),
@@ -276,6 +279,57 @@ PAST = {
         "RewriteEngine on\nRewriteRule ^/x(.*) http://127.0.0.1:8081/$1 [P]",
         {"proxy_pass": "http://127.0.0.1:8081/"},
     ),
+    "a redirect of one path to the root": (ROOT + "\nRedirect /old /", {}),
+    "a rewriting redirect that is not on": (ROOT + f"\n{AWAY}", {}),
+    "a rewriting redirect on a condition": (
+        ROOT + f"\nRewriteEngine on\nRewriteCond %{{{{HTTPS}}}} on\n{AWAY}",
+        {},
+    ),
+    "a rewriting redirect of the rest": (ROOT + f"\nRewriteEngine on\nRewriteRule ^/files/ - [L]\n{AWAY}", {}),
+    "some files denied": (ROOT + HOOKS.format('<FilesMatch "^\\.ht">\nRequire all denied\n</FilesMatch>'), {}),
+    "some methods denied": (ROOT + HOOKS.format("<LimitExcept GET>\nRequire all denied\n</LimitExcept>"), {}),
+    "one of several denied": (
+        ROOT + HOOKS.format("<RequireAny>\nRequire all granted\nRequire all denied\n</RequireAny>"),
+        {},
+    ),
+    "files denied, and granted by path": (
+        ROOT + HOOKS.format("Require all denied") + "\n<Location />\nRequire all granted\n</Location>",
+        {},
+    ),
+    "files denied, and granted by a pattern": (
+        ROOT + HOOKS.format("Require all denied") + '\n<DirectoryMatch "^/">\nRequire all granted\n</DirectoryMatch>',
+        {},
+    ),
+    "files denied, and granted below": (
+        ROOT + HOOKS.format("Require all denied") + "\n<Directory {hooks}/files>\nRequire all granted\n</Directory>",
+        {},
+    ),
+    "a path rewritten to the files": (
+        "DocumentRoot {srv}/other\nRewriteEngine on\nRewriteRule ^/x/(.*) {hooks}/$1 [L]",
+        {},
+    ),
+    "a link to the files": ("DocumentRoot {srv}/link", {}),
+    **{
+        f"a backend written as {theirs}": (f"ProxyPass / {theirs}", {"proxy_pass": "http://127.0.0.1:8081/"})
+        for theirs in (
+            "http://2130706433:8081/",
+            "http://0x7f.1:8081/",
+            "http://[::ffff:127.0.0.1]:8081/",
+            "http://0.0.0.0:8081/",
+            "http://[::]:8081//",
+            "http://127.0.0.1:08081/",
+            "http://u@127.0.0.1:8081/",
+            f"http://{socket.gethostname()}:8081/",
+        )
+    },
+    "a doubled slash": (
+        "ProxyPass / http://127.0.0.1:8081//hooks/",
+        {"proxy_pass": "http://127.0.0.1:8081/hooks/"},
+    ),
+    "a socket by a link": (
+        "ProxyPass / unix:{srv}/link/s|http://localhost/",
+        {"proxy_pass": "unix:{hooks}/s|http://localhost/"},
+    ),
 }
 HARMLESS = {
     "other files": ("DocumentRoot {srv}/other", {}),
@@ -284,6 +338,23 @@ HARMLESS = {
     "a redirect of everything": (ROOT + "\nRedirect permanent / https://www.example.com/", {}),
     "a rewriting redirect": (
         ROOT + "\nRewriteEngine on\nRewriteRule ^ https://www.example.com%{{REQUEST_URI}} [R=301,L]",
+        {},
+    ),
+    "a rewriting redirect of what comes without TLS": (
+        ROOT + f"\nRewriteEngine on\nRewriteCond %{{{{HTTPS}}}} !=on\n{AWAY}",
+        {},
+    ),
+    "files denied beside what distributions bring": (
+        ROOT
+        + HOOKS.format("Require all denied")
+        + '\n<FilesMatch "^\\.ht">\nRequire all denied\n</FilesMatch>'
+        + '\n<LocationMatch "^/+$">\nOptions -Indexes\nErrorDocument 403 /.noindex.html\n</LocationMatch>'
+        + "\n<Location /server-status>\nSetHandler server-status\nRequire local\n</Location>"
+        + "\n<Directory /home/*/public_html>\nRequire method GET POST OPTIONS\n</Directory>",
+        {},
+    ),
+    "a rewriting of paths alone": (
+        "DocumentRoot {srv}/other\nRewriteEngine on\nRewriteRule ^/(.*)\\.html$ /$1.php",
         {},
     ),
     "another path of the backend": (BACKEND, {"proxy_pass": "http://127.0.0.1:8081/other/"}),
@@ -296,6 +367,7 @@ def srv(host: Host) -> str:
     """Return a folder that holds the site's files, which the user's hosts may serve."""
     for name in ("hooks/files", "hooks2", "other"):
         (host.httpd.root / "srv" / name).mkdir(parents=True)
+    (host.httpd.root / "srv/link").symlink_to(host.httpd.root / "srv/hooks")
     host.add(f"<Directory {host.httpd.root}/srv>\nRequire all granted\n</Directory>\n")
     for name in ("proxy", "proxy_http", "rewrite"):
         host.add(f"LoadModule {name}_module modules/mod_{name}.so\n")
@@ -308,6 +380,7 @@ def test_a_way_past_the_site_is_an_error_until_it_is_accepted(
 ) -> None:
     place = plain_host(host, lines.format(srv=srv, hooks=f"{srv}/hooks"))
     host.restart()
+    options = {name: text.format(hooks=f"{srv}/hooks") for name, text in options.items()}
     options = options or {"document_root": f"{srv}/hooks"}
     message = host.refused(host.wish(**options))
     assert f"{DOMAIN}: the virtual host at {place} serves its content too" in message
@@ -346,3 +419,50 @@ def test_a_way_past_that_was_opened_later_is_found_by_a_run_that_changes_nothing
     host.apply(wish)
     place = plain_host(host, f"DocumentRoot {srv}/hooks")
     assert f"the virtual host at {place} serves its content too" in host.refused(wish)
+
+
+# -- ways past the site that another of ours opens
+
+
+@pytest.mark.parametrize("verify_client", ["optional", "optional_no_ca"])
+def test_an_open_site_of_ours_with_the_same_content_is_refused_by_name(
+    host: Host, srv: str, verify_client: str
+) -> None:
+    for options in ({"document_root": f"{srv}/hooks"}, {"proxy_pass": "http://127.0.0.1:8081/"}):
+        message = host.refused(host.wish(**options), host.wish(OTHER, verify_client=verify_client, **options))
+        assert f"{DOMAIN}: your site {OTHER} serves its content too" in message
+        assert f"accept it by 'allow_bypass: [{OTHER}]' of {DOMAIN}" in message
+    accepted = host.wish(**options, allow_bypass=(OTHER,))
+    host.apply(accepted, host.wish(OTHER, verify_client=verify_client, **options))
+
+
+def test_an_open_site_that_is_listed_alone_is_refused_beside_the_protected_one(host: Host, srv: str) -> None:
+    options = {"document_root": f"{srv}/hooks"}
+    host.apply(host.wish(**options))
+    message = host.refused(host.wish(OTHER, verify_client="optional", **options))
+    assert f"{DOMAIN}: your site {OTHER} serves its content too" in message
+    host.apply(host.wish(OTHER, verify_client="optional", **options, allow_bypass=(DOMAIN,)))
+
+
+def test_a_path_that_another_of_ours_opens_is_refused_unless_the_site_opens_it_too(host: Host) -> None:
+    options = {"proxy_pass": "http://127.0.0.1:8081/"}
+    opening = host.wish(OTHER, open_paths=("/healthz",), **options)
+    assert f"your site {OTHER} serves its content too" in host.refused(host.wish(**options), opening)
+    host.apply(host.wish(open_paths=("/healthz",), **options), opening)
+
+
+def test_the_backend_of_a_protected_path_is_no_others(host: Host) -> None:
+    guarded = host.wish(
+        proxy_pass="http://127.0.0.1:8081/",
+        protected={"/callback": "http://127.0.0.1:8082/"},
+    )
+    open_ = {"verify_client": "optional"}
+    message = host.refused(guarded, host.wish(OTHER, proxy_pass="http://127.0.0.1:8082/", **open_))
+    assert f"{DOMAIN}: your site {OTHER} serves its content too" in message
+    host.apply(guarded, host.wish(OTHER, proxy_pass="http://127.0.0.1:8081/", **open_))
+
+
+def test_sites_of_ours_that_share_nothing_or_are_all_protected_are_no_way_past(host: Host, srv: str) -> None:
+    host.apply(host.wish(), host.wish(OTHER, verify_client="optional"))
+    options = {"document_root": f"{srv}/hooks"}
+    host.apply(host.wish(**options), host.wish(OTHER, **options))

@@ -32,6 +32,12 @@ def test_a_path_with_a_backend_of_its_own_is_taken() -> None:
         ("http://Backend.example:80/", "http://backend.example/x"),
         ("https://u@10.0.0.9/", "https://10.0.0.9:443/"),
         ("unix:/run/a.sock|http://localhost/", "unix:/run/a.sock|http://127.0.0.1/x"),
+        ("unix:/run/a.sock|http://localhost/", "unix:/run//./a.sock|http://localhost/"),
+        ("http://127.0.0.1:8080/", "http://2130706433:8080/"),
+        ("http://127.0.0.1:8080/", "http://0x7f.1:8080/"),
+        ("http://127.0.0.1:8080/", "http://[::ffff:127.0.0.1]:08080/"),
+        ("http://[::]:8080/", "http://u:p@localhost.:8080/"),
+        ("http://10.0.0.9/", "http://10.9:080/"),
     ],
 )
 def test_a_protected_path_on_the_backend_of_the_open_site_is_refused(own: str, other: str) -> None:

@@ -1,0 +1,82 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Which backend a URL of mod_proxy means: one spelling for all that lead to the same."""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import os
+import posixpath
+import re
+import socket
+from contextlib import suppress
+
+_PORTS = {"http": 80, "ws": 80, "h2c": 80, "https": 443, "wss": 443, "h2": 443}
+_PORTS.update({"ajp": 8009, "fcgi": 8000, "scgi": 4000, "uwsgi": 3031})
+_LOOPBACK = "127.0.0.1"
+
+
+def backend(url: str, *, here: bool = False) -> tuple[str, str]:
+    """The backend of a URL, as C(host:port) or the path of a socket, and the path in it before what a request fills in.
+
+    Every loopback address, and the unspecified one, is C(127.0.0.1). C(here): links to a socket are followed.
+    """
+    place = ""
+    if url[:5].lower() == "unix:":
+        place, _bar, url = url[5:].partition("|")
+        place = os.path.realpath(place) if here else "/" + posixpath.normpath(place).lstrip("/")
+    scheme, _colon, rest = url.rpartition("://")
+    start = re.split(r"[$%]", rest.partition("/")[2])
+    path = start[0] if len(start) == 1 else start[0].rpartition("/")[0]
+    return place or _address(scheme.lower(), rest.partition("/")[0]), "/" + posixpath.normpath(f"/{path}").lstrip("/")
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two backends, as of C(backend), are one, by what names and addresses mean on this machine."""
+    (host, _colon, port), (another, _colon, its_port) = one.rpartition(":"), other.rpartition(":")
+    if one == other or not host or not another or port != its_port or "/" in host + another:
+        return one == other
+    return bool(_addresses(host) & _addresses(another))
+
+
+def _address(scheme: str, authority: str) -> str:
+    authority = authority.rpartition("@")[2].partition("$")[0]
+    found = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::(\d*))?", authority)
+    host, port = (found[1], found[2]) if found else (authority, "")
+    return f"{_host(host)}:{int(port or _PORTS.get(scheme, 0))}"
+
+
+def _host(text: str) -> str:
+    """A host's name in lower case, or its address as it is usually written."""
+    text = text.strip("[]").rstrip(".").lower()
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        try:
+            address = ipaddress.ip_address(socket.inet_aton(text))  # 2130706433, 127.1, 0x7f.1
+        except (OSError, ValueError):
+            return _LOOPBACK if text == "localhost" or text.endswith(".localhost") else text
+    address = getattr(address, "ipv4_mapped", None) or address
+    return _LOOPBACK if address.is_loopback or address.is_unspecified else str(address)
+
+
+@functools.cache
+def _addresses(host: str) -> frozenset[str]:
+    """The host itself and its addresses; all of this machine's own are the one of loopback."""
+    found = {host}
+    with suppress(OSError, ValueError):
+        found |= {_host(str(each[4][0])) for each in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+    return frozenset(_LOOPBACK if _is_own(each) else each for each in found)
+
+
+def _is_own(address: str) -> bool:
+    """Whether an address is one of this machine: only to such can a socket be bound."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with suppress(OSError, ValueError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+        ipaddress.ip_address(address.partition("%")[0])
+        probe.bind((address, 0))
+        return True
+    return False
