@@ -343,4 +343,5 @@ def _meets(folder: str, path: str) -> bool:
         while parents[-1] != "/":
             parents.append(os.path.dirname(parents[-1]))
         return any(fnmatch.fnmatchcase(each, folder.rstrip("/")) for each in parents)
-    return _within(folder, path) or _within(path, folder)
+    above, below = sorted((folder, path), key=len)
+    return _within(above, below)
