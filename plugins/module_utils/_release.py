@@ -30,6 +30,7 @@ import stat
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Union
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _quoting, _selinux
@@ -195,7 +196,7 @@ class Release:
                 digest.update(len(part).to_bytes(8, "big") + part)
         return digest.hexdigest()[:16]
 
-    @property
+    @cached_property
     def facts(self) -> Facts:
         return Facts.read(self.files[FACTS])
 
