@@ -218,7 +218,8 @@ def _plain(text: str) -> str:
 
 
 def _files(user: Description, text: str, each: Directive) -> Content:
-    written = user.path(_plain(text))
+    literal = each.name.lower() in ("documentroot", "alias", "scriptalias")
+    written = user.path(text if literal else _plain(text))
     return Content("", os.path.realpath(written), each, written)
 
 
