@@ -5,7 +5,8 @@
 
 """Run the steps of `make test` that are named as arguments, then say what was left out and why, and the sum of it all.
 
-Items that count: linters, sanity tests, tests of pytest, molecule scenarios and the tests of their verifiers.
+Items that count: linters, sanity tests, tests of pytest, molecule scenarios and the tests of their verifiers. What passes
+at a second try only is named.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Tally:
     passed: int = 0
     failed: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    again: list[str] = field(default_factory=list)
 
     def note(self, name: str, ok: bool) -> None:
         """Count one item."""
@@ -43,17 +45,22 @@ class Tally:
         else:
             self.failed.append(name)
 
-    def read(self, step: str, reports: list[Path], *, ok: bool) -> None:
-        """Count the cases of JUnit `reports`; where a run that was not `ok` names no culprit, it is one itself."""
+    def read(self, step: str, reports: list[Path], *, ok: bool, again: bool = False) -> None:
+        """Count the cases of JUnit `reports`; where a run that was not `ok` names no culprit, it is one itself.
+
+        `again`: what failed in them has passed when it was run again by itself. It is named in the end.
+        """
         before = len(self.failed)
         for case in (case for report in reports for case in ElementTree.parse(report).iter("testcase")):
             name = f"{step}: {case.get('name')}"
             skipped = case.find("skipped")
             if skipped is None:
-                self.note(name, ok=case.find("failure") is None and case.find("error") is None)
+                sound = case.find("failure") is None and case.find("error") is None
+                self.note(name, ok=sound or again)
+                self.again.extend([] if sound else [name] if again else [])
             elif skipped.text != "No tests applicable.":  # what ansible-test says of rules about files that nobody has
                 self.left_out.append(f"{step}: {skipped.get('message') or skipped.text}")
-        if not ok and len(self.failed) == before:
+        if not ok and not again and len(self.failed) == before:
             self.failed.append(step)
 
 
@@ -118,7 +125,10 @@ def pytest(tally: Tally, step: str, *arguments: str | Path, within: tuple[str | 
     report.unlink(missing_ok=True)
     command = (*within, "pytest", "--quiet", f"--junitxml={report}", *arguments)
     ok = run(*command, cwd=INSTALLED, PYTHONPATH=str(COLLECTIONS))
-    tally.read(step, [report] if report.exists() else [], ok=ok)
+    # Real servers on a busy machine: what failed gets a second try, alone, and is named if it needed that.
+    alone = (*within, "pytest", "--quiet", "--last-failed", "--last-failed-no-failures=none", *arguments)
+    again = not ok and run(*alone, "--numprocesses=0", cwd=INSTALLED, PYTHONPATH=str(COLLECTIONS))
+    tally.read(step, [report] if report.exists() else [], ok=ok, again=again)
 
 
 def unit(tally: Tally) -> None:
@@ -188,7 +198,8 @@ def main() -> int:
     if "molecule" in sys.argv and "newest" not in sys.argv:
         tally.left_out.append("newest: ansible-core 2.21, which make test-long tries")
     print("\nTook:", ", ".join(times))
-    for title, names in (("Failed", tally.failed), ("Left out", tally.left_out)):
+    titles = ("Failed", tally.failed), ("Passed at the second try", tally.again), ("Left out", tally.left_out)
+    for title, names in titles:
         print(f"{title}:", "" if names else "nothing")
         for name, count in Counter(" ".join(name.split()) for name in names).items():
             print(f"    {name}", f"({count} times)" if count > 1 else "")
