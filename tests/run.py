@@ -5,8 +5,8 @@
 
 """Run the steps of `make test` that are named as arguments, then say what was left out and why, and the sum of it all.
 
-Items that count: linters, sanity tests, tests of pytest, molecule scenarios and the tests of their verifiers. What passes
-at a second try only is named.
+Items that count: linters, sanity tests, tests of pytest, molecule scenarios and the tests of their verifiers. What
+passes at a second try only is named.
 """
 
 from __future__ import annotations
