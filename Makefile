@@ -2,7 +2,8 @@
 #
 #   make demo         the main job on this machine, in a scratch folder; KEEP=1 leaves its server running
 #   make test         everything; lint, sanity, unit, integration, molecule and faults are its parts
-#   make test-long    the same, and unit and integration tests on the newest ansible-core that is supported
+#   make test-long    the same with all that is slow (LONG=1, hours), and unit and integration tests on the newest
+#                     ansible-core that is supported
 #   make bench        the costs of the design's budget, measured; writes docs/performance.md
 #   make generate     the role's argument specification, of the documentation of the module sites
 #   make build        the artifact, and the tree made of it that all of these run on
@@ -27,6 +28,7 @@ lint sanity unit integration molecule faults: build
 test: build
 	$(IN) dev tests/run.py lint sanity unit integration molecule faults
 
+test-long: export LONG := 1
 test-long: build
 	$(IN) dev tests/run.py lint sanity unit integration molecule faults newest
 

@@ -256,6 +256,7 @@ def _guarded(scratch: str) -> Iterator[int]:
                 # With what httpd's modules started, such as mod_cgid's daemon.
                 with suppress(ProcessLookupError):
                     os.killpg(int(group), signal.SIGKILL)
+            # Nobody is left to tell; the next run removes what stays.
             shutil.rmtree(scratch, ignore_errors=True)
         finally:
             os._exit(0)

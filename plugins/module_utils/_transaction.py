@@ -239,7 +239,8 @@ class _Run:
 
     def carry_out(self, wishes: Sequence[Wish], check: bool) -> Report:
         # 0. look
-        shutil.rmtree(_rehearsal.rehearsal_folder(self.store), ignore_errors=True)  # of a run that was killed
+        # Of a run that was killed, if there was one; what cannot be removed is said where a rehearsal needs the place.
+        shutil.rmtree(_rehearsal.rehearsal_folder(self.store), ignore_errors=True)
         interrupted = self._heal(check)
         self.wishes = [self._found(wish) if wish.previous else wish for wish in wishes]
         self.sites = [wish.release.facts for wish in self.wishes if wish.release]

@@ -104,7 +104,10 @@ def test_of_two_runs_at_once_one_waits_for_the_other(remote: Remote, over_ssh: t
     assert sorted(run.recap["changed"] for run in runs) == [0, 1]
 
 
-@pytest.mark.skipif(not os.environ.get("LONG"), reason="waits for a minute: make test-long tries it")
+@pytest.mark.skipif(
+    not os.environ.get("LONG"),
+    reason="the lock is waited for as long as it is in earnest, a minute: make test-long tries it",
+)
 def test_a_run_that_does_not_end_is_named_to_the_one_that_waits(remote: Remote) -> None:
     path = _release.lock_path(remote.layout.conf)
     remote.host.shell(f"setsid flock {path} sleep 90 >/dev/null 2>&1 & sleep 0.2")

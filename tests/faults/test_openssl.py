@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from conftest import Remote
 
 
-@pytest.mark.skipif(not os.environ.get("LONG"), reason="fetches packages: set LONG to run it")
+@pytest.mark.skipif(
+    not os.environ.get("LONG"),
+    reason="installs Debian 13's httpd from its packages, for a minute: make test-long tries it",
+)
 @pytest.mark.parametrize("machine", ["debian13"], indirect=True, scope="module")
 def test_the_hybrid_group_is_agreed_on_where_openssl_has_it(remote: Remote) -> None:
     remote.deploy()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Only a host with systemd has services.
 pytestmark = pytest.mark.parametrize("machine", ["debian12"], indirect=True, scope="module")
-long = pytest.mark.skipif(not os.environ.get("LONG"), reason="waits for half a minute: make test-long tries it")
+long = pytest.mark.skipif(not os.environ.get("LONG"), reason="httpd hangs for half a minute: make test-long tries it")
 
 DROP_IN = "/etc/systemd/system/apache2.service.d/fault.conf"
 START_FAILS = "ExecStartPre=/bin/false"

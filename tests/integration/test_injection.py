@@ -380,7 +380,7 @@ def test_extra_directives_let_no_stranger_in(
 ) -> None:
     if rehearsed == "in part":
         if not LONG and name not in ("a setting", "another of an address", "what the live server alone reads"):
-            pytest.skip("one of the slow ones: set LONG")
+            pytest.skip("of the attacks, three try the reduced rehearsal too: make test-long tries all")
         monkeypatch.setattr(_rehearsal, "effects", lambda _user: "of a test")
     first = host.wish(port=host.port)
     host.apply(first)

@@ -25,7 +25,7 @@ def surroundings(kind: str, script: str) -> tuple[str, ...]:
     """Return the command that runs another after `script` in a new namespace; skip the test where there is none."""
     within = ("unshare", kind, "sh", "-c", script, "sh")
     if subprocess.run([*within, "true"], capture_output=True, check=False).returncode != 0:
-        pytest.skip("the surroundings are made with a namespace, which this kernel refuses")
+        pytest.skip("a host of such a network is made with a namespace, which this kernel refuses")
     return within
 
 

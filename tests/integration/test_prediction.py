@@ -286,6 +286,7 @@ def applied(operator: LocalOperator, *arguments: str, within: tuple[str, ...] = 
     named = {"httpd_binary": str(operator.httpd.binary), "httpd_config": str(operator.httpd.conf)} if not within else {}
     keep = {"content": "{{ told | to_json }}", "dest": f"{operator.folder}/told.json"}
     tasks = [
+        # Refusals are predicted too, and compared by the caller.
         {"mtls.httpd.sites": {"sites": [operator.site], **named, **options}, "register": "told", "ignore_errors": True},
         {"ansible.builtin.copy": keep, "delegate_to": "localhost", "check_mode": False, "diff": False},
     ]
