@@ -134,6 +134,8 @@ def _opens(site: _Site, other: _Site) -> bool:
 def _site(user: Description, facts: Facts, text: str) -> _Site:
     mine = _probing.host_of(facts, user)
     directives = _of_host(user, mine.place) if mine else _lines(text)
+    # What the server level gives to each host, such as a distribution's /icons/, is nobody's own.
+    directives = [each for each in directives if each.host or not mine or "alias" not in each.name.lower()]
     sections = {f'Location "{path}"' for path in facts.protected_paths}
     guarded, opened = [], []
     for each in directives:

@@ -188,6 +188,15 @@ def test_no_condition_of_the_servers_own_opens_included_directives(host: Host) -
         assert {each.result for each in answers.values()} == {result}
 
 
+def test_what_the_server_gives_to_each_host_is_not_the_content_of_the_users_own(host: Host, srv: str) -> None:
+    host.add(f'Alias "/icons/" "{srv}/icons/"\n')  # As Debian's mods-enabled/alias.conf has it.
+    the_users(host, *OLD)
+    wish = host.wish(manage="directives")
+    host.apply(wish)
+    included(host)
+    assert host.apply(wish).sites[0]["mutual_tls"] == "enforced"
+
+
 def test_a_renewal_of_included_directives_is_served_after_one_run(host: Host) -> None:
     the_users(host, *OLD)
     host.apply(host.wish(manage="directives"))
