@@ -17,8 +17,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _backends, _httpd, _probing
-from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Description, Directive, endpoint
+from ansible_collections.mtls.httpd.plugins.module_utils import _backends, _probing, _said
+from ansible_collections.mtls.httpd.plugins.module_utils._description import Description, Directive, endpoint
 from ansible_collections.mtls.httpd.plugins.module_utils._release import SITE
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def bypasses(user: Description, store: Store, wishes: Sequence[Wish]) -> list[st
             sites[wish.domain] = _site(user, wish.release.facts, text.decode(errors="replace"))
     for domain in store.domains():
         if domain not in listed:
-            sites[domain] = _site(user, store.facts(domain), _httpd.read(store.path(domain, "current", SITE)))
+            sites[domain] = _site(user, store.facts(domain), _said.read(store.path(domain, "current", SITE)))
     included = {site.place for site in sites.values()}
     places = ["", *(host.place for host in user.virtual_hosts if host.place not in included)]
     hosts = {place: _open(user, place) for place in places}

@@ -13,259 +13,55 @@ usual names are looked for, and the binary tells the rest.
 from __future__ import annotations
 
 import ctypes
-import fnmatch
-import glob
-import ipaddress
 import os
 import re
 import shlex
 import shutil
 import signal
-import socket
-import struct
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ansible_collections.mtls.httpd.plugins.module_utils._description import Description, parsed
+from ansible_collections.mtls.httpd.plugins.module_utils._processes import (
+    inodes,
+    listening,
+    process,
+    processes,
+    started,
+    uids,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._said import (
+    PLAIN_ENVIRONMENT,
+    HttpdError,
+    Outcome,
+    own_words,
+    read,
+    run,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._supervision import (
+    NAMES,
+    Supervision,
+    supervision,
+    systemctl,
+    unit_environment,
+    unit_of,
+    unit_of_instance,
+)
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 # Defined in our host-level file's <IfDefine>: `httpd -D MTLS_HTTPD_OFF` is the server without us.
 OFF = "MTLS_HTTPD_OFF"
 
 _NAME = re.compile(r"(httpd|apache2)([.-].*)?$")
 _FOLDERS = ("/usr/local/apache2/bin", "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
-_NAMES = ("apache2", "httpd")
 # What a service manager hands to its child alone.
 _PRIVATE_ENVIRONMENT = ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_PID", "WATCHDOG_USEC")
 RELOAD_SECONDS = 30.0
-_PLAIN_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C"}
-
-
-class HttpdError(Exception):
-    """httpd, or the machine, cannot do what is needed. One line, for an operator."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a command ended: exit code, and what it said on both streams."""
-
-    code: int
-    output: str
-    errors: str
-
-    @property
-    def words(self) -> str:
-        """Httpd's own words in one line, without its remarks about names and its timestamps."""
-        lines = [line.strip() for line in (self.errors + "\n" + self.output).splitlines()]
-        return own_words(lines)
-
-
-# Remarks that accompany every start, what our own probes cause, and levels below a warning.
-_NOISE = re.compile(
-    r"AH00558|AH00557|AH01906|AH01909|AH00112|AH01873|AH02039|AH02008|AH02261|did not return a certificate"
-    r"|:(notice|info|debug)\]|^(Action|The Apache error log)|Syntax OK"
-)
-
-
-def own_words(lines: Iterable[str]) -> str:
-    """The lines of a console or error log that say what is wrong, in one line of at most 1,200 characters."""
-    plain = (re.sub(r"^\[[^\]]*\d{4}\] |\[pid [^\]]*\] ", "", line.strip()) for line in lines)
-    said = dict.fromkeys(line for line in plain if line and not _NOISE.search(line))
-    return "; ".join(said).replace(":; ", ": ")[:1200]
-
-
-class Logs:
-    """What is written to log files from now on."""
-
-    def __init__(self, paths: Iterable[str]) -> None:
-        self._sizes = {path: self._size(path) for path in paths}
-
-    def lines(self) -> list[str]:
-        """The new lines, of at most 64 KiB a file."""
-        found = []
-        for path, size in self._sizes.items():
-            with suppress(OSError), open(path, encoding="utf-8", errors="replace") as stream:
-                stream.seek(size)
-                found += stream.read(65536).splitlines()
-        return found
-
-    def words(self) -> str:
-        return own_words(self.lines())
-
-    @staticmethod
-    def _size(path: str) -> int:
-        with suppress(OSError):
-            return os.path.getsize(path)
-        return 0
-
-
-@dataclass(frozen=True)
-class Directive:
-    """One directive in force: where it stands, and in which sections, outermost first (C(VirtualHost *:443)).
-
-    A section is a directive too, named C(<VirtualHost). C(host) tells the place of the virtual host's section that it
-    stands in, empty for the server level.
-    """
-
-    name: str
-    arguments: str
-    file: str
-    line: int
-    sections: tuple[str, ...]
-    host: str
-
-    @property
-    def words(self) -> list[str]:
-        """The arguments as httpd splits them (ap_getword_conf)."""
-        return split(self.arguments)
-
-    @property
-    def place(self) -> str:
-        return f"{self.file}:{self.line}"
-
-
-def split(arguments: str) -> list[str]:
-    words = []
-    for match in re.finditer(r'"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\'|(\S+)', arguments):
-        quoted = match.group(1) if match.group(1) is not None else match.group(2)
-        words.append(match.group(3) if quoted is None else re.sub(r'\\(["\'\\])', r"\1", quoted))
-    return words
-
-
-@dataclass(frozen=True)
-class VirtualHost:
-    """A C(<VirtualHost>) section: its addresses as written, its names, and where it stands."""
-
-    addresses: tuple[str, ...]
-    name: str
-    aliases: tuple[str, ...]
-    file: str
-    line: int
-
-    @property
-    def place(self) -> str:
-        return f"{self.file}:{self.line}"
-
-    def answers(self, domain: str) -> bool:
-        """Whether a request for C(domain) would find this host by name (ServerName, ServerAlias with wildcards)."""
-        names = [self.name, *self.aliases]
-        return any(fnmatch.fnmatchcase(domain.lower(), name.lower()) for name in names if name)
-
-    def ports(self) -> set[str]:
-        return {endpoint(address)[1] for address in self.addresses}
-
-
-def _loaded(text: str, root: str) -> list[str]:
-    """The paths of the LoadModule lines in C(text)."""
-    found = re.findall(r'^\s*LoadModule\s+\S+\s+"?([^"\n]+?)"?\s*$', text, re.MULTILINE | re.IGNORECASE)
-    return [os.path.join(root, each) for each in found]
-
-
-def endpoint(text: str) -> tuple[str, str]:
-    """Split C(address:port) of Listen or <VirtualHost>.
-
-    The address is empty for all addresses, the port C(*) for all ports.
-    """
-    text = text.strip()
-    if text.isdigit():
-        return "", text
-    if text.startswith("["):
-        address, _bracket, port = text[1:].partition("]")
-        port = port.lstrip(":") or "*"
-    else:
-        address, colon, port = text.rpartition(":")
-        if not colon:
-            address, port = text, "*"
-    with suppress(ValueError):
-        address = str(ipaddress.ip_address(address))
-    return ("" if address in ("*", "_default_", "0.0.0.0", "::") else address), port
-
-
-def listened(listen: Directive) -> tuple[str, str]:
-    """Address and port of a Listen. As `endpoint`, but 0.0.0.0 is not all addresses there: no IPv6 connection comes."""
-    address, port = endpoint(listen.words[0])
-    return ("0.0.0.0" if listen.words[0].startswith("0.0.0.0") else address), port
-
-
-def covers(listen: str, address: str) -> bool:
-    """Whether who listens on C(listen) is reached at C(address), each as `listened` has it.
-
-    0.0.0.0 stands for all addresses too, as nothing could listen on them beside it.
-    """
-    return listen in ("", address) or (listen == "0.0.0.0" and ":" not in address)
-
-
-@dataclass(frozen=True)
-class Description:
-    """What httpd says of its configuration. Paths are absolute, on this machine.
-
-    files: all that it is read from, each with the line of the main file that leads to it; of the main file itself, 0.
-    """
-
-    server_root: str
-    pid_file: str
-    error_log: str
-    runtime_folder: str
-    user: str
-    group: str
-    modules: tuple[str, ...]
-    files: Mapping[str, int]
-    directives: tuple[Directive, ...]
-
-    @property
-    def virtual_hosts(self) -> list[VirtualHost]:
-        """In the order of the configuration: the first of an address and port is its default."""
-        inside: dict[str, list[Directive]] = {}
-        for each in self.directives:
-            if each.host:
-                inside.setdefault(each.host, []).append(each)
-        hosts = []
-        for section, *directives in inside.values():
-            names = [each.words[0] for each in directives if each.name.lower() == "servername" and each.words]
-            aliases = [word for each in directives if each.name.lower() == "serveralias" for word in each.words]
-            name = re.sub(r"^\w+://|:\d+$", "", names[-1]) if names else ""
-            hosts.append(VirtualHost(tuple(section.words), name, tuple(aliases), section.file, section.line))
-        return hosts
-
-    @cached_property
-    def proxy_headers(self) -> list[tuple[str, tuple[str, str]]]:
-        """Each word of RemoteIPProxyProtocol, C(on) or C(off), with each address and port that it is said for."""
-        found = [each for each in self.directives if each.name.lower() == "remoteipproxyprotocol"]
-        addresses = {host.place: host.addresses for host in self.virtual_hosts} if found else {}
-        return [
-            (each.arguments.lower(), endpoint(address))
-            for each in found
-            for address in (addresses[each.host] if each.host else ("*",))
-        ]
-
-    @cached_property
-    def proxy_exempt(self) -> list[str]:
-        """The networks of RemoteIPProxyProtocolExceptions."""
-        name = "remoteipproxyprotocolexceptions"
-        return [word for each in self.directives if each.name.lower() == name for word in each.words]
-
-    @property
-    def listens(self) -> list[Directive]:
-        return [each for each in self.directives if each.name.lower() == "listen" and each.words]
-
-    @property
-    def log_folder(self) -> str:
-        """Where the first of the server's own logs lies that is a file, else its folder C(logs); empty for neither."""
-        kinds = ("errorlog", "customlog", "transferlog", "globallog")
-        logs = [self.error_log] + [each.words[0] for each in self.directives if each.name.lower() in kinds]
-        paths = [self.path(log) for log in logs if log and not log.startswith(("|", "syslog"))]
-        folders = [os.path.dirname(path) for path in paths] + [self.path("logs")]
-        plain = [each for each in folders if os.path.isdir(each) and not each.startswith(("/dev", "/proc", "/sys"))]
-        return plain[0] if plain else ""
-
-    def path(self, text: str) -> str:
-        """C(text) as httpd takes a path: relative to ServerRoot."""
-        return os.path.normpath(os.path.join(self.server_root, text))
 
 
 @dataclass(frozen=True)
@@ -279,19 +75,6 @@ class Parent:
     pid: int
     started: int
     group: int
-
-
-@dataclass(frozen=True)
-class Supervision:
-    """Who starts httpd: C(systemd) with its unit, C(container) where it is process 1, else C(pid-file).
-
-    C(masked): systemd was told to do nothing with the unit.
-    """
-
-    kind: str
-    unit: str = ""
-    enabled: bool | None = None
-    masked: bool = False
 
 
 @dataclass(frozen=True)
@@ -321,7 +104,7 @@ class Server:
 
     def run(self, *extra: str, timeout: float = 60) -> Outcome:
         """Call the binary as the server was called, with C(extra) behind. C(timeout) in seconds."""
-        return _run([self.binary, *self.arguments, *extra], self.environment, timeout)
+        return run([self.binary, *self.arguments, *extra], self.environment, timeout)
 
     def test(self) -> Outcome:
         """`httpd -t`. Says nothing of keys and certificates."""
@@ -348,7 +131,7 @@ class Server:
             raise HttpdError(f"the configuration {self.config} is not sound: {own_words(outcome.errors.splitlines())}")
         if "# In file: " not in outcome.output:
             raise HttpdError(f"{self.binary} has no mod_info, by which it would tell its configuration: install it")
-        described = _described(outcome.output, self.built.root)
+        described = parsed(outcome.output, self.built.root)
         if "-c" in extra and "info_module is already loaded" not in outcome.errors:
             described = replace(described, modules=tuple(name for name in described.modules if name != "info_module"))
         self._descriptions[key] = described
@@ -441,7 +224,7 @@ class Server:
         found = [each for each in running_parents() if _same(each, self)]
         self.parent = _parent(found[0][0]) if found else None
         if self.parent is not None and self.supervision.kind != "systemd":
-            self.supervision = _supervision(self.parent.pid)
+            self.supervision = supervision(self.parent.pid)
 
     # -- commanding
 
@@ -454,7 +237,7 @@ class Server:
         if not self.running() or self.parent is None:
             raise HttpdError("httpd is not running, so it cannot be reloaded")
         if self.supervision.kind == "systemd":
-            _systemctl("reload", self.supervision.unit, timeout=RELOAD_SECONDS)
+            systemctl("reload", self.supervision.unit, timeout=RELOAD_SECONDS)
         else:
             self.signal()
 
@@ -470,8 +253,8 @@ class Server:
         Raises HttpdError with its own words.
         """
         if self.supervision.kind == "systemd":
-            _systemctl("reset-failed", self.supervision.unit, check=False)
-            _systemctl("start", self.supervision.unit)
+            systemctl("reset-failed", self.supervision.unit, check=False)
+            systemctl("start", self.supervision.unit)
         elif self.supervision.kind == "container":
             raise HttpdError("httpd was process 1 of its container: only the container's manager can start it again")
         else:
@@ -483,7 +266,7 @@ class Server:
             arguments = [word for word in self._words() if word != ("-D", "FOREGROUND")]
             self._without_stale_pid_file()
             words = [self.binary, *[part for word in arguments for part in word], "-k", "start"]
-            outcome = _run(words, self.environment, 60)
+            outcome = run(words, self.environment, 60)
             if outcome.code != 0:
                 raise HttpdError(f"httpd does not start: {outcome.words}")
         deadline = time.monotonic() + 10
@@ -498,7 +281,7 @@ class Server:
         """Remove a PidFile that names a zombie, or a process that is no httpd: `-k start` would do nothing."""
         path = self.describe().pid_file
         number = read(path).strip()
-        stat = _stat(int(number)) if number.isdigit() else None
+        stat = process(int(number)) if number.isdigit() else None
         if stat is not None and (stat.state in "ZX" or not _NAME.match(stat.name)):
             os.unlink(path)
 
@@ -521,7 +304,7 @@ class Server:
         if not self.running() or self.parent is None:
             return
         if self.supervision.kind == "systemd":
-            _systemctl("stop", self.supervision.unit)
+            systemctl("stop", self.supervision.unit)
         else:
             os.kill(self.parent.pid, signal.SIGTERM)
         deadline = time.monotonic() + 30
@@ -533,7 +316,7 @@ class Server:
         """Have the service manager start httpd at boot. Returns whether that was a change."""
         if self.supervision.kind != "systemd" or self.supervision.enabled is not False:
             return False
-        _systemctl("enable", self.supervision.unit)
+        systemctl("enable", self.supervision.unit)
         self.supervision = replace(self.supervision, enabled=True)
         return True
 
@@ -552,7 +335,7 @@ class Server:
         match = re.search(r"(/\S*libcrypto\S*)", linked)
         if not match:
             try:
-                linked = _run(["ldd", self.module("mod_ssl.so")], self.environment, 10).output
+                linked = run(["ldd", self.module("mod_ssl.so")], self.environment, 10).output
             except HttpdError:
                 return ""
             match = re.search(r"=> (\S*libcrypto\S*)", linked)
@@ -586,7 +369,7 @@ def find(binary: str | None = None, config: str | None = None) -> Server | None:
         raise HttpdError(f"several httpd run here ({told}): say which by httpd_binary and httpd_config")
     if servers:
         return servers[0]
-    candidates = [binary] if binary else [os.path.join(folder, name) for folder in _FOLDERS for name in _NAMES]
+    candidates = [binary] if binary else [os.path.join(folder, name) for folder in _FOLDERS for name in NAMES]
     for candidate in candidates:
         if os.access(candidate, os.X_OK):
             return _of_binary(candidate, config)
@@ -602,7 +385,7 @@ def running_parents() -> list[tuple[int, str]]:
     with_children = {stat.parent for stat in table.values() if _NAME.match(stat.name)}
     found = {}
     for pid, stat in table.items():
-        if not _NAME.match(stat.name) or stat.state == "Z" or _uids(pid) != {os.geteuid()}:
+        if not _NAME.match(stat.name) or stat.state == "Z" or uids(pid) != {os.geteuid()}:
             continue
         # Workers outlive a parent that was killed, in its process group. They are no parent, although they have none. A
         # parent that a script left in the foreground has lost the leader of its group too, but has workers.
@@ -620,12 +403,6 @@ def running_parents() -> list[tuple[int, str]]:
         if ours and _NAME.match(os.path.basename(exe)):
             found[pid] = exe
     return [(pid, exe) for pid, exe in sorted(found.items()) if found.get(table[pid].parent) != exe]
-
-
-def _uids(pid: int) -> set[int]:
-    """Real, effective, saved and file system user (proc(5), status)."""
-    match = re.search(r"^Uid:((?:\s+\d+){4})", read(f"/proc/{pid}/status"), re.MULTILINE)
-    return set(map(int, match.group(1).split())) if match else set()
 
 
 def _end_orphans(parent: Parent) -> None:
@@ -651,7 +428,7 @@ def _orphans(group: int) -> list[int]:
 
 
 def _parent(pid: int) -> Parent | None:
-    stat = _stat(pid)
+    stat = process(pid)
     return None if stat is None else Parent(pid, stat.started, stat.group)
 
 
@@ -683,29 +460,29 @@ def _of_process(pid: int, exe: str) -> Server | None:
         return None
     environment = {key: value for key, _equals, value in pairs if key not in _PRIVATE_ENVIRONMENT}
     try:
-        return _server(exe, _arguments(words[1:]), environment, parent, _supervision(pid))
+        return _server(exe, _arguments(words[1:]), environment, parent, supervision(pid))
     except HttpdError:
         return None
 
 
 def _of_binary(binary: str, config: str | None) -> Server:
     arguments: tuple[str, ...] = ("-f", config) if config else ()
-    supervision = _unit_of(binary) if config is None else _unit_of_instance(config)
-    environment = dict(_PLAIN_ENVIRONMENT)
+    supervision = unit_of(binary) if config is None else unit_of_instance(config)
+    environment = dict(PLAIN_ENVIRONMENT)
     if config is not None and os.path.isfile(os.path.join(os.path.dirname(config), "envvars")):
         # As Debian's apache2ctl calls an instance of its own folder.
         environment["APACHE_CONFDIR"] = os.path.dirname(config)
         arguments = ("-d", os.path.dirname(config), *arguments)
     if supervision.unit:
-        more, options = _unit_environment(supervision.unit)
+        more, options = unit_environment(supervision.unit)
         environment.update(more)
-        arguments += tuple(options)
+        arguments += _arguments(shlex.split(options))
     server = _server(binary, arguments, environment, None, supervision)
     for folder in dict.fromkeys((os.path.dirname(server.config), os.path.dirname(binary))):
         envvars = os.path.join(folder, "envvars")
         if os.path.isfile(envvars):
             # The control program reads it the same way before it calls httpd.
-            outcome = _run(["/bin/sh", "-c", '. "$0" >/dev/null && exec env -0', envvars], environment, 10)
+            outcome = run(["/bin/sh", "-c", '. "$0" >/dev/null && exec env -0', envvars], environment, 10)
             if outcome.code == 0:
                 environment = dict(pair.split("=", 1) for pair in outcome.output.split("\0") if "=" in pair)
                 return _server(binary, arguments, environment, None, supervision)
@@ -720,7 +497,7 @@ def _server(
     supervision: Supervision,
 ) -> Server:
     # The quickest way to ask: it would read the whole configuration otherwise.
-    outcome = _run([binary, "-f", os.devnull, "-V"], environment, 10)
+    outcome = run([binary, "-f", os.devnull, "-V"], environment, 10)
     if "Server version" not in outcome.output:
         raise HttpdError(f"{binary} does not answer `-V` as httpd does: {outcome.words}")
 
@@ -762,274 +539,7 @@ def _arguments(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(kept)
 
 
-# -- supervision
-
-
-def _systemd() -> bool:
-    return os.path.isdir("/run/systemd/system")
-
-
-def _supervision(pid: int) -> Supervision:
-    if _systemd():
-        match = re.search(r"/([^/\n]+\.service)(?:/|$)", read(f"/proc/{pid}/cgroup"), re.MULTILINE)
-        if match:
-            shown = _shown(match.group(1), "MainPID", "UnitFileState", "LoadState")
-            if shown.get("MainPID") == str(pid):
-                return Supervision("systemd", match.group(1), _enabled(shown), shown.get("LoadState") == "masked")
-    return Supervision("container" if pid == 1 else "pid-file")
-
-
-def _enabled(shown: Mapping[str, str]) -> bool | None:
-    state = shown.get("UnitFileState", "")
-    return {"enabled": True, "disabled": False}.get(state)
-
-
-def _unit_of(binary: str) -> Supervision:
-    """The systemd unit that would start this binary, asked of systemd.
-
-    Raises HttpdError where a program of its own would start it, as SUSE's start_apache2 does.
-    """
-    if _systemd():
-        for name in _NAMES:
-            shown = _shown(f"{name}.service", "LoadState", "ExecStart", "UnitFileState")
-            masked = shown.get("LoadState") == "masked"
-            program = re.search(r"path=(\S+)", shown.get("ExecStart", "")) if not masked else _hidden_program(name)
-            if (
-                shown.get("LoadState") in ("loaded", "masked")
-                and program
-                and os.path.dirname(os.path.realpath(program.group(1))) == os.path.dirname(os.path.realpath(binary))
-            ):
-                if not re.match(r"(httpd|apache2)([.-].*)?$|apache2?ctl$", os.path.basename(program.group(1))):
-                    raise HttpdError(
-                        f"httpd does not run, and {program.group(1)} alone knows the arguments that {name}.service "
-                        f"starts it with: `systemctl start {name}`, then run again"
-                    )
-                return Supervision("systemd", f"{name}.service", _enabled(shown), masked)
-    return Supervision("pid-file")
-
-
-def _hidden_program(name: str) -> re.Match[str] | None:
-    """What a masked unit would start: systemd does not tell, the file that is hidden does."""
-    texts = (read(f"{folder}/systemd/system/{name}.service") for folder in ("/usr/local/lib", "/usr/lib", "/lib"))
-    return next(filter(None, (re.search(r"^ExecStart=[-@:+!]*(\S+)", text, re.MULTILINE) for text in texts)), None)
-
-
-def _unit_of_instance(config: str) -> Supervision:
-    """The systemd unit of Debian's that would start the instance with this main file: apache2@two for apache2-two."""
-    folder = os.path.dirname(config)
-    name, _dash, suffix = os.path.basename(folder).partition("-")
-    if _systemd() and os.path.basename(config) == "apache2.conf":
-        unit = f"{name}@{suffix}.service" if suffix else f"{name}.service"
-        shown = _shown(unit, "LoadState", "Environment", "UnitFileState")
-        told = f"APACHE_CONFDIR={folder}" in shlex.split(shown.get("Environment", ""))
-        if shown.get("LoadState") == "loaded" and (told or folder == "/etc/apache2"):
-            return Supervision("systemd", unit, _enabled(shown))
-    return Supervision("pid-file")
-
-
-def _unit_environment(unit: str) -> tuple[dict[str, str], list[str]]:
-    """What a unit's environment says to httpd, and the OPTIONS that RHEL's unit puts behind the binary."""
-    shown = _shown(unit, "Environment", "EnvironmentFiles")
-    pairs = shlex.split(shown.get("Environment", ""))
-    for path in re.findall(r"(/\S+) \(ignore_errors", shown.get("EnvironmentFiles", "")):
-        for each in glob.glob(path):
-            pairs += [line for line in read(each).splitlines() if re.match(r"\w+=", line)]
-    environment = {}
-    for pair in pairs:
-        key, _equals, value = pair.partition("=")
-        environment[key] = " ".join(shlex.split(value))
-    return environment, list(_arguments(shlex.split(environment.get("OPTIONS", ""))))
-
-
-def _shown(unit: str, *properties: str) -> dict[str, str]:
-    words = ["systemctl", "show", unit] + [f"--property={each}" for each in properties]
-    output = _run(words, _PLAIN_ENVIRONMENT, 10).output
-    return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
-
-
-# What systemd tells of every job, and what it does after the failure.
-_NARRATION = re.compile(
-    r'^(Start|Stopp|Reload)(ing|ed) |^See "systemctl|: (Killing process|Scheduled restart job|Deactivated successfully)'
-)
-
-
-def _systemctl(verb: str, unit: str, *, timeout: float = 120, check: bool = True) -> None:
-    begun = time.time()
-    outcome = _run(["systemctl", verb, unit], _PLAIN_ENVIRONMENT, timeout)
-    if check and outcome.code != 0:
-        words = ["journalctl", "--unit", unit, f"--since=@{begun:.3f}", "--output", "cat", "--no-pager"]
-        journal = _run(words, _PLAIN_ENVIRONMENT, 10).output.splitlines()
-        told = [line for line in outcome.errors.splitlines() + journal if not _NARRATION.search(line)]
-        raise HttpdError(f"`systemctl {verb} {unit}` failed: {own_words(told).rstrip('.')}")
-
-
-# -- parsing what httpd says
-
-
-def _described(output: str, root: str) -> Description:
-    def said(pattern: str) -> str:
-        match = re.search(pattern, output, re.MULTILINE)
-        return match.group(1) if match else ""
-
-    server_root = said(r'^ServerRoot: "(.*)"') or root
-    return Description(
-        server_root=server_root,
-        pid_file=said(r'^PidFile: "(.*)"'),
-        error_log=said(r'^Main ErrorLog: "(.*)"'),
-        runtime_folder=said(r'^Mutex default: dir="(.*?)/?"'),
-        user=said(r'^User: name="(.*?)"'),
-        group=said(r'^Group: name="(.*?)"'),
-        modules=tuple(re.findall(r"^ (\w+_module) \((?:static|shared)\)", output, re.MULTILINE)),
-        files=dict(_files(output)),
-        directives=tuple(_directives(output)),
-    )
-
-
-def _files(output: str) -> Iterator[tuple[str, int]]:
-    line = 0
-    for indent, number, path in re.findall(r"^( +)\((\*|\d+)\) (/.*)$", output, re.MULTILINE):
-        if number == "*" or len(indent) == 4:
-            line = 0 if number == "*" else int(number)
-        yield path, line
-
-
-def _directives(output: str) -> Iterator[Directive]:
-    """The configuration tree as mod_info dumps it (-D DUMP_CONFIG): comments tell file and line, sections nest."""
-    file, line = "", 0
-    sections: list[tuple[str, str]] = []
-
-    def read(name: str, arguments: str) -> Directive:
-        host = next((place for section, place in sections if section.lower().startswith("virtualhost ")), "")
-        return Directive(name, arguments.strip(), file, line, tuple(section for section, _place in sections), host)
-
-    # A line's end is a line feed alone: an argument may hold what else Unicode takes for one.
-    for raw in output[max(output.find("# In file: "), 0) :].split("\n"):
-        text = raw.strip()
-        number = re.match(r"#\s*(\d+):$", text)
-        if not text.startswith("#"):
-            # By the indent, as a section with nothing in it is not closed.
-            del sections[(len(raw) - len(raw.lstrip())) // 2 :]
-        if text.startswith("# In file: "):
-            file = text[len("# In file: ") :]
-        elif number:
-            line = int(number.group(1))
-        elif re.match(r"<[A-Za-z]", text):
-            inside = text[1:].rstrip(">")
-            sections.append((inside, f"{file}:{line}"))
-            yield read("<" + inside.split(None, 1)[0], inside.partition(" ")[2])
-        elif (
-            not raw[:1].isspace()
-            and not sections
-            and re.match(r'ServerRoot: "|Mutex [\w-]+: (dir="|using_defaults)|VirtualHost configuration:$', text)
-        ):
-            return  # the next dump begins
-        elif text and line and not text.startswith("</"):
-            yield read(*text.partition(" ")[::2])
-
-
-# -- /proc
-
-
-@dataclass(frozen=True)
-class Stat:
-    name: str
-    state: str
-    parent: int
-    group: int
-    started: int
-
-
-def processes() -> Iterator[tuple[int, Stat]]:
-    """Every process that /proc shows (proc(5), stat)."""
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            stat = _stat(int(entry))
-            if stat is not None:
-                yield int(entry), stat
-
-
-def _stat(pid: int) -> Stat | None:
-    text = read(f"/proc/{pid}/stat")
-    left, right = text.find("("), text.rfind(")")
-    fields = text[right + 2 :].split()
-    if left < 0 or len(fields) < 20:
-        return None
-    return Stat(text[left + 1 : right], fields[0], int(fields[1]), int(fields[2]), int(fields[19]))
-
-
-def stopped(pid: int) -> bool:
-    """Whether the process was stopped by a signal, and does nothing until it is continued."""
-    stat = _stat(pid)
-    return stat is not None and stat.state in "Tt"
-
-
-def started(pid: int) -> int:
-    """When the process started, in clock ticks since boot; -1 where it is gone or a zombie."""
-    stat = _stat(pid)
-    return -1 if stat is None or stat.state in "ZX" else stat.started
-
-
-def listening() -> list[tuple[str, int, str]]:
-    """Address, port and inode of every listening TCP socket of this network namespace."""
-    found = []
-    for name, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
-        for line in read(f"/proc/net/{name}").splitlines()[1:]:
-            fields = line.split()
-            if len(fields) > 9 and fields[3] == "0A":
-                raw, port = fields[1].split(":")
-                packed = b"".join(struct.pack("=I", int(raw[at : at + 8], 16)) for at in range(0, len(raw), 8))
-                found.append((socket.inet_ntop(family, packed), int(port, 16), fields[9]))
-    return found
-
-
-def inodes(pid: int) -> set[str]:
-    """Inodes of the sockets that a process holds; empty where we may not look."""
-    found = set()
-    try:
-        for entry in os.listdir(f"/proc/{pid}/fd"):
-            try:
-                match = re.match(r"socket:\[(\d+)\]", os.readlink(f"/proc/{pid}/fd/{entry}"))
-            except OSError:
-                continue
-            if match:
-                found.add(match.group(1))
-    except OSError:
-        return set()
-    return found
-
-
-def holder(inode: str) -> str:
-    """Name and number of the process that holds a socket, for a message."""
-    for pid, stat in processes():
-        if inode in inodes(pid):
-            return f"{stat.name} (process {pid})"
-    return "another process"
-
-
-def read(path: str) -> str:
-    """The text of a file, empty where it cannot be read."""
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
-            return stream.read()
-    except OSError:
-        return ""
-
-
-def _run(words: Sequence[str], environment: Mapping[str, str], timeout: float) -> Outcome:
-    try:
-        done = subprocess.run(
-            list(words),
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=timeout,
-            check=False,
-            start_new_session=True,  # What ends us at a terminal, such as Ctrl-C, is not for httpd.
-        )
-    except OSError as error:
-        return Outcome(127, "", f"{error.filename or words[0]}: {error.strerror}")
-    except subprocess.TimeoutExpired:
-        return Outcome(124, "", f"{words[0]} gave no answer within {timeout:.0f} seconds")
-    return Outcome(
-        done.returncode, done.stdout.decode("utf-8", "surrogateescape"), done.stderr.decode("utf-8", "surrogateescape")
-    )
+def _loaded(text: str, root: str) -> list[str]:
+    """The paths of the LoadModule lines in C(text)."""
+    found = re.findall(r'^\s*LoadModule\s+\S+\s+"?([^"\n]+?)"?\s*$', text, re.MULTILINE | re.IGNORECASE)
+    return [os.path.join(root, each) for each in found]

@@ -12,11 +12,10 @@ import re
 import socket
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _selinux
-from ansible_collections.mtls.httpd.plugins.module_utils._httpd import (
+from ansible_collections.mtls.httpd.plugins.module_utils import _processes, _said, _selinux
+from ansible_collections.mtls.httpd.plugins.module_utils._description import (
     Description,
     Directive,
-    Server,
     covers,
     endpoint,
     listened,
@@ -25,6 +24,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Server
     from ansible_collections.mtls.httpd.plugins.module_utils._plan import Plan
     from ansible_collections.mtls.httpd.plugins.module_utils._release import Facts
 
@@ -147,8 +147,8 @@ def taken(server: Server, user: Description, plan: Plan, sites: Sequence[Facts])
             except OSError as error:
                 reason = os.strerror(error.errno or 0)
                 found.append(f"{site.domain}: listen: {address} is no address of this host ({reason})")
-    held = _httpd.listening()
-    own = _httpd.inodes(server.parent.pid) if server.parent and server.running() else set()
+    held = _processes.listening()
+    own = _processes.inodes(server.parent.pid) if server.parent and server.running() else set()
     theirs = [listened(each) for each in user.listens]
     wanted = [*plan.listens, *((address, int(port)) for address, port in theirs if port.isdigit())]
     for address, port in dict.fromkeys(wanted):
@@ -163,8 +163,8 @@ def taken(server: Server, user: Description, plan: Plan, sites: Sequence[Facts])
         for other, number, inode in held:
             if number == port and inode not in own and _overlap(address, other):
                 found.append(
-                    f"port {port} is held by {_httpd.holder(inode)} ({other}), so httpd could not listen there: end "
-                    "it, or choose another port"
+                    f"port {port} is held by {_processes.holder(inode)} ({other}), so httpd could not listen there: "
+                    "end it, or choose another port"
                 )
     heard = {number for _address, number, inode in held if inode in own}
     found += _selinux.forbidden(server, sorted({port for _address, port in wanted} - heard))
@@ -182,7 +182,7 @@ def switched(user: Description, port: int) -> list[str]:
     found = []
     for path in user.files:
         depth: list[str] = []
-        for line in _httpd.read(path).splitlines():
+        for line in _said.read(path).splitlines():
             opened = re.match(r"\s*<IfDefine\s+([^>]*)>", line, re.IGNORECASE)
             listen = re.match(r"\s*Listen\s+(\S+)", line, re.IGNORECASE)
             if opened:
@@ -200,7 +200,7 @@ def with_ssl_alone(listen: Directive) -> bool:
     As in Debian's ports.conf; the dump of the configuration no longer tells.
     """
     depth: list[str] = []
-    for number, line in enumerate(_httpd.read(listen.file).splitlines(), 1):
+    for number, line in enumerate(_said.read(listen.file).splitlines(), 1):
         if number == listen.line:
             return any("ssl" in condition for condition in depth)
         opened = re.match(r"\s*<IfModule\s+([^>]*)>", line, re.IGNORECASE)

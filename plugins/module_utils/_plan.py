@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _quoting
-from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Description, Directive, Server, covers, listened
+from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _quoting, _said
+from ansible_collections.mtls.httpd.plugins.module_utils._description import Description, Directive, covers, listened
 from ansible_collections.mtls.httpd.plugins.module_utils._neighbours import switched, with_ssl_alone
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     CLIENT_CA,
@@ -34,6 +34,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Server
     from ansible_collections.mtls.httpd.plugins.module_utils._remote import Sources
 
 HOOK = "zz-mtls.conf"
@@ -175,7 +176,7 @@ def _drifted(
     if not before:
         return []
     drifts: list[Change] = []
-    with suppress(StoreError, _httpd.HttpdError):  # What is in the way is said where it is in the way.
+    with suppress(StoreError, _said.HttpdError):  # What is in the way is said where it is in the way.
         drifts += _published(store, before, {}, before, adopt)
         drifts += _changes(
             store.path("host.conf"), File(_host_level(server, store, user, with_ssl, before.values())[1])
@@ -208,7 +209,7 @@ def _outline(entry: Entry) -> str:
 
 
 def _diff(path: str, after: str) -> dict[str, str]:
-    return {"before_header": path, "after_header": path, "before": _httpd.read(path), "after": after}
+    return {"before_header": path, "after_header": path, "before": _said.read(path), "after": after}
 
 
 def _changes(path: str, after: Entry) -> list[Change]:
@@ -375,7 +376,7 @@ def _lacking(server: Server, user: Description, name: str) -> str:
         return "mod_http2 does not work with the MPM prefork"
     try:
         _load(server, user, name)
-    except _httpd.HttpdError as error:
+    except _said.HttpdError as error:
         return str(error)
     return ""
 
@@ -420,7 +421,7 @@ def _load(server: Server, user: Description, name: str) -> list[str]:
     """The line that loads a module, none where it is linked in. Raises HttpdError where this httpd has none."""
     try:
         return [f"        LoadModule {name}_module {_quoting.directive(server.module(f'mod_{name}.so'))}"]
-    except _httpd.HttpdError:
+    except _said.HttpdError:
         if f"{name}_module" in user.modules:
             return []
         raise

@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _quoting
-from ansible_collections.mtls.httpd.plugins.module_utils._httpd import (
+from ansible_collections.mtls.httpd.plugins.module_utils._description import (
     Description,
     Directive,
     VirtualHost,

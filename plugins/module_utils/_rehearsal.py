@@ -27,14 +27,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _namespaces, _probing, _quoting
-from ansible_collections.mtls.httpd.plugins.module_utils._httpd import (
-    Description,
-    HttpdError,
-    Logs,
-    Server,
-    endpoint,
-    own_words,
-)
+from ansible_collections.mtls.httpd.plugins.module_utils._description import Description, endpoint
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import defines
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     CLIENT_CA,
@@ -52,9 +45,12 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     mode_of,
     why,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._said import HttpdError, Logs, own_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Server
 
 # Defined in a rehearsal alone, where nothing outside is reached.
 REHEARSAL = "MTLS_HTTPD_REHEARSAL"

@@ -17,7 +17,7 @@ import subprocess
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._httpd import read
+from ansible_collections.mtls.httpd.plugins.module_utils._said import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -36,13 +36,14 @@ from ansible_collections.mtls.httpd.plugins.module_utils import (
     _httpd,
     _neighbours,
     _probing,
+    _processes,
     _quoting,
     _rehearsal,
     _remote,
     _renewal,
+    _said,
     _trust,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Description, HttpdError, Server
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Request
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import Plan, Wish, limits, planned
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
@@ -56,9 +57,13 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     locked,
     why,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._said import HttpdError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._description import Description
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Server
 
 LOCK_SECONDS = 60.0
 CONFIRM_SECONDS = 15.0
@@ -397,7 +402,7 @@ class _Run:
             found.append(
                 f"{unit} is masked, so systemd neither starts nor reloads it: `systemctl unmask {unit}`, run again"
             )
-        if self.server.parent is not None and _httpd.stopped(self.server.parent.pid):
+        if self.server.parent is not None and _processes.stopped(self.server.parent.pid):
             pid = self.server.parent.pid
             found.append(
                 f"httpd's parent process was stopped by a signal, so it takes no reload: `kill -CONT {pid}`, run again"
@@ -460,10 +465,10 @@ class _Run:
 
     # -- 2. to 6.
 
-    def _logs(self, user: Description) -> _httpd.Logs:
+    def _logs(self, user: Description) -> _said.Logs:
         """What is written from now on to the server's and the sites' error logs: httpd's words on a site go there."""
         own = [os.path.join(user.log_folder, site.error_log) for site in self.sites if site.error_log]
-        return _httpd.Logs([user.error_log, *own])
+        return _said.Logs([user.error_log, *own])
 
     def _switch(self, user: Description, plan: Plan) -> None:
         log = self._logs(user)

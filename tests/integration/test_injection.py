@@ -28,7 +28,7 @@ from host import DOMAIN, Host
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _httpd, _payload, _rehearsal
+from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _httpd, _payload, _rehearsal, _said
 from ansible_collections.mtls.httpd.plugins.module_utils._release import FACTS, SITE, Release
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import documented_options
@@ -176,7 +176,7 @@ class Controller:
         self.server.forget()
         try:
             described = self.server.describe()
-        except _httpd.HttpdError:
+        except _said.HttpdError:
             return []
         # Of an expression, httpd takes the outer quotes away and nothing else.
         return [

@@ -17,7 +17,7 @@ from demo_material import Authority, write
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, Host, tree, until
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _httpd
+from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _processes
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
 
 
@@ -49,7 +49,7 @@ def test_a_server_whose_group_has_lost_its_leader_is_found_and_reloaded(host: Ho
     assert started_by(host, "setsid", "sh", "-c", f"{command} &").wait() == 0
     pid = host.httpd.pid
     assert pid is not None
-    assert os.getpgid(pid) not in dict(_httpd.processes())
+    assert os.getpgid(pid) not in dict(_processes.processes())
     report = host.apply(host.wish())
     assert (report.reloaded, host.httpd.pid) == (True, pid)
     assert host.enforces()
@@ -61,7 +61,7 @@ def test_workers_that_outlived_their_parent_are_no_server_and_are_ended(host: Ho
     os.kill(pid, signal.SIGKILL)
     assert until(lambda: not host.httpd.running())
     assert pid not in dict(_httpd.running_parents())
-    orphans = [each for each, stat in _httpd.processes() if stat.group == pid]
+    orphans = [each for each, stat in _processes.processes() if stat.group == pid]
     assert not {each for each, _exe in _httpd.running_parents()} & set(orphans)
 
 
@@ -69,10 +69,10 @@ def test_a_parent_that_has_ended_and_is_waited_for_by_nobody_is_no_server_and_hi
     host.httpd.stop()
     process = started_by(host, *in_the_foreground(host))
     process.kill()
-    assert until(lambda: _httpd.started(process.pid) == -1)
+    assert until(lambda: _processes.started(process.pid) == -1)
     os.kill(process.pid, 0)  # A zombie answers.
     assert (host.httpd.root / "logs/httpd.pid").read_text().strip() == str(process.pid)
-    for pid, stat in list(_httpd.processes()):
+    for pid, stat in list(_processes.processes()):
         if stat.group == os.getpgid(0) and stat.name == host.httpd.binary.name and stat.parent == 1:
             os.kill(pid, signal.SIGKILL)
     assert until(lambda: not host.httpd._listens())

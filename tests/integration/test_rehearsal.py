@@ -27,7 +27,7 @@ from demo_material import Authority, key_pem, new_key, write
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import COLLECTION, Host, processes_in, until
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _namespaces, _transaction
+from ansible_collections.mtls.httpd.plugins.module_utils import _namespaces, _processes, _transaction
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._rehearsal import rehearsal_folder
 from ansible_collections.mtls.httpd.plugins.module_utils._release import SITE, Release, Store, lock_path
@@ -384,7 +384,8 @@ def remains(host: Host) -> dict[str, object]:
         "files and the server": host.state()[:2],
         "its folder": os.path.lexists(scratch),
         "processes": {pid for pid in processes if b"-X" in words(pid)},
-        "ports": {inode for _address, _port, inode in _httpd.listening()} & set().union(*map(_httpd.inodes, processes)),
+        "ports": {inode for _address, _port, inode in _processes.listening()}
+        & set().union(*map(_processes.inodes, processes)),
         "shared memory": {line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]},
         "semaphores": {line.split()[1] for line in Path("/proc/sysvipc/sem").read_text().splitlines()[1:]},
         "memory files": sorted(os.listdir("/dev/shm")),

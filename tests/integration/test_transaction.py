@@ -34,6 +34,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils import (
     _httpd,
     _namespaces,
     _payload,
+    _processes,
     _rehearsal,
     _release,
     _transaction,
@@ -561,7 +562,7 @@ def test_another_users_process_named_httpd_is_not_run_as_ours(host: Host, short_
     process = subprocess.Popen([evil, "60"], user="nobody")
     try:
         time.sleep(0.2)
-        assert evil.name in {stat.name for _pid, stat in _httpd.processes()}
+        assert evil.name in {stat.name for _pid, stat in _processes.processes()}
         assert str(evil) not in {exe for _pid, exe in _httpd.running_parents()}
         host.apply(host.wish())
     finally:

@@ -19,7 +19,7 @@ import pytest
 from cryptography import x509
 from demo_material import CHAT_CA_NAME, Authority, Issued
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _httpd, _quoting, _transaction, _wire
+from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _processes, _quoting, _transaction, _wire
 from ansible_collections.mtls.httpd.plugins.module_utils._identity import make_probes
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
@@ -311,7 +311,7 @@ def tree(root: Path, *, times: bool = False) -> dict[str, tuple[object, ...]]:
 
 def children(parent: int) -> list[str]:
     """Return the child processes of `parent`, with their start times: another set after each reload."""
-    return [f"{pid} {stat.started}" for pid, stat in _httpd.processes() if stat.parent == parent]
+    return [f"{pid} {stat.started}" for pid, stat in _processes.processes() if stat.parent == parent]
 
 
 def subjects(client_ca: bytes) -> set[str]:

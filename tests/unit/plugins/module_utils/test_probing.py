@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from demo_material import Authority, key_pem, new_key, write
 
+from ansible_collections.mtls.httpd.plugins.module_utils._description import Description, Directive
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Answer
-from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Description, Directive
 from ansible_collections.mtls.httpd.plugins.module_utils._probing import (
     addresses,
     faults_of,

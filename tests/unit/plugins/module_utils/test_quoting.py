@@ -18,7 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _quoting
-from ansible_collections.mtls.httpd.plugins.module_utils._httpd import split
+from ansible_collections.mtls.httpd.plugins.module_utils._description import split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,0 +1,240 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""An httpd's configuration, as httpd itself tells it (mod_info's dump): nothing here reads a file of it."""
+
+from __future__ import annotations
+
+import fnmatch
+import ipaddress
+import os
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+@dataclass(frozen=True)
+class Directive:
+    """One directive in force: where it stands, and in which sections, outermost first (C(VirtualHost *:443)).
+
+    A section is a directive too, named C(<VirtualHost). C(host) tells the place of the virtual host's section that it
+    stands in, empty for the server level.
+    """
+
+    name: str
+    arguments: str
+    file: str
+    line: int
+    sections: tuple[str, ...]
+    host: str
+
+    @property
+    def words(self) -> list[str]:
+        """The arguments as httpd splits them (ap_getword_conf)."""
+        return split(self.arguments)
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+def split(arguments: str) -> list[str]:
+    words = []
+    for match in re.finditer(r'"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\'|(\S+)', arguments):
+        quoted = match.group(1) if match.group(1) is not None else match.group(2)
+        words.append(match.group(3) if quoted is None else re.sub(r'\\(["\'\\])', r"\1", quoted))
+    return words
+
+
+@dataclass(frozen=True)
+class VirtualHost:
+    """A C(<VirtualHost>) section: its addresses as written, its names, and where it stands."""
+
+    addresses: tuple[str, ...]
+    name: str
+    aliases: tuple[str, ...]
+    file: str
+    line: int
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}:{self.line}"
+
+    def answers(self, domain: str) -> bool:
+        """Whether a request for C(domain) would find this host by name (ServerName, ServerAlias with wildcards)."""
+        names = [self.name, *self.aliases]
+        return any(fnmatch.fnmatchcase(domain.lower(), name.lower()) for name in names if name)
+
+    def ports(self) -> set[str]:
+        return {endpoint(address)[1] for address in self.addresses}
+
+
+def endpoint(text: str) -> tuple[str, str]:
+    """Split C(address:port) of Listen or <VirtualHost>.
+
+    The address is empty for all addresses, the port C(*) for all ports.
+    """
+    text = text.strip()
+    if text.isdigit():
+        return "", text
+    if text.startswith("["):
+        address, _bracket, port = text[1:].partition("]")
+        port = port.lstrip(":") or "*"
+    else:
+        address, colon, port = text.rpartition(":")
+        if not colon:
+            address, port = text, "*"
+    with suppress(ValueError):
+        address = str(ipaddress.ip_address(address))
+    return ("" if address in ("*", "_default_", "0.0.0.0", "::") else address), port
+
+
+def listened(listen: Directive) -> tuple[str, str]:
+    """Address and port of a Listen. As `endpoint`, but 0.0.0.0 is not all addresses there: no IPv6 connection comes."""
+    address, port = endpoint(listen.words[0])
+    return ("0.0.0.0" if listen.words[0].startswith("0.0.0.0") else address), port
+
+
+def covers(listen: str, address: str) -> bool:
+    """Whether who listens on C(listen) is reached at C(address), each as `listened` has it.
+
+    0.0.0.0 stands for all addresses too, as nothing could listen on them beside it.
+    """
+    return listen in ("", address) or (listen == "0.0.0.0" and ":" not in address)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What httpd says of its configuration. Paths are absolute, on this machine.
+
+    files: all that it is read from, each with the line of the main file that leads to it; of the main file itself, 0.
+    """
+
+    server_root: str
+    pid_file: str
+    error_log: str
+    runtime_folder: str
+    user: str
+    group: str
+    modules: tuple[str, ...]
+    files: Mapping[str, int]
+    directives: tuple[Directive, ...]
+
+    @property
+    def virtual_hosts(self) -> list[VirtualHost]:
+        """In the order of the configuration: the first of an address and port is its default."""
+        inside: dict[str, list[Directive]] = {}
+        for each in self.directives:
+            if each.host:
+                inside.setdefault(each.host, []).append(each)
+        hosts = []
+        for section, *directives in inside.values():
+            names = [each.words[0] for each in directives if each.name.lower() == "servername" and each.words]
+            aliases = [word for each in directives if each.name.lower() == "serveralias" for word in each.words]
+            name = re.sub(r"^\w+://|:\d+$", "", names[-1]) if names else ""
+            hosts.append(VirtualHost(tuple(section.words), name, tuple(aliases), section.file, section.line))
+        return hosts
+
+    @cached_property
+    def proxy_headers(self) -> list[tuple[str, tuple[str, str]]]:
+        """Each word of RemoteIPProxyProtocol, C(on) or C(off), with each address and port that it is said for."""
+        found = [each for each in self.directives if each.name.lower() == "remoteipproxyprotocol"]
+        addresses = {host.place: host.addresses for host in self.virtual_hosts} if found else {}
+        return [
+            (each.arguments.lower(), endpoint(address))
+            for each in found
+            for address in (addresses[each.host] if each.host else ("*",))
+        ]
+
+    @cached_property
+    def proxy_exempt(self) -> list[str]:
+        """The networks of RemoteIPProxyProtocolExceptions."""
+        name = "remoteipproxyprotocolexceptions"
+        return [word for each in self.directives if each.name.lower() == name for word in each.words]
+
+    @property
+    def listens(self) -> list[Directive]:
+        return [each for each in self.directives if each.name.lower() == "listen" and each.words]
+
+    @property
+    def log_folder(self) -> str:
+        """Where the first of the server's own logs lies that is a file, else its folder C(logs); empty for neither."""
+        kinds = ("errorlog", "customlog", "transferlog", "globallog")
+        logs = [self.error_log] + [each.words[0] for each in self.directives if each.name.lower() in kinds]
+        paths = [self.path(log) for log in logs if log and not log.startswith(("|", "syslog"))]
+        folders = [os.path.dirname(path) for path in paths] + [self.path("logs")]
+        plain = [each for each in folders if os.path.isdir(each) and not each.startswith(("/dev", "/proc", "/sys"))]
+        return plain[0] if plain else ""
+
+    def path(self, text: str) -> str:
+        """C(text) as httpd takes a path: relative to ServerRoot."""
+        return os.path.normpath(os.path.join(self.server_root, text))
+
+
+def parsed(output: str, root: str) -> Description:
+    """Read what `httpd -t` prints with all its dumps. C(root): ServerRoot where it does not say one."""
+
+    def said(pattern: str) -> str:
+        match = re.search(pattern, output, re.MULTILINE)
+        return match.group(1) if match else ""
+
+    server_root = said(r'^ServerRoot: "(.*)"') or root
+    return Description(
+        server_root=server_root,
+        pid_file=said(r'^PidFile: "(.*)"'),
+        error_log=said(r'^Main ErrorLog: "(.*)"'),
+        runtime_folder=said(r'^Mutex default: dir="(.*?)/?"'),
+        user=said(r'^User: name="(.*?)"'),
+        group=said(r'^Group: name="(.*?)"'),
+        modules=tuple(re.findall(r"^ (\w+_module) \((?:static|shared)\)", output, re.MULTILINE)),
+        files=dict(_files(output)),
+        directives=tuple(_directives(output)),
+    )
+
+
+def _files(output: str) -> Iterator[tuple[str, int]]:
+    line = 0
+    for indent, number, path in re.findall(r"^( +)\((\*|\d+)\) (/.*)$", output, re.MULTILINE):
+        if number == "*" or len(indent) == 4:
+            line = 0 if number == "*" else int(number)
+        yield path, line
+
+
+def _directives(output: str) -> Iterator[Directive]:
+    """The configuration tree as mod_info dumps it (-D DUMP_CONFIG): comments tell file and line, sections nest."""
+    file, line = "", 0
+    sections: list[tuple[str, str]] = []
+
+    def read(name: str, arguments: str) -> Directive:
+        host = next((place for section, place in sections if section.lower().startswith("virtualhost ")), "")
+        return Directive(name, arguments.strip(), file, line, tuple(section for section, _place in sections), host)
+
+    # A line's end is a line feed alone: an argument may hold what else Unicode takes for one.
+    for raw in output[max(output.find("# In file: "), 0) :].split("\n"):
+        text = raw.strip()
+        number = re.match(r"#\s*(\d+):$", text)
+        if not text.startswith("#"):
+            # By the indent, as a section with nothing in it is not closed.
+            del sections[(len(raw) - len(raw.lstrip())) // 2 :]
+        if text.startswith("# In file: "):
+            file = text[len("# In file: ") :]
+        elif number:
+            line = int(number.group(1))
+        elif re.match(r"<[A-Za-z]", text):
+            inside = text[1:].rstrip(">")
+            sections.append((inside, f"{file}:{line}"))
+            yield read("<" + inside.split(None, 1)[0], inside.partition(" ")[2])
+        elif (
+            not raw[:1].isspace()
+            and not sections
+            and re.match(r'ServerRoot: "|Mutex [\w-]+: (dir="|using_defaults)|VirtualHost configuration:$', text)
+        ):
+            return  # the next dump begins
+        elif text and line and not text.startswith("</"):
+            yield read(*text.partition(" ")[::2])

@@ -1,0 +1,139 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Who starts an httpd: systemd, a container, or its own control program alone."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import shlex
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._said import (
+    PLAIN_ENVIRONMENT,
+    HttpdError,
+    own_words,
+    read,
+    run,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NAMES = ("apache2", "httpd")
+
+
+@dataclass(frozen=True)
+class Supervision:
+    """Who starts httpd: C(systemd) with its unit, C(container) where it is process 1, else C(pid-file).
+
+    C(masked): systemd was told to do nothing with the unit.
+    """
+
+    kind: str
+    unit: str = ""
+    enabled: bool | None = None
+    masked: bool = False
+
+
+def _systemd() -> bool:
+    return os.path.isdir("/run/systemd/system")
+
+
+def supervision(pid: int) -> Supervision:
+    if _systemd():
+        match = re.search(r"/([^/\n]+\.service)(?:/|$)", read(f"/proc/{pid}/cgroup"), re.MULTILINE)
+        if match:
+            shown = _shown(match.group(1), "MainPID", "UnitFileState", "LoadState")
+            if shown.get("MainPID") == str(pid):
+                return Supervision("systemd", match.group(1), _enabled(shown), shown.get("LoadState") == "masked")
+    return Supervision("container" if pid == 1 else "pid-file")
+
+
+def _enabled(shown: Mapping[str, str]) -> bool | None:
+    state = shown.get("UnitFileState", "")
+    return {"enabled": True, "disabled": False}.get(state)
+
+
+def unit_of(binary: str) -> Supervision:
+    """The systemd unit that would start this binary, asked of systemd.
+
+    Raises HttpdError where a program of its own would start it, as SUSE's start_apache2 does.
+    """
+    if _systemd():
+        for name in NAMES:
+            shown = _shown(f"{name}.service", "LoadState", "ExecStart", "UnitFileState")
+            masked = shown.get("LoadState") == "masked"
+            program = re.search(r"path=(\S+)", shown.get("ExecStart", "")) if not masked else _hidden_program(name)
+            if (
+                shown.get("LoadState") in ("loaded", "masked")
+                and program
+                and os.path.dirname(os.path.realpath(program.group(1))) == os.path.dirname(os.path.realpath(binary))
+            ):
+                if not re.match(r"(httpd|apache2)([.-].*)?$|apache2?ctl$", os.path.basename(program.group(1))):
+                    raise HttpdError(
+                        f"httpd does not run, and {program.group(1)} alone knows the arguments that {name}.service "
+                        f"starts it with: `systemctl start {name}`, then run again"
+                    )
+                return Supervision("systemd", f"{name}.service", _enabled(shown), masked)
+    return Supervision("pid-file")
+
+
+def _hidden_program(name: str) -> re.Match[str] | None:
+    """What a masked unit would start: systemd does not tell, the file that is hidden does."""
+    texts = (read(f"{folder}/systemd/system/{name}.service") for folder in ("/usr/local/lib", "/usr/lib", "/lib"))
+    return next(filter(None, (re.search(r"^ExecStart=[-@:+!]*(\S+)", text, re.MULTILINE) for text in texts)), None)
+
+
+def unit_of_instance(config: str) -> Supervision:
+    """The systemd unit of Debian's that would start the instance with this main file: apache2@two for apache2-two."""
+    folder = os.path.dirname(config)
+    name, _dash, suffix = os.path.basename(folder).partition("-")
+    if _systemd() and os.path.basename(config) == "apache2.conf":
+        unit = f"{name}@{suffix}.service" if suffix else f"{name}.service"
+        shown = _shown(unit, "LoadState", "Environment", "UnitFileState")
+        told = f"APACHE_CONFDIR={folder}" in shlex.split(shown.get("Environment", ""))
+        if shown.get("LoadState") == "loaded" and (told or folder == "/etc/apache2"):
+            return Supervision("systemd", unit, _enabled(shown))
+    return Supervision("pid-file")
+
+
+def unit_environment(unit: str) -> tuple[dict[str, str], str]:
+    """What a unit's environment says to httpd, and the OPTIONS that RHEL's unit puts behind the binary."""
+    shown = _shown(unit, "Environment", "EnvironmentFiles")
+    pairs = shlex.split(shown.get("Environment", ""))
+    for path in re.findall(r"(/\S+) \(ignore_errors", shown.get("EnvironmentFiles", "")):
+        for each in glob.glob(path):
+            pairs += [line for line in read(each).splitlines() if re.match(r"\w+=", line)]
+    environment = {}
+    for pair in pairs:
+        key, _equals, value = pair.partition("=")
+        environment[key] = " ".join(shlex.split(value))
+    return environment, environment.get("OPTIONS", "")
+
+
+def _shown(unit: str, *properties: str) -> dict[str, str]:
+    words = ["systemctl", "show", unit] + [f"--property={each}" for each in properties]
+    output = run(words, PLAIN_ENVIRONMENT, 10).output
+    return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
+
+
+# What systemd tells of every job, and what it does after the failure.
+_NARRATION = re.compile(
+    r'^(Start|Stopp|Reload)(ing|ed) |^See "systemctl|: (Killing process|Scheduled restart job|Deactivated successfully)'
+)
+
+
+def systemctl(verb: str, unit: str, *, timeout: float = 120, check: bool = True) -> None:
+    begun = time.time()
+    outcome = run(["systemctl", verb, unit], PLAIN_ENVIRONMENT, timeout)
+    if check and outcome.code != 0:
+        words = ["journalctl", "--unit", unit, f"--since=@{begun:.3f}", "--output", "cat", "--no-pager"]
+        journal = run(words, PLAIN_ENVIRONMENT, 10).output.splitlines()
+        told = [line for line in outcome.errors.splitlines() + journal if not _NARRATION.search(line)]
+        raise HttpdError(f"`systemctl {verb} {unit}` failed: {own_words(told).rstrip('.')}")

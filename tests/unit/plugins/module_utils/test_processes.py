@@ -1,0 +1,34 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Processes and sockets of this machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import pytest
+
+from ansible_collections.mtls.httpd.plugins.module_utils import _processes
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_a_listening_socket_is_found_with_its_holder(family: socket.AddressFamily) -> None:
+    address = "127.0.0.1" if family == socket.AF_INET else "::1"
+    with socket.create_server((address, 0), family=family) as server:
+        port = server.getsockname()[1]
+        [inode] = [inode for where, number, inode in _processes.listening() if (where, number) == (address, port)]
+        assert inode in _processes.inodes(os.getpid())
+        assert f"(process {os.getpid()})" in _processes.holder(inode)
+    assert port not in [number for where, number, _inode in _processes.listening() if where == address]
+
+
+def test_a_process_that_is_gone_was_started_never() -> None:
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert _processes.started(child) == -1
+    assert _processes.started(os.getpid()) > 0
