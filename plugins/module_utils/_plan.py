@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import os
 import re
@@ -18,6 +19,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._description import Des
 from ansible_collections.mtls.httpd.plugins.module_utils._neighbours import switched, with_ssl_alone
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     CLIENT_CA,
+    EMPTY,
     FOLDER,
     SITE,
     Change,
@@ -28,6 +30,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     Release,
     Store,
     StoreError,
+    difference,
     entry_of,
 )
 
@@ -70,7 +73,7 @@ class Plan:
 
     staged: releases with the folders they get. changes: the switch. changed: which sites change. diff: for the
     operator. sites: all that will be there, listed or not. listens: addresses (empty for all) and ports that we add.
-    amiss: what is not as an earlier run left it.
+    amiss: what is not as an earlier run left it, in words. damaged: the sites whose release is not.
     """
 
     staged: tuple[tuple[Release, str], ...]
@@ -80,6 +83,7 @@ class Plan:
     sites: tuple[Facts, ...]
     listens: tuple[tuple[str, int], ...]
     amiss: tuple[str, ...]
+    damaged: frozenset[str]
 
 
 def planned(
@@ -147,42 +151,72 @@ def planned(
         if change.path not in (host, main) and change not in currents:
             old, new = _outline(change.before), _outline(change.after)
             diff.append({"before_header": change.path, "after_header": change.path, "before": old, "after": new})
-    amiss = [f"the release of {wish.domain} was not as it was written" for wish in wishes if _damaged(store, wish)]
+    damages = {wish.domain: damage for wish in wishes for damage in [_damage(store, wish)] if damage}
+    amiss = [f"the release of {domain} was not as it was written: {damage}" for domain, damage in damages.items()]
     drifted = _drifted(server, store, user, with_ssl, before, adopt)
     if drifted:
         amiss.append(f"not as they were left: {', '.join(drifted)}")
     return Plan(
-        tuple(staged), tuple(changes), changed, tuple(diff), tuple(after.values()), tuple(listens), tuple(amiss)
+        tuple(staged),
+        tuple(changes),
+        changed,
+        tuple(diff),
+        tuple(after.values()),
+        tuple(listens),
+        tuple(amiss),
+        frozenset(damages),
     )
 
 
-def _damaged(store: Store, wish: Wish) -> bool:
-    """Whether the current release of a site that is to stay was changed since it was written, or cannot be told."""
+def _damage(store: Store, wish: Wish) -> str:
+    """What was done to the current release of a site that is to stay since it was written; empty for nothing."""
     if wish.release is None:
-        return False
-    name = store.current(wish.domain)
+        return ""
+    name, link = store.current(wish.domain), store.path(wish.domain, "current")
     if not name:
-        return os.path.isdir(store.path(wish.domain, "releases"))
+        return f"{link} leads to none" if os.path.isdir(store.path(wish.domain, "releases")) else ""
+    folder = store.path(wish.domain, "releases", name)
     try:
-        return not store.whole(store.read(wish.domain, "current"), store.path(wish.domain, "releases", name))
-    except (OSError, StoreError):
-        return True
+        same = wish.release.name == name.partition(".")[0]
+        faults = store.faults(wish.release if same else store.read(wish.domain, "current"), folder)
+    except (OSError, StoreError):  # Not the one wished for, and no longer what its name says.
+        faults = [f"{each} was edited" for each in _younger(folder)]
+        return f"in {folder}, {', '.join(faults) or 'a file was edited'}"
+    return f"in {folder}, {', '.join(faults)}" if faults else ""
+
+
+def _younger(folder: str) -> list[str]:
+    """The files of a release that were written to after the last of it, the empty folder, was made."""
+    with suppress(OSError):
+        made = os.lstat(os.path.join(folder, EMPTY)).st_mtime
+        names = sorted(os.listdir(folder))
+        return [name for name in names if os.lstat(os.path.join(folder, name)).st_mtime > made]
+    return []
 
 
 def _drifted(
     server: Server, store: Store, user: Description, with_ssl: Description, before: Mapping[str, Facts], adopt: bool
 ) -> list[str]:
-    """Paths outside the releases that a run with no other wish than for what is there would change."""
+    """Paths outside the releases that a run with no other wish than for what is there would change, and why."""
     if not before:
         return []
+    host, main = store.path("host.conf"), os.path.realpath(server.config)
+    needed = not all(site.included for site in before.values())
     drifts: list[Change] = []
     with suppress(StoreError, _said.HttpdError):  # What is in the way is said where it is in the way.
         drifts += _published(store, before, {}, before, adopt)
-        drifts += _changes(
-            store.path("host.conf"), File(_host_level(server, store, user, with_ssl, before.values())[1])
-        )
-        drifts += _hook(server, store, user, True)
-    return list(dict.fromkeys(change.path for change in drifts))
+        content = _host_level(server, store, user, with_ssl, before.values())[1]
+        drifts += _changes(host, File(content) if needed else None)
+        drifts += _hook(server, store, user, needed)
+    words = {main: "lacks our line" if needed else "has a line of ours"}
+    found = entry_of(host)
+    if isinstance(found, File) and found.mode == 0o644 and _is_sealed(found.content):
+        words[host] = "no longer fits the server's own configuration"
+    return [
+        f"{change.path} {words.get(change.path) or difference(change.before, change.after)}"
+        for change in drifts
+        if not change.path.endswith(KEPT)
+    ]
 
 
 def _kept(store: Store, wish: Wish, release: Release, name: str) -> list[Change]:
@@ -312,7 +346,6 @@ def _host_level(
     missing = [each for each in wanted if not _covered(each, with_ssl.listens)]
     with_us = [each for each in wanted if each not in missing and not _covered(each, always)]
     lines = [
-        "# Made by Ansible (mtls.httpd.sites), and made anew by its next run.",
         f"# `httpd -D {_httpd.OFF}` runs the server without it.",
         f"<IfDefine !{_httpd.OFF}>",
         "    <IfModule !ssl_module>",
@@ -336,7 +369,17 @@ def _host_level(
         include = [f"    Define {IN_HOST_FILE}", *include, f"    UnDefine {IN_HOST_FILE}"]
     lines += include
     added = missing if "ssl_module" in user.modules else missing + with_us
-    return added, "\n".join([*lines, "</IfDefine>", ""]).encode()
+    return added, _sealed("\n".join([*lines, "</IfDefine>", ""]))
+
+
+def _sealed(text: str) -> bytes:
+    """A host-level file that tells by itself whether a hand has edited it."""
+    seal = hashlib.sha256(text.encode()).hexdigest()
+    return f"# Made by Ansible (mtls.httpd.sites), and made anew by its next run. Seal: {seal[:16]}\n{text}".encode()
+
+
+def _is_sealed(content: bytes) -> bool:
+    return content == _sealed(content.decode(errors="replace").partition("\n")[2])
 
 
 def defines(server: Server, user: Description) -> list[str]:

@@ -105,20 +105,28 @@ def try_site(
         for kind, identity, paths in clients
         for path in paths
     ]
-    place = f"[{address}]:{site.port}" if ":" in address else f"{address}:{site.port}"
-    return [f"{site.domain} at {place}: {fault}" for fault in dict.fromkeys(faults_of(site, answers, throwaway))]
+    return [f"{_place(site, address)}: {fault}" for fault in dict.fromkeys(faults_of(site, answers, throwaway))]
+
+
+def _place(site: Facts, address: str) -> str:
+    return f"{site.domain} at " + (f"[{address}]:{site.port}" if ":" in address else f"{address}:{site.port}")
 
 
 def shown(described: Description, site: Facts, address: str) -> bool:
     """Whether the live server shows a site as it is wished, in one handshake."""
+    return not unlike(described, site, address)
+
+
+def unlike(described: Description, site: Facts, address: str) -> list[str]:
+    """How the live server differs from a site as it is wished, in one handshake."""
     proxied = _is_proxied(described, address, site.port)
     for version in _versions(site):
         answer = _handshake.ask(
             address, site.port, site.domain, version=version, client="none", timeout=_SECONDS, proxied=proxied
         )
         if answer.offered:
-            return not list(faults_of(site, [answer], throwaway=False))
-    return False
+            break
+    return [f"{_place(site, address)}: {fault}" for fault in faults_of(site, [answer], throwaway=False)]
 
 
 def _versions(site: Facts) -> list[str]:

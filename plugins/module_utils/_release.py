@@ -411,23 +411,27 @@ class Store:
 
     def whole(self, release: Release, folder: str) -> bool:
         """Whether C(folder) holds just this release: names, bytes, modes and owner."""
+        return not self.faults(release, folder)
+
+    def faults(self, release: Release, folder: str) -> list[str]:
+        """What keeps C(folder) from being just this release: names, bytes, modes and owner."""
         wanted = release.filled(folder)
         try:
-            if set(os.listdir(folder)) != set(wanted) | {EMPTY}:
-                return False
+            more = sorted(set(os.listdir(folder)) - {*wanted, EMPTY})
+            found = [f"{name} does not belong there" for name in more]
             for name, content in wanted.items():
-                found = entry_of(os.path.join(folder, name))
-                if not isinstance(found, File) or (found.content, found.mode, found.uid) != (
-                    content,
-                    mode_of(name),
-                    os.geteuid(),
-                ):
-                    return False
-            parents = (self.root, self.path(release.domain), os.path.dirname(folder), folder)
+                words = difference(entry_of(os.path.join(folder, name)), File(content, mode_of(name), os.geteuid()))
+                found += [f"{name} {words}"] if words else []
             empty = os.path.join(folder, EMPTY)
-            return os.listdir(empty) == [] and all(map(folder_is_open, (*parents, empty)))
-        except (OSError, StoreError):
-            return False
+            found += [f"{EMPTY} is not empty"] if os.listdir(empty) else []
+            parents = (self.root, self.path(release.domain), os.path.dirname(folder), folder)
+            return found + [
+                f"{each} is no folder of mode 0755" for each in (*parents, empty) if not folder_is_open(each)
+            ]
+        except OSError as error:
+            return [f"{error.filename}: {error.strerror}"]
+        except StoreError as error:
+            return [str(error)]
 
     def place(self, release: Release) -> str:
         """The folder of a release.
@@ -603,6 +607,21 @@ def _lock_holder(handle: int) -> str:
             if "->" not in fields and fields[1] == "FLOCK" and fields[5].endswith(f":{inode}"):
                 return f"process {fields[4]}"
     return "an unknown process"
+
+
+def difference(found: Entry, wanted: Entry) -> str:
+    """What was done to a path where C(wanted) had been put, as the end of a sentence; empty for nothing."""
+    if found is None or wanted is None:
+        return "is gone" if wanted else "does not belong there" if found else ""
+    if isinstance(found, File) and isinstance(wanted, File):
+        if found.content != wanted.content:
+            return "was edited"
+        if found.mode != wanted.mode:
+            return f"has mode {found.mode:04o}"
+        return "" if wanted.uid in (-1, found.uid) else f"belongs to user {found.uid}"
+    if isinstance(found, Link):
+        return "" if found == wanted else "leads elsewhere"
+    return "is a plain file"
 
 
 def _alike(one: Entry, other: Entry) -> bool:

@@ -260,10 +260,11 @@ class _Run:
         self.report.limits = limits(self.server, user, self.wishes)
         starts = self.start and not self.was_running and bool(self.sites)
         enables = self.start and self.server.supervision.enabled is False and bool(self.sites)
-        stale = self.was_running and not plan.changes and (interrupted or not self._shown(user))
+        unlike = self._unlike(user, self.sites) if self.was_running and not plan.changes and not interrupted else []
+        stale = self.was_running and not plan.changes and bool(interrupted or unlike)
         acts = bool(plan.changes or starts or stale)
         leftovers = [] if interrupted else self._leftovers()
-        self._amiss(plan, starts, stale and not interrupted, leftovers)
+        self._amiss(user, plan, starts, unlike, leftovers)
         if acts:
             conflicts = _neighbours.conflicts(user, plan, self.sites)
             conflicts += self._taken(user, plan) + self._hindrances()
@@ -291,14 +292,31 @@ class _Run:
 
     # -- 0. look
 
-    def _amiss(self, plan: Plan, starts: bool, stale: bool, leftovers: Sequence[str]) -> None:
-        """Name what was not as an earlier run left it, so that nobody has to guess why there is something to do."""
+    def _amiss(
+        self,
+        user: Description,
+        plan: Plan,
+        starts: bool,
+        unlike: Sequence[tuple[Facts, str]],
+        leftovers: Sequence[str],
+    ) -> None:
+        """Name what was not as an earlier run left it, so that nobody has to guess why there is something to do.
+
+        A virtual host of the user's that includes a site may be new, or just edited: httpd has not read it yet.
+        """
         known = any(self.store.current(wish.domain) for wish in self.wishes if wish.release)
         self.report.healed += plan.amiss
+        if plan.amiss and self.was_running:
+            faults = [fault for _site, fault in self._unlike(user, list(self._before(plan)))]
+            self.report.healed += [f"until this run, {fault}" for fault in faults if " got in " in fault]
         if leftovers:
             self.report.healed.append(f"left over: {', '.join(leftovers)}")
-        if stale:
-            self.report.healed.append("the live server did not show the sites as they are on the disk")
+        shown = [fault for site, fault in unlike if not site.included]
+        if shown:
+            more = f"; and {len(shown) - 3} more" if len(shown) > 3 else ""
+            self.report.healed.append(
+                f"the live server did not show the sites as they are on the disk: {'; '.join(shown[:3])}{more}"
+            )
         if starts and known:
             self.report.healed.append("httpd did not run")
 
@@ -360,15 +378,31 @@ class _Run:
         except HttpdError as error:
             raise Refused(f"{error}. This was so before, nothing was touched: mend it first") from None
 
-    def _shown(self, user: Description) -> bool:
-        """Whether the live server shows every wished site, each in one handshake."""
+    def _before(self, plan: Plan) -> Iterator[Facts]:
+        """The wished sites as they were before this run, where that was ours to say."""
+        for site in self.sites:
+            damaged = site.domain in plan.damaged
+            try:
+                before = self.store.facts(site.domain)
+            except StoreError:
+                before = site
+            if damaged or (before is not site and not before.included):
+                yield before
+
+    def _unlike(self, user: Description, sites: Sequence[Facts]) -> list[tuple[Facts, str]]:
+        """How the live server differs from the sites, each in one handshake at each address."""
         deadline = time.monotonic() + CONFIRM_SECONDS
         described = self._in_force(user)
-        return all(
-            time.monotonic() < deadline and _probing.shown(described, site, address)
-            for site in self.sites
+        return [
+            (site, fault)
+            for site in sites
             for address in _probing.addresses(site, user)
-        )
+            for fault in (
+                _probing.unlike(described, site, address)
+                if time.monotonic() < deadline
+                else [f"{site.domain}: not asked, as {CONFIRM_SECONDS:.0f} seconds were over"]
+            )
+        ]
 
     def _in_force(self, user: Description) -> Description:
         """The configuration with us, where it may say of PROXY headers what C(user), the one without us, does not."""

@@ -66,7 +66,15 @@ def test_the_playbook_for_a_virtual_host_of_ones_own_says_which_line_to_put_wher
     line = re.search(r"put `(Include \S+)` into the virtual host at", words)
     assert line, words
     conf.write_text(conf.read_text().replace(old, line[1]))
-    operator.deploy(plays=plays(operator, OWN))
+    assert "amiss" not in operator.deploy(plays=plays(operator, OWN)).output
     assert operator.ask(None).said == REFUSED
     assert operator.ask(material.client).said == "HTTP/1.1 200 OK"
     assert "changed=0" in operator.deploy(plays=plays(operator, OWN)).output
+    included = conf.parent / "mtls" / material.domain / "current/site.conf"
+    included.write_text(included.read_text().replace("SSLVerifyClient require", "SSLVerifyClient none"))
+    operator.httpd.stop()
+    operator.httpd.start()
+    drifted = " ".join(operator.deploy(plays=plays(operator, OWN)).output.split())
+    assert "site.conf was edited" in drifted
+    assert "a client without a certificate got in" in drifted
+    assert operator.ask(None).said == REFUSED

@@ -149,7 +149,7 @@ def test_a_refusal_is_predicted_with_its_words(host: Host, case: str) -> None:
 
 @dataclass(frozen=True)
 class Drift:
-    """What a hand did to a converged host, and what names it afterwards."""
+    """What a hand did to a converged host, and the words that name it afterwards."""
 
     act: Callable[[Host], object]
     named: str
@@ -159,6 +159,11 @@ class Drift:
 def replaced(path: Path, content: str = "by hand\n") -> None:
     path.unlink()
     path.write_text(content)
+
+
+def relinked(path: Path, target: str) -> None:
+    path.unlink()
+    path.symlink_to(target)
 
 
 def edited(path: Path, old: str, new: str) -> None:
@@ -171,26 +176,41 @@ def current(host: Host) -> Path:
     return host.store / DOMAIN / "current"
 
 
-RELEASE = f"the release of {DOMAIN} was not as it was written"
+RELEASE = f"the release of {DOMAIN} was not as it was written: "
 DRIFTS = {
-    "an edited site": Drift(lambda host: edited(current(host) / SITE, "SSLVerifyClient require", ""), RELEASE),
-    "a site with more in it": Drift(lambda host: (current(host) / "more.conf").write_text(""), RELEASE),
-    "the mode of a key": Drift(lambda host: (current(host) / f"{DOMAIN}.key").chmod(0o644), RELEASE),
-    "a switch replaced by a file": Drift(lambda host: replaced(current(host)), RELEASE),
-    "a switch that is gone": Drift(lambda host: current(host).unlink(), RELEASE),
-    "the mode of the host level": Drift(lambda host: (host.store / "host.conf").chmod(0o600), "host.conf"),
-    "an edited host level": Drift(lambda host: (host.store / "host.conf").write_text("# mine\n"), "host.conf"),
-    "a host level that is gone": Drift(lambda host: (host.store / "host.conf").unlink(), "host.conf"),
+    "an edited site": Drift(
+        lambda host: edited(current(host) / SITE, "SSLVerifyClient require", ""), f"{SITE} was edited"
+    ),
+    "a site with more in it": Drift(
+        lambda host: (current(host) / "more.conf").write_text(""), "more.conf does not belong there"
+    ),
+    "the mode of a key": Drift(
+        lambda host: (current(host) / f"{DOMAIN}.key").chmod(0o644), f"{DOMAIN}.key has mode 0644"
+    ),
+    "a file that is gone": Drift(lambda host: (current(host) / CLIENT_CA).unlink(), f"{CLIENT_CA} is gone"),
+    "a switch replaced by a file": Drift(lambda host: replaced(current(host)), f"{DOMAIN}/current leads to none"),
+    "a switch that is gone": Drift(lambda host: current(host).unlink(), f"{DOMAIN}/current leads to none"),
+    "the mode of the host level": Drift(
+        lambda host: (host.store / "host.conf").chmod(0o600), "host.conf has mode 0600"
+    ),
+    "an edited host level": Drift(
+        lambda host: (host.store / "host.conf").write_text("# mine\n"), "host.conf was edited"
+    ),
+    "a host level that is gone": Drift(lambda host: (host.store / "host.conf").unlink(), "host.conf is gone"),
     "a line that is gone": Drift(
-        lambda host: edited(host.httpd.conf, f'IncludeOptional "{host.store}/host.conf"\n', ""), "httpd.conf"
+        lambda host: edited(host.httpd.conf, f'IncludeOptional "{host.store}/host.conf"\n', ""),
+        "httpd.conf lacks our line",
     ),
     "a line without effect": Drift(
         lambda host: edited(host.httpd.conf, f'IncludeOptional "{host.store}/', f'#IncludeOptional "{host.store}/'),
-        "httpd.conf",
+        "httpd.conf lacks our line",
     ),
-    "a link that is gone": Drift(lambda host: (host.conf / f"{DOMAIN}.crt").unlink(), f"{DOMAIN}.crt"),
+    "a link that is gone": Drift(lambda host: (host.conf / f"{DOMAIN}.crt").unlink(), f"{DOMAIN}.crt is gone"),
+    "a link that leads elsewhere": Drift(
+        lambda host: relinked(host.conf / f"{DOMAIN}.crt", "mtls/elsewhere"), f"{DOMAIN}.crt leads elsewhere"
+    ),
     "a link replaced by a file": Drift(
-        lambda host: replaced(host.conf / f"{DOMAIN}.crt"), f"{DOMAIN}.crt", {"adopt": True}
+        lambda host: replaced(host.conf / f"{DOMAIN}.crt"), f"{DOMAIN}.crt is a plain file", {"adopt": True}
     ),
     "a release of nobody's": Drift(
         lambda host: shutil.copytree(current(host), host.store / DOMAIN / "releases/00"), "left over"
@@ -217,6 +237,28 @@ def test_a_drift_is_named_at_a_renewal_too(host: Host, name: str) -> None:
     host.apply(host.wish())
     drift.act(host)
     assert [words for words in agreed(host, host.wish())["healed"] if drift.named in words]
+
+
+def test_a_change_of_the_servers_own_is_not_taken_for_a_hand_in_our_file(host: Host) -> None:
+    wish = host.wish()
+    host.apply(wish)
+    modules = "LoadModule ssl_module modules/mod_ssl.so\nLoadModule socache_shmcb_module modules/mod_socache_shmcb.so"
+    host.add(f"{modules}\nSSLSessionCache shmcb:logs/cache\n")
+    words = f"not as they were left: {host.store}/host.conf no longer fits the server's own configuration"
+    assert agreed(host, wish)["healed"] == [words]
+
+
+@pytest.mark.parametrize("renewed", [False, True])
+def test_a_drift_that_let_strangers_in_says_so(host: Host, renewed: bool) -> None:
+    wish = host.wish()
+    host.apply(wish)
+    edited(current(host) / SITE, "SSLVerifyClient require", "SSLVerifyClient none")
+    host.restart()
+    assert not host.enforces()
+    release, strangers = agreed(host, host.wish() if renewed else wish)["healed"]
+    assert f"/releases/{wish.release.name}, {SITE} was edited" in release
+    assert f"until this run, {DOMAIN} at 127.0.0.1:{host.port}: a client without a certificate got in" in strangers
+    assert host.enforces()
 
 
 @pytest.mark.parametrize(
@@ -253,7 +295,9 @@ def test_a_server_that_serves_another_release_is_predicted_to_be_reloaded(host: 
     shutil.move(host.conf.with_name("saved"), host.conf)
     done = agreed(host, first)
     assert (done["changed"], done["reloaded"], done["diff"]) == (True, True, [])
-    assert done["healed"] == ["the live server did not show the sites as they are on the disk"]
+    [words] = done["healed"]
+    place = f"{DOMAIN} at 127.0.0.1:{host.port}"
+    assert words.startswith(f"the live server did not show the sites as they are on the disk: {place}: another cert")
 
 
 def test_a_killed_run_is_left_to_a_real_one_which_check_mode_says(host: Host) -> None:
