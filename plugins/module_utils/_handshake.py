@@ -262,22 +262,23 @@ def ask_by_way_of(
     stranger: Identity,
     timeout: float,
     proxied: bool = False,
-) -> tuple[Answer, Answer | None]:
+) -> list[Answer]:
     """Ask for ``server_name`` by way of another name of the server, ``other`` (empty for no SNI).
 
-    First on a connection made to ``other`` as ``identity``, by its name in the request. Then as ``stranger`` on a
-    connection of its own that resumes the session of the first, None where there is none (CVE-2025-23048).
+    First on a connection made to ``other`` as ``identity``, by its name in the request. Then, where that was granted a
+    session, as ``stranger`` on two connections that resume it, with SNI and without (CVE-2025-23048).
     ``timeout`` (seconds) bounds each; ``proxied`` as in `ask`. Raises ValueError as `ask` does.
     """
     context = _own_context(identity, version)
+    asked: dict[str, Any] = {"version": version, "timeout": timeout, "context": context, "proxied": proxied}
     granted: list[ssl.SSLSession] = []
-    asked: dict[str, Any] = {"version": version, "timeout": timeout, "context": context, "sessions": granted}
-    asked["proxied"] = proxied
-    first = ask(address, port, other, client="trusted", host=server_name, **asked)
-    if not granted:
-        return first, None
+    answers = [ask(address, port, other, client="trusted", host=server_name, sessions=granted, **asked)]
     present(context, stranger)
-    return first, ask(address, port, server_name, client="untrusted", **asked)
+    for name in (server_name, "") if granted else ():
+        # Each resumes the first one's own, not what the one before was granted.
+        session = granted[:1]
+        answers.append(ask(address, port, name, client="untrusted", host=server_name, sessions=session, **asked))
+    return answers
 
 
 def examine(

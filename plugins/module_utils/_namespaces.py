@@ -23,6 +23,7 @@ import signal
 import socket
 import stat
 import struct
+import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -191,6 +192,14 @@ def _furnish(world: World) -> None:
     for number, (soft, hard) in world.limits.items():
         with suppress(ValueError, OSError):  # One that we may not have ourselves cannot be had inside either.
             resource.setrlimit(number, (soft, hard))
+
+
+def replace(path: str, content: bytes) -> None:
+    """Inside: have a file hold something else, wherever it is. Raises Unavailable where that cannot be."""
+    with tempfile.NamedTemporaryFile(dir=SCRATCH, delete=False) as instead:
+        os.fchmod(instead.fileno(), stat.S_IMODE(os.stat(path).st_mode))
+        instead.write(content)
+    _mount(instead.name, path, None, _MS_BIND, None)
 
 
 def _guard() -> None:

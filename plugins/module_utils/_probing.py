@@ -28,7 +28,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._description import (
 from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, EMPTY, FOLDER, SITE, Facts, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
 _SECONDS = 5.0
 _CONDITION = re.compile("(If|ElseIf|Else)( |$)", re.IGNORECASE)
@@ -203,20 +203,15 @@ def try_detours(
     """Try to reach an enforced site by way of virtual hosts that share its address and port. Returns the faults.
 
     By the site's name in a request on their connections, and by resuming their sessions (CVE-2025-23048), as the
-    throwaway CA's client, and as a stranger. The default and two more are tried: they tell how httpd takes it.
+    throwaway CA's client, whom `their_clients` lets in there, and as a stranger.
     """
-    hosts = _sharing(described, address, str(site.port))
-    mine = next((host for host in hosts if _of_site(store, host, site)), None) or host_of(site, described)
-    if mine is None or site.verify_client != "require":
-        return []
     faults: list[str] = []
-    named = [host for host in hosts if host == hosts[0] or re.fullmatch(r"[A-Za-z0-9.-]+", host.name)]
-    for other in [host for host in named if host != mine][:3]:
+    for other, name in _neighbours(store, described, site, address):
         for version in ("TLSv1.3", "TLSv1.2"):
-            answers = _handshake.ask_by_way_of(
+            first, *resumed = _handshake.ask_by_way_of(
                 address,
                 site.port,
-                "" if other == hosts[0] else other.name,
+                name,
                 site.domain,
                 version=version,
                 identity=probes.trusted,
@@ -224,16 +219,41 @@ def try_detours(
                 timeout=_SECONDS,
                 proxied=_is_proxied(described, address, site.port),
             )
-            for way, answer in zip(("by its name in a request to", "by a TLS session of"), answers):
-                if answer and answer.result == "accepted" and not re.search(r" 4(00|21)( |$)", answer.detail):
+            ways = [("by its name in a request to", first), *(("by a TLS session of", answer) for answer in resumed)]
+            for way, answer in ways:
+                if answer.result == "accepted" and not re.search(r" 4(00|21)( |$)", answer.detail):
                     faults.append(
                         f"{site.domain}: a client whose certificate was not checked for it got in {way} the virtual "
                         f"host at {other.place} ({answer.detail}): update httpd (CVE-2025-23048), and take "
                         "SSLVHostSNIPolicy out where it is set"
                     )
-            if answers[0].offered:
+            if first.offered:
                 break
     return list(dict.fromkeys(faults))
+
+
+def _neighbours(store: Store, described: Description, site: Facts, address: str) -> list[tuple[VirtualHost, str]]:
+    """The virtual hosts by way of which an enforced site is tried, with the name that leads to each (empty: no SNI).
+
+    The default and two more: they tell how httpd takes it.
+    """
+    hosts = _sharing(described, address, str(site.port))
+    mine = next((host for host in hosts if _of_site(store, host, site)), None) or host_of(site, described)
+    if mine is None or site.verify_client != "require":
+        return []
+    named = [host for host in hosts if host == hosts[0] or re.fullmatch(r"[A-Za-z0-9.-]+", host.name)]
+    return [(host, "" if host == hosts[0] else host.name) for host in named if host != mine][:3]
+
+
+def their_clients(store: Store, described: Description, site: Facts, address: str) -> dict[str, str]:
+    """The files by which those virtual hosts know their own clients, with the name of the directive."""
+    wanted = ("sslcacertificatefile", "sslcarevocationfile")
+    return {
+        described.path(each.words[0]): name
+        for other, _name in _neighbours(store, described, site, address)
+        for name, each in _in_force(described, other, wanted).items()
+        if each.words
+    }
 
 
 def expects_proxy_header(described: Description, address: str, port: int, client: str = "") -> bool:
@@ -449,11 +469,7 @@ def _doors(store: Store, described: Description, site: Facts, mine: VirtualHost)
         "sslcacertificatefile": os.path.join(release, CLIENT_CA),
         "sslcacertificatepath": os.path.join(release, EMPTY),
     }
-    in_force: dict[str, Directive] = {}
-    for host in ("", mine.place):
-        for each in described.directives:
-            if each.host == host and len(each.sections) == (1 if host else 0) and each.name.lower() in wanted:
-                in_force[each.name.lower()] = each
+    in_force = _in_force(described, mine, wanted)
     foreign = [each for each in described.directives if each.host == mine.place and not _is_site(each.file, site)]
     for each in foreign if site.included else ():
         if each.name.lower() in _PAIR:
@@ -472,6 +488,16 @@ def _doors(store: Store, described: Description, site: Facts, mine: VirtualHost)
                 f"{site.domain}: {each.name} at {each.place} is in an <If> within another, and could let others in: "
                 "take it out of the inner one"
             )
+
+
+def _in_force(described: Description, host: VirtualHost, names: Container[str]) -> dict[str, Directive]:
+    """The directives of these names (lower case) that hold for all of a virtual host, by name."""
+    found: dict[str, Directive] = {}
+    for place in ("", host.place):
+        for each in described.directives:
+            if each.host == place and len(each.sections) == (1 if place else 0) and each.name.lower() in names:
+                found[each.name.lower()] = each
+    return found
 
 
 # -- material that the live configuration names

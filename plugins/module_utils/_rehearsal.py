@@ -151,6 +151,8 @@ def _full(
         except HttpdError as error:
             return {"broken": str(error), "faults": []}
         faults = _probing.misplaced(store, described, sites)
+        tried = [(site, address) for site in sites for address in _probing.addresses(site, described)]
+        _welcome(private, described, tried, probes)
         scratch = os.path.join(_namespaces.SCRATCH, "run")
         os.mkdir(scratch, 0o755)
         instead = [
@@ -165,10 +167,9 @@ def _full(
             if broken:
                 weak = _weak(broken, sites)
                 return {"broken": "" if weak else broken, "faults": faults + weak}
-            for site in sites:
-                for address in _probing.addresses(site, described):
-                    faults += _probing.try_site(described, site, address, probes, throwaway=True)
-                    faults += _probing.try_detours(private, described, site, address, probes)
+            for site, address in tried:
+                faults += _probing.try_site(described, site, address, probes, throwaway=True)
+                faults += _probing.try_detours(private, described, site, address, probes)
         return {"broken": "", "faults": faults}
 
     try:
@@ -222,6 +223,19 @@ def _furnish(disk: Disk, site: Facts, folder: str, probes: _handshake.Probes) ->
     for pin, name in site.pinned_files.items():
         if pin in probes.pinned:
             disk.put(os.path.join(folder, name), File(probes.pinned[pin].certificate, mode_of(name)))
+
+
+def _welcome(
+    store: Store, described: Description, tried: Sequence[tuple[Facts, str]], probes: _handshake.Probes
+) -> None:
+    """Have the virtual hosts beside the sites let the throwaway CA's client in too, so that it has a session there."""
+    for site, address in tried:
+        for path, name in _probing.their_clients(store, described, site, address).items():
+            more = probes.ca if name == "sslcacertificatefile" else probes.crl
+            with suppress(OSError):  # httpd itself says best what it cannot read.
+                known = _bytes(path)
+                if more not in known:
+                    _namespaces.replace(path, known + b"\n" + more)
 
 
 def _weak(broken: str, sites: Sequence[Facts]) -> list[str]:

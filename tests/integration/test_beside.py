@@ -6,22 +6,22 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
+import subprocess
 import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
-from demo_material import write
+from demo_material import Authority, write
 from embedded_httpd import EmbeddedHttpd, free_port
-from host import DOMAIN, VERSIONS, Host
+from host import COLLECTION, DOMAIN, VERSIONS, Host
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
 
 if TYPE_CHECKING:
     import ssl
-
-    from demo_material import Authority
 
 OWN = "own.example.com"
 OTHER = "shop.example.com"
@@ -83,6 +83,51 @@ def test_a_server_that_lets_requests_cross_from_site_to_site_is_found_in_the_reh
     message = host.refused(host.wish(), host.wish(OTHER))
     assert "got in by its name in a request to the virtual host at" in message
     assert "SSLVHostSNIPolicy" in message
+
+
+@pytest.fixture(scope="session")
+def unfixed() -> str:
+    """Return the path of a mod_ssl without the fix of CVE-2025-23048."""
+    if not all(map(shutil.which, ("apt-get", "gcc"))):
+        pytest.skip("a mod_ssl without the fix of CVE-2025-23048 cannot be made here: that needs a Debian with gcc")
+    made = subprocess.run([COLLECTION / "tests/support/mod_ssl_without"], capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
+    return made.stdout.strip()
+
+
+def beside_a_site_with_clients_of_its_own(host: Host, module: str) -> str:
+    """Have the default virtual host ask for clients of its own CA, by a mod_ssl; return where it stands."""
+    (host.httpd.root / "tls").mkdir(mode=0o755)
+    own = Authority("A neighbour's client CA")
+    write(host.httpd.root / "tls", "clients.crt", own.pem)
+    write(host.httpd.root / "tls", "clients.crl", own.crl())
+    host.add(
+        f"LoadModule socache_shmcb_module modules/mod_socache_shmcb.so\nLoadModule ssl_module {module}\n"
+        "SSLCARevocationFile tls/clients.crl\n"
+    )
+    return users_host(
+        host, extra="SSLCACertificateFile tls/clients.crt\nSSLVerifyClient require\nSSLCARevocationCheck chain"
+    )
+
+
+def test_an_httpd_that_lets_in_by_the_session_of_another_site_is_found_in_the_rehearsal(
+    host: Host, unfixed: str
+) -> None:
+    place = beside_a_site_with_clients_of_its_own(host, unfixed)
+    message = host.refused(host.wish())
+    assert f"got in by a TLS session of the virtual host at {place} (HTTP/1.1 200 OK): update httpd" in message
+
+
+def test_the_same_httpd_is_safe_where_it_is_told_to_mind_the_name(host: Host, unfixed: str) -> None:
+    beside_a_site_with_clients_of_its_own(host, unfixed)
+    assert host.apply(host.wish(extra="SSLStrictSNIVHostCheck on")).rehearsal == "full"
+    assert host.enforces()
+
+
+def test_an_httpd_with_the_fix_stands_the_same_trial(host: Host) -> None:
+    beside_a_site_with_clients_of_its_own(host, "modules/mod_ssl.so")
+    assert host.apply(host.wish()).rehearsal == "full"
+    assert host.enforces()
 
 
 def test_two_sites_beside_the_users_are_rehearsed_together(host: Host) -> None:
