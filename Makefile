@@ -1,9 +1,8 @@
 # Each target installs what it needs (as root on Debian; else it says what is missing). What is slow to make is kept in ~/.cache/mtls.httpd.
 #
 #   make demo         the main job on this machine, in a scratch folder; KEEP=1 leaves its server running
-#   make test         everything; lint, sanity, unit, integration, molecule and faults are its parts
-#   make test-long    the same with all that is slow (LONG=1, hours), and unit and integration tests on the newest
-#                     ansible-core that is supported
+#   make test         everything; lint, sanity, unit, integration, molecule, faults and newest are its parts
+#   make test-long    the same with all that is slow (LONG=1, hours)
 #   make bench        the costs of the design's budget, measured; writes docs/performance.md
 #   make generate     the role's argument specification, of the documentation of the module sites
 #   make build        the artifact, and the tree made of it that all of these run on
@@ -14,7 +13,9 @@ IN := tests/support/environment
 
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/build/collections
 
-.PHONY: build lint sanity unit integration molecule faults test test-long demo bench generate clean
+PARTS := lint sanity unit integration molecule faults newest
+
+.PHONY: build $(PARTS) test test-long demo bench generate clean
 
 build: $(COLLECTION)/MANIFEST.json
 
@@ -22,15 +23,13 @@ build: $(COLLECTION)/MANIFEST.json
 $(COLLECTION)/MANIFEST.json: $(SOURCES)
 	$(IN) run tests/support/install
 
-lint sanity unit integration molecule faults: build
+$(PARTS): build
 	$(IN) dev tests/run.py $@
 
-test: build
-	$(IN) dev tests/run.py lint sanity unit integration molecule faults
+test test-long: build
+	$(IN) dev tests/run.py $(PARTS)
 
 test-long: export LONG := 1
-test-long: build
-	$(IN) dev tests/run.py lint sanity unit integration molecule faults newest
 
 demo: build
 	tests/support/packages apache2-bin

@@ -228,9 +228,12 @@ class Scene:
 
         until(none, strays)
 
+    def is_sound(self) -> None:
+        self.shell(f"{self.layout.control} -t")
+
     def starts_and_serves(self) -> None:
         """The configuration is sound, and httpd, stopped and started, serves each site in its old or its new state."""
-        self.shell(f"{self.layout.control} -t")
+        self.is_sound()
         self.restart()
         self.serves(self.old, self.new)
 
@@ -310,7 +313,7 @@ def test_a_host_that_loses_its_power_at_any_action_boots_and_the_next_run_heals(
             cut += scene.run(scene.new, at=at, hold=True)["ended"] == "held"
             scene.cut_off()
             scene.serves(scene.old, scene.new)
-            scene.starts_and_serves()
+            scene.is_sound()
             scene.converges()
     record_property("figures", f"power cut at {cut} of {scene.actions} actions")
     assert cut > 0.95 * len(points)
