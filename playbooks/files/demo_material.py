@@ -155,6 +155,7 @@ class Authority:
         key: PrivateKey | None = None,
         key_type: str = "ec",
         common_name: str | None = None,
+        organization: str = "",
         usages: tuple[x509.ObjectIdentifier, ...] | None = None,
         ocsp: str = "",
     ) -> Issued:
@@ -166,7 +167,8 @@ class Authority:
         if usages is None:
             usages = (ExtendedKeyUsageOID.CLIENT_AUTH,) if client else (ExtendedKeyUsageOID.SERVER_AUTH,)
         key = key or new_key(key_type)
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name or names[0])])
+        told = ((NameOID.ORGANIZATION_NAME, organization), (NameOID.COMMON_NAME, common_name or names[0]))
+        subject = x509.Name([x509.NameAttribute(kind, text) for kind, text in told if text])
         builder = (
             _builder(subject, key, self.name, self.key, not_before, not_after, timedelta(days=90))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

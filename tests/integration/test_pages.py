@@ -2,26 +2,34 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the pages on protocol, revocation, the client CA and load balancers show is run."""
+"""What the pages on protocol, revocation, clients, their CA, paths, backends and load balancers show is run."""
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import re
 import textwrap
 import zipfile
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import yaml
+from backend import Backend, get, send
 from balancer import balancing
+from cryptography.hazmat.primitives.serialization import Encoding
 from demo_material import Authority, write, zipped
 from host import COLLECTION, until
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from conftest import LocalOperator
+    from demo_material import Issued
     from playing import Run
 
 
@@ -32,20 +40,46 @@ def plays(page: str) -> list[dict[str, Any]]:
     return [play for each in shown for play in yaml.safe_load(textwrap.dedent(each))]
 
 
-def deployed(operator: LocalOperator, page: str, **more: Any) -> Run:
-    """Run the page's playbook for the operator's host, with `more` variables, and return what it said."""
+def deployed(
+    operator: LocalOperator, page: str, *, number: int = 0, behind: Sequence[Backend] = (), leave: str = "", **more: Any
+) -> Run:
+    """Run a page's playbook for the operator's host, with `more` variables, and return what it said.
+
+    number: which of the page's. behind: the backends at the page's ports 8080 and 8081; else files are served. leave:
+    an option that is left out.
+    """
     material, files = operator.material, operator.folder / "files"
     files.mkdir(exist_ok=True)
     for name in ("crt", "chain.crt", "key"):
         write(files, f"{material.domain}.{name}", (material.folder / f"{material.domain}.{name}").read_bytes())
     write(files, "TencentQQAuthCA.crt", material.chat.pem)
     write(files, "TencentQQAuthCA.crt.zip", zipped("TencentQQAuthCA.crt", material.chat.pem))
-    play = plays(page)[0]
-    site = play["roles"][0].pop("mutual_tls_sites")[0]
-    del site["proxy_pass"], play["hosts"], play["become"]
+    play = plays(page)[number]
+    text = json.dumps(play["roles"][0].pop("mutual_tls_sites")[0])
+    for port, backend in zip((8080, 8081), behind):
+        text = text.replace(f"127.0.0.1:{port}/", f"127.0.0.1:{backend.port}/")
+    site = json.loads(text)
+    del play["hosts"], play["become"]
     play["roles"][0].update({name: value for name, value in more.items() if name in play["roles"][0]})
-    own = {name: operator.site[name] for name in ("port", "listen", "document_root", "trust_anchors")}
+    own = {name: operator.site[name] for name in ("port", "listen", "trust_anchors")}
+    if not behind:
+        del site["proxy_pass"]
+        own["document_root"] = operator.site["document_root"]
+    site.pop(leave, None)
     return operator.deploy(plays=[{"roles": play["roles"]}], mutual_tls_sites=[site | own], **more)
+
+
+@pytest.fixture
+def behind() -> Iterator[list[Backend]]:
+    """Give two backends, which tell by their answers which they are."""
+    with Backend("8080").serving() as first, Backend("8081").serving() as second:
+        yield [first, second]
+
+
+def asked(operator: LocalOperator, path: str, client: Issued | None) -> tuple[int, str]:
+    """Return the status, and the backend that answered, where one did."""
+    status, rest = get(operator.port, operator.material.domain, path, client)
+    return status, rest.rpartition("\r\n")[2] if status == 200 else ""
 
 
 def test_the_old_caller_of_the_page_on_protocol_is_served_and_warned_of(operator: LocalOperator) -> None:
@@ -148,3 +182,72 @@ def test_a_balancer_that_ends_tls_itself_is_found_by_the_confirmation(operator: 
     run = operator.play(mutual_tls_confirm_address=BALANCER)
     assert run.status != 0
     assert f"at {BALANCER}:{operator.port}: mutual TLS is off, and expected to be enforced" in run.output
+
+
+def test_chat_is_pinned_by_what_the_access_log_says_as_the_page_on_clients_tells(operator: LocalOperator) -> None:
+    chat = operator.material.chat.issue(client=True, common_name="Chat", organization="Tencent")
+    customer = operator.material.client
+    assert (
+        "every client of the client CA may call, not Chat alone"
+        in deployed(operator, "clients", leave="allowed_clients").output
+    )
+    assert {operator.ask(each).said for each in (chat, customer)} == {"HTTP/1.1 200 OK"}
+    log = operator.httpd.root / "logs/www.example.com-access.log"
+    assert until(lambda: log.read_text().count('"GET / ') == 2)
+    pin = plays("clients")[0]["roles"][0]["mutual_tls_sites"][0]["allowed_clients"][0]["subject"]
+    assert [f'SUCCESS "{pin}"' in line for line in log.read_text().splitlines() if '"GET / ' in line] == [True, False]
+    deployed(operator, "clients")
+    assert operator.ask(chat).said == "HTTP/1.1 200 OK"
+    assert operator.ask(customer).said == "HTTP/1.1 403 Forbidden"
+    assert "changed=0" in deployed(operator, "clients").output
+
+
+def test_the_health_check_of_the_page_on_paths_is_open_and_nothing_else(
+    operator: LocalOperator, behind: list[Backend]
+) -> None:
+    deployed(operator, "paths", behind=behind)
+    assert asked(operator, "/healthz", None) == (200, "8080")
+    assert asked(operator, "/healthz/", None) == asked(operator, "/callback", None) == (403, "")
+    assert asked(operator, "/callback", operator.material.client) == (200, "8080")
+
+
+def test_the_webhook_of_the_page_on_paths_is_protected_and_the_rest_is_open(
+    operator: LocalOperator, behind: list[Backend]
+) -> None:
+    deployed(operator, "paths", number=1, behind=behind)
+    for path in ("/callback", "/callback/below"):
+        assert asked(operator, path, None) == (403, "")
+        assert asked(operator, path, operator.material.client) == (200, "8081")
+    for path in ("/", "/Callback", "/callback;x", "/a/..;/callback"):
+        assert asked(operator, path, None) == (200, "8080")
+
+
+def test_a_body_without_a_length_gets_411_by_the_page_on_backends(
+    operator: LocalOperator, behind: list[Backend]
+) -> None:
+    deployed(operator, "backend", behind=behind)
+    limit = plays("backend")[0]["roles"][0]["mutual_tls_sites"][0]["request_body_limit"]
+    head = f"POST / HTTP/1.1\r\nHost: {operator.material.domain}\r\nConnection: close\r\n"
+    for header, body, status in (
+        ("Content-Length: 1", "x", 200),
+        (f"Content-Length: {limit + 1}", "x", 413),
+        ("Transfer-Encoding: chunked", "1\r\nx\r\n0\r\n\r\n", 411),
+    ):
+        request = f"{head}{header}\r\n\r\n{body}".encode()
+        assert send(operator.port, operator.material.domain, request, operator.material.client)[0] == status
+    assert len(behind[0].asked) == 1
+
+
+def test_the_backend_of_the_page_learns_who_called(operator: LocalOperator, behind: list[Backend]) -> None:
+    client = operator.material.client
+    deployed(operator, "backend", number=1, behind=behind)
+    assert asked(operator, "/", client) == (200, "8080")
+    told = dict(behind[0].headers())
+    der = base64.b64encode(client.certificate.public_bytes(Encoding.DER)).decode()
+    assert {name: value for name, value in told.items() if "Client" in name} == {
+        "X-Client-Subject": client.certificate.subject.rfc4514_string(),
+        "X-Client-Serial": f"{client.certificate.serial_number:X}",
+        "X-Client-Verify": "SUCCESS",
+        "X-Client-Certificate": der,
+        "Client-Cert": f":{der}:",
+    }
