@@ -478,14 +478,16 @@ def _wrong(sites: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield what is wrong with the wishes beside the options' types. No message repeats a value but a domain's."""
     if not sites:
         yield (
-            "option 'sites' is an empty list, so there is nothing to do, which is nearly always a "
-            "variable that was not set. List the sites."
+            "option 'sites' is an empty list, so there is nothing to do, which is nearly always a variable that was "
+            "not set. List the sites there, or, for the role, in 'mutual_tls_sites'."
         )
     domains = [site["domain"] for site in sites]
     for domain in dict.fromkeys(domain for domain in domains if domains.count(domain) > 1):
         yield f"sites: {printable(domain)} is listed {domains.count(domain)} times. List it once, with its 'aliases'."
     for index, site in enumerate(sites):
-        where = f"sites[{index}] ({printable(site['domain'])[:80]}): "
+        where = f"{site['domain']}: "
+        if broken_rules(site["domain"]):
+            where = f"sites[{index}] ({printable(site['domain'])[:80]}): "
         for name in (site["domain"], *site["aliases"]):
             yield from (f"{where}{problem.message}" for problem in broken_rules(name))
         if site["state"] == "present":
@@ -555,8 +557,9 @@ def _wrong_site(site: Mapping[str, Any]) -> Iterator[str]:
     if site["document_root"] and site["proxy_pass"]:
         yield "both 'document_root' and 'proxy_pass' are given, and one would hide the other. Give one of them."
     if site["proxy_pass"]:
-        yield from wrong_backend("proxy_pass", site["proxy_pass"])
-        if not site["proxy_pass"].endswith("/"):
+        wrong = list(wrong_backend("proxy_pass", site["proxy_pass"]))
+        yield from wrong
+        if not wrong and not site["proxy_pass"].endswith("/"):
             yield "the option 'proxy_pass' does not end in a slash, so that paths would join its last word. Add it."
     yield from wrong_protocol(site)
     if site["client_ocsp_responder"] and not re.fullmatch(r"http://[^\s/]+(/\S*)?", site["client_ocsp_responder"]):

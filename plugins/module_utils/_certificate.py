@@ -491,15 +491,19 @@ class _Case:
                 remedy = "If Chat issued it for your domain (case 2 of its page), set 'issued_by: chat'."
                 self._add("untrusted-issuer", last.source, message, remedy)
             else:
-                self._not_anchored(leaf, last, impostor, anchors)
+                others = [one for one in pool if one.certificate not in way.certificates]
+                self._not_anchored(leaf, last, impostor, anchors, others)
         elif self._errors() == before:
             self._path_refused(leaf, objection)
 
-    def _not_anchored(self, leaf: Facts, last: Facts, impostor: Facts | None, anchors: _Anchors) -> None:
-        own = "" if self.wish.trust_anchors else " If the authority is your own, give its root as 'trust_anchors'."
+    def _not_anchored(
+        self, leaf: Facts, last: Facts, impostor: Facts | None, anchors: _Anchors, others: Sequence[Facts]
+    ) -> None:
+        own = "" if self.wish.trust_anchors else " If the authority is your own, give its root as 'trust_anchors' too."
         issuer = called(last.issuer)
         missing = f"which is neither given nor a trust anchor ({anchors.name})"
-        public = f"Give the certificate of an authority that everybody trusts.{own}"
+        if others:
+            missing += f": {others[0].source} holds {some(repr(one.label) for one in others)}"
         if impostor is not None:
             code = "untrusted-issuer"
             message = f"'{last.label}' names '{issuer}' as issuer, and the one in {impostor.source} did not sign it."
@@ -507,7 +511,10 @@ class _Case:
         elif last.self_issued:
             code = "untrusted-issuer"
             message = f"the path ends at '{last.label}', which signed itself and is no trust anchor ({anchors.name})."
-            remedy = public
+            remedy = (
+                f"If '{last.label}' is an authority of your own, give its certificate as 'trust_anchors'. If not, get "
+            )
+            remedy += "a certificate of one that is." if self.wish.trust_anchors else "one of a public authority."
         elif last == leaf or last.issuer_url:
             code = "chain-incomplete"
             message = f"'{last.label}' was issued by '{issuer}', {missing}; clients cannot build a path."
@@ -517,7 +524,7 @@ class _Case:
         else:
             code = "untrusted-issuer"
             message = f"the path ends at '{last.label}', issued by '{issuer}', {missing}."
-            remedy = f"Give the missing issuer in 'chain'. {public}"
+            remedy = f"First give the certificate of '{issuer}' in 'chain'.{own}"
         self._add(code, last.source, message, remedy)
 
     def _judge_order(self, pool: Sequence[Facts], path: Sequence[Facts]) -> None:

@@ -395,7 +395,7 @@ class Store:
         """
         name = self.current(domain, link)
         if not name:
-            raise StoreError(f"{domain}: there is no {link} release on this host")
+            raise StoreError(f"{domain}: there is no {link} release on this host: deploy instead")
         folder = self.path(domain, "releases", name)
         files = {}
         for each in os.listdir(folder):

@@ -346,6 +346,13 @@ class _Run:
 
     def _found(self, wish: Wish) -> Wish:
         """The wish for a previous release, with the release as it lies on the host."""
+        if not os.path.isdir(self.store.path(wish.domain, "releases")):
+            known = self.store.domains()
+            few = ", ".join(known[:5]) + (f" and {len(known) - 5} more" if len(known) > 5 else "")
+            raise Refused(
+                f"{wish.domain}: there is no such site on this host, whose sites are: {few or 'none'}. Correct the "
+                "name, or deploy it. Nothing was touched"
+            )
         release = self.store.read(wish.domain, "previous")
         return replace(wish, release=release)
 

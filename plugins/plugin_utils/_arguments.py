@@ -14,7 +14,7 @@ import contextlib
 import difflib
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def checked(options: Mapping[str, Any], given: Mapping[str, Any], *, where: str 
     """Return all documented options with the given values in their types, or the documented defaults.
 
     A lone text where a list is documented is a list of one; it is not split at commas.
-    `where` stands before each message, such as "sites[0] (www.example.com): ".
+    `where` stands before each message, such as "www.example.com: ".
     Raises ArgumentsError with every fault at once; no message repeats a value.
     """
     faults: list[str] = []
@@ -96,10 +96,13 @@ def _dictionary(options: Mapping[str, Any], given: Mapping[str, Any], where: str
                 result[option] = _value(options[option], option, value, where, faults)
             except _WrongError as wrong:
                 faults.append(f"{where}option '{option}' {wrong}")
+    meant = {near for name in given if name not in names for near in _near(name, names)}
     faults += [
         f"{where}option '{name}' is required. Set it."
         for name, option in options.items()
-        if option.get("required") and all(given.get(known) is None for known in (name, *option.get("aliases", ())))
+        if option.get("required")
+        and name not in meant  # which was said
+        and all(given.get(known) is None for known in (name, *option.get("aliases", ())))
     ]
     return result
 
@@ -114,9 +117,14 @@ def _unknown(name: object, names: Mapping[str, str]) -> str:
         return (
             "one option has a name that none can have (not shown, as it may be pasted material). Check the indentation."
         )
-    near = difflib.get_close_matches(name, names, n=1)
+    near = _near(name, names)
     hint = f"Did you mean '{near[0]}'?" if near else f"Known are: {', '.join(sorted(set(names.values())))}."
     return f"there is no option '{name}'. {hint}"
+
+
+def _near(name: object, names: Mapping[str, str]) -> list[str]:
+    """The option that a name was probably meant to be, if any is near."""
+    return difflib.get_close_matches(name, names, n=1) if isinstance(name, str) and _OPTION_NAME.match(name) else []
 
 
 def _value(option: Mapping[str, Any], name: str, value: object, where: str, faults: list[str]) -> object:
@@ -130,10 +138,13 @@ def _value(option: Mapping[str, Any], name: str, value: object, where: str, faul
             "holds a private key, which does not belong there and could be shown. "
             "Take it out; the server's own belongs under 'private_key_content', vaulted."
         )
+    choices = option.get("choices")
+    if choices and isinstance(value, bool):
+        # YAML takes a plain yes or off for a boolean.
+        value = next((choice for choice in choices if choice in (_TRUE if value else _FALSE)), str(value))
     value = _SCALARS[kind](value)
     if name.endswith("_days") and isinstance(value, int) and abs(value) > _MOST_DAYS:
         raise _WrongError(f"must be at most {_MOST_DAYS}, and is larger.")
-    choices = option.get("choices")
     if choices and value not in choices:
         raise _WrongError(f"must be one of {', '.join(map(str, choices))}.")
     return value
@@ -145,13 +156,26 @@ def _list(option: Mapping[str, Any], name: str, value: object, where: str, fault
         value = [value]
     if not isinstance(value, (list, tuple)):
         raise _WrongError(f"must be a list, not {_kind(value)}.")
-    return [_member(element, name, index, member, where, faults) for index, member in enumerate(value)]
+    return [
+        _member(element, name, index, _domain(value, index), member, where, faults)
+        for index, member in enumerate(value)
+    ]
 
 
-def _member(element: Mapping[str, Any], name: str, index: int, value: object, where: str, faults: list[str]) -> object:
+def _domain(members: Sequence[object], index: int) -> str:
+    """The domain by which an operator knows a member of the list; empty where it is none, or another's too."""
+    domains = [each.get("domain") if isinstance(each, Mapping) else None for each in members]
+    domain = domains[index]
+    named = isinstance(domain, str) and domains.count(domain) == 1 and not broken_rules(domain)
+    return str(domain) if named else ""
+
+
+def _member(
+    element: Mapping[str, Any], name: str, index: int, domain: str, value: object, where: str, faults: list[str]
+) -> object:
     try:
         if element["type"] == "dict":
-            return _suboptions(element, f"{name}[{index}]", value, where, faults)
+            return _suboptions(element, domain or f"{name}[{index}]", value, where, faults)
         return _value(element, name, value, where, faults)
     except _WrongError as wrong:
         faults.append(f"{where}option '{name}[{index}]' {wrong}")
@@ -163,9 +187,7 @@ def _suboptions(option: Mapping[str, Any], name: str, value: object, where: str,
         raise _WrongError(f"must be a dictionary of options, not {_kind(value)}.")
     if not option.get("suboptions"):
         return dict(value)
-    domain = value.get("domain")
-    named = f" ({domain})" if isinstance(domain, str) and not broken_rules(domain) else ""
-    return _dictionary(option["suboptions"], value, f"{where}{name}{named}: ", faults)
+    return _dictionary(option["suboptions"], value, f"{where}{name}: ", faults)
 
 
 def _text(value: object) -> str:

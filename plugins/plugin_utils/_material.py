@@ -75,9 +75,9 @@ class Finder:
             raise MaterialError(option, option, reason)
         try:
             found = path if path.startswith("/") else self._searched(path)
-            # Not blocking, as a named pipe would.
+            _refuse_odd_files(os.stat(found), option, path if path.isprintable() else option)
+            # Not blocking, as a named pipe would, if one came there just now.
             with open(os.open(found, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-                _refuse_odd_files(os.fstat(file.fileno()), option, path)
                 contents = file.read(MAXIMUM_SIZE)
             if contents.startswith(b"$ANSIBLE_VAULT"):
                 # The loader decrypts in memory. Its public methods write what they decrypt to disk, or want text.

@@ -53,14 +53,17 @@ def wrong_paths(site: Mapping[str, Any]) -> Iterator[str]:
 
 def wrong_backend(name: str, url: str) -> Iterator[str]:
     """Yield what is wrong with the URL of a backend."""
-    if not _URL.fullmatch(url):
-        yield (
-            f"the option '{name}' is not the URL of a backend. It is like http://127.0.0.1:8080/, or "
-            "unix:/run/app.sock|http://localhost/."
-        )
     try:
         _quoting.directive(url)
     except _quoting.NotQuotable as error:
         yield f"the option '{name}' cannot be used: {error}."
+        return
     if _quoting.RELEASE in url:
         yield f"the option '{name}' holds {_quoting.RELEASE}, which stands for the release's folder."
+    elif not _URL.fullmatch(url) and _URL.fullmatch(f"{url}/"):
+        yield f"the option '{name}' has no path. Put a slash at its end."
+    elif not _URL.fullmatch(url):
+        yield (
+            f"the option '{name}' is not the URL of a backend. It is like http://127.0.0.1:8080/, or "
+            "unix:/run/app.sock|http://localhost/."
+        )

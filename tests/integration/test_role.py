@@ -10,6 +10,7 @@ import os
 import stat
 import subprocess
 import sys
+import textwrap
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from demo_material import Issued
 
 ROLE = "mtls.httpd.mutual_tls"
+DOMAIN = "www.example.com"
 OK = "HTTP/1.1 200 OK"
 VERSIONS = ("TLSv1_2", "TLSv1_3")
 
@@ -199,6 +201,30 @@ def test_an_empty_list_of_sites_is_an_error_that_says_so(operator: LocalOperator
 def test_a_missing_list_of_sites_is_an_error(operator: LocalOperator) -> None:
     play = {"roles": [{"role": ROLE}], "vars": {}}
     assert "mutual_tls_sites" in operator.refused(plays=[play]).output
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"domian": DOMAIN, "domain": None}, "sites[0]: there is no option 'domian'. Did you mean 'domain'?"),
+        ({"certifcate": "x"}, f"{DOMAIN}: there is no option 'certifcate'. Did you mean 'certificate'?"),
+        (
+            {"verify_client": True},
+            f"{DOMAIN}: option 'verify_client' must be one of require, optional, optional_no_ca.",
+        ),
+        (
+            {"proxy_pass": "http://localhost:1"},
+            f"{DOMAIN}: the option 'proxy_pass' has no path. Put a slash at its end.",
+        ),
+    ],
+)
+def test_a_mistake_in_an_option_is_one_sentence(
+    operator: LocalOperator, options: dict[str, Any], sentence: str
+) -> None:
+    site = operator.site | {"document_root": None} | options
+    output = operator.refused(mutual_tls_sites=[{name: value for name, value in site.items() if value}]).output
+    told = textwrap.dedent(output.split("FAILED! =>")[1].split("\nPLAY RECAP")[0])
+    assert yaml.safe_load(told) == {"changed": False, "msg": sentence}
 
 
 def test_a_site_that_is_absent_is_undone_without_a_trace(operator: LocalOperator) -> None:

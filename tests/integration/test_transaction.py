@@ -1236,6 +1236,13 @@ def test_a_site_with_one_release_has_none_to_go_back_to(host: Host) -> None:
     assert "no previous release" in host.refused(Wish(DOMAIN, previous=True))
 
 
+def test_a_misspelt_domain_to_go_back_with_is_told_from_one_with_a_single_release(host: Host) -> None:
+    words = "www.exmaple.com: there is no such site on this host, whose sites are: "
+    assert f"{words}none" in host.refused(Wish("www.exmaple.com", previous=True))
+    host.apply(host.wish())
+    assert f"{words}{DOMAIN}. Correct the name" in host.refused(Wish("www.exmaple.com", previous=True))
+
+
 def test_a_previous_release_that_has_ended_is_refused_unless_forced(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,9 +4,9 @@
 
 """Print the role's meta/argument_specs.yml, made of the documentation of the module `sites`.
 
-The role's own variables stand here, and nowhere else. All but the list of sites are `raw`, with the type in words:
-Ansible's validator prints a value that has the wrong type, and that may be a key in the wrong place. Types and defaults
-are the action plugin's to check and to apply.
+The role's own variables stand here, and nowhere else. Most are `raw`, with the type in words: Ansible's validator
+prints a value that has the wrong type, and that may be a key in the wrong place, and all of this file with it. It does
+not look into what is `raw`, so the options of a site have their types. The action plugin checks them, in one sentence.
 """
 
 from __future__ import annotations
@@ -90,20 +90,25 @@ def argument_specs() -> dict[str, Any]:
     documented = yaml.safe_load(runpy.run_path(str(MODULE))["DOCUMENTATION"])["options"]
     options = {name: option for name, option in documented.items() if name not in {"judge_only", "require_httpd"}}
     role = yaml.safe_load(ROLE)
-    role["options"] = {PREFIX + name: _option(option) for name, option in (options | yaml.safe_load(OWN)).items()}
+    role["options"] = {PREFIX + name: _variable(option) for name, option in (options | yaml.safe_load(OWN)).items()}
     return {"argument_specs": {"main": role}}
 
 
+def _variable(option: dict[str, Any]) -> dict[str, Any]:
+    """Return a variable of the role. Any value is a text or a path to the validator, and none of these is printed."""
+    variable = _option(option)
+    if option["type"] not in {"str", "path"} or "choices" in option:
+        variable["description"].append(_type(option))
+        variable["type"] = "raw"
+    return {key: value for key, value in variable.items() if key not in {"choices", "elements", "required"}}
+
+
 def _option(option: dict[str, Any]) -> dict[str, Any]:
-    description = [re.sub(r"O\(([^)]+)\)", _own_name, text) for text in option["description"]]
-    result: dict[str, Any] = {"description": [*description, _type(option)], "type": "raw"}
+    result = {key: value for key, value in option.items() if key != "suboptions"}
+    result["description"] = [re.sub(r"O\(([^)]+)\)", _own_name, text) for text in option["description"]]
     if "suboptions" in option:
-        # Here the validator is safe: it does not print what stands in place of a dictionary.
-        result |= {"description": description, "type": option["type"]}
-        if "elements" in option:
-            result["elements"] = option["elements"]
         result["options"] = {name: _option(suboption) for name, suboption in option["suboptions"].items()}
-    return result | {key: option[key] for key in ("required", "default") if key in option}
+    return result
 
 
 def _own_name(reference: re.Match[str]) -> str:
@@ -114,7 +119,8 @@ def _own_name(reference: re.Match[str]) -> str:
 def _type(option: dict[str, Any]) -> str:
     if "choices" in option:
         return "One of " + ", ".join(f"V({choice})" for choice in option["choices"]) + "."
-    return f"Type C({option['type']})" + (f" of C({option['elements']})." if "elements" in option else ".")
+    needed = ", required." if option.get("required") else "."
+    return f"Type C({option['type']})" + (f" of C({option['elements']})" if "elements" in option else "") + needed
 
 
 class _Dumper(yaml.SafeDumper):

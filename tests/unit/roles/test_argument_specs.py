@@ -11,16 +11,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 COLLECTION = Path(__file__).resolve().parents[3]
 SPECIFICATION = COLLECTION / "roles" / "mutual_tls" / "meta" / "argument_specs.yml"
-
-
-def types(options: dict[str, Any]) -> set[str]:
-    """Return every type that occurs among the options and their suboptions."""
-    nested = (types(option.get("options", {})) for option in options.values())
-    return {option["type"] for option in options.values()}.union(*nested)
 
 
 def test_the_specification_is_what_the_generator_makes_of_the_modules_documentation() -> None:
@@ -29,11 +25,24 @@ def test_the_specification_is_what_the_generator_makes_of_the_modules_documentat
     assert SPECIFICATION.read_text() == made, "run `make generate`"
 
 
-def test_no_type_is_left_to_the_validator_that_prints_values() -> None:
-    options = yaml.safe_load(SPECIFICATION.read_text())["argument_specs"]["main"]["options"]
-    assert options.pop("mutual_tls_sites")["type"] == "list"
-    assert types(options) == {"raw"}
+def options() -> dict[str, Any]:
+    """Return the variables of the role."""
+    found: dict[str, Any] = yaml.safe_load(SPECIFICATION.read_text())["argument_specs"]["main"]["options"]
+    return found
 
 
-def test_the_validator_does_not_apply_choices() -> None:
-    assert "choices:" not in SPECIFICATION.read_text()
+@pytest.mark.parametrize("value", ["PRIVATE", ["PRIVATE"], {"PRIVATE": "PRIVATE"}, 5, None])
+def test_whatever_stands_in_a_variable_ansibles_validator_says_nothing(value: Any) -> None:
+    for given in (dict.fromkeys(options(), value), {"mutual_tls_sites": [dict.fromkeys(SITE, value)]}, {}):
+        found = ArgumentSpecValidator(options()).validate(given, validate_role_argument_spec=True)
+        assert found.error_messages == []
+
+
+SITE = options()["mutual_tls_sites"]["options"]
+
+
+def test_the_documentation_of_the_role_shows_the_types_of_a_sites_options() -> None:
+    shown = {name: (option["type"], option.get("choices")) for name, option in SITE.items()}
+    assert shown["port"] == ("int", None)
+    assert shown["verify_client"] == ("str", ["require", "optional", "optional_no_ca"])
+    assert "raw" not in {kind for kind, _choices in shown.values()}

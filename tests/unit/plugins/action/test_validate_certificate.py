@@ -177,10 +177,11 @@ def test_wrong_use_is_refused_with_a_sentence(folder: Path) -> None:
 
 
 def test_what_is_no_readable_file_is_a_finding(folder: Path) -> None:
-    (folder / "files" / "directory.d").mkdir()
+    for name in ("directory.d", "directory"):
+        (folder / "files" / name).mkdir()
     os.mkfifo(folder / "files" / "a.pipe")
     write(folder / "files", "large.crt", b"x" * (1024 * 1024 + 1))
-    odd = ["missing.crt", "directory.d", "a.pipe", "large.crt", "/nonexistent", f"{'a' * 300}.crt"]
+    odd = ["missing.crt", "directory.d", "directory", "a.pipe", "large.crt", "/nonexistent", f"{'a' * 300}.crt"]
     verdict, _output = play(folder, {"client_ca": odd})
     assert [(one["code"], one["subject"]) for one in verdict["findings"]] == [("unreadable", name) for name in odd]
 

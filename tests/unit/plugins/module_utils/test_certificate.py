@@ -415,6 +415,23 @@ def test_an_issuer_of_the_same_name_with_another_key_does_not_count() -> None:
     assert codes(replace(GOOD, trust_anchors=(Material(same_name.pem, "root.crt"),))) == ["untrusted-issuer"]
 
 
+def test_a_chain_that_is_anothers_is_named_with_what_it_holds() -> None:
+    other = Material(pem(Authority("Other Issuing CA", issuer=ROOT).certificate), "other.chain.crt")
+    finding = verdict(replace(GOOD, chain=other)).findings[0]
+    assert finding.code == "chain-incomplete"
+    assert "was issued by 'Test Issuing CA'" in finding.message
+    assert "other.chain.crt holds 'Other Issuing CA'" in finding.message
+
+
+def test_what_to_do_first_about_an_authority_that_nobody_knows_is_said_first() -> None:
+    [finding] = verdict(replace(GOOD, chain=Material(SERVER.chain_pem + ROOT.pem, "c.crt"), trust_anchors=())).findings
+    assert finding.code == "untrusted-issuer"
+    assert finding.remedy == (
+        "If 'Test Root CA' is an authority of your own, give its certificate as 'trust_anchors'. If not, get one of a "
+        "public authority."
+    )
+
+
 def test_a_self_signed_certificate_is_untrusted_unless_it_is_the_anchor() -> None:
     key = new_key()
     alone = Authority("x")

@@ -71,15 +71,35 @@ def test_null_means_not_given() -> None:
 
 
 def test_all_faults_are_told_at_once_and_say_where() -> None:
-    told = messages({"prot": 1, "sites": [{"domain": "a.example", "port": "x"}, {"pot": 2}, "b"]}, where="here: ")
+    sites = [{"domain": "a.example", "port": "x"}, {"pot": 2}, "b"]
+    told = messages({"prot": 1, "sites": sites}, where="here: ")
     assert told == [
         "here: there is no option 'prot'. Did you mean 'port'?",
-        "here: sites[0] (a.example): option 'port' must be a whole number, and is text that is none.",
+        "here: a.example: option 'port' must be a whole number, and is text that is none.",
         "here: sites[1]: there is no option 'pot'. Did you mean 'port'?",
         "here: sites[1]: option 'domain' is required. Set it.",
         "here: option 'sites[2]' must be a dictionary of options, not text.",
         "here: option 'domain' is required. Set it.",
     ]
+
+
+def test_a_misspelt_option_is_one_fault_with_the_spelling_that_is_right() -> None:
+    assert messages({"domian": "a"}) == ["there is no option 'domian'. Did you mean 'domain'?"]
+    assert messages({"domain": "a", "sites": [{"domian": "b.example"}]}) == [
+        "sites[0]: there is no option 'domian'. Did you mean 'domain'?"
+    ]
+
+
+def test_members_that_share_a_domain_are_told_apart_by_their_place() -> None:
+    told = messages({"domain": "a", "sites": [{"domain": "a.example", "pot": 1}] * 2})
+    assert [message.partition(":")[0] for message in told] == ["sites[0]", "sites[1]"]
+
+
+def test_a_plain_yes_that_yaml_made_a_boolean_is_answered_with_the_choices() -> None:
+    options = {"verify_client": {"choices": ["require", "optional"]}, "client_ocsp": {"choices": ["off", "leaf"]}}
+    with pytest.raises(ArgumentsError, match="option 'verify_client' must be one of require, optional"):
+        checked(options, {"verify_client": True})
+    assert checked(options, {"client_ocsp": False})["client_ocsp"] == "off"
 
 
 SECRET = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7"  # the start that every RSA key of 2048 bits has

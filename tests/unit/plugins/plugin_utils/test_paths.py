@@ -71,3 +71,18 @@ def test_what_contradicts_itself_is_refused() -> None:
 )
 def test_what_is_no_url_of_a_backend_is_refused(url: str) -> None:
     assert list(wrong_backend("proxy_pass", url))
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://127.0.0.1:8080", "has no path. Put a slash at its end."),
+        ("127.0.0.1:8080/", "is not the URL of a backend"),
+        ("http://127.0.0.1:8080/\n", "cannot be used"),
+        ("http://127.0.0.1:8080/", ""),
+    ],
+)
+def test_one_fault_of_a_url_is_one_sentence(url: str, words: str) -> None:
+    found = list(wrong_backend("proxy_pass", url))
+    assert len(found) == bool(words)
+    assert words in "".join(found)
