@@ -38,7 +38,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._certificate import (
 from ansible_collections.mtls.httpd.plugins.module_utils._checks import fingerprint
 from ansible_collections.mtls.httpd.plugins.module_utils._domain import broken_rules, printable
 from ansible_collections.mtls.httpd.plugins.module_utils._identity import make_probes
-from ansible_collections.mtls.httpd.plugins.module_utils._plan import CURVES, Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._payload import Sources, Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     BACKEND_CA,
     CLIENT_CA,
@@ -49,7 +49,6 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     Facts,
     Release,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._remote import Sources
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, checked, documented_options
 from ansible_collections.mtls.httpd.plugins.plugin_utils._behind import (
     authorities,
@@ -62,7 +61,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._clients import pins_of
 from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import failure, without_cryptography
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder, wish_from
 from ansible_collections.mtls.httpd.plugins.plugin_utils._paths import wrong_backend, wrong_paths
-from ansible_collections.mtls.httpd.plugins.plugin_utils._protocol import LEGACY, protocol, wrong_protocol
+from ansible_collections.mtls.httpd.plugins.plugin_utils._protocol import LEGACY, NEW_CURVES, protocol, wrong_protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -452,7 +451,7 @@ def _noteworthy(result: Mapping[str, Any], warn_days: int, asking: Sequence[str]
     for each in result.get("healed", ()):
         yield f"Found amiss: {each}."
     for each in result.get("limits", ()) if result.get("changed") else ():
-        if not each.startswith(tuple(CURVES)):  # which nobody asked for
+        if not each.startswith(NEW_CURVES):  # which nobody asked for
             yield f"{each}."
     soon = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=warn_days)).isoformat()
     for site in result.get("sites", ()):

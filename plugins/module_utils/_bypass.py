@@ -24,7 +24,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import SITE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
+    from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
     from ansible_collections.mtls.httpd.plugins.module_utils._release import Facts, Store
 
 _STATUS = re.compile(r"\d+|permanent|temp|seeother|gone", re.IGNORECASE)

@@ -20,16 +20,15 @@ from typing import Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _domain, _handshake, _quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Identity, Probes
-from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     BACKEND_CA,
     CLIENT_CA,
     CRL,
     FACTS,
     SITE,
+    Entry,
     Release,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._remote import Sources
 
 # Modules of httpd that a site may ask for, beside mod_ssl.
 MODULES = ("proxy", "proxy_http", "alias", "headers", "remoteip")
@@ -42,6 +41,43 @@ _MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
 class NotARequest(ValueError):
     """The payload is not one of this version's controller half. The message never holds a value of it."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Absolute paths on the host, all PEM. No client_ca where that came from the controller.
+
+    client_ca_sha256: fingerprints (lower-case hexadecimal) of which each client CA on the host must have one, if any.
+    """
+
+    certificate: str
+    private_key: str
+    chain: str | None = None
+    client_ca: tuple[str, ...] = ()
+    client_ca_sha256: tuple[str, ...] = ()
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """All of them."""
+        return tuple(path for path in (self.certificate, self.private_key, self.chain, *self.client_ca) if path)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """One site as wished: a release for a present one, none for an absent one.
+
+    C(previous): the release before the current one, which is on the host already; C(force): although it has ended.
+    C(sources): where on the host the rest of the release's material lies. C(hook): the
+    program at its facts' renewal_hook. C(allow_bypass): files, or places in them, of accepted ways past the site.
+    """
+
+    domain: str
+    release: Release | None = None
+    previous: bool = False
+    force: bool = False
+    sources: Sources | None = None
+    hook: Entry = None
+    allow_bypass: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

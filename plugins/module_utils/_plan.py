@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Server
-    from ansible_collections.mtls.httpd.plugins.module_utils._remote import Sources
+    from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 
 HOOK = "zz-mtls.conf"
 # Behind the name of a file that was adopted: what was there before us.
@@ -47,24 +47,6 @@ KEPT = ".before-mtls"
 CURVES = {"X25519MLKEM768": (3, 5)}
 # Defined while the host-level file includes the sites.
 IN_HOST_FILE = "MTLS_HTTPD_HOST_FILE"
-
-
-@dataclass(frozen=True)
-class Wish:
-    """One site as wished: a release for a present one, none for an absent one.
-
-    C(previous): the release before the current one, which is on the host already; C(force): although it has ended.
-    C(sources): where on the host the rest of the release's material lies. C(hook): the
-    program at its facts' renewal_hook. C(allow_bypass): files, or places in them, of accepted ways past the site.
-    """
-
-    domain: str
-    release: Release | None = None
-    previous: bool = False
-    force: bool = False
-    sources: Sources | None = None
-    hook: Entry = None
-    allow_bypass: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,14 @@ import os
 import re
 import ssl
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _probing, _trust, _wire
 from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, FACTS, Release
+
+if TYPE_CHECKING:
+    from ansible_collections.mtls.httpd.plugins.module_utils._payload import Sources
 
 MAXIMUM_SIZE = 1 << 20  # bytes
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
@@ -23,25 +27,6 @@ _PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN; named by the ssl module f
 
 class SourceError(Exception):
     """Material on the host cannot be used. One line, for an operator; no content of a file is in it."""
-
-
-@dataclass(frozen=True)
-class Sources:
-    """Absolute paths on the host, all PEM. No client_ca where that came from the controller.
-
-    client_ca_sha256: fingerprints (lower-case hexadecimal) of which each client CA on the host must have one, if any.
-    """
-
-    certificate: str
-    private_key: str
-    chain: str | None = None
-    client_ca: tuple[str, ...] = ()
-    client_ca_sha256: tuple[str, ...] = ()
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """All of them."""
-        return tuple(path for path in (self.certificate, self.private_key, self.chain, *self.client_ca) if path)
 
 
 def completed(release: Release, sources: Sources) -> Release:

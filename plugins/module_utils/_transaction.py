@@ -44,8 +44,8 @@ from ansible_collections.mtls.httpd.plugins.module_utils import (
     _said,
     _trust,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._payload import Request
-from ansible_collections.mtls.httpd.plugins.module_utils._plan import Plan, Wish, limits, planned
+from ansible_collections.mtls.httpd.plugins.module_utils._payload import Request, Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._plan import Plan, limits, planned
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     SITE,
     Disk,

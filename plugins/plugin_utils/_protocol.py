@@ -38,7 +38,7 @@ _LEGACY_CIPHERS = (
 )
 _CURVES = ("X25519", "prime256v1", "secp384r1")
 # Of OpenSSL 3.5 and newer; an older one refuses a list that names it.
-_NEW_CURVES = ("X25519MLKEM768",)
+NEW_CURVES = ("X25519MLKEM768",)
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,9 @@ class Protocol:
 def protocol(site: Mapping[str, Any]) -> Protocol:
     """Return what the options of a site ask for."""
     if site["tls_profile"] == "modern":
-        return Protocol(("TLSv1.3",), (), _SUITES, _CURVES, _NEW_CURVES)
+        return Protocol(("TLSv1.3",), (), _SUITES, _CURVES, NEW_CURVES)
     if site["tls_profile"] == "intermediate":
-        return Protocol(("TLSv1.2", "TLSv1.3"), _CIPHERS, _SUITES, _CURVES, _NEW_CURVES)
+        return Protocol(("TLSv1.2", "TLSv1.3"), _CIPHERS, _SUITES, _CURVES, NEW_CURVES)
     versions = tuple(version for version in VERSIONS if version in site["tls_protocols"])
     ciphers = _CIPHERS + (_LEGACY_CIPHERS if versions[0] in LEGACY else ())
     return Protocol(
@@ -79,7 +79,7 @@ def protocol(site: Mapping[str, Any]) -> Protocol:
         tuple(site["tls_ciphers"] or ciphers) if versions != ("TLSv1.3",) else (),
         tuple(site["tls_ciphersuites"] or _SUITES) if "TLSv1.3" in versions else (),
         tuple(site["tls_curves"] or _CURVES),
-        () if site["tls_curves"] else _NEW_CURVES,
+        () if site["tls_curves"] else NEW_CURVES,
     )
 
 

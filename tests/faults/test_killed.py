@@ -30,7 +30,7 @@ from host import COLLECTION, VERSIONS, wished
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _payload
 from ansible_collections.mtls.httpd.plugins.module_utils._identity import make_probes
-from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

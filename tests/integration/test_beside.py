@@ -18,7 +18,7 @@ from embedded_httpd import EmbeddedHttpd, free_port
 from host import COLLECTION, DOMAIN, VERSIONS, Host
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
-from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 
 if TYPE_CHECKING:
     import ssl

@@ -21,7 +21,7 @@ from host import DOMAIN, VERSIONS, Host
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _namespaces
 from ansible_collections.mtls.httpd.plugins.module_utils._identity import subject_name
-from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
 
 if TYPE_CHECKING:

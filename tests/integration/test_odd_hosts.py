@@ -18,7 +18,7 @@ from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, Host, tree, until
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _processes
-from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, Host
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _transaction
-from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
 

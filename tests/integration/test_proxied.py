@@ -14,7 +14,7 @@ from embedded_httpd import free_port
 from host import DOMAIN, Host, tree
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
-from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from embedded_httpd import EmbeddedHttpd, free_port
 from host import COLLECTION, Host, processes_in, until
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _namespaces, _processes, _transaction
-from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._rehearsal import rehearsal_folder
 from ansible_collections.mtls.httpd.plugins.module_utils._release import SITE, Release, Store, lock_path
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused

@@ -39,7 +39,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils import (
     _release,
     _transaction,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     CLIENT_CA,
     FACTS,

@@ -21,7 +21,7 @@ from demo_material import CHAT_CA_NAME, Authority, Issued
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _processes, _quoting, _transaction, _wire
 from ansible_collections.mtls.httpd.plugins.module_utils._identity import make_probes
-from ansible_collections.mtls.httpd.plugins.module_utils._plan import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     BACKEND_CA,
     CLIENT_CA,
