@@ -9,6 +9,7 @@ Ansible's own validator prints the offending value for choices and numbers. That
 
 from __future__ import annotations
 
+import ast
 import binascii
 import contextlib
 import difflib
@@ -18,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible.parsing.plugin_docs import read_docstring
+from ansible.module_utils.common.yaml import yaml_load
 
 from ansible_collections.mtls.httpd.plugins.module_utils._domain import broken_rules
 
@@ -52,7 +53,9 @@ class _WrongError(Exception):
 def documented_options(module_name: str) -> dict[str, Any]:
     """Return the options of mtls.httpd.<module_name> as the module's own documentation states them."""
     path = Path(__file__).parent.parent / "modules" / f"{module_name}.py"
-    options: dict[str, Any] = read_docstring(str(path))["doc"]["options"]
+    texts = (node.value for node in ast.parse(path.read_bytes()).body if isinstance(node, ast.Assign))
+    documentation = ast.literal_eval(next(texts))  # It stands first.
+    options: dict[str, Any] = yaml_load(documentation)["options"]
     return options
 
 
