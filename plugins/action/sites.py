@@ -58,7 +58,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._behind import (
     wrong_behind,
 )
 from ansible_collections.mtls.httpd.plugins.plugin_utils._clients import pins_of, rule, wrong_clients
-from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import failure, without_cryptography
+from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import failure, uncollected, without_cryptography
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder, wish_from
 from ansible_collections.mtls.httpd.plugins.plugin_utils._paths import wrong_backend, wrong_paths
 from ansible_collections.mtls.httpd.plugins.plugin_utils._protocol import LEGACY, NEW_CURVES, protocol, wrong_protocol
@@ -120,6 +120,7 @@ _END = "-----END CERTIFICATE-----"
 class ActionModule(ActionBase):
     """Put all sites of a host in place, or take them away, as one transaction."""
 
+    @uncollected()
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what the transaction did; failed, and nothing sent, where wishes or material are wrong."""
         super().run(tmp, task_vars)
