@@ -221,6 +221,8 @@ class Server:
 
     def refresh(self) -> None:
         """Find the parent process again, after a start or a restart."""
+        if self.running():
+            return
         found = [each for each in running_parents() if _same(each, self)]
         self.parent = _parent(found[0][0]) if found else None
         if self.parent is not None and self.supervision.kind != "systemd":

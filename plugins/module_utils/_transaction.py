@@ -237,7 +237,7 @@ class _Run:
         self.report = Report()
         self.touched = False
         self.was_running = server.running()
-        self.sockets = server.sockets()
+        self.sockets: set[tuple[str, int]] = set()
         self.wishes: list[Wish] = []
         self.sites: list[Facts] = []
         self.pending: list[Facts] = []
@@ -514,6 +514,7 @@ class _Run:
     def _switch(self, user: Description, plan: Plan) -> None:
         log = self._logs(user)
         self.touched, switched = True, False
+        self.sockets = self.server.sockets()  # What a way back has to bring back.
         with _uninterrupted():
             try:
                 self.store.note(plan.changes)  # 2. stage
