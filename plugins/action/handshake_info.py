@@ -11,6 +11,7 @@ import contextlib
 from dataclasses import asdict
 from typing import Any
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.mtls.httpd.plugins.module_utils._endpoints import Endpoint, endpoints_of, examined
@@ -26,6 +27,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import (
 )
 from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import failure, on_controller, without_cryptography
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder, MaterialError
+from ansible_collections.mtls.httpd.plugins.plugin_utils._summary import summary
 
 with contextlib.suppress(ImportError):
     from cryptography import x509
@@ -49,6 +51,9 @@ class ActionModule(ActionBase):
         for endpoint in result.get("endpoints", ()):
             if endpoint["certificate"]:
                 endpoint["certificate"] |= _described(endpoint["certificate"]["pem"])
+        sound = "endpoints" in result and not result["failed"]
+        if sound and boolean(self._task.args.get("summary"), strict=False):
+            return {"changed": False, "msg": summary(result["endpoints"]), "_ansible_verbose_always": True}
         return result
 
     @on_controller

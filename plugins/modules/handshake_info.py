@@ -132,6 +132,13 @@ options:
         by way of its load balancer.
     type: bool
     default: false
+  summary:
+    description:
+      - Show in C(msg) what was found, without C(-v) too, a line for each endpoint, or one for all if they are more than
+        five. Leave RV(endpoints) out, unless the task fails.
+      - For what confirms the sites of many hosts, as the role does.
+    type: bool
+    default: false
   untrusted_client:
     description:
       - The client of an unknown authority, certificate and key, base64 of PEM.
@@ -176,7 +183,7 @@ EXAMPLES = r"""
 RETURN = r"""
 endpoints:
   description: What was found, for each endpoint in the order given.
-  returned: when the options are sound
+  returned: when the options are sound, without O(summary)
   type: list
   elements: dict
   contains:
@@ -332,6 +339,7 @@ def main() -> None:
             "run_on": {"type": "str", "choices": ["controller", "target"], "default": "controller"},
             "brief": {"type": "bool", "default": False},
             "proxy_protocol": {"type": "bool", "default": False},
+            "summary": {"type": "bool", "default": False},
             "untrusted_client": {"type": "str", "no_log": True},
         },
         supports_check_mode=True,

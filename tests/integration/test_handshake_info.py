@@ -211,6 +211,19 @@ def test_without_expectations_it_only_reports(operator: LocalOperator) -> None:
     assert [each["mutual_tls"] for each in result["endpoints"]] == ["off", "unproven"]
 
 
+@pytest.mark.parametrize("run_on", ["controller", "target"])
+def test_a_summary_is_a_line_and_the_answers_are_there_where_it_fails(operator: LocalOperator, run_on: str) -> None:
+    place = {"port": operator.closed, "server_name": "www.example.com", "run_on": run_on, "summary": True}
+    told = operator.run(place)
+    assert told["msg"].startswith(
+        f"www.example.com at 127.0.0.1:{operator.closed}: mutual TLS is enforced over TLSv1.2"
+    )
+    assert "endpoints" not in told
+    failed = operator.run(place | {"expect": "off"})
+    assert failed["failed"]
+    assert failed["endpoints"][0]["answers"]
+
+
 def test_delegation_is_an_error_on_the_controller_and_honoured_on_the_target(operator: LocalOperator) -> None:
     options = {"port": operator.closed, "expect": "enforced"}
     refused = operator.run(options, delegate_to="localhost")

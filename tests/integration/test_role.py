@@ -255,6 +255,22 @@ def test_a_confirmation_with_a_client_of_the_client_ca_says_that_it_gets_in(oper
     assert operator.ask(operator.material.client).said == OK, "the new state is kept"
 
 
+def test_a_run_that_went_well_says_what_was_shown_in_a_line_for_each_site(operator: LocalOperator) -> None:
+    other, _issued = another_site(operator)
+    end = operator.material.server.certificate.not_valid_after_utc
+    asked = (
+        "Refused: no certificate, one of an unknown authority.",
+        "Refused: no certificate (TLSv1.2), one of an unknown authority (TLSv1.3).",  # after a run that changed nothing
+    )
+    for refused in asked:
+        words = " ".join(operator.deploy().output.split())
+        assert f"{DOMAIN} at 127.0.0.1:{operator.port}: mutual TLS is enforced over TLSv1.2 and TLSv1.3. " in words
+        assert f"{refused} The certificate ends on {end:%Y-%m-%d}." in words
+        assert "BEGIN CERTIFICATE" not in words
+    both = operator.deploy(mutual_tls_sites=[operator.site, other]).output
+    assert both.count("mutual TLS is enforced over") == 2
+
+
 def test_a_run_without_confirmation_asks_nothing_from_the_controller(operator: LocalOperator) -> None:
     operator.deploy(mutual_tls_confirm=False, mutual_tls_confirm_address="192.0.2.1")
     assert operator.ask(operator.material.client).said == OK

@@ -1,0 +1,57 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What handshakes have shown of a host's sites, in as few lines as an operator of many hosts reads."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.mtls.httpd.plugins.module_utils._endpoints import Endpoint
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake import NOT_OFFERED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_SITES = 5  # at most, with a line each
+_CLIENTS = {
+    "none": "no certificate",
+    "untrusted": "one of an unknown authority",
+    "trusted": "the client_certificate given",
+}
+
+
+def summary(endpoints: Sequence[Mapping[str, Any]]) -> str | list[str]:
+    """Return a line for each of the module's RV(endpoints), or one for all where they are many."""
+    if len(endpoints) <= _SITES:
+        lines = [_line(each) for each in endpoints]
+        return lines if len(lines) > 1 else lines[0]
+    results = Counter(each["mutual_tls"] for each in endpoints)
+    said = (
+        f"{len(endpoints)} sites: mutual TLS is {', '.join(f'{kind} at {number}' for kind, number in results.items())}."
+    )
+    ends = [(_end(each), each["server_name"]) for each in endpoints if _end(each)]
+    return said + (f" The first certificate to end is that of {min(ends)[1]}, on {min(ends)[0]}." if ends else "")
+
+
+def _line(one: Mapping[str, Any]) -> str:
+    place = Endpoint(one["address"], one["port"], one["server_name"], None, None)
+    answers = [each for each in one["answers"] if each["detail"] != NOT_OFFERED]
+    versions = sorted({each["version"] for each in answers})
+    said = [f"{place}: mutual TLS is {one['mutual_tls']} over {' and '.join(versions) or 'no version of TLS'}."]
+    for result in ("refused", "accepted", "unproven"):
+        words = []
+        for client, word in _CLIENTS.items():
+            over = [each["version"] for each in answers if (each["client"], each["result"]) == (client, result)]
+            words += [word if over == versions else f"{word} ({' and '.join(over)})"] if over else []
+        said += [f"{result.capitalize()}: {', '.join(words)}."] if words else []
+    said += [f"The certificate ends on {_end(one)}."] if _end(one) else []
+    return " ".join(said)
+
+
+def _end(one: Mapping[str, Any]) -> str:
+    """Return the day on which the certificate that was served ends; empty where that is not known."""
+    end: str = (one["certificate"] or {}).get("not_after", "")
+    return end[:10]

@@ -1,0 +1,63 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A few lines tell what handshakes have shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.mtls.httpd.plugins.plugin_utils._summary import summary
+
+TRUSTED = "Accepted: the client_certificate given."
+BOTH, END = "TLSv1.2 and TLSv1.3", "The certificate ends on 2027-02-01."
+
+
+def endpoint(number: int = 1, *, mutual_tls: str = "enforced", **answered: str) -> dict[str, Any]:
+    """Return an endpoint as the module returns it; `answered` says what each kind of client met."""
+    return {
+        "address": "192.0.2.10",
+        "port": 443,
+        "server_name": f"site{number}.example",
+        "mutual_tls": mutual_tls,
+        "answers": [
+            {"version": version, "client": client, "result": result, "detail": ""}
+            for version in ("TLSv1.2", "TLSv1.3")
+            for client, result in answered.items()
+        ],
+        "certificate": {"not_after": f"2027-02-{number:02}T23:59:59Z"},
+        "client_ca_names": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("one", "line"),
+    [
+        (
+            endpoint(none="refused", untrusted="refused", trusted="accepted"),
+            f"enforced over {BOTH}. Refused: no certificate, one of an unknown authority. {TRUSTED} {END}",
+        ),
+        (
+            endpoint(mutual_tls="optional", none="accepted", untrusted="refused") | {"certificate": None},
+            f"optional over {BOTH}. Refused: one of an unknown authority. Accepted: no certificate.",
+        ),
+        (
+            endpoint(mutual_tls="unproven") | {"certificate": None},
+            "unproven over no version of TLS.",
+        ),
+    ],
+)
+def test_a_site_is_told_in_one_line(one: dict[str, Any], line: str) -> None:
+    assert summary([one]) == f"site1.example at 192.0.2.10:443: mutual TLS is {line}"
+
+
+def test_few_sites_have_a_line_each_and_many_have_one() -> None:
+    assert len(summary([endpoint(number) for number in range(1, 6)])) == 5
+    many = [*(endpoint(number) for number in range(20, 0, -1)), endpoint(21, mutual_tls="optional")]
+    assert summary(many) == (
+        "21 sites: mutual TLS is enforced at 20, optional at 1. The first certificate to end is that of site1.example, "
+        "on 2027-02-01."
+    )
