@@ -58,7 +58,12 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._behind import (
     wrong_behind,
 )
 from ansible_collections.mtls.httpd.plugins.plugin_utils._clients import pins_of, rule, wrong_clients
-from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import failure, uncollected, without_cryptography
+from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import (
+    failure,
+    pipelined,
+    uncollected,
+    without_cryptography,
+)
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder, wish_from
 from ansible_collections.mtls.httpd.plugins.plugin_utils._paths import wrong_backend, wrong_paths
 from ansible_collections.mtls.httpd.plugins.plugin_utils._protocol import LEGACY, NEW_CURVES, protocol, wrong_protocol
@@ -115,6 +120,15 @@ _TEMPLATED = (
     "proxy_protocol",
 )
 _END = "-----END CERTIFICATE-----"
+_BY_FILE = (
+    "The private keys went through temporary files of Ansible's, on the controller and on the host: this connection, "
+    "or how it becomes another user, has no pipelining, or ANSIBLE_KEEP_REMOTE_FILES is set, which leaves them on the "
+    "host. Use ssh, as root or with sudo, which sends them through memory alone."
+)
+_NO_TERMINAL = (
+    "sudo on this host wants a terminal (requiretty), by which private keys could be sent in temporary files alone. "
+    "Take requiretty out of its sudoers for this user, and run again. Nothing was touched."
+)
 
 
 class ActionModule(ActionBase):
@@ -177,16 +191,20 @@ class ActionModule(ActionBase):
             adopt=options["adopt"],
             clock=time.time(),
         )
+        by_file = not pipelined(self._connection) and any(not site["remote_src"] for site in present)
         result: dict[str, Any] = self._execute_module(
             module_name="mtls.httpd.transaction", module_args={"payload": _payload.packed(request)}, task_vars=task_vars
         )
         if "SyntaxError" in result.get("module_stderr", ""):  # Older than what Ansible's own wrapper can tell.
             return failure([f"The Python on this host does not understand the module: {_python.NEEDED}."])
+        if "you must have a tty" in result.get("module_stderr", ""):
+            return failure([_NO_TERMINAL])
         result["findings"] = findings
         asking = [site["domain"] for site in sites if site["state"] == "present" and site["client_ocsp"] != "off"]
         result["warnings"] = [
             *result.get("warnings", []),
             *warnings,
+            *((_BY_FILE,) if by_file else ()),
             *_noteworthy(result, options["warn_days"], asking),
         ]
         if not self._task.diff:

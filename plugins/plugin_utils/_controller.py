@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ansible.plugins.action import ActionBase
+    from ansible.plugins.connection import ConnectionBase
 
 Run = TypeVar("Run", bound=Callable[..., "dict[str, Any]"])
 
@@ -51,6 +52,16 @@ def uncollected() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+def pipelined(connection: ConnectionBase) -> bool:
+    """Have modules reach the target by stdin, whatever Ansible is set to; return whether that can be.
+
+    Where not, Ansible writes a module, with the keys in its arguments, to its temporary folders here and there.
+    """
+    if connection.has_pipelining and (not connection.become or connection.become.pipelining):
+        connection.always_pipeline_modules = True
+    return bool(connection.is_pipelining_enabled())
 
 
 def on_controller(run: Run) -> Run:

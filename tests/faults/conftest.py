@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from dataclasses import dataclass
@@ -188,6 +189,23 @@ def remote(machine: Container, deploying: Callable[..., Remote]) -> Iterator[Rem
     domain = operator.material.domain
     machine.shell(f"pgrep -x 'apache2|httpd' >/dev/null || {operator.layout.start}")
     operator.deploy(mutual_tls_sites=[{"domain": domain, "state": "absent"}])
+
+
+@pytest.fixture
+def over_ssh(remote: Remote, tmp_path: Path) -> tuple[str, str]:
+    """Return the arguments with which the operator reaches the host over SSH."""
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    remote.host.let_in(key.with_suffix(".pub").read_text())
+    options = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR"
+    connection = {
+        "ansible_connection": "ssh",
+        "ansible_host": remote.host.address,
+        "ansible_user": "root",
+        "ansible_ssh_private_key_file": str(key),
+        "ansible_ssh_args": options,  # in the place of Ansible's own, which share a connection
+    }
+    return "-e", json.dumps(connection)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -26,23 +25,6 @@ if TYPE_CHECKING:
 
     from conftest import Remote
     from container import Container
-
-
-@pytest.fixture
-def over_ssh(remote: Remote, tmp_path: Path) -> tuple[str, str]:
-    """Return the arguments with which the operator reaches the host over SSH."""
-    key = tmp_path / "key"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
-    remote.host.let_in(key.with_suffix(".pub").read_text())
-    options = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR"
-    connection = {
-        "ansible_connection": "ssh",
-        "ansible_host": remote.host.address,
-        "ansible_user": "root",
-        "ansible_ssh_private_key_file": str(key),
-        "ansible_ssh_args": options,  # in the place of Ansible's own, which share a connection
-    }
-    return "-e", json.dumps(connection)
 
 
 def is_whole_and_healed_by_the_next_run(remote: Remote) -> None:

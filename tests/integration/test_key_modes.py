@@ -6,89 +6,26 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import struct
-import threading
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from embedded_httpd import free_port
-from host import Host
+from host import DOMAIN, Host
+from searching import secret_key, written_since
+from watching import watching
 
+from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._rehearsal import rehearsal_folder
 from ansible_collections.mtls.httpd.plugins.module_utils._release import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from demo_material import Authority
     from embedded_httpd import EmbeddedHttpd
 
     from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
-
-_MODIFY, _ATTRIB, _MOVED_TO, _CREATE, _ONLYDIR = 0x2, 0x4, 0x80, 0x100, 0x1000000
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-@dataclass
-class Watch:
-    """What was seen of keys: by path, each mode and owner at the moments of a change."""
-
-    seen: dict[str, set[tuple[int, int]]] = field(default_factory=dict)
-    _folders: dict[int, Path] = field(default_factory=dict)
-    _queue: int = field(default_factory=lambda: _libc.inotify_init1(os.O_CLOEXEC))
-
-    def add(self, folder: Path) -> None:
-        """Watch a folder and all below it; what was made in it before the watch began is looked at now."""
-        events = _MODIFY | _ATTRIB | _MOVED_TO | _CREATE | _ONLYDIR
-        number = _libc.inotify_add_watch(self._queue, os.fsencode(folder), events)
-        if number < 0:
-            return
-        self._folders[number] = folder
-        with suppress(FileNotFoundError):
-            for path in folder.iterdir():
-                self._look(path)
-
-    def _look(self, path: Path) -> None:
-        with suppress(FileNotFoundError):
-            if path.is_dir() and not path.is_symlink():
-                self.add(path)
-            elif ".key" in path.name and not path.is_symlink():
-                status = path.stat()
-                self.seen.setdefault(str(path), set()).add((status.st_mode & 0o777, status.st_uid))
-
-    def run(self) -> None:
-        """Look at each path of which an event tells, until the queue is ended by a file of the name `end`."""
-        while True:
-            events = os.read(self._queue, 1 << 16)
-            while events:
-                number, _mask, _cookie, length = struct.unpack_from("iIII", events)
-                name = events[16 : 16 + length].rstrip(b"\0").decode()
-                events = events[16 + length :]
-                if name == "end":
-                    return
-                if number in self._folders and name:
-                    self._look(self._folders[number] / name)
-
-
-@contextmanager
-def watching(*folders: Path) -> Iterator[Watch]:
-    """Watch the folders as long as the context lasts."""
-    watch = Watch()
-    for folder in folders:
-        watch.add(folder)
-    thread = threading.Thread(target=watch.run)
-    thread.start()
-    try:
-        yield watch
-    finally:
-        (folders[0] / "end").touch()
-        thread.join()
-        (folders[0] / "end").unlink()
 
 
 @pytest.mark.parametrize("rehearsal", ["full", "reduced"])
@@ -100,11 +37,36 @@ def test_a_key_is_its_owners_alone_from_the_first_byte_on(
         host.add('CustomLog "|/bin/cat >/dev/null" common\n')
         host.restart()
     scratch = rehearsal_folder(Store(str(host.conf)))
-    with watching(host.conf, Path(scratch).parent) as watch:
+    seen: dict[str, set[tuple[int, int]]] = {}
+
+    def look(path: Path) -> None:
+        if ".key" in path.name:
+            status = path.stat()
+            seen.setdefault(str(path), set()).add((status.st_mode & 0o777, status.st_uid))
+
+    with watching(look, host.conf, Path(scratch).parent):
         for _renewal in range(3):
             assert host.apply(host.wish()).rehearsal == rehearsal
-    stored = {path: modes for path, modes in watch.seen.items() if path.startswith(str(host.conf))}
-    tried = {path: modes for path, modes in watch.seen.items() if path.startswith(scratch)}
+    stored = {path: modes for path, modes in seen.items() if path.startswith(str(host.conf))}
+    tried = {path: modes for path, modes in seen.items() if path.startswith(scratch)}
     assert stored
     assert bool(tried) == (rehearsal == "reduced")
     assert {each for modes in (stored | tried).values() for each in modes} == {(0o600, os.geteuid())}
+
+
+def test_keys_go_with_their_releases(
+    embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: _handshake.Probes
+) -> None:
+    host, begin = Host(embedded, authority, chat, free_port(), probes), time.time() - 0.1
+    renewals = [host.public.issue(DOMAIN) for _renewal in range(3)]
+    keys = [secret_key(str(number), issued.key) for number, issued in enumerate(renewals)]
+
+    def stored() -> list[str]:
+        files = list(written_since(begin, embedded.root))
+        return [key.name for key in keys if any(key.within(content) for _path, content in files)]
+
+    for issued in renewals:
+        host.apply(host.wish(issued=issued))
+    assert stored() == ["1", "2"]
+    host.apply(Wish(DOMAIN))
+    assert stored() == []
