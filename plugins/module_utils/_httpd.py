@@ -49,6 +49,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._supervision import (
     unit_environment,
     unit_of,
     unit_of_instance,
+    would_call,
 )
 
 if TYPE_CHECKING:
@@ -480,6 +481,9 @@ def _of_binary(binary: str, config: str | None) -> Server:
         environment.update(more)
         arguments += _arguments(shlex.split(options))
     server = _server(binary, arguments, environment, None, supervision)
+    if supervision.program:
+        binary, words, environment = would_call(supervision, binary, os.path.dirname(server.config))
+        return _server(binary, _arguments(words), environment, None, supervision)
     for folder in dict.fromkeys((os.path.dirname(server.config), os.path.dirname(binary))):
         envvars = os.path.join(folder, "envvars")
         if os.path.isfile(envvars):

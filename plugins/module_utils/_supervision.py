@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ansible_collections.mtls.httpd.plugins.module_utils import _namespaces
 from ansible_collections.mtls.httpd.plugins.module_utils._said import (
     PLAIN_ENVIRONMENT,
     HttpdError,
@@ -26,19 +27,23 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NAMES = ("apache2", "httpd")
+# httpd itself, or its control program.
+_HTTPD = re.compile(r"(httpd|apache2)([.-].*)?$|apache2?ctl$")
 
 
 @dataclass(frozen=True)
 class Supervision:
     """Who starts httpd: C(systemd) with its unit, C(container) where it is process 1, else C(pid-file).
 
-    C(masked): systemd was told to do nothing with the unit.
+    C(masked): systemd was told to do nothing with the unit. C(program): what the unit starts in httpd's place, with its
+    arguments, and what alone knows httpd's own (SUSE's start_apache2).
     """
 
     kind: str
     unit: str = ""
     enabled: bool | None = None
     masked: bool = False
+    program: tuple[str, ...] = ()
 
 
 def _systemd() -> bool:
@@ -61,10 +66,7 @@ def _enabled(shown: Mapping[str, str]) -> bool | None:
 
 
 def unit_of(binary: str) -> Supervision:
-    """The systemd unit that would start this binary, asked of systemd.
-
-    Raises HttpdError where a program of its own would start it, as SUSE's start_apache2 does.
-    """
+    """The systemd unit that would start this binary, asked of systemd."""
     if _systemd():
         for name in NAMES:
             shown = _shown(f"{name}.service", "LoadState", "ExecStart", "UnitFileState")
@@ -75,13 +77,57 @@ def unit_of(binary: str) -> Supervision:
                 and program
                 and os.path.dirname(os.path.realpath(program.group(1))) == os.path.dirname(os.path.realpath(binary))
             ):
-                if not re.match(r"(httpd|apache2)([.-].*)?$|apache2?ctl$", os.path.basename(program.group(1))):
-                    raise HttpdError(
-                        f"httpd does not run, and {program.group(1)} alone knows the arguments that {name}.service "
-                        f"starts it with: `systemctl start {name}`, then run again"
-                    )
-                return Supervision("systemd", f"{name}.service", _enabled(shown), masked)
+                words: list[str] = []
+                if not _HTTPD.match(os.path.basename(program.group(1))):
+                    called = re.search(r"argv\[\]=(.*?) ;", shown.get("ExecStart", ""))
+                    words = shlex.split(called.group(1)) if called else [program.group(1)]
+                return Supervision("systemd", f"{name}.service", _enabled(shown), masked, tuple(words))
     return Supervision("pid-file")
+
+
+def would_call(supervision: Supervision, binary: str, folder: str) -> tuple[str, list[str], dict[str, str]]:
+    """How a unit's own program would call httpd: binary, arguments and environment.
+
+    The program is run in a private world, where what stands in httpd's place tells. C(binary) lies beside what it would
+    call, C(folder) is httpd's configuration, which it may write to, seen by nobody. Raises HttpdError where nothing is
+    told, or where the program would start httpd with another configuration than the one that lies there now.
+    """
+    told = os.path.join(_namespaces.SCRATCH, "called")
+    stub = f'#!/bin/sh\n{{ printf "%s\\0" $# "$0" "$@"; env -0; }} >{told}\n'
+    environment = {**PLAIN_ENVIRONMENT, **unit_environment(supervision.unit)[0]}
+    beside = os.path.dirname(os.path.realpath(binary))
+    instead = {os.path.realpath(os.path.join(beside, name)) for name in os.listdir(beside) if _HTTPD.match(name)}
+
+    def act() -> list[str]:
+        for path in instead:
+            _namespaces.replace(path, stub.encode())
+        before = _texts(folder)
+        words = run(supervision.program, environment, 30).words
+        changed = {path for path, _text in before.items() ^ _texts(folder).items()}
+        return [read(told), min(changed, default=""), words]
+
+    text = changed = words = ""
+    try:
+        text, changed, words = _namespaces.run(_namespaces.World(overlays=[folder]), act, 60)
+    except (_namespaces.Unavailable, TimeoutError, RuntimeError) as error:
+        words = str(error)
+    if changed or not text:
+        reason = f"it would change {changed}" if changed else words or "it does not call httpd"
+        raise HttpdError(
+            f"httpd does not run, and {supervision.program[0]} alone knows the arguments that {supervision.unit} "
+            f"starts it with ({reason}): `systemctl start {supervision.unit}`, then run again"
+        )
+    count, called, *rest = text.split("\0")
+    pairs = (pair.partition("=") for pair in rest[int(count) :] if "=" in pair)
+    return called, rest[: int(count)], {key: value for key, _equals, value in pairs}
+
+
+def _texts(folder: str) -> dict[str, str]:
+    return {
+        os.path.join(root, name): read(os.path.join(root, name))
+        for root, _dirs, names in os.walk(folder)
+        for name in names
+    }
 
 
 def _hidden_program(name: str) -> re.Match[str] | None:

@@ -52,11 +52,25 @@ def test_a_host_that_was_stopped_is_started_with_its_options(remote: Remote) -> 
 
 
 @pytest.mark.parametrize("machine", ["suse"], indirect=True)
-def test_a_stopped_host_whose_arguments_nobody_knows_is_left_alone(remote: Remote) -> None:
+def test_a_stopped_host_is_started_by_the_program_that_alone_knows_its_arguments(remote: Remote) -> None:
     remote.host.shell(remote.layout.stop)
-    run = remote.play()
-    assert "/usr/sbin/start_apache2 alone knows the arguments" in " ".join(run.output.split())
-    remote.host.shell(remote.layout.start)
+    before = remote.state()
+    assert "changed=1" in remote.deploy("--check").output
+    assert remote.state() == before
+    remote.refused(mutual_tls_sites=[remote.site | {"extra_directives": "SSLVerifyClient none"}])
+    assert remote.host.shell("systemctl is-active apache2 || true") == "inactive"
+    remote.deploy()
+    assert remote.ask(None).said == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+    assert "changed=0" in remote.deploy().output
+
+
+@pytest.mark.parametrize("machine", ["suse"], indirect=True)
+def test_a_stopped_host_whose_start_would_bring_another_configuration_is_left_alone(remote: Remote) -> None:
+    remote.host.shell(remote.layout.stop)
+    remote.host.shell("cp -p /etc/sysconfig/apache2 /root/; sed -i 's/ status / /' /etc/sysconfig/apache2")
+    run = remote.refused()
+    assert "it would change /etc/apache2/sysconfig.d/loadmodule.conf" in " ".join(run.output.split())
+    remote.host.shell(f"mv /root/apache2 /etc/sysconfig/; {remote.layout.start}")
 
 
 @pytest.mark.parametrize("machine", ["suse"], indirect=True)
