@@ -18,6 +18,7 @@ PARTS := lint sanity unit integration molecule faults newest
 .PHONY: build $(PARTS) test test-long demo bench generate clean
 
 build: $(COLLECTION)/MANIFEST.json
+	@echo "The artifact is $$(echo build/artifact/*.tar.gz)"
 
 # Tests and demo run on what ships: the artifact, built and installed.
 $(COLLECTION)/MANIFEST.json: $(SOURCES)

@@ -278,12 +278,15 @@ def main() -> int:
         return 0
     try:
         httpd = EmbeddedHttpd(given.folder, port=given.port, binary=given.binary)
+        if given.command == "stop":
+            words = "is stopped" if httpd.running() else "did not run, so there was nothing to stop"
+            httpd.stop()
+            print(f"httpd in {httpd.root} {words}")
+            return 0
         if given.command == "start":
             httpd.start()
-        elif given.command == "stop":
-            httpd.stop()
         pid = httpd.pid
-        print(f"{httpd.root}: " + (f"runs as process {pid} on port {httpd.port}" if pid else "does not run"))
+        print(f"httpd in {httpd.root} " + (f"runs as process {pid} on port {httpd.port}" if pid else "does not run"))
         return 3 if given.command == "status" and not pid else 0
     except (HttpdError, OSError) as error:
         print(f"embedded_httpd: {error}", file=sys.stderr)

@@ -72,7 +72,8 @@ def test_the_command_line_starts_reports_and_stops(short_path: Path) -> None:
     assert call("status").returncode == 3
     assert "runs as process" in call("start").stdout
     assert call("status").returncode == 0
-    assert call("stop").returncode == 0
+    assert call("stop").stdout.endswith(" is stopped\n")
+    assert call("stop").stdout.endswith(" did not run, so there was nothing to stop\n")
     assert call("status").returncode == 3
 
 

@@ -56,7 +56,9 @@ def test_the_demo_shows_who_is_let_in_before_and_after_and_removes_what_it_made(
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.replace("    - ", "").count(TABLE) == 2
     assert "in 5 days" in done.stdout
-    assert "key-mismatch" in done.stdout
+    assert done.stdout.count("key-mismatch") == 1, "the refusal is shown once"
+    assert "fatal:" not in done.stdout
+    assert "[ERROR]" not in done.stdout + done.stderr
     assert list(short_path.iterdir()) == []
 
 
@@ -78,7 +80,9 @@ def test_a_demo_that_is_kept_says_how_to_call_and_to_stop_the_server(
         assert (
             "It works!" in subprocess.run([commands["call"], "-s"], capture_output=True, text=True, check=True).stdout
         )
-        subprocess.run([commands["stop"]], check=True, capture_output=True)
+        stopped = subprocess.run([commands["stop"]], check=True, capture_output=True, text=True).stdout.splitlines()
+        folder = Path(commands["stop"]).parent
+        assert stopped == [f"httpd in {folder}/httpd is stopped", f"Removed {folder}"]
         assert not httpd.running()
         assert list(short_path.iterdir()) == []
     finally:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import subprocess
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -90,3 +91,12 @@ def test_a_playbook_of_the_readme_brings_chats_webhooks_to_the_backend(
     operator.deploy(plays=[play | {"hosts": "webhook", "become": False, "vars": variables}])
     body = json.dumps({"CallbackCommand": "Group.CallbackAfterSendMsg"})
     assert operator.post(operator.material.client, CALLBACK, body) == ANSWER
+
+
+def test_the_artifact_of_the_readme_is_what_make_build_names_in_its_last_line() -> None:
+    command = ["make", "--dry-run", "--no-print-directory", "build"]
+    said = subprocess.run(command, cwd=README.parent, capture_output=True, text=True, check=True).stdout
+    assert "build/artifact/*.tar.gz" in said.splitlines()[-1]
+    galaxy = yaml.safe_load((README.parent / "galaxy.yml").read_text())
+    name = f"{galaxy['namespace']}-{galaxy['name']}-{galaxy['version']}.tar.gz"
+    assert f"ansible-galaxy collection install build/artifact/{name}" in README.read_text()
