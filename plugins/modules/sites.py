@@ -183,6 +183,7 @@ options:
         description:
           - What is looked up in O(sites[].crl) (directive C(SSLCARevocationCheck)). V(chain) is the client's
             certificate and all of its issuers, which needs a list of each, V(leaf) the client's certificate alone.
+          - With O(sites[].verify_client=optional_no_ca), clients of a CA without a list are let in.
         type: str
         choices: [chain, leaf]
         default: chain
@@ -266,8 +267,9 @@ options:
         elements: str
       proxy_timeout:
         description:
-          - Seconds without a byte after which a backend is given up. Chat itself waits for 2 seconds. With
-            O(sites[].proxy_websocket), also the longest silence on a WebSocket.
+          - Seconds without a byte after which a backend is given up. Chat itself waits for 2 seconds. On a WebSocket
+            (O(sites[].proxy_websocket)) silence is borne for as long as this or httpd's own C(Timeout) says, whichever
+            is longer.
         type: int
         default: 5
       proxy_websocket:

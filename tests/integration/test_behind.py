@@ -11,6 +11,7 @@ import itertools
 import re
 import socket
 import ssl
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -172,6 +173,8 @@ def test_a_backend_on_a_unix_socket_is_reached_and_not_by_the_rehearsal(
 def test_a_websocket_is_passed_on_where_that_is_wished_and_not_from_open_paths(host: Host, client: Issued) -> None:
     upgrade = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: eA==")
     other = host.chat.issue(client=True, common_name="Another customer")
+    host.add("Timeout 1\n")
+    host.restart()
     with Backend("behind", echo=True).serving() as backend:
         options = {"proxy_pass": f"http://127.0.0.1:{backend.port}/", "open_paths": ("/healthz",), "proxy_timeout": 1}
         for wished, refused in ((True, 403), (False, 200)):
@@ -186,6 +189,21 @@ def test_a_websocket_is_passed_on_where_that_is_wished_and_not_from_open_paths(h
                 assert send(host.port, DOMAIN, head.encode(), each)[0] == refused
                 assert get(host.port, DOMAIN, "/healthz", each)[0] == 200
                 assert not [name for name, _value in backend.headers() if name.lower() == "upgrade"]
+
+
+@pytest.mark.parametrize(("server", "proxy"), [(1, 3), (3, 1)])
+def test_silence_on_a_websocket_is_borne_for_the_longer_time(
+    host: Host, client: Issued, server: int, proxy: int
+) -> None:
+    host.add(f"Timeout {server}\n")
+    host.restart()
+    head = f"GET / HTTP/1.1\r\nHost: {DOMAIN}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+    with Backend("behind", echo=True).serving() as backend:
+        url = f"http://127.0.0.1:{backend.port}/"
+        host.apply(host.wish(proxy_pass=url, proxy_websocket=True, proxy_timeout=proxy))
+        begun = time.monotonic()
+        assert send(host.port, DOMAIN, head.encode(), client)[0] == 101
+        assert 2.9 < time.monotonic() - begun < 8
 
 
 def test_a_slow_backend_is_given_up_and_a_dead_one_is_asked_again_at_once(host: Host, client: Issued) -> None:

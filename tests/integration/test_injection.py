@@ -10,11 +10,8 @@ The action plugin runs as Ansible runs it, but for the trip; httpd is asked what
 from __future__ import annotations
 
 import base64
-import json
 import os
 import re
-import subprocess
-import sys
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +24,7 @@ from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, Host
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from playing import sending
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _httpd, _payload, _rehearsal, _said
 from ansible_collections.mtls.httpd.plugins.module_utils._release import FACTS, SITE, Release
@@ -212,21 +210,8 @@ def controller(collections_path: Path) -> Iterator[Controller]:
             stream.write(f'Include "{release}/{SITE}"\n')
         server = _httpd.find(str(httpd.binary), str(httpd.conf))
         assert server
-        script = Path(__file__).parents[1] / "support" / "sending.py"
-        environment = os.environ | {"ANSIBLE_COLLECTIONS_PATH": str(collections_path)}
-        with subprocess.Popen(
-            [sys.executable, script], env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        ) as process:
-            assert process.stdin
-            assert process.stdout
-
-            def asked(options: dict[str, Any]) -> dict[str, str]:
-                print(json.dumps(options), file=process.stdin, flush=True)
-                answer: dict[str, str] = json.loads(process.stdout.readline())
-                return answer
-
-            yield Controller(asked, folder, server, release)
-            process.stdin.close()
+        with sending(collections_path) as plugin:
+            yield Controller(plugin, folder, server, release)
 
 
 def for_people(lines: list[str]) -> bool:

@@ -11,7 +11,7 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
 
@@ -96,16 +96,25 @@ class Backend:
 
 
 def send(
-    port: int, domain: str, request: bytes, client: Issued | None = None, *, version: str = "TLSv1.3"
+    port: int,
+    domain: str,
+    request: bytes,
+    client: Issued | None = None,
+    *,
+    version: str = "TLSv1.3",
+    preface: bytes = b"",
 ) -> tuple[int, str]:
-    """Send any bytes to a site; return the status and the rest of the answer. 0 and the reason where there is none."""
+    """Send any bytes to a site; return the status and the rest of the answer. 0 and the reason where there is none.
+
+    The `preface` goes before the handshake.
+    """
     identity = _handshake.Identity(client.full_pem, client.key_pem) if client else None
     context = _handshake.client_context(identity, version)
     answer = b""
     try:
         with (
             socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
-            context.wrap_socket(plain, server_hostname=domain) as channel,
+            _prefaced(context, plain, domain, preface) as channel,
         ):
             channel.sendall(request)
             while more := channel.recv(65536):
@@ -117,9 +126,14 @@ def send(
     return int(line.split(" ")[1]) if line.startswith("HTTP/") else 0, rest
 
 
+def _prefaced(context: ssl.SSLContext, plain: socket.socket, domain: str, preface: bytes) -> ssl.SSLSocket:
+    plain.sendall(preface)
+    return context.wrap_socket(plain, server_hostname=domain)
+
+
 def get(
-    port: int, domain: str, target: str, client: Issued | None = None, *headers: str, version: str = "TLSv1.3"
+    port: int, domain: str, target: str, client: Issued | None = None, *headers: str, **how: Any
 ) -> tuple[int, str]:
-    """Ask for a target as it is, nothing in it escaped or made plain."""
+    """Ask for a target as it is, nothing in it escaped or made plain; `how` as in `send`."""
     lines = [f"GET {target} HTTP/1.1", f"Host: {domain}", "Connection: close", *headers, "", ""]
-    return send(port, domain, "\r\n".join(lines).encode("latin-1"), client, version=version)
+    return send(port, domain, "\r\n".join(lines).encode("latin-1"), client, **how)

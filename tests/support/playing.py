@@ -14,6 +14,7 @@ import socket
 import ssl
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPSConnection
 from pathlib import Path
@@ -23,6 +24,8 @@ import yaml
 from demo_material import write
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from conftest import SiteMaterial
     from demo_material import Issued
 
@@ -42,6 +45,26 @@ class Run:
         line = re.search(rf"^{HOST} +: (.*)$", self.output, re.MULTILINE)
         assert line, self.output
         return {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", line[1])}
+
+
+@contextmanager
+def sending(collections_path: Path) -> Iterator[Callable[[dict[str, Any]], dict[str, str]]]:
+    """Start what tells, of options for `sites`, what its action plugin would send: see sending.py."""
+    program = [sys.executable, Path(__file__).with_name("sending.py")]
+    environment = os.environ | {"ANSIBLE_COLLECTIONS_PATH": str(collections_path)}
+    with subprocess.Popen(
+        program, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+
+        def asked(options: dict[str, Any]) -> dict[str, str]:
+            print(json.dumps(options), file=process.stdin, flush=True)
+            answer: dict[str, str] = json.loads(process.stdout.readline())
+            return answer
+
+        yield asked
+        process.stdin.close()
 
 
 @dataclass(frozen=True)
