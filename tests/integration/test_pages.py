@@ -26,7 +26,7 @@ from host import COLLECTION, until
 from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from conftest import LocalOperator
     from demo_material import Issued
@@ -41,12 +41,19 @@ def plays(page: str) -> list[dict[str, Any]]:
 
 
 def deployed(
-    operator: LocalOperator, page: str, *, number: int = 0, behind: Sequence[Backend] = (), leave: str = "", **more: Any
+    operator: LocalOperator,
+    page: str,
+    *,
+    number: int = 0,
+    behind: Sequence[Backend] = (),
+    leave: str = "",
+    instead: Mapping[str, Any] | None = None,
+    **more: Any,
 ) -> Run:
     """Run a page's playbook for the operator's host, with `more` variables, and return what it said.
 
     number: which of the page's. behind: the backends at the page's ports 8080 and 8081; else files are served. leave:
-    an option that is left out.
+    an option that is left out. instead: options whose values on the page are examples.
     """
     material, files = operator.material, operator.folder / "files"
     files.mkdir(exist_ok=True)
@@ -66,7 +73,9 @@ def deployed(
         del site["proxy_pass"]
         own["document_root"] = operator.site["document_root"]
     site.pop(leave, None)
-    return operator.deploy(plays=[{"roles": play["roles"]}], mutual_tls_sites=[site | own], **more)
+    return operator.deploy(
+        plays=[{"roles": play["roles"]}], mutual_tls_sites=[site | own | dict(instead or {})], **more
+    )
 
 
 @pytest.fixture
@@ -117,8 +126,11 @@ def test_the_revoked_client_of_the_page_on_revocation_is_refused_when_the_list_i
 def test_clients_of_both_cas_are_let_in_by_the_page_on_the_client_ca(operator: LocalOperator) -> None:
     new, files = Authority("New client CA"), operator.folder / "files"
     files.mkdir()
-    write(files, "TencentQQAuthCA-new.crt", new.pem)
-    deployed(operator, "client-ca", client_ca_pins=[operator.material.chat.sha256, new.sha256])
+    write(files, "TencentQQAuthCA-new.crt.zip", zipped("TencentQQAuthCA.crt", new.pem))
+    pins = [operator.material.chat.sha256, new.sha256]
+    shown = plays("client-ca")[0]["roles"][0]["mutual_tls_sites"][0]["client_ca_sha256"]
+    assert [len(pin.replace(":", "")) for pin in shown] == [len(pin) for pin in pins]
+    deployed(operator, "client-ca", instead={"client_ca_sha256": pins})
     for client in (operator.material.client, new.issue(client=True, common_name="Chat")):
         assert operator.ask(client).said == "HTTP/1.1 200 OK"
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from demo_material import Authority, write
+from demo_material import Authority, write, zipped
 
 if TYPE_CHECKING:
     from conftest import LocalOperator
@@ -279,7 +279,8 @@ def test_the_playbook_of_the_documentation_works(operator: LocalOperator, certbo
     text = (Path(__file__).resolve().parents[2] / "docs" / "renewal.md").read_text()
     (shown,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     [play] = yaml.safe_load(shown.replace("/etc/letsencrypt", str(certbot.root)))
-    write(operator.folder / "files", "TencentQQAuthCA.crt", operator.material.chat.pem)
+    packed = zipped("TencentQQAuthCA.crt", operator.material.chat.pem)
+    write(operator.folder / "files", "TencentQQAuthCA.crt.zip", packed)
     (certbot.root / "renewal-hooks" / "deploy").mkdir(parents=True)
     [role] = play["roles"]
     role["mutual_tls_sites"][0] |= {"port": operator.port, "listen": ["127.0.0.1"]}
