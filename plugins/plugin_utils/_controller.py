@@ -51,6 +51,8 @@ def uncollected() -> Iterator[None]:
         yield
     finally:
         if enabled:
+            gc.freeze()
+            gc.unfreeze()  # What was made meanwhile counts as old, so that no search begins with it at once.
             gc.enable()
 
 
