@@ -362,8 +362,10 @@ def numeric(address: str) -> bool:
 
 def host_of(site: Facts, described: Description) -> VirtualHost | None:
     """The user's virtual host that includes the directives of a site, None where there is none."""
+    if not site.included:
+        return None
     places = {each.host for each in described.directives if _is_site(each.file, site) and len(each.sections) == 1}
-    return next((host for host in described.virtual_hosts if site.included and host.place in places), None)
+    return next((host for host in described.virtual_hosts if host.place in places), None)
 
 
 def _is_site(path: str, site: Facts) -> bool:
