@@ -66,7 +66,13 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import (
 )
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder, wish_from
 from ansible_collections.mtls.httpd.plugins.plugin_utils._paths import wrong_backend, wrong_paths
-from ansible_collections.mtls.httpd.plugins.plugin_utils._protocol import LEGACY, NEW_CURVES, protocol, wrong_protocol
+from ansible_collections.mtls.httpd.plugins.plugin_utils._protocol import (
+    LEGACY,
+    NEW_CURVES,
+    protocol,
+    unfit,
+    wrong_protocol,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -234,11 +240,12 @@ class ActionModule(ActionBase):
         """Return the verdict on each domain. No site is left out for another's errors."""
         finder = Finder(self)
         gathered = [wish_from(finder, _here(site)) for site in sites]
+        now, warn = datetime.datetime.now(datetime.timezone.utc), datetime.timedelta(days=warn_days)
         for site, (_wish, missing) in zip(sites, gathered, strict=True):
-            site["proxy_ca_pem"] = authorities(finder, site, missing)
-            site["pins"], site["pinned_files"] = pins_of(finder, site["allowed_clients"] or (), missing)
+            allowed = site["allowed_clients"] or ()
+            site["proxy_ca_pem"] = authorities(finder, site, missing, now, warn)
+            site["pins"], site["pinned_files"] = pins_of(finder, allowed, missing, now, warn)
             missing += _open_to(site)
-        now = datetime.datetime.now(datetime.timezone.utc)
         verdicts = judge([wish for wish, _missing in gathered], at=now, warn_days=warn_days)
         return {
             site["domain"]: replace(
@@ -246,6 +253,7 @@ class ActionModule(ActionBase):
                 findings=(
                     *missing,
                     *(each for each in verdict.findings if each.code != "must-staple" or not site["ocsp_stapling"]),
+                    *unfit(site, verdict.deployable.certificate if verdict.deployable else b""),
                 ),
             )
             for site, (_wish, missing), verdict in zip(sites, gathered, verdicts, strict=True)

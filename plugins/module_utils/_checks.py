@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,13 @@ def time(one: Facts, at: datetime, warn: timedelta) -> Iterator[Finding]:
     elif one.end - at < warn:
         message = f"'{one.label}' ends at {iso(one.end)}, in {(one.end - at).days} days."
         yield finding("expires-soon", one.source, message, "Renew it, and run this again with the new one.")
+
+
+def times(ones: Sequence[Facts], at: datetime, warn: timedelta, remedy: str, *, needed: bool) -> Iterator[Finding]:
+    """Their times, as C(time) has it; a mere warning where they are not C(needed), as others do as well."""
+    for one in ones:
+        for each in time(one, at, warn):
+            yield replace(each, severity=each.severity if needed else WARNING, remedy=remedy)
 
 
 def strength(key: object, source: str, whose: str) -> Iterator[Finding]:

@@ -25,8 +25,11 @@ CODES: dict[str, tuple[str, str]] = {
     "ambiguous": (ERROR, "Two options, or two entries of a zip, give the same thing, and they may differ."),
     "invalid-domain": (ERROR, "The domain or alias is no name that a certificate can be issued for."),
     "key-mismatch": (ERROR, "The private key is not the one of the certificate."),
-    "expired": (ERROR, "A certificate has ended."),
-    "not-yet-valid": (ERROR, "A certificate's time has not begun."),
+    "expired": (
+        ERROR,
+        "A certificate has ended. Only a warning in `allowed_clients` or `proxy_ca`, where another does as well.",
+    ),
+    "not-yet-valid": (ERROR, "A certificate's time has not begun. A warning where `expired` is one."),
     "expires-soon": (WARNING, "A certificate ends within `warn_days`."),
     "name-mismatch": (ERROR, "The domain or an alias is not among the subject alternative names (RFC 9525)."),
     "weak-key": (ERROR, "RSA under 2048 bits, or a kind of key or curve that TLS clients refuse."),
@@ -74,6 +77,8 @@ CODES: dict[str, tuple[str, str]] = {
 SITE_CODES: dict[str, tuple[str, str]] = {
     "client-not-pinned": (WARNING, "Every client of the client CA may call, as `allowed_clients` is not set."),
     "not-enforced": (WARNING, "`verify_client` or `protected_paths` let clients without a certificate in."),
+    "no-responder": (WARNING, "`ocsp_stapling` is set, and the certificate names no OCSP responder."),
+    "outside-guideline": (WARNING, "The certificate is not what Mozilla's guideline wants for `tls_profile: modern`."),
 }
 
 

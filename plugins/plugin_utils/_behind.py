@@ -10,13 +10,15 @@ import itertools
 import re
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _forms
+from ansible_collections.mtls.httpd.plugins.module_utils import _checks, _forms
 from ansible_collections.mtls.httpd.plugins.module_utils._findings import Finding, finding
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import materials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import datetime, timedelta
 
+    from ansible_collections.mtls.httpd.plugins.module_utils._facts import Facts
     from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
 
 _VALUES = {"subject": "SSL_CLIENT_S_DN", "serial": "SSL_CLIENT_M_SERIAL", "verification": "SSL_CLIENT_VERIFY"}
@@ -24,6 +26,7 @@ _VALUES = {"subject": "SSL_CLIENT_S_DN", "serial": "SSL_CLIENT_M_SERIAL", "verif
 _RFC9440 = ("Client-Cert", "Client-Cert-Chain")
 _HYPHENS = 4
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*([-_][A-Za-z0-9]+)*")
+_RENEWED = "Give the CA certificate by which the backend's is good today ('proxy_ca')."
 # What requests are made of, and what mod_proxy sends of its own.
 _TAKEN = {
     "host", "connection", "content-length", "content-type", "transfer-encoding", "te", "trailer", "upgrade", "expect",
@@ -73,9 +76,14 @@ def _mixtures(name: str) -> Iterator[str]:
         yield first + "".join(map("".join, zip(marks, words)))
 
 
-def authorities(finder: Finder, site: Mapping[str, Any], findings: list[Finding]) -> bytes:
-    """Return the CA certificates of the backends as PEM. Adds what is wrong with them to C(findings)."""
-    found = []
+def authorities(
+    finder: Finder, site: Mapping[str, Any], findings: list[Finding], at: datetime, warn: timedelta
+) -> bytes:
+    """Return the CA certificates of the backends as PEM.
+
+    Adds what is wrong with them, C(at) a moment or within C(warn) from then, to C(findings).
+    """
+    found: list[Facts] = []
     for material in materials(finder, site, "proxy_ca", findings):
         try:
             certificates = _forms.read(material.data, material.name).certificates
@@ -85,8 +93,11 @@ def authorities(finder: Finder, site: Mapping[str, Any], findings: list[Finding]
         if not certificates or not all(each.may_issue for each in certificates):
             message = "'proxy_ca' holds no certificate, or one that is no CA."
             findings.append(finding("not-a-ca", material.name, message, "Give the CA's certificate alone."))
-        found += [each.pem for each in certificates]
-    return b"".join(dict.fromkeys(found))
+        found += certificates
+    # A path to a backend ends at a root.
+    needed = not any(one.self_issued and one.begin <= at <= one.end for one in found)
+    findings += _checks.times(list(dict.fromkeys(found)), at, warn, _RENEWED, needed=needed)
+    return b"".join(dict.fromkeys(one.pem for one in found))
 
 
 def wrong_behind(site: Mapping[str, Any]) -> Iterator[str]:

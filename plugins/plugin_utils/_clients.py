@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _forms, _quoting
+from ansible_collections.mtls.httpd.plugins.module_utils import _checks, _forms, _quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._findings import Finding, finding
 from ansible_collections.mtls.httpd.plugins.module_utils._identity import alternative_name, subject_name
 from ansible_collections.mtls.httpd.plugins.module_utils._release import PINNED
@@ -20,13 +20,19 @@ with contextlib.suppress(ImportError):  # The verdict says so where it is missin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime, timedelta
 
+    from ansible_collections.mtls.httpd.plugins.module_utils._facts import Facts
     from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
 
 _KEYS = ("subject", "san", "certificate", "certificate_content")
 # httpd has a variable for each name, and a list of none: one behind these does not count.
 _SAN_VARIABLES = {"dns": "SSL_CLIENT_SAN_DNS_", "email": "SSL_CLIENT_SAN_Email_"}
 _SAN_COUNT = 8
+_RENEWED = (
+    "Give the certificate that the client shows today, as the access log tells ('allowed_clients'); while it changes, "
+    "list the next one beside it."
+)
 
 
 def wrong_clients(allowed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -57,13 +63,14 @@ def wrong_clients(allowed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def pins_of(
-    finder: Finder, allowed: Sequence[Mapping[str, Any]], findings: list[Finding]
+    finder: Finder, allowed: Sequence[Mapping[str, Any]], findings: list[Finding], at: datetime, warn: timedelta
 ) -> tuple[tuple[str, ...], dict[str, bytes]]:
     """Return the pins of a site's facts, in the order of the option, and the certificates among them by file name.
 
-    Adds what is wrong with a certificate to C(findings).
+    Adds what is wrong with a certificate, C(at) a moment or within C(warn) from then, to C(findings).
     """
     pins: dict[str, bytes] = {}
+    known: list[Facts] = []
     for index, client in enumerate(allowed):
         if client["subject"]:
             pins[f"subject:{client['subject']}"] = b""
@@ -72,9 +79,15 @@ def pins_of(
             pins[f"{kind}:{client['san']}"] = b""
         else:
             for material in materials(finder, client, "certificate", findings):
-                pem = _certificate(material.data, f"allowed_clients[{index}]", material.name, findings)
-                if pem not in pins.values():
-                    pins[f"{PINNED}client-{sum(map(bool, pins.values())) + 1}.crt"] = pem
+                option = f"allowed_clients[{index}]"
+                source = option if client["certificate_content"] else material.name
+                one = _certificate(material.data, option, source, findings)
+                if one is not None and one not in known:
+                    known.append(one)
+                    pins[f"{PINNED}client-{len(known)}.crt"] = one.pem
+    # httpd refuses a certificate out of its time, whatever is allowed.
+    needed = len(known) == len(pins) and not any(one.begin <= at <= one.end for one in known)
+    findings += _checks.times(known, at, warn, _RENEWED, needed=needed)
     return tuple(pins), {pin[len(PINNED) :]: pem for pin, pem in pins.items() if pem}
 
 
@@ -89,14 +102,14 @@ def rule(pin: str) -> str:
     return f"%{{SSL_CLIENT_CERT}} == {_quoting.released(value)}"
 
 
-def _certificate(data: bytes, option: str, source: str, findings: list[Finding]) -> bytes:
+def _certificate(data: bytes, option: str, source: str, findings: list[Finding]) -> Facts | None:
     try:
         found = _forms.read(data, source).certificates
     except _forms.FormError as error:
         findings.append(finding(error.code, source, f"'{option}' {error}", "Give the client's certificate."))
-        return b""
+        return None
     if len(found) != 1:
         message = f"'{option}' holds {len(found)} certificates, and is compared with one."
         findings.append(finding("unreadable", source, message, "Give the client's own certificate alone."))
-        return b""
-    return found[0].pem
+        return None
+    return found[0]

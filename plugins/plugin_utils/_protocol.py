@@ -6,9 +6,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+
+from ansible_collections.mtls.httpd.plugins.module_utils import _forms
+from ansible_collections.mtls.httpd.plugins.module_utils._findings import Finding, finding
+
+with contextlib.suppress(ImportError):  # The verdict says so where it is missing.
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import AuthorityInformationAccessOID, SignatureAlgorithmOID
+
+    _SIGNATURES = (
+        SignatureAlgorithmOID.ECDSA_WITH_SHA256,
+        SignatureAlgorithmOID.ECDSA_WITH_SHA384,
+        SignatureAlgorithmOID.ECDSA_WITH_SHA512,
+    )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,6 +53,9 @@ _LEGACY_CIPHERS = (
     "AES256-SHA",
 )
 _CURVES = ("X25519", "prime256v1", "secp384r1")
+# Of certificates for the profile modern.
+_KEY_CURVES = ("secp256r1", "secp384r1")
+_MODERN_DAYS = 90
 # Of OpenSSL 3.5 and newer; an older one refuses a list that names it.
 NEW_CURVES = ("X25519MLKEM768",)
 
@@ -81,6 +100,31 @@ def protocol(site: Mapping[str, Any]) -> Protocol:
         tuple(site["tls_curves"] or _CURVES),
         () if site["tls_curves"] else NEW_CURVES,
     )
+
+
+def unfit(site: Mapping[str, Any], certificate: bytes) -> Iterator[Finding]:
+    """Yield what a site asks of TLS that its own certificate (PEM; empty where it is not at hand) is not made for."""
+    if not certificate or not (site["ocsp_stapling"] or site["tls_profile"] == "modern"):
+        return
+    one = _forms.read(certificate, site["domain"]).certificates[0]
+    access = one.extension(x509.AuthorityInformationAccess) or ()
+    if site["ocsp_stapling"] and not any(each.access_method == AuthorityInformationAccessOID.OCSP for each in access):
+        message = f"'ocsp_stapling' is set, and '{one.label}' names no OCSP responder, so that nothing can be stapled."
+        yield finding("no-responder", site["domain"], message, "Leave 'ocsp_stapling' out: many authorities have none.")
+    if site["tls_profile"] != "modern":
+        return
+    days = (one.end - one.begin + timedelta(seconds=1)) / timedelta(days=1)
+    apart = [
+        *([] if isinstance(one.key, ec.EllipticCurvePublicKey) and one.key.curve.name in _KEY_CURVES else ["its key"]),
+        *([] if one.certificate.signature_algorithm_oid in _SIGNATURES else ["its signature"]),
+        *([] if days <= _MODERN_DAYS else [f"its {int(days)} days"]),
+    ]
+    if apart:
+        message = (
+            "with 'tls_profile: modern', Mozilla's guideline wants a certificate with a key on P-256 or P-384, signed "
+            f"by ECDSA, for {_MODERN_DAYS} days at most. '{one.label}' differs by {' and '.join(apart)}."
+        )
+        yield finding("outside-guideline", site["domain"], message, "Order such a one, or take intermediate.")
 
 
 def wrong_protocol(site: Mapping[str, Any]) -> Iterator[str]:

@@ -12,6 +12,7 @@ import re
 import socket
 import ssl
 import time
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
@@ -135,17 +136,19 @@ def test_so_it_learns_of_a_resumed_session(host: Host, backend: Backend, version
     assert until(lambda: re.search(r" Initial\n.* Resumed$", log.read_text()))
 
 
-@pytest.mark.parametrize("trusted", [True, False])
+@pytest.mark.parametrize("ca", ["its own", "another", "ended"])
 def test_a_backend_over_https_must_show_a_certificate_of_its_ca(
-    host: Host, client: Issued, tmp_path: Path, trusted: bool
+    host: Host, client: Issued, tmp_path: Path, ca: str
 ) -> None:
-    root = Authority("Backend root")
+    trusted = ca == "its own"
+    end = datetime.now(timezone.utc) + timedelta(days=-1 if ca == "ended" else 9)
+    root = Authority("Backend root", not_after=end)
     issued = Authority("Backend CA", issuer=root).issue("localhost")
     write(tmp_path, "b.pem", issued.full_pem + issued.key_pem)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "b.pem")
     with Backend("behind", tls=context).serving() as backend:
-        authority = root if trusted else Authority("Backend root")
+        authority = Authority("Backend root") if ca == "another" else root
         urls = {name: f"https://{name}:{backend.port}/" for name in ("localhost", "127.0.0.1")}
         host.apply(host.wish(proxy_pass=urls["localhost"], proxy_ca=authority.pem))
         assert get(host.port, DOMAIN, "/x", client)[0] == (200 if trusted else 500)
@@ -271,8 +274,13 @@ def test_the_role_takes_a_backend_with_its_ca_and_the_names_of_headers(operator:
         assert get(operator.port, operator.material.domain, "/x", operator.material.client)[0] == 200
         known = dict(backend.headers())
         assert (known["X-Client-Subject"], known["Client-Cert"][:3]) == ("CN=Chat", ":MI")
+    ended = Authority("Backend root", not_after=datetime.now(timezone.utc) - timedelta(days=1)).pem.decode()
+    both = {"proxy_ca_content": [root.pem.decode(), ended]}
+    run = operator.deploy("--tags", "judge", mutual_tls_sites=[operator.site | options | both])
+    assert "'Backend root' ended at" in " ".join(run.output.split())
     for wrong, words in (
         ({"proxy_ca_content": None}, "'proxy_ca' is missing"),
+        ({"proxy_ca_content": [ended]}, "ERROR expired, proxy_ca_content: 'Backend root' ended at"),
         ({"forward_client_identity": {"subject": "s3cret: x"}}, "'forward_client_identity.subject' is no name"),
         ({"forward_client_identity": {"subject": "X_Forwarded_For"}}, "is a header with another meaning"),
         ({"forward_client_identity": {"subject": "a-b", "serial": "A_B"}}, "gives two things one name"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
@@ -337,3 +338,33 @@ def test_what_an_optional_certificate_does_not_enforce_stands_in_the_verdict(ope
     assert "with one that anybody issued: none is verified" in " ".join(run.output.split())
     run = operator.deploy("--tags", "judge", mutual_tls_sites=[operator.site | {"verify_client": "optional"}])
     assert "clients without a certificate are let in" in " ".join(run.output.split())
+
+
+def judged(operator: LocalOperator, **options: object) -> str:
+    """Return what the verdict on the site with these options says, in one line."""
+    run = operator.play("--tags", "judge", mutual_tls_sites=[operator.site | options])
+    assert (run.status == 0) == ("ERROR" not in run.output)
+    return " ".join(run.output.split())
+
+
+def test_a_pinned_certificate_that_has_ended_is_an_error_unless_another_client_may_call(
+    operator: LocalOperator,
+) -> None:
+    now, chat = datetime.now(timezone.utc), operator.material.chat
+    ended, ends, good = (
+        {"certificate_content": issued.pem.decode()}
+        for issued in (
+            chat.issue(client=True, common_name="Old Chat", not_after=now - timedelta(days=2)),
+            chat.issue(client=True, common_name="Chat of today", not_after=now + timedelta(days=3, hours=1)),
+            chat.issue(client=True, common_name="New Chat"),
+        )
+    )
+    alone = judged(operator, allowed_clients=[ended])
+    assert "ERROR expired, allowed_clients[0]: 'Old Chat' ended at" in alone
+    assert "Give the certificate that the client shows today" in alone
+    for others in ([good], [{"subject": "CN=Chat"}]):
+        assert "'Old Chat' ended at" in judged(operator, allowed_clients=[ended, *others])
+    soon = judged(operator, allowed_clients=[ends])
+    assert "'Chat of today' ends at" in soon
+    assert "list the next one beside it" in soon
+    assert " ends at " not in judged(operator, allowed_clients=[good])

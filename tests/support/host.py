@@ -11,6 +11,7 @@ import textwrap
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -217,7 +218,8 @@ def wished(
     ocsp = {name: options.pop(name, default) for name, default in OCSP.items()}
     hosts = [f"[{address}]" if ":" in address else address for address in listen] or ["*"]
     tls = protocol({"tls_profile": "intermediate", **dict.fromkeys(CUSTOM, ()), **options})
-    pins, files = pins_of(FINDER, [dict.fromkeys(CLIENT_OPTIONS) | dict(client) for client in allowed], [])
+    clients = [dict.fromkeys(CLIENT_OPTIONS) | dict(client) for client in allowed]
+    pins, files = pins_of(FINDER, clients, [], datetime.now(timezone.utc), timedelta())
     protected = protected or {}
     verify_client = "optional" if open_paths or protected else verify_client
     paths = [{"path": path, "proxy_pass": url} for path, url in protected.items()]
