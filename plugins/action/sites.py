@@ -504,16 +504,14 @@ def _wrong(sites: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield what is wrong with the wishes beside the options' types. No message repeats a value but a domain's."""
     if not sites:
         yield (
-            "option 'sites' is an empty list, so there is nothing to do, which is nearly always a variable that was "
-            "not set. List the sites there, or, for the role, in 'mutual_tls_sites'."
+            "there are no sites, so there is nothing to do: 'sites' (for the role, 'mutual_tls_sites') is empty, or "
+            "was never set. List them there."
         )
     domains = [site["domain"] for site in sites]
     for domain in dict.fromkeys(domain for domain in domains if domains.count(domain) > 1):
         yield f"sites: {printable(domain)} is listed {domains.count(domain)} times. List it once, with its 'aliases'."
     for index, site in enumerate(sites):
-        where = f"{site['domain']}: "
-        if broken_rules(site["domain"]):
-            where = f"sites[{index}] ({printable(site['domain'])[:80]}): "
+        where = f"sites[{index}]: " if broken_rules(site["domain"]) else f"{site['domain']}: "
         for name in (site["domain"], *site["aliases"]):
             yield from (f"{where}{problem.message}" for problem in broken_rules(name))
         if site["state"] == "present":

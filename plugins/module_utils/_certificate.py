@@ -503,7 +503,7 @@ class _Case:
         issuer = called(last.issuer)
         missing = f"which is neither given nor a trust anchor ({anchors.name})"
         if others:
-            missing += f": {others[0].source} holds {some(repr(one.label) for one in others)}"
+            missing += f"; {others[0].source} holds {some(repr(one.label) for one in others)} instead"
         if impostor is not None:
             code = "untrusted-issuer"
             message = f"'{last.label}' names '{issuer}' as issuer, and the one in {impostor.source} did not sign it."
@@ -524,7 +524,8 @@ class _Case:
         else:
             code = "untrusted-issuer"
             message = f"the path ends at '{last.label}', issued by '{issuer}', {missing}."
-            remedy = f"First give the certificate of '{issuer}' in 'chain'.{own}"
+            remedy = f"If '{issuer}' is an authority of your own, give its certificate as 'trust_anchors'. If not, "
+            remedy += "give it in 'chain'."
         self._add(code, last.source, message, remedy)
 
     def _judge_order(self, pool: Sequence[Facts], path: Sequence[Facts]) -> None:

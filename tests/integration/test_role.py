@@ -207,6 +207,10 @@ def test_a_missing_list_of_sites_is_an_error(operator: LocalOperator) -> None:
     ("options", "sentence"),
     [
         ({"domian": DOMAIN, "domain": None}, "sites[0]: there is no option 'domian'. Did you mean 'domain'?"),
+        (
+            {"domain": f"https://{DOMAIN}/"},
+            f"sites[0]: 'https://{DOMAIN}/': is a URL; give the domain in it alone, such as '{DOMAIN}'.",
+        ),
         ({"certifcate": "x"}, f"{DOMAIN}: there is no option 'certifcate'. Did you mean 'certificate'?"),
         (
             {"verify_client": True},

@@ -420,7 +420,7 @@ def test_a_chain_that_is_anothers_is_named_with_what_it_holds() -> None:
     finding = verdict(replace(GOOD, chain=other)).findings[0]
     assert finding.code == "chain-incomplete"
     assert "was issued by 'Test Issuing CA'" in finding.message
-    assert "other.chain.crt holds 'Other Issuing CA'" in finding.message
+    assert "other.chain.crt holds 'Other Issuing CA' instead" in finding.message
 
 
 def test_what_to_do_first_about_an_authority_that_nobody_knows_is_said_first() -> None:
