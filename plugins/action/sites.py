@@ -60,8 +60,8 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._behind import (
 from ansible_collections.mtls.httpd.plugins.plugin_utils._clients import pins_of, rule, wrong_clients
 from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import (
     failure,
+    look_for_no_garbage,
     pipelined,
-    uncollected,
     without_cryptography,
 )
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder, wish_from
@@ -140,10 +140,10 @@ _NO_TERMINAL = (
 class ActionModule(ActionBase):
     """Put all sites of a host in place, or take them away, as one transaction."""
 
-    @uncollected()
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what the transaction did; failed, and nothing sent, where wishes or material are wrong."""
         super().run(tmp, task_vars)
+        look_for_no_garbage()
         try:
             return without_cryptography() or self._run(task_vars or {})
         except ArgumentsError as errors:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import dataclasses
-import gc
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,11 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import (
     checked,
     documented_options,
 )
-from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import on_controller, without_cryptography
+from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import (
+    look_for_no_garbage,
+    on_controller,
+    without_cryptography,
+)
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder, wish_from
 from ansible_collections.mtls.httpd.plugins.plugin_utils._shares import in_shares
 
@@ -51,8 +54,7 @@ class ActionModule(ActionBase):
             return lacking
         options = checked(OPTIONS, self._task.args)
         sets = _sets(options, self._task.args)
-        # This process ends with the task. Looking for garbage in 10,000 verdicts again and again takes half a second.
-        gc.disable()
+        look_for_no_garbage()
         if options["certificates"] is not None:
             # Ansible sends a task's options to its parent process: these are the same, and plain.
             self._task.args = {**self._task.args, "certificates": sets}

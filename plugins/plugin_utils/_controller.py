@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import gc
 import sys
@@ -17,8 +16,6 @@ from ansible_collections.mtls.httpd.plugins.module_utils._certificate import CRY
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ansible.plugins.action import ActionBase
     from ansible.plugins.connection import ConnectionBase
 
@@ -38,22 +35,13 @@ def without_cryptography() -> dict[str, Any] | None:
     return failure([f"{reason} Install it beside Ansible: {sys.executable} -m pip install 'cryptography>=45'"])
 
 
-@contextlib.contextmanager
-def uncollected() -> Iterator[None]:
-    """Keep Python from looking for cyclic garbage for the time of one task.
+def look_for_no_garbage() -> None:
+    """Keep Python from looking for cyclic garbage, as this process ends with its task.
 
-    The search walks through all that Ansible holds, again and again, as the module for the target is put together from
-    syntax trees of many objects. These are no cycles, and the search took more than half of the time.
+    It would walk through all that Ansible holds, again and again: for more than half of the time in which the module
+    for the target is put together, and for half a second of 10,000 verdicts.
     """
-    enabled = gc.isenabled()
     gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.freeze()
-            gc.unfreeze()  # What was made meanwhile counts as old, so that no search begins with it at once.
-            gc.enable()
 
 
 def pipelined(connection: ConnectionBase) -> bool:
