@@ -78,6 +78,9 @@ _EFFECTS = {
     "<mdomainset",
 }
 
+# Sections that, outside of virtual hosts, hold for requests to each of them.
+_REACHING = re.compile("(Location|LocationMatch|If|ElseIf|Else)( |$)", re.IGNORECASE)
+
 
 @dataclass(frozen=True)
 class Draft:
@@ -113,7 +116,7 @@ def rehearse(
             return _full(server, store, user, change, sites, probes)
         except _namespaces.Unavailable as error:
             reason = f"no private namespaces are to be had here ({error})"
-    return _reduced(server, store, user, change, sites, probes, reason)
+    return _reduced(server, store, user, change, sites, probes, reason + _untried(user))
 
 
 def effects(user: Description) -> str:
@@ -405,6 +408,30 @@ def _limits(server: Server) -> dict[int, tuple[int, int]]:
 
 
 # -- the reduced rehearsal
+
+
+def _untried(user: Description) -> str:
+    """What is to be said of rules of the server level that hold for the sites too, by path or condition.
+
+    Left out is what guards a page of httpd's own, such as server-status.
+    """
+    own = {(each.file, each.sections) for each in user.directives if each.name.lower() == "sethandler"}
+    places = [
+        each.place
+        for each in user.directives
+        if each.name.lower() in ("require", "deny", "sslrequire")
+        and each.arguments.lower() != "all granted"
+        and not each.host
+        and _REACHING.match("".join(each.sections[:1]))
+        and (each.file, each.sections[:1]) not in own
+    ]
+    if not places:
+        return ""
+    more = f" and {len(places) - 3} more" if len(places) > 3 else ""
+    return (
+        "; rules of the server's own that hold for its sites too were not tried, see that Chat gets in: "
+        f"{', '.join(places[:3])}{more}"
+    )
 
 
 def _reduced(

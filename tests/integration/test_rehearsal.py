@@ -44,7 +44,7 @@ STEPS = {
     "before the reload": r"The old state is back and serving",
 }
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can have shared memory of his own")
-SERVED, UNSEEN = "served", "not seen"
+SERVED, WARNED = "served", "a warning"
 SSL = "LoadModule ssl_module modules/mod_ssl.so"
 
 
@@ -144,6 +144,10 @@ def broken_before(host: Host) -> None:
 
 def rule_of_the_server_level(host: Host) -> None:
     host.add(f'<Location "/">\nRequire expr "%{{SERVER_PORT}} != {host.port}"\n</Location>\n')
+
+
+def page_of_httpds_own(host: Host) -> None:
+    host.add('<Location "/server-status">\nSetHandler server-status\nRequire local\n</Location>\n')
 
 
 def address_of_anothers(host: Host) -> None:
@@ -280,7 +284,7 @@ CASES = [
     Case(
         "a rule of the server level that locks everybody out of the site",
         "rehearsal",
-        UNSEEN,
+        WARNED,
         "a client of the client CA was locked out",
         rule_of_the_server_level,
     ),
@@ -293,6 +297,7 @@ CASES = [
     ),
     Case("a syntax error of somebody else's", "look", "look", "NoSuchDirective", broken_before),
     Case("an MPM in the files that the running server does not have", "look", "look", "restart httpd", another_mpm),
+    Case("a page of httpd's own, for its own machine alone", SERVED, SERVED, "", page_of_httpds_own),
     Case("a name in Listen", SERVED, SERVED, "", names_in_listen),
     Case("a module that listens itself", SERVED, SERVED, "", listening_module),
     Case("a configuration that needs environment and options", SERVED, SERVED, "", needs_environment_and_options),
@@ -311,8 +316,11 @@ def test_it_is_caught_by_the_step_that_the_docs_name_and_disturbs_no_other_site(
     monkeypatch.setattr(_transaction, "CONFIRM_SECONDS", 3.0)
     step = case.full if rehearsal == "full" else case.reduced
     with asked_all_the_while(host):
-        if step in (SERVED, UNSEEN):
-            assert host.apply(wish).rehearsal == rehearsal
+        if step in (SERVED, WARNED):
+            report = host.apply(wish)
+            assert report.rehearsal == rehearsal
+            rule = f"; rules of the server's own .* were not tried, .*: {host.httpd.conf}:[0-9]+$"
+            assert bool(re.search(rule, report.rehearsal_reason)) == (step == WARNED)
         elif step in ("look", "rehearsal"):
             message = host.refused(wish, times=rehearsal == "full")
         else:
@@ -321,7 +329,7 @@ def test_it_is_caught_by_the_step_that_the_docs_name_and_disturbs_no_other_site(
                 host.apply(wish)
             message = str(caught.value)
             assert host.state(times=False)[:2] == before
-    if step in (SERVED, UNSEEN):
+    if step in (SERVED, WARNED):
         assert host.enforces() == (step == SERVED)
     else:
         assert next(name for name, words in STEPS.items() if re.search(words, message)) == step, message
