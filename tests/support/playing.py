@@ -64,7 +64,6 @@ def sending(collections_path: Path) -> Iterator[Callable[[dict[str, Any]], dict[
             return answer
 
         yield asked
-        process.stdin.close()
 
 
 @dataclass(frozen=True)
