@@ -80,7 +80,7 @@ HONEST: dict[str, Any] = {
     "client_ocsp": "leaf",
     "client_ocsp_responder": "http://ocsp.example.com/",
     "client_ocsp_required": "true",
-    "client_ocsp_timeout": "19",
+    "client_ocsp_timeout": "17",
     "ocsp_stapling": "false",
     "allowed_clients.subject": "CN=Chat,O=Tencent",
     "allowed_clients.san": "chat.example.com",
