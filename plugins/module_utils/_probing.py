@@ -245,12 +245,16 @@ def _neighbours(store: Store, described: Description, site: Facts, address: str)
     return [(host, "" if host == hosts[0] else host.name) for host in named if host != mine][:3]
 
 
-def their_clients(store: Store, described: Description, site: Facts, address: str) -> dict[str, str]:
-    """The files by which those virtual hosts know their own clients, with the name of the directive."""
+def their_clients(store: Store, described: Description, tried: Sequence[tuple[Facts, str]]) -> dict[str, str]:
+    """The files by which those virtual hosts of the sites know their own clients, with the name of the directive.
+
+    C(tried): sites, each with an address.
+    """
+    others = {host.place: host for site, address in tried for host, _n in _neighbours(store, described, site, address)}
     wanted = ("sslcacertificatefile", "sslcarevocationfile")
     return {
         described.path(each.words[0]): name
-        for other, _name in _neighbours(store, described, site, address)
+        for other in others.values()
         for name, each in _in_force(described, other, wanted).items()
         if each.words
     }

@@ -232,13 +232,12 @@ def _welcome(
     store: Store, described: Description, tried: Sequence[tuple[Facts, str]], probes: _handshake.Probes
 ) -> None:
     """Have the virtual hosts beside the sites let the throwaway CA's client in too, so that it has a session there."""
-    for site, address in tried:
-        for path, name in _probing.their_clients(store, described, site, address).items():
-            more = probes.ca if name == "sslcacertificatefile" else probes.crl
-            with suppress(OSError):  # httpd itself says best what it cannot read.
-                known = _bytes(path)
-                if more not in known:
-                    _namespaces.replace(path, known + b"\n" + more)
+    for path, name in _probing.their_clients(store, described, tried).items():
+        more = probes.ca if name == "sslcacertificatefile" else probes.crl
+        with suppress(OSError):  # httpd itself says best what it cannot read.
+            known = _bytes(path)
+            if more not in known:
+                _namespaces.replace(path, known + b"\n" + more)
 
 
 def _weak(broken: str, sites: Sequence[Facts]) -> list[str]:
