@@ -145,6 +145,7 @@ def unit(tally: Tally) -> None:
 def integration(tally: Tally) -> None:
     """Run the tests with a real httpd of their own."""
     if run(SUPPORT / "packages", "apache2-bin"):
+        run(SUPPORT / "packages", "gcc", "libc6-dev")  # tests/support/mod_ssl_without; its tests say if they lack them
         pytest(tally, "integration", "--numprocesses=auto", "tests/integration")
     else:
         tally.left_out.append("integration: there is no httpd here (apache2-bin)")
