@@ -337,7 +337,8 @@ class ActionModule(ActionBase):
             variables = {**task_vars, **sites[0]}
             end = secrets.token_hex()
             if len(sites) > 1:
-                names = ", ".join(f"{name}=mutual_tls_each['{name}']" for name in sites[0])
+                differing = [name for name in sites[0] if any(site[name] != sites[0][name] for site in sites)]
+                names = ", ".join(f"{name}=mutual_tls_each['{name}']" for name in differing)
                 each = f"{{% with {names} %}}{text}{{% endwith %}}{end}"
                 text = f"{{% for mutual_tls_each in mutual_tls_all %}}{each}{{% endfor %}}"
                 variables["mutual_tls_all"] = sites
