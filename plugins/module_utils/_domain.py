@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import string
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -28,11 +29,12 @@ class Problem:
 
 
 def printable(domain: str) -> str:
-    """Return the domain on one line. What cannot be one may be a pasted key, so it is described instead.
+    """Return the domain on one line. What cannot be meant as one may be a key or passphrase, and is described instead.
 
-    No key is short, and none has a dot: base64 knows none.
+    A domain has dots and no blanks, or is a single name. No key is short, and none has a dot: base64 knows none.
     """
-    if "PRIVATE KEY" in domain or len(domain) > (4 if "." in domain else 1) * MAXIMUM_LENGTH:
+    meant = not re.search(r"\s", domain.strip()) if "." in domain else re.fullmatch("[A-Za-z0-9-]*", domain)
+    if "PRIVATE KEY" in domain or not meant or len(domain) > (4 if "." in domain else 1) * MAXIMUM_LENGTH:
         return f"a text of {len(domain)} characters"
     return "".join(c if c.isprintable() else f"<U+{ord(c):04X}>" for c in domain)
 

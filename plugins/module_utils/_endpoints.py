@@ -28,6 +28,7 @@ _AT_ONCE = 8
 _SHARED = ("address", "port", "server_name", "expect", "certificate_sha256", "brief", "proxy_protocol")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}\Z")
 _ADDRESS = re.compile(r"[0-9A-Fa-f.]*:[0-9A-Fa-f:.%\w]*\Z|[0-9.]+\Z")
+_NAME_OR_ADDRESS = re.compile(r"[\w.:%-]*\Z")
 _REMEDIES = {
     "optional": "Set 'SSLVerifyClient require' in the virtual host that answers there.",
     "off": "Set 'SSLVerifyClient require' and the client CA in the virtual host that answers there.",
@@ -75,7 +76,9 @@ def endpoints_of(options: Mapping[str, Any], default_address: str) -> list[Endpo
                 faults.append(f"{where}option 'certificate_sha256' must be 64 hexadecimal digits.")
         if not 0 < values["port"] < 65536:
             faults.append(f"{where}option 'port' must be between 1 and 65535.")
-        if not SERVER_NAME.match(values["server_name"]):
+        if not _NAME_OR_ADDRESS.match(values["address"]):
+            faults.append(f"{where}option 'address' is neither an IP address nor a host's name.")
+        elif not SERVER_NAME.match(values["server_name"]):
             faults.append(f"{where}option 'server_name' has a character that no host name has.")
         endpoints.append(Endpoint(**values))
     if not endpoints:

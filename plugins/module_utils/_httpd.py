@@ -358,6 +358,9 @@ def find(binary: str | None = None, config: str | None = None) -> Server | None:
     C(binary) and C(config), paths, say which. Raises HttpdError where several run and neither says which, or where what
     they name is not there.
     """
+    for name, path in (("httpd_binary", binary), ("httpd_config", config)):
+        if path is not None and not path.startswith("/"):  # not shown, as it may be anything
+            raise HttpdError(f"{name}: what is given is not an absolute path on this host")
     if binary is not None and not os.access(binary, os.X_OK):
         raise HttpdError(f"httpd_binary: {binary} is not an executable file on this host")
     if config is not None and not os.path.isfile(config):

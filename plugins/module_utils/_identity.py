@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Identity, Probes
@@ -78,7 +79,11 @@ def alternative_name(text: str) -> x509.GeneralName:
     """Return an e-mail address, if there is an @ in it, else a DNS name. Raises ValueError for what is neither."""
     if not text.isprintable() or " " in text:
         raise ValueError("a space or an unprintable character")
-    return x509.RFC822Name(text) if "@" in text else x509.DNSName(text)
+    if "@" in text:
+        return x509.RFC822Name(text)
+    if not re.fullmatch(r"(\*\.)?[A-Za-z0-9._-]+", text):
+        raise ValueError("a character that no DNS name has")
+    return x509.DNSName(text)
 
 
 class _Authority:

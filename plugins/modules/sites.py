@@ -19,7 +19,8 @@ description:
   - A host that is already as wished is left alone. Not a byte is written, and httpd is not reloaded.
   - Sites that are not listed stay as they are.
 notes:
-  - The private keys travel to the target in one argument that is never logged, and are written there with mode 0600.
+  - The private keys travel to the target in one argument that is never logged, by stdin where the connection can (ssh,
+    as root or with sudo, whatever pipelining is set to), and are written there with mode 0600.
   - Needs the Python library C(cryptography) on the controller, and nothing but Python and httpd on the target.
 attributes:
   check_mode:

@@ -163,8 +163,11 @@ def _from_text(text: str) -> bytes:
 
 
 def _named(option: str, path: str) -> str:
-    """Return what messages call a file: its path, or the option where that may be a passphrase, or steer a terminal."""
-    return path if path.isprintable() and ("/" in path or "." in path) else option
+    """Return what messages call a file: its path, or the option where that may be a passphrase, or steer a terminal.
+
+    A passphrase of base64 has slashes, and no dot.
+    """
+    return path if path.isprintable() and (path.startswith("/") or "." in path) else option
 
 
 def _refuse_odd_files(found: os.stat_result, option: str, path: str) -> None:

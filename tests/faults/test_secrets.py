@@ -11,6 +11,7 @@ that a file that is gone a moment later is found.
 from __future__ import annotations
 
 import base64
+import itertools
 import os
 import secrets
 import shutil
@@ -32,8 +33,10 @@ from host import COLLECTION
 from searching import Secret, processes, secret_key, secret_text, written_since
 from watching import keeping
 
+from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import documented_options
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from conftest import Remote
     from demo_material import Issued
@@ -116,7 +119,7 @@ class Searched:
         assert root / "tmp/watched" in dict(appeared), "the host is watched"
         assert any(b"ansible-playbook" in each for each in seen), "processes are"
         found = self.found(begin, run.output, [("a process", b"\n".join(seen)), *appeared])
-        assert not found, run.output[-3000:]
+        assert not found, "\n".join(found)
         return run
 
     @property
@@ -127,10 +130,12 @@ class Searched:
     def found(self, begin: float, output: str, seen: Sequence[tuple[str | Path, bytes]] = ()) -> list[str]:
         """Return which secrets are where none belongs: in an output, in what was `seen`, on disks since `begin`."""
         root = self.root
-        roots = {os.stat(root / folder).st_dev: root / folder for folder in ("", *TARGET) if (root / folder).is_dir()}
+        folders = [root, *(root / folder for folder in TARGET if (root / folder).is_dir())]
+        # The first folder of each file system: those below it are walked with it.
+        roots = {os.stat(folder).st_dev: folder for folder in reversed(folders)}
         places = (
             ("the output", output.encode()),
-            ("the journal", self._journal().encode()),
+            ("the journal", self.journal().encode()),
             *seen,
             *written_since(begin - 0.01, self.remote.folder.parent, *roots.values()),
         )
@@ -148,7 +153,8 @@ class Searched:
             return place.name.endswith(".key") and place.is_relative_to(f"{root}{self.remote.store}")
         return place == self.remote.folder / "site.yml" and secret in self.known
 
-    def _journal(self) -> str:
+    def journal(self) -> str:
+        """Return the host's journal, where it has one."""
         if self.remote.host.image == "source":
             return ""
         return self.remote.host.shell("journalctl --sync; journalctl --output export --no-pager")
@@ -224,7 +230,8 @@ def test_a_deployment_shows_no_secret(sites: Searched) -> None:
     run = sites.play()
     assert run.status == 0, run.output
     assert run.recap["changed"] == 1
-    assert "in a file of Ansible's" not in run.output
+    assert "temporary files of Ansible's" not in run.output
+    assert sites.remote.host.image == "source" or "payload=NOT_LOGGING_PARAMETER" in sites.journal()
     material, names = sites.remote.material, [site["domain"] for site in sites.variables["mutual_tls_sites"]]
     assert all(sites.remote.ask(material.client, domain=name).said.startswith("HTTP/1.1 ") for name in names)
     sites.remote.environment["ANSIBLE_PIPELINING"] = "1"
@@ -249,7 +256,9 @@ CRASHES = (
 )
 
 
-@pytest.mark.parametrize("crash", CRASHES if LONG else CRASHES[:1])
+@pytest.mark.parametrize(
+    "crash", CRASHES if LONG else CRASHES[:1], ids=["raised", "killed", "fault"][: 3 if LONG else 1]
+)
 def test_a_module_that_crashes_shows_no_secret(
     sites: Searched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash: str
 ) -> None:
@@ -270,6 +279,90 @@ def test_ansibles_own_wrapper_that_crashes_shows_no_secret(sites: Searched) -> N
     run = sites.play("-e", "ansible_python_interpreter=/usr/local/bin/limited")
     assert run.status == 2
     assert "File too large" in run.output
+
+
+# -- in the wrong places
+
+
+def everywhere(value: str, option: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the value as each kind of thing that could stand under the option, first as the option wants it."""
+    within = option.get("suboptions")
+    plain = [{inner: value} for inner in within] if within else [value]
+    listed = [[each] for each in plain]
+    yield from (*listed, *plain) if option.get("type") == "list" else (*plain, *listed)
+    if not isinstance(value, Sealed):  # which Ansible takes for no key of a dictionary
+        yield {value: value}
+
+
+@pytest.fixture
+def pasted(searched: Searched) -> tuple[Searched, dict[str, str]]:
+    """Return the operator and what a hurried one pastes, by its kind: keys, passphrases, the same in the vault."""
+    key, encrypted, in_vault = new_key(), new_key(), new_key()
+    texts = {
+        "key": key_pem(key).decode(),
+        "words": words(),
+        "sealed key": sealed(key_pem(in_vault)),
+        "encrypted key": key_pem(encrypted, b"a passphrase").decode(),
+        "sealed words": sealed(hidden_words := words()),
+        "base64": f"a/{secrets.token_urlsafe(24)}/b+c=",
+        "key in one line": "".join(key_pem(key).decode().splitlines()[1:-1]),
+        "wrapped key": base64.b64encode(key_pem(key)).decode(),
+    }
+    known = (
+        secret_key("the key", key),
+        *(secret_text(kind, texts[kind]) for kind in ("words", "encrypted key", "base64", "key in one line")),
+    )
+    hidden = (secret_key("the sealed key", in_vault), secret_text("the sealed words", hidden_words))
+    return replace(searched, known=searched.known + known, hidden=searched.hidden + hidden), texts
+
+
+def test_a_secret_under_any_option_of_a_site_is_not_shown(pasted: tuple[Searched, dict[str, str]]) -> None:
+    searched, texts = pasted
+    site, options = searched.remote.site, documented_options("sites")["sites"]["suboptions"]
+    kinds = itertools.cycle(texts.items())
+    cases: list[Any] = [texts["words"], {**site, "private_key_contents": texts["sealed words"]}, {texts["words"]: "a"}]
+    for name, option in options.items():
+        for kind, text in texts.items() if LONG else [next(kinds)]:
+            # Raw text for httpd, whose words about it are shown.
+            if name != "extra_directives" or kind in ("key", "sealed key", "encrypted key"):
+                shapes = list(everywhere(text, option))
+                few = shapes[: len(option.get("suboptions", "1"))]
+                cases += [{**site, name: value} for value in (shapes if LONG else few)]
+    tasks = [
+        # Of a task that fails, Ansible shows the lines above it in the operator's file.
+        {"ansible.builtin.debug": {"msg": "{{ cases | length }} cases"}},
+        {
+            "mtls.httpd.sites": {"sites": ["{{ cases[item] }}"]},
+            "loop": "{{ range(cases | length) | list }}",
+            "register": "tried",
+            "ignore_errors": True,
+        },
+        {"ansible.builtin.debug": {"var": "tried"}},
+        {"ansible.builtin.set_fact": {"dumped": "{{ tried }}", "cacheable": True}},
+    ]
+    run = searched.play(plays=[{"tasks": tasks}], cases=cases)
+    assert run.status == 0, run.output[-3000:]
+    assert f"item={len(cases) - 1})" in run.output
+    assert (searched.remote.folder / "facts").is_dir()
+
+
+def test_a_secret_under_any_variable_of_the_role_is_not_shown(pasted: tuple[Searched, dict[str, str]]) -> None:
+    searched, texts = pasted
+    specification = yaml.safe_load((COLLECTION / "roles/mutual_tls/meta/argument_specs.yml").read_text())
+    kinds = itertools.cycle(texts.values())
+    tasks = [
+        {
+            "block": [{"ansible.builtin.include_role": {"name": "mtls.httpd.mutual_tls", **steps}}],
+            "vars": {name: text},
+            "rescue": [{"ansible.builtin.debug": {"msg": "{{ ansible_failed_result }}"}}],
+        }
+        for name in specification["argument_specs"]["main"]["options"]
+        # A host that has httpd needs no packages.
+        for steps in ({"tasks_from": "install.yml"} if name == "mutual_tls_packages" else {},)
+        for text in (texts.values() if LONG else [next(kinds)])
+    ]
+    run = searched.play(plays=[{"tasks": tasks}])
+    assert run.status == 0, run.output[-3000:]
 
 
 # -- ended in the midst

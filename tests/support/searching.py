@@ -68,9 +68,10 @@ def secret_key(name: str, key: EllipticCurvePrivateKey) -> Secret:
 
 
 def secret_text(name: str, text: str) -> Secret:
-    """Return what betrays a text of several words, or lines: each one, and its hex and base64."""
-    words = [word.encode() for word in text.split() if len(word) >= 20 and b"-----" not in word.encode()]
-    return Secret(name, tuple(form for word in words for form in (word.hex().encode(), *inside_base64(word, 2))))
+    """Return what betrays a text of several words, or lines: each long one, in lower case too, its hex and base64."""
+    words = [word.encode() for word in text.split() if len(word) >= 20 and "-----" not in word]
+    forms = (form for word in words for form in (word.lower(), word.hex().encode(), *inside_base64(word, 2)))
+    return Secret(name, tuple(forms))
 
 
 def written_since(moment: float, *roots: Path) -> Iterator[tuple[Path, bytes]]:

@@ -61,12 +61,19 @@ def test_each_boundary_case_breaks_the_rules_that_the_table_says(name: str, doma
 
 def test_every_broken_rule_is_named_with_the_domain_and_the_position_counted_from_one() -> None:
     allowed = "only letters a-z, digits, hyphens and dots between them are allowed."
-    messages = [problem.message for problem in broken_rules("a b!.c!-")]
+    messages = [problem.message for problem in broken_rules("a_b!.c!-")]
     assert messages == [
-        "'a b!.c!-': has a space, tab or line break at position 2; a domain has none.",
-        f"'a b!.c!-': has '!' at positions 4 and 7; {allowed}",
-        "'a b!.c!-': has a name that ends with a hyphen at position 8; end it with another.",
+        f"'a_b!.c!-': has '_' at position 2; {allowed}",
+        f"'a_b!.c!-': has '!' at positions 4 and 7; {allowed}",
+        "'a_b!.c!-': has a name that ends with a hyphen at position 8; end it with another.",
     ]
+
+
+@pytest.mark.parametrize("text", ["correct horse battery", "Correct. Horse", "aB3/x9+k"])
+def test_what_no_domain_is_meant_by_is_described_as_it_may_be_a_passphrase(text: str) -> None:
+    messages = [problem.message for problem in broken_rules(text)]
+    assert messages
+    assert all(message.startswith(f"'a text of {len(text)} characters': ") for message in messages)
 
 
 def test_a_message_is_one_line_whatever_the_domain_holds() -> None:

@@ -81,7 +81,12 @@ def test_a_fingerprint_is_taken_in_any_usual_form() -> None:
 def test_every_fault_is_named_at_once_and_no_value_is_repeated() -> None:
     with pytest.raises(ValueError, match="port") as caught:
         endpoints(
-            endpoints=[{"port": 77777}, {"certificate_sha256": "secret"}, {"server_name": "a secret"}],
+            endpoints=[
+                {"port": 77777},
+                {"certificate_sha256": "secret"},
+                {"server_name": "a secret"},
+                {"address": "a secret"},
+            ],
             client_key="secret",
             timeout=0.0,
         )
@@ -89,6 +94,7 @@ def test_every_fault_is_named_at_once_and_no_value_is_repeated() -> None:
         "endpoints[0]: option 'port' must be between 1 and 65535.",
         "endpoints[1]: option 'certificate_sha256' must be 64 hexadecimal digits.",
         "endpoints[2]: option 'server_name' has a character that no host name has.",
+        "endpoints[3]: option 'address' is neither an IP address nor a host's name.",
         "options 'client_certificate' and 'client_key' belong together. Give both or neither.",
         "option 'timeout' must be more than 0 and at most 3600 seconds.",
     ]
