@@ -258,7 +258,7 @@ def test_the_backend_of_the_page_learns_who_called(operator: LocalOperator, behi
     der = base64.b64encode(client.certificate.public_bytes(Encoding.DER)).decode()
     assert {name: value for name, value in told.items() if "Client" in name} == {
         "X-Client-Subject": client.certificate.subject.rfc4514_string(),
-        "X-Client-Serial": f"{client.certificate.serial_number:X}",
+        "X-Client-Serial": client.serial,
         "X-Client-Verify": "SUCCESS",
         "X-Client-Certificate": der,
         "Client-Cert": f":{der}:",
