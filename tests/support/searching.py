@@ -64,7 +64,7 @@ def secret_key(name: str, key: EllipticCurvePrivateKey) -> Secret:
     # What is the same for each key, or public, is cut off.
     parts = [pems[_KINDS[0]][2][:24], pems[_KINDS[1]][1][12:52]]
     forms = [form for part in (number, *parts) for form in inside_base64(part, 2)]
-    return Secret(name, (number.hex().encode(), *lines, *forms))
+    return Secret(name, (*lines, *forms, *(part.hex().encode() for part in (number, *lines))))
 
 
 def secret_text(name: str, text: str) -> Secret:
