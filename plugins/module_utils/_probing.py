@@ -47,6 +47,8 @@ _MATERIAL = (
     "sslproxycarevocationfile",
     "sslcertificatechainfile",
 )
+# Those that name CAs to clients: one CRL is enough to be read, and not for that.
+_NAMING = ("sslcacertificatefile", "sslcadnrequestfile")
 
 
 # What the directives that a user's virtual host includes take the place of.
@@ -528,9 +530,8 @@ def material_faults(described: Description) -> list[str]:
         elif name in _MATERIAL:
             path = described.path(each.words[0])
             try:
-                _plain(path)
-                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cafile=path)
-            except (OSError, ssl.SSLError) as error:
+                read_as(name, path)
+            except OSError as error:
                 faults.append(f"{each.place}: {each.name} {path}: {why(error)}")
     for found in pairs.values():
         certificates, keys = found.get("sslcertificatefile", []), found.get("sslcertificatekeyfile", [])
@@ -549,6 +550,18 @@ def material_faults(described: Description) -> list[str]:
                     f"{paths[1]}: {why(error)}"
                 )
     return faults
+
+
+def read_as(name: str, path: str) -> None:
+    """Read a file of CAs or CRLs as httpd does for the directive C(name), in lower case.
+
+    Raises OSError (ssl.SSLError is one) where httpd would end.
+    """
+    _plain(path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_verify_locations(cafile=path)
+    if name in _NAMING and not context.cert_store_stats()["x509"]:
+        raise OSError(0, "holds no certificate", path)
 
 
 def _plain(path: str) -> None:

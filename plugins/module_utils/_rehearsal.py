@@ -234,7 +234,9 @@ def _welcome(
     """Have the virtual hosts beside the sites let the throwaway CA's client in too, so that it has a session there."""
     for path, name in _probing.their_clients(store, described, tried).items():
         more = probes.ca if name == "sslcacertificatefile" else probes.crl
-        with suppress(OSError):  # httpd itself says best what it cannot read.
+        # httpd itself says best what it cannot read, and ours in it would make any file a good one.
+        with suppress(OSError):
+            _probing.read_as(name, path)
             known = _bytes(path)
             if more not in known:
                 _namespaces.replace(path, known + b"\n" + more)

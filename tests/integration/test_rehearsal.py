@@ -138,6 +138,33 @@ def broken_neighbour(host: Host) -> None:
     )
 
 
+def anothers_clients(host: Host, authorities: bytes, lists: bytes) -> None:
+    """A virtual host of the user's on the site's port, whose files on its own clients are spoiled after the start."""
+    own, clients = host.public.issue("own.example.com"), Authority("A neighbour's client CA")
+    sound = {"own.crt": own.full_pem, "own.key": own.key_pem, "clients.crt": clients.pem, "clients.crl": clients.crl()}
+    for name, content in sound.items():
+        write(host.conf, name, content)
+    host.add(
+        f"""\
+        {SSL}
+        Listen {host.port} https
+        <VirtualHost *:{host.port}>
+            ServerName own.example.com
+            SSLEngine on
+            SSLCertificateFile conf/own.crt
+            SSLCertificateKeyFile conf/own.key
+            SSLCACertificateFile conf/clients.crt
+            SSLCARevocationFile conf/clients.crl
+            SSLCARevocationCheck chain
+            SSLVerifyClient require
+        </VirtualHost>
+        """
+    )
+    host.restart()
+    write(host.conf, "clients.crt", authorities or clients.pem)
+    write(host.conf, "clients.crl", lists or clients.crl())
+
+
 def broken_before(host: Host) -> None:
     host.add("NoSuchDirective on\n")
 
@@ -280,6 +307,27 @@ CASES = [
         "rehearsal",
         "own.crt",
         broken_neighbour,
+    ),
+    Case(
+        "client CAs of somebody else's virtual host beside the site that are none",
+        "rehearsal",
+        "rehearsal",
+        "would not start again with the configuration as it stands",
+        lambda host: anothers_clients(host, b"cut short", b""),
+    ),
+    Case(
+        "revocation lists of somebody else's virtual host beside the site that are none",
+        "rehearsal",
+        "rehearsal",
+        "would not start again with the configuration as it stands",
+        lambda host: anothers_clients(host, b"", b"cut short"),
+    ),
+    Case(
+        "a revocation list in the place of the client CAs of somebody else's virtual host",
+        "rehearsal",
+        "rehearsal",
+        "holds no certificate",
+        lambda host: anothers_clients(host, host.chat.crl(), b""),
     ),
     Case(
         "a rule of the server level that locks everybody out of the site",
