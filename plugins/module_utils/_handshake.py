@@ -36,6 +36,8 @@ PATH = re.compile(r"/(?:(?:[A-Za-z0-9_~-][A-Za-z0-9._~-]*/)*[A-Za-z0-9_~-][A-Za-
 _MESSAGE_CALLBACK = "_msg_callback"  # private to the ssl module: used where it is there
 _HANDSHAKE = 22  # content type, RFC 8446, section 5.1
 _LONGEST_LINE = 4096
+_PATIENCE = 0.5  # seconds
+_RESET, _ENDED = "connection reset", "connection ended without an answer"
 _PIPE_HOLDS = 65536  # bytes, pipe(7)
 _STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})(?: |\r?$)")
 _ALERT = re.compile(r"(?:SSLV3|TLSV1|TLSV13)_(?:ALERT_)?(\w+)")
@@ -211,44 +213,55 @@ def ask(
     if not PATH.match(path):
         raise ValueError("path has a character that stands in none as it is")
     context = context or client_context(identity, version)
-    heard = _Transcript(version, listens=hasattr(context, _MESSAGE_CALLBACK))
     deadline = _Deadline(timeout)
-    certificate = None
-    result = "unproven"
-    try:
-        with (
-            _connected(address, port, deadline, proxied) as plain,
-            context.wrap_socket(
-                plain,
-                server_hostname=server_name or None,
-                do_handshake_on_connect=False,
-                session=sessions[-1] if sessions else None,
-            ) as connection,
-        ):
-            cast("_Channel", connection).transcript = heard
-            connection.settimeout(deadline.left())
-            connection.do_handshake()
-            certificate = connection.getpeercert(True)
-            # In TLS 1.3 the server judges the client only now, and may close before we write: read all the same.
-            with suppress(OSError):
-                connection.sendall(_request(address, port, host or server_name, path))
-            result, detail = _judged_line(_first_line(connection, deadline))
-            if sessions is not None and connection.session:
-                sessions.append(connection.session)  # TLS 1.3 grants it after the handshake.
-    except socket.timeout:
-        detail = f"no answer within {timeout:g} s"
-    except ssl.SSLError as error:
-        result, detail = heard.judged_error(error)
-    except ConnectionResetError:
-        detail = "connection reset"
-    except OSError as error:
-        detail = (error.strerror or "connection failed").lower()
-    except ValueError:  # UnicodeError among them, of the ssl module
-        detail = "the address or the server name is no host name"
-    if identity and heard.withheld:
-        result, detail = "unproven", f"the client's certificate fits no algorithm that the server takes ({detail})"
-    seen = certificate or heard.certificate
-    return Answer(version, client, result, detail, seen, heard.asked, heard.client_ca_names, path)
+
+    def once(patience: float = 0) -> Answer:
+        heard = _Transcript(version, listens=hasattr(context, _MESSAGE_CALLBACK))
+        certificate = None
+        result = "unproven"
+        try:
+            with (
+                _connected(address, port, deadline, proxied) as plain,
+                context.wrap_socket(
+                    plain,
+                    server_hostname=server_name or None,
+                    do_handshake_on_connect=False,
+                    session=sessions[-1] if sessions else None,
+                ) as connection,
+            ):
+                cast("_Channel", connection).transcript = heard
+                connection.settimeout(deadline.left())
+                connection.do_handshake()
+                certificate = connection.getpeercert(True)
+                early = _early(connection, min(patience, deadline.left())) if patience else b""
+                # In TLS 1.3 the server judges the client only now, and may close before we write: read all the same.
+                with suppress(OSError):
+                    connection.sendall(_request(address, port, host or server_name, path))
+                result, detail = _judged_line(_first_line(connection, deadline, early))
+                if sessions is not None and connection.session and result != "unproven":
+                    sessions.append(connection.session)  # TLS 1.3 grants it after the handshake.
+        except socket.timeout:
+            detail = f"no answer within {timeout:g} s"
+        except ssl.SSLError as error:
+            result, detail = heard.judged_error(error)
+        except ConnectionResetError:
+            detail = _RESET
+        except OSError as error:
+            detail = (error.strerror or "connection failed").lower()
+        except ValueError:  # UnicodeError among them, of the ssl module
+            detail = "the address or the server name is no host name"
+        if identity and heard.withheld:
+            result, detail = "unproven", f"the client's certificate fits no algorithm that the server takes ({detail})"
+        seen = certificate or heard.certificate
+        return Answer(version, client, result, detail, seen, heard.asked, heard.client_ca_names, path)
+
+    answer = once()
+    if answer.detail in (_RESET, _ENDED) and answer.certificate and version == "TLSv1.3":
+        # It judged the client while our request was on its way, which it did not read any more. The reset that follows
+        # from that can overtake its alert. So nothing is sent before that had its time to come.
+        again = once(patience=_PATIENCE)
+        return answer if again.result == "unproven" else again
+    return answer
 
 
 def ask_by_way_of(
@@ -397,7 +410,7 @@ class _Transcript:
         alert = _ALERT.match(reason)
         if not alert:
             if isinstance(error, ssl.SSLEOFError) or "EOF" in reason:
-                return "unproven", "connection ended without an answer"
+                return "unproven", _ENDED
             if reason in ("UNSUPPORTED_PROTOCOL", "WRONG_SSL_VERSION"):
                 return "unproven", NOT_OFFERED
             if reason in ("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"):
@@ -501,9 +514,17 @@ def _request(address: str, port: int, server_name: str, path: str) -> bytes:
     return f"OPTIONS {path} HTTP/1.1\r\nHost: {host}\r\nMax-Forwards: 0\r\nConnection: close\r\n\r\n".encode("ascii")
 
 
-def _first_line(connection: ssl.SSLSocket, deadline: _Deadline) -> bytes:
-    """Return the answer's first line, or what came of it before the connection ended."""
-    answer = b""
+def _early(connection: ssl.SSLSocket, patience: float) -> bytes:
+    """Return what a server says without having been asked, in this time (seconds). Raises OSError, as for its alert."""
+    connection.settimeout(patience)
+    try:
+        return connection.recv(_LONGEST_LINE)
+    except socket.timeout:
+        return b""
+
+
+def _first_line(connection: ssl.SSLSocket, deadline: _Deadline, answer: bytes) -> bytes:
+    """Return the answer's first line, or what came of it before the connection ended. ``answer``: its beginning."""
     while b"\n" not in answer and len(answer) < _LONGEST_LINE:
         connection.settimeout(deadline.left())
         more = connection.recv(_LONGEST_LINE)
@@ -518,7 +539,7 @@ def _judged_line(line: bytes) -> tuple[str, str]:
     status = _STATUS_LINE.match(line)
     if status:
         return "refused" if status[1] == b"403" else "accepted", _shown(line)
-    return "unproven", f"the answer is not HTTP: {_shown(line)}" if line else "connection ended without an answer"
+    return "unproven", f"the answer is not HTTP: {_shown(line)}" if line else _ENDED
 
 
 def _shown(line: bytes) -> str:

@@ -166,6 +166,35 @@ def test_a_refusal_is_heard_though_the_server_closes_before_the_request_is_read(
     assert answers == {"alert unknown_ca"}
 
 
+def test_a_refusal_is_heard_though_a_reset_overtakes_its_alert(served: Path) -> None:
+    context = server_context(served, ssl.CERT_REQUIRED, "TLSv1.3")
+    resets: list[bool] = []
+
+    def talk(connection: socket.socket) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_side=True)
+        with suppress(ssl.SSLCertVerificationError):
+            while True:
+                with suppress(ssl.SSLWantReadError):
+                    tls.do_handshake()
+                connection.sendall(outgoing.read())
+                incoming.write(connection.recv(65536))
+        time.sleep(0.1)
+        came = incoming.pending
+        with suppress(BlockingIOError):
+            came += len(connection.recv(65536, socket.MSG_DONTWAIT))
+        resets.append(came > 4000)
+        if resets[-1]:  # The request is here, and nobody will read it.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        else:
+            connection.sendall(outgoing.read())
+
+    with listening(talk) as port:
+        answer = asked(port, client=STRANGER, path="/" + "x" * 4000)
+    assert (answer.result, answer.detail) == ("refused", "alert unknown_ca")
+    assert resets == [True, False]
+
+
 def test_a_server_that_asks_for_no_certificate_is_known_to_name_no_authorities(served: Path) -> None:
     with listening(over_tls(server_context(served), replying(OK))) as port:
         answer = asked(port, client=STRANGER)
