@@ -89,6 +89,7 @@ def planned(
     currents: list[Change] = []
     changed: dict[str, bool] = {}
     diff: list[dict[str, str]] = []
+    damages = {wish.domain: damage for wish in wishes for damage in [_damage(store, wish)] if damage}
     for wish in wishes:
         link, text = store.path(wish.domain, "current"), ""
         with suppress(StoreError):  # What says so of the present release may have been damaged.
@@ -101,7 +102,7 @@ def planned(
             switch = _changes(link, Link(f"releases/{os.path.basename(folder)}"))
             if switch:
                 staged.append((wish.release, folder))
-                switch = _kept(store, wish, wish.release, os.path.basename(folder)) + switch
+                switch = _kept(store, wish, wish.release, os.path.basename(folder), wish.domain in damages) + switch
         currents += switch
         changed[wish.domain] = bool(switch)
         if switch:
@@ -133,7 +134,6 @@ def planned(
         if change.path not in (host, main) and change not in currents:
             old, new = _outline(change.before), _outline(change.after)
             diff.append({"before_header": change.path, "after_header": change.path, "before": old, "after": new})
-    damages = {wish.domain: damage for wish in wishes for damage in [_damage(store, wish)] if damage}
     amiss = [f"the release of {domain} was not as it was written: {damage}" for domain, damage in damages.items()]
     drifted = _drifted(server, store, user, with_ssl, before, adopt)
     if drifted:
@@ -201,15 +201,21 @@ def _drifted(
     ]
 
 
-def _kept(store: Store, wish: Wish, release: Release, name: str) -> list[Change]:
-    """What C(previous) is to lead to when C(name) becomes current: the one before it, if that is one to go back to."""
-    old = store.current(wish.domain)
+def _kept(store: Store, wish: Wish, release: Release, name: str, damaged: bool) -> list[Change]:
+    """What C(previous) is to lead to when C(name) becomes current: the one before it, if that is one to go back to.
+
+    C(damaged): the current one is not.
+    """
+    old, before = store.current(wish.domain), store.current(wish.domain, "previous")
     if wish.previous:
-        # Gone back to, it is its own previous one, so that going back twice is going back once.
-        return _changes(store.path(wish.domain, "previous"), Link(f"releases/{name}"))
-    if old.partition(".")[0] == release.name:
-        return []  # The same, damaged.
-    return _changes(store.path(wish.domain, "previous"), Link(f"releases/{old}") if old else None)
+        kept = name  # Gone back to, it is its own previous one, so that going back twice is going back once.
+    elif not damaged:
+        kept = old
+    elif before != old:
+        kept = before
+    else:
+        kept = name if old.partition(".")[0] == release.name else ""
+    return _changes(store.path(wish.domain, "previous"), Link(f"releases/{kept}") if kept else None)
 
 
 def _dates(facts: Facts | None) -> str:

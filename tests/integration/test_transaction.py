@@ -1206,9 +1206,6 @@ def test_neither_the_rehearsal_nor_a_probe_calls_the_backend(host: Host, backend
     assert asked == ["GET /callback"]
 
 
-# -- secrets
-
-
 # -- the way back
 
 
@@ -1229,6 +1226,25 @@ def test_going_back_twice_is_going_back_once(host: Host) -> None:
     before = host.state()
     assert not host.apply(Wish(DOMAIN, previous=True)).changed
     assert host.state() == before
+
+
+def test_the_release_to_go_back_to_is_never_one_that_a_hand_has_edited(host: Host) -> None:
+    first, second, third = host.wish(), host.wish(), host.wish()
+    assert first.release
+    for wish in (first, second):
+        host.apply(wish)
+    for wish in (second, third):  # Healed, and replaced.
+        (host.store / DOMAIN / "current" / SITE).write_text("# nothing\n")
+        host.apply(wish)
+        assert (host.store / DOMAIN / "previous").samefile(host.store / DOMAIN / "releases" / first.release.name)
+    host.apply(Wish(DOMAIN, previous=True))
+    (host.store / DOMAIN / "current" / SITE).write_text("# nothing\n")
+    host.apply(first)
+    assert not host.apply(Wish(DOMAIN, previous=True)).changed
+    (host.store / DOMAIN / "current" / SITE).write_text("# nothing\n")
+    host.apply(second)
+    assert "no previous release" in host.refused(Wish(DOMAIN, previous=True))
+    assert len(list((host.store / DOMAIN / "releases").iterdir())) == 1
 
 
 def test_a_site_with_one_release_has_none_to_go_back_to(host: Host) -> None:
