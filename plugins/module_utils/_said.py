@@ -47,9 +47,14 @@ _NOISE = re.compile(
 
 def own_words(lines: Iterable[str]) -> str:
     """The lines of a console or error log that say what is wrong, in one line of at most 1,200 characters."""
-    plain = (re.sub(r"^\[[^\]]*\d{4}\] |\[pid [^\]]*\] ", "", line.strip()) for line in lines)
-    said = dict.fromkeys(line for line in plain if line and not _NOISE.search(line))
-    return "; ".join(said).replace(":; ", ": ")[:1200]
+    bare = (re.sub(r"^\[[^\]]*\d{4}\] |\[pid [^\]]*\] ", "", line.strip()) for line in lines)
+    said = dict.fromkeys(line for line in bare if line and not _NOISE.search(line))
+    return plain("; ".join(said).replace(":; ", ": ")[:1200])
+
+
+def plain(text: str) -> str:
+    """The text on one line, with nothing that a terminal obeys: others on the machine have a say in names and logs."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 class Logs:

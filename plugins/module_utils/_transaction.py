@@ -139,7 +139,7 @@ def carry_out(
         if not (run and run.touched) and "othing was touched" not in reason:
             reason += ". Nothing was touched"
         healed = f". Before that: {'; '.join(run.report.healed)}" if run and run.report.healed else ""
-        raise Refused(reason + healed) from None
+        raise Refused(_said.plain(reason + healed)) from None
 
 
 def renew(request: Request) -> Report:

@@ -639,6 +639,18 @@ def test_a_port_that_another_process_holds_is_refused_with_its_holder(host: Host
     assert f"(process {os.getpid()})" in message
 
 
+def test_a_process_that_names_itself_so_cannot_write_on_the_operators_terminal(host: Host) -> None:
+    own = Path("/proc/self/comm")
+    name = own.read_bytes()
+    own.write_bytes(b"\x1b[2J\nok) S 1")
+    try:
+        with socket.create_server(("127.0.0.1", host.port)):
+            message = host.refused(host.wish())
+    finally:
+        own.write_bytes(name)
+    assert f"is held by ?[2J?ok) S 1 (process {os.getpid()})" in message
+
+
 def test_a_listen_of_the_users_is_not_repeated(host: Host) -> None:
     host.add(f"Listen 127.0.0.1:{host.port} https\nListen {free_port()}\n")
     host.restart()

@@ -27,3 +27,8 @@ def test_httpds_own_words_are_one_line_without_times_and_remarks() -> None:
 
 def test_httpds_own_words_are_bounded() -> None:
     assert len(_said.own_words([str(number) * 50 for number in range(1000)])) <= 1200
+
+
+def test_httpds_own_words_tell_a_terminal_to_do_nothing() -> None:
+    said = "\x1b[2J\x9b31m\udc80 a CGI program\u2028said so\x07"
+    assert _said.own_words([said]) == "?[2J?31m? a CGI program?said so?"
