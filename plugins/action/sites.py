@@ -127,7 +127,7 @@ _TEMPLATED = (
 )
 _END = "-----END CERTIFICATE-----"
 _BY_FILE = (
-    "The private keys went through temporary files of Ansible's, on the controller and on the host: this connection, "
+    "the private keys went through temporary files of Ansible's, on the controller and on the host: this connection, "
     "or how it becomes another user, has no pipelining, or ANSIBLE_KEEP_REMOTE_FILES is set, which leaves them on the "
     "host. Use ssh, as root or with sudo, which sends them through memory alone."
 )
@@ -206,12 +206,14 @@ class ActionModule(ActionBase):
         if "you must have a tty" in result.get("module_stderr", ""):
             return failure([_NO_TERMINAL])
         result["findings"] = findings
-        asking = [site["domain"] for site in sites if site["state"] == "present" and site["client_ocsp"] != "off"]
         result["warnings"] = [
             *result.get("warnings", []),
             *warnings,
-            *((_BY_FILE,) if by_file else ()),
-            *_noteworthy(result, options["warn_days"], asking),
+            # By the host's name, as Ansible shows but once a warning that several hosts share.
+            *(
+                f"{task_vars.get('inventory_hostname', 'host')}: {each}"
+                for each in (*((_BY_FILE,) if by_file else ()), *_noteworthy(result, options["warn_days"]))
+            ),
         ]
         if not self._task.diff:
             result.pop("diff", None)
@@ -465,19 +467,16 @@ def _open_to(site: Mapping[str, Any]) -> Iterator[Finding]:
         )
 
 
-def _noteworthy(result: Mapping[str, Any], warn_days: int, asking: Sequence[str]) -> Iterator[str]:
-    """Yield what an operator should read of a result without asking for details.
-
-    C(asking) are the sites that ask a responder about their clients.
-    """
+def _noteworthy(result: Mapping[str, Any], warn_days: int) -> Iterator[str]:
+    """Yield what an operator should read of a result without asking for details."""
     if result.get("failed"):
         return
     if result.get("rehearsal_reason"):
-        yield f"The rehearsal was {result['rehearsal']}: {result['rehearsal_reason']}."
+        yield f"the rehearsal was {result['rehearsal']}: {result['rehearsal_reason']}."
     for each in result.get("pending", ()):
         yield f"{each}."
     for each in result.get("healed", ()):
-        yield f"Found amiss: {each}."
+        yield f"found amiss: {each}."
     for each in result.get("limits", ()) if result.get("changed") else ():
         if not each.startswith(NEW_CURVES):  # which nobody asked for
             yield f"{each}."

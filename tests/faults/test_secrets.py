@@ -402,7 +402,7 @@ def test_where_keys_go_through_files_that_is_said_and_the_files_go(sites: Search
         *sites.arguments, "-vvvv", plays=[ROLE | {"become": True, "become_method": "su"}], **sites.variables
     )
     assert run.status == 0, run.output
-    assert "The private keys went through temporary files of Ansible's" in " ".join(run.output.split())
+    assert "the private keys went through temporary files of Ansible's" in " ".join(run.output.split())
     assert not sites.found(begin, run.output)
 
 

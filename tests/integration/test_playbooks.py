@@ -109,6 +109,18 @@ def test_deploy_serves_the_sites_of_the_inventory_and_leaves_the_rest_alone_afte
     assert operator.ask(operator.material.client).said == "HTTP/1.1 200 OK"
 
 
+def test_a_warning_of_one_host_does_not_hide_that_of_another(operator: LocalOperator) -> None:
+    here = yaml.safe_load((operator.folder / "inventory.yml").read_text())["all"]["hosts"]["webhook"]
+    fleet = {"hosts": {"first": here, "second": here}, "vars": operator.variables | {"remove_become": False}}
+    inventory = operator.folder / "fleet.yml"
+    inventory.write_text(yaml.safe_dump({"webhooks": fleet}))
+    done = run("remove", operator.environment, "-i", str(inventory), "-e", "remove_domains=none.example.com")
+    assert done.returncode == 0, done.stdout + done.stderr
+    warned = " ".join((done.stdout + done.stderr).split())
+    for host in ("first", "second"):
+        assert f"[WARNING]: {host}: none.example.com: there is no such site on this host" in warned
+
+
 def test_rollback_goes_back_and_remove_gives_the_host_back(operator: LocalOperator) -> None:
     untouched = operator.state()[0]
     here = yaml.safe_load((operator.folder / "inventory.yml").read_text())["all"]["hosts"]["webhook"]

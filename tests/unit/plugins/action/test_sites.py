@@ -28,8 +28,8 @@ GONE_BACK = {**SITE, "previous": True}
 @pytest.mark.parametrize(
     ("result", "words"),
     [
-        ({"rehearsal": "reduced", "rehearsal_reason": "no namespaces"}, ["The rehearsal was reduced: no namespaces."]),
-        ({"healed": ["httpd did not run"]}, ["Found amiss: httpd did not run."]),
+        ({"rehearsal": "reduced", "rehearsal_reason": "no namespaces"}, ["the rehearsal was reduced: no namespaces."]),
+        ({"healed": ["httpd did not run"]}, ["found amiss: httpd did not run."]),
         ({"sites": [{**GONE_BACK, "mutual_tls": "optional"}]}, ["lets clients without a certificate in"]),
         ({"sites": [{**GONE_BACK, "ends": "2001-01-01T00:00:00Z"}]}, ["one ends at 2001-01-01T00:00:00Z"]),
         ({"sites": [SITE]}, []),
@@ -42,6 +42,6 @@ GONE_BACK = {**SITE, "previous": True}
     ],
 )
 def test_what_is_noteworthy_is_a_warning(result: dict[str, Any], words: list[str]) -> None:
-    told = list(_noteworthy(result, 30, []))
+    told = list(_noteworthy(result, 30))
     assert len(told) == len(words)
     assert all(word in sentence for word, sentence in zip(words, told, strict=True))
