@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import ipaddress
 import os
@@ -18,7 +19,9 @@ from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._description import Description, Directive, covers, listened
 from ansible_collections.mtls.httpd.plugins.module_utils._neighbours import switched, with_ssl_alone
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
+    BACKEND_CA,
     CLIENT_CA,
+    CRL,
     EMPTY,
     FOLDER,
     SITE,
@@ -47,6 +50,7 @@ KEPT = ".before-mtls"
 CURVES = {"X25519MLKEM768": (3, 5)}
 # Defined while the host-level file includes the sites.
 IN_HOST_FILE = "MTLS_HTTPD_HOST_FILE"
+_PEM = re.compile(r"-----BEGIN [A-Z0-9 ]+-----([A-Za-z0-9+/=\s]*)-----END ")
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,11 @@ def planned(
             old, new = (_dates(facts.get(wish.domain)) for facts in (before, after))
             if wish.domain in before or wish.release:
                 diff.append({"before_header": path, "after_header": path, "before": old, "after": new})
+            for name in (CLIENT_CA, CRL, BACKEND_CA):
+                path, after_file = os.path.join(link, name), wish.release.files.get(name, b"") if wish.release else b""
+                old, new = _fingerprints(_said.read(path)), _fingerprints(after_file.decode(errors="replace"))
+                if old != new:
+                    diff.append({"before_header": path, "after_header": path, "before": old, "after": new})
 
     releases = {wish.domain: wish.release for wish in wishes if wish.release}
     published = _published(store, {*before, *after, *listed}, releases, set(after), adopt)
@@ -221,6 +230,15 @@ def _kept(store: Store, wish: Wish, release: Release, name: str, damaged: bool) 
 def _dates(facts: Facts | None) -> str:
     """What a diff says of a certificate."""
     return f"SHA-256 {facts.certificate_sha256}\nvalid {facts.begins} to {facts.ends}\n" if facts else ""
+
+
+def _fingerprints(pem: str) -> str:
+    """What a diff says of a file of certificates or CRLs: the SHA-256 of each."""
+    try:
+        blocks = [base64.b64decode(block) for block in _PEM.findall(pem)]
+    except ValueError:
+        return "damaged\n"
+    return "".join(f"SHA-256 {hashlib.sha256(block).hexdigest()}\n" for block in blocks)
 
 
 def _outline(entry: Entry) -> str:

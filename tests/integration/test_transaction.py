@@ -42,6 +42,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils import (
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     CLIENT_CA,
+    CRL,
     FACTS,
     SITE,
     Disk,
@@ -122,6 +123,29 @@ def test_check_mode_rehearses_and_changes_nothing(host: Host) -> None:
 
 def test_check_mode_tells_of_a_fault_too(host: Host) -> None:
     assert "do not match" in host.refused(host.wish(key=key_pem(new_key())), check=True)
+
+
+def test_the_diff_shows_which_client_cas_and_crls_come_and_go(host: Host) -> None:
+    def shown(wish: Wish) -> dict[str, tuple[list[str], list[str]]]:
+        report = host.apply(wish, check=True)
+        return {
+            Path(part["after_header"]).name: (part["before"].split("\n")[:-1], part["after"].split("\n")[:-1])
+            for part in report.diff
+            if "SHA-256" in part["before"] + part["after"]
+        }
+
+    issued, new = host.public.issue(DOMAIN), Authority("Chat's next CA")
+    known, added = f"SHA-256 {host.chat.sha256}", f"SHA-256 {new.sha256}"
+    first = host.wish(issued=issued)
+    assert shown(first)[CLIENT_CA] == ([], [known])
+    host.apply(first)
+    both = host.wish(
+        issued=issued, client_ca=host.chat.pem + new.pem, crl=host.chat.crl(), crl_ends="2999-12-31T23:59:59Z"
+    )
+    told = shown(both)
+    assert told[CLIENT_CA] == ([known], [known, added])
+    assert [len(lines) for lines in told[CRL]] == [0, 1]
+    assert CLIENT_CA not in shown(host.wish())
 
 
 def test_the_diff_shows_no_private_key(host: Host) -> None:
