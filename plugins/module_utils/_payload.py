@@ -93,6 +93,11 @@ class Request:
     adopt: bool = False
     clock: float | None = None
 
+    @property
+    def holds_keys(self) -> bool:
+        """Whether a site's private key travels along."""
+        return any(name.endswith(".key") for wish in self.wishes if wish.release for name in wish.release.files)
+
 
 def packed(request: Request) -> str:
     """The request as one line."""

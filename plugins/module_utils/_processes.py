@@ -10,6 +10,7 @@ import os
 import re
 import socket
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -94,6 +95,20 @@ def holder(inode: str) -> str:
         if inode in inodes(pid):
             return f"{stat.name} (process {pid})"
     return "another process"
+
+
+def recording() -> str:
+    """The file to which a sudo above us writes what it is sent (sudoers(5), log_input, log_stdin); empty for none."""
+    pid, stat = os.getpid(), process(os.getpid())
+    while stat is not None:
+        with suppress(OSError):
+            folder = f"/proc/{pid}/fd"
+            for each in os.listdir(folder) if stat.name == "sudo" else ():
+                if os.readlink(os.path.join(folder, each)).endswith("/stdin"):
+                    return os.readlink(os.path.join(folder, each))
+        pid = stat.parent
+        stat = process(pid)
+    return ""
 
 
 def uids(pid: int) -> set[int]:

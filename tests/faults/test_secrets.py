@@ -48,6 +48,12 @@ pytestmark = pytest.mark.parametrize(
     "machine", ["debian12", *(["source"] if LONG else [])], indirect=True, scope="module"
 )
 
+
+@pytest.fixture(scope="module")
+def options() -> tuple[str, ...]:
+    return ("--cap-add=SYS_PTRACE",)  # Root of a machine sees what its sudo has open; that of a container does not.
+
+
 PASSWORD = " ".join(secrets.token_hex(12) for _word in range(2))
 _vault = VaultLib([("default", VaultSecret(PASSWORD.encode()))])
 
@@ -417,6 +423,14 @@ def test_sudo_takes_keys_through_memory_and_one_that_wants_a_terminal_is_said(si
     run = sites.play(*by_sudo)
     assert run.status == 0, run.output
     assert "temporary files" not in run.output
+    assert "sudo on this host records" not in run.output
+    sites.remote.host.shell("echo 'Defaults log_input' >>/etc/sudoers.d/someone")
+    run = sites.remote.play(*sites.arguments, *by_sudo, **sites.variables)
+    assert run.status == 0, run.output
+    assert "sudo on this host records what it is sent, and so the private keys, in /var/log/sudo-io/00/00/01/stdin" in (
+        " ".join(run.output.split())
+    )
+    sites.remote.host.shell("rm -r /var/log/sudo-io; sed -i '$d' /etc/sudoers.d/someone")
     sites.remote.host.shell("echo 'Defaults requiretty' >>/etc/sudoers.d/someone")
     run = sites.play(*by_sudo)
     assert run.status == 2

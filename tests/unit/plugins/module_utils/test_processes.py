@@ -7,11 +7,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _processes
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
@@ -32,3 +39,20 @@ def test_a_process_that_is_gone_was_started_never() -> None:
     os.waitpid(child, 0)
     assert _processes.started(child) == -1
     assert _processes.started(os.getpid()) > 0
+
+
+@pytest.mark.parametrize("name", ["stdin", "ttyout"])
+def test_what_a_sudo_above_records_of_its_input_is_found(name: str, tmp_path: Path) -> None:
+    shutil.copy("/bin/sh", tmp_path / "sudo")
+    asks = (
+        "import sys; sys.path[:0] = sys.argv[1:]; "
+        "from ansible_collections.mtls.httpd.plugins.module_utils import _processes; print(_processes.recording())"
+    )
+    words = f'exec 7>>{tmp_path}/{name}; (/bin/sh -c \'"$@"; true\' sh "$@"); true'
+    asked = subprocess.run(
+        [tmp_path / "sudo", "-c", words, "sudo", sys.executable, "-c", asks, *sys.path],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert asked.stdout == (f"{tmp_path}/stdin\n" if name == "stdin" else "\n")
