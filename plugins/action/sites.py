@@ -217,12 +217,6 @@ class ActionModule(ActionBase):
         ]
         if not self._task.diff:
             result.pop("diff", None)
-        # handshake_info speaks TLS 1.2 and 1.3 alone.
-        old = {
-            site["domain"]
-            for site in sites
-            if site["state"] == "present" and set(protocol(site).versions) <= set(LEGACY)
-        }
         result["endpoints"] = [
             {
                 "server_name": each["domain"],
@@ -234,7 +228,9 @@ class ActionModule(ActionBase):
                 **({"address": each["listen"][0]} if each["listen"] else {}),
             }
             for each in result.get("sites", ())
-            if each["mutual_tls"] in ("enforced", "optional") and each["domain"] not in old
+            if each["mutual_tls"] in ("enforced", "optional")
+            # handshake_info speaks TLS 1.2 and 1.3 alone.
+            and not (each["versions"] and set(each["versions"]) <= set(LEGACY))
         ]
         return result
 

@@ -226,6 +226,7 @@ def _told(wish: Wish, changed: bool, shown: str) -> dict[str, Any]:
         "mutual_tls": shown,
         "open_paths": list(facts.open_paths) if facts else [],
         "protected_paths": list(facts.protected_paths) if facts else [],
+        "versions": list(facts.versions) if facts else [],
         "include": None,
         "proxy_protocol": False,
     }

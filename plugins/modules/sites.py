@@ -627,6 +627,13 @@ sites:
       type: list
       elements: str
       sample: []
+    versions:
+      description:
+        - The versions of TLS that it asks httpd for, none where your own virtual host decides.
+      returned: always
+      type: list
+      elements: str
+      sample: ["TLSv1.2", "TLSv1.3"]
     mutual_tls:
       description:
         - What was shown by handshakes on the live server. V(absent) for a site that is absent, V(unproven) where httpd

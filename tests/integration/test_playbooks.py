@@ -128,20 +128,22 @@ def test_rollback_goes_back_and_remove_gives_the_host_back(operator: LocalOperat
     inventory = operator.folder / "fleet.yml"
     inventory.write_text(yaml.safe_dump({"webhooks": {"hosts": {"webhook": here}, "vars": variables}}))
 
-    def go(playbook: str) -> None:
+    def go(playbook: str) -> str:
         undirected = run(playbook, operator.environment, "-i", str(inventory))
         assert undirected.returncode != 0
         assert "Say which sites" in undirected.stdout
         which = f"{playbook}_domains={operator.material.domain}"
         done = run(playbook, operator.environment, "-i", str(inventory), "-e", which)
         assert done.returncode == 0, done.stdout + done.stderr
+        return " ".join(done.stdout.split())
 
     operator.deploy()
     first = operator.material.server.sha256
     operator.material.put(operator.material.public.issue(operator.material.domain))
     operator.deploy()
     assert operator.ask(operator.material.client).certificate_sha256 != first
-    go("rollback")
+    for _time in ("first", "again"):
+        assert f"{operator.material.domain} at 127.0.0.1:{operator.port}: mutual TLS is enforced" in go("rollback")
     assert operator.ask(operator.material.client).certificate_sha256 == first
     go("remove")
     assert {name: entry[:3] + entry[4:] for name, entry in operator.state()[0].items()} == {

@@ -357,6 +357,20 @@ def test_what_the_module_returns_is_predicted_and_endpoints_are_those_that_are_s
     assert not done["changed"]
 
 
+def test_a_site_that_the_controller_cannot_speak_to_is_no_endpoint_deployed_or_gone_back_to(
+    operator: LocalOperator,
+) -> None:
+    operator.site.update({"tls_profile": "custom", "tls_protocols": ["TLSv1", "TLSv1.1"]})
+    deployed = applied(operator)
+    assert (deployed["sites"][0]["mutual_tls"], deployed["endpoints"]) == ("enforced", [])
+    operator.site["tls_protocols"] = ["TLSv1.2"]
+    assert len(applied(operator)["endpoints"]) == 1
+    operator.site.clear()
+    operator.site.update({"domain": operator.material.domain, "state": "previous"})
+    back = applied(operator)
+    assert (back["sites"][0]["previous"], back["sites"][0]["mutual_tls"], back["endpoints"]) == (True, "enforced", [])
+
+
 def test_bad_material_is_predicted_with_the_same_words(operator: LocalOperator) -> None:
     operator.site["private_key"] = f"{operator.material.folder}/root-ca.crt"
     predicted, done = applied(operator, "--check"), applied(operator)
