@@ -80,6 +80,8 @@ def alternative_name(text: str) -> x509.GeneralName:
     if not text.isprintable() or " " in text:
         raise ValueError("a space or an unprintable character")
     if "@" in text:
+        if not all(text.split("@")):
+            raise ValueError("nothing on one side of the @")
         return x509.RFC822Name(text)
     if not re.fullmatch(r"(\*\.)?[A-Za-z0-9._-]+", text):
         raise ValueError("a character that no DNS name has")

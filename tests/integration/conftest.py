@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -79,10 +78,6 @@ def operator(
     environment = prepared(
         folder, collections_path, ansible_connection="local", ansible_python_interpreter=sys.executable
     )
-    # A worker may answer before the parent says so in its log.
-    deadline = time.monotonic() + 10
-    while "resuming normal operations" not in embedded.error_log.read_text() and time.monotonic() < deadline:
-        time.sleep(0.01)
     port = free_port()
     site = site_material.site | {
         "port": port,

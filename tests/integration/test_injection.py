@@ -256,6 +256,7 @@ def same(honest: str, meant: str) -> Callable[[str, str], bool]:
     """Return whether a word is the usual one with `meant` in the place of the honest value, also in an expression."""
 
     def compared(word: str, usual: str) -> bool:
+        word = word.replace("SSL_CLIENT_SAN_Email_", "SSL_CLIENT_SAN_DNS_")  # An "@" makes an address of a name.
         before, quoted, after = usual.partition(f"'{honest}'")
         if not quoted:
             return word == usual.replace(honest, meant)
