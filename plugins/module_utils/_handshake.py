@@ -274,16 +274,18 @@ def ask_by_way_of(
     identity: Identity,
     stranger: Identity,
     timeout: float,
+    path: str = "/",
     proxied: bool = False,
 ) -> list[Answer]:
     """Ask for ``server_name`` by way of another name of the server, ``other`` (empty for no SNI).
 
     First on a connection made to ``other`` as ``identity``, by its name in the request. Then, where that was granted a
     session, as ``stranger`` on two connections that resume it, with SNI and without (CVE-2025-23048).
-    ``timeout`` (seconds) bounds each; ``proxied`` as in `ask`. Raises ValueError as `ask` does.
+    ``timeout`` (seconds) bounds each; ``path`` and ``proxied`` as in `ask`. Raises ValueError as `ask` does.
     """
     context = _own_context(identity, version)
-    asked: dict[str, Any] = {"version": version, "timeout": timeout, "context": context, "proxied": proxied}
+    asked: dict[str, Any] = {"version": version, "timeout": timeout, "context": context}
+    asked |= {"path": path, "proxied": proxied}
     granted: list[ssl.SSLSession] = []
     answers = [ask(address, port, other, client="trusted", host=server_name, sessions=granted, **asked)]
     present(context, stranger)

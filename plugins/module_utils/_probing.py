@@ -202,12 +202,14 @@ def _wanted(site: Facts, answer: _handshake.Answer) -> str:
 def try_detours(
     store: Store, described: Description, site: Facts, address: str, probes: _handshake.Probes
 ) -> list[str]:
-    """Try to reach an enforced site by way of virtual hosts that share its address and port. Returns the faults.
+    """Try to reach what a site protects by way of virtual hosts that share its address and port. Returns the faults.
 
     By the site's name in a request on their connections, and by resuming their sessions (CVE-2025-23048), as the
     throwaway CA's client, whom `their_clients` lets in there, and as a stranger.
     """
     faults: list[str] = []
+    # By another CA's client of the same subject, say, a pin is no help.
+    allowed = next((probes.pinned[pin] for pin in site.pins if pin in probes.pinned), probes.trusted)
     for other, name in _neighbours(store, described, site, address):
         for version in ("TLSv1.3", "TLSv1.2"):
             first, *resumed = _handshake.ask_by_way_of(
@@ -216,9 +218,10 @@ def try_detours(
                 name,
                 site.domain,
                 version=version,
-                identity=probes.trusted,
+                identity=allowed,
                 stranger=probes.stranger,
                 timeout=_SECONDS,
+                path=next(iter(site.protected_paths), "/"),
                 proxied=_is_proxied(described, address, site.port),
             )
             ways = [("by its name in a request to", first), *(("by a TLS session of", answer) for answer in resumed)]
@@ -235,13 +238,13 @@ def try_detours(
 
 
 def _neighbours(store: Store, described: Description, site: Facts, address: str) -> list[tuple[VirtualHost, str]]:
-    """The virtual hosts by way of which an enforced site is tried, with the name that leads to each (empty: no SNI).
+    """The virtual hosts by way of which a site that protects anything is tried, with the name that leads to each.
 
-    The default and two more: they tell how httpd takes it.
+    That is empty for no SNI. The default and two more: they tell how httpd takes it.
     """
     hosts = _sharing(described, address, str(site.port))
     mine = next((host for host in hosts if _of_site(store, host, site)), None) or host_of(site, described)
-    if mine is None or site.verify_client != "require":
+    if mine is None or not (site.mutual_tls == "enforced" or site.protected_paths):
         return []
     named = [host for host in hosts if host == hosts[0] or re.fullmatch(r"[A-Za-z0-9.-]+", host.name)]
     return [(host, "" if host == hosts[0] else host.name) for host in named if host != mine][:3]
