@@ -601,12 +601,17 @@ def _look_at(fault: FormError, option: str, material: Material) -> str:
         if option not in ("certificate", "private_key", "bundle"):
             return f"Give the file that holds a {'CRL' if option == 'crl' else 'certificate'}. No key belongs there."
         return "Give the right 'private_key_passphrase', vaulted. The key is decrypted in memory, as httpd cannot ask."
+    name = in_shell(material.name)
+    if not material.data.strip():
+        return "Download or copy it again, whole."
     if material.data[:2] == b"PK":
-        return f"Look into the zip, and give the file itself: unzip -l {in_shell(material.name)}"
+        return f"Test the zip: unzip -t {name}. Where it is damaged, download it again; else give the file itself."
     if option == "private_key":
-        return f"Look at it: openssl pkey -in {in_shell(material.name)} -noout"
+        return f"Look at it: openssl pkey -in {name} -noout"
     kind, forms = ("crl", "PEM or DER") if option == "crl" else ("x509", "PEM, DER, PKCS#7, PKCS#12 or a zip of these")
-    return f"Give {forms}. Look at it: openssl {kind} -in {in_shell(material.name)} -noout -text"
+    if material.data[:1] == b"<":  # A console that wants a login, or a mirror without the file, answers with a page.
+        return f"It looks like a web page. Download the file itself again: {forms}."
+    return f"Give {forms}. Look at it: openssl {kind} -in {name} -noout -text"
 
 
 def _readable(store: Material) -> tuple[x509.Certificate, ...]:

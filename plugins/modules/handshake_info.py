@@ -355,7 +355,10 @@ def main() -> None:
             timeout=options["timeout"],
         )
     except OSError as error:
-        module.fail_json(msg=f"{error.filename}: {error.strerror}. Correct 'client_certificate' or 'client_key'.")
+        module.fail_json(
+            msg=f"{error.filename} on the target, where 'run_on' has it looked for: {error.strerror}. "
+            "Correct 'client_certificate' or 'client_key', or put the file there."
+        )
     except ValueError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

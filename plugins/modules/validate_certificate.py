@@ -188,6 +188,7 @@ EXAMPLES = r"""
   mtls.httpd.validate_certificate:
     domain: www.example.com
     certificate: www.example.com.crt
+    chain: www.example.com.chain.crt
     private_key: www.example.com.key
     client_ca: TencentQQAuthCA.crt.zip
 

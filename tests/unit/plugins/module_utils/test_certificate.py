@@ -747,6 +747,21 @@ def test_a_key_beside_a_client_ca_is_refused() -> None:
     assert codes(with_client_ca(CHAT.pem + key_pem(CHAT.key))) == ["unreadable"]
 
 
+@pytest.mark.parametrize(
+    ("data", "remedy"),
+    [
+        (b"", "Download or copy it again, whole."),
+        (b"PK\x03\x04 cut off", "Test the zip: unzip -t ca.zip. Where it is damaged, download it again"),
+        (b"<!DOCTYPE html><title>Log in</title>", "It looks like a web page. Download the file itself again"),
+        (CHAT.pem[:200], "Look at it: openssl x509 -in ca.zip -noout -text"),
+    ],
+)
+def test_a_download_that_went_wrong_is_to_be_made_again(data: bytes, remedy: str) -> None:
+    (found,) = verdict(replace(GOOD, client_ca=(Material(data, "ca.zip"),))).findings
+    assert found.code == "unreadable"
+    assert remedy in found.remedy
+
+
 # CRLs
 
 
@@ -788,7 +803,7 @@ def test_a_command_names_files_as_a_shell_wants_them() -> None:
     damaged = Material(b"x", "my site's.crt")
     assert """-in 'my site'"'"'s.crt'""" in verdict(replace(GOOD, certificate=damaged)).findings[0].remedy
     climbing = Material(zipped("../x.crt", b"x"), "site.zip")
-    assert "unzip -l site.zip" in verdict(replace(GOOD, certificate=climbing)).findings[0].remedy
+    assert "unzip -t site.zip" in verdict(replace(GOOD, certificate=climbing)).findings[0].remedy
     inline = Material(b"x", "client_ca_content[1]")
     assert "-in FILE" in verdict(replace(GOOD, client_ca=(inline,))).findings[0].remedy
 
