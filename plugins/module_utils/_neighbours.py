@@ -145,8 +145,8 @@ def taken(server: Server, user: Description, plan: Plan, sites: Sequence[Facts])
                 with socket.socket(family, socket.SOCK_STREAM) as probe:
                     probe.bind((address, 0))
             except OSError as error:
-                reason = os.strerror(error.errno or 0)
-                found.append(f"{site.domain}: listen: {address} is no address of this host ({reason})")
+                place = f"{address} is no address of this host ({os.strerror(error.errno or 0)})"
+                found.append(f"{site.domain}: listen: {place}: correct 'listen', or add it")
     held = _processes.listening()
     own = _processes.inodes(server.parent.pid) if server.parent and server.running() else set()
     theirs = [listened(each) for each in user.listens]

@@ -51,7 +51,11 @@ def wrong_clients(allowed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             except _quoting.NotQuotable as error:
                 yield f"{where}: the subject cannot be used: {error}."
             except ValueError:
-                yield f"{where}: the subject is no name as RFC 4514 writes it, such as CN=Chat,O=Tencent."
+                yield (
+                    f"{where}: the subject is no name as RFC 4514 writes it, such as CN=Chat,O=Tencent. Copy it from "
+                    "the site's access log, or from: openssl x509 -noout -subject -nameopt RFC2253 (without -nameopt "
+                    "it has spaces and the other order, and would match nobody)."
+                )
         elif given == ["san"]:
             try:
                 alternative_name(client["san"])

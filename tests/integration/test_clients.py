@@ -312,6 +312,7 @@ def test_sites_of_one_run_have_rules_of_their_own(operator: LocalOperator) -> No
         ({"allowed_clients": [{}]}, "'allowed_clients[0]' names a client by 0 things"),
         ({"allowed_clients": [{"subject": "CN=a", "san": "b"}]}, "names a client by 2 things"),
         ({"allowed_clients": [{"subject": "s3cret"}]}, "the subject is no name as RFC 4514 writes it"),
+        ({"allowed_clients": [{"subject": "O = Tencent, CN = Chat"}]}, "-nameopt RFC2253 (without -nameopt"),
         ({"allowed_clients": [{"subject": "CN=s3cret\nx"}]}, "'allowed_clients[0]': the subject"),
         ({"allowed_clients": [{"san": "s3cret x"}]}, "the 'san' is not a DNS name or e-mail address"),
         ({"allowed_clients": [{"certificate": "missing.crt"}]}, "is not on the controller"),
