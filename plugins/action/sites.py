@@ -243,7 +243,7 @@ class ActionModule(ActionBase):
             allowed = site["allowed_clients"] or ()
             site["proxy_ca_pem"] = authorities(finder, site, missing, now, warn)
             site["pins"], site["pinned_files"] = pins_of(finder, allowed, missing, now, warn)
-            missing += _open_to(site)
+            missing += [*_open_to(site), *_idle(site)]
         verdicts = judge([wish for wish, _missing in gathered], at=now, warn_days=warn_days)
         return {
             site["domain"]: replace(
@@ -460,6 +460,18 @@ def _open_to(site: Mapping[str, Any]) -> Iterator[Finding]:
             subject,
             "every client of the client CA may call, not Chat alone.",
             "Read the subject of Chat's first callback in the site's access log, and set 'allowed_clients'.",
+        )
+
+
+def _idle(site: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield that the site has nothing to answer Chat with."""
+    content = ("proxy_pass", "document_root", "protected_paths", "extra_directives", "template")
+    if site["manage"] == "virtual_host" and not any(site[name] for name in content):
+        yield finding(
+            "nothing-served",
+            site["domain"],
+            "it has nothing to serve, so that callbacks get 404, or 403.",
+            "Give the backend's URL as 'proxy_pass', or 'document_root'.",
         )
 
 

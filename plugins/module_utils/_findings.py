@@ -77,6 +77,7 @@ CODES: dict[str, tuple[str, str]] = {
 SITE_CODES: dict[str, tuple[str, str]] = {
     "client-not-pinned": (WARNING, "Every client of the client CA may call, as `allowed_clients` is not set."),
     "not-enforced": (WARNING, "`verify_client` or `protected_paths` let clients without a certificate in."),
+    "nothing-served": (WARNING, "There is neither a backend nor a folder to answer callbacks with."),
     "no-responder": (WARNING, "`ocsp_stapling` is set, and the certificate names no OCSP responder."),
     "outside-guideline": (WARNING, "The certificate is not what Mozilla's guideline wants for `tls_profile: modern`."),
 }

@@ -95,6 +95,14 @@ def test_a_certificate_about_to_expire_is_deployed_with_a_warning(operator: Loca
     assert "Renew it" not in operator.deploy(mutual_tls_warn_days=3).output
 
 
+def test_a_site_with_nothing_to_answer_with_is_deployed_with_a_warning(operator: LocalOperator) -> None:
+    words = "it has nothing to serve, so that callbacks get 404"
+    assert words not in " ".join(operator.deploy().output.split())
+    empty = {name: value for name, value in operator.site.items() if name != "document_root"}
+    assert words in " ".join(operator.deploy(mutual_tls_sites=[empty]).output.split())
+    assert operator.ask(operator.material.client).said == "HTTP/1.1 403 Forbidden"
+
+
 def test_check_mode_says_what_would_change_and_changes_nothing(operator: LocalOperator) -> None:
     before = operator.state()
     run = operator.deploy("--check", "--diff")
