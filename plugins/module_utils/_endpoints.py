@@ -145,7 +145,8 @@ def shortfalls(endpoint: Endpoint, found: Examination) -> list[str]:
             "See that the server's client CA issued it, that its intermediates follow it, and that it has not expired."
         )
     served = sorted({answer.certificate_sha256 for answer in found.answers if answer.certificate_sha256})
-    if endpoint.certificate_sha256 and served != [endpoint.certificate_sha256]:
+    # Of a server that does not answer, that has been said.
+    if endpoint.certificate_sha256 and served != [endpoint.certificate_sha256] and (served or not messages):
         messages.append(
             f"{endpoint}: serves {' and '.join(served) or 'no certificate that could be seen'}, and expected is the "
             f"certificate with SHA-256 {endpoint.certificate_sha256}. "

@@ -146,3 +146,5 @@ def test_a_certificate_that_was_not_seen_is_not_the_one_expected() -> None:
     nothing = Examination((Answer("TLSv1.3", "none", *SILENT),))
     (message,) = shortfalls(endpoints(certificate_sha256="ab" * 32)[0], nothing)
     assert "serves no certificate that could be seen" in message
+    (message,) = shortfalls(endpoints(certificate_sha256="ab" * 32, expect="enforced")[0], nothing)
+    assert "See that the server answers at this address" in message
