@@ -58,6 +58,7 @@ class World:
     addresses: IP addresses that the loopback interface is given. hosts: text added to /etc/hosts, for names that no
     DNS tells.
     covered: files (also sockets) that are to be empty. limits: resource limits by number (getrlimit(2)).
+    sealed: Unavailable where the kernel cannot make all else unwritable (5.12 can), as nobody knows what will run.
     """
 
     overlays: Sequence[str] = ()
@@ -66,6 +67,7 @@ class World:
     hosts: str = ""
     covered: Sequence[str] = ()
     limits: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    sealed: bool = False
 
 
 def run(world: World, act: Callable[[], Any], seconds: float) -> Any:
@@ -173,7 +175,8 @@ def _outer(channel: socket.socket, world: World, act: Callable[[], Any]) -> None
 
 def _furnish(world: World) -> None:
     _mount(None, "/", None, _MS_REC | _MS_PRIVATE, None)
-    _guard()
+    if not _guard() and world.sealed:
+        raise Unavailable("the kernel cannot make a world unwritable")
     _mount("tmpfs", SCRATCH, "tmpfs", 0, "mode=1777")
     for number, folder in enumerate(world.overlays):
         _overlay(folder, os.path.join(SCRATCH, f".overlay-{number}"))
@@ -202,13 +205,10 @@ def replace(path: str, content: bytes) -> None:
     _mount(instead.name, path, None, _MS_BIND, None)
 
 
-def _guard() -> None:
-    """Make everything unwritable.
-
-    What may be written is mounted over it. Kernels before 5.12 cannot, and do without.
-    """
+def _guard() -> bool:
+    """Make everything unwritable, where the kernel can. What may be written is mounted over it."""
     attributes = struct.pack("=QQQQ", _ATTR_RDONLY, 0, 0, 0)
-    _libc.syscall(_MOUNT_SETATTR, _AT_FDCWD, b"/", _AT_RECURSIVE, attributes, len(attributes))
+    return bool(_libc.syscall(_MOUNT_SETATTR, _AT_FDCWD, b"/", _AT_RECURSIVE, attributes, len(attributes)) == 0)
 
 
 def _overlay(folder: str, scratch: str) -> None:

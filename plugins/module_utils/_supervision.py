@@ -80,7 +80,7 @@ def unit_of(binary: str) -> Supervision:
                 words: list[str] = []
                 if not _HTTPD.match(os.path.basename(program.group(1))):
                     called = re.search(r"argv\[\]=(.*?) ;", shown.get("ExecStart", ""))
-                    words = shlex.split(called.group(1)) if called else [program.group(1)]
+                    words = called.group(1).split() if called else [program.group(1)]
                 return Supervision("systemd", f"{name}.service", _enabled(shown), masked, tuple(words))
     return Supervision("pid-file")
 
@@ -108,7 +108,7 @@ def would_call(supervision: Supervision, binary: str, folder: str) -> tuple[str,
 
     text = changed = words = ""
     try:
-        text, changed, words = _namespaces.run(_namespaces.World(overlays=[folder]), act, 60)
+        text, changed, words = _namespaces.run(_namespaces.World(overlays=[folder], sealed=True), act, 60)
     except (_namespaces.Unavailable, TimeoutError, RuntimeError) as error:
         words = str(error)
     if changed or not text:

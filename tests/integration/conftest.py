@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from demo_material import CHAT_CA_NAME, Authority
 from embedded_httpd import free_port
+from host import loads
 from playing import Operator, Run, prepared
 
 from ansible_collections.mtls.httpd.plugins.module_utils._identity import make_probes
@@ -52,8 +53,7 @@ class LocalOperator(Operator):
 
     def state(self) -> tuple[dict[str, tuple[object, ...]], int | None, int]:
         """Return all that a run could change: files but for the logs, the server's process, how often it (re)loaded."""
-        words = self.httpd.error_log.read_text() if self.httpd.error_log.exists() else ""
-        return tree(self.httpd.root), self.httpd.pid, words.count("resuming normal operations")
+        return tree(self.httpd.root), self.httpd.pid, loads(self.httpd)
 
 
 def tree(root: Path) -> dict[str, tuple[object, ...]]:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import textwrap
 import time
 from contextlib import suppress
@@ -123,9 +124,7 @@ class Host:
 
     def state(self, *, times: bool = True) -> tuple[dict[str, tuple[object, ...]], int | None, int]:
         """Return all that a run could change: files but for the logs, the server's process, how often it (re)loaded."""
-        pid = self.httpd.pid
-        words = self.httpd.error_log.read_text() if self.httpd.error_log.exists() else ""
-        return tree(self.httpd.root, times=times), pid, words.count("resuming normal operations")
+        return tree(self.httpd.root, times=times), self.httpd.pid, loads(self.httpd)
 
     def answers(
         self,
@@ -177,6 +176,20 @@ class Host:
     def restart(self) -> None:
         self.httpd.stop()
         self.httpd.start()
+
+
+def loads(httpd: EmbeddedHttpd) -> int:
+    """Return how often a server read its configuration, by its log.
+
+    Its workers may answer before it says so: that is waited for.
+    """
+
+    def said() -> list[str]:
+        words = httpd.error_log.read_text() if httpd.error_log.exists() else ""
+        return re.findall("SIGUSR1 received|caught SIGTERM|resuming normal operations", words)
+
+    until(lambda: not httpd.running() or said()[-1:] == ["resuming normal operations"], 5)
+    return said().count("resuming normal operations")
 
 
 def wished(

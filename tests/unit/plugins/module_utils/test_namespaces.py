@@ -18,6 +18,7 @@ from typing import Any, Callable
 
 import pytest
 
+from ansible_collections.mtls.httpd.plugins.module_utils import _namespaces
 from ansible_collections.mtls.httpd.plugins.module_utils._namespaces import Unavailable, World, run
 
 try:
@@ -55,6 +56,15 @@ def test_nothing_can_be_changed_inside(tmp_path: Path) -> None:
         return "written"
 
     assert inside(act) == "EROFS"
+
+
+def test_a_world_that_is_to_be_sealed_is_not_to_be_had_where_the_kernel_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
+    sealed = World(sealed=True)
+    assert run(sealed, lambda: 7, 10) == 7
+    monkeypatch.setattr(_namespaces, "_MOUNT_SETATTR", 1 << 20)  # a system call that no kernel has
+    with pytest.raises(Unavailable, match="unwritable"):
+        run(sealed, lambda: 7, 10)
+    assert run(World(), lambda: 7, 10) == 7
 
 
 def test_what_is_changed_in_an_overlay_vanishes(tmp_path: Path) -> None:
