@@ -41,6 +41,8 @@ _SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCSIFADDR, _SIOCGIFINDEX, _IFF_UP = 0x8913, 0x8
 
 # A tmpfs is put here for all that is written inside. Shared memory of the machine is hidden by it, which is wanted too.
 SCRATCH = "/dev/shm"
+# The first port that an ordinary user may listen on, of each network namespace (ip-sysctl).
+_LOWEST_PORT = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -139,8 +141,11 @@ def _map(child: int) -> None:
 def _outer(channel: socket.socket, world: World, act: Callable[[], Any]) -> None:
     """First child: enters the namespaces, and waits for process 1 inside, which is its own child."""
     answer: dict[str, Any]
+    lowest = ""
     try:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        with suppress(OSError), open(_LOWEST_PORT, encoding="ascii") as stream:
+            lowest = stream.read()
         if _libc.unshare(_NEWUSER | _NEWNS | _NEWPID | _NEWNET | _NEWIPC) != 0:
             raise Unavailable(f"unshare: {os.strerror(ctypes.get_errno())}")
         # Entering a user namespace may clear both.
@@ -149,6 +154,8 @@ def _outer(channel: socket.socket, world: World, act: Callable[[], Any]) -> None
         channel.sendall(b"map\n")
         if channel.recv(3) != b"go\n":
             os._exit(1)
+        with suppress(OSError):  # Where /proc/sys is read-only, the kernel's own 1024 stays.
+            _write(_LOWEST_PORT, lowest)
         first = os.fork()
         if first:
             channel.close()

@@ -1413,9 +1413,15 @@ print(json.dumps(told))
 """
 
 
+# A network of its own, in which an ordinary user may listen on each port, as in many containers.
+EACH_PORT = "ip link set lo up; sysctl -qw net.ipv4.ip_unprivileged_port_start=0; "
+EACH_PORT += 'exec setpriv --reuid nobody --regid nogroup --clear-groups "$@"'
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become an ordinary user")
+@pytest.mark.parametrize("port", [0, 443])
 def test_an_ordinary_user_deploys_to_his_own_httpd(
-    short_path: Path, authority: Authority, chat: Authority, probes: _handshake.Probes
+    short_path: Path, authority: Authority, chat: Authority, probes: _handshake.Probes, port: int
 ) -> None:
     shutil.copytree(
         COLLECTION / "plugins/module_utils", short_path / "ansible_collections/mtls/httpd/plugins/module_utils"
@@ -1424,7 +1430,7 @@ def test_an_ordinary_user_deploys_to_his_own_httpd(
     shutil.copy(COLLECTION / "playbooks/files/embedded_httpd.py", short_path / "files")
     (short_path / "script.py").write_text(AS_NOBODY)
     shutil.chown(short_path, "nobody")
-    host = Host(EmbeddedHttpd(short_path / "own"), authority, chat, free_port(), probes)
+    host = Host(EmbeddedHttpd(short_path / "own"), authority, chat, port or free_port(), probes)
     wish, bad = host.wish(), host.wish(key=key_pem(new_key()))
     requests = [
         _payload.packed(
@@ -1434,11 +1440,8 @@ def test_an_ordinary_user_deploys_to_his_own_httpd(
     ]
     words = ["/usr/bin/python3", "-B", short_path / "script.py", short_path, host.httpd.binary, str(host.port)]
     done = subprocess.run(
-        words,
+        ["unshare", "--net", "sh", "-ec", EACH_PORT, "sh", *words],
         input="\n".join(requests),
-        user="nobody",
-        group="nogroup",
-        extra_groups=[],
         capture_output=True,
         text=True,
         timeout=60,
