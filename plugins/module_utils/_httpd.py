@@ -53,10 +53,12 @@ from ansible_collections.mtls.httpd.plugins.module_utils._supervision import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 # Defined in our host-level file's <IfDefine>: `httpd -D MTLS_HTTPD_OFF` is the server without us.
 OFF = "MTLS_HTTPD_OFF"
+# Defined in a rehearsal alone, where nothing outside is reached.
+REHEARSAL = "MTLS_HTTPD_REHEARSAL"
 
 _NAME = re.compile(r"(httpd|apache2)([.-].*)?$")
 _FOLDERS = ("/usr/local/apache2/bin", "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
@@ -462,7 +464,7 @@ def _of_process(pid: int, exe: str) -> Server | None:
     except OSError:
         return None
     parent = _parent(pid)
-    if parent is None:
+    if parent is None or not _serves(pid, words[1:]):
         return None
     environment = {key: value for key, _equals, value in pairs if key not in _PRIVATE_ENVIRONMENT}
     try:
@@ -530,22 +532,37 @@ def _option(arguments: Sequence[str], letter: str) -> str:
     return values[-1] if values else ""
 
 
-def _arguments(words: Sequence[str]) -> tuple[str, ...]:
-    """What of a server's command line says which configuration it reads.
-
-    -d, -f, -D, -C, -c, each apart from its value.
-    """
-    kept: list[str] = []
+def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The options of a server's command line, by letter, each with its value if it is one that has a value."""
     rest = list(words)
     while rest:
         word = rest.pop(0)
         if len(word) < 2 or word[0] != "-":
             continue
         if word[1] in "dfDCcekE":
-            value = word[2:] or (rest.pop(0) if rest else "")
-            if word[1] in "dfDCc":
-                kept += [word[:2], value]
-    return tuple(kept)
+            yield word[1], word[2:] or (rest.pop(0) if rest else "")
+        else:
+            yield from ((letter, "") for letter in word[1:])
+
+
+def _arguments(words: Sequence[str]) -> tuple[str, ...]:
+    """What of a server's command line says which configuration it reads.
+
+    -d, -f, -D, -C, -c, each apart from its value.
+    """
+    return tuple(part for letter, value in _options(words) if letter in "dfDCc" for part in (f"-{letter}", value))
+
+
+def _serves(pid: int, words: Sequence[str]) -> bool:
+    """Whether a httpd that was called so serves: it does not just ask (-t, -S), command (-k stop), or rehearse."""
+    options = set(_options(words))
+    commands = {value for letter, value in options if letter == "k"}
+    if {letter for letter, _value in options} & set("tSMvVlLh?") or ("D", REHEARSAL) in options:
+        return False
+    if commands & {"restart", "graceful"}:
+        # httpd sends a signal, or starts where none runs.
+        return not inodes(pid).isdisjoint(inode for _address, _port, inode in listening())
+    return commands.isdisjoint({"stop", "graceful-stop"})
 
 
 def _loaded(text: str, root: str) -> list[str]:

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _namespaces, _probing, _quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._description import Description, endpoint
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import REHEARSAL
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import defines
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     CLIENT_CA,
@@ -52,8 +53,6 @@ if TYPE_CHECKING:
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Server
 
-# Defined in a rehearsal alone, where nothing outside is reached.
-REHEARSAL = "MTLS_HTTPD_REHEARSAL"
 SECONDS = 60.0
 _READY = 20.0
 

@@ -104,6 +104,25 @@ def test_a_pid_file_that_names_somebody_elses_process_hinders_no_start(host: Hos
     assert host.enforces()
 
 
+@pytest.mark.parametrize("words", ["-t", "-k graceful", "-k stop", "-X -D MTLS_HTTPD_REHEARSAL"])
+def test_a_httpd_that_only_asks_commands_or_rehearses_is_no_second_server(
+    host: Host, words: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "unread"
+    folder.mkdir()
+    os.mkfifo(folder / "fifo")
+    # It waits for a writer while it reads its configuration.
+    other = started_by(host, *in_the_foreground(host)[:-2], "-c", f"Include {folder}/fifo", *words.split())
+    try:
+        assert until(lambda: other.pid in dict(_httpd.running_parents()))
+        assert host.apply(host.wish()).changed
+        assert host.enforces()
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+
+
 # -- addresses
 
 

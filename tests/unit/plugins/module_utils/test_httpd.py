@@ -26,6 +26,27 @@ def test_of_a_command_line_what_says_which_configuration_is_kept(words: list[str
     assert _httpd._arguments(words) == kept
 
 
+@pytest.mark.parametrize(
+    ("words", "serves"),
+    [
+        ("", True),
+        ("-k start", True),
+        ("-DFOREGROUND -k start -f t.conf -d /S -D DUMP_VHOSTS", True),
+        ("-t", False),
+        ("-f a.conf -tD DUMP_VHOSTS", False),
+        ("-S", False),
+        ("-k stop", False),
+        ("-kgraceful-stop", False),
+        ("-k restart", False),  # of a process that listens nowhere
+        ("-X -D MTLS_HTTPD_REHEARSAL", False),
+        ("-DMTLS_HTTPD_REHEARSAL -X", False),
+        ("-X", True),
+    ],
+)
+def test_a_command_line_tells_a_server_from_a_question(words: str, serves: bool) -> None:
+    assert _httpd._serves(0, words.split()) is serves
+
+
 def test_a_binary_that_is_no_httpd_is_refused() -> None:
     with pytest.raises(_said.HttpdError, match="/bin/true does not answer"):
         _httpd.find("/bin/true")
