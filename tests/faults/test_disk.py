@@ -103,8 +103,8 @@ def renewed(remote: Remote, meanwhile: Callable[[Container, str, str], None], ac
     new = remote.material.public.issue(remote.material.domain)
     remote.material.put(new)
     current = f"{remote.store}/{remote.material.domain}/current"
-    link = remote.host.run("readlink", current)
-    meanwhile(remote.host, f'[ "$(readlink {current})" != {link} ]', act)
+    release = remote.host.run("readlink", "-f", current)
+    meanwhile(remote.host, f"[ ! {current} -ef {release} ]", act)
     return remote.play(), old, new.sha256
 
 

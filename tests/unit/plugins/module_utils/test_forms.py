@@ -10,6 +10,7 @@ import contextlib
 import io
 import os
 import random
+import re
 import resource
 import subprocess
 import time
@@ -87,9 +88,7 @@ CERTIFICATES = {
     "PEM in UTF-16": FULL.decode().encode("utf-16"),
     "PEM with indented lines": b"".join(b"    " + line + b"  \n" for line in FULL.splitlines()),
     "PEM without a last line end": FULL.rstrip(),
-    "PEM in one long line each": FULL.replace(b"\n", b"")
-    .replace(b"E-----", b"E-----\n")
-    .replace(b"-----E", b"\n-----E"),
+    "PEM in one long line each": re.sub(rb"(?<=[^-])\n(?=[^-])", b"", FULL),
     "PEM of OpenSSL's old label": FULL.replace(b" CERTIFICATE-", b" X509 CERTIFICATE-"),
     "PEM, each twice": FULL + FULL,
     "PKCS#7 in PEM": pkcs7.serialize_certificates(BOTH, Encoding.PEM),
