@@ -127,8 +127,9 @@ def pytest(tally: Tally, step: str, *arguments: str | Path, within: tuple[str | 
     command = (*within, "pytest", "--quiet", f"--junitxml={report}", *arguments)
     ok = run(*command, cwd=INSTALLED, PYTHONPATH=str(COLLECTIONS))
     # Real servers on a busy machine: what failed gets a second try, alone, and is named if it needed that.
-    alone = (*within, "pytest", "--quiet", "--last-failed", "--last-failed-no-failures=none", *arguments)
-    again = not ok and run(*alone, "--numprocesses=0", cwd=INSTALLED, PYTHONPATH=str(COLLECTIONS))
+    alone = [each for each in arguments if each != "--numprocesses=auto"]
+    failed = ("--last-failed", "--last-failed-no-failures=none")
+    again = not ok and run(*within, "pytest", "--quiet", *failed, *alone, cwd=INSTALLED, PYTHONPATH=str(COLLECTIONS))
     tally.read(step, [report] if report.exists() else [], ok=ok, again=again)
 
 
