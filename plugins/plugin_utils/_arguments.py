@@ -15,6 +15,7 @@ import contextlib
 import difflib
 import functools
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -160,17 +161,16 @@ def _list(option: Mapping[str, Any], name: str, value: object, where: str, fault
     if not isinstance(value, (list, tuple)):
         raise _WrongError(f"must be a list, not {_kind(value)}.")
     return [
-        _member(element, name, index, _domain(value, index), member, where, faults)
-        for index, member in enumerate(value)
+        _member(element, name, index, domain, member, where, faults)
+        for index, (domain, member) in enumerate(zip(_domains(value), value))
     ]
 
 
-def _domain(members: Sequence[object], index: int) -> str:
-    """The domain by which an operator knows a member of the list; empty where it is none, or another's too."""
+def _domains(members: Sequence[object]) -> list[str]:
+    """The domain by which an operator knows each member of the list; empty where it is none, or another's too."""
     domains = [each.get("domain") if isinstance(each, Mapping) else None for each in members]
-    domain = domains[index]
-    named = isinstance(domain, str) and domains.count(domain) == 1 and not broken_rules(domain)
-    return str(domain) if named else ""
+    times = Counter(each for each in domains if isinstance(each, str))
+    return [each if isinstance(each, str) and times[each] == 1 and not broken_rules(each) else "" for each in domains]
 
 
 def _member(

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from typing import Any, Union
 
 import pytest
@@ -93,6 +94,16 @@ def test_a_misspelt_option_is_one_fault_with_the_spelling_that_is_right() -> Non
 def test_members_that_share_a_domain_are_told_apart_by_their_place() -> None:
     told = messages({"domain": "a", "sites": [{"domain": "a.example", "pot": 1}] * 2})
     assert [message.partition(":")[0] for message in told] == ["sites[0]", "sites[1]"]
+
+
+def test_a_long_list_takes_no_more_time_for_each_of_its_members() -> None:
+    def seconds(number: int) -> float:
+        sites = [{"domain": f"{index}.example"} for index in range(number)]
+        began = time.process_time()
+        checked(OPTIONS, {"domain": "a", "sites": sites})
+        return time.process_time() - began
+
+    assert seconds(10_000) < 30 * min(seconds(1_000) for _ in range(3))
 
 
 def test_a_plain_yes_that_yaml_made_a_boolean_is_answered_with_the_choices() -> None:
