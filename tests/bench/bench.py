@@ -247,7 +247,7 @@ def measure(bench: Bench) -> dict[str, list[Cost]]:
         note("stock", bench.play("stock.yml", stocks[0], changes=False))
         note("one of many sites", bench.play("many.yml", "many", changes=False, sites=1))
         note("many sites", bench.play("many.yml", "many", changes=False))
-    for _ in range(FIRST_ROUNDS):
+    for _ in range(CONVERGED_ROUNDS):
         note("ping, fleet", bench.play("ping.yml", *roles))
         note("role, fleet", bench.play("role.yml", *roles, changes=False))
         note("stock, fleet", bench.play("stock.yml", *stocks, changes=False))
@@ -335,7 +335,7 @@ role's default site, {SERVING_ROUNDS} rounds of {SERVING_SECONDS} s each, by `op
 
 ## What was measured
 
-Medians of {CONVERGED_ROUNDS} runs on one host, and of {FIRST_ROUNDS} first deployments and runs on {FLEET} hosts.
+Medians of {CONVERGED_ROUNDS} runs on one host and on {FLEET}, and of {FIRST_ROUNDS} first deployments.
 A further host costs the fleet's processor time, less that of one host, divided by {FLEET - 1}.
 
 | play | wall, s | controller's processors, s | trips |
