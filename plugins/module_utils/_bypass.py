@@ -64,6 +64,7 @@ class _Site:
     guarded: tuple[Content, ...]
     opened: tuple[Content, ...]
     place: str  # of the user's virtual host that includes it
+    past: Directive | None  # what leads to the backend of a protected path, and stands not in that path's section
 
 
 def bypasses(user: Description, store: Store, wishes: Sequence[Wish]) -> list[str]:
@@ -86,6 +87,12 @@ def bypasses(user: Description, store: Store, wishes: Sequence[Wish]) -> list[st
     found = []
     for domain, site in sites.items():
         if domain in listed:
+            if site.past:
+                found.append(
+                    f"{domain}: {site.past.name} at {site.past.place} leads to the backend of a protected path too, "
+                    "and asks for no certificate: take that out (of extra_directives, where it stands there), or give "
+                    "the protected path a backend of its own"
+                )
             ways = {
                 (place, content.said): None
                 for place, contents in hosts.items()
@@ -136,6 +143,9 @@ def _site(user: Description, facts: Facts, text: str) -> _Site:
     directives = _of_host(user, mine.place) if mine else _lines(text)
     # What the server level gives to each host, such as a distribution's /icons/, is nobody's own.
     directives = [each for each in directives if each.host or not mine or "alias" not in each.name.lower()]
+    if not mine and facts.mutual_tls != "enforced":
+        # Its own DocumentRoot or ProxyPass stands before that of the server level.
+        directives += [each for each in _inherited(user) if each.name.lower() != "documentroot"]
     sections = {f'Location "{path}"' for path in facts.protected_paths}
     guarded, opened = [], []
     for each in directives:
@@ -147,7 +157,9 @@ def _site(user: Description, facts: Facts, text: str) -> _Site:
                 guarded.append(content)
             else:
                 opened.append(content)
-    return _Site(tuple(guarded), tuple(opened), mine.place if mine else "")
+    backends = [each.backend for each in guarded if facts.protected_paths and each.backend]
+    past = [content.said for content in opened if any(_backends.same(content.backend, each) for each in backends)]
+    return _Site(tuple(guarded), tuple(opened), mine.place if mine else "", next(iter(past), None))
 
 
 def _open(user: Description, place: str) -> list[Content]:
@@ -166,10 +178,15 @@ def _of_host(user: Description, place: str) -> list[Directive]:
     own = [each for each in user.directives if each.host == place]
     if not place:
         return own
-    base = [each for each in user.directives if not each.host and each.name.lower() != "rewriterule"]
+    base = _inherited(user)
     if any(each.name.lower() == "documentroot" for each in own):
         base = [each for each in base if each.name.lower() != "documentroot"]
     return own + base
+
+
+def _inherited(user: Description) -> list[Directive]:
+    """What each host has of the server level, if it says nothing else itself."""
+    return [each for each in user.directives if not each.host and each.name.lower() != "rewriterule"]
 
 
 def _lines(text: str) -> list[Directive]:

@@ -206,3 +206,29 @@ def test_a_protected_path_that_an_extra_directive_opens_is_seen(host: Host, guar
     extra = f"RewriteEngine on\nRewriteRule ^{CLOSED}$ - [R=204]"
     message = host.refused(host.wish(protected={CLOSED: f"http://127.0.0.1:{guarded.port}/"}, extra=extra))
     assert f"a client without a certificate got in at {CLOSED} over TLSv1.3" in message
+
+
+PAST = {
+    "extra_directives": ("", "ProxyPass /x http://127.0.0.1:{port}/"),
+    "extra_directives in another place of the backend": ("", "ProxyPass /x http://localhost:{port}/elsewhere/"),
+    "a rewriting proxy": ("", "RewriteEngine on\nRewriteRule ^/x(.*) http://127.0.0.1:{port}/$1 [P]"),
+    "the server's own": ("ProxyPass /x http://127.0.0.1:{port}/\n", ""),
+}
+
+
+@pytest.mark.parametrize("proxied", [True, False])
+@pytest.mark.parametrize(("server", "extra"), PAST.values(), ids=PAST)
+def test_a_protected_backend_that_another_path_reaches_is_refused(
+    host: Host, site: Backend, guarded: Backend, server: str, extra: str, proxied: bool
+) -> None:
+    for name in ("proxy", "proxy_http", "rewrite"):
+        host.add(f"LoadModule {name}_module modules/mod_{name}.so\n")
+    host.add(server.format(port=guarded.port))
+    host.restart()
+    own = {"proxy_pass": f"http://127.0.0.1:{site.port}/"} if proxied else {}
+    wish = host.wish(
+        protected={CLOSED: f"http://127.0.0.1:{guarded.port}{CLOSED}"}, extra=extra.format(port=guarded.port), **own
+    )
+    message = host.refused(wish)
+    assert "leads to the backend of a protected path too, and asks for no certificate" in message
+    assert (f"ProxyPass at {host.httpd.conf}:" if server else " at site.conf:") in message
