@@ -50,6 +50,7 @@ KEPT = ".before-mtls"
 CURVES = {"X25519MLKEM768": (3, 5)}
 # Defined while the host-level file includes the sites.
 IN_HOST_FILE = "MTLS_HTTPD_HOST_FILE"
+_ASKING = re.compile(rb"(?m)^\s*SSLOCSPEnable (on|leaf)\b")
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]+-----([A-Za-z0-9+/=\s]*)-----END ")
 
 
@@ -443,6 +444,11 @@ def limits(server: Server, user: Description, wishes: Sequence[Wish]) -> list[st
         found.append(
             "sessions are not resumed: tickets would outlive the removal of a client CA, as the server sets "
             "SSLSessionTicketKeyFile, and it has no SSLSessionCache"
+        )
+    if "sslsessioncache" in given and any(_ASKING.search(release.files[SITE]) for release in releases):
+        found.append(
+            "a client whom the OCSP responder calls revoked can resume a session that it has, until httpd is reloaded, "
+            "as the server sets SSLSessionCache"
         )
     if "sslstaplingcache" not in given and any(release.facts.stapling for release in releases):
         found.append("OCSP answers are not stapled: the server has no SSLStaplingCache")

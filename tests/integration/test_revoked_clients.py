@@ -13,20 +13,20 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from demo_material import Authority, Issued, write
 from embedded_httpd import EmbeddedHttpd, free_port
-from host import DOMAIN, Host
+from host import DOMAIN, VERSIONS, Host
 
+from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator
     from pathlib import Path
-
-    from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
 
 ACCEPTED = {"accepted"}
 REFUSED = {"refused"}
@@ -222,6 +222,34 @@ def test_a_responder_that_is_dead_or_too_slow_locks_its_clients_out_within_the_t
         assert time.monotonic() - begin < 2 * 1 + 1.5
         responder.delay = 0
         assert let_in(host, client) == ACCEPTED
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("cache", [False, True], ids=["no cache of the server's", "a cache of the server's"])
+def test_a_session_spares_a_revoked_client_the_responder_only_where_the_server_caches_it_which_is_said(
+    host: Host, responder: Responder, version: str, cache: bool
+) -> None:
+    if cache:
+        host.add(
+            """
+            LoadModule socache_shmcb_module modules/mod_socache_shmcb.so
+            LoadModule ssl_module modules/mod_ssl.so
+            SSLSessionCache "shmcb:logs/sessions(64000)"
+            """
+        )
+        host.restart()
+    client = host.chat.issue(client=True, common_name="Chat")
+    report = host.apply(host.wish(client_ocsp="leaf", client_ocsp_responder=responder.url))
+    said = "a client whom the OCSP responder calls revoked can resume a session"
+    assert any(limit.startswith(said) for limit in report.limits) is cache
+    identity = _handshake.Identity(client.full_pem, client.key_pem)
+    sessions: list[ssl.SSLSession] = []
+    asked: dict[str, Any] = {"version": version, "client": "trusted", "identity": identity, "timeout": 5}
+    asked |= {"context": _handshake.client_context(identity, version), "sessions": sessions}
+    for revoked, wanted in ((False, "accepted"), (True, "accepted" if cache else "refused")):
+        with responder.serving((client, revoked)):
+            assert _handshake.ask("127.0.0.1", host.port, DOMAIN, **asked).result == wanted
+    assert not any(limit.startswith(said) for limit in host.apply(host.wish()).limits)
 
 
 # -- OCSP answers of the site's own certificate
