@@ -54,6 +54,8 @@ _NAMING = ("sslcacertificatefile", "sslcadnrequestfile")
 # What the directives that a user's virtual host includes take the place of.
 _PAIR = ("sslcertificatefile", "sslcertificatekeyfile")
 _OWN = (*_PAIR, "sslcacertificatefile", "sslcacertificatepath", "sslverifyclient")
+# Commands of OpenSSL's own that say which CAs a client may be issued by (SSL_CONF_cmd).
+_TRUST = ("verifycafile", "verifycapath", "verifycastore")
 
 
 # -- handshakes
@@ -491,6 +493,20 @@ def _doors(store: Store, described: Description, site: Facts, mine: VirtualHost)
         value = each.words[0] if each.words else ""
         if (os.path.realpath(described.path(value)) if "ca" in name else value.lower()) != wanted[name]:
             yield f"{site.domain}: {each.name} at {each.place} is not the site's own, so that others would get in"
+    # What OpenSSL is told past mod_ssl: CAs in the place of SSLCACertificateFile's.
+    for each in described.directives:
+        if each.host not in ("", mine.place) or each.name.lower() != "sslopensslconfcmd":
+            continue
+        if "".join(each.words[:1]).lower() in _TRUST:
+            yield (
+                f"{site.domain}: {each.name} {each.words[0]} at {each.place} takes the place of the site's client CA, "
+                "so that others would get in: take that line out"
+            )
+    # A rehearsal reaches no responder, so no handshake shows this.
+    asked = [each for each in described.directives if each.host == mine.place and each.name.lower() == "sslocspenable"]
+    own = next((each.words for each in asked if _is_site(each.file, site)), ["off"])
+    if own != ["off"] and [each.lower() for each in asked[-1].words] == ["off"]:
+        yield f"{site.domain}: {asked[-1].name} at {asked[-1].place} takes 'client_ocsp' back: take that line out"
     # The site's own rule stands in an <If>; what is in one within another is merged later still.
     for each in described.directives if site.pins or site.open_paths or site.protected_paths else ():
         within = len(list(filter(_CONDITION.match, each.sections))) > 1

@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import os
 import re
+import subprocess
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from hypothesis import strategies as st
 from playing import sending
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _httpd, _payload, _rehearsal, _said
-from ansible_collections.mtls.httpd.plugins.module_utils._release import FACTS, SITE, Release
+from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, FACTS, SITE, Release
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import documented_options
 
@@ -348,6 +349,9 @@ ATTACKS = {
     "a continued line": "SSLVerify\\\nClient none",
     "a file": 'Include "{root}/conf/mine.conf"',
     "another CA": 'SSLCACertificateFile "{root}/conf/other.crt"',
+    "another CA by OpenSSL's own words": '{beside}File "{root}/conf/other.crt"',
+    "one in a folder": '{beside}Path "{root}/conf/cas"',
+    "one in a store": '{beside}Store "file:{root}/conf/other.crt"',
     "no TLS": "SSLEngine off",
     "another virtual host": "</VirtualHost>\n<VirtualHost *:{port}>\n{open}",
     "another of an address": "</VirtualHost>\n<VirtualHost 127.0.0.2:{port}>\n{open}",
@@ -373,18 +377,38 @@ def test_extra_directives_let_no_stranger_in(
     first = host.wish(port=host.port)
     host.apply(first)
     (host.conf / "mine.conf").write_text("SSLVerifyClient none\n")
-    (host.conf / "other.crt").write_bytes(host.public.pem)
+    write(host.conf, "other.crt", host.public.pem)
+    write(host.conf / "cas", "other.crt", host.public.pem)
+    subprocess.run(["openssl", "rehash", host.conf / "cas"], check=True, capture_output=True)
     release = host.store / DOMAIN / "current"
     door = (
         f"ServerName {DOMAIN}\nSSLEngine on\nSSLCertificateFile {release}/{DOMAIN}.crt\n"
         f"SSLCertificateKeyFile {release}/{DOMAIN}.key\nSSLVerifyClient none"
     )
-    text = (
-        ATTACKS[name].replace("{root}", str(host.httpd.root)).replace("{port}", str(host.port)).replace("{open}", door)
-    )
+    # Chat stays welcome, so that nothing is amiss but the others.
+    beside = f'SSLOpenSSLConfCmd VerifyCAFile "{host.conf}/{CLIENT_CA}"\nSSLOpenSSLConfCmd VerifyCA'
+    text = ATTACKS[name]
+    for mark, meant in {"root": host.httpd.root, "port": host.port, "open": door, "beside": beside}.items():
+        text = text.replace(f"{{{mark}}}", str(meant))
     with suppress(Refused):  # What is behind our own virtual host is heard by nobody, so that it is no door.
         host.apply(host.wish(extra=text))
     assert host.enforces()
+    others = host.public.issue(client=True, common_name="Chat")
+    assert {answer.result for answer in host.answers(others).values()} == {"refused"}
     assert {answer.result for answer in host.answers(address="127.0.0.2").values()} <= {"refused", "unproven"}
     host.apply(first)
     assert host.enforces()
+
+
+def test_a_server_that_names_client_cas_to_openssl_itself_is_refused_by_the_line(host: Host) -> None:
+    write(host.conf, "other.crt", host.public.pem)
+    host.add(
+        "LoadModule ssl_module modules/mod_ssl.so\nLoadModule socache_shmcb_module modules/mod_socache_shmcb.so\n"
+        'SSLOpenSSLConfCmd VerifyCAFile "conf/other.crt"\n'
+    )
+    host.restart()
+    line = len(host.httpd.conf.read_text().splitlines())
+    message = host.refused(host.wish())
+    assert (
+        f"SSLOpenSSLConfCmd VerifyCAFile at {host.httpd.conf}:{line} takes the place of the site's client CA" in message
+    )

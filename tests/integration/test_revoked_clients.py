@@ -252,6 +252,13 @@ def test_a_session_spares_a_revoked_client_the_responder_only_where_the_server_c
     assert not any(limit.startswith(said) for limit in host.apply(host.wish()).limits)
 
 
+def test_a_line_that_takes_the_question_back_is_refused(host: Host) -> None:
+    off = "SSLOCSPEnable Off"
+    for line in (off, f"<IfDefine !MTLS_HTTPD_REHEARSAL>\n{off}\n</IfDefine>"):
+        assert "takes 'client_ocsp' back" in host.refused(host.wish(extra=line, client_ocsp="leaf"))
+    host.apply(host.wish(extra=off))
+
+
 # -- OCSP answers of the site's own certificate
 
 
