@@ -321,9 +321,15 @@ class ActionModule(ActionBase):
             common = [site for site in sites if not site["template"] and site["manage"] == manage]
             texts = self._passed(path, [_variables(site) for site in common], task_vars)
             found |= {site["domain"]: text for site, text in zip(common, texts, strict=True)}
+        wrong: list[str] = []
         for site in sites:
             if site["template"]:
-                found[site["domain"]] = self._passed(Path(self._template(site)), [_variables(site)], task_vars)[0]
+                try:
+                    found[site["domain"]] = self._passed(Path(self._template(site)), [_variables(site)], task_vars)[0]
+                except ArgumentsError as error:
+                    wrong += error.messages
+        if wrong:
+            raise ArgumentsError(wrong)
         return found
 
     def _passed(self, path: Path, sites: Sequence[dict[str, Any]], task_vars: dict[str, Any]) -> list[str]:

@@ -93,13 +93,15 @@ class Draft:
 class Result:
     """How a rehearsal ended.
 
-    C(full) or C(reduced) and why; the faults found, one line each; what httpd said when it did not start.
+    C(full) or C(reduced) and why; the faults found, one line each; what httpd said when it did not start; whether each
+    site was tried.
     """
 
     mode: str
     reason: str
     faults: tuple[str, ...]
     broken: str
+    complete: bool
 
 
 # -- the full rehearsal
@@ -141,17 +143,17 @@ def _full(
                 private.stage(release, folder)
             private.switch(change.changes)
         except OSError as error:
-            return {"broken": "", "faults": [why(error)]}
+            return {"broken": "", "faults": [why(error)], "complete": True}
         faults = [fault for site in sites for fault in _unread(site, store.path(site.domain, "current", CLIENT_CA))]
         if faults:
-            return {"broken": "", "faults": faults}
+            return {"broken": "", "faults": faults, "complete": False}
         for site in sites:
             _furnish(private.disk, site, store.path(site.domain, "current"), probes)
         server.forget()
         try:
             described = server.describe()
         except HttpdError as error:
-            return {"broken": str(error), "faults": []}
+            return {"broken": str(error), "faults": [], "complete": False}
         faults = _probing.misplaced(store, described, sites)
         tried = [(site, address) for site in sites for address in _probing.addresses(site, described)]
         _welcome(private, described, tried, probes)
@@ -168,19 +170,20 @@ def _full(
         with _guarded(scratch) as guard, _serving(server, arguments, scratch, guard, logs) as broken:
             if broken:
                 weak = _weak(broken, sites)
-                return {"broken": "" if weak else broken, "faults": faults + weak}
+                return {"broken": "" if weak else broken, "faults": faults + weak, "complete": False}
             for site, address in tried:
-                faults += _probing.try_site(described, site, address, probes, throwaway=True)
-                faults += _probing.try_detours(private, described, site, address, probes)
-        return {"broken": "", "faults": faults}
+                found = _probing.try_site(described, site, address, probes, throwaway=True)
+                # Where the door itself is open, a way around it says nothing.
+                faults += found or _probing.try_detours(private, described, site, address, probes)
+        return {"broken": "", "faults": faults, "complete": True}
 
     try:
         value = _namespaces.run(_world(server, store, user, change, sites), act, SECONDS + len(sites))
     except (TimeoutError, RuntimeError) as error:
-        return Result("full", "", (f"the rehearsal itself failed: {error}",), "")
+        return Result("full", "", (f"the rehearsal itself failed: {error}",), "", True)
     if "Read-only file system" in value["broken"]:
         raise _namespaces.Unavailable(f"the configuration writes where a rehearsal may not: {value['broken']}")
-    return Result("full", "", tuple(value["faults"]), value["broken"])
+    return Result("full", "", tuple(value["faults"]), value["broken"], value["complete"])
 
 
 class _Scratch(Disk):
@@ -445,7 +448,7 @@ def _reduced(
 ) -> Result:
     broken = _probing.material_faults(user)
     if broken or not sites:
-        return Result("reduced", reason, (), "; ".join(broken))
+        return Result("reduced", reason, (), "; ".join(broken), not broken)
     scratch = rehearsal_folder(store)
     shutil.rmtree(scratch, ignore_errors=True)
     disk = _Scratch()
@@ -476,7 +479,7 @@ def _reduced(
             faults += _unread(site, os.path.join(folder, CLIENT_CA))
             _furnish(disk, site, folder, probes)
         if faults:
-            return Result("reduced", reason, tuple(faults), "")
+            return Result("reduced", reason, tuple(faults), "", False)
         modules = list(dict.fromkeys(["ssl", *(name for site in sites for name in site.modules)]))
         config = os.path.join(scratch, "httpd.conf")
         paths = [os.path.join(scratch, site.domain, SITE) for site in sites]
@@ -493,7 +496,7 @@ def _reduced(
                 for site in sites:
                     port = ports[site.port]
                     faults += _probing.try_site(described, site, here, probes, throwaway=True, port=port)
-        return Result("reduced", reason, tuple(faults), said)
+        return Result("reduced", reason, tuple(faults), said, not (weak or said))
 
 
 def rehearsal_folder(store: Store) -> str:

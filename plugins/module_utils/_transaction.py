@@ -60,17 +60,29 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import (
 from ansible_collections.mtls.httpd.plugins.module_utils._said import HttpdError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._description import Description
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Server
 
 LOCK_SECONDS = 60.0
 CONFIRM_SECONDS = 15.0
+FURTHER_SECONDS = 30.0
 
 
 class Refused(Exception):
     """The change is not made. The host is as it was. The message says why, in one line."""
+
+
+_REASONS = (
+    HttpdError,
+    StoreError,
+    _remote.SourceError,
+    _trust.Untrusted,
+    _quoting.NotQuotable,
+    OSError,
+    Refused,
+)
 
 
 @dataclass
@@ -113,7 +125,7 @@ def carry_out(
     run = None
     skew = 0.0 if clock is None else round(time.time() - clock, 1)
     try:
-        wishes = [_completed(wish, Request((wish,), probes, binary, config)) for wish in wishes]
+        wishes = _each(wishes, lambda wish: _completed(wish, Request((wish,), probes, binary, config)))
         server = _httpd.find(binary, config)
         if server is None:
             if required and not check:
@@ -126,15 +138,7 @@ def carry_out(
             run = _Run(server, store, probes, start, adopt)
             run.report.clock_skew = skew
             return run.carry_out(wishes, check)
-    except (
-        HttpdError,
-        StoreError,
-        _remote.SourceError,
-        _trust.Untrusted,
-        _quoting.NotQuotable,
-        OSError,
-        Refused,
-    ) as error:
+    except _REASONS as error:
         reason = _reason(error)
         if not (run and run.touched) and "othing was touched" not in reason:
             reason += ". Nothing was touched"
@@ -145,6 +149,19 @@ def carry_out(
 def renew(request: Request) -> Report:
     """Carry out what a program for renewals holds. Raises Refused."""
     return carry_out(request.wishes, request.probes, binary=request.binary, config=request.config, start=request.start)
+
+
+def _each(wishes: Sequence[Wish], act: Callable[[Wish], Wish]) -> list[Wish]:
+    """What is made of each wish. Raises Refused with what is said against any of them."""
+    made, reasons = [], []
+    for wish in wishes:
+        try:
+            made.append(act(wish))
+        except _REASONS as error:
+            reasons.append(_reason(error))
+    if reasons:
+        raise Refused("; ".join(dict.fromkeys(reasons)))
+    return made
 
 
 def _completed(wish: Wish, again: Request) -> Wish:
@@ -164,9 +181,9 @@ def _without_httpd(wishes: Sequence[Wish], start: bool, check: bool, skew: float
     """What is to be said of a host without httpd. Raises Refused for what would fail on it with one."""
     report = Report(httpd_found=False, rehearsal_reason="no httpd is on this host yet", clock_skew=skew)
     _timely(wishes, skew)
-    for wish in wishes:
-        if wish.previous:
-            raise Refused(f"{wish.domain}: there is no previous release on this host, nor an httpd: deploy instead")
+    gone = ", ".join(wish.domain for wish in wishes if wish.previous)
+    if gone:
+        raise Refused(f"{gone}: there is no previous release on this host, nor an httpd: deploy instead")
     if check:
         report.rehearsal_reason += ", so this is predicted, and unrehearsed"
         report.sites = [
@@ -186,27 +203,30 @@ def _without_httpd(wishes: Sequence[Wish], start: bool, check: bool, skew: float
 def _timely(wishes: Sequence[Wish], skew: float) -> None:
     """Judge the certificates' dates by this host's clock, as httpd does. Raises Refused."""
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    late = []
     for wish in wishes:
         if wish.release is None or wish.force:
             continue
         facts = wish.release.facts
         if facts.ends <= now:
             way = "deploy a valid one, or set 'force' for this site" if wish.previous else "set its clock"
-            raise Refused(
+            late.append(
                 f"{wish.domain}: a certificate ended at {facts.ends}, by this host's clock ({now}), so it would be "
                 f"refused: {way}"
             )
         if facts.crl_ends and facts.crl_ends <= now:
             way = "deploy a new one, or set 'force' for this site" if wish.previous else "give a new one"
-            raise Refused(
+            late.append(
                 f"{wish.domain}: a CRL was to be renewed at {facts.crl_ends}, by this host's clock ({now}), so every "
                 f"client would be refused: {way}"
             )
         if facts.begins > now:
-            raise Refused(
+            late.append(
                 f"{wish.domain}: a certificate is not valid before {facts.begins}, by this host's clock ({now}, "
                 f"{skew:+.0f} s from the controller's): set its clock"
             )
+    if late:
+        raise Refused("; ".join(late))
 
 
 def _told(wish: Wish, changed: bool, shown: str) -> dict[str, Any]:
@@ -248,7 +268,7 @@ class _Run:
         # Of a run that was killed, if there was one; what cannot be removed is said where a rehearsal needs the place.
         shutil.rmtree(_rehearsal.rehearsal_folder(self.store), ignore_errors=True)
         interrupted = self._heal(check)
-        self.wishes = [self._found(wish) if wish.previous else wish for wish in wishes]
+        self.wishes = _each(wishes, lambda wish: self._found(wish) if wish.previous else wish)
         self.sites = [wish.release.facts for wish in self.wishes if wish.release]
         _timely(self.wishes, self.report.clock_skew)
         user, with_ssl = self._described()
@@ -274,7 +294,7 @@ class _Run:
             if conflicts:
                 raise Refused("; ".join(conflicts) + ". Nothing was touched")
             # 1. rehearse
-            self._rehearse(user, plan)
+            self._rehearse(user, with_ssl, plan)
         if not check and plan.changes:
             self._switch(user, plan)  # 2. to 6.
         elif not check and acts:
@@ -352,7 +372,7 @@ class _Run:
             few = ", ".join(known[:5]) + (f" and {len(known) - 5} more" if len(known) > 5 else "")
             raise Refused(
                 f"{wish.domain}: there is no such site on this host, whose sites are: {few or 'none'}. Correct the "
-                "name, or deploy it. Nothing was touched"
+                "name, or deploy it"
             )
         release = self.store.read(wish.domain, "previous")
         return replace(wish, release=release)
@@ -453,11 +473,9 @@ class _Run:
 
     # -- 1. rehearse
 
-    def _rehearse(self, user: Description, plan: Plan) -> None:
-        draft = _rehearsal.Draft(plan.staged, plan.changes)
-        result = _rehearsal.rehearse(self.server, self.store, user, draft, self.sites, self.probes)
+    def _rehearse(self, user: Description, with_ssl: Description, plan: Plan) -> None:
+        result = self._rehearsed(user, plan, self.sites)
         self.report.rehearsal, self.report.rehearsal_reason = result.mode, result.reason
-        self.server.forget()
         if result.broken:
             already = _probing.material_faults(user)
             before = (
@@ -478,16 +496,45 @@ class _Run:
                     "httpd would not start again with the configuration as it stands, without this "
                     f"change: {before.broken}. Nothing was touched: mend this first"
                 )
-            words = self._plain(result.broken) + self._line(result.broken)
-            raise Refused(f"the rehearsal failed, nothing was touched. httpd says: {words}")
-        if result.faults:
-            raise Refused(f"the rehearsal failed, nothing was touched: {'; '.join(result.faults)}")
+        if result.broken or result.faults:
+            faults = self._faults(result) + self._further(user, with_ssl, result)
+            stop = "." if result.broken else ":"
+            raise Refused(f"the rehearsal failed, nothing was touched{stop} {'; '.join(faults)}")
         if result.mode == "reduced" and self.was_running and self.server.supervision.kind == "container":
             raise Refused(
                 "httpd is process 1 of its container, which would end with it, so it is not reloaded without a full "
                 f'rehearsal, and that cannot be had: {result.reason}. Nothing was touched: see "In a container" in '
                 "docs/transaction.md"
             )
+
+    def _rehearsed(self, user: Description, plan: Plan, sites: Sequence[Facts]) -> _rehearsal.Result:
+        draft = _rehearsal.Draft(plan.staged, plan.changes)
+        result = _rehearsal.rehearse(self.server, self.store, user, draft, sites, self.probes)
+        self.server.forget()
+        return result
+
+    def _faults(self, result: _rehearsal.Result) -> list[str]:
+        said = f"httpd says: {self._plain(result.broken)}{self._line(result.broken)}"
+        return [*([said] if result.broken else []), *result.faults]
+
+    def _further(self, user: Description, with_ssl: Description, result: _rehearsal.Result) -> list[str]:
+        """What is wrong with other sites than httpd ended at: they are rehearsed without those that were named."""
+        found: list[str] = []
+        left = self.wishes
+        deadline = time.monotonic() + FURTHER_SECONDS
+        while not result.complete:
+            words = "; ".join(self._faults(result))
+            rest = [wish for wish in left if not re.search(rf"(?<![\w.-]){re.escape(wish.domain)}(?![\w.-])", words)]
+            sites = [wish.release.facts for wish in rest if wish.release and wish.release.facts in self.sites]
+            if not sites or len(rest) == len(left):
+                break
+            if time.monotonic() > deadline:
+                return [*found, f"{len(sites)} more sites were not tried"]
+            left = rest
+            plan = planned(self.server, self.store, user, with_ssl, left, adopt=self.adopt)
+            result = self._rehearsed(user, plan, sites)
+            found += self._faults(result)
+        return found
 
     def _line(self, words: str) -> str:
         """The line of a refused virtual host that httpd speaks of: the file that it names is not on the host."""

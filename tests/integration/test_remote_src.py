@@ -201,6 +201,17 @@ def test_openssl_judges_the_pair_on_the_host(operator: LocalOperator, certbot: C
     assert operator.material.server.key_pem.decode().splitlines()[1] not in output
 
 
+def test_material_on_the_host_that_cannot_be_used_is_named_for_all_sites_at_once(
+    operator: LocalOperator, certbot: Certbot
+) -> None:
+    issued, key = _mismatched(operator.material)
+    certbot.renew(issued, 1, key)
+    other = operator.site | {"domain": "shop.example.com", "private_key": f"{certbot.live}/nonesuch.pem"}
+    words = " ".join(operator.refused(mutual_tls_sites=[operator.site, other]).output.split())
+    assert "the private key does not match the certificate" in words
+    assert "nonesuch.pem cannot be used on this host" in words
+
+
 def test_an_expired_certificate_on_the_host_is_refused(operator: LocalOperator, certbot: Certbot) -> None:
     expired = operator.material.public.issue(DOMAIN, not_after=datetime.now(timezone.utc) - timedelta(days=1))
     certbot.renew(expired, 2)

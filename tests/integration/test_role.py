@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import stat
 import subprocess
@@ -17,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from demo_material import Authority, self_signed, write
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
+from demo_material import Authority, self_signed, write, zipped
 from embedded_httpd import free_port
+from host import COLLECTION
 
 if TYPE_CHECKING:
     from conftest import LocalOperator
@@ -161,6 +165,74 @@ def test_relative_paths_are_found_beside_the_playbook(operator: LocalOperator) -
     named = {name: Path(operator.site[name]).name for name in ("certificate", "chain")}
     key = {"private_key": f"files/{Path(operator.site['private_key']).name}"}
     operator.deploy(mutual_tls_sites=[operator.site | named | key])
+    assert operator.ask(operator.material.client).said == OK
+
+
+VAULT = """
+from __future__ import annotations
+
+import json
+
+from ansible.plugins.lookup import LookupBase
+
+
+class LookupModule(LookupBase):
+    def run(self, terms, variables=None, **kwargs):
+        with open(terms[0]) as stream:
+            return [{"secret": json.load(stream)}]
+"""
+
+
+@pytest.mark.parametrize("form", ["PEM", "PKCS#12"])
+def test_material_comes_from_a_lookup_as_values_and_no_file(operator: LocalOperator, form: str) -> None:
+    material, chat = operator.material, operator.material.chat
+    server, between = material.server, list(material.server.intermediates)
+    write(operator.folder / "lookup_plugins", "vault_of_ours.py", VAULT.encode())
+    secret = {
+        "ca": base64.b64encode(zipped("TencentQQAuthCA.crt", chat.pem)).decode(),
+        "crl": chat.crl().decode(),
+        "root": material.root.pem.decode(),
+    }
+    if form == "PEM":
+        names = {"certificate_content": "certificate", "private_key_content": "key", "chain_content": "chain"}
+        # As such values come, without the end of their last line.
+        secret |= {"certificate": server.pem.decode().rstrip(), "key": server.key_pem.decode().rstrip()}
+        secret["chain"] = server.chain_pem.decode()
+    else:
+        names = {"bundle_content": "bundle", "private_key_passphrase": "passphrase"}
+        sealed = BestAvailableEncryption(b"s3same")
+        packed = pkcs12.serialize_key_and_certificates(b"", server.key, server.certificate, between, sealed)
+        secret |= {"bundle": base64.b64encode(packed).decode(), "passphrase": "s3same"}
+    names |= {"crl_content": "crl"}
+    write(operator.folder, "secret.json", json.dumps(secret).encode())
+    found = "{{ lookup('vault_of_ours', playbook_dir ~ '/secret.json').secret.%s }}"
+    site = {
+        name: value for name, value in operator.site.items() if name in ("domain", "port", "listen", "document_root")
+    }
+    site |= {name: found % value for name, value in names.items()}
+    site |= {"client_ca_content": [found % "ca"], "trust_anchors_content": [found % "root"]}
+    operator.deploy(mutual_tls_sites=[site])
+    answer = operator.ask(material.client)
+    assert (answer.said, answer.certificate_sha256) == (OK, server.sha256)
+    assert operator.ask(material.stranger).said == "TLSV1_ALERT_UNKNOWN_CA"
+    assert operator.deploy(mutual_tls_sites=[site]).recap["changed"] == 0
+
+
+def test_templates_of_ones_own_are_rendered_and_all_that_cannot_be_are_named(operator: LocalOperator) -> None:
+    own = (COLLECTION / "roles/mutual_tls/templates/site.conf.j2").read_text() + "# {{ domain }}: mine\n"
+    for name in ("callers", "revocation"):
+        content = (COLLECTION / f"roles/mutual_tls/templates/{name}.conf.j2").read_bytes()
+        write(operator.folder / "templates", f"{name}.conf.j2", content)
+    write(operator.folder / "templates", "own.conf.j2", own.encode())
+    write(operator.folder / "templates", "odd.conf.j2", b"{{ nonesuch }}\n")
+    other, _server = another_site(operator, template="odd.conf.j2")
+    output = operator.refused(mutual_tls_sites=[operator.site | {"template": "none.conf.j2"}, other]).output
+    words = " ".join(output.split())
+    assert f"{DOMAIN}: the file that the option 'template' names is not found" in words
+    assert "hooks.example.com: the template odd.conf.j2 cannot be rendered: 'nonesuch' is undefined" in words
+    operator.deploy(mutual_tls_sites=[operator.site | {"template": "own.conf.j2"}])
+    site = operator.httpd.conf.parent / "mtls" / DOMAIN / "current" / "site.conf"
+    assert site.read_text().endswith(f"# {DOMAIN}: mine\n")
     assert operator.ask(operator.material.client).said == OK
 
 

@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -205,6 +205,47 @@ def test_faults_of_all_sites_are_named_at_once(host: Host) -> None:
     message = host.refused(host.wish(extra="SSLVerifyClient none"), host.wish(OTHER, extra="SSLVerifyClient optional"))
     assert DOMAIN in message
     assert OTHER in message
+
+
+SEVERAL: dict[str, tuple[tuple[str, Any], tuple[str, Any]]] = {
+    "lines that httpd does not read": (("extra", "Bogus one"), ("extra", "Bogus two")),
+    "keys of other certificates": (("key", key_pem(new_key())), ("key", key_pem(new_key()))),
+    "a client CA that is none": (("client_ca", b"none"), ("key", key_pem(new_key()))),
+    "a door that is open": (("extra", "Bogus one"), ("extra", "SSLVerifyClient none")),
+}
+
+
+@pytest.mark.parametrize(
+    ("faults", "why"),
+    [*((name, "") for name in SEVERAL), ("a door that is open", "no namespaces")],
+)
+def test_faults_at_which_httpd_ends_hide_no_other_sites_faults_and_nothing_of_several_changes(
+    host: Host, faults: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, third = "good.example.com", "third.example.com"
+    issued = {domain: host.public.issue(domain) for domain in (DOMAIN, OTHER, good)}
+    host.apply(*(host.wish(domain, issued=issued[domain]) for domain in issued))
+    (name, value), (other, instead) = SEVERAL[faults]
+    wishes = (host.wish(**{name: value}), host.wish(good), host.wish(OTHER, **{other: instead}), host.wish(third))
+    with reduced(host, why, monkeypatch) if why else nullcontext():
+        message = host.refused(*wishes, times=not why)
+    assert [domain in message for domain in (DOMAIN, OTHER, good, third)] == [True, True, False, False]
+    assert {domain: host.served(domain) for domain in issued} == {
+        domain: each.sha256 for domain, each in issued.items()
+    }
+
+
+def test_certificates_that_are_late_by_the_hosts_clock_are_all_named(host: Host) -> None:
+    message = host.refused(host.wish(ends="2001-01-01T00:00:00Z"), host.wish(OTHER, begins="2998-01-01T00:00:00Z"))
+    assert f"{DOMAIN}: a certificate ended" in message
+    assert f"{OTHER}: a certificate is not valid before" in message
+
+
+def test_sites_without_a_release_to_go_back_to_are_all_named(host: Host) -> None:
+    host.apply(host.wish())
+    message = host.refused(Wish(DOMAIN, previous=True), Wish(OTHER, previous=True))
+    assert DOMAIN in message
+    assert f"{OTHER}: there is no such site on this host" in message
 
 
 def test_a_site_that_is_not_among_the_wishes_stays(host: Host) -> None:
