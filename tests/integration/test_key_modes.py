@@ -8,61 +8,89 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from demo_material import write
 from embedded_httpd import free_port
 from host import DOMAIN, Host
 from searching import secret_key, written_since
 from watching import watching
 
-from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._payload import Sources, Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._rehearsal import rehearsal_folder
-from ansible_collections.mtls.httpd.plugins.module_utils._release import Store
+from ansible_collections.mtls.httpd.plugins.module_utils._release import Release, Store
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from demo_material import Authority
     from embedded_httpd import EmbeddedHttpd
 
     from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
 
+OWN = (0o600, os.geteuid())
+
+
+@pytest.fixture
+def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: _handshake.Probes) -> Host:
+    return Host(embedded, authority, chat, free_port(), probes)
+
+
+@contextmanager
+def keys_in(*folders: Path) -> Iterator[dict[str, set[tuple[int, int]]]]:
+    """Return the modes and owners that each file of a key has while it lasts, and the journal, which can hold one."""
+    seen: dict[str, set[tuple[int, int]]] = {}
+
+    def look(path: Path) -> None:
+        if ".key" in path.name or "journal" in path.name:
+            status = path.stat()
+            seen.setdefault(str(path), set()).add((status.st_mode & 0o777, status.st_uid))
+
+    with watching(look, *folders):
+        yield seen
+
 
 @pytest.mark.parametrize("rehearsal", ["full", "reduced"])
-def test_a_key_is_its_owners_alone_from_the_first_byte_on(
-    embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: _handshake.Probes, rehearsal: str
-) -> None:
-    host = Host(embedded, authority, chat, free_port(), probes)
+def test_a_key_is_its_owners_alone_from_the_first_byte_on(host: Host, rehearsal: str) -> None:
     if rehearsal == "reduced":
         host.add('CustomLog "|/bin/cat >/dev/null" common\n')
         host.restart()
     scratch = rehearsal_folder(Store(str(host.conf)))
-    seen: dict[str, set[tuple[int, int]]] = {}
-
-    def look(path: Path) -> None:
-        if ".key" in path.name:
-            status = path.stat()
-            seen.setdefault(str(path), set()).add((status.st_mode & 0o777, status.st_uid))
-
-    with watching(look, host.conf, Path(scratch).parent):
+    with keys_in(host.conf, Path(scratch).parent) as seen:
         for _renewal in range(3):
             assert host.apply(host.wish()).rehearsal == rehearsal
     stored = {path: modes for path, modes in seen.items() if path.startswith(str(host.conf))}
     tried = {path: modes for path, modes in seen.items() if path.startswith(scratch)}
     assert stored
     assert bool(tried) == (rehearsal == "reduced")
-    assert {each for modes in (stored | tried).values() for each in modes} == {(0o600, os.geteuid())}
+    assert {each for modes in (stored | tried).values() for each in modes} == {OWN}
 
 
-def test_keys_go_with_their_releases(
-    embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: _handshake.Probes
-) -> None:
-    host, begin = Host(embedded, authority, chat, free_port(), probes), time.time() - 0.1
+def test_so_is_one_that_lay_on_the_host_already(host: Host) -> None:
+    taken, adopted = host.public.issue(DOMAIN), host.public.issue(DOMAIN)
+    write(host.conf, "live.crt", taken.full_pem)
+    write(host.conf, "live.key", taken.key_pem)
+    write(host.conf, f"{DOMAIN}.key", adopted.key_pem)
+    wish = host.wish()
+    assert wish.release
+    files = {name: content for name, content in wish.release.files.items() if not name.startswith(DOMAIN)}
+    sources = Sources(f"{host.conf}/live.crt", f"{host.conf}/live.key")
+    with keys_in(host.conf) as seen:
+        host.apply(Wish(DOMAIN, Release(DOMAIN, files), sources=sources), adopt=True)
+    assert {f"{host.store}/journal", f"{host.conf}/{DOMAIN}.key.before-mtls"} <= {*seen}
+    assert {each for modes in seen.values() for each in modes} == {OWN}
+
+
+def test_keys_go_with_their_releases(host: Host) -> None:
+    begin = time.time() - 0.1
     renewals = [host.public.issue(DOMAIN) for _renewal in range(3)]
     keys = [secret_key(str(number), issued.key) for number, issued in enumerate(renewals)]
 
     def stored() -> list[str]:
-        files = list(written_since(begin, embedded.root))
+        files = list(written_since(begin, host.httpd.root))
         return [key.name for key in keys if any(key.within(content) for _path, content in files)]
 
     for issued in renewals:
