@@ -18,6 +18,11 @@ ROLE = "mtls.httpd.mutual_tls"
 # Of a new network with nothing but its loopback interface.
 NO_ROUTE = 'ip link set lo up && exec "$@"'
 NO_IPV4 = 'ip link set lo up && ip -4 address flush dev lo && exec "$@"'
+LAN = "198.51.100.7"
+LAN_ALONE = (
+    "ip link set lo up && ip link add lan type veth peer name other && ip link set lan up && ip link set other up"
+    f' && ip address add {LAN}/24 dev lan && exec "$@"'
+)
 PIPED = 'CustomLog "|$/bin/cat >/dev/null" common\n'
 
 
@@ -45,6 +50,22 @@ def test_a_host_on_an_odd_network_is_deployed_and_confirmed(
     run = operator.deploy("-v", within=within, **variables)
     assert f"rehearsal: {rehearsal}" in run.output
     assert "mutual TLS is enforced" in run.output
+
+
+@pytest.mark.parametrize("rehearsal", ["full", "reduced"])
+def test_a_server_that_listens_on_one_address_alone_is_tried_and_confirmed_there(
+    operator: LocalOperator, rehearsal: str
+) -> None:
+    within = surroundings("--net", LAN_ALONE)
+    operator.httpd.stop()
+    text = operator.httpd.conf.read_text().replace("Listen 127.0.0.1:", f"Listen {LAN}:")
+    text += f"LoadModule ssl_module modules/mod_ssl.so\nListen {LAN}:{operator.port} https\n"
+    operator.httpd.conf.write_text(text + (PIPED if rehearsal == "reduced" else ""))
+    variables = operator.variables | {"mutual_tls_sites": [operator.site | {"listen": [LAN]}]}
+    del variables["mutual_tls_confirm_address"]
+    run = operator.deploy("-v", within=within, plays=[{"vars": variables, "roles": [{"role": ROLE}]}])
+    assert f"rehearsal: {rehearsal}" in run.output
+    assert f"{operator.material.domain} at {LAN}:{operator.port}: mutual TLS is enforced" in run.output
 
 
 def test_the_confirmation_goes_where_ansible_connects_to_and_not_by_the_sites_name(
