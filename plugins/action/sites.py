@@ -624,7 +624,7 @@ def _wrong_sources(site: Mapping[str, Any]) -> Iterator[str]:
     for name in (*paths, "renewal_hook"):
         if site[name] and not site[name].startswith("/"):
             yield f"the option '{name}' is not an absolute path on the host, which it must be with 'remote_src'."
-    for name in (*paths, "client_ca"):
+    for name in (*paths, "renewal_hook", "client_ca"):
         if any(not path.isprintable() for path in [*(site[name] or [])]):
             yield f"the option '{name}' holds a character that cannot be shown, which no path on the host should have."
     places = {path.startswith("/") for path in site["client_ca"] or ()} | {

@@ -323,7 +323,13 @@ class Store:
     # -- reading
 
     def check(self) -> None:
-        """Raises StoreError where somebody else could change what we write, or where we could not write."""
+        """Raises StoreError where somebody else could change what we write, or where we could not write or name it."""
+        try:
+            _quoting.path(self.conf)
+        except _quoting.NotQuotable as error:
+            raise StoreError(
+                f"httpd's configuration folder {self.conf} cannot be named in a directive ({error}): move it elsewhere"
+            ) from None
         for path in (self.conf, self.root):
             try:
                 status = os.lstat(path)

@@ -44,7 +44,7 @@ OPTIONS: dict[str, Any] = {
 }
 # Raw text, which handshakes judge (below).
 RAW = {"extra_directives", "template"}
-# Names of headers, of letters, digits and hyphens, which stand in several forms.
+# Names of headers, of letters, digits and hyphens alone, which stand in several forms.
 NAMES = {name for name in OPTIONS if name.startswith("forward_client_identity.")}
 # An honest value of each option. Hostile text stands behind it, and alone.
 HONEST: dict[str, Any] = {
@@ -220,8 +220,11 @@ def for_people(lines: list[str]) -> bool:
     return len("".join(lines)) > 40 and all(line.isprintable() and len(line) < 500 for line in lines)
 
 
-def assert_harmless(controller: Controller, option: str, texts: Iterable[str]) -> None:
-    """Assert that each text is refused in plain words, or stands where the honest value stood and nowhere else."""
+def assert_harmless(controller: Controller, option: str, texts: Iterable[str], **common: Any) -> None:
+    """Assert that each text is refused in plain words, or stands where the honest value stood and nowhere else.
+
+    In a site that has `common` options too.
+    """
     honest = HONEST[option]
 
     def wished(value: str) -> tuple[Release | None, list[str]]:
@@ -229,9 +232,9 @@ def assert_harmless(controller: Controller, option: str, texts: Iterable[str]) -
         beside = BESIDE.get(option, {})
         given: Any = {**beside, inner: value} if inner else value
         listed = DOCUMENTED[name]["type"] == "list"
-        return controller.wished(**({} if inner else beside) | {name: [given] if listed else given})
+        return controller.wished(**common, **({} if inner else beside) | {name: [given] if listed else given})
 
-    usual, _refusal = wished(honest) if option in RENDERED else controller.wished()
+    usual, _refusal = wished(honest) if option in RENDERED else controller.wished(**common)
     assert usual, "an honest value is taken"
     expected = controller.read(usual)
     for text in texts:
@@ -292,7 +295,32 @@ def test_so_is_any_other_text(controller: Controller, option: str, texts: list[s
     assert_harmless(controller, option, texts)
 
 
-@pytest.mark.parametrize("option", ["certificate", "private_key", "chain", "client_ca"])
+@pytest.mark.parametrize("option", sorted(NAMES))
+def test_the_name_of_a_header_is_one_or_is_refused(controller: Controller, option: str) -> None:
+    def wished(name: str) -> tuple[Release | None, list[str]]:
+        told = {"subject": "X-Subject", option.partition(".")[2]: name}
+        return controller.wished(proxy_pass="http://127.0.0.1:8080/", forward_client_identity=told)
+
+    assert wished("true" if OPTIONS[option]["type"] == "bool" else "X-Client")[0], "an honest value is taken"
+    for hostile in (text for each in HOSTILE for text in (each, f"X-Client{each}")):
+        release, refusal = wished(hostile)
+        assert for_people(refusal) if release is None else re.fullmatch("[A-Za-z0-9-]+", hostile), (hostile, refusal)
+
+
+@pytest.mark.parametrize("state", ["absent", "previous"])
+def test_a_hostile_name_leads_nowhere_in_any_state(controller: Controller, state: str) -> None:
+    for hostile in (text for each in HOSTILE if each != "-D" for text in (each, DOMAIN + each)):
+        answer = controller.plugin({"sites": [{"domain": hostile, "state": state}]})
+        assert not answer["payload"]
+        assert for_people(answer["msg"].split("\n")), answer["msg"]
+
+
+@pytest.mark.parametrize("option", ["allowed_clients.subject", "allowed_clients.san", "client_ocsp_responder"])
+def test_it_stays_inside_its_value_in_a_virtual_host_of_the_users_own_too(controller: Controller, option: str) -> None:
+    assert_harmless(controller, option, HOSTILE, manage="directives")
+
+
+@pytest.mark.parametrize("option", ["certificate", "private_key", "chain", "client_ca", "renewal_hook"])
 def test_a_path_on_the_host_is_refused_or_is_just_that_path(controller: Controller, option: str) -> None:
     paths = {name: f"/etc/{name}.pem" for name in ("certificate", "private_key", "chain")}
     usual, _refusal = controller.wished(**paths, remote_src=True)
@@ -304,6 +332,7 @@ def test_a_path_on_the_host_is_refused_or_is_just_that_path(controller: Controll
             assert for_people(refusal), refusal
         else:
             assert release.files[SITE] == usual.files[SITE]
+            assert release.facts.renewal_hook == (given[option] if option == "renewal_hook" else "")
 
 
 # -- secrets

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from demo_material import Authority, write
@@ -19,6 +20,9 @@ from host import DOMAIN, Host, tree, until
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _processes
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.fixture
@@ -186,6 +190,39 @@ def test_a_virtual_host_behind_the_folder_that_is_included_whole_stays_the_defau
     assert list((host.conf / "conf.d").iterdir()) == []
     host.apply(Wish(DOMAIN))
     assert tree(host.httpd.root) == before
+
+
+@contextmanager
+def below(folder: Path, authority: Authority, chat: Authority, probes: Any) -> Iterator[Host]:
+    """Give a host whose ServerRoot is such a folder."""
+    httpd = EmbeddedHttpd(folder)
+    try:
+        httpd.start()
+        yield Host(httpd, authority, chat, free_port(), probes)
+    finally:
+        httpd.stop()
+
+
+@pytest.mark.parametrize("rehearsal", ["full", "reduced"])
+def test_a_server_root_with_spaces_and_signs_is_taken_as_it_is(
+    short_path: Path, authority: Authority, chat: Authority, probes: Any, rehearsal: str
+) -> None:
+    with below(short_path / " two  words # <x>; %{PATH} @mtls-httpd-release@ é ", authority, chat, probes) as host:
+        host.add('CustomLog "|$/bin/cat >/dev/null" common\n' if rehearsal == "reduced" else "")
+        host.restart()
+        before, wish = tree(host.httpd.root), host.wish()
+        assert host.apply(wish).rehearsal == rehearsal
+        assert host.enforces()
+        assert not host.apply(wish).changed
+        host.apply(Wish(DOMAIN))
+        assert tree(host.httpd.root) == before
+
+
+def test_a_server_root_that_no_directive_can_name_is_said(
+    short_path: Path, authority: Authority, chat: Authority, probes: Any
+) -> None:
+    with below(short_path / "a*b", authority, chat, probes) as host:
+        assert f"folder {host.conf} cannot be named in a directive (holds a wildcard" in host.refused(host.wish())
 
 
 def test_of_two_servers_of_one_binary_the_named_one_alone_is_touched(
