@@ -13,6 +13,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from backend import get, send
 from demo_material import Authority, write
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import COLLECTION, DOMAIN, VERSIONS, Host
@@ -62,14 +63,68 @@ def test_the_host_header_of_a_connection_made_to_another_site_reaches_nothing(
     assert "421" in answer.detail
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"http2": True}, {"open_paths": ("/healthz",)}], ids=["plainly", "over HTTP/2", "beside open paths"]
+)
+def test_no_port_name_or_form_of_a_request_leads_past_the_site(host: Host, options: dict[str, Any]) -> None:
+    alias, elsewhere = "api.example.com", free_port()
+    host.add("LoadModule http2_module modules/mod_http2.so\n")
+    for port in (host.port, elsewhere):
+        users_host(host, port=port, extra="Protocols h2 http/1.1")
+    pages = host.httpd.root / "pages"
+    pages.mkdir(mode=0o755)
+    (pages / "page").write_text("the content")
+    site = host.wish(document_root=str(pages), aliases=(alias,), **options)
+    host.apply(site, host.wish(OTHER, client_ca=Authority("Another CA").pem))
+
+    def plainly(port: int, request: bytes) -> str:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as plain, plain.makefile("rb") as answer:
+            plain.sendall(request)
+            return answer.read().decode("latin-1")
+
+    def over_http2(port: int, name: str) -> str:
+        to = f"{OWN}:{port}:127.0.0.1:{port}"
+        command = ["curl", "-sk", "--http2", "--connect-to", to, "-w", " HTTP/%{http_version} %{http_code}"]
+        command += ["-H", f"Host: {name}", f"https://{OWN}:{port}/page"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    names = DOMAIN, DOMAIN.upper(), f"{DOMAIN}.", f"{DOMAIN}:{host.port}", alias, f"{alias}:{elsewhere}"
+    for name in names:
+        for head in (
+            f"GET /page HTTP/1.1\r\nHost: {name}",
+            f"GET https://{name}/page HTTP/1.1\r\nHost: {OWN}",
+            f"GET https://{name}/page HTTP/1.0",
+        ):
+            request = f"{head}\r\nConnection: close\r\n\r\n".encode()
+            for port in (host.httpd.port, host.port, elsewhere):
+                assert "the content" not in plainly(port, request), (head, port)
+            for port, snis in (
+                (host.port, ("", OWN, OTHER, "nobody.example.com", DOMAIN, DOMAIN.upper(), alias)),
+                (elsewhere, ("", OWN, DOMAIN, alias)),
+            ):
+                for sni in snis:
+                    for version in VERSIONS:
+                        assert "the content" not in send(port, sni, request, version=version)[1], (head, port, sni)
+    for port, said in ((host.port, " HTTP/2 421"), (elsewhere, " HTTP/2 404")):
+        assert {over_http2(port, name).rpartition("\n")[2] for name in (DOMAIN, alias)} == {said}
+    chat = host.chat.issue(client=True, common_name="Chat")
+    assert get(host.port, DOMAIN, "/page", chat)[1].endswith("the content")
+
+
+@pytest.mark.parametrize("same_port", [True, False])
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_session_of_another_site_is_worth_nothing_here(host: Host, version: str) -> None:
+def test_the_session_of_another_site_is_worth_nothing_here(host: Host, version: str, same_port: bool) -> None:
     users_host(host)
+    elsewhere = host.port
+    if not same_port:
+        elsewhere = free_port()
+        users_host(host, port=elsewhere)
     host.apply(host.wish(document_root=f"{host.httpd.root}/site"))
     granted: list[ssl.SSLSession] = []
     context = _handshake.client_context(None, version)
     asked = {"version": version, "client": "none", "timeout": 5, "context": context, "sessions": granted}
-    first, again, foreign = (_handshake.ask("127.0.0.1", host.port, name, **asked) for name in (OWN, OWN, DOMAIN))
+    places = (elsewhere, OWN), (elsewhere, OWN), (host.port, DOMAIN)
+    first, again, foreign = (_handshake.ask("127.0.0.1", port, name, **asked) for port, name in places)
     assert granted
     assert (first.result, again.result, foreign.result) == ("accepted", "accepted", "refused")
     assert foreign.detail.startswith("alert")

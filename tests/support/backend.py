@@ -106,7 +106,7 @@ def send(
 ) -> tuple[int, str]:
     """Send any bytes to a site; return the status and the rest of the answer. 0 and the reason where there is none.
 
-    The `preface` goes before the handshake.
+    The `preface` goes before the handshake, which names no `domain` (SNI) if that is empty.
     """
     identity = _handshake.Identity(client.full_pem, client.key_pem) if client else None
     context = _handshake.client_context(identity, version)
@@ -128,7 +128,7 @@ def send(
 
 def _prefaced(context: ssl.SSLContext, plain: socket.socket, domain: str, preface: bytes) -> ssl.SSLSocket:
     plain.sendall(preface)
-    return context.wrap_socket(plain, server_hostname=domain)
+    return context.wrap_socket(plain, server_hostname=domain or None)
 
 
 def get(
