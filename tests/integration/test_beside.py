@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import textwrap
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +21,7 @@ from host import COLLECTION, DOMAIN, VERSIONS, Host
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._release import SITE
 
 if TYPE_CHECKING:
     import ssl
@@ -183,13 +185,33 @@ def test_an_httpd_that_lets_in_by_the_session_of_another_site_is_found_in_the_re
     assert "): update httpd" in message
 
 
+def as_for_an_older_httpd(wish: Wish) -> Wish:
+    """Return a wish whose site takes this httpd, of whichever release, for one from before the fix."""
+    assert wish.release
+    text = wish.release.files[SITE]
+    older = text.replace(b"<IfVersion < 2.4.64>", b"<IfVersion < 2.5>")
+    assert older != text
+    return replace(wish, release=replace(wish.release, files=wish.release.files | {SITE: older}))
+
+
 @pytest.mark.parametrize("options", PROTECTING.values(), ids=PROTECTING)
-def test_the_same_httpd_is_safe_where_it_is_told_to_mind_the_name(
+def test_the_same_httpd_is_safe_where_the_site_tells_it_to_mind_the_name(
     host: Host, unfixed: str, options: dict[str, Any]
 ) -> None:
     beside_a_site_with_clients_of_its_own(host, unfixed)
-    assert host.apply(host.wish(extra="SSLStrictSNIVHostCheck on", **options)).rehearsal == "full"
+    assert host.apply(as_for_an_older_httpd(host.wish(**options))).rehearsal == "full"
     assert options or host.enforces()
+
+
+def test_so_are_directives_in_a_virtual_host_of_the_users_own(host: Host, unfixed: str) -> None:
+    beside_a_site_with_clients_of_its_own(host, unfixed)
+    the_users(host, *OLD, default=False)
+    wish = host.wish(manage="directives")
+    host.apply(wish)
+    included(host)
+    assert "got in by a TLS session of the virtual host at" in host.refused(wish)
+    host.apply(as_for_an_older_httpd(wish))
+    assert host.enforces()
 
 
 @pytest.mark.parametrize("options", PROTECTING.values(), ids=PROTECTING)
@@ -220,9 +242,13 @@ def test_a_client_without_sni_reaches_a_site_that_is_alone_on_its_port(host: Hos
 # -- a virtual host that is the user's own
 
 
-def the_users(host: Host, *lines: str) -> str:
-    """Add the user's own virtual host of our site's name, with another as the default; return where it stands."""
-    users_host(host)
+def the_users(host: Host, *lines: str, default: bool = True) -> str:
+    """Add the user's own virtual host of our site's name, with another as the default; return where it stands.
+
+    default: whether that other is to be added too.
+    """
+    if default:
+        users_host(host)
     issued = host.public.issue(DOMAIN)
     write(host.conf, "old.crt", issued.full_pem)
     write(host.conf, "old.key", issued.key_pem)
