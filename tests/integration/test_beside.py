@@ -544,6 +544,18 @@ def test_what_is_no_way_past_the_site_is_no_error(host: Host, srv: str, lines: s
     assert host.enforces()
 
 
+def test_a_way_past_a_virtual_host_of_the_users_own_is_an_error_too(host: Host) -> None:
+    the_users(host, *OLD)
+    wish = host.wish(manage="directives")
+    host.apply(wish)
+    included(host)
+    site = f"{host.httpd.root}/site"
+    place = plain_host(host, f"DocumentRoot {site}\n<Directory {site}>\nRequire all granted\n</Directory>")
+    assert f"{DOMAIN}: the virtual host at {place} serves its content too" in host.refused(wish)
+    host.apply(replace(wish, allow_bypass=(place,)))
+    assert host.enforces()
+
+
 def test_the_main_servers_own_files_are_not_served_by_the_site_alone(host: Host) -> None:
     message = host.refused(host.wish(document_root=f"{host.httpd.root}/htdocs"))
     assert "the main server serves its content too" in message
