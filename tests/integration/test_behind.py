@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import itertools
+import os
 import re
 import socket
 import ssl
+import subprocess
 import time
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
@@ -96,6 +98,44 @@ def test_the_backend_learns_who_the_client_is_and_no_client_can_tell_it_otherwis
     body = "Connection: close\r\n\r\n1\r\nx\r\n0\r\nX-Client-Subject: forged\r\n\r\n"
     assert send(host.port, DOMAIN, (trailers.format(DOMAIN) + body).encode(), client)[0] == 200
     assert "forged" not in backend.asked[-1] + backend.bodies[-1].decode()
+
+
+def test_no_client_can_tell_it_otherwise_on_paths_that_are_open_in_an_upgrade_or_over_http2(
+    host: Host, client: Issued, tmp_path: Path
+) -> None:
+    write(tmp_path, "client.crt", client.full_pem)
+    write(tmp_path, "client.key", client.key_pem)
+    shown_by = ["--cert", f"{tmp_path}/client.crt", "--key", f"{tmp_path}/client.key"]
+    host.add("Timeout 1\n")
+    host.restart()
+    sent = [f"{spelling}: forged" for name in ("X-Client-Subject", "Client-Cert") for spelling in spellings(name)]
+
+    def told(backend: Backend) -> dict[str, str]:
+        assert "forged" not in backend.asked[-1]
+        return {name: value for name, value in backend.headers() if name in ("X-Client-Subject", "X-Client-Verify")}
+
+    good = {"X-Client-Subject": 'CN=Chat \\"of\\" Zoë\\, Inc.'.encode().decode("latin-1"), "X-Client-Verify": "SUCCESS"}
+    with Backend("open").serving() as own, Backend("guarded", echo=True).serving() as guarded:
+        urls = [f"http://127.0.0.1:{each.port}/" for each in (own, guarded)]
+        options = {"forwarded": NAMES, "proxy_websocket": True, "proxy_timeout": 1, "http2": True}
+        host.apply(host.wish(proxy_pass=urls[0], protected={"/callback": urls[1]}, **options))
+        assert get(host.port, DOMAIN, "/Callback", None, *sent)[0] == 200
+        assert told(own) == {"X-Client-Verify": "NONE"}
+        upgrade = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: eA==")
+        head = "\r\n".join(["GET /callback HTTP/1.1", f"Host: {DOMAIN}", *sent, *upgrade, "", "hello"])
+        assert send(host.port, DOMAIN, head.encode(), client)[0] == 101
+        assert told(guarded) == good
+        named = [word for line in (*sent, f"Host: {DOMAIN}") for word in ("-H", line)]
+        shown = ["-o", os.devnull, "-w", "%{http_version} %{http_code}"]
+        for path, who, backend, known in (
+            ("/", [], own, {"X-Client-Verify": "NONE"}),
+            ("/callback", shown_by, guarded, good),
+        ):
+            to = f"{DOMAIN}:{host.port}:127.0.0.1:{host.port}"
+            command = ["curl", "-sk", "--http2", "--connect-to", to, *who, *named, *shown]
+            done = subprocess.run([*command, f"https://{DOMAIN}:{host.port}{path}"], capture_output=True, text=True)
+            assert done.stdout == "2 200"
+            assert told(backend) == known
 
 
 def test_without_a_wish_the_backend_is_told_nothing(host: Host, backend: Backend, client: Issued) -> None:
