@@ -6,12 +6,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import socket
+import ssl
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from backend import Backend, get, send
+from demo_material import write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from conftest import Remote
     from container import Container
@@ -21,12 +27,15 @@ HOSTS = {
     "suse": ("suse",),
     "process 1": ("source", "--entrypoint", '["/usr/local/apache2/bin/httpd", "-D", "FOREGROUND"]'),
 }
+LONG = pytest.mark.skipif(
+    not os.environ.get("LONG"), reason="one layout is tried with all options: make test-long tries each"
+)
 
 
 @pytest.fixture(scope="module", params=HOSTS)
 def machine(request: pytest.FixtureRequest, booting: Callable[..., Iterator[Container]]) -> Iterator[Container]:
     """Boot each of the hosts, with httpd running."""
-    image, *options = HOSTS[request.param]
+    image, *options = HOSTS.get(request.param, (request.param,))
     yield from booting(image, request.node.name, *options)
 
 
@@ -82,3 +91,108 @@ def test_a_flag_that_brings_the_hosts_own_listen_is_no_second_one(remote: Remote
     remote.host.shell("sed -i 's/^APACHE_SERVER_FLAGS=.*/APACHE_SERVER_FLAGS=/' /etc/sysconfig/apache2")
     remote.host.shell("systemctl restart apache2")
     assert remote.ask(None).said == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+
+
+@pytest.mark.parametrize(
+    "machine",
+    ["suse", *(pytest.param(name, marks=LONG) for name in ("redhat", "process 1", "debian12"))],
+    indirect=True,
+)
+def test_sites_with_all_options_are_served_on_each_host(remote: Remote, tmp_path: Path) -> None:
+    material, chat = remote.material, remote.material.client
+    webhook, shop, legacy = material.domain, "shop.example.com", "legacy.example.com"
+    other, revoked = (material.chat.issue(client=True, common_name=name) for name in ("Another customer", "Gone"))
+    before = remote.state(times=False)[0]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as unsent:
+        unsent.connect((remote.address, 9))
+        here = unsent.getsockname()[0]
+    issued = material.root.issue(here)
+    write(tmp_path, "backend.pem", issued.full_pem + issued.key_pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "backend.pem")
+
+    def site(domain: str, *aliases: str, **options: Any) -> dict[str, Any]:
+        server = material.root.issue(domain, *aliases)
+        own = {"certificate_content": server.full_pem.decode(), "private_key_content": server.key_pem.decode()}
+        common = {name: remote.site[name] for name in ("client_ca", "trust_anchors")}
+        return {"domain": domain, "aliases": list(aliases), **own, **common, **options}
+
+    def backend(name: str, tls: ssl.SSLContext | None = None) -> Backend:
+        return Backend(name, socket.create_server((here, 0)), tls=tls)
+
+    with (
+        backend("behind", context).serving() as behind,
+        backend("open").serving() as open_,
+        backend("guarded").serving() as guarded,
+    ):
+        sites = [
+            site(
+                webhook,
+                "api.example.com",
+                client_ca_sha256=[material.chat.sha256],
+                crl_content=[material.chat.crl(revoked).decode()],
+                crl_check="leaf",
+                allowed_clients=[{"subject": "CN=Chat"}, {"san": "chat.example.com"}],
+                open_paths=["/healthz"],
+                verify_depth=2,
+                proxy_pass=f"https://{here}:{behind.port}/",
+                proxy_ca_content=[material.root.pem.decode()],
+                proxy_timeout=1,
+                proxy_websocket=True,
+                request_body_limit=10,
+                forward_client_identity={"subject": "X-Subject", "verification": "X-Verify", "client_cert": True},
+                tls_profile="modern",
+                http2=True,
+                hsts=63072000,
+                ocsp_stapling=True,
+            ),
+            site(
+                shop,
+                port=8443,
+                proxy_protocol=True,
+                proxy_pass=f"http://{here}:{open_.port}/",
+                protected_paths=[{"path": "/callback", "proxy_pass": f"http://{here}:{guarded.port}/"}],
+                access_log="server",
+                error_log="server",
+            ),
+            site(
+                legacy,
+                port=9443,
+                listen=[remote.address],
+                document_root="/srv/legacy",
+                verify_client="optional",
+                tls_profile="custom",
+                tls_protocols=["TLSv1.1", "TLSv1.2"],
+                extra_directives='Redirect 204 "/empty"',
+            ),
+        ]
+        remote.host.shell("mkdir -p /srv/legacy && echo the page >/srv/legacy/index.html")
+        remote.deploy(mutual_tls_sites=sites, mutual_tls_confirm=False)
+        at = {"address": remote.address}
+        for client, path, status in (
+            (chat, "/", 200), (other, "/", 403), (None, "/", 403), (None, "/healthz", 200), (revoked, "/", 0),
+            (material.stranger, "/healthz", 0),
+        ):  # fmt: skip
+            assert get(443, webhook, path, client, "X_Subject: forged", **at)[0] == status, (client, path)
+            assert status != 200 or "forged" not in behind.asked[-1]
+        status, said = get(443, "api.example.com", "/", chat, **at)
+        assert (status, "max-age=63072000" in said) == (200, True)
+        told = dict(behind.headers())
+        assert (told["X-Subject"], told["X-Verify"], told["Client-Cert"][:4]) == ("CN=Chat", "SUCCESS", ":MII")
+        assert get(443, webhook, "/", chat, version="TLSv1.2", **at)[0] == 0
+        long = f"POST / HTTP/1.1\r\nHost: {webhook}\r\nContent-Length: 11\r\nConnection: close\r\n\r\n"
+        assert send(443, webhook, long.encode(), chat, **at)[0] == 413
+        assert get(443, webhook, "/", chat, "Upgrade: websocket", "Connection: upgrade", **at)[0] == 200
+        assert dict(behind.headers())["Upgrade"] == "websocket"
+        balanced = at | {"preface": b"PROXY TCP4 192.0.2.7 192.0.2.1 4711 443\r\n"}
+        for version in ("TLSv1.2", "TLSv1.3"):
+            for client, path, status in ((None, "/x", 200), (None, "/callback", 403), (chat, "/callback", 200)):
+                assert get(8443, shop, path, client, version=version, **balanced)[0] == status
+        assert (set(open_.paths), set(guarded.paths)) == ({"/x"}, {"/"})
+        assert remote.host.shell(f"grep -ch '192.0.2.7 .*/callback' {remote.layout.logs}/*access[._]log") != "0"
+        for version, status in (("TLSv1.1", 200), ("TLSv1.2", 200), ("TLSv1.3", 0)):
+            assert get(9443, legacy, "/", None, version=version, **at)[0] == status
+        assert get(9443, legacy, "/empty", chat, version="TLSv1.2", **at)[0] == 204
+        assert "changed=0" in remote.deploy(mutual_tls_sites=sites, mutual_tls_confirm=False).output
+    remote.deploy(mutual_tls_sites=[{"domain": each["domain"], "state": "absent"} for each in sites])
+    assert remote.state(times=False)[0] == before

@@ -103,6 +103,7 @@ def send(
     *,
     version: str = "TLSv1.3",
     preface: bytes = b"",
+    address: str = "127.0.0.1",
 ) -> tuple[int, str]:
     """Send any bytes to a site; return the status and the rest of the answer. 0 and the reason where there is none.
 
@@ -113,7 +114,7 @@ def send(
     answer = b""
     try:
         with (
-            socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+            socket.create_connection((address, port), timeout=10) as plain,
             _prefaced(context, plain, domain, preface) as channel,
         ):
             channel.sendall(request)
