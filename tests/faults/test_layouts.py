@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,9 +28,11 @@ HOSTS = {
     "suse": ("suse",),
     "process 1": ("source", "--entrypoint", '["/usr/local/apache2/bin/httpd", "-D", "FOREGROUND"]'),
 }
-LONG = pytest.mark.skipif(
-    not os.environ.get("LONG"), reason="one layout is tried with all options: make test-long tries each"
-)
+LONG = bool(os.environ.get("LONG"))
+OTHERS = [
+    pytest.param(name, marks=pytest.mark.skipif(not LONG, reason="all options are tried there in make test-long"))
+    for name in ("redhat", "process 1", "debian12")
+]
 
 
 @pytest.fixture(scope="module", params=HOSTS)
@@ -39,10 +42,23 @@ def machine(request: pytest.FixtureRequest, booting: Callable[..., Iterator[Cont
     yield from booting(image, request.node.name, *options)
 
 
+def by_address(remote: Remote) -> str | None:
+    """Return the certificate that clients without SNI are served on port 443, None where nothing is."""
+    with suppress(ConnectionRefusedError):
+        return ssl.get_server_certificate((remote.address, 443))
+    return None
+
+
 def test_a_host_is_given_back_as_it_was(remote: Remote) -> None:
     domain = remote.material.domain
     before = remote.state(times=False)[0]
+    default = by_address(remote)
     remote.deploy()
+    # The virtual host of a stock ssl.conf stays the default, and leads to nothing of ours.
+    assert default in (None, by_address(remote))
+    request = f"GET / HTTP/1.1\r\nHost: {domain}\r\nConnection: close\r\n\r\n".encode()
+    answer = send(443, "", request, remote.material.client, address=remote.address)[0]
+    assert answer == (421 if default else 403)
     assert remote.ask(remote.material.client).said == "HTTP/1.1 403 Forbidden"  # An empty folder is served.
     assert remote.ask(None).said == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
     during = remote.state(times=False)[0]
@@ -51,6 +67,29 @@ def test_a_host_is_given_back_as_it_was(remote: Remote) -> None:
     assert len(changed) <= (0 if remote.layout.conf.startswith("/etc") else 2)
     remote.deploy(mutual_tls_sites=[{"domain": domain, "state": "absent"}])
     assert remote.state(times=False)[0] == before
+
+
+@pytest.mark.skipif(not LONG, reason="the stock ssl.conf takes our directives in make test-long")
+@pytest.mark.parametrize("machine", ["redhat"], indirect=True)
+def test_the_virtual_host_of_the_stock_ssl_conf_takes_the_directives(remote: Remote) -> None:
+    domain, stock = remote.material.domain, "/etc/httpd/conf.d/ssl.conf"
+    site = remote.site | {"manage": "directives"}
+    assert "is not in force: put `Include" in " ".join(remote.deploy(mutual_tls_sites=[site]).output.split())
+    line = f"Include {remote.store}/{domain}/current/site.conf"
+    remote.host.shell(
+        f"mkdir /var/www/webhooks; cp -p {stock} /root/; sed -i -e '/^SSLCertificateKeyFile/d' "
+        f"-e 's|^SSLCertificateFile.*|ServerName {domain}|' -e 's|^</VirtualHost>|{line}\\n&|' {stock}"
+    )
+    try:
+        words = " ".join(remote.refused(mutual_tls_sites=[site]).output.split())
+        assert "the main server serves its content too" in words  # Both serve /var/www/html.
+        remote.host.shell(f"sed -i 's|^ServerName.*|&\\nDocumentRoot /var/www/webhooks|' {stock}")
+        remote.deploy(mutual_tls_sites=[site])
+        assert remote.ask(None).said == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+        assert remote.ask(remote.material.client).said == "HTTP/1.1 403 Forbidden"  # An empty folder is served.
+        assert "changed=0" in remote.deploy(mutual_tls_sites=[site]).output
+    finally:
+        remote.host.shell(f"rmdir /var/www/webhooks; mv /root/ssl.conf {stock}; systemctl restart httpd")
 
 
 @pytest.mark.parametrize("machine", ["redhat"], indirect=True)
@@ -93,11 +132,7 @@ def test_a_flag_that_brings_the_hosts_own_listen_is_no_second_one(remote: Remote
     assert remote.ask(None).said == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
 
 
-@pytest.mark.parametrize(
-    "machine",
-    ["suse", *(pytest.param(name, marks=LONG) for name in ("redhat", "process 1", "debian12"))],
-    indirect=True,
-)
+@pytest.mark.parametrize("machine", ["suse", *OTHERS], indirect=True)
 def test_sites_with_all_options_are_served_on_each_host(remote: Remote, tmp_path: Path) -> None:
     material, chat = remote.material, remote.material.client
     webhook, shop, legacy = material.domain, "shop.example.com", "legacy.example.com"
