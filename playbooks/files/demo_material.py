@@ -107,7 +107,8 @@ class Issued:
 class Authority:
     """A certificate authority: a root, or where there is an `issuer`, an intermediate of it.
 
-    Times are aware; the default is from yesterday on, for ten years.
+    Times are aware; the default is from yesterday on, for ten years. `ocsp` is the URL of the responder that an
+    intermediate names.
     """
 
     def __init__(
@@ -119,6 +120,7 @@ class Authority:
         not_before: datetime | None = None,
         not_after: datetime | None = None,
         path_length: int | None = None,
+        ocsp: str = "",
     ) -> None:
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self.key = new_key(key_type)
@@ -129,6 +131,7 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
             .add_extension(_key_usage("key_cert_sign", "crl_sign"), critical=True)
         )
+        builder = _named(builder, ocsp)
         self.certificate = builder.sign(signer.key, hashes.SHA256())
 
     @property
@@ -179,9 +182,7 @@ class Authority:
             builder = builder.add_extension(alternatives, critical=False)
         if usages:
             builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-        if ocsp:
-            access = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(ocsp))
-            builder = builder.add_extension(x509.AuthorityInformationAccess([access]), critical=False)
+        builder = _named(builder, ocsp)
         return Issued(builder.sign(self.key, hashes.SHA256()), key, self.intermediates)
 
     def crl(self, *revoked: Issued, next_update: datetime | None = None) -> bytes:
@@ -225,6 +226,14 @@ def _builder(
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
     )
+
+
+def _named(builder: x509.CertificateBuilder, ocsp: str) -> x509.CertificateBuilder:
+    """Have a certificate name the OCSP responder at the URL `ocsp`, none if empty."""
+    if not ocsp:
+        return builder
+    access = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(ocsp))
+    return builder.add_extension(x509.AuthorityInformationAccess([access]), critical=False)
 
 
 def _key_usage(*uses: str) -> x509.KeyUsage:

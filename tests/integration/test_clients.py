@@ -153,6 +153,24 @@ def test_who_was_refused_is_told_by_subject_and_serial_number(host: Host) -> Non
         assert '"OPTIONS / HTTP/1.1" 403 ' in line
 
 
+def test_the_logs_tell_who_called_and_how_and_why_others_did_not_get_as_far(host: Host) -> None:
+    host.apply(host.wish())
+    assert got(host, client(host, named("Chat"))) == "accepted"
+    known = {"TLSv1.2": r"ECDHE-ECDSA-[A-Z0-9-]+", "TLSv1.3": r"TLS_[A-Z0-9_]+"}
+    access, error = (host.httpd.root / "logs" / f"{DOMAIN}-{kind}.log" for kind in ("access", "error"))
+    for version, cipher in known.items():
+        assert logged(access, rf'" 200 .* {version} {cipher} SUCCESS "CN=Chat" [0-9A-F]+$')
+    stranger = Authority("Another CA").issue(client=True, common_name="Somebody")
+    late = host.chat.issue(client=True, common_name="Late", not_after=datetime.now(timezone.utc) - timedelta(days=1))
+    for each, reason in (
+        (None, "peer did not return a certificate"),
+        (stranger, r"unable to get local issuer certificate \[subject: CN=Somebody / issuer: CN=Another CA"),
+        (late, r"certificate has expired \[subject: CN=Late "),
+    ):
+        assert got(host, each) == "alert"
+        assert logged(error, reason)
+
+
 def logged(log: Path, pattern: str) -> str:
     """Return the last line of a log that the pattern is found in, waiting for it: httpd answers before it writes."""
     deadline = time.monotonic() + 5

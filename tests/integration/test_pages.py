@@ -13,6 +13,7 @@ import re
 import textwrap
 import zipfile
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -120,7 +121,13 @@ def test_the_revoked_client_of_the_page_on_revocation_is_refused_when_the_list_i
     write(files, "TencentQQAuthCA.crl", operator.material.chat.crl(client))
     deployed(operator, "revocation")
     assert operator.ask(client).said == "SSLV3_ALERT_CERTIFICATE_REVOKED"
-    assert "changed=0" in deployed(operator, "revocation").output
+    again = deployed(operator, "revocation").output
+    assert "changed=0" in again
+    assert "is to be renewed at" not in again
+    soon = datetime.now(timezone.utc) + timedelta(hours=2)
+    write(files, "TencentQQAuthCA.crl", operator.material.chat.crl(client, next_update=soon))
+    warned = " ".join(deployed(operator, "revocation").output.split())
+    assert f"is to be renewed at {soon:%Y-%m-%dT%H:%M:%SZ}" in warned
 
 
 def test_clients_of_both_cas_are_let_in_by_the_page_on_the_client_ca(operator: LocalOperator) -> None:
@@ -131,8 +138,30 @@ def test_clients_of_both_cas_are_let_in_by_the_page_on_the_client_ca(operator: L
     shown = plays("client-ca")[0]["roles"][0]["mutual_tls_sites"][0]["client_ca_sha256"]
     assert [len(pin.replace(":", "")) for pin in shown] == [len(pin) for pin in pins]
     deployed(operator, "client-ca", instead={"client_ca_sha256": pins})
-    for client in (operator.material.client, new.issue(client=True, common_name="Chat")):
-        assert operator.ask(client).said == "HTTP/1.1 200 OK"
+    old_client, new_client = operator.material.client, new.issue(client=True, common_name="Chat")
+    assert [operator.ask(client).said for client in (old_client, new_client)] == ["HTTP/1.1 200 OK"] * 2
+    assert asked_for(operator) == sorted(ca.name.rfc4514_string() for ca in (operator.material.chat, new))
+    left = {"client_ca": ["files/TencentQQAuthCA-new.crt.zip"]}
+    run = operator.play(mutual_tls_sites=[operator.site | left | {"client_ca_sha256": pins[:1]}])
+    assert "wrong-fingerprint" in run.output
+    deployed(operator, "client-ca", instead=left | {"client_ca_sha256": pins[1:]})
+    assert [operator.ask(client).said for client in (old_client, new_client)] == [
+        "TLSV1_ALERT_UNKNOWN_CA",
+        "HTTP/1.1 200 OK",
+    ]
+    assert asked_for(operator) == [new.name.rfc4514_string()]
+
+
+def asked_for(operator: LocalOperator) -> list[str]:
+    """Return the client CAs that `handshake_info` tells of, sorted."""
+    endpoint = {"address": operator.address, "port": operator.port, "server_name": operator.material.domain}
+    show = {"ansible.builtin.debug": {"msg": "asked: {{ found.endpoints[0].client_ca_names | sort | to_json }} ."}}
+    ask = {"mtls.httpd.handshake_info": endpoint, "register": "found"}
+    told = " ".join(operator.deploy(plays=[{"tasks": [ask, show]}]).output.split())
+    found = re.search(r"asked: (.*?) \.", told)
+    assert found, told
+    names: list[str] = json.loads(found[1])
+    return names
 
 
 def test_the_consoles_zip_is_served_as_the_page_on_the_first_callback_says(operator: LocalOperator) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from demo_material import Authority, Issued, write
 from embedded_httpd import EmbeddedHttpd, free_port
-from host import DOMAIN, Host
+from host import DOMAIN, Host, until
 
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 
@@ -157,6 +157,19 @@ def test_what_a_site_must_speak_is_spoken_by_it_alone(host: Host, client: Client
     assert client.offered(OTHER) == ["TLSv1.2", "TLSv1.3"]
 
 
+@pytest.mark.parametrize("other", ["aaa.example.com", "zzz.example.com"])  # before the site, and behind it
+def test_the_security_level_is_lowered_for_the_site_alone_that_speaks_old_versions(
+    host: Host, tmp_path: Path, other: str
+) -> None:
+    sound, weak = (
+        Client(host, tmp_path / kind, host.chat.issue(client=True, common_name="Chat", key_type=kind))
+        for kind in ("ec", "rsa1024")
+    )
+    host.apply(host.wish(tls_profile="custom", tls_protocols=list(VERSIONS)), host.wish(other))
+    assert [client.offered() for client in (sound, weak)] == [list(VERSIONS)] * 2
+    assert [client.offered(other) for client in (sound, weak)] == [["TLSv1.2", "TLSv1.3"], []]
+
+
 def test_what_the_default_virtual_host_speaks_a_site_need_not(host: Host, client: Client) -> None:
     beside(host, "SSLProtocol all", "SSLCipherSuite ALL:@SECLEVEL=0")
     host.apply(host.wish(tls_profile="modern"))
@@ -166,24 +179,50 @@ def test_what_the_default_virtual_host_speaks_a_site_need_not(host: Host, client
 # -- ciphers and groups
 
 
-def test_the_ciphers_are_those_of_the_guideline(host: Host, client: Client) -> None:
-    host.apply(host.wish())
+@pytest.mark.parametrize(("key", "kind"), [("ec", "ECDSA"), ("rsa", "RSA")])
+def test_the_ciphers_are_those_of_the_guideline(host: Host, client: Client, key: str, kind: str) -> None:
+    host.apply(host.wish(issued=host.public.issue(DOMAIN, key_type=key)))
+    # With RSA, those with its key exchange, and DHE's, are offered by the client too.
+    known = f"a{kind}:!PSK:!SRP:!ARIA:!CAMELLIA:@SECLEVEL=0"
     printed = subprocess.run(
-        ["openssl", "ciphers", "-s", "-tls1_2", "ECDSA:@SECLEVEL=0"], capture_output=True, text=True, check=True
+        ["openssl", "ciphers", "-s", "-tls1_2", known], capture_output=True, text=True, check=True
     ).stdout
     taken = {name for name in printed.strip().split(":") if client.gets("-tls1_2", "-cipher", f"{name}:@SECLEVEL=0")}
-    assert taken == {
-        "ECDHE-ECDSA-AES128-GCM-SHA256",
-        "ECDHE-ECDSA-AES256-GCM-SHA384",
-        "ECDHE-ECDSA-CHACHA20-POLY1305",
-    }
+    ends = ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
+    assert taken == {f"ECDHE-{kind}-{end}" for end in ends}
 
 
-def test_the_cipher_suites_of_tls_1_3_are_those_wished(host: Host, client: Client) -> None:
-    wished = ["TLS_AES_256_GCM_SHA384"]
-    host.apply(host.wish(tls_profile="custom", tls_protocols=["TLSv1.3"], tls_ciphersuites=wished))
-    suites = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
-    assert [suite for suite in suites if client.gets("-tls1_3", "-ciphersuites", suite)] == wished
+SUITES = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
+
+
+@pytest.mark.parametrize("version", RESUMABLE)
+def test_the_client_chooses_among_the_ciphers(host: Host, client: Client, version: ssl.TLSVersion) -> None:
+    host.apply(host.wish())
+    older = version is ssl.TLSVersion.TLSv1_2
+    ours = ("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384") if older else SUITES[:2]
+    option = "-cipher" if older else "-ciphersuites"
+    for wanted in (ours, ours[::-1]):
+        assert client.gets("-tls1_2" if older else "-tls1_3", option, ":".join(wanted))
+    log = host.httpd.root / "logs" / f"{DOMAIN}-access.log"
+    assert until(lambda: log.read_text().count("GET / ") == 2)
+    assert re.findall(r"GET / .* (\S+) SUCCESS ", log.read_text()) == list(ours)
+
+
+@pytest.mark.parametrize(
+    ("wish", "wished"),
+    [
+        ({}, SUITES),
+        ({"tls_profile": "modern"}, SUITES),
+        ({"tls_profile": "custom", "tls_protocols": ["TLSv1.3"], "tls_ciphersuites": SUITES[1:2]}, SUITES[1:2]),
+    ],
+    ids=["intermediate", "modern", "custom"],
+)
+def test_the_cipher_suites_of_tls_1_3_are_those_wished(
+    host: Host, client: Client, wish: dict[str, Any], wished: tuple[str, ...]
+) -> None:
+    host.apply(host.wish(**wish))
+    known = (*SUITES, "TLS_AES_128_CCM_SHA256", "TLS_AES_128_CCM_8_SHA256")
+    assert tuple(suite for suite in known if client.gets("-tls1_3", "-ciphersuites", suite)) == wished
 
 
 @pytest.mark.parametrize(
@@ -286,8 +325,13 @@ def test_a_cache_that_outlives_a_reload_is_refused(host: Host) -> None:
 def test_a_default_virtual_host_with_keys_for_tickets_does_no_harm(host: Host, client: Client) -> None:
     write(host.conf, "ticket.key", os.urandom(48))
     beside(host, "SSLSessionTicketKeyFile conf/ticket.key")
-    host.apply(host.wish())
+    report = host.apply(host.wish())
     assert client.offered() == ["TLSv1.2", "TLSv1.3"]
+    # OpenSSL would open a ticket by the keys of the default virtual host, whichever reload came in between.
+    assert any(limit.startswith("sessions are not resumed") for limit in report.limits)
+    for version in RESUMABLE:
+        client.session = None
+        assert [client.resumes(version) for _number in range(2)] == [False, False]
 
 
 # -- HTTP/2 and HSTS

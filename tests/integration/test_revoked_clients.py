@@ -207,6 +207,19 @@ def test_the_responder_that_the_certificate_names_is_asked_where_no_other_is_giv
         assert [let_in(host, client) for client in (good, revoked, names_none)] == [ACCEPTED, REFUSED, ACCEPTED]
 
 
+def test_the_responders_of_issuers_are_asked_for_chain_alone(host: Host, responder: Responder) -> None:
+    (responder.folder / "root").mkdir()
+    roots = Responder(responder.folder / "root", host.chat, free_port())
+    between = Authority("Chat issuing CA", issuer=host.chat, ocsp=roots.url)
+    issuing = Responder(responder.folder, between, responder.port)
+    client = between.issue(client=True, common_name="Chat", ocsp=issuing.url)
+    itself = Issued(between.certificate, between.key)
+    for check, revoked, wanted in (("leaf", True, ACCEPTED), ("chain", True, REFUSED), ("chain", False, ACCEPTED)):
+        with issuing.serving((client, False)), roots.serving((itself, revoked)):
+            host.apply(host.wish(client_ocsp=check))
+            assert (check, revoked, let_in(host, client)) == (check, revoked, wanted)
+
+
 def test_a_responder_that_is_dead_or_too_slow_locks_its_clients_out_within_the_time_given(
     host: Host, responder: Responder
 ) -> None:

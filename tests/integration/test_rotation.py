@@ -121,9 +121,11 @@ def test_a_ca_rollover_serves_the_clients_of_both_and_then_of_the_new_one_alone(
         ]
 
     for cas, wanted in (
-        (host.chat.pem, [True, False]),
-        (host.chat.pem + new.pem, [True, True]),
-        (new.pem, [False, True]),
+        ([host.chat], [True, False]),
+        ([host.chat, new], [True, True]),
+        ([new], [False, True]),
     ):
-        host.apply(host.wish(issued=issued, document_root=root, client_ca=cas))
+        host.apply(host.wish(issued=issued, document_root=root, client_ca=b"".join(ca.pem for ca in cas)))
         assert let_in() == wanted
+        names = {ca.name.rfc4514_string() for ca in cas}
+        assert [set(answer.client_ca_names or ()) for answer in host.answers(None).values()] == [names, names]

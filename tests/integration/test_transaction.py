@@ -267,6 +267,34 @@ def test_sites_with_different_client_cas_publish_none(host: Host) -> None:
     assert (host.conf / CLIENT_CA).read_bytes() == host.chat.pem
 
 
+def test_sites_of_one_run_have_a_client_ca_a_policy_and_a_port_of_their_own(host: Host) -> None:
+    cas = {domain: Authority(f"Client CA of {domain}") for domain in (DOMAIN, OTHER, "third.example.com")}
+    third = free_port()
+    policies: dict[str, dict[str, Any]] = {
+        DOMAIN: {"tls_profile": "modern"},
+        OTHER: {"verify_client": "optional"},
+        "third.example.com": {"allowed": [{"subject": "CN=Chat"}], "port": third},
+    }
+    wishes = [host.wish(domain, client_ca=cas[domain].pem, **policies[domain]) for domain in cas]
+    assert [site["changed"] for site in host.apply(*wishes).sites] == [True, True, True]
+
+    def answers(domain: str, client: Issued | None) -> list[str]:
+        port = third if domain == "third.example.com" else host.port
+        return [answer.result for answer in host.answers(client, domain=domain, port=port).values()]
+
+    got_in, refused, modern = ["accepted"] * 2, ["refused"] * 2, ["unproven", "accepted"]
+    for domain, ca in cas.items():
+        chat, other = (ca.issue(client=True, common_name=name) for name in ("Chat", "Other"))
+        for each in cas:
+            own = modern if each == DOMAIN else got_in
+            no = ["unproven", "refused"] if each == DOMAIN else refused
+            assert (domain, each, answers(each, chat)) == (domain, each, own if each == domain else no)
+            wanted = own if each == domain and each != "third.example.com" else no
+            assert (domain, each, answers(each, other)) == (domain, each, wanted)
+    assert [answers(each, None) for each in cas] == [["unproven", "refused"], got_in, refused]
+    assert not host.apply(*wishes).changed
+
+
 def test_a_site_can_move_to_another_port(host: Host) -> None:
     issued = host.public.issue(DOMAIN)
     host.apply(host.wish(issued=issued))
