@@ -428,6 +428,25 @@ PAST = {
         "RewriteEngine on\nRewriteRule ^/x(.*) http://127.0.0.1:8081/$1 [P]",
         {"proxy_pass": "http://127.0.0.1:8081/"},
     ),
+    "an alias by a pattern": ("AliasMatch ^/x(.*) {hooks}$1", {}),
+    "an alias for programs": ("ScriptAlias /x {hooks}", {}),
+    "a root for each name": ("VirtualDocumentRoot {srv}/%1", {}),
+    "the same backend for a path": (
+        "<Location /x>\nProxyPass http://localhost:8081/hooks/\n</Location>",
+        {"proxy_pass": "http://127.0.0.1:8081/hooks/"},
+    ),
+    "the same backend by a pattern": (
+        "ProxyPassMatch ^/x/(.*)$ http://127.0.0.1:8081/hooks/$1",
+        {"proxy_pass": "http://127.0.0.1:8081/hooks/"},
+    ),
+    "the same backend as a handler": (
+        '<Location /x>\nSetHandler "proxy:http://127.0.0.1:8081/hooks/"\n</Location>',
+        {"proxy_pass": "http://127.0.0.1:8081/hooks/"},
+    ),
+    "the same backend as one of several": (
+        "<Proxy balancer://all>\nBalancerMember http://127.0.0.1:8081\n</Proxy>\nProxyPass / balancer://all/",
+        {"proxy_pass": "http://127.0.0.1:8081/hooks/"},
+    ),
     "a redirect of one path to the root": (ROOT + "\nRedirect /old /", {}),
     "a rewriting redirect that is not on": (ROOT + f"\n{AWAY}", {}),
     "a rewriting redirect on a condition": (
@@ -518,7 +537,15 @@ def srv(host: Host) -> str:
         (host.httpd.root / "srv" / name).mkdir(parents=True)
     (host.httpd.root / "srv/link").symlink_to(host.httpd.root / "srv/hooks")
     host.add(f"<Directory {host.httpd.root}/srv>\nRequire all granted\n</Directory>\n")
-    for name in ("proxy", "proxy_http", "rewrite"):
+    for name in (
+        "proxy",
+        "proxy_http",
+        "rewrite",
+        "vhost_alias",
+        "proxy_balancer",
+        "slotmem_shm",
+        "lbmethod_byrequests",
+    ):
         host.add(f"LoadModule {name}_module modules/mod_{name}.so\n")
     return f"{host.httpd.root}/srv"
 

@@ -157,6 +157,34 @@ def test_what_an_extra_directive_makes_of_open_paths_is_seen(host: Host, extra: 
         host.apply(host.wish(open_paths=(OPEN,), extra=extra))
 
 
+# Ways of httpd to take slashes, beside its own.
+SLASHES = ("MergeSlashes Off", "AllowEncodedSlashes On", "AllowEncodedSlashes NoDecode")
+SLASHED = (
+    "//callback", "/callback//x", "//callback/x", "/%2fcallback", "/%2e/callback", "/x%2f..%2fcallback",
+    "/x%2f../callback", "/healthz%2f..%2fcallback", "/healthz%2f", "/healthz%2fx", "//healthz/callback", "/healthz//",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("slashes", [*SLASHES, "\n".join(SLASHES[:2])])
+def test_however_a_server_takes_slashes_no_certificate_opens_no_more(
+    host: Host, site: Backend, guarded: Backend, slashes: str
+) -> None:
+    host.add(f"{slashes}\n")
+    host.restart()
+    url = f"http://127.0.0.1:{site.port}/"
+    for wish in (
+        host.wish(proxy_pass=url, open_paths=(OPEN,)),
+        host.wish(proxy_pass=url, protected={CLOSED: f"http://127.0.0.1:{guarded.port}{CLOSED}"}),
+    ):
+        host.apply(wish)
+        for target in (*SAME, *OTHERS, *EVASIONS, *SLASHED):
+            asked(host, target)
+        assert guarded.asked == []
+        if wish.release and wish.release.facts.open_paths:
+            assert {path.partition("?")[0] for path in site.paths} == {OPEN}
+        site.asked.clear()
+
+
 # -- protected paths
 
 
