@@ -14,6 +14,7 @@ import socket
 import ssl
 import subprocess
 import time
+from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
@@ -258,6 +259,21 @@ def test_a_slow_backend_is_given_up_and_a_dead_one_is_asked_again_at_once(host: 
     listener = socket.create_server(("127.0.0.1", port))
     with Backend("behind", listener).serving():
         assert get(host.port, DOMAIN, "/x", client)[0] == 200
+
+
+def test_a_backend_that_takes_no_connection_is_given_up(host: Host, client: Issued) -> None:
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _number in range(3):  # More than wait for accept(): the kernel answers nobody else.
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        host.apply(host.wish(proxy_pass=f"http://127.0.0.1:{listener.getsockname()[1]}/", proxy_timeout=1))
+        begun = time.monotonic()
+        assert get(host.port, DOMAIN, "/x", client)[0] == 503
+        assert 0.9 < time.monotonic() - begun < 5
 
 
 @pytest.mark.parametrize("kind", ["http", "https", "unix", "files"])

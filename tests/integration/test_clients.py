@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from backend import get
@@ -20,17 +20,16 @@ from demo_material import Authority, Issued, new_key
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, VERSIONS, Host
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _namespaces
+from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _namespaces
 from ansible_collections.mtls.httpd.plugins.module_utils._identity import subject_name
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
 
 if TYPE_CHECKING:
+    import ssl
     from pathlib import Path
 
     from conftest import LocalOperator
-
-    from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
 
 
 @pytest.fixture
@@ -141,6 +140,21 @@ def test_a_whole_certificate_pins_just_itself(host: Host) -> None:
     assert [got(host, each) for each in (old, new)] == ["accepted", "accepted"]
     assert got(host, client(host, named("Chat"))) == "refused"
     assert got(host, None) == "alert"
+
+
+@pytest.mark.parametrize("options", [{}, {"open_paths": ("/healthz",)}], ids=["everything", "all but open paths"])
+def test_a_resumed_session_lets_the_same_clients_in(host: Host, options: dict[str, Any]) -> None:
+    chat, other = (client(host, named(name)) for name in ("Chat", "Another"))
+    pins = [{"subject": "CN=Nobody"}, {"certificate_content": chat.pem.decode()}]
+    host.apply(host.wish(allowed=pins, **options))
+    for version in VERSIONS:
+        for issued, result in ((chat, "accepted"), (other, "refused")):
+            context = _handshake.client_context(_handshake.Identity(issued.full_pem, issued.key_pem), version)
+            asked = {"version": version, "client": "trusted", "timeout": 5, "context": context}
+            sessions: list[ssl.SSLSession] = []
+            for resumed in (False, True):  # Who resumes is not asked for a certificate again.
+                answer = _handshake.ask("127.0.0.1", host.port, DOMAIN, sessions=sessions, **asked)
+                assert (answer.result, answer.asked) == (result, not resumed), answer
 
 
 def test_who_was_refused_is_told_by_subject_and_serial_number(host: Host) -> None:

@@ -424,6 +424,12 @@ def test_a_name_that_another_virtual_host_has_is_refused_with_its_place(host: Ho
     assert f"the virtual host at {place} has the name {DOMAIN} on port {host.port} already" in message
 
 
+def test_so_is_an_alias_that_another_virtual_host_has(host: Host) -> None:
+    place = users_site(host, host.public.issue("own.example.com"))
+    message = host.refused(host.wish(aliases=("own.example.com",)))
+    assert f"the virtual host at {place} has the name own.example.com on port {host.port} already" in message
+
+
 def test_a_name_of_another_port_is_no_clash(host: Host) -> None:
     users_site(host, host.public.issue("own.example.com"), names=f"ServerAlias {DOMAIN}", port=free_port())
     host.restart()
