@@ -252,6 +252,9 @@ def test_a_site_of_several_wishes_lets_in_who_is_wished_and_nobody_else(site: Si
     log = site.httpd.root / "logs" / f"{DOMAIN}-access.log"
     before = len(log.read_text()) if log.exists() else 0
     assert site.apply(case).changed
+    rendered = (site.httpd.conf.parent / "mtls" / DOMAIN / "current" / "site.conf").read_text()
+    assert len(rendered.splitlines()) < 150
+    assert ill_indented(rendered) == []
     how: dict[str, Any] = {"preface": PREFACE if case.proxied else b""}
     for version in VERSIONS:
         for client, issued in site.clients.items():
@@ -284,6 +287,18 @@ def test_a_site_of_several_wishes_lets_in_who_is_wished_and_nobody_else(site: Si
         called = [line.split(" ")[0] for line in log.read_text()[before:].splitlines() if "OPTIONS" not in line]
         assert set(called) == {"192.0.2.7" if case.proxied else "127.0.0.1"}
     assert not site.apply(case).changed
+
+
+def ill_indented(text: str) -> list[str]:
+    """Return the lines that do not stand four spaces further in than the section around them, or end in spaces."""
+    found, depth = [], 0
+    for line in text.splitlines():
+        words = line.strip()
+        depth -= words.startswith("</")
+        if line != " " * 4 * (depth if words else 0) + words:
+            found.append(line)
+        depth += words.startswith("<") and not words.startswith("</")
+    return found
 
 
 def chosen_protocol(site: Site, case: Case) -> str | None:
