@@ -445,7 +445,13 @@ def limits(server: Server, user: Description, wishes: Sequence[Wish]) -> list[st
             "sessions are not resumed: tickets would outlive the removal of a client CA, as the server sets "
             "SSLSessionTicketKeyFile, and it has no SSLSessionCache"
         )
-    if "sslsessioncache" in given and any(_ASKING.search(release.files[SITE]) for release in releases):
+    asking = any(_ASKING.search(release.files[SITE]) for release in releases)
+    if asking:
+        found.append(
+            "client_ocsp is in force without having been tried, as a rehearsal reaches no responder: try it with a "
+            "client of your own"
+        )
+    if asking and "sslsessioncache" in given:
         found.append(
             "a client whom the OCSP responder calls revoked can resume a session that it has, until httpd is reloaded, "
             "as the server sets SSLSessionCache"

@@ -685,7 +685,9 @@ findings:
   elements: dict
   sample: []
 limits:
-  description: What was wished for and this host's httpd or OpenSSL does not have. The sites work without it.
+  description:
+    - What was wished for and this host's httpd or OpenSSL does not have, or does not do in full. The sites work without
+      it.
   returned: success
   type: list
   elements: str
