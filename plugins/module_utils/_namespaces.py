@@ -16,7 +16,6 @@ import ctypes
 import fcntl
 import json
 import os
-import resource
 import select
 import shutil
 import signal
@@ -28,6 +27,8 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable
+
+from ansible_collections.mtls.httpd.plugins.module_utils import _processes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -199,9 +200,7 @@ def _furnish(world: World) -> None:
         _write(os.path.join(SCRATCH, ".hosts"), known + "\n" + world.hosts)
         _mount(os.path.join(SCRATCH, ".hosts"), "/etc/hosts", None, _MS_BIND, None)
     _network(world.addresses)
-    for number, (soft, hard) in world.limits.items():
-        with suppress(ValueError, OSError):  # One that we may not have ourselves cannot be had inside either.
-            resource.setrlimit(number, (soft, hard))
+    _processes.limit(world.limits)  # One that we may not have ourselves cannot be had inside either.
 
 
 def replace(path: str, content: bytes) -> None:

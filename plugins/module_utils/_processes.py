@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import socket
 import struct
 from contextlib import suppress
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.mtls.httpd.plugins.module_utils._said import read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,13 @@ def started(pid: int) -> int:
     """When the process started, in clock ticks since boot; -1 where it is gone or a zombie."""
     stat = process(pid)
     return -1 if stat is None or stat.state in "ZX" else stat.started
+
+
+def limit(limits: Mapping[int, tuple[int, int]]) -> None:
+    """Take resource limits, soft and hard ones by number (setrlimit(2)), as far as they are to be had."""
+    for number, both in limits.items():
+        with suppress(ValueError, OSError):
+            resource.setrlimit(number, both)
 
 
 def listening() -> list[tuple[str, int, str]]:

@@ -26,7 +26,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _namespaces, _probing, _quoting
+from ansible_collections.mtls.httpd.plugins.module_utils import (
+    _handshake,
+    _namespaces,
+    _probing,
+    _processes,
+    _quoting,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._description import Description, endpoint
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import REHEARSAL
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import defines
@@ -49,7 +55,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import (
 from ansible_collections.mtls.httpd.plugins.module_utils._said import HttpdError, Logs, own_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Server
 
@@ -285,17 +291,25 @@ def _guarded(scratch: str) -> Iterator[int]:
 
 
 @contextmanager
-def _serving(server: Server, arguments: Sequence[str], scratch: str, guard: int, logs: Logs) -> Iterator[str]:
+def _serving(
+    server: Server,
+    arguments: Sequence[str],
+    scratch: str,
+    guard: int,
+    logs: Logs,
+    limits: Mapping[int, tuple[int, int]] | None = None,
+) -> Iterator[str]:
     """Run httpd as one process group, its PidFile being C(scratch)/pid.
 
     Yields what it said if it does not start, else nothing; ends it afterwards. C(guard) is what _guarded yields.
-    C(logs) are the sites' own error logs.
+    C(logs) are the sites' own error logs, C(limits) its resource limits by number, where they are not ours already.
     """
 
     def told() -> None:
         # By httpd itself before it is httpd, so that at no moment it runs unknown to the guard.
         os.setsid()
         os.write(guard, b"%d\n" % os.getpid())
+        _processes.limit(limits or {})
 
     said = os.path.join(scratch, "said")
     with open(said, "wb") as stream:
@@ -487,7 +501,7 @@ def _reduced(
         disk.write(config, File(_minimal(server, user, scratch, listens, modules, paths).encode()))
         alone = replace(server, arguments=("-f", config), parent=None, config=config, _descriptions={})
         logs = Logs([os.path.join(scratch, os.path.basename(site.error_log)) for site in sites if site.error_log])
-        with _serving(alone, [], scratch, guard, logs) as said:
+        with _serving(alone, [], scratch, guard, logs, _limits(server)) as said:
             weak = _weak(said, sites)
             if weak:
                 faults, said = faults + weak, ""

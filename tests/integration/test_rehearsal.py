@@ -10,12 +10,12 @@ import ctypes
 import http.client
 import os
 import re
+import resource
 import select
 import signal
 import subprocess
 import threading
 import time
-import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from demo_material import Authority, key_pem, new_key, write
 from embedded_httpd import EmbeddedHttpd, free_port
-from host import COLLECTION, Host, processes_in, until
+from host import COLLECTION, Host, in_a_child, processes_in, until
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _namespaces, _processes, _transaction
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
@@ -220,9 +220,32 @@ def needs_environment_and_options(host: Host) -> None:
         "<IfDefine !WANTED>\nNoSuchDirective on\n</IfDefine>\n"
         "ServerAdmin ${THE_ADMIN}\nErrorLog ${THE_LOGS}/error_log\n"
     )
-    environment = {"PATH": os.environ["PATH"], "THE_ADMIN": "root@example.com", "THE_LOGS": f"{host.httpd.root}/logs"}
-    start = [host.httpd.binary, "-D", "WANTED", "-d", host.httpd.root, "-f", host.httpd.conf, "-k", "start"]
-    subprocess.run(start, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    start(host, "-D", "WANTED", THE_ADMIN="root@example.com", THE_LOGS=f"{host.httpd.root}/logs")
+
+
+def few_files(host: Host) -> None:
+    host.httpd.stop()
+    start(host, files=60)
+
+
+def openssl_cnf(host: Host) -> None:
+    host.httpd.stop()
+    sections = "openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\n"
+    write(host.conf, "openssl.cnf", f"{sections}CipherString = DEFAULT@SECLEVEL=3\n".encode())
+    start(host, OPENSSL_CONF=f"{host.conf}/openssl.cnf")
+
+
+def start(host: Host, *arguments: str, files: int = 1024, **environment: str) -> None:
+    """Start the server with more arguments and environment, and so many open files at most."""
+    command = [host.httpd.binary, *arguments, "-d", host.httpd.root, "-f", host.httpd.conf, "-k", "start"]
+    subprocess.run(
+        command,
+        env={"PATH": os.environ["PATH"], **environment},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files)),
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     host.httpd.wait_until_answers()
 
 
@@ -259,6 +282,22 @@ CASES = [
         "rehearsal",
         "security level (ca key too small)",
         wish=lambda host: host.wish(client_ca=host.chat.pem + Authority("Weak", key_type="rsa1024").pem),
+    ),
+    Case(
+        "a client CA that the server's own openssl.cnf finds too weak",
+        "rehearsal",
+        "rehearsal",
+        "security level (ca key too small)",
+        openssl_cnf,
+        lambda host: host.wish(client_ca=host.chat.pem + Authority("Fair", key_type="rsa2048").pem),
+    ),
+    Case(
+        "more logs than the server may open files",
+        "rehearsal",
+        "rehearsal",
+        "Too many open files",
+        few_files,
+        lambda host: host.wish(extra="\n".join(f"CustomLog logs/{number}_log common" for number in range(70))),
     ),
     Case(
         "extra_directives that let clients without a certificate in",
@@ -447,7 +486,9 @@ def remains(host: Host) -> dict[str, object]:
         "memory files": sorted(os.listdir("/dev/shm")),
         # Those of containers go away here too when their folders do, whoever runs them.
         "mounts": re.sub(r".*/(netns|containers)/.*\n", "", Path("/proc/self/mounts").read_text()),
-        "log lines": [path.read_bytes() for path in sorted((host.httpd.root / "logs").glob("*_log"))],
+        "logs": {
+            path.name: path.suffix != ".pid" and path.read_bytes() for path in (host.httpd.root / "logs").iterdir()
+        },
     }
 
 
@@ -469,19 +510,6 @@ def shared_memory_of_its_own(host: Host) -> Iterator[None]:
     assert Path("/proc/sysvipc/sem").read_text().count("\n") > 1
     yield
     host.httpd.stop()
-
-
-def in_a_child(act: Callable[[], None]) -> None:
-    """Call `act` in a process of its own; fail as it does."""
-    process = os.fork()
-    if process == 0:
-        try:
-            act()
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0, "see the traceback on standard error"
 
 
 @as_root

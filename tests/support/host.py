@@ -10,6 +10,7 @@ import os
 import re
 import textwrap
 import time
+import traceback
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -349,6 +350,19 @@ def until(condition: Callable[[], object], seconds: float = 20) -> bool:
             return False
         time.sleep(0.005)
     return True
+
+
+def in_a_child(act: Callable[[], None]) -> None:
+    """Call `act` in a process of its own; fail as it does."""
+    process = os.fork()
+    if process == 0:
+        try:
+            act()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0, "see the traceback on standard error"
 
 
 def processes_in(*folders: str | Path) -> set[int]:
