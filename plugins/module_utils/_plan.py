@@ -166,7 +166,9 @@ def _damage(store: Store, wish: Wish) -> str:
         return ""
     name, link = store.current(wish.domain), store.path(wish.domain, "current")
     if not name:
-        return f"{link} leads to none" if os.path.isdir(store.path(wish.domain, "releases")) else ""
+        # A first deployment that was killed has made the folder, and its journal is still there.
+        lost = os.path.isdir(store.path(wish.domain, "releases")) and not os.path.lexists(store.path("journal"))
+        return f"{link} leads to none" if lost else ""
     folder = store.path(wish.domain, "releases", name)
     try:
         same = wish.release.name == name.partition(".")[0]
