@@ -73,6 +73,19 @@ def why(error: OSError, place: str = "a system call") -> str:
     return f"{error.filename2 or error.filename or place}: {error.strerror}" + (f": {advice}" if advice else "")
 
 
+def unwritable(folder: str, files: int) -> list[str]:
+    """Why httpd could not make so many new files of a block each in C(folder), in one line."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError as error:
+        return [f"{why(error)}: httpd makes files there, so make it again, and run again"]
+    root = os.geteuid() == 0  # what is kept back for root is ours too
+    blocks, inodes = (disk.f_bfree, disk.f_ffree) if root else (disk.f_bavail, disk.f_favail)
+    full = (disk.f_blocks and blocks < files) or (disk.f_files and inodes < files)  # none in all: not limited
+    number = errno.EROFS if disk.f_flag & os.ST_RDONLY else errno.ENOSPC if full else 0
+    return [why(OSError(number, os.strerror(number), folder))] if number else []
+
+
 @dataclass(frozen=True)
 class Link:
     """A symbolic link, with its target as written."""

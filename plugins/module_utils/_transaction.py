@@ -55,6 +55,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     StoreError,
     entry_of,
     locked,
+    unwritable,
     why,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._said import HttpdError
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
 LOCK_SECONDS = 60.0
 CONFIRM_SECONDS = 15.0
 FURTHER_SECONDS = 30.0
+ROOM = 16  # blocks and inodes that are to be free besides what a switch takes: others write too
 
 
 class Refused(Exception):
@@ -288,7 +290,7 @@ class _Run:
         self._amiss(user, plan, starts, unlike, leftovers)
         if acts:
             conflicts = _neighbours.conflicts(user, plan, self.sites)
-            conflicts += self._taken(user, plan) + self._hindrances()
+            conflicts += self._taken(user, plan) + self._hindrances() + self._unwritable(user, plan)
             for log in dict.fromkeys(log for site in self.sites for log in site.logs):  # hidden from a rehearsal
                 conflicts += _trust.log_faults(os.path.join(user.log_folder, log))
             if conflicts:
@@ -471,6 +473,21 @@ class _Run:
             )
         return found
 
+    def _unwritable(self, user: Description, plan: Plan, *folders: str) -> list[str]:
+        """Why C(folders) do not take the switch, or httpd's own do not take what it makes at a reload, and so ends.
+
+        A rehearsal writes elsewhere, so it does not see that.
+        """
+        room = len(plan.changes) + ROOM
+        needed = dict.fromkeys(folders, room)
+        if self._wanted() and not self._unread(plan):
+            logs = [os.path.join(user.log_folder, log) for site in self.sites for log in site.logs]
+            made = [user.pid_file, *(log for log in logs if not os.path.lexists(log))]
+            needed = {user.log_folder: 0} | needed | {os.path.dirname(path): room for path in made}
+        # What starts a stopped server may make its folders.
+        there = [folder for folder in needed if folder and (self.was_running or os.path.isdir(folder))]
+        return [fault for folder in there for fault in unwritable(folder, needed[folder])]
+
     # -- 1. rehearse
 
     def _rehearse(self, user: Description, with_ssl: Description, plan: Plan) -> None:
@@ -568,6 +585,9 @@ class _Run:
                 self.store.note(plan.changes)  # 2. stage
                 for release, folder in plan.staged:
                     self.store.stage(release, folder)
+                full = self._unwritable(user, plan, self.store.conf)
+                if full:
+                    raise Refused("; ".join(full))
                 switched = True
                 self.store.switch(plan.changes)  # 3. switch
                 self.server.forget()

@@ -6,15 +6,21 @@
 
 from __future__ import annotations
 
+import ctypes
+import itertools
 import os
 import shutil
+import signal
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from embedded_httpd import EmbeddedHttpd, free_port
-from host import DOMAIN, Host
+from filling import leave
+from host import DOMAIN, Host, fingerprint, in_a_child, tree, until
 
 from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -136,3 +142,67 @@ def test_a_log_in_another_users_folder_is_refused(host: Host, short_path: Path) 
     os.chown(folder, 0, 0)
     host.apply(host.wish(access_log=f"{folder}/calls.log"))
     assert (folder / "calls.log").exists()
+
+
+# -- a disk, or a folder, that takes no more of httpd's own files
+
+
+@as_root
+@pytest.mark.parametrize("what", ["blocks", "inodes"])
+def test_httpd_lives_on_however_full_the_one_disk_is_that_its_pid_file_and_logs_share_with_the_sites(
+    short_path: Path, authority: Authority, chat: Authority, probes: _handshake.Probes, what: str
+) -> None:
+    root = short_path / "httpd"
+
+    def act() -> None:
+        assert ctypes.CDLL(None).unshare(0x00020000) == 0  # CLONE_NEWNS
+        subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,nr_inodes=400,mode=755", "tmpfs", root], check=True)
+        httpd = EmbeddedHttpd(root)
+        httpd.start()
+        try:
+            host = Host(httpd, authority, chat, free_port(), probes)
+            old = host.wish()
+            host.apply(old)
+            (root / "filler").mkdir()
+            parent = httpd.pid
+            for count in itertools.count():
+                leave(root / "filler", what, count)
+                before = tree(root)
+                try:
+                    host.apply(host.wish())
+                    break
+                except Refused as error:
+                    message = str(error)
+                assert f"{root}/logs: No space left on device: free space, or inodes" in message
+                assert message.endswith(
+                    ("Nothing was touched", "httpd was not reloaded, and nothing of this run is left")
+                )
+                assert (httpd.pid, host.served()) == (parent, fingerprint(old)), message
+                assert tree(root) == before, message
+            assert count > 20
+            assert httpd.pid == parent
+        finally:
+            httpd.stop()
+
+    root.mkdir()
+    in_a_child(act)
+
+
+def test_a_pid_file_whose_folder_is_gone_is_said_before_httpd_ends_for_lack_of_it(host: Host) -> None:
+    host.httpd.stop()
+    folder = host.httpd.root / "logs" / "run"
+    folder.mkdir()
+    host.add('PidFile "logs/run/httpd.pid"\n')
+    host.httpd.run("-k", "start")
+    assert until((folder / "httpd.pid").exists)
+    parent = int((folder / "httpd.pid").read_text())
+    try:
+        shutil.rmtree(folder)
+        with pytest.raises(
+            Refused, match=f"{folder}: No such file or directory: .* make it again.* Nothing was touched"
+        ):
+            host.apply(host.wish())
+    finally:
+        os.kill(parent, signal.SIGTERM)
+    assert until(lambda: not os.path.exists(f"/proc/{parent}"))

@@ -17,23 +17,10 @@ import os
 import sys
 from pathlib import Path
 
+from filling import leave
+
 from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _payload, _probing, _transaction
 from ansible_collections.mtls.httpd.plugins.module_utils._release import Store
-
-
-def leave(filler: Path, what: str, count: int) -> None:
-    """Fill the file system that `filler`, a folder, lies on, so that `count` blocks or inodes are free."""
-    for path in filler.iterdir():
-        path.unlink()
-    room = os.statvfs(filler)
-    if what == "blocks":
-        with (filler / "0").open("wb") as stream:
-            os.posix_fallocate(stream.fileno(), 0, (room.f_bavail - count) * room.f_bsize)
-    else:
-        for number in range(room.f_favail - count):
-            (filler / str(number)).touch()
-    room = os.statvfs(filler)
-    assert (room.f_bavail if what == "blocks" else room.f_favail) == count, room
 
 
 def tree(folder: Path) -> list[tuple[object, ...]]:
