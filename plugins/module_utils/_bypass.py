@@ -154,11 +154,11 @@ def _site(user: Description, facts: Facts, text: str) -> _Site:
                 guarded.append(content)
                 opened += [content.below(path) for path in facts.open_paths]
             elif sections & set(each.sections):
-                guarded.append(content)
+                # All of a backend: /other/..;/callback is /callback to many.
+                guarded.append(replace(content, path="/") if content.backend else content)
             else:
                 opened.append(content)
-    backends = [each.backend for each in guarded if facts.protected_paths and each.backend]
-    past = [content.said for content in opened if any(_backends.same(content.backend, each) for each in backends)]
+    past = [content.said for content in opened if facts.protected_paths and any(map(content.overlaps, guarded))]
     return _Site(tuple(guarded), tuple(opened), mine.place if mine else "", next(iter(past), None))
 
 

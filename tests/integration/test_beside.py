@@ -640,6 +640,8 @@ def test_a_path_that_another_of_ours_opens_is_refused_unless_the_site_opens_it_t
 
 
 def test_the_backend_of_a_protected_path_is_no_others(host: Host) -> None:
+    for name in ("proxy", "proxy_http"):
+        host.add(f"LoadModule {name}_module modules/mod_{name}.so\n")
     guarded = host.wish(
         proxy_pass="http://127.0.0.1:8081/",
         protected={"/callback": "http://127.0.0.1:8082/"},
@@ -647,7 +649,10 @@ def test_the_backend_of_a_protected_path_is_no_others(host: Host) -> None:
     open_ = {"verify_client": "optional"}
     message = host.refused(guarded, host.wish(OTHER, proxy_pass="http://127.0.0.1:8082/", **open_))
     assert f"{DOMAIN}: your site {OTHER} serves its content too" in message
-    host.apply(guarded, host.wish(OTHER, proxy_pass="http://127.0.0.1:8081/", **open_))
+    place = plain_host(host, "ProxyPass / http://localhost:8082/elsewhere/")
+    assert f"{DOMAIN}: the virtual host at {place} serves its content too" in host.refused(guarded)
+    accepted = replace(guarded, allow_bypass=(place,))
+    host.apply(accepted, host.wish(OTHER, proxy_pass="http://127.0.0.1:8081/", **open_))
 
 
 def test_sites_of_ours_that_share_nothing_or_are_all_protected_are_no_way_past(host: Host, srv: str) -> None:

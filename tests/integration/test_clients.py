@@ -98,7 +98,8 @@ def test_a_subject_pins_just_itself_whatever_stands_in_it(host: Host) -> None:
         case for case, subject in SUBJECTS.items() if got(host, signed(host.chat, subject_name(subject))) != "accepted"
     ]
     assert locked_out == []
-    for name in ("Chat 2", "chat", "y", "true", "x", "aa", "ou", "1", "%{SSL_CLIENT_S_DN", "CN=Chat", "Chat,O=Tencent"):
+    near = "Chat 2", "chat", "Chat ", "Chat\0", "Chat\0x", "Chat\n", "Chat+OU=x", "CN=Chat", "Chat,O=Tencent"
+    for name in (*near, "y", "true", "x", "aa", "ou", "1", "%{SSL_CLIENT_S_DN"):
         assert got(host, client(host, named(name))) == "refused", name
     assert got(host, signed(Authority("Another CA"), subject_name("CN=Chat"))) == "alert"
     assert got(host, None) == "alert"
