@@ -281,6 +281,7 @@ def test_a_session_with_a_client_certificate_is_resumed(
 SESSIONS = {
     "nothing of the server's": ("", True),
     "a cache of the server's": ('SSLSessionCache "shmcb:logs/cache(64000)"', True),
+    "a cache of the server's in a file": ('SSLSessionCache "dbm:logs/cache"', True),
     "tickets that outlive a reload": ("SSLSessionTicketKeyFile conf/ticket.key", False),
     "such tickets beside a cache": (
         'SSLSessionTicketKeyFile conf/ticket.key\nSSLSessionCache "shmcb:logs/cache(64000)"',
@@ -296,7 +297,8 @@ def test_a_client_of_a_ca_that_was_removed_is_refused_with_its_session_too(
 ) -> None:
     write(host.conf, "ticket.key", os.urandom(48))
     if text:
-        host.add("LoadModule socache_shmcb_module modules/mod_socache_shmcb.so\n")
+        for name in ("shmcb", "dbm"):
+            host.add(f"LoadModule socache_{name}_module modules/mod_socache_{name}.so\n")
         host.add(f"LoadModule ssl_module modules/mod_ssl.so\n{text}\n")
         host.restart()
     new = Authority("New client CA")
@@ -309,12 +311,13 @@ def test_a_client_of_a_ca_that_was_removed_is_refused_with_its_session_too(
     assert client.resumes(version) is None
 
 
-def test_a_cache_that_outlives_a_reload_is_refused(host: Host) -> None:
+@pytest.mark.parametrize("kind", ["memcache", "redis"])
+def test_a_cache_that_outlives_a_reload_is_refused(host: Host, kind: str) -> None:
     host.add(
-        """
-        LoadModule socache_memcache_module modules/mod_socache_memcache.so
+        f"""
+        LoadModule socache_{kind}_module modules/mod_socache_{kind}.so
         LoadModule ssl_module modules/mod_ssl.so
-        SSLSessionCache memcache:127.0.0.1:11211
+        SSLSessionCache {kind}:127.0.0.1:11211
         """
     )
     host.restart()
