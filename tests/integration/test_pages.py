@@ -34,11 +34,18 @@ if TYPE_CHECKING:
     from playing import Run
 
 
+def shown(page: str) -> list[Any]:
+    """Return what a page shows as YAML."""
+    text = (COLLECTION / f"docs/{page}.md").read_text()
+    return [
+        yaml.safe_load(textwrap.dedent(each))
+        for each in re.findall(r"```yaml\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
+    ]
+
+
 def plays(page: str) -> list[dict[str, Any]]:
     """Return the plays that a page shows."""
-    text = (COLLECTION / f"docs/{page}.md").read_text()
-    shown = re.findall(r"```yaml\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
-    return [play for each in shown for play in yaml.safe_load(textwrap.dedent(each))]
+    return [play for each in shown(page) for play in each]
 
 
 def deployed(
@@ -135,8 +142,8 @@ def test_clients_of_both_cas_are_let_in_by_the_page_on_the_client_ca(operator: L
     files.mkdir()
     write(files, "TencentQQAuthCA-new.crt.zip", zipped("TencentQQAuthCA.crt", new.pem))
     pins = [operator.material.chat.sha256, new.sha256]
-    shown = plays("client-ca")[0]["roles"][0]["mutual_tls_sites"][0]["client_ca_sha256"]
-    assert [len(pin.replace(":", "")) for pin in shown] == [len(pin) for pin in pins]
+    sample = plays("client-ca")[0]["roles"][0]["mutual_tls_sites"][0]["client_ca_sha256"]
+    assert [len(pin.replace(":", "")) for pin in sample] == [len(pin) for pin in pins]
     deployed(operator, "client-ca", instead={"client_ca_sha256": pins})
     old_client, new_client = operator.material.client, new.issue(client=True, common_name="Chat")
     assert [operator.ask(client).said for client in (old_client, new_client)] == ["HTTP/1.1 200 OK"] * 2
@@ -164,8 +171,11 @@ def asked_for(operator: LocalOperator) -> list[str]:
     return names
 
 
-def test_the_consoles_zip_is_served_as_the_page_on_the_first_callback_says(operator: LocalOperator) -> None:
-    issued = operator.material.chat.issue(operator.material.domain)
+def test_the_consoles_zip_brings_the_first_callback_as_the_page_on_it_says(
+    operator: LocalOperator, behind: list[Backend]
+) -> None:
+    domain = operator.material.domain
+    issued = operator.material.chat.issue(domain)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("www.example.com.crt", issued.pem)
@@ -173,9 +183,24 @@ def test_the_consoles_zip_is_served_as_the_page_on_the_first_callback_says(opera
     (operator.folder / "files").mkdir()
     write(operator.folder / "files", "www.example.com.zip", packed.getvalue())
     operator.site["trust_anchors"] = None
-    assert "every client of the client CA may call, not Chat alone" in deployed(operator, "console").output
-    answer = operator.ask(operator.material.client)
-    assert (answer.said, answer.certificate_sha256) == ("HTTP/1.1 200 OK", issued.sha256)
+    assert (
+        "every client of the client CA may call, not Chat alone" in deployed(operator, "console", behind=behind).output
+    )
+    chat = operator.material.chat.issue(client=True, common_name="Chat", organization="Tencent")
+    assert operator.ask(chat).certificate_sha256 == issued.sha256
+    target, body = (
+        "/hook?SdkAppid=1400000000&CallbackCommand=State.StateChange",
+        b'{"CallbackCommand":"State.StateChange"}',
+    )
+    head = f"POST {target} HTTP/1.1\r\nHost: {domain}\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+    assert send(operator.port, domain, head.encode() + body, chat)[0] == 200
+    assert behind[0].paths[-1] == target
+    pins = shown("console")[1]
+    log = operator.httpd.root / "logs/www.example.com-access.log"
+    assert until(lambda: f'SUCCESS "{pins["allowed_clients"][0]["subject"]}"' in log.read_text())
+    deployed(operator, "console", behind=behind, instead=pins)
+    statuses = [asked(operator, target, each)[0] for each in (chat, operator.material.client)]
+    assert statuses == [200, 403]
 
 
 BALANCER = "127.0.0.2"
