@@ -956,7 +956,7 @@ def snapshots(host: Host, wish: Wish) -> list[Path]:
     def act() -> None:
         names = (folder / f"{number:03}" for number in itertools.count())
         watched(host.conf, lambda: shutil.copytree(host.conf, next(names), symlinks=True))
-        host.apply(wish, start=False)
+        host.apply(wish, start=False, adopt=True)
 
     assert forked(act) == 0
     return sorted(folder.iterdir())
@@ -974,30 +974,40 @@ def whole(found: dict[str, tuple[object, ...]]) -> dict[str, tuple[object, ...]]
     return {path: entry for path, entry in found.items() if entry[3] is not None or path in full}
 
 
-@pytest.mark.parametrize("case", ["first deployment", "renewal", "removal"])
+LONG = bool(os.environ.get("LONG"))
+
+
+@pytest.mark.parametrize("case", ["first deployment", "renewal", "removal", "adoption", "giving back", "way back"])
 def test_a_run_cut_at_any_point_leaves_a_server_that_starts_and_the_next_run_heals(stopped: Host, case: str) -> None:
     host = stopped
     first, second = host.wish(), host.wish()
-    old, new = {
-        "first deployment": (Wish(DOMAIN), first),
-        "renewal": (first, second),
-        "removal": (first, Wish(DOMAIN)),
+    before, old, new = {
+        "first deployment": (None, Wish(DOMAIN), first),
+        "renewal": (None, first, second),
+        "removal": (None, first, Wish(DOMAIN)),
+        "adoption": (None, Wish(DOMAIN), first),
+        "giving back": (None, first, Wish(DOMAIN)),
+        "way back": (first, second, Wish(DOMAIN, previous=True)),
     }[case]
-    host.apply(old, start=False)
+    there = fingerprint(before or new)
+    if case in ("adoption", "giving back"):
+        manual_installation(host)
+    for wish in filter(None, (before, old)):
+        host.apply(wish, start=False, adopt=True)
     old_tree = tree(host.conf.parent)
     cuts = snapshots(host, new)
     new_tree = tree(host.conf.parent)
     assert len(cuts) > 10
-    for cut in cuts:
+    for cut in cuts if LONG or case in ("first deployment", "renewal", "removal") else cuts[2::5]:
         put_back(host, cut)
         told = f"cut before change {cut.name} of {case}"
         host.httpd.start()
         served = host.served()
         host.httpd.stop()
-        assert served in {fingerprint(old), fingerprint(new)}, told
-        switched = not (host.store / "journal").exists() and served == (fingerprint(new))
+        assert served in {fingerprint(old), there}, told
+        switched = not (host.store / "journal").exists() and served == there
         wish, wanted = (new, new_tree) if switched else (old, old_tree)
-        host.apply(wish, start=False)
+        host.apply(wish, start=False, adopt=True)
         assert whole(tree(host.conf.parent)) == whole(wanted), told
 
 
@@ -1036,6 +1046,17 @@ def test_check_mode_leaves_a_killed_run_to_the_next_real_one(host: Host) -> None
     report = host.apply(wish)
     assert report.healed == ["a run that was killed was undone by its journal"]
     assert host.enforces()
+
+
+def test_a_run_that_is_killed_once_it_has_started_httpd_is_healed_beside_the_live_server(stopped: Host) -> None:
+    wish = stopped.wish()
+    journal_of_a_killed_run(stopped, wish, reloaded=True)
+    parent = stopped.httpd.pid
+    assert parent
+    assert stopped.apply(wish).healed == ["a run that was killed was undone by its journal"]
+    assert stopped.enforces()
+    assert stopped.httpd.pid == parent
+    assert not stopped.apply(wish).changed
 
 
 def test_a_run_that_heals_and_is_refused_leaves_what_the_live_server_serves_from(host: Host) -> None:
@@ -1372,10 +1393,11 @@ def test_a_misspelt_domain_to_go_back_with_is_told_from_one_with_a_single_releas
     assert f"{words}{DOMAIN}. Correct the name" in host.refused(Wish("www.exmaple.com", previous=True))
 
 
+@pytest.mark.parametrize("what", ["ends", "crl_ends"])
 def test_a_previous_release_that_has_ended_is_refused_unless_forced(
-    host: Host, monkeypatch: pytest.MonkeyPatch
+    host: Host, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old = host.wish(ends="2030-01-31T23:59:59Z")
+    old = host.wish(crl=host.chat.crl(), **{what: "2030-01-31T23:59:59Z"})
     host.apply(old)
     host.apply(host.wish())
     with monkeypatch.context() as later:
