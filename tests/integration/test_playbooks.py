@@ -10,6 +10,8 @@ import os
 import re
 import subprocess
 import sys
+import time
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -156,3 +158,25 @@ def test_rollback_goes_back_and_remove_gives_the_host_back(operator: LocalOperat
     assert {name: entry[:3] + entry[4:] for name, entry in operator.state()[0].items()} == {
         name: entry[:3] + entry[4:] for name, entry in untouched.items()
     }
+
+
+def test_rollback_refuses_a_certificate_that_has_ended_since_unless_it_is_forced(operator: LocalOperator) -> None:
+    ends = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(seconds=8)
+    old = operator.material.public.issue(operator.material.domain, not_after=ends)
+    for issued in (old, operator.material.server):
+        operator.material.put(issued)
+        operator.deploy()
+    here = yaml.safe_load((operator.folder / "inventory.yml").read_text())["all"]["hosts"]["webhook"]
+    inventory = operator.folder / "fleet.yml"
+    variables = operator.variables | {"rollback_become": False}
+    inventory.write_text(yaml.safe_dump({"webhooks": {"hosts": {"webhook": here}, "vars": variables}}))
+    arguments = ("-i", str(inventory), "-e", f"rollback_domains={operator.material.domain}")
+    time.sleep(max(0.0, (ends - datetime.now(timezone.utc)).total_seconds() + 1))
+    done = run("rollback", operator.environment, *arguments)
+    assert done.returncode != 0
+    assert f"a certificate ended at {ends:%Y-%m-%dT%H:%M:%SZ}" in " ".join((done.stdout + done.stderr).split())
+    assert operator.ask(operator.material.client).certificate_sha256 == operator.material.server.sha256
+    done = run("rollback", operator.environment, *arguments, "-e", "rollback_force=true")
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = " ".join((done.stdout + done.stderr).split())
+    assert "the release gone back to serves certificates of which one ends at" in said
