@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,8 +16,12 @@ from typing import TYPE_CHECKING
 import pytest
 from demo_material import CHAT_CA_NAME, Authority
 from embedded_httpd import EmbeddedHttpd, free_port
-from host import DOMAIN, Host, children, fingerprint, until
+from host import DOMAIN, VERSIONS, Host, children, fingerprint, until
 from load import Load
+
+from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _transaction
+from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +29,8 @@ if TYPE_CHECKING:
 
     from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
 
-ROTATIONS = 50 if os.environ.get("LONG") else 6
+LONG = bool(os.environ.get("LONG"))
+ROTATIONS = 50 if LONG else 6
 WARM = 2  # After so many, the server has what it takes for rotations.
 
 
@@ -67,20 +73,34 @@ def test_no_request_is_lost_and_no_stranger_gets_in_while_certificates_and_cas_a
     )
     host.restart()
     root = str(host.httpd.root / "site")
-    other = Authority("Chat's next CA")
-    host.apply(host.wish(document_root=root))
+    issued, cas = host.public.issue(DOMAIN), host.chat.pem
+    host.apply(host.wish(issued=issued, document_root=root))
     load = Load(host.port, tmp_path)
     load.start(host.chat.issue(client=True, common_name="Chat"))
     try:
         time.sleep(0.5)
         pid = host.httpd.pid
         assert pid
+        alone = [settled(pid)]  # what reloads take that replace nothing
+        if LONG:
+            for _time in range(ROTATIONS):
+                old = set(children(pid))
+                os.kill(pid, signal.SIGUSR1)
+                assert until(lambda old=old: set(children(pid)) - old)
+                time.sleep(0.2)
+            alone.append(settled(pid))
         for number in range(ROTATIONS):
-            # The certificate, then the CA (with the present one still in it), then both.
-            cas = host.chat.pem + (other.pem if number % 3 else b"")
-            wish = host.wish(document_root=root, client_ca=cas)
-            host.apply(wish)
-            assert host.served() == fingerprint(wish)
+            # The certificate, then the CAs (the clients' own stays among them), then both.
+            if number % 3 != 1:
+                issued = host.public.issue(DOMAIN)
+            if number % 3 != 0:
+                other = Authority("Chat's next CA")
+                cas = host.chat.pem + other.pem
+            assert host.apply(host.wish(issued=issued, document_root=root, client_ca=cas)).reloaded
+            assert host.served() == issued.sha256
+            if number % 3 != 0:
+                answers = host.answers(other.issue(client=True, common_name="Chat")).values()
+                assert {answer.result for answer in answers} == {"accepted"}
             if number == WARM:
                 before = settled(pid)
         after = settled(pid)
@@ -88,17 +108,45 @@ def test_no_request_is_lost_and_no_stranger_gets_in_while_certificates_and_cas_a
         load.stop()
     with capsys.disabled():
         print(
-            f"\n{ROTATIONS} rotations, {host.httpd.mpm}: {load.answered} requests answered, {load.resumed} of them on "
-            f"resumed sessions, {len(load.wrong)} failed, {load.turned_away} strangers turned away; {before}, {after}"
+            f"\n{ROTATIONS} rotations, {host.httpd.mpm}: {load.answered} requests answered, "
+            f"{sum(load.resumed.values())} of them on resumed sessions, {len(load.wrong)} failed, {load.turned_away} "
+            f"strangers turned away; {before}, {after}; reloads alone: {alone}"
         )
     assert load.wrong == []
     assert load.answered > 20 * ROTATIONS
-    assert load.resumed > ROTATIONS
+    assert all(load.resumed[version] > ROTATIONS for version in VERSIONS)
     assert load.turned_away > 10 * ROTATIONS
     assert host.httpd.pid == pid, "the parent is the same process"
     assert after.processes <= before.processes + 4
-    assert after.memory < before.memory * 1.5 + 200 * ROTATIONS
+    assert after.memory < 1.5 * max(size.memory for size in (before, *alone))
     assert after.files <= before.files + 2
+
+
+def test_another_site_loses_no_request_while_one_goes_back_by_hand_and_by_itself_and_is_taken_away(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, root = "www2.example.com", str(host.httpd.root / "site")
+    first, second = host.wish(other), host.wish(other)  # Behind the site that is asked, which is the default one.
+    host.apply(host.wish(document_root=root), first)
+    host.apply(second)
+    load = Load(host.port, tmp_path)
+    load.start(host.chat.issue(client=True, common_name="Chat"))
+    try:
+        host.apply(Wish(other, previous=True))
+        assert host.served(other) == fingerprint(first)
+        with monkeypatch.context() as patch:
+            patch.setattr(_transaction, "CONFIRM_SECONDS", 1.0)
+            patch.setattr(_httpd.Server, "reload", lambda server: None)
+            with pytest.raises(Refused, match="The old state is back and serving"):
+                host.apply(second)
+        assert host.served(other) == fingerprint(first)
+        host.apply(Wish(other))
+        assert host.served(other) not in (fingerprint(first), fingerprint(second))
+    finally:
+        load.stop()
+    assert load.wrong == []
+    assert load.answered > 50
+    assert load.turned_away > 20
 
 
 def settled(parent: int) -> Size:

@@ -10,10 +10,11 @@ import http.client
 import socket
 import ssl
 import threading
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from demo_material import Issued, write
+from demo_material import CHAT_CA_NAME, Authority, Issued, write
 from host import DOMAIN
 
 if TYPE_CHECKING:
@@ -31,25 +32,27 @@ class Load:
     address: str = "127.0.0.1"
     status: int = 200  # what clients are to be answered
     answered: int = 0
-    resumed: int = 0
+    resumed: Counter[str | None] = field(default_factory=Counter)  # by version of the protocol
     turned_away: int = 0
     wrong: list[str] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
 
     def start(self, *clients: Issued) -> None:
-        """Start each client, keep-alive and anew, over TLS 1.2 and 1.3, and strangers without a certificate."""
+        """Start each client, keep-alive and anew, over TLS 1.2 and 1.3, and strangers.
+
+        These have no certificate, or one of another CA with the client CA's name.
+        """
+        other = Authority(CHAT_CA_NAME).issue(client=True, common_name="Chat")
         for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
             for number, client in enumerate(clients):
-                context = self._context(version)
-                write(self.folder, f"{number}.crt", client.full_pem)
-                write(self.folder, f"{number}.key", client.key_pem)
-                context.load_cert_chain(self.folder / f"{number}.crt", self.folder / f"{number}.key")
+                context = self._context(version, client, str(number))
                 self._threads += [
                     threading.Thread(target=self._keep_alive, args=(context,)),
                     threading.Thread(target=self._anew, args=(context,)),
                 ]
-            self._threads.append(threading.Thread(target=self._stranger, args=(self._context(version),)))
+            for context in (self._context(version), self._context(version, other, "stranger")):
+                self._threads.append(threading.Thread(target=self._stranger, args=(context,)))
         for thread in self._threads:
             thread.start()
 
@@ -59,11 +62,15 @@ class Load:
         for thread in self._threads:
             thread.join()
 
-    def _context(self, version: ssl.TLSVersion) -> ssl.SSLContext:
+    def _context(self, version: ssl.TLSVersion, client: Issued | None = None, name: str = "") -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         context.minimum_version = context.maximum_version = version
+        if client:
+            write(self.folder, f"{name}.crt", client.full_pem)
+            write(self.folder, f"{name}.key", client.key_pem)
+            context.load_cert_chain(self.folder / f"{name}.crt", self.folder / f"{name}.key")
         return context
 
     def _keep_alive(self, context: ssl.SSLContext) -> None:
@@ -99,7 +106,7 @@ class Load:
             try:
                 plain = socket.create_connection((self.address, self.port), timeout=10)
                 connection.sock = channel = context.wrap_socket(plain, server_hostname=DOMAIN, session=session)
-                self.resumed += bool(channel.session_reused)
+                self.resumed[channel.version()] += bool(channel.session_reused)
                 connection.request("GET", "/", headers={"Host": DOMAIN, "Connection": "close"})
                 response = connection.getresponse()
                 session = channel.session  # TLS 1.3 grants it after the handshake.
