@@ -1091,9 +1091,11 @@ def test_a_lock_that_another_run_holds_is_waited_for_and_its_holder_named(
 # -- a live server that does not follow
 
 
-def test_a_reload_that_does_nothing_brings_the_old_state_back(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    wish = host.wish()
-    host.apply(wish)
+def test_a_reload_that_does_nothing_brings_the_old_state_of_all_sites_back(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wishes = {domain: host.wish(domain) for domain in (DOMAIN, OTHER)}
+    host.apply(*wishes.values())
     before = tree(host.httpd.root)
     monkeypatch.setattr(_transaction, "CONFIRM_SECONDS", 1.0)
     with monkeypatch.context() as patch:
@@ -1101,10 +1103,12 @@ def test_a_reload_that_does_nothing_brings_the_old_state_back(host: Host, monkey
         with pytest.raises(
             Refused, match=r"(no new worker process|another certificate is served).*is back and serving"
         ):
-            host.apply(host.wish())
+            host.apply(host.wish(), host.wish("new.example.com"), Wish(OTHER))
     assert tree(host.httpd.root) == before
-    assert host.served() == fingerprint(wish)
-    assert not host.apply(wish).changed
+    assert {domain: host.served(domain) for domain in wishes} == {
+        domain: fingerprint(wish) for domain, wish in wishes.items()
+    }
+    assert not host.apply(*wishes.values()).changed
 
 
 def test_a_parent_that_dies_at_the_reload_is_started_again_with_the_old_state(
