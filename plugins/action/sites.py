@@ -632,6 +632,11 @@ def _wrong_sources(site: Mapping[str, Any]) -> Iterator[str]:
     }
     if len(places) > 1:
         yield "the option 'client_ca' mixes files on the host (absolute paths) with the controller's. Take one kind."
+    if True in places and (site["crl"] or site["crl_content"]):
+        yield (
+            "the option 'crl' is judged by the client CA, which then has to be the controller's too. Give 'client_ca' "
+            "by a path there, one that is not absolute."
+        )
 
 
 def _may_hold_key(site: Mapping[str, Any]) -> bool:

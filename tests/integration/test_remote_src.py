@@ -309,3 +309,16 @@ def test_somebody_elses_program_is_not_overwritten(operator: LocalOperator, cert
     assert hook.read_text() == "#!/bin/sh\nreload-something\n"
     operator.site.update(remote_src=False)
     assert "'renewal_hook' goes with 'remote_src' alone" in " ".join(operator.refused().output.split())
+
+
+def test_revocation_lists_are_the_controllers_and_judged_there_by_its_client_ca(
+    operator: LocalOperator, certbot: Certbot
+) -> None:
+    client = operator.material.client
+    write(certbot.root, "chat.crt", operator.material.chat.pem)
+    write(operator.folder / "files", "chat.crl", operator.material.chat.crl(client))
+    operator.site.update(crl=["files/chat.crl"])
+    output = operator.refused(mutual_tls_sites=[operator.site | {"client_ca": [f"{certbot.root}/chat.crt"]}]).output
+    assert "the option 'crl' is judged by the client CA, which then has to be the controller's too" in output
+    operator.deploy()
+    assert operator.ask(client).said == "SSLV3_ALERT_CERTIFICATE_REVOKED"
