@@ -125,7 +125,8 @@ def planned(
     releases = {wish.domain: wish.release for wish in wishes if wish.release}
     published = _published(store, {*before, *after, *listed}, releases, set(after), adopt)
     host, main = store.path("host.conf"), os.path.realpath(server.config)
-    published += _hooks(before, after, {wish.domain: wish.hook for wish in wishes if wish.hook})
+    hooks = {wish.domain: wish.hook for wish in wishes if wish.hook}
+    published += _hooks(before, after, hooks)
     listens, wanted = _host_level(server, store, user, with_ssl, after.values())
     _listens, between = _host_level(server, store, user, with_ssl, [*before.values(), *after.values()])
     if all(site.included for site in after.values()):
@@ -145,7 +146,7 @@ def planned(
             old, new = _outline(change.before), _outline(change.after)
             diff.append({"before_header": change.path, "after_header": change.path, "before": old, "after": new})
     amiss = [f"the release of {domain} was not as it was written: {damage}" for domain, damage in damages.items()]
-    drifted = _drifted(server, store, user, with_ssl, before, adopt)
+    drifted = _drifted(server, store, user, with_ssl, before, hooks, adopt)
     if drifted:
         amiss.append(f"not as they were left: {', '.join(drifted)}")
     return Plan(
@@ -167,9 +168,15 @@ def _damage(store: Store, wish: Wish) -> str:
     name, link = store.current(wish.domain), store.path(wish.domain, "current")
     if not name:
         # A first deployment that was killed has made the folder, and its journal is still there.
-        lost = os.path.isdir(store.path(wish.domain, "releases")) and not os.path.lexists(store.path("journal"))
-        return f"{link} leads to none" if lost else ""
+        if os.path.lexists(store.path("journal")):
+            return ""
+        if os.path.isdir(store.path(wish.domain, "releases")):
+            return f"{link} leads to none"
+        published = os.path.join(store.conf, f"{wish.domain}.crt")
+        return f"{store.path(wish.domain)} is gone" if _is_ours(entry_of(published)) else ""
     folder = store.path(wish.domain, "releases", name)
+    if not os.path.isdir(folder):
+        return f"{folder} is gone"
     try:
         same = wish.release.name == name.partition(".")[0]
         faults = store.faults(wish.release if same else store.read(wish.domain, "current"), folder)
@@ -189,9 +196,18 @@ def _younger(folder: str) -> list[str]:
 
 
 def _drifted(
-    server: Server, store: Store, user: Description, with_ssl: Description, before: Mapping[str, Facts], adopt: bool
+    server: Server,
+    store: Store,
+    user: Description,
+    with_ssl: Description,
+    before: Mapping[str, Facts],
+    hooks: Mapping[str, Entry],
+    adopt: bool,
 ) -> list[str]:
-    """Paths outside the releases that a run with no other wish than for what is there would change, and why."""
+    """Paths outside the releases that a run with no other wish than for what is there would change, and why.
+
+    C(hooks): programs for renewals, which are made anew where what they do, or this collection, is another.
+    """
     if not before:
         return []
     host, main = store.path("host.conf"), os.path.realpath(server.config)
@@ -202,9 +218,11 @@ def _drifted(
         content = _host_level(server, store, user, with_ssl, before.values())[1]
         drifts += _changes(host, File(content) if needed else None)
         drifts += _hook(server, store, user, needed)
+        known = {domain: hook for domain, hook in hooks.items() if domain in before and before[domain].renewal_hook}
+        drifts += [each for each in _hooks({}, before, known) if _is_handled(each)]
     words = {main: "lacks our line" if needed else "has a line of ours"}
     found = entry_of(host)
-    if isinstance(found, File) and found.mode == 0o644 and _is_sealed(found.content):
+    if isinstance(found, File) and (found.mode, found.uid) == (0o644, os.geteuid()) and _is_sealed(found.content):
         words[host] = "no longer fits the server's own configuration"
     return [
         f"{change.path} {words.get(change.path) or difference(change.before, change.after)}"
@@ -286,6 +304,12 @@ def _hooks(before: Mapping[str, Facts], after: Mapping[str, Facts], hooks: Mappi
     ]
 
 
+def _is_handled(hook: Change) -> bool:
+    """Whether a hand took a program for renewals away, or changed its mode or owner."""
+    found, wanted = hook.before, hook.after
+    return found is None or (isinstance(found, File) and isinstance(wanted, File) and found.content == wanted.content)
+
+
 def _published(
     store: Store, domains: Iterable[str], releases: Mapping[str, Release], present: Iterable[str], adopt: bool
 ) -> list[Change]:
@@ -313,7 +337,7 @@ def _link(path: str, target: str | None, adopt: bool) -> list[Change]:
     A plain file of a manual installation is kept beside, where C(adopt) allows it, and never overwritten.
     """
     found, kept = entry_of(path), path + KEPT
-    ours = isinstance(found, Link) and found.target.startswith(FOLDER + "/")
+    ours = _is_ours(found)
     if target is None:
         return [Change(path, found, entry_of(kept)), *_changes(kept, None)] if ours else []
     if found is None or ours:
@@ -326,6 +350,11 @@ def _link(path: str, target: str | None, adopt: bool) -> list[Change]:
     if entry_of(kept) is not None:
         raise StoreError(f"{kept} keeps a file that was adopted before: move it away, then run again")
     return [Change(kept, None, found), Change(path, found, Link(target))]
+
+
+def _is_ours(entry: Entry) -> bool:
+    """Whether it is a link by which we publish a file."""
+    return isinstance(entry, Link) and entry.target.startswith(FOLDER + "/")
 
 
 def _bytes(path: str) -> bytes:

@@ -457,13 +457,16 @@ class Store:
 
         Its name, or with a number behind where that name is taken by one that was damaged.
         """
-        current = self.path(release.domain, "releases", self.current(release.domain))
-        if os.path.basename(current).partition(".")[0] == release.name and self.whole(release, current):
+        now = self.current(release.domain)
+        current = self.path(release.domain, "releases", now)
+        if now.partition(".")[0] == release.name and self.whole(release, current):
             return current
         number = 0
         while True:
-            folder = self.path(release.domain, "releases", release.name + (f".{number}" if number else ""))
-            if not os.path.lexists(folder) or self.whole(release, folder):
+            name = release.name + (f".{number}" if number else "")
+            folder = self.path(release.domain, "releases", name)
+            # Where the current one is gone, its name stays free: a switch is what puts a release in its place.
+            if self.whole(release, folder) or (name != now and not os.path.lexists(folder)):
                 return folder
             number += 1
 
@@ -555,7 +558,8 @@ class Store:
             elif self.current(name):  # Another's link is not ours to judge.
                 kept = {self.current(name), self.current(name, "previous")}
                 releases = self.path(name, "releases")
-                found += [os.path.join(releases, each) for each in os.listdir(releases) if each not in kept]
+                if os.path.isdir(releases):  # A hand may have taken it away.
+                    found += [os.path.join(releases, each) for each in os.listdir(releases) if each not in kept]
                 found += [self.path(name, each) for each in os.listdir(path) if each.endswith(_NEW)]
         return [self.root] if {*map(self.path, names)} <= {*found} else found
 
@@ -637,7 +641,8 @@ def difference(found: Entry, wanted: Entry) -> str:
             return "was edited"
         if found.mode != wanted.mode:
             return f"has mode {found.mode:04o}"
-        return "" if wanted.uid in (-1, found.uid) else f"belongs to user {found.uid}"
+        owner = os.geteuid() if wanted.uid == -1 else wanted.uid
+        return "" if found.uid == owner else f"belongs to user {found.uid}"
     if isinstance(found, Link):
         return "" if found == wanted else "leads elsewhere"
     return "is a plain file"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _PACKAGE = "ansible_collections.mtls.httpd.plugins.module_utils"
 _PROBES, _REQUEST = "probes.json", "request.json"
+_MODE = 0o700
 _MAIN = f"""\
 # Made by Ansible (mtls.httpd.sites), and made anew by its next run.
 import sys
@@ -51,16 +52,16 @@ def program(path: str, wanted: _payload.Request) -> Entry:
     found = entry_of(path)
     if found is not None and not (isinstance(found, File) and found.content.startswith(_shebang())):
         raise StoreError(f"{path} is not this collection's, and stands where 'renewal_hook' puts its own: move it away")
-    if found is not None and os.path.realpath(sys.argv[0]) == os.path.realpath(path):
-        return found  # It is running, and leaves itself as it is.
+    if isinstance(found, File) and os.path.realpath(sys.argv[0]) == os.path.realpath(path):
+        return File(found.content, _MODE)  # It is running, and leaves what it does as it is.
     entries = _entries(wanted)
     if isinstance(found, File) and _known(found.content) == {**entries, _PROBES: None}:
-        return found
+        return File(found.content, _MODE)
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in sorted(entries.items()):
             archive.writestr(zipfile.ZipInfo(name), text, zipfile.ZIP_DEFLATED)
-    return File(_shebang() + content.getvalue(), 0o700)
+    return File(_shebang() + content.getvalue(), _MODE)
 
 
 def request(path: str) -> _payload.Request:

@@ -7,22 +7,23 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import socket
 import subprocess
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from demo_material import Authority, key_pem, new_key
+from demo_material import Authority, key_pem, new_key, write
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, Host
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _transaction
-from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
-from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, SITE
+from ansible_collections.mtls.httpd.plugins.module_utils._payload import Sources, Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, FACTS, SITE, Release
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
 
 if TYPE_CHECKING:
@@ -118,6 +119,38 @@ def test_a_renewal_the_way_back_and_a_removal_are_predicted(host: Host) -> None:
     assert "refused" in agreed(host, Wish(DOMAIN, previous=True))
 
 
+def test_what_a_reduced_rehearsal_comes_to_is_predicted(host: Host) -> None:
+    host.add('CustomLog "|$/bin/cat >/dev/null" common\n')
+    host.restart()
+    assert agreed(host, host.wish())["rehearsal"] == "reduced"
+    assert agreed(host, host.wish(), host.wish(OTHER))["changed"]
+    assert "got in" in agreed(host, host.wish(extra="SSLVerifyClient none"))["refused"]
+    assert agreed(host, Wish(DOMAIN, previous=True), Wish(OTHER))["changed"]
+
+
+def test_what_becomes_of_a_virtual_host_of_the_users_own_is_predicted(host: Host) -> None:
+    own = host.public.issue(DOMAIN)
+    write(host.conf, "own.crt", own.full_pem)
+    write(host.conf, "own.key", own.key_pem)
+    (host.httpd.root / "own").mkdir()
+    pair = "SSLCertificateFile conf/own.crt\nSSLCertificateKeyFile conf/own.key\n"
+    host.add(
+        f"LoadModule ssl_module modules/mod_ssl.so\nListen {host.port} https\n<VirtualHost *:{host.port}>\n"
+        f"ServerName {DOMAIN}\nDocumentRoot own\nSSLEngine on\n{pair}</VirtualHost>\n"
+        f"<Directory {host.httpd.root}/own>\nRequire all granted\n</Directory>\n"
+    )
+    host.restart()
+    wish = host.wish(manage="directives")
+    predicted, done = (told(host, (wish,), {}, check=check) for check in (True, False))
+    assert without(predicted, SEEN) == without(done, SEEN)
+    assert done["pending"]
+    assert "is not in force" in agreed(host, wish)["refused"]
+    edited(host.httpd.conf, pair, f'Include "{current(host)}/{SITE}"\n')
+    assert agreed(host, wish)["sites"][0]["mutual_tls"] == "enforced"
+    edited(current(host) / SITE, "SSLVerifyClient require", "SSLVerifyClient none")
+    assert len(agreed(host, host.wish(manage="directives"))["healed"]) == 1
+
+
 def test_an_adoption_is_predicted_and_its_diff_shows_no_key(host: Host) -> None:
     (host.conf / f"{DOMAIN}.key").write_bytes(key_pem(new_key()))
     (host.conf / CLIENT_CA).symlink_to("elsewhere")
@@ -172,6 +205,12 @@ def edited(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
+def given_away(path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("root alone gives files away")
+    os.chown(path, 1, -1)
+
+
 def current(host: Host) -> Path:
     return host.store / DOMAIN / "current"
 
@@ -188,10 +227,20 @@ DRIFTS = {
         lambda host: (current(host) / f"{DOMAIN}.key").chmod(0o644), f"{DOMAIN}.key has mode 0644"
     ),
     "a file that is gone": Drift(lambda host: (current(host) / CLIENT_CA).unlink(), f"{CLIENT_CA} is gone"),
+    "the owner of a file": Drift(lambda host: given_away(current(host) / SITE), f"{SITE} belongs to user 1"),
+    "the mode of a folder": Drift(lambda host: current(host).resolve().chmod(0o700), "is no folder of mode 0755"),
+    "a release that is gone": Drift(lambda host: shutil.rmtree(current(host).resolve()), "releases/{release} is gone"),
+    "all releases gone": Drift(
+        lambda host: shutil.rmtree(host.store / DOMAIN / "releases"), "releases/{release} is gone"
+    ),
+    "a site that is gone": Drift(lambda host: shutil.rmtree(host.store / DOMAIN), f"mtls/{DOMAIN} is gone"),
     "a switch replaced by a file": Drift(lambda host: replaced(current(host)), f"{DOMAIN}/current leads to none"),
     "a switch that is gone": Drift(lambda host: current(host).unlink(), f"{DOMAIN}/current leads to none"),
     "the mode of the host level": Drift(
         lambda host: (host.store / "host.conf").chmod(0o600), "host.conf has mode 0600"
+    ),
+    "the owner of the host level": Drift(
+        lambda host: given_away(host.store / "host.conf"), "host.conf belongs to user 1"
     ),
     "an edited host level": Drift(
         lambda host: (host.store / "host.conf").write_text("# mine\n"), "host.conf was edited"
@@ -226,17 +275,24 @@ def test_a_drift_is_predicted_named_and_healed(host: Host, name: str) -> None:
     drift.act(host)
     done = agreed(host, wish, **drift.options)
     assert done["changed"]
-    assert [words for words in done["healed"] if drift.named in words], done["healed"]
-    assert len(done["healed"]) == 1
+    assert wish.release
+    [words] = done["healed"]
+    assert drift.named.replace("{release}", wish.release.name) in words
+    host.restart()
     assert host.enforces()
 
 
-@pytest.mark.parametrize("name", ["an edited site", "the mode of a key", "an edited host level", "a line that is gone"])
+@pytest.mark.parametrize(
+    "name",
+    ["an edited site", "the mode of a key", "a release that is gone", "an edited host level", "a line that is gone"],
+)
 def test_a_drift_is_named_at_a_renewal_too(host: Host, name: str) -> None:
-    drift = DRIFTS[name]
-    host.apply(host.wish())
+    drift, wish = DRIFTS[name], host.wish()
+    host.apply(wish)
     drift.act(host)
-    assert [words for words in agreed(host, host.wish())["healed"] if drift.named in words]
+    assert wish.release
+    named = drift.named.replace("{release}", wish.release.name)
+    assert [words for words in agreed(host, host.wish())["healed"] if named in words]
 
 
 def test_a_change_of_the_servers_own_is_not_taken_for_a_hand_in_our_file(host: Host) -> None:
@@ -262,7 +318,8 @@ def test_a_drift_that_let_strangers_in_says_so(host: Host, renewed: bool) -> Non
 
 
 @pytest.mark.parametrize(
-    "name", ["an edited site", "an edited host level", "a line that is gone", "a link that is gone"]
+    "name",
+    ["an edited site", "a release that is gone", "an edited host level", "a line that is gone", "a link that is gone"],
 )
 def test_a_drifted_site_is_removed_as_predicted(host: Host, name: str) -> None:
     before = host.state(times=False)[0]
@@ -270,6 +327,29 @@ def test_a_drifted_site_is_removed_as_predicted(host: Host, name: str) -> None:
     DRIFTS[name].act(host)
     agreed(host, Wish(DOMAIN))
     assert host.state(times=False)[0] == before
+
+
+HOOKS: dict[str, Callable[[Path], object]] = {
+    "is gone": lambda hook: hook.unlink(),
+    "has mode 0777": lambda hook: hook.chmod(0o777),
+    "belongs to user 1": given_away,
+}
+
+
+@pytest.mark.parametrize("named", HOOKS)
+def test_a_program_for_renewals_is_put_right_too(host: Host, named: str) -> None:
+    own, hook = host.public.issue(DOMAIN), host.httpd.root / "hook"
+    write(host.conf, "own.crt", own.full_pem)
+    write(host.conf, "own.key", own.key_pem)
+    release = host.wish().release
+    assert release
+    facts = replace(release.facts, renewal_hook=str(hook))
+    files = {CLIENT_CA: host.chat.pem, SITE: release.files[SITE], FACTS: facts.content}
+    wish = Wish(DOMAIN, Release(DOMAIN, files), sources=Sources(f"{host.conf}/own.crt", f"{host.conf}/own.key"))
+    assert agreed(host, wish)["healed"] == []
+    HOOKS[named](hook)
+    assert agreed(host, wish)["healed"] == [f"not as they were left: {hook} {named}"]
+    assert (hook.stat().st_mode & 0o777, hook.stat().st_uid) == (0o700, os.geteuid())
 
 
 def test_a_link_replaced_by_a_file_is_not_overwritten_unless_that_is_wished(host: Host) -> None:
