@@ -116,7 +116,7 @@ def test_a_httpd_that_only_asks_commands_or_rehearses_is_no_second_server(
     folder.mkdir()
     os.mkfifo(folder / "fifo")
     # It waits for a writer while it reads its configuration.
-    other = started_by(host, *in_the_foreground(host)[:-2], "-c", f"Include {folder}/fifo", *words.split())
+    other = started_by(host, "setsid", *in_the_foreground(host)[:-2], "-c", f"Include {folder}/fifo", *words.split())
     try:
         assert until(lambda: other.pid in dict(_httpd.running_parents()))
         assert host.apply(host.wish()).changed
