@@ -589,6 +589,14 @@ def test_the_main_servers_own_files_are_not_served_by_the_site_alone(host: Host)
     assert "DocumentRoot at" in message
 
 
+def test_what_no_request_comes_to_is_no_way_past(host: Host) -> None:
+    away = f"Redirect / https://{DOMAIN}/"
+    host.add(f"<VirtualHost *:{host.httpd.port}>\nServerName {OWN}\n{away}\n</VirtualHost>\n")
+    host.restart()
+    host.apply(host.wish(document_root=f"{host.httpd.root}/htdocs"))  # the main server's own files
+    assert host.enforces()
+
+
 def test_files_that_a_virtual_host_inherits_are_found(host: Host) -> None:
     place = users_host(host)
     message = host.refused(host.wish(document_root=f"{host.httpd.root}/htdocs", allow_bypass=()))
