@@ -7,14 +7,18 @@
 from __future__ import annotations
 
 import base64
+import itertools
+import secrets
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from demo_material import key_pem, new_key, write
-from searching import Secret, secret_key, written_since
+from searching import Secret, secret_key, secret_text, written_since
+
+from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import documented_options
 
 if TYPE_CHECKING:
     from conftest import LocalOperator
@@ -81,3 +85,30 @@ def test_a_refused_run_keeps_the_key(operator: LocalOperator, key: Secret) -> No
     opened = operator.site | {"extra_directives": "SSLVerifyClient none"}
     for site in (mismatched, opened):
         assert_kept(operator, key, begin, operator.refused("-vvvv", "--diff", mutual_tls_sites=[site]).output)
+
+
+OTHER_MODULES = ("handshake_info", "server_info", "validate_domain")
+
+
+@pytest.mark.parametrize("module", OTHER_MODULES)
+def test_a_secret_under_any_option_of_the_other_modules_is_not_shown(operator: LocalOperator, module: str) -> None:
+    pasted, passphrase = new_key(), " ".join(secrets.token_hex(12) for _word in range(3))
+    known = secret_key("the key", pasted), secret_text("the passphrase", passphrase)
+    key = key_pem(pasted).decode()
+    texts = (key, base64.b64encode(key.encode()).decode(), passphrase)
+    options = documented_options(module)
+    runs = ("controller", "target") if "run_on" in options else ("",)
+    within = {f"endpoints.{name}" for name in options.get("endpoints", {}).get("suboptions", ())}
+    cases: list[dict[str, Any]] = []
+    for where, name, text in itertools.product(runs, (*options, *within, "optoin"), texts):
+        outer, _dot, inner = name.partition(".")
+        elsewhere = {"port": 1} if outer != "port" and "port" in options else {}
+        shapes = [[{inner: text}]] if inner else [text, [text], {"a": text}, {text: "a"}]
+        cases += [elsewhere | ({"run_on": where} if where else {}) | {outer: shape} for shape in shapes]
+    given = {name: f"{{{{ cases[item].{name} | default(omit) }}}}" for name in (*options, "optoin")}
+    task = {f"mtls.httpd.{module}": given, "loop": f"{{{{ range({len(cases)}) | list }}}}", "ignore_errors": True}
+    # Of a task that fails, Ansible shows the lines above it in the operator's file.
+    before, after = ({"ansible.builtin.debug": {"msg": text}} for text in ("{{ cases | length }} cases", "{{ tried }}"))
+    run = operator.play("-vvvv", plays=[{"tasks": [before, task | {"register": "tried"}, after]}], cases=cases)
+    assert f"item={len(cases) - 1})" in run.output
+    assert not [secret.name for secret in known if secret.within(run.output.encode())]
