@@ -69,7 +69,7 @@ if TYPE_CHECKING:
 LOCK_SECONDS = 60.0
 CONFIRM_SECONDS = 15.0
 FURTHER_SECONDS = 30.0
-ROOM = 16  # blocks and inodes that are to be free besides what a switch takes: others write too
+ROOM = 16  # blocks and inodes that are to be free besides those that are needed: others write too
 
 
 class Refused(Exception):
@@ -474,16 +474,17 @@ class _Run:
         return found
 
     def _unwritable(self, user: Description, plan: Plan, *folders: str) -> list[str]:
-        """Why C(folders) do not take the switch, or httpd's own do not take what it makes at a reload, and so ends.
+        """Why C(folders) do not take the switch, or those where httpd makes files at a reload do not take these.
 
-        A rehearsal writes elsewhere, so it does not see that.
+        It would end then. A rehearsal writes elsewhere, so it does not see that.
         """
-        room = len(plan.changes) + ROOM
-        needed = dict.fromkeys(folders, room)
+        made = []
         if self._wanted() and not self._unread(plan):
             logs = [os.path.join(user.log_folder, log) for site in self.sites for log in site.logs]
             made = [user.pid_file, *(log for log in logs if not os.path.lexists(log))]
-            needed = {user.log_folder: 0} | needed | {os.path.dirname(path): room for path in made}
+        needed = {user.log_folder: 0} if made else {}
+        needed |= {os.path.dirname(path): len(made) + ROOM for path in made}
+        needed |= dict.fromkeys(folders, len(plan.changes) + len(made) + 2 * ROOM)
         # What starts a stopped server may make its folders.
         there = [folder for folder in needed if folder and (self.was_running or os.path.isdir(folder))]
         return [fault for folder in there for fault in unwritable(folder, needed[folder])]
@@ -626,7 +627,7 @@ class _Run:
         test = self.server.test()
         if test.code != 0:
             raise Refused(f"`httpd -t` fails: {test.words}")
-        faults = self._taken(user, plan)
+        faults = self._taken(user, plan) + self._unwritable(user, plan)
         if self.report.rehearsal == "reduced":
             faults += _probing.misplaced(self.store, self.server.describe(), self.sites)
         if faults:
@@ -699,6 +700,9 @@ class _Run:
             test = self.server.test()
             if test.code != 0:
                 raise HttpdError(f"`httpd -t` fails with the old files too, so it was not reloaded: {test.words}")
+            full = unwritable(os.path.dirname(self.server.describe().pid_file), 1)
+            if full:
+                raise HttpdError(f"it was not reloaded, as it would end: {full[0]}")
             self.server.signal()  # Not by its manager, which may be what fails.
         else:
             self.server.start()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from embedded_httpd import EmbeddedHttpd, free_port
 from filling import leave
 from host import DOMAIN, Host, fingerprint, in_a_child, tree, until
 
-from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA
+from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, Disk, Entry
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
 
 if TYPE_CHECKING:
@@ -155,9 +156,7 @@ def test_httpd_lives_on_however_full_the_one_disk_is_that_its_pid_file_and_logs_
     root = short_path / "httpd"
 
     def act() -> None:
-        assert ctypes.CDLL(None).unshare(0x00020000) == 0  # CLONE_NEWNS
-        subprocess.run(["mount", "--make-rprivate", "/"], check=True)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,nr_inodes=400,mode=755", "tmpfs", root], check=True)
+        mounted(root, "nr_inodes=400")
         httpd = EmbeddedHttpd(root)
         httpd.start()
         try:
@@ -174,7 +173,7 @@ def test_httpd_lives_on_however_full_the_one_disk_is_that_its_pid_file_and_logs_
                     break
                 except Refused as error:
                     message = str(error)
-                assert f"{root}/logs: No space left on device: free space, or inodes" in message
+                assert re.match(f"{root}/(logs|conf): No space left on device: free space, or inodes", message)
                 assert message.endswith(
                     ("Nothing was touched", "httpd was not reloaded, and nothing of this run is left")
                 )
@@ -206,3 +205,53 @@ def test_a_pid_file_whose_folder_is_gone_is_said_before_httpd_ends_for_lack_of_i
     finally:
         os.kill(parent, signal.SIGTERM)
     assert until(lambda: not os.path.exists(f"/proc/{parent}"))
+
+
+@as_root
+def test_a_disk_that_fills_up_amid_the_switch_ends_no_httpd_whose_pid_file_lies_there(
+    short_path: Path, authority: Authority, chat: Authority, probes: _handshake.Probes
+) -> None:
+    root = short_path / "httpd"
+    run = root / "run"
+
+    class Filling(Disk):
+        def put(self, path: str, entry: Entry) -> None:
+            super().put(path, entry)
+            if path.endswith("current"):
+                leave(run, "inodes", 0)
+
+    def act() -> None:
+        mounted(run, "nr_inodes=40")
+        httpd = EmbeddedHttpd(root, extra='PidFile "run/httpd.pid"\n')
+        httpd.lay_out()
+        httpd.run("-k", "start")
+        assert until((run / "httpd.pid").exists)
+        parent = int((run / "httpd.pid").read_text())
+        try:
+            host = Host(httpd, authority, chat, free_port(), probes)
+            old, new = host.wish(), host.wish()
+            host.apply(old)
+            with pytest.raises(
+                Refused, match=f"{run}: No space left .* httpd runs: it was not reloaded, as it would end"
+            ):
+                host.apply(new, disk=Filling())
+            assert host.served() == fingerprint(old)
+            for path in run.glob("[0-9]*"):
+                path.unlink()
+            assert host.apply(new).healed == ["a run that was killed was undone by its journal"]
+            assert host.served() == fingerprint(new)
+            assert not host.apply(new).changed
+            assert int((run / "httpd.pid").read_text()) == parent
+        finally:
+            os.kill(parent, signal.SIGTERM)
+            assert until(lambda: not os.path.exists(f"/proc/{parent}"))
+
+    run.mkdir(parents=True)
+    in_a_child(act)
+
+
+def mounted(folder: Path, options: str) -> None:
+    """Give C(folder) a small file system of its own, for this process and its children from now on."""
+    assert ctypes.CDLL(None).unshare(0x00020000) == 0  # CLONE_NEWNS
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=4m,mode=755,{options}", "tmpfs", folder], check=True)
