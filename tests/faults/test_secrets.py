@@ -201,6 +201,9 @@ def sites(searched: Searched) -> Searched:
     bundled, packed = issued("bundle", hidden), issued("pkcs12", hidden)
     confirming = material.chat.issue(client=True, common_name="Ourselves")
     passphrase, sealed_passphrase = words(), words()
+    lying, host = issued("lying-there", hidden), searched.remote.host
+    host.run("sh", "-c", "umask 077 && cat >/root/lying-there.pem", text=lying.key_pem.decode())
+    host.run("sh", "-c", "cat >/root/lying-there.crt", text=lying.full_pem.decode())
     known.append(secret_text("the passphrase", passphrase))
     hidden.append(secret_text("the vaulted passphrase", sealed_passphrase))
     hidden.append(secret_key("the confirmation's key", confirming.key))
@@ -224,6 +227,17 @@ def sites(searched: Searched) -> Searched:
                 "pkcs12",
                 certificate=put(folder, "packed.p12", container),
                 private_key_passphrase=sealed(sealed_passphrase),
+            ),
+            site(
+                "lying-there",
+                remote_src=True,
+                certificate="/root/lying-there.crt",
+                private_key="/root/lying-there.pem",
+                client_ca=None,
+                client_ca_content=[material.chat.pem.decode()],
+                chain=None,
+                trust_anchors=None,
+                renewal_hook="/usr/local/sbin/lying-there",
             ),
         ],
         "mutual_tls_confirm_certificate": put(folder, "confirm.crt", confirming.pem),
