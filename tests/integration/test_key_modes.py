@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,6 +83,33 @@ def test_so_is_one_that_lay_on_the_host_already(host: Host) -> None:
         host.apply(Wish(DOMAIN, Release(DOMAIN, files), sources=sources), adopt=True)
     assert {f"{host.store}/journal", f"{host.conf}/{DOMAIN}.key.before-mtls"} <= {*seen}
     assert {each for modes in seen.values() for each in modes} == {OWN}
+
+
+@pytest.mark.parametrize("rehearsal", ["full", "reduced"])
+def test_no_process_is_started_with_a_key_in_its_arguments_or_environment(
+    host: Host, rehearsal: str, tmp_path: Path
+) -> None:
+    if rehearsal == "reduced":
+        host.add('CustomLog "|/bin/cat >/dev/null" common\n')
+        host.restart()
+    started, issued = tmp_path / "started", host.public.issue(DOMAIN)
+    # Heard by Python itself (PEP 578), also in a process that forked: even one that ends at once is not missed.
+    with started.open("ab", buffering=0) as file:
+        listening = [file.fileno()]
+
+        def hear(event: str, details: tuple[object, ...]) -> None:
+            if listening and event in ("subprocess.Popen", "os.exec", "os.posix_spawn", "os.system"):
+                os.write(listening[0], f"{details} {dict(os.environ)}\n".encode())
+
+        sys.addaudithook(hear)
+        try:
+            assert host.apply(host.wish(issued=issued)).rehearsal == rehearsal
+        finally:
+            listening.clear()
+    seen = started.read_bytes()
+    assert b"'MTLS_HTTPD_REHEARSAL', '-X'" in seen, "the rehearsal's httpd is heard of"
+    assert b"PRIVATE KEY" not in seen
+    assert not secret_key("the site's", issued.key).within(seen)
 
 
 def test_keys_go_with_their_releases(host: Host) -> None:
