@@ -62,6 +62,7 @@ REHEARSAL = "MTLS_HTTPD_REHEARSAL"
 
 _NAME = re.compile(r"(httpd|apache2)([.-].*)?$")
 _FOLDERS = ("/usr/local/apache2/bin", "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+_PATH_MAX = 4096  # of Linux
 # What a service manager hands to its child alone.
 _PRIVATE_ENVIRONMENT = ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_PID", "WATCHDOG_USEC")
 RELOAD_SECONDS = 30.0
@@ -361,8 +362,9 @@ def find(binary: str | None = None, config: str | None = None) -> Server | None:
     they name is not there.
     """
     for name, path in (("httpd_binary", binary), ("httpd_config", config)):
-        if path is not None and not path.startswith("/"):  # not shown, as it may be anything
-            raise HttpdError(f"{name}: what is given is not an absolute path on this host")
+        # Not shown, as it may be anything.
+        if path is not None and not (path.startswith("/") and path.isprintable() and len(path) < _PATH_MAX):
+            raise HttpdError(f"{name}: what is given is not an absolute path, of printable characters, on this host")
     if binary is not None and not os.access(binary, os.X_OK):
         raise HttpdError(f"httpd_binary: {binary} is not an executable file on this host")
     if config is not None and not os.path.isfile(config):

@@ -29,7 +29,7 @@ from playing import sending
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _httpd, _payload, _rehearsal, _said
 from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, FACTS, SITE, Release
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused, carry_out
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import documented_options
 
 if TYPE_CHECKING:
@@ -443,3 +443,14 @@ def test_a_server_that_names_client_cas_to_openssl_itself_is_refused_by_the_line
     assert (
         f"SSLOpenSSLConfCmd VerifyCAFile at {host.httpd.conf}:{line} takes the place of the site's client CA" in message
     )
+
+
+@pytest.mark.parametrize("option", ["binary", "config"])
+def test_a_hostile_path_of_httpd_is_refused_in_plain_words(host: Host, option: str) -> None:
+    honest = {"binary": str(host.httpd.binary), "config": str(host.httpd.conf)}
+    before = host.state()
+    for hostile in (text for each in HOSTILE for text in (each, f"/{each}", f"{honest[option]}{each}")):
+        with pytest.raises(Refused) as refused:
+            carry_out([host.wish()], host.probes, **honest | {option: hostile})
+        assert for_people([str(refused.value)]), str(refused.value)[:1000]
+    assert host.state() == before

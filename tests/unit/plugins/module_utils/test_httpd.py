@@ -58,5 +58,5 @@ def test_a_binary_that_is_no_httpd_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["httpd_binary", "httpd_config"])
 def test_what_is_no_absolute_path_is_refused_and_not_repeated(name: str) -> None:
-    with pytest.raises(_said.HttpdError, match=f"^{name}: what is given is not an absolute path on this host$"):
+    with pytest.raises(_said.HttpdError, match=f"^{name}: what is given is not an absolute path,"):
         _httpd.find(**{name.removeprefix("httpd_"): "correct horse battery"})
