@@ -168,6 +168,7 @@ def test_httpd_lives_on_however_full_the_one_disk_is_that_its_pid_file_and_logs_
             for count in itertools.count():
                 leave(root / "filler", what, count)
                 before = tree(root)
+                message = ""
                 try:
                     host.apply(host.wish())
                     break
