@@ -135,6 +135,7 @@ def pytest(tally: Tally, step: str, *arguments: str | Path, within: tuple[str | 
 
 def unit(tally: Tally) -> None:
     """Run the unit tests, then those of what runs on a target on the oldest Python there."""
+    run(SUPPORT / "packages", "openssl")
     pytest(tally, "unit", "--numprocesses=auto", "tests/unit")
     old = (SUPPORT / "environment", "target")
     if run(*old, "true"):
@@ -145,11 +146,11 @@ def unit(tally: Tally) -> None:
 
 def integration(tally: Tally) -> None:
     """Run the tests with a real httpd of their own."""
-    if run(SUPPORT / "packages", "apache2-bin"):
+    if run(SUPPORT / "packages", "apache2-bin", "curl"):
         run(SUPPORT / "packages", "gcc", "libc6-dev")  # tests/support/mod_ssl_without; its tests say if they lack them
         pytest(tally, "integration", "--numprocesses=auto", "tests/integration")
     else:
-        tally.left_out.append("integration: there is no httpd here (apache2-bin)")
+        tally.left_out.append("integration: apache2-bin or curl is missing here")
 
 
 def molecule(tally: Tally) -> None:
