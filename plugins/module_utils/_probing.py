@@ -25,7 +25,15 @@ from ansible_collections.mtls.httpd.plugins.module_utils._description import (
     endpoint,
     listened,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, EMPTY, FOLDER, SITE, Facts, Store
+from ansible_collections.mtls.httpd.plugins.module_utils._release import (
+    CLIENT_CA,
+    CRL,
+    EMPTY,
+    FOLDER,
+    SITE,
+    Facts,
+    Store,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
@@ -56,6 +64,8 @@ _PAIR = ("sslcertificatefile", "sslcertificatekeyfile")
 _OWN = (*_PAIR, "sslcacertificatefile", "sslcacertificatepath", "sslverifyclient")
 # Commands of OpenSSL's own that say which CAs a client may be issued by (SSL_CONF_cmd).
 _TRUST = ("verifycafile", "verifycapath", "verifycastore")
+# How much of a client's chain SSLCARevocationCheck and SSLOCSPEnable look at.
+_EXTENT = {"leaf": 1, "chain": 2, "on": 2}
 
 
 # -- handshakes
@@ -482,6 +492,8 @@ def _doors(store: Store, described: Description, site: Facts, mine: VirtualHost)
         "sslcacertificatefile": os.path.join(release, CLIENT_CA),
         "sslcacertificatepath": os.path.join(release, EMPTY),
     }
+    if site.crl_check != "none":
+        wanted["sslcarevocationfile"] = os.path.join(release, CRL)
     in_force = _in_force(described, mine, wanted)
     foreign = [each for each in described.directives if each.host == mine.place and not _is_site(each.file, site)]
     for each in foreign if site.included else ():
@@ -502,11 +514,8 @@ def _doors(store: Store, described: Description, site: Facts, mine: VirtualHost)
                 f"{site.domain}: {each.name} {each.words[0]} at {each.place} takes the place of the site's client CA, "
                 "so that others would get in: take that line out"
             )
-    # A rehearsal reaches no responder, so no handshake shows this.
-    asked = [each for each in described.directives if each.host == mine.place and each.name.lower() == "sslocspenable"]
-    own = next((each.words for each in asked if _is_site(each.file, site)), ["off"])
-    if own != ["off"] and [each.lower() for each in asked[-1].words] == ["off"]:
-        yield f"{site.domain}: {asked[-1].name} at {asked[-1].place} takes 'client_ocsp' back: take that line out"
+    yield from _taken_back(described, site, mine)
+    yield from _lasting(described, site, mine)
     # The site's own rule stands in an <If>; what is in one within another is merged later still.
     for each in described.directives if site.pins or site.open_paths or site.protected_paths else ():
         within = len(list(filter(_CONDITION.match, each.sections))) > 1
@@ -515,6 +524,56 @@ def _doors(store: Store, described: Description, site: Facts, mine: VirtualHost)
                 f"{site.domain}: {each.name} at {each.place} is in an <If> within another, and could let others in: "
                 "take it out of the inner one"
             )
+
+
+def _taken_back(described: Description, site: Facts, mine: VirtualHost) -> Iterator[str]:
+    """Directives by which less is asked about revoked clients than the site's own ask.
+
+    No handshake of a run shows each: a rehearsal reaches no responder, and revokes no intermediate; the live server
+    knows no revoked client of ours.
+    """
+    for name, option in (("sslcarevocationcheck", "crl_check"), ("sslocspenable", "client_ocsp")):
+        asked = [each for each in described.directives if each.host == mine.place and each.name.lower() == name]
+        wanted, exempt = next((_extent(each) for each in asked if _is_site(each.file, site)), (0, set()))
+        if not wanted:
+            continue
+        extent, spared = _extent(asked[-1])
+        if extent < wanted or spared - exempt:
+            yield f"{site.domain}: {asked[-1].name} at {asked[-1].place} takes '{option}' back: take that line out"
+        unproven = _in_force(described, mine, ("sslocspnoverify",)).values() if option == "client_ocsp" else ()
+        for each in unproven:
+            if each.words[0].lower() == "on":
+                yield f"{site.domain}: {each.name} at {each.place} lets anybody answer for the CA: take that line out"
+
+
+def _extent(each: Directive) -> tuple[int, set[str]]:
+    """How much of a client's chain a directive looks at, and the flags by which it spares some."""
+    words = [word.lower() for word in each.words]
+    return _EXTENT.get("".join(words[:1]), 0), set(words[1:])
+
+
+def _lasting(described: Description, site: Facts, mine: VirtualHost) -> Iterator[str]:
+    """Keys of tickets that outlive a reload, and with it the removal of a client CA, where the site gives tickets."""
+    keys = [each for each in described.directives if each.name.lower() == "sslsessionticketkeyfile"]
+    switch = _in_force(described, mine, ("sslsessiontickets",)).get("sslsessiontickets")
+    commands = [
+        each.words
+        for each in described.directives
+        if each.host in ("", mine.place) and each.name.lower() == "sslopensslconfcmd"
+    ]
+    options = {
+        option.strip().lower()
+        for command, *values in commands
+        if command.lower() == "options"
+        for value in values
+        for option in value.split(",")
+    }
+    given = switch is None or switch.words[0].lower() == "on" or options & {"sessionticket", "+sessionticket"}
+    if keys and given:
+        yield (
+            f"{site.domain}: {keys[0].name} at {keys[0].place} would let clients of a removed client CA in by their "
+            "sessions: take that line out, or whatever has tickets given (SSLSessionTickets, SSLOpenSSLConfCmd Options)"
+        )
 
 
 def _in_force(described: Description, host: VirtualHost, names: Container[str]) -> dict[str, Directive]:

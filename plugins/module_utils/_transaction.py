@@ -628,8 +628,8 @@ class _Run:
         if test.code != 0:
             raise Refused(f"`httpd -t` fails: {test.words}")
         faults = self._taken(user, plan) + self._unwritable(user, plan)
-        if self.report.rehearsal == "reduced":
-            faults += _probing.misplaced(self.store, self.server.describe(), self.sites)
+        # Seen in a full rehearsal too, but for what the live server alone reads (<IfFile>).
+        faults += _probing.misplaced(self.store, self.server.describe(), self.sites)
         if faults:
             raise Refused("; ".join(faults))
         before = self.server.workers()

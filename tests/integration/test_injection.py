@@ -388,6 +388,7 @@ ATTACKS = {
     "another of an address": "</VirtualHost>\n<VirtualHost 127.0.0.2:{port}>\n{open}",
     "another in front": "ServerName elsewhere.example.com\n</VirtualHost>\n<VirtualHost *:{port}>\n{open}",
     "what the live server alone reads": '<IfFile "{root}/logs/error_log">\nSSLVerifyClient none\n</IfFile>',
+    "another CA that it alone reads": '<IfFile "{root}/logs/error_log">\n{beside}Path "{root}/conf/cas"\n</IfFile>',
 }
 
 

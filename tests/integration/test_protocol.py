@@ -311,6 +311,24 @@ def test_a_client_of_a_ca_that_was_removed_is_refused_with_its_session_too(
     assert client.resumes(version) is None
 
 
+def test_tickets_that_would_outlive_a_reload_are_refused_whatever_gives_them(host: Host) -> None:
+    write(host.conf, "ticket.key", os.urandom(48))
+    keys, given = "SSLSessionTicketKeyFile conf/ticket.key", "SSLOpenSSLConfCmd Options"
+    said = "would let clients of a removed client CA in by their sessions"
+    for lines in (
+        keys,
+        f"{keys}\nSSLSessionTickets on",
+        f'SSLSessionTickets off\n{keys}\n{given} "-ECDHSingle, SessionTicket"',
+    ):
+        assert said in host.refused(host.wish(extra=lines))
+    host.apply(host.wish(extra=f"{keys}\nSSLSessionTickets off\n{given} -SessionTicket"))
+    host.add(f"LoadModule ssl_module modules/mod_ssl.so\n{keys}\n{given} SessionTicket\n")
+    host.restart()
+    message = host.refused(host.wish())
+    assert said in message
+    assert f"{host.httpd.conf}:" in message
+
+
 @pytest.mark.parametrize("kind", ["memcache", "redis"])
 def test_a_cache_that_outlives_a_reload_is_refused(host: Host, kind: str) -> None:
     host.add(

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import threading
@@ -76,14 +77,22 @@ def test_an_issuer_that_was_revoked_counts_for_chain_alone(host: Host) -> None:
     assert let_in(host, client) == REFUSED
 
 
-@pytest.mark.parametrize("directive", ["SSLCARevocationCheck none", "SSLCARevocationCheck leaf no_crl_for_cert_ok"])
-def test_a_list_that_is_not_looked_into_is_refused(host: Host, directive: str) -> None:
-    # Of the two, the second does no harm where there is a list: it is here to show that the first is what is caught.
-    wish = host.wish(crl=host.chat.crl(), extra=directive)
-    if "none" in directive:
-        assert "a client that a CRL names got in" in host.refused(wish)
-    else:
-        host.apply(wish)
+LIVE_ALONE = "<IfDefine !MTLS_HTTPD_REHEARSAL>\n{}\n</IfDefine>"
+
+
+def test_a_list_that_is_not_looked_into_is_refused(host: Host) -> None:
+    host.apply(host.wish(crl=host.chat.crl(), extra="SSLCARevocationCheck chain"))
+    none = "SSLCARevocationCheck none"
+    assert "a client that a CRL names got in" in host.refused(host.wish(crl=host.chat.crl(), extra=none))
+    for weaker in (none, "SSLCARevocationCheck leaf", "SSLCARevocationCheck chain no_crl_for_cert_ok"):
+        for line in (weaker, LIVE_ALONE.format(weaker)):
+            assert "takes 'crl_check' back" in host.refused(host.wish(crl=host.chat.crl(), extra=line))
+    write(host.conf, "other.crl", Authority("Another client CA").crl())
+    line = LIVE_ALONE.format(f"SSLCARevocationFile {host.conf}/other.crl")
+    message = host.refused(host.wish(crl=host.chat.crl(), extra=line))
+    assert re.search(r"SSLCARevocationFile at \S+ is not the site's own", message)
+    for stricter in ("leaf", "chain"):
+        host.apply(host.wish(crl=host.chat.crl(), crl_check="leaf", extra=f"SSLCARevocationCheck {stricter}"))
 
 
 def test_a_list_that_is_due_by_the_hosts_clock_is_refused_and_to_go_back_to_it_needs_force(host: Host) -> None:
@@ -108,6 +117,7 @@ class Responder:
     authority: Authority
     port: int
     delay: float = 0.0
+    signer: Authority | None = None  # in the place of the authority
 
     @property
     def url(self) -> str:
@@ -124,10 +134,11 @@ class Responder:
             lines.append(f"{state}\t{serial}\tunknown\t/CN=Chat\n")
         write(self.folder, "index", "".join(lines).encode())
         write(self.folder, "ca.crt", self.authority.pem)
-        own = Issued(self.authority.certificate, self.authority.key)
-        write(self.folder, "ca.key", own.key_pem)
+        signer = self.signer or self.authority
+        write(self.folder, "signer.crt", signer.pem)
+        write(self.folder, "signer.key", Issued(signer.certificate, signer.key).key_pem)
         behind = free_port()
-        files = ["-index", "index", "-CA", "ca.crt", "-rsigner", "ca.crt", "-rkey", "ca.key", "-nmin", "5"]
+        files = ["-index", "index", "-CA", "ca.crt", "-rsigner", "signer.crt", "-rkey", "signer.key", "-nmin", "5"]
         process = subprocess.Popen(
             ["openssl", "ocsp", "-port", str(behind), *files],
             cwd=self.folder,
@@ -266,10 +277,27 @@ def test_a_session_spares_a_revoked_client_the_responder_only_where_the_server_c
 
 
 def test_a_line_that_takes_the_question_back_is_refused(host: Host) -> None:
-    off = "SSLOCSPEnable Off"
-    for line in (off, f"<IfDefine !MTLS_HTTPD_REHEARSAL>\n{off}\n</IfDefine>"):
-        assert "takes 'client_ocsp' back" in host.refused(host.wish(extra=line, client_ocsp="leaf"))
-    host.apply(host.wish(extra=off))
+    for weaker in ("Off", "Leaf", "on no_ocsp_for_cert_ok"):
+        for line in (f"SSLOCSPEnable {weaker}", LIVE_ALONE.format(f"SSLOCSPEnable {weaker}")):
+            assert "takes 'client_ocsp' back" in host.refused(host.wish(extra=line, client_ocsp="chain"))
+    host.apply(host.wish(extra="SSLOCSPEnable off"))
+    host.apply(host.wish(extra=LIVE_ALONE.format("SSLOCSPEnable on"), client_ocsp="leaf"))
+
+
+def test_an_answer_that_anybody_signed_lets_no_client_in_whatever_the_server_is_told(
+    host: Host, responder: Responder
+) -> None:
+    line = "SSLOCSPNoverify on"
+    assert "lets anybody answer for the CA" in host.refused(host.wish(extra=line, client_ocsp="leaf"))
+    host.apply(host.wish(extra=line))
+    host.add(f"LoadModule ssl_module modules/mod_ssl.so\n{line}\n")
+    host.restart()
+    client = host.chat.issue(client=True, common_name="Chat", ocsp=responder.url)
+    host.apply(host.wish(client_ocsp="leaf"))
+    for signer, wanted in ((Authority("Forger"), REFUSED), (host.chat, ACCEPTED)):
+        responder.signer = signer
+        with responder.serving((client, False)):
+            assert let_in(host, client) == wanted
 
 
 # -- OCSP answers of the site's own certificate
