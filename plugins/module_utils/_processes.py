@@ -62,10 +62,14 @@ def started(pid: int) -> int:
 
 
 def limit(limits: Mapping[int, tuple[int, int]]) -> None:
-    """Take resource limits, soft and hard ones by number (setrlimit(2)), as far as they are to be had."""
-    for number, both in limits.items():
+    """Take resource limits, soft and hard ones by number (setrlimit(2)), as far as our own hard ones let us."""
+    for number, (soft, hard) in limits.items():
         with suppress(ValueError, OSError):
-            resource.setrlimit(number, both)
+            try:
+                resource.setrlimit(number, (soft, hard))
+            except ValueError:
+                most = resource.getrlimit(number)[1]
+                resource.setrlimit(number, (most if soft == resource.RLIM_INFINITY else min(soft, most), most))
 
 
 def listening() -> list[tuple[str, int, str]]:

@@ -153,8 +153,14 @@ def test_names_that_are_told_resolve_inside() -> None:
 def test_limits_are_set_inside() -> None:
     import resource
 
-    name, (_soft, hard) = resource.RLIMIT_NOFILE, resource.getrlimit(resource.RLIMIT_NOFILE)
+    name, (soft, hard) = resource.RLIMIT_NOFILE, resource.getrlimit(resource.RLIMIT_NOFILE)
     assert inside(lambda: resource.getrlimit(name), limits={name: (77, hard)}) == [77, hard]
+    resource.setrlimit(name, (hard - 1, hard))
+    try:
+        for higher in (hard + 1, resource.RLIM_INFINITY):
+            assert inside(lambda: resource.getrlimit(name), limits={name: (higher, higher)}) == [hard, hard]
+    finally:
+        resource.setrlimit(name, (soft, hard))
 
 
 def test_it_is_process_1_and_its_children_end_with_it() -> None:
