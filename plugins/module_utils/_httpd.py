@@ -539,12 +539,13 @@ def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
     rest = list(words)
     while rest:
         word = rest.pop(0)
-        if len(word) < 2 or word[0] != "-":
-            continue
-        if word[1] in "dfDCcekE":
-            yield word[1], word[2:] or (rest.pop(0) if rest else "")
-        else:
-            yield from ((letter, "") for letter in word[1:])
+        letters = word[1:] if word.startswith("-") else ""
+        while letters:
+            letter, letters = letters[0], letters[1:]
+            value = ""
+            if letter in "dfDCcekE":  # the rest of the word, or the next one
+                value, letters = letters or (rest.pop(0) if rest else ""), ""
+            yield letter, value
 
 
 def _arguments(words: Sequence[str]) -> tuple[str, ...]:

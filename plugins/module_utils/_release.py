@@ -81,7 +81,8 @@ def unwritable(folder: str, files: int) -> list[str]:
         return [f"{why(error)}: httpd makes files there, so make it again, and run again"]
     root = os.geteuid() == 0  # what is kept back for root is ours too
     blocks, inodes = (disk.f_bfree, disk.f_ffree) if root else (disk.f_bavail, disk.f_favail)
-    full = (disk.f_blocks and blocks < files) or (disk.f_files and inodes < files)  # none in all: not limited
+    # A small one, such as a tmpfs for a PidFile, need not have more free than half; none in all means no limit.
+    full = blocks < min(files, (disk.f_blocks + 1) // 2) or inodes < min(files, (disk.f_files + 1) // 2)
     number = errno.EROFS if disk.f_flag & os.ST_RDONLY else errno.ENOSPC if full else 0
     return [why(OSError(number, os.strerror(number), folder))] if number else []
 

@@ -209,6 +209,30 @@ def test_a_pid_file_whose_folder_is_gone_is_said_before_httpd_ends_for_lack_of_i
 
 
 @as_root
+def test_a_disk_made_for_a_pid_file_alone_is_not_taken_for_full(
+    short_path: Path, authority: Authority, chat: Authority, probes: _handshake.Probes
+) -> None:
+    root = short_path / "httpd"
+
+    def act() -> None:
+        mounted(root / "run", "size=64k,nr_inodes=16")
+        httpd = EmbeddedHttpd(root, extra='PidFile "run/httpd.pid"\n')
+        httpd.lay_out()
+        httpd.run("-k", "start")
+        assert until((root / "run/httpd.pid").exists)
+        try:
+            host = Host(httpd, authority, chat, free_port(), probes)
+            assert host.apply(host.wish()).reloaded
+            assert host.enforces()
+        finally:
+            os.kill(int((root / "run/httpd.pid").read_text()), signal.SIGTERM)
+            assert until(lambda: not (root / "run/httpd.pid").exists())
+
+    (root / "run").mkdir(parents=True)
+    in_a_child(act)
+
+
+@as_root
 def test_a_disk_that_fills_up_amid_the_switch_ends_no_httpd_whose_pid_file_lies_there(
     short_path: Path, authority: Authority, chat: Authority, probes: _handshake.Probes
 ) -> None:

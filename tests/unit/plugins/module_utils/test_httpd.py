@@ -19,6 +19,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _said
         (["-DFOREGROUND", "-DSSL"], ("-D", "FOREGROUND", "-D", "SSL")),
         (["-C", "Listen 1", "-c", "Listen 2", "-X"], ("-C", "Listen 1", "-c", "Listen 2")),
         (["-e", "debug", "-E", "/log", "-D", "X"], ("-D", "X")),
+        (["-Xf", "c", "-XDSSL"], ("-f", "c", "-D", "SSL")),
         (["-D"], ("-D", "")),
     ],
 )
@@ -41,6 +42,8 @@ def test_of_a_command_line_what_says_which_configuration_is_kept(words: list[str
         ("-X -D MTLS_HTTPD_REHEARSAL", False),
         ("-DMTLS_HTTPD_REHEARSAL -X", False),
         ("-X", True),
+        ("-XDVHOSTS -f t.conf", True),
+        ("-XDMTLS_HTTPD_REHEARSAL", False),
     ],
 )
 def test_a_command_line_tells_a_server_from_a_question(words: str, serves: bool) -> None:
