@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -15,6 +16,8 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import fail
 
 # Read once by Ansible's parent process; its workers inherit it.
 OPTIONS = documented_options("server_info")
+# Not each text with a dollar: a password's hash and vaulted text begin with one too.
+_PATH = re.compile(r"(~|\$\w+|\$\{\w+\})?/")
 
 
 class ActionModule(ActionBase):
@@ -27,7 +30,7 @@ class ActionModule(ActionBase):
             given = {name: path for name, path in checked(OPTIONS, self._task.args).items() if path}
         except ArgumentsError as errors:
             return failure(errors.messages)
-        wrong = [name for name, path in given.items() if not path.startswith(("/", "~/", "$"))]
+        wrong = [name for name, path in given.items() if not _PATH.match(path)]
         if wrong:
             return failure([f"option '{name}' is not an absolute path on the target. Correct it." for name in wrong])
         result: dict[str, Any] = self._execute_module(

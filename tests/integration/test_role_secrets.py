@@ -95,7 +95,8 @@ def test_a_secret_under_any_option_of_the_other_modules_is_not_shown(operator: L
     pasted, passphrase = new_key(), " ".join(secrets.token_hex(12) for _word in range(3))
     known = secret_key("the key", pasted), secret_text("the passphrase", passphrase)
     key = key_pem(pasted).decode()
-    texts = (key, base64.b64encode(key.encode()).decode(), passphrase)
+    # The last as a password's hash begins, and a path with a variable.
+    texts = (key, base64.b64encode(key.encode()).decode(), passphrase, f"$6${passphrase}")
     options = documented_options(module)
     runs = ("controller", "target") if "run_on" in options else ("",)
     within = {f"endpoints.{name}" for name in options.get("endpoints", {}).get("suboptions", ())}
