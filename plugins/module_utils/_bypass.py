@@ -88,11 +88,7 @@ def bypasses(user: Description, store: Store, wishes: Sequence[Wish]) -> list[st
     for domain, site in sites.items():
         if domain in listed:
             if site.past:
-                found.append(
-                    f"{domain}: {site.past.name} at {site.past.place} leads to the backend of a protected path too, "
-                    "and asks for no certificate: take that out (of extra_directives, where it stands there), or give "
-                    "the protected path a backend of its own"
-                )
+                found.append(_leads(domain, site.past))
             ways = {
                 (place, content.said): None
                 for place, contents in hosts.items()
@@ -116,6 +112,30 @@ def bypasses(user: Description, store: Store, wishes: Sequence[Wish]) -> list[st
                     f"protect it alike, or accept it by 'allow_bypass: [{name}]' of {listing}"
                 )
     return list(dict.fromkeys(found))
+
+
+def openings(described: Description, store: Store, sites: Sequence[Facts]) -> list[str]:
+    """What else of a site leads to the backend of its protected path, in the configuration as httpd reads it with us.
+
+    Unlike the text of a virtual host, that shows what Include, Define and Use bring in.
+    """
+    found = []
+    inherited = [each for each in _inherited(described) if each.name.lower() != "documentroot"]
+    for site in sites:
+        text = store.path(site.domain, "current", SITE)
+        own = [each for each in described.directives if each.host.rpartition(":")[0] == text]
+        past = _divided(described, site, own + inherited)[2] if site.protected_paths else None
+        if past:
+            found.append(_leads(site.domain, past))
+    return found
+
+
+def _leads(domain: str, past: Directive) -> str:
+    return (
+        f"{domain}: {past.name} at {past.place} leads to the backend of a protected path too, and asks for no "
+        "certificate: take that out (of extra_directives, where it stands there), or give the protected path a backend "
+        "of its own"
+    )
 
 
 def _accepted(listed: Mapping[str, Wish], one: str, other: str) -> bool:
@@ -146,6 +166,14 @@ def _site(user: Description, facts: Facts, text: str) -> _Site:
     if not mine and facts.mutual_tls != "enforced":
         # Its own DocumentRoot or ProxyPass stands before that of the server level.
         directives += [each for each in _inherited(user) if each.name.lower() != "documentroot"]
+    guarded, opened, past = _divided(user, facts, directives)
+    return _Site(tuple(guarded), tuple(opened), mine.place if mine else "", past)
+
+
+def _divided(
+    user: Description, facts: Facts, directives: Sequence[Directive]
+) -> tuple[list[Content], list[Content], Directive | None]:
+    """What directives of a site serve to callers with a certificate alone, what to others, and _Site.past."""
     sections = {f'Location "{path}"' for path in facts.protected_paths}
     guarded, opened = [], []
     for each in directives:
@@ -159,7 +187,7 @@ def _site(user: Description, facts: Facts, text: str) -> _Site:
             else:
                 opened.append(content)
     past = [content.said for content in opened if facts.protected_paths and any(map(content.overlaps, guarded))]
-    return _Site(tuple(guarded), tuple(opened), mine.place if mine else "", next(iter(past), None))
+    return guarded, opened, next(iter(past), None)
 
 
 def _open(user: Description, place: str) -> list[Content]:

@@ -27,6 +27,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils import (
+    _bypass,
     _handshake,
     _namespaces,
     _probing,
@@ -160,7 +161,7 @@ def _full(
             described = server.describe()
         except HttpdError as error:
             return {"broken": str(error), "faults": [], "complete": False}
-        faults = _probing.misplaced(store, described, sites)
+        faults = _probing.misplaced(store, described, sites) + _bypass.openings(described, store, sites)
         tried = [(site, address) for site in sites for address in _probing.addresses(site, described)]
         _welcome(private, described, tried, probes)
         scratch = os.path.join(_namespaces.SCRATCH, "run")

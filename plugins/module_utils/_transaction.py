@@ -629,7 +629,9 @@ class _Run:
             raise Refused(f"`httpd -t` fails: {test.words}")
         faults = self._taken(user, plan) + self._unwritable(user, plan)
         # Seen in a full rehearsal too, but for what the live server alone reads (<IfFile>).
-        faults += _probing.misplaced(self.store, self.server.describe(), self.sites)
+        described = self.server.describe()
+        faults += _probing.misplaced(self.store, described, self.sites)
+        faults += _bypass.openings(described, self.store, self.sites)
         if faults:
             raise Refused("; ".join(faults))
         before = self.server.workers()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from backend import Backend, get, send
-from demo_material import Authority, Issued
+from demo_material import Authority, Issued, write
 from embedded_httpd import free_port
 from host import DOMAIN, VERSIONS, Host
 
@@ -236,22 +236,27 @@ def test_a_protected_path_that_an_extra_directive_opens_is_seen(host: Host, guar
     assert f"a client without a certificate got in at {CLOSED} over TLSv1.3" in message
 
 
+# In the server's configuration, in extra_directives, and where it is said to stand.
 PAST = {
-    "extra_directives": ("", "ProxyPass /x http://127.0.0.1:{port}/"),
-    "extra_directives in another place of the backend": ("", "ProxyPass /x http://localhost:{port}/elsewhere/"),
-    "a rewriting proxy": ("", "RewriteEngine on\nRewriteRule ^/x(.*) http://127.0.0.1:{port}/$1 [P]"),
-    "the server's own": ("ProxyPass /x http://127.0.0.1:{port}/\n", ""),
+    "extra_directives": ("", "ProxyPass /x http://127.0.0.1:{port}/", " site.conf:"),
+    "extra_directives in another place of the backend": ("", "ProxyPass /x http://localhost:{port}/in/", " site.conf:"),
+    "a rewriting proxy": ("", "RewriteEngine on\nRewriteRule ^/x(.*) http://127.0.0.1:{port}/$1 [P]", " site.conf:"),
+    "the server's own": ("ProxyPass /x http://127.0.0.1:{port}/\n", "", "/httpd.conf:"),
+    "a file": ("", "Include conf/mine.conf", "/mine.conf:1"),
+    "a variable": ("", "Define THERE http://127.0.0.1:{port}/\nProxyPass /x ${{THERE}}", "/current/site.conf:"),
+    "a macro": ("<Macro Way $to>\nProxyPass /x $to\n</Macro>\n", "Use Way http://127.0.0.1:{port}/", "macro 'way'"),
 }
 
 
 @pytest.mark.parametrize("proxied", [True, False])
-@pytest.mark.parametrize(("server", "extra"), PAST.values(), ids=PAST)
+@pytest.mark.parametrize(("server", "extra", "place"), PAST.values(), ids=PAST)
 def test_a_protected_backend_that_another_path_reaches_is_refused(
-    host: Host, site: Backend, guarded: Backend, server: str, extra: str, proxied: bool
+    host: Host, site: Backend, guarded: Backend, server: str, extra: str, place: str, proxied: bool
 ) -> None:
-    for name in ("proxy", "proxy_http", "rewrite"):
+    for name in ("proxy", "proxy_http", "rewrite", "macro"):
         host.add(f"LoadModule {name}_module modules/mod_{name}.so\n")
     host.add(server.format(port=guarded.port))
+    write(host.conf, "mine.conf", f"ProxyPass /x http://127.0.0.1:{guarded.port}/\n".encode())
     host.restart()
     own = {"proxy_pass": f"http://127.0.0.1:{site.port}/"} if proxied else {}
     wish = host.wish(
@@ -259,4 +264,16 @@ def test_a_protected_backend_that_another_path_reaches_is_refused(
     )
     message = host.refused(wish)
     assert "leads to the backend of a protected path too, and asks for no certificate" in message
-    assert (f"ProxyPass at {host.httpd.conf}:" if server else " at site.conf:") in message
+    assert place in message
+
+
+def test_a_way_to_a_protected_backend_that_the_live_server_alone_reads_is_refused_before_the_reload(
+    host: Host, guarded: Backend
+) -> None:
+    host.apply(host.wish())
+    way = f'<IfFile "{host.httpd.root}/logs/error_log">\nProxyPass /x ${{THERE}}\n</IfFile>'
+    there = f"Define THERE http://127.0.0.1:{guarded.port}/\n{way}"
+    with pytest.raises(Refused, match="leads to the backend of a protected path too"):
+        host.apply(host.wish(protected={CLOSED: f"http://127.0.0.1:{guarded.port}{CLOSED}"}, extra=there))
+    assert host.enforces()
+    assert guarded.asked == []
