@@ -210,7 +210,7 @@ class Scene:
                 for version in VERSIONS:
                     kind = "trusted" if client else "none"
                     answer = _handshake.ask(
-                        self.address, PORT, domain, version=version, client=kind, identity=client, timeout=5
+                        self.address, PORT, domain, version=version, client=kind, identity=client, timeout=20
                     )
                     absent = answer.certificate_sha256 not in {site.fingerprint for site in known}
                     absent = absent and answer.result != "accepted"
@@ -367,7 +367,7 @@ def told(where: str) -> Iterator[None]:
 
 def users_site_fails(address: str) -> str | None:
     """Return why the user's own site, on port 80, is not served; None where it is."""
-    connection = HTTPConnection(address, 80, timeout=5)
+    connection = HTTPConnection(address, 80, timeout=20)
     try:
         connection.request("GET", "/")
         status = connection.getresponse().status
