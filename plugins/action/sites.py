@@ -90,6 +90,7 @@ _OF_DIRECTIVES = {
     "force",
     "manage",
     "allow_bypass",
+    "allow_programs",
     "port",
     "verify_client",
     "verify_depth",
@@ -181,6 +182,7 @@ class ActionModule(ActionBase):
             replace(
                 self._wish(site, verdicts.get(site["domain"]), texts.get(site["domain"], "")),
                 allow_bypass=tuple(site["allow_bypass"]),
+                allow_programs=site["allow_programs"],
             )
             for site in sites
         ]

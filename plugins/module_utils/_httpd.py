@@ -24,6 +24,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from ansible_collections.mtls.httpd.plugins.module_utils import _trust
 from ansible_collections.mtls.httpd.plugins.module_utils._description import Description, parsed
 from ansible_collections.mtls.httpd.plugins.module_utils._processes import (
     inodes,
@@ -367,6 +368,8 @@ def find(binary: str | None = None, config: str | None = None) -> Server | None:
             raise HttpdError(f"{name}: what is given is not an absolute path, of printable characters, on this host")
     if binary is not None and not os.access(binary, os.X_OK):
         raise HttpdError(f"httpd_binary: {binary} is not an executable file on this host")
+    if binary is not None:
+        _trusted("httpd_binary: ", binary)
     if config is not None and not os.path.isfile(config):
         raise HttpdError(f"httpd_config: {config} is not a file on this host, or this user may not see it")
     servers = []
@@ -384,6 +387,14 @@ def find(binary: str | None = None, config: str | None = None) -> Server | None:
         if os.access(candidate, os.X_OK):
             return _of_binary(candidate, config)
     return None
+
+
+def _trusted(name: str, path: str) -> None:
+    """See that nobody but root or this user could change what we are about to run. Raises HttpdError."""
+    try:
+        _trust.followed(path)
+    except _trust.Untrusted as reason:
+        raise HttpdError(f"{name}{reason}") from None
 
 
 def running_parents() -> list[tuple[int, str]]:
@@ -494,6 +505,7 @@ def _of_binary(binary: str, config: str | None) -> Server:
     for folder in dict.fromkeys((os.path.dirname(server.config), os.path.dirname(binary))):
         envvars = os.path.join(folder, "envvars")
         if os.path.isfile(envvars):
+            _trusted("", envvars)
             # The control program reads it the same way before it calls httpd.
             outcome = run(["/bin/sh", "-c", '. "$0" >/dev/null && exec env -0', envvars], environment, 10)
             if outcome.code == 0:

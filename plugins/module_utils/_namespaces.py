@@ -6,8 +6,8 @@
 
 User, mount, PID, network and IPC namespaces, from the standard library (namespaces(7)).
 
-What runs inside sees the machine's files, but can change none, reaches no network, and ends with all its children when
-the caller ends. As an ordinary user too, who is then mapped alone.
+What runs inside sees the machine's files, but can change none, reaches no network and no socket of the machine's, and
+ends with all its children when the caller ends. As an ordinary user too, who is then mapped alone.
 """
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ _SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCSIFADDR, _SIOCGIFINDEX, _IFF_UP = 0x8913, 0x8
 
 # A tmpfs is put here for all that is written inside. Shared memory of the machine is hidden by it, which is wanted too.
 SCRATCH = "/dev/shm"
+# Holds the sockets by which services are commanded, whichever network namespace they were made in. Nothing of it is
+# needed that is not named.
+RUN = "/run"
 # The first port that an ordinary user may listen on, of each network namespace (ip-sysctl).
 _LOWEST_PORT = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
 
@@ -58,9 +61,10 @@ class World:
 
     overlays: folders that may be written, and whose changes vanish. hidden: folders that are empty but for their
     subfolders.
+    kept: files and folders below /run that are there inside too.
     addresses: IP addresses that the loopback interface is given. hosts: text added to /etc/hosts, for names that no
     DNS tells.
-    covered: files (also sockets) that are to be empty. limits: resource limits by number (getrlimit(2)).
+    limits: resource limits by number (getrlimit(2)).
     sealed: Unavailable where the kernel cannot make all else unwritable (5.12 can), as nobody knows what will run.
     """
 
@@ -68,7 +72,7 @@ class World:
     hidden: Sequence[str] = ()
     addresses: Sequence[str] = ()
     hosts: str = ""
-    covered: Sequence[str] = ()
+    kept: Sequence[str] = ()
     limits: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     sealed: bool = False
 
@@ -80,10 +84,11 @@ def run(world: World, act: Callable[[], Any], seconds: float) -> Any:
     of whatever C(act) raised. All processes inside are dead when this returns.
     """
     ours, theirs = socket.socketpair()
+    sockets = _sockets()
     child = os.fork()
     if child == 0:
         ours.close()
-        _outer(theirs, world, act)
+        _outer(theirs, world, sockets, act)
     theirs.close()
     try:
         return _answer(ours, child, seconds)
@@ -139,7 +144,29 @@ def _map(child: int) -> None:
             stream.write(text)
 
 
-def _outer(channel: socket.socket, world: World, act: Callable[[], Any]) -> None:
+def _sockets() -> list[str]:
+    """The paths of Unix sockets on this machine: root inside is root to who listens there, such as D-Bus.
+
+    Each network namespace tells its own (proc(5), /proc/net/unix), and a path means what it means in another's root
+    folder, so that not each of them is one here.
+    """
+    found: set[str] = set()
+    told: set[str] = set()
+    for pid in ("self", *(each for each in os.listdir("/proc") if each.isdigit())):
+        try:
+            network = os.readlink(f"/proc/{pid}/ns/net")
+            if network in told:
+                continue
+            told.add(network)
+            with open(f"/proc/{pid}/net/unix", encoding="utf-8", errors="surrogateescape") as stream:
+                fields = [line.rstrip("\n").split(None, 7) for line in stream]
+        except OSError:  # It has ended, or is another user's.
+            continue
+        found |= {each[7] for each in fields if len(each) == 8 and each[7].startswith("/")}
+    return sorted(found)
+
+
+def _outer(channel: socket.socket, world: World, sockets: Sequence[str], act: Callable[[], Any]) -> None:
     """First child: enters the namespaces, and waits for process 1 inside, which is its own child."""
     answer: dict[str, Any]
     lowest = ""
@@ -166,7 +193,7 @@ def _outer(channel: socket.socket, world: World, act: Callable[[], Any]) -> None
         if select.select([channel], [], [], 0)[0]:
             os._exit(1)  # The caller ended before that: nothing else is to be heard.
         try:
-            _furnish(world)
+            _furnish(world, sockets)
         except OSError as error:
             raise Unavailable(f"{error.filename or 'a socket'}: {error.strerror}") from None
         answer = {"value": act()}
@@ -181,19 +208,21 @@ def _outer(channel: socket.socket, world: World, act: Callable[[], Any]) -> None
         os._exit(0)
 
 
-def _furnish(world: World) -> None:
+def _furnish(world: World, sockets: Sequence[str]) -> None:
     _mount(None, "/", None, _MS_REC | _MS_PRIVATE, None)
     if not _guard() and world.sealed:
         raise Unavailable("the kernel cannot make a world unwritable")
     _mount("tmpfs", SCRATCH, "tmpfs", 0, "mode=1777")
+    _hide_run(world.kept)
     for number, folder in enumerate(world.overlays):
         _overlay(folder, os.path.join(SCRATCH, f".overlay-{number}"))
     for folder in world.hidden:
         _hide(folder)
     empty = os.path.join(SCRATCH, ".empty")
     _write(empty, "")
-    for path in world.covered:
-        _mount(empty, path, None, _MS_BIND, None)
+    for path in sockets:  # last, as an overlay shows what a mount below its folder hides
+        if _is_socket(path):
+            _mount(empty, os.path.realpath(path), None, _MS_BIND, None)
     if world.hosts:
         with open("/etc/hosts", encoding="utf-8", errors="surrogateescape") as stream:
             known = stream.read()
@@ -201,6 +230,39 @@ def _furnish(world: World) -> None:
         _mount(os.path.join(SCRATCH, ".hosts"), "/etc/hosts", None, _MS_BIND, None)
     _network(world.addresses)
     _processes.limit(world.limits)  # One that we may not have ourselves cannot be had inside either.
+
+
+def _hide_run(kept: Sequence[str]) -> None:
+    """Hide what lies in /run but for its folders, and what is to be kept, which stays as it was."""
+    if not os.path.isdir(RUN):
+        return
+    stored = []
+    for number, path in enumerate(each for each in kept if os.path.isfile(each) or os.path.isdir(each)):
+        aside = os.path.join(SCRATCH, f".kept-{number}")
+        _make_like(path, aside)
+        _mount(path, aside, None, _MS_BIND | _MS_REC, None)
+        stored.append((aside, path))
+    _hide(os.path.realpath(RUN))
+    for aside, path in stored:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        if not os.path.lexists(path):
+            _make_like(aside, path)
+        _mount(aside, path, None, _MS_BIND | _MS_REC, None)
+
+
+def _make_like(path: str, place: str) -> None:
+    """Make a folder or an empty file for C(path) to be mounted on."""
+    if os.path.isdir(path):
+        os.mkdir(place)
+    else:
+        _write(place, "")
+
+
+def _is_socket(path: str) -> bool:
+    try:
+        return stat.S_ISSOCK(os.stat(path).st_mode)
+    except OSError:  # gone, hidden already, or not to be reached by us
+        return False
 
 
 def replace(path: str, content: bytes) -> None:

@@ -78,6 +78,7 @@ class Wish:
     sources: Sources | None = None
     hook: Entry = None
     allow_bypass: tuple[str, ...] = ()
+    allow_programs: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ def told(request: Request) -> dict[str, Any]:
                 "previous": wish.previous,
                 "force": wish.force,
                 "allow_bypass": wish.allow_bypass,
+                "allow_programs": wish.allow_programs,
                 "sources": asdict(wish.sources) if wish.sources else None,
             }
             for wish in request.wishes
@@ -165,7 +167,14 @@ def understood(data: Any) -> Request:
         ca, crl, *pairs = (_bytes(each) for each in data["probes"])
         trusted, stranger, revoked = map(Identity, pairs[::2], pairs[1::2])
         return Request(
-            wishes=tuple(replace(_wish(each), allow_bypass=_places(each["allow_bypass"])) for each in data["wishes"]),
+            wishes=tuple(
+                replace(
+                    _wish(each),
+                    allow_bypass=_places(each["allow_bypass"]),
+                    allow_programs=bool(each["allow_programs"]),
+                )
+                for each in data["wishes"]
+            ),
             probes=Probes(
                 ca,
                 trusted,

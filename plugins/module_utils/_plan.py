@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _quoting, _said
+from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _quoting, _renewal, _said
 from ansible_collections.mtls.httpd.plugins.module_utils._description import Description, Directive, covers, listened
 from ansible_collections.mtls.httpd.plugins.module_utils._neighbours import switched, with_ssl_alone
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
@@ -294,6 +294,7 @@ def _hooks(before: Mapping[str, Facts], after: Mapping[str, Facts], hooks: Mappi
     """The changes by which the programs for renewals come, and go with their sites."""
     kept = {site.renewal_hook for site in after.values()}
     gone = {site.renewal_hook for site in before.values()} - kept - {""}
+    gone = {path for path in gone if _renewal.is_ours(entry_of(path))}  # Another program there is the operator's.
     return [
         change
         for path, entry in [

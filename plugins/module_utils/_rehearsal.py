@@ -32,9 +32,10 @@ from ansible_collections.mtls.httpd.plugins.module_utils import (
     _namespaces,
     _probing,
     _processes,
+    _programs,
     _quoting,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._description import Description, endpoint
+from ansible_collections.mtls.httpd.plugins.module_utils._description import Description, Directive, endpoint
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import REHEARSAL
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import defines
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
@@ -56,12 +57,14 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import (
 from ansible_collections.mtls.httpd.plugins.module_utils._said import HttpdError, Logs, own_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Server
 
 SECONDS = 60.0
 _READY = 20.0
+# A program is tried to be started by a child of httpd's, which may come to it after httpd is ready.
+_SOON, _LATER = 0.01, 0.1
 
 # File systems of the kernel's, and folders that hold more than logs: not emptied for a log that stands right in them.
 _KERNEL = ("/dev", "/proc", "/sys")
@@ -72,6 +75,14 @@ _LOGS = ("errorlog", "customlog", "transferlog", "globallog", "forensiclog")
 _STATE = ("scriptlog", "scriptsock", "pidfile", "scoreboardfile", "sslsessioncache", "sslstaplingcache", "cacheroot")
 _OTHERS = ("secauditlog", "secdebuglog", "jklogfile", "jkshmfile", "davlockdb", "fcgidipcdir", "wsgisocketprefix")
 _WRITTEN = {*_LOGS, *_STATE, *_OTHERS, "fcgidprocesstablefile", "defaultruntimedir"}
+# Directives that name a program to start with httpd: how their word for it begins, and what it is.
+_LOGGERS = (*_LOGS, "secauditlog", "secdebuglog", "secguardianlog", "jklogfile")
+_PROGRAMS: dict[str, tuple[tuple[str, ...], str]] = {
+    **dict.fromkeys(_LOGGERS, (("|",), "a piped logger")),
+    "rewritemap": (("prg:",), "a rewriting program"),
+    "sslpassphrasedialog": (("exec:", "|"), "a program that tells a passphrase"),
+    "sslrandomseed": (("exec:",), "a program that makes random numbers"),
+}
 # Directives that start processes, or reach out, as soon as httpd starts.
 _EFFECTS = {
     "wsgidaemonprocess",
@@ -94,6 +105,8 @@ class Draft:
 
     releases: Sequence[tuple[Release, str]] = ()
     changes: Sequence[Change] = ()
+    # Domains of the sites that may start programs.
+    allowed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -101,7 +114,7 @@ class Result:
     """How a rehearsal ended.
 
     C(full) or C(reduced) and why; the faults found, one line each; what httpd said when it did not start; whether each
-    site was tried.
+    site was tried; the programs that it would have started, by path.
     """
 
     mode: str
@@ -109,6 +122,15 @@ class Result:
     faults: tuple[str, ...]
     broken: str
     complete: bool
+    programs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Start:
+    """How httpd started: what it said where it did not, and the programs that it would have started, by path."""
+
+    broken: str
+    programs: tuple[str, ...]
 
 
 # -- the full rehearsal
@@ -121,23 +143,68 @@ def rehearse(
     reason = effects(user)
     if not reason:
         try:
-            return _full(server, store, user, change, sites, probes)
+            result = _full(server, store, user, change, sites, probes)
+            if result.programs and not change.allowed:
+                before = _full(server, store, user, Draft(), [], probes).programs
+                more = dict.fromkeys(path for path in result.programs if path not in before)
+                unseen = [f"httpd would start {path}, which it does not without this change" for path in more]
+                result = replace(result, faults=(*result.faults, *unseen))
+            return result
         except _namespaces.Unavailable as error:
             reason = f"no private namespaces are to be had here ({error})"
+        except _StartsPrograms as error:
+            reason = str(error)
     return _reduced(server, store, user, change, sites, probes, reason + _untried(user))
+
+
+class _StartsPrograms(Exception):
+    """httpd does not start without programs that it starts itself. The message is the reason."""
 
 
 def effects(user: Description) -> str:
     """Why the live configuration is not started in full beside the live server; empty where it can be."""
-    for each in user.directives:
-        name, words = each.name.lower(), each.words
-        if name in _LOGS and words and words[0].lstrip().startswith("|"):
-            return f"a piped logger would be started ({each.place})"
-        if name == "rewritemap" and len(words) > 1 and words[1].startswith("prg:"):
-            return f"a rewriting program would be started ({each.place})"
-        if name in _EFFECTS:
-            return f"{each.name.lstrip('<')} has effects as soon as httpd starts ({each.place})"
-    return ""
+    return next((f"{words} ({each.place})" for each, words in _effective(user)), "")
+
+
+def _effective(described: Description) -> Iterator[tuple[Directive, str]]:
+    """Each directive that has effects as soon as httpd starts, and which."""
+    for each in described.directives:
+        name = each.name.lower()
+        beginnings, words = _PROGRAMS.get(name, ((), ""))
+        if any(word.lstrip().startswith(beginnings) for word in each.words):
+            yield each, f"{words} would be started"
+        elif name in _EFFECTS:
+            yield each, f"{each.name.lstrip('<')} has effects as soon as httpd starts"
+
+
+def _forbidden(
+    server: Server,
+    user: Description,
+    described: Description,
+    sites: Sequence[Facts],
+    folders: Mapping[str, str],
+    allowed: Container[str],
+) -> list[str]:
+    """What sites would start and may not, or may, and this host could not keep a rehearsal from it; one fault each.
+
+    C(described): the changed configuration. C(folders): where in it the files of a site lie, by its domain. C(allowed):
+    the domains of sites that may.
+    """
+    known = {(each.place, each.name, each.arguments) for each in user.directives}
+    faults = []
+    for each, words in _effective(described):
+        if (each.place, each.name, each.arguments) in known:
+            continue
+        for site in sites:
+            folder, including = folders[site.domain] + "/", _probing.host_of(site, described)
+            own = each.file.startswith(folder)
+            inside = own or each.host.startswith(folder) or (including and each.host == including.place)
+            place = f"line {each.line} of its site.conf" if own else each.place
+            if inside and site.domain not in allowed:
+                faults.append(f"{site.domain}: {words} ({place}): take it out, or set 'allow_programs' for this site")
+            elif inside and not _is_confined(server):
+                faults.append(f"{site.domain}: {words} ({place}), from which this host could not keep a rehearsal")
+    return list(dict.fromkeys(faults))
 
 
 def _full(
@@ -150,17 +217,21 @@ def _full(
                 private.stage(release, folder)
             private.switch(change.changes)
         except OSError as error:
-            return {"broken": "", "faults": [why(error)], "complete": True}
+            return {"broken": "", "faults": [why(error)], "complete": True, "programs": []}
         faults = [fault for site in sites for fault in _unread(site, store.path(site.domain, "current", CLIENT_CA))]
         if faults:
-            return {"broken": "", "faults": faults, "complete": False}
+            return {"broken": "", "faults": faults, "complete": False, "programs": []}
         for site in sites:
             _furnish(private.disk, site, store.path(site.domain, "current"), probes)
         server.forget()
         try:
             described = server.describe()
         except HttpdError as error:
-            return {"broken": str(error), "faults": [], "complete": False}
+            return {"broken": str(error), "faults": [], "complete": False, "programs": []}
+        folders = {site.domain: store.path(site.domain) for site in sites}
+        forbidden = _forbidden(server, user, described, sites, folders, change.allowed)
+        if forbidden:
+            return {"broken": "", "faults": forbidden, "complete": False, "programs": []}
         faults = _probing.misplaced(store, described, sites) + _bypass.openings(described, store, sites)
         tried = [(site, address) for site in sites for address in _probing.addresses(site, described)]
         _welcome(private, described, tried, probes)
@@ -174,15 +245,17 @@ def _full(
         ]
         arguments = [word for each in instead for word in ("-c", each)]
         logs = Logs([os.path.join(user.log_folder, site.error_log) for site in sites if site.error_log])
-        with _guarded(scratch) as guard, _serving(server, arguments, scratch, guard, logs) as broken:
-            if broken:
-                weak = _weak(broken, sites)
-                return {"broken": "" if weak else broken, "faults": faults + weak, "complete": False}
+        with _guarded(scratch) as guard, _serving(server, arguments, scratch, guard, logs) as start:
+            programs = list(start.programs)
+            if start.broken:
+                weak = _weak(start.broken, sites)
+                broken = "" if weak else start.broken
+                return {"broken": broken, "faults": faults + weak, "complete": False, "programs": programs}
             for site, address in tried:
                 found = _probing.try_site(described, site, address, probes, throwaway=True)
                 # Where the door itself is open, a way around it says nothing.
                 faults += found or _probing.try_detours(private, described, site, address, probes)
-        return {"broken": "", "faults": faults, "complete": True}
+        return {"broken": "", "faults": faults, "complete": True, "programs": programs}
 
     try:
         value = _namespaces.run(_world(server, store, user, change, sites), act, SECONDS + len(sites))
@@ -190,7 +263,9 @@ def _full(
         return Result("full", "", (f"the rehearsal itself failed: {error}",), "", True)
     if "Read-only file system" in value["broken"]:
         raise _namespaces.Unavailable(f"the configuration writes where a rehearsal may not: {value['broken']}")
-    return Result("full", "", tuple(value["faults"]), value["broken"], value["complete"])
+    if value["broken"] and value["programs"]:
+        raise _StartsPrograms(f"httpd does not start without what it starts itself ({', '.join(value['programs'])})")
+    return Result("full", "", tuple(value["faults"]), value["broken"], value["complete"], tuple(value["programs"]))
 
 
 class _Scratch(Disk):
@@ -299,23 +374,29 @@ def _serving(
     guard: int,
     logs: Logs,
     limits: Mapping[int, tuple[int, int]] | None = None,
-) -> Iterator[str]:
-    """Run httpd as one process group, its PidFile being C(scratch)/pid.
+) -> Iterator[_Start]:
+    """Run httpd as one process group, its PidFile being C(scratch)/pid. It starts no program: none is of the rehearsal.
 
-    Yields what it said if it does not start, else nothing; ends it afterwards. C(guard) is what _guarded yields.
+    Yields how it started; ends it afterwards. C(guard) is what _guarded yields.
     C(logs) are the sites' own error logs, C(limits) its resource limits by number, where they are not ours already.
     """
+    words = [server.binary, *server.arguments, *arguments, "-D", REHEARSAL, "-X"]
+    alone = _programs.Solitary(words, server.environment) if _is_confined(server) else None
 
     def told() -> None:
         # By httpd itself before it is httpd, so that at no moment it runs unknown to the guard.
         os.setsid()
         os.write(guard, b"%d\n" % os.getpid())
         _processes.limit(limits or {})
+        if alone:
+            # A logger that was not started reads nothing, by which httpd would end before it ignores the signal itself.
+            signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+            alone.become()
 
     said = os.path.join(scratch, "said")
     with open(said, "wb") as stream:
         process = subprocess.Popen(
-            [server.binary, *server.arguments, *arguments, "-D", REHEARSAL, "-X"],
+            words,
             env=dict(server.environment),
             stdin=subprocess.DEVNULL,
             stdout=stream,
@@ -324,21 +405,32 @@ def _serving(
         )
     try:
         deadline = time.monotonic() + _READY
-        broken = ""
+        broken, programs = "", []
         # Listening comes before keys and certificates are read, the PidFile after it.
         while not os.path.exists(os.path.join(scratch, "pid")):
+            programs += alone.tried(0.003) if alone else []
             if process.poll() is not None or time.monotonic() > deadline:
                 lines = [line for name in ("said", "error.log") for line in _lines(os.path.join(scratch, name))]
                 broken = (
                     own_words(lines + logs.lines()) or f"httpd ended with code {process.returncode} and said nothing"
                 )
                 break
-            time.sleep(0.003)
-        yield broken
+            if not alone:
+                time.sleep(0.003)
+        if alone:
+            programs += alone.tried(_LATER if programs else _SOON)
+            alone.close()  # What a request starts is not of the configuration: it is refused, and not waited for.
+        yield _Start(broken, tuple(programs))
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def _is_confined(server: Server) -> bool:
+    """Whether httpd can be kept from starting programs. A script that is called in its place starts it itself."""
+    with open(server.binary, "rb") as stream:
+        return stream.read(4) == b"\x7fELF" and _programs.available()
 
 
 def _lines(path: str) -> list[str]:
@@ -374,6 +466,8 @@ def _world(server: Server, store: Store, user: Description, change: Draft, sites
     hidden: list[str] = []
     overlays = sorted(folders)
     for folder in sorted({os.path.realpath(folder) for folder in written if folder}):
+        if _within(_namespaces.RUN, folder):  # empty inside, and to be written to
+            continue
         known = [*hidden, *folders, *_NEVER_HIDDEN]
         if not os.path.isdir(folder) or folder in known or any(_within(each, folder) for each in (*hidden, *_KERNEL)):
             continue
@@ -394,7 +488,7 @@ def _world(server: Server, store: Store, user: Description, change: Draft, sites
         hidden=hidden,
         addresses=[each for each in wanted if not ipaddress.ip_address(each).is_loopback],
         hosts="".join(f"{address} {name}\n" for name in names for address in _resolved(name)),
-        covered=[path for path in [os.path.realpath("/dev/log")] if os.path.exists(path)],
+        kept=sorted(path for path in map(os.path.realpath, needed) if _within(_namespaces.RUN, path)),
         limits=_limits(server),
     )
 
@@ -502,7 +596,13 @@ def _reduced(
         disk.write(config, File(_minimal(server, user, scratch, listens, modules, paths).encode()))
         alone = replace(server, arguments=("-f", config), parent=None, config=config, _descriptions={})
         logs = Logs([os.path.join(scratch, os.path.basename(site.error_log)) for site in sites if site.error_log])
-        with _serving(alone, [], scratch, guard, logs, _limits(server)) as said:
+        with suppress(HttpdError):  # What httpd says as it starts says the same.
+            folders = {site.domain: os.path.join(scratch, site.domain) for site in sites}
+            faults = _forbidden(server, user, alone.describe(), sites, folders, change.allowed)
+        if faults:
+            return Result("reduced", reason, tuple(faults), "", False)
+        with _serving(alone, [], scratch, guard, logs, _limits(server)) as start:
+            said = start.broken
             weak = _weak(said, sites)
             if weak:
                 faults, said = faults + weak, ""
@@ -511,7 +611,7 @@ def _reduced(
                 for site in sites:
                     port = ports[site.port]
                     faults += _probing.try_site(described, site, here, probes, throwaway=True, port=port)
-        return Result("reduced", reason, tuple(faults), said, not (weak or said))
+        return Result("reduced", reason, tuple(faults), said, not (weak or said), start.programs)
 
 
 def rehearsal_folder(store: Store) -> str:

@@ -50,18 +50,24 @@ def program(path: str, wanted: _payload.Request) -> Entry:
     """
     _trust.followed(os.path.dirname(path))
     found = entry_of(path)
-    if found is not None and not (isinstance(found, File) and found.content.startswith(_shebang())):
+    if found is not None and not is_ours(found):
         raise StoreError(f"{path} is not this collection's, and stands where 'renewal_hook' puts its own: move it away")
     if isinstance(found, File) and os.path.realpath(sys.argv[0]) == os.path.realpath(path):
         return File(found.content, _MODE)  # It is running, and leaves what it does as it is.
     entries = _entries(wanted)
-    if isinstance(found, File) and _known(found.content) == {**entries, _PROBES: None}:
+    if isinstance(found, File) and _held_by(found.content) == {**entries, _PROBES: None}:
         return File(found.content, _MODE)
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in sorted(entries.items()):
             archive.writestr(zipfile.ZipInfo(name), text, zipfile.ZIP_DEFLATED)
     return File(_shebang() + content.getvalue(), _MODE)
+
+
+def is_ours(entry: Entry) -> bool:
+    """Whether what lies at a path is such a program: by what it holds, as anybody's may begin as it does."""
+    held = _held_by(entry.content) if isinstance(entry, File) else {}
+    return _REQUEST in held and any(name.startswith(_PACKAGE.replace(".", "/") + "/") for name in held)
 
 
 def request(path: str) -> _payload.Request:
@@ -93,7 +99,7 @@ def _entries(wanted: _payload.Request) -> dict[str, bytes]:
     return entries
 
 
-def _known(content: bytes) -> dict[str, bytes | None]:
+def _held_by(content: bytes) -> dict[str, bytes | None]:
     """What a program holds, but for its probes."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:

@@ -494,6 +494,8 @@ class _Run:
     def _rehearse(self, user: Description, with_ssl: Description, plan: Plan) -> None:
         result = self._rehearsed(user, plan, self.sites)
         self.report.rehearsal, self.report.rehearsal_reason = result.mode, result.reason
+        if result.programs:
+            self.report.limits.append(f"not started in the rehearsal, as no program is: {', '.join(result.programs)}")
         if result.broken:
             already = _probing.material_faults(user)
             before = (
@@ -526,7 +528,9 @@ class _Run:
             )
 
     def _rehearsed(self, user: Description, plan: Plan, sites: Sequence[Facts]) -> _rehearsal.Result:
-        draft = _rehearsal.Draft(plan.staged, plan.changes)
+        # A release that is gone back to was served before, with what it starts.
+        allowed = frozenset(wish.domain for wish in self.wishes if wish.allow_programs or wish.previous)
+        draft = _rehearsal.Draft(plan.staged, plan.changes, allowed)
         result = _rehearsal.rehearse(self.server, self.store, user, draft, sites, self.probes)
         self.server.forget()
         return result

@@ -85,6 +85,14 @@ options:
         type: list
         elements: str
         default: []
+      allow_programs:
+        description:
+          - Whether what the site adds to the configuration may start programs together with httpd, such as a piped
+            logger (C(CustomLog "|…")), C(RewriteMap … prg:…) or C(WSGIDaemonProcess). They run with the rights of the
+            server, so that without it they are refused by line. No rehearsal, and so no check mode, starts one.
+          - What a request starts, such as a CGI program, needs no leave.
+        type: bool
+        default: false
       force:
         description:
           - With O(sites[].state=previous), go back although a certificate of that release has ended.

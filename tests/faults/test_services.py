@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from container import podman
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.parametrize("machine", ["debian12"], indirect=True, scope="module")
 long = pytest.mark.skipif(not os.environ.get("LONG"), reason="httpd hangs for half a minute: make test-long tries it")
 
+MODULE_UTILS = Path(__file__).resolve().parents[2] / "plugins" / "module_utils"
 DROP_IN = "/etc/systemd/system/apache2.service.d/fault.conf"
 START_FAILS = "ExecStartPre=/bin/false"
 
@@ -47,6 +50,29 @@ def said(output: str) -> str:
     """Return the output in one line."""
     assert "Traceback" not in output
     return " ".join(output.split())
+
+
+INSIDE = """
+import subprocess
+from ansible_collections.mtls.httpd.plugins.module_utils import _namespaces
+
+def command():
+    return subprocess.run(["systemd-run", "--quiet", "--wait", "touch", "/srv/started"], capture_output=True).returncode
+
+print("started inside:", _namespaces.run(_namespaces.World(), command, 30) == 0)
+"""
+
+
+def test_no_unit_can_be_started_from_a_private_world(remote: Remote) -> None:
+    shipped = "ansible_collections/mtls/httpd/plugins/module_utils"
+    remote.host.shell(f"mkdir -p /opt/inside/{shipped}")
+    podman("cp", f"{MODULE_UTILS}/.", f"{remote.host.name}:/opt/inside/{shipped}")
+    try:
+        said = remote.host.run("env", "PYTHONPATH=/opt/inside", "python3", "-", text=INSIDE)
+        assert said.strip() == "started inside: False"
+        remote.host.shell("test ! -e /srv/started; systemd-run --quiet --wait touch /srv/started; test -e /srv/started")
+    finally:
+        remote.host.shell("rm -rf /opt/inside /srv/started")
 
 
 def renew(remote: Remote) -> str:

@@ -13,6 +13,7 @@ import re
 import resource
 import select
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -27,7 +28,7 @@ from demo_material import Authority, key_pem, new_key, write
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import COLLECTION, Host, in_a_child, processes_in, until
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _namespaces, _processes, _transaction
+from ansible_collections.mtls.httpd.plugins.module_utils import _namespaces, _processes, _rehearsal, _transaction
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._rehearsal import rehearsal_folder
 from ansible_collections.mtls.httpd.plugins.module_utils._release import SITE, Release, Store, lock_path
@@ -466,6 +467,152 @@ def test_what_would_have_effects_when_started_twice_is_not_started_and_said(host
     assert "would be started" in report.rehearsal_reason
     assert f"{host.httpd.conf}:" in report.rehearsal_reason
     assert mark.read_text() == before
+
+
+STARTING = {
+    "a piped logger": "CustomLog \"|/bin/sh -c 'echo started >>{mark}; exec cat >/dev/null'\" common",
+    "a piped error log, without a shell": 'ErrorLog "|{program}"',
+    "a rewriting program": "RewriteEngine on\nRewriteMap mapped prg:{program}",
+}
+
+
+def programs(host: Host) -> tuple[Path, Path]:
+    """Return a program, and the file that it leaves behind."""
+    mark, program = host.httpd.root / "logs" / "mark", host.httpd.root / "program"
+    program.write_text(f"#!/bin/sh\necho started >>{mark}\nexec cat >/dev/null\n")
+    program.chmod(0o755)
+    return mark, program
+
+
+def starting(host: Host, case: str) -> tuple[Path, str]:
+    """Return the file that a program leaves behind, and lines for a site that start it. Their module is loaded."""
+    mark, program = programs(host)
+    host.add("LoadModule rewrite_module modules/mod_rewrite.so\n")
+    host.restart()
+    return mark, STARTING[case].format(mark=mark, program=program)
+
+
+@pytest.mark.parametrize("check", [True, False], ids=["check mode", "a run"])
+@pytest.mark.parametrize("rehearsal", ["full", "reduced"])
+@pytest.mark.parametrize("case", STARTING)
+def test_a_site_that_would_start_a_program_is_refused_by_line_and_the_program_is_not_started(
+    host: Host, case: str, rehearsal: str, check: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark, lines = starting(host, case)
+    if rehearsal == "reduced":
+        forbid_namespaces(monkeypatch)
+    wish = host.wish(extra=lines)
+    message = host.refused(wish, times=rehearsal == "full", check=check)
+    assert wish.release
+    text = wish.release.files[SITE].decode().splitlines()
+    number = next(number for number, line in enumerate(text, 1) if str(mark) in line or "/program" in line)
+    assert f"would be started (line {number} of its site.conf): take it out, or set 'allow_programs'" in message
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("rehearsal", ["full", "reduced"])
+@pytest.mark.parametrize("case", STARTING)
+def test_a_site_that_may_start_a_program_does_so_when_it_is_served_and_not_when_it_is_rehearsed(
+    host: Host, case: str, rehearsal: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark, lines = starting(host, case)
+    if rehearsal == "reduced":
+        forbid_namespaces(monkeypatch)
+    wish = host.wish(extra=lines, allow_programs=True)
+    report = host.apply(wish, check=True)
+    assert report.rehearsal == rehearsal
+    assert not mark.exists()
+    assert any("not started in the rehearsal" in each for each in report.limits)
+    host.apply(wish)
+    assert until(mark.exists)
+    assert host.enforces()
+
+
+def test_a_program_in_a_file_that_a_site_includes_is_refused_by_its_place(host: Host) -> None:
+    mark, program = programs(host)
+    (host.httpd.root / "more").write_text(f'CustomLog "|{program}" common\n')
+    message = host.refused(host.wish(extra=f"Include {host.httpd.root}/more"))
+    assert f"a piped logger would be started ({host.httpd.root}/more:1)" in message
+    assert not mark.exists()
+
+
+def test_a_program_that_no_list_knows_is_seen_as_it_would_start(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_rehearsal, "_PROGRAMS", {})
+    mark, program = programs(host)
+    wish = host.wish(extra=f'CustomLog "|{program}" common')
+    assert f"httpd would start {program}, which it does not without this change" in host.refused(wish)
+    assert not mark.exists()
+
+
+def test_programs_that_the_server_starts_already_are_no_fault_of_a_site(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_rehearsal, "_PROGRAMS", {})
+    mark, program = programs(host)
+    host.add(f'CustomLog "|{program}" common\n')
+    host.restart()
+    assert until(mark.exists)
+    time.sleep(0.5)  # httpd starts some of them twice.
+    before = mark.read_text()
+    report = host.apply(host.wish(), check=True)
+    assert report.rehearsal == "full"
+    assert mark.read_text() == before
+
+
+def test_a_server_that_starts_only_with_a_program_that_no_list_knows_is_rehearsed_in_part(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_rehearsal, "_PROGRAMS", {})
+    own = host.public.issue("own.example.com")
+    mark, program = programs(host)
+    program.write_text(f"#!/bin/sh\necho started >>{mark}\necho secret\n")
+    write(host.conf, "own.crt", own.full_pem)
+    encrypted = subprocess.run(
+        ["openssl", "pkey", "-aes128", "-passout", "pass:secret"], input=own.key_pem, check=True, capture_output=True
+    )
+    write(host.conf, "own.key", encrypted.stdout)
+    host.add(
+        f"""\
+        {SSL}
+        SSLPassPhraseDialog exec:{program}
+        Listen 127.0.0.1:{free_port()} https
+        <VirtualHost *:*>
+            ServerName own.example.com
+            SSLEngine on
+            SSLCertificateFile conf/own.crt
+            SSLCertificateKeyFile conf/own.key
+        </VirtualHost>
+        """
+    )
+    host.restart()
+    assert mark.exists()
+    before = mark.read_text()
+    report = host.apply(host.wish(), check=True)
+    assert report.rehearsal == "reduced"
+    assert str(program) in report.rehearsal_reason
+    assert mark.read_text() == before
+
+
+def test_what_a_request_starts_needs_no_leave_and_is_not_started_in_a_rehearsal(host: Host) -> None:
+    mark, program = programs(host)
+    host.add("LoadModule cgi_module modules/mod_cgi.so\n")
+    host.restart()
+    wish = host.wish(extra=f'ScriptAliasMatch "^/" "{program}"\n<Location "/">\nRequire all granted\n</Location>')
+    assert host.apply(wish, check=True).rehearsal == "full"
+    assert not mark.exists()
+
+
+def test_a_socket_of_the_machine_is_not_reached_from_a_rehearsal(host: Host) -> None:
+    path = host.httpd.root / "command.sock"
+    host.add("LoadModule proxy_module modules/mod_proxy.so\nLoadModule proxy_http_module modules/mod_proxy_http.so\n")
+    host.restart()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        listening.setblocking(False)
+        host.apply(host.wish(extra=f'ProxyPass "/" "unix:{path}|http://localhost/"'), check=True)
+        with pytest.raises(BlockingIOError):  # Nobody has called.
+            listening.accept()
 
 
 # -- what a rehearsal leaves

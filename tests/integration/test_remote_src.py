@@ -6,9 +6,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
+import sys
+import zipfile
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -301,12 +304,42 @@ def test_the_playbook_of_the_documentation_works(operator: LocalOperator, certbo
     assert operator.ask(None).said == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
 
 
-def test_somebody_elses_program_is_not_overwritten(operator: LocalOperator, certbot: Certbot) -> None:
+def zip_of_another() -> bytes:
+    content = io.BytesIO(b"")
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("__main__.py", 'print("mine")')
+    return f"#!{sys.executable} -I\n".encode() + content.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"#!/bin/sh\nreload-something\n",
+        f"#!{sys.executable} -I\nprint('mine')\n".encode(),
+        zip_of_another(),
+        b"",
+    ],
+    ids=["of a shell", "of the same Python", "zipped for the same Python", "empty"],
+)
+def test_somebody_elses_program_is_neither_overwritten_nor_taken_away(
+    operator: LocalOperator, certbot: Certbot, content: bytes
+) -> None:
     hook = certbot.root / "hook"
-    hook.write_text("#!/bin/sh\nreload-something\n")
     operator.site.update(renewal_hook=str(hook))
+    hook.write_bytes(content)
     assert f"{hook} is not this collection's" in " ".join(operator.refused().output.split())
-    assert hook.read_text() == "#!/bin/sh\nreload-something\n"
+    assert hook.read_bytes() == content
+    hook.unlink()
+    operator.deploy()
+    hook.write_bytes(content)
+    operator.deploy(mutual_tls_sites=[{"domain": DOMAIN, "state": "absent"}])
+    assert hook.read_bytes() == content
+
+
+def test_a_program_for_renewals_is_of_sites_whose_material_lies_on_the_host(
+    operator: LocalOperator, certbot: Certbot
+) -> None:
+    operator.site.update(renewal_hook=str(certbot.root / "hook"))
     operator.site.update(remote_src=False)
     assert "'renewal_hook' goes with 'remote_src' alone" in " ".join(operator.refused().output.split())
 

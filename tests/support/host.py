@@ -208,6 +208,7 @@ def wished(
     verify_client: str = "require",
     manage: str = "virtual_host",
     allow_bypass: tuple[str, ...] = (),
+    allow_programs: bool = False,
     access_log: str = "",
     open_paths: tuple[str, ...] = (),
     protected: Mapping[str, str] | None = None,
@@ -308,7 +309,7 @@ def wished(
         SITE: text.encode(),
         **({CRL: crl} if crl else {}),
     }
-    return Wish(domain, Release(domain, files), allow_bypass=allow_bypass)
+    return Wish(domain, Release(domain, files), allow_bypass=allow_bypass, allow_programs=allow_programs)
 
 
 def tree(root: Path, *, times: bool = False) -> dict[str, tuple[object, ...]]:

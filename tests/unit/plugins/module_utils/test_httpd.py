@@ -6,9 +6,16 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
 import pytest
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _said
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -63,3 +70,22 @@ def test_a_binary_that_is_no_httpd_is_refused() -> None:
 def test_what_is_no_absolute_path_is_refused_and_not_repeated(name: str) -> None:
     with pytest.raises(_said.HttpdError, match=f"^{name}: what is given is not an absolute path,"):
         _httpd.find(**{name.removeprefix("httpd_"): "correct horse battery"})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can have another user's file")
+def test_a_binary_that_somebody_else_could_change_is_not_run(tmp_path: Path) -> None:
+    mark, binary = tmp_path / "mark", tmp_path / "theirs" / "httpd"
+    binary.parent.mkdir()
+    binary.write_text(f"#!/bin/sh\ntouch {mark}\necho Server version: Apache/2.4.99\n")
+    binary.chmod(0o755)
+    os.chown(binary.parent, 65534, -1)
+    with pytest.raises(_said.HttpdError, match=r"httpd_binary: .*/theirs can be changed by others"):
+        _httpd.find(str(binary))
+    (tmp_path / "link").symlink_to(binary)
+    with pytest.raises(_said.HttpdError, match=r"httpd_binary: .*/theirs can be changed by others"):
+        _httpd.find(str(tmp_path / "link"))
+    assert not mark.exists()
+    os.chown(binary.parent, 0, -1)
+    with suppress(_said.HttpdError):
+        _httpd.find(str(binary))
+    assert mark.exists()

@@ -12,14 +12,20 @@ import select
 import signal
 import socket
 import subprocess
+import sys
+import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _namespaces
 from ansible_collections.mtls.httpd.plugins.module_utils._namespaces import Unavailable, World, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 try:
     run(World(), lambda: None, 10)
@@ -109,9 +115,70 @@ def test_a_hidden_folder_is_empty_but_for_its_subfolders(tmp_path: Path) -> None
     assert sorted(os.listdir(tmp_path)) == ["log", "sub"]
 
 
-def test_a_covered_file_is_empty(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("x")
-    assert inside((tmp_path / "file").read_text, covered=[str(tmp_path / "file")]) == ""
+@contextmanager
+def heard_at(path: Path) -> Iterator[None]:
+    """Listen on a socket, as a service does that obeys whoever connects as root."""
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        try:
+            yield
+        finally:
+            path.unlink()
+
+
+def reached(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as calling:
+        return calling.connect_ex(str(path)) == 0
+
+
+@pytest.mark.parametrize("world", [{}, {"overlays": True}], ids=["as it is", "in an overlay"])
+def test_no_socket_of_the_machine_is_reached_inside(tmp_path: Path, world: dict[str, Any]) -> None:
+    path = tmp_path / "command it.sock"
+    with heard_at(path):
+        assert reached(path)
+        options = {name: [str(tmp_path)] for name in world}
+        assert inside(lambda: [reached(path), path.exists()], **options) == [False, True]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can enter a network namespace alone")
+def test_a_socket_of_another_network_namespace_is_not_reached_inside(tmp_path: Path) -> None:
+    path = tmp_path / "elsewhere.sock"
+    bound = f"s = socket.socket(socket.AF_UNIX); s.bind({str(path)!r}); s.listen()"
+    listen = f"import socket; {bound}; print(flush=True); input()"
+    command = ["unshare", "--net", sys.executable, "-c", listen]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as elsewhere:
+        assert elsewhere.stdout
+        assert elsewhere.stdout.readline()
+        assert reached(path)
+        assert not inside(lambda: reached(path))
+        elsewhere.communicate(b"\n")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a file in /run")
+def test_of_what_lies_in_run_only_folders_are_inside_and_what_is_to_be_kept() -> None:
+    with tempfile.TemporaryDirectory(dir="/run") as made:
+        folder = Path(made)
+        for name in ("kept", "other", "below/kept", "below/other"):
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text(name)
+        (folder / "below").chmod(0o710)
+        kept = [str(folder / "kept"), str(folder / "below" / "kept"), str(folder / "gone")]
+
+        def act() -> list[Any]:
+            found = sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+            return [found, (folder / "kept").read_text(), (folder / "below").stat().st_mode & 0o777]
+
+        assert inside(act, kept=kept) == [["below", "below/kept", "kept"], "kept", 0o710]
+
+        def change() -> str:
+            try:
+                (folder / "kept").write_text("")
+            except OSError as error:
+                return errno.errorcode[error.errno or 0]
+            return "written"
+
+        assert inside(change, kept=kept) == "EROFS"
 
 
 def test_no_network_but_the_loopback_is_there() -> None:
