@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _wire
+from ansible_collections.mtls.httpd.plugins.module_utils import _http2, _wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,6 +36,7 @@ PATH = re.compile(r"/(?:(?:[A-Za-z0-9_~-][A-Za-z0-9._~-]*/)*[A-Za-z0-9_~-][A-Za-
 _MESSAGE_CALLBACK = "_msg_callback"  # private to the ssl module: used where it is there
 _HANDSHAKE = 22  # content type, RFC 8446, section 5.1
 _LONGEST_LINE = 4096
+_LONGEST_ANSWER = 1 << 16  # bytes: frames that may come before the one that has the status
 _PATIENCE = 0.5  # seconds
 _RESET, _ENDED = "connection reset", "connection ended without an answer"
 _PIPE_HOLDS = 65536  # bytes, pipe(7)
@@ -77,6 +78,7 @@ class Answer:
     or 403) or unproven (anything else). ``detail`` is the status line, the alert, or what happened instead.
     ``certificate`` is the leaf served (DER). ``asked`` says whether the server asked for a certificate, and
     ``client_ca_names`` of which authorities. Each of the last three is None where it cannot be known.
+    ``protocol`` is what the server chose of those that the client offered by ALPN; empty where it chose none.
     """
 
     version: str
@@ -87,6 +89,7 @@ class Answer:
     asked: bool | None = None
     client_ca_names: tuple[str, ...] | None = None
     path: str = "/"
+    protocol: str = ""
 
     @property
     def certificate_sha256(self) -> str | None:
@@ -137,15 +140,19 @@ class Examination:
         return "enforced" if refused and {"none", "untrusted"} <= {answer.client for answer in tried} else "unproven"
 
 
-@lru_cache(maxsize=16)  # Loading a key takes as long as a handshake.
-def client_context(identity: Identity | None, version: str) -> ssl.SSLContext:
+@lru_cache(maxsize=32)  # Loading a key takes as long as a handshake.
+def client_context(identity: Identity | None, version: str, *, http2: bool = False) -> ssl.SSLContext:
     """Return the context that speaks one version and presents ``identity``.
 
     The server is not verified: what it serves is compared by fingerprint. Security level 0, so that what is weak about
     the server, or about the client it is to judge, does not end the handshake on this side.
+    ``http2`` has it offer HTTP/2 before HTTP/1.1.
     Raises ValueError when certificate and key do not load.
     """
-    return _own_context(identity, version)
+    context = _own_context(identity, version)
+    if http2:
+        context.set_alpn_protocols([_http2.NAME, "http/1.1"])
+    return context
 
 
 def _own_context(identity: Identity | None, version: str) -> ssl.SSLContext:
@@ -201,7 +208,8 @@ def ask(
 
     ``address`` is an IPv4 or IPv6 address or a name. ``server_name`` goes as SNI and as Host; it may be empty.
     ``timeout`` (seconds) bounds everything: resolving, connecting, the handshake, the answer.
-    ``context`` is a `client_context` built beforehand, for use where ``/dev/fd`` is out of reach.
+    ``context`` is a `client_context` built beforehand, for use where ``/dev/fd`` is out of reach, or one that offers
+    HTTP/2, which is then spoken where the server chooses it.
     ``host`` is the name in the request, where it is another than SNI, and ``path`` what is asked for. The last of
     ``sessions``, which are of the same context, is resumed if the server lets us, and what it grants is put behind it.
     ``proxied``: the connection begins with a PROXY header, as a load balancer's does.
@@ -218,7 +226,7 @@ def ask(
     def once(patience: float = 0) -> Answer:
         heard = _Transcript(version, listens=hasattr(context, _MESSAGE_CALLBACK))
         certificate = None
-        result = "unproven"
+        result, protocol = "unproven", ""
         try:
             with (
                 _connected(address, port, deadline, proxied) as plain,
@@ -231,13 +239,16 @@ def ask(
             ):
                 cast("_Channel", connection).transcript = heard
                 connection.settimeout(deadline.left())
-                connection.do_handshake()
+                try:
+                    connection.do_handshake()
+                finally:  # Over TLS 1.2 the server chooses before it judges the client (RFC 7301, section 3.2).
+                    protocol = connection.selected_alpn_protocol() or ""
                 certificate = connection.getpeercert(True)
                 early = _early(connection, min(patience, deadline.left())) if patience else b""
                 # In TLS 1.3 the server judges the client only now, and may close before we write: read all the same.
                 with suppress(OSError):
-                    connection.sendall(_request(address, port, host or server_name, path))
-                result, detail = _judged_line(_first_line(connection, deadline, early))
+                    connection.sendall(_request(_authority(address, port, host or server_name), path, protocol))
+                result, detail = _judged_line(_first_line(connection, deadline, early, protocol))
                 if sessions is not None and connection.session and result != "unproven":
                     sessions.append(connection.session)  # TLS 1.3 grants it after the handshake.
         except socket.timeout:
@@ -253,7 +264,7 @@ def ask(
         if identity and heard.withheld:
             result, detail = "unproven", f"the client's certificate fits no algorithm that the server takes ({detail})"
         seen = certificate or heard.certificate
-        return Answer(version, client, result, detail, seen, heard.asked, heard.client_ca_names, path)
+        return Answer(version, client, result, detail, seen, heard.asked, heard.client_ca_names, path, protocol)
 
     answer = once()
     if answer.detail in (_RESET, _ENDED) and answer.certificate and version == "TLSv1.3":
@@ -508,12 +519,18 @@ def _look_up(address: str, port: int, flags: int = 0) -> list[tuple[int, Any]]:
     return [(entry[0], entry[4]) for entry in socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=flags)]
 
 
-def _request(address: str, port: int, server_name: str, path: str) -> bytes:
-    """Return a request that mod_proxy answers itself, without calling a backend (RFC 9110, section 7.6.2)."""
+def _authority(address: str, port: int, server_name: str) -> str:
     host = server_name or address
     host = f"[{host}]" if ":" in host else host
-    host = host if port == 443 else f"{host}:{port}"
-    return f"OPTIONS {path} HTTP/1.1\r\nHost: {host}\r\nMax-Forwards: 0\r\nConnection: close\r\n\r\n".encode("ascii")
+    return host if port == 443 else f"{host}:{port}"
+
+
+def _request(authority: str, path: str, protocol: str) -> bytes:
+    """Return a request that mod_proxy answers itself, without calling a backend (RFC 9110, section 7.6.2)."""
+    if protocol == _http2.NAME:
+        return _http2.request(authority, path)
+    request = f"OPTIONS {path} HTTP/1.1\r\nHost: {authority}\r\nMax-Forwards: 0\r\nConnection: close\r\n\r\n"
+    return request.encode("ascii")
 
 
 def _early(connection: ssl.SSLSocket, patience: float) -> bytes:
@@ -525,15 +542,17 @@ def _early(connection: ssl.SSLSocket, patience: float) -> bytes:
         return b""
 
 
-def _first_line(connection: ssl.SSLSocket, deadline: _Deadline, answer: bytes) -> bytes:
+def _first_line(connection: ssl.SSLSocket, deadline: _Deadline, answer: bytes, protocol: str) -> bytes:
     """Return the answer's first line, or what came of it before the connection ended. ``answer``: its beginning."""
-    while b"\n" not in answer and len(answer) < _LONGEST_LINE:
+    is_http2 = protocol == _http2.NAME
+    longest = _LONGEST_ANSWER if is_http2 else _LONGEST_LINE
+    while not (_http2.first_line(answer) if is_http2 else b"\n" in answer) and len(answer) < longest:
         connection.settimeout(deadline.left())
         more = connection.recv(_LONGEST_LINE)
         if not more:
             break
         answer += more
-    return answer.split(b"\n", 1)[0]
+    return _http2.first_line(answer) if is_http2 else answer.split(b"\n", 1)[0]
 
 
 def _judged_line(line: bytes) -> tuple[str, str]:
@@ -541,6 +560,8 @@ def _judged_line(line: bytes) -> tuple[str, str]:
     status = _STATUS_LINE.match(line)
     if status:
         return "refused" if status[1] == b"403" else "accepted", _shown(line)
+    if line.startswith(b"HTTP/2 "):
+        return "unproven", _shown(line)
     return "unproven", f"the answer is not HTTP: {_shown(line)}" if line else _ENDED
 
 

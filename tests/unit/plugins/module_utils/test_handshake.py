@@ -355,6 +355,54 @@ def test_the_servers_name_goes_as_sni_and_as_host(
     assert {f"Host: {host}:{port}", "Max-Forwards: 0", "Connection: close"} == set(filter(None, lines[1:]))
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("sent", "result", "detail"),
+    [
+        ("00000c 01 05 00000001 20 0803343033 0f0d03323339", "refused", "HTTP/2 403"),
+        ("000002 01 05 00000001 20 88", "accepted", "HTTP/2 200"),
+        ("000004 03 00 00000001 0000000d", "unproven", "HTTP/2 stream ended by error 13"),
+        ("000000 04 00 00000000", "unproven", "connection ended without an answer"),
+    ],
+)
+def test_a_server_that_chooses_http2_is_asked_in_it(
+    served: Path, version: str, sent: str, result: str, detail: str
+) -> None:
+    heard = []
+    context = server_context(served)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+
+    def talk(connection: socket.socket) -> None:
+        heard.append(connection.recv(4096))
+        connection.sendall(bytes.fromhex("000000 04 00 00000000" + sent))
+
+    with listening(over_tls(context, talk)) as port:
+        answer = asked(port, version=version, context=client_context(None, version, http2=True), path="/hook")
+    assert heard[0].startswith(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+    assert b"/hook" in heard[0]
+    assert (answer.protocol, answer.result, answer.detail) == ("h2", result, detail)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("chosen", ["http/1.1", ""])
+def test_a_server_that_does_not_choose_http2_is_asked_in_the_other(served: Path, version: str, chosen: str) -> None:
+    context = server_context(served)
+    if chosen:
+        context.set_alpn_protocols([chosen])
+    with listening(over_tls(context, replying(OK))) as port:
+        answer = asked(port, version=version, context=client_context(None, version, http2=True))
+    assert (answer.protocol, answer.result) == (chosen, "accepted")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_a_server_chooses_is_known_where_it_refuses_the_client(served: Path, version: str) -> None:
+    context = server_context(served, ssl.CERT_REQUIRED)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with listening(over_tls(context, replying(OK))) as port:
+        answer = asked(port, version=version, context=client_context(None, version, http2=True))
+    assert (answer.protocol, answer.result) == ("h2", "refused")
+
+
 def test_a_server_name_cannot_smuggle_a_header() -> None:
     with pytest.raises(ValueError, match="server_name"):
         asked(443, server_name="a\r\nX: y")
