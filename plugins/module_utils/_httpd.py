@@ -219,10 +219,14 @@ class Server:
         own = inodes(self.parent.pid)
         return {(address, port) for address, port, inode in listening() if inode in own}
 
+    def loaded(self) -> set[str]:
+        """The modules that the running parent has loaded from files, by these, such as C(http2_module)."""
+        maps = read(f"/proc/{self.parent.pid}/maps") if self.parent else ""
+        return {f"{name}_module" for name in re.findall(r"/mod_(\w+)\.so", maps)}
+
     def mpm(self) -> str:
         """The module of processing that the running parent has loaded, as C(mpm_event_module); empty if linked in."""
-        match = re.search(r"/mod_(mpm_\w+)\.so", read(f"/proc/{self.parent.pid}/maps") if self.parent else "")
-        return f"{match.group(1)}_module" if match else ""
+        return next((name for name in self.loaded() if name.startswith("mpm_")), "")
 
     def refresh(self) -> None:
         """Find the parent process again, after a start or a restart."""

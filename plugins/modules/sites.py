@@ -412,6 +412,8 @@ options:
         description:
           - Serve HTTP/2 beside HTTP/1.1, where the host's httpd has C(mod_http2) and another MPM than prefork. Where
             not, RV(limits) says so.
+          - A running server into which the run brings C(mod_http2) is reloaded twice, as the module does not work
+            before.
         type: bool
         default: false
       proxy_protocol:
