@@ -141,6 +141,11 @@ class Description:
             hosts.append(VirtualHost(tuple(section.words), name, tuple(aliases), section.file, section.line))
         return hosts
 
+    @property
+    def has_http2(self) -> bool:
+        """Whether mod_http2 is there, and works."""
+        return "http2_module" in self.modules and "mpm_prefork_module" not in self.modules
+
     @cached_property
     def proxy_headers(self) -> list[tuple[str, tuple[str, str]]]:
         """Each word of RemoteIPProxyProtocol, C(on) or C(off), with each address and port that it is said for."""

@@ -392,7 +392,7 @@ def _host_level(
         *[f"        Listen {_listen(*each)}" for each in with_us],
         "    </IfModule>",
     ]
-    for name in dict.fromkeys(name for site in sites for name in (*site.modules, *_had(server, user, site))):
+    for name in dict.fromkeys(name for site in sites for name in (*site.modules, *had(server, user, site))):
         lines += [f"    <IfModule !{name}_module>", *_load(server, user, name), "    </IfModule>"]
     lines += [f"    {line}" for line in defines(server, user)]
     for each in missing:
@@ -447,7 +447,7 @@ def _openssl(server: Server) -> tuple[int, ...]:
     return tuple(map(int, found.groups())) if found else ()
 
 
-def _had(server: Server, user: Description, site: Facts) -> list[str]:
+def had(server: Server, user: Description, site: Facts) -> list[str]:
     """The modules that are welcome to a site and can be had here."""
     return [name for name in site.welcome if not _lacking(server, user, name)]
 

@@ -16,7 +16,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _quoting
+from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _http2, _quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._description import (
     Description,
     Directive,
@@ -83,7 +83,8 @@ def try_site(
 ) -> list[str]:
     """Shake hands with a site at one address as each kind of client, over each version of TLS. Returns the faults.
 
-    C(throwaway): the throwaway CA is among the client CAs, as in a rehearsal, so that its clients are tried too.
+    And over HTTP/2, where the site promises it. C(throwaway): the throwaway CA is among the client CAs, as in a
+    rehearsal, so that its clients are tried too.
     C(described): what httpd says of the configuration that is served. C(port): instead of the site's own.
     C(deadline): moment of time.monotonic() after which nothing is waited for.
     """
@@ -103,23 +104,44 @@ def try_site(
         if site.crl_check != "none":
             clients.append(("revoked", probes.revoked, closed))
     proxied = _is_proxied(described, address, port or site.port)
-    answers = [
-        _handshake.ask(
-            address,
-            port or site.port,
-            site.domain,
-            version=version,
-            client=kind,
-            identity=identity,
-            timeout=max(0.1, min(_SECONDS, deadline - time.monotonic())),
-            path=path,
-            proxied=proxied,
+
+    def asked(version: str, *, http2: bool) -> list[_handshake.Answer]:
+        return [
+            _handshake.ask(
+                address,
+                port or site.port,
+                site.domain,
+                version=version,
+                client=kind,
+                identity=identity,
+                timeout=max(0.1, min(_SECONDS, deadline - time.monotonic())),
+                context=_handshake.client_context(identity, version, http2=http2),
+                path=path,
+                proxied=proxied,
+            )
+            for kind, identity, paths in clients
+            for path in paths
+        ]
+
+    answers = [answer for version in _versions(site) for answer in asked(version, http2=False)]
+    # Over no older TLS (RFC 9113, section 9.2).
+    versions = _handshake.VERSIONS if "http2" in site.welcome and described.has_http2 else ()
+    over_http2 = [answer for version in versions for answer in asked(version, http2=True) if answer.offered]
+    faults = [*faults_of(site, answers + over_http2, throwaway), *_without_http2(over_http2)]
+    return [f"{_place(site, address)}: {fault}" for fault in dict.fromkeys(faults)]
+
+
+def _without_http2(answers: Sequence[_handshake.Answer]) -> Iterator[str]:
+    """Where HTTP/2 was not chosen, although the client offered it, or was chosen, and ended without an answer.
+
+    As where the cipher is one that HTTP/2 may not have: measured on httpd 2.4, mod_http2 chooses it, and ends it then.
+    """
+    for version in dict.fromkeys(a.version for a in answers if (a.protocol == _http2.NAME) == (a.result == "unproven")):
+        yield (
+            f"HTTP/2 is not served over {version}, although 'http2' asks for it: see that Protocols names h2, in your "
+            "own template too, and that 'tls_ciphers' has some with ECDHE or DHE and GCM or CHACHA20, or leave 'http2' "
+            "out"
         )
-        for version in _versions(site)
-        for kind, identity, paths in clients
-        for path in paths
-    ]
-    return [f"{_place(site, address)}: {fault}" for fault in dict.fromkeys(faults_of(site, answers, throwaway))]
 
 
 def _place(site: Facts, address: str) -> str:
@@ -172,7 +194,7 @@ def faults_of(site: Facts, answers: Sequence[_handshake.Answer], throwaway: bool
             )
     for answer in offered:
         who = _WHO.get(answer.client, f"a client such as {answer.client} wants it")
-        over = f"over {answer.version}: {answer.detail}"
+        over = f"over {answer.version}{' and HTTP/2' if answer.protocol == _http2.NAME else ''}: {answer.detail}"
         at = "" if answer.path == "/" else f"at {answer.path} "
         wanted = _wanted(site, answer)
         if answer.result == "unproven":

@@ -37,7 +37,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils import (
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._description import Description, Directive, endpoint
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import REHEARSAL
-from ansible_collections.mtls.httpd.plugins.module_utils._plan import defines
+from ansible_collections.mtls.httpd.plugins.module_utils._plan import defines, had
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     CLIENT_CA,
     CRL,
@@ -589,7 +589,8 @@ def _reduced(
             _furnish(disk, site, folder, probes)
         if faults:
             return Result("reduced", reason, tuple(faults), "", False)
-        modules = list(dict.fromkeys(["ssl", *(name for site in sites for name in site.modules)]))
+        needed = [name for site in sites for name in (*site.modules, *had(server, user, site))]
+        modules = list(dict.fromkeys(["ssl", *needed]))
         config = os.path.join(scratch, "httpd.conf")
         paths = [os.path.join(scratch, site.domain, SITE) for site in sites]
         listens = [_place(here, port) for port in ports.values()]

@@ -412,8 +412,8 @@ options:
         description:
           - Serve HTTP/2 beside HTTP/1.1, where the host's httpd has C(mod_http2) and another MPM than prefork. Where
             not, RV(limits) says so.
-          - A running server into which the run brings C(mod_http2) is reloaded twice, as the module does not work
-            before.
+          - Asked over TLS 1.2 and 1.3, in the rehearsal and on the live server. A running server into which the run
+            brings C(mod_http2) is reloaded twice, as the module does not work before.
         type: bool
         default: false
       proxy_protocol:

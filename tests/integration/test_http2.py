@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,13 +19,13 @@ from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, Host, children, loads, until
 from load import Load
 
+from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _rehearsal, _transaction
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._release import SITE, Release
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
 
 MODULE = "LoadModule http2_module modules/mod_http2.so\n"
 VERSIONS = {"TLSv1.2": ("--tls-max", "1.2"), "TLSv1.3": ("--tlsv1.3",)}
@@ -71,6 +72,14 @@ def killed(host: Host) -> list[str]:
 
 def wish(host: Host, **options: Any) -> Wish:
     return host.wish(document_root=str(host.httpd.root / "site"), http2=True, **options)
+
+
+def as_by_template(wished: Wish, old: bytes, new: bytes) -> Wish:
+    """Return the wish with another text, as if the operator's own template had made it."""
+    assert wished.release
+    files = wished.release.files
+    assert old in files[SITE]
+    return replace(wished, release=Release(wished.domain, {**files, SITE: files[SITE].replace(old, new)}))
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
@@ -171,3 +180,76 @@ def test_no_request_of_others_is_lost_while_mod_http2_comes_in(host: Host, tmp_p
         load.stop()
     assert load.wrong == []
     assert load.answered > 20
+
+
+# -- what is promised is asked
+
+
+@pytest.mark.parametrize("rehearsed", ["in full", "in part"])
+def test_a_site_that_serves_no_http2_although_it_promises_it_is_refused(
+    host: Host, rehearsed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if rehearsed == "in part":
+        monkeypatch.setattr(_rehearsal, "effects", lambda _user: "of a test")
+    message = host.refused(as_by_template(wish(host), b"Protocols h2 http/1.1", b"Protocols http/1.1"))
+    assert "HTTP/2 is not served over TLSv1.2, although 'http2' asks for it" in message
+    assert "HTTP/2 is not served over TLSv1.3, although 'http2' asks for it" in message
+    assert "the rehearsal failed" in message
+
+
+def test_a_site_that_locks_its_clients_out_over_http2_alone_is_refused(host: Host) -> None:
+    message = host.refused(wish(host, extra="<If \"%{HTTP2} == 'on'\">\nRequire all denied\n</If>"))
+    assert "a client of the client CA was locked out over TLSv1.3 and HTTP/2: HTTP/2 403" in message
+    assert "over TLSv1.3: " not in message
+
+
+def test_a_site_that_lets_a_stranger_in_over_http2_alone_is_refused(host: Host) -> None:
+    opened = b"<RequireAny>\nRequire expr \"%{HTTP2} == 'on'\""
+    message = host.refused(as_by_template(wish(host, open_paths=("/healthz",)), b"<RequireAny>", opened))
+    assert "a client without a certificate got in over TLSv1.2 and HTTP/2: HTTP/2 200" in message
+    assert "over TLSv1.2: " not in message
+
+
+CUSTOM = {"tls_profile": "custom", "tls_protocols": ["TLSv1.2", "TLSv1.3"]}
+CBC = ["ECDHE-ECDSA-AES128-SHA256", "ECDHE-RSA-AES128-SHA256"]
+GCM = ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256"]
+
+
+def test_a_site_that_has_no_cipher_that_http2_may_have_is_refused(host: Host) -> None:
+    # curl gets nothing from such a site over TLS 1.2, unless it is told to speak HTTP/1.1.
+    message = host.refused(wish(host, **CUSTOM, tls_ciphers=CBC))
+    assert "got no clear answer over TLSv1.2 and HTTP/2: HTTP/2 connection ended by error " in message
+    assert "HTTP/2 is not served over TLSv1.2, although 'http2' asks for it" in message
+    assert "over TLSv1.3" not in message
+
+
+PROTOCOLS: dict[str, dict[str, Any]] = {
+    "TLS 1.3 alone": {"tls_profile": "modern"},
+    "ciphers that HTTP/2 may have among others": {**CUSTOM, "tls_ciphers": [*CBC, *GCM]},
+    "every TLS": {"tls_profile": "custom", "tls_protocols": ["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"]},
+    "TLS 1.1 alone": {"tls_profile": "custom", "tls_protocols": ["TLSv1.1"]},
+}
+
+
+@pytest.mark.parametrize("options", PROTOCOLS.values(), ids=PROTOCOLS)
+def test_it_is_promised_over_the_versions_alone_that_it_may_have(host: Host, options: dict[str, Any]) -> None:
+    host.apply(wish(host, **options))
+    assert killed(host) == []
+
+
+def test_a_site_that_promises_no_http2_may_serve_it(host: Host) -> None:
+    host.add(MODULE)
+    host.restart()
+    host.apply(as_by_template(host.wish(), b"Protocols http/1.1", b"Protocols h2 http/1.1"))
+
+
+def test_what_a_reload_leaves_broken_is_found_by_asking_and_taken_back(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_transaction, "DRY_AT_FIRST", set())
+    monkeypatch.setattr(_transaction, "CONFIRM_SECONDS", 3.0)
+    with pytest.raises(_transaction.Refused) as caught:
+        host.apply(wish(host, open_paths=("/healthz",)))
+    assert re.search(r"on the live server, .* got no clear answer (at \S+ )?over TLSv1\.2", str(caught.value))
+    assert "The old state is back and serving" in str(caught.value)
+    assert not (host.store / DOMAIN).exists()

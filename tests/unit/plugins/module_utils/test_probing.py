@@ -82,6 +82,13 @@ def test_every_other_answer_is_a_fault(client: str, result: str, words: str) -> 
     assert words in faults(answers(**{client: result}))
 
 
+@pytest.mark.parametrize("protocol", ["", "http/1.1", "h2"])
+def test_a_fault_over_http2_says_so(protocol: str) -> None:
+    given = [replace(answer, protocol=protocol) for answer in answers(none="accepted")]
+    also = " and HTTP/2" if protocol == "h2" else ""
+    assert faults(given).startswith(f"a client without a certificate got in over TLSv1.2{also}: ")
+
+
 def test_a_403_is_no_refusal_of_a_stranger() -> None:
     assert "refused a path, not the handshake" in faults(answers(detail="HTTP/1.1 403 Forbidden"))
 
