@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
@@ -45,11 +46,75 @@ _NOISE = re.compile(
 )
 
 
+# Where a message of httpd's says to stand; a file that includes another is named before it, so the last one counts.
+_PLACE = re.compile(r'line (\d+) of (?:macro [^"]*"([^"]*)"\) used on line \d+ of )?"?(/[^"]*?)"?: ')
+# What we have written ourselves: the site's own lines, and those that its host needs.
+_OURS = re.compile(r"/(mtls|\.mtls-rehearsal|mtls-httpd\.[0-9a-f]+\.rehearsal)/([^/]+/){0,3}(site|host|httpd)\.conf$")
+# Sentences about a section, whose name is what the file says, a directive of httpd's or not.
+_UNKNOWN = re.compile(r"Invalid command|was not closed|without matching|Expected </")
+
+
 def own_words(lines: Iterable[str]) -> str:
-    """The lines of a console or error log that say what is wrong, in one line of at most 1,200 characters."""
+    """The lines of a console or error log that say what is wrong, in one line of at most 1,200 characters.
+
+    Without what stands in a file that is not ours: it may be no configuration at all, but a file of passwords.
+    """
     bare = (re.sub(r"^\[[^\]]*\d{4}\] |\[pid [^\]]*\] ", "", line.strip()) for line in lines)
     said = dict.fromkeys(line for line in bare if line and not _NOISE.search(line))
-    return plain("; ".join(said).replace(":; ", ": ")[:1200])
+    return plain(_unquoted("; ".join(said).replace(":; ", ": "))[:1200])
+
+
+def _unquoted(words: str) -> str:
+    """Httpd's words, without those of the lines of somebody else's files that they are about."""
+    places = list(_PLACE.finditer(words))
+    if not places:
+        return words
+    said = words[: places[0].end()]
+    for place, following in zip(places, [*places[1:], None]):
+        tail, beginning, end = words[place.end() : following.start() if following else len(words)], "", ""
+        if following:
+            tail, beginning, end = *tail.partition("Syntax error on ")[:2], following.group()
+        said += (tail if _OURS.search(place.group(3)) else _without_line(place, tail)) + beginning + end
+    return said
+
+
+def _without_line(place: re.Match[str], words: str) -> str:
+    """What httpd says on a line of a file, without the words of that line.
+
+    What httpd says of its own stays, and so do paths, which tell what to mend, and the name of a directive that it
+    knows. One that it does not know stays where it can be nothing else, by its looks, and is no secret on this host.
+    Nothing stays of what is said on a file that cannot be read to tell one from the other.
+    """
+    number, macro, path = place.groups()
+    text = read(path) if os.path.isfile(path) else ""
+    if not text:
+        return "(not repeated)"
+    if macro:
+        text = line = text + read(macro)  # The line is one of the macro's, as it was filled in.
+    else:
+        lines = text.split("\n")[: int(number)]
+        first = len(lines) - 1
+        while first > 0 and lines[first - 1].rstrip("\r").endswith("\\"):  # The number is that of its last part.
+            first -= 1
+        line = " ".join(lines[first:])
+    unknown = _UNKNOWN.search(words)
+    directive = "".join(line.split()[:1])
+    if unknown and not (re.match(r"\s*[A-Z][A-Za-z]+\s+\S", line) and os.stat(path).st_mode & stat.S_IROTH):
+        directive = ""
+
+    def shown(match: re.Match[str]) -> str:
+        word = match.group()
+        bare = word.strip("'\"`<>()[],;:.").lstrip("/" if unknown else "")
+        if not bare or re.match("/[^/]", bare) or bare == directive:
+            return word
+        marked = word[0] in "'\"<"
+        if marked and unknown:
+            return word.replace(word[1:-1], "…")
+        # A part of a word is enough, as of a URL's. Logs write other characters than ASCII's in ways of their own.
+        part = bare in (text if marked else line) if marked or len(bare) > 3 else bare in re.split(r"\W+", line)
+        return word.replace(bare, "…") if part or not bare.isascii() or "\\" in bare else word
+
+    return re.sub(r"'[^']*'|\"[^\"]*\"|<[^>]*>|[^\s'\"<]+", shown, words)
 
 
 def plain(text: str) -> str:
