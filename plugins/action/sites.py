@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleError
+from ansible.parsing.vault import is_encrypted
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
@@ -36,6 +37,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._certificate import (
     report,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._checks import fingerprint
+from ansible_collections.mtls.httpd.plugins.module_utils._containment import reaching
 from ansible_collections.mtls.httpd.plugins.module_utils._domain import broken_rules, printable
 from ansible_collections.mtls.httpd.plugins.module_utils._identity import make_probes
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Sources, Wish
@@ -178,11 +180,15 @@ class ActionModule(ActionBase):
             return {"changed": False, "findings": findings, "warnings": warnings}
 
         texts = self._rendered(present, task_vars)
+        # What extra_directives do is seen by what the configuration is without them.
+        extended = [{**site, "extra_directives": None} for site in present if site["extra_directives"]]
+        without_extra = self._rendered(extended, task_vars)
         wishes = [
             replace(
                 self._wish(site, verdicts.get(site["domain"]), texts.get(site["domain"], "")),
                 allow_bypass=tuple(site["allow_bypass"]),
                 allow_programs=site["allow_programs"],
+                without_extra=without_extra.get(site["domain"], "").encode(),
             )
             for site in sites
         ]
@@ -310,6 +316,14 @@ class ActionModule(ActionBase):
         except AnsibleError:
             message = f"{site['domain']}: the file that the option 'template' names is not found. Give its path."
             raise ArgumentsError([message]) from None
+        with contextlib.suppress(OSError), open(found, "rb") as stream:  # What cannot be read is told when it is.
+            if is_encrypted(stream.read(64)):
+                message = (
+                    f"{site['domain']}: the file that the option 'template' names is vaulted, and what it renders to "
+                    "would be readable by all users of the host, in diffs, and in httpd's words. Give one that holds "
+                    "no secret, and let its directives name a file on the host that does."
+                )
+                raise ArgumentsError([message])
         return found
 
     def _rendered(self, sites: Sequence[dict[str, Any]], task_vars: dict[str, Any]) -> dict[str, str]:
@@ -580,6 +594,11 @@ def _wrong_site(site: Mapping[str, Any]) -> Iterator[str]:
                 f"the option 'listen[{index}]' is not an IP address, which it must be, as names are looked up when "
                 "httpd starts."
             )
+    for line, name in reaching(site["extra_directives"] or ""):
+        yield (
+            f"the option 'extra_directives' has {name} in line {line}, which would not stay in the site's one virtual "
+            "host. Say it in the server's own configuration, and leave it out."
+        )
     for name in ("access_log", "error_log"):
         if site[name] not in (None, "server"):
             try:

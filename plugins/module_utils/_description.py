@@ -11,7 +11,7 @@ import ipaddress
 import os
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -114,6 +114,7 @@ class Description:
     """What httpd says of its configuration. Paths are absolute, on this machine.
 
     files: all that it is read from, each with the line of the main file that leads to it; of the main file itself, 0.
+    defines: the variables that it defines, each with its value, empty for none.
     """
 
     server_root: str
@@ -125,6 +126,7 @@ class Description:
     modules: tuple[str, ...]
     files: Mapping[str, int]
     directives: tuple[Directive, ...]
+    defines: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def virtual_hosts(self) -> list[VirtualHost]:
@@ -200,6 +202,7 @@ def parsed(output: str, root: str) -> Description:
         modules=tuple(re.findall(r"^ (\w+_module) \((?:static|shared)\)", output, re.MULTILINE)),
         files=dict(_files(output)),
         directives=tuple(_directives(output)),
+        defines=dict(re.findall(r"^Define: ([^=\n]+)=?(.*)$", output, re.MULTILINE)),
     )
 
 

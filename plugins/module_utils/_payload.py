@@ -69,6 +69,7 @@ class Wish:
     C(previous): the release before the current one, which is on the host already; C(force): although it has ended.
     C(sources): where on the host the rest of the release's material lies. C(hook): the
     program at its facts' renewal_hook. C(allow_bypass): files, or places in them, of accepted ways past the site.
+    C(without_extra): the release's site.conf as it is without extra_directives; empty where the site has none.
     """
 
     domain: str
@@ -79,6 +80,7 @@ class Wish:
     hook: Entry = None
     allow_bypass: tuple[str, ...] = ()
     allow_programs: bool = False
+    without_extra: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ def told(request: Request) -> dict[str, Any]:
                 "force": wish.force,
                 "allow_bypass": wish.allow_bypass,
                 "allow_programs": wish.allow_programs,
+                "without_extra": _text(wish.without_extra),
                 "sources": asdict(wish.sources) if wish.sources else None,
             }
             for wish in request.wishes
@@ -269,7 +272,7 @@ def _wish(data: Any) -> Wish:
         raise NotARequest("a release's facts hold a fingerprint or a moment that is none")
     if b"PRIVATE KEY" in b"".join(content for name, content in release.files.items() if not name.endswith(".key")):
         raise NotARequest("a private key stands where none belongs")
-    return Wish(domain, release, sources=sources or None)
+    return Wish(domain, release, sources=sources or None, without_extra=_bytes(data["without_extra"]))
 
 
 def _text(content: bytes) -> str:

@@ -23,19 +23,21 @@ import ssl
 import subprocess
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils import (
     _bypass,
+    _containment,
     _handshake,
     _namespaces,
     _probing,
     _processes,
     _programs,
     _quoting,
+    _trust,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._description import Description, Directive, endpoint
+from ansible_collections.mtls.httpd.plugins.module_utils._description import Description, Directive, endpoint, split
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import REHEARSAL
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import defines, had
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
@@ -83,6 +85,10 @@ _PROGRAMS: dict[str, tuple[tuple[str, ...], str]] = {
     "sslpassphrasedialog": (("exec:", "|"), "a program that tells a passphrase"),
     "sslrandomseed": (("exec:",), "a program that makes random numbers"),
 }
+# What names a site's log; all but the first take a path or a program alone.
+_SITE_LOGS = (*_LOGS, "scriptlog", "secauditlog", "secdebuglog", "jklogfile", "cookielog")
+_ELSEWHERE = r"\||(?:syslog|journald)(?=[:\"]|$)"
+_LOG_LINE = re.compile(rf'(?im)^(\s*(?:{"|".join(_SITE_LOGS)})\s+)(?!"?(?:{_ELSEWHERE}))("[^"\n$]+"|[^\s"$]+)')
 # Directives that start processes, or reach out, as soon as httpd starts.
 _EFFECTS = {
     "wsgidaemonprocess",
@@ -101,12 +107,16 @@ _REACHING = re.compile("(Location|LocationMatch|If|ElseIf|Else)( |$)", re.IGNORE
 
 @dataclass(frozen=True)
 class Draft:
-    """What is tried: releases with the folders they get, and the switch. Empty for the configuration as it stands."""
+    """What is tried: releases with the folders they get, and the switch. Empty for the configuration as it stands.
+
+    without_extra: site.conf without the site's extra_directives, by domain.
+    """
 
     releases: Sequence[tuple[Release, str]] = ()
     changes: Sequence[Change] = ()
     # Domains of the sites that may start programs.
     allowed: frozenset[str] = frozenset()
+    without_extra: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -181,24 +191,23 @@ def _forbidden(
     server: Server,
     user: Description,
     described: Description,
-    sites: Sequence[Facts],
-    folders: Mapping[str, str],
+    places: Mapping[str, Facts],
     allowed: Container[str],
 ) -> list[str]:
     """What sites would start and may not, or may, and this host could not keep a rehearsal from it; one fault each.
 
-    C(described): the changed configuration. C(folders): where in it the files of a site lie, by its domain. C(allowed):
-    the domains of sites that may.
+    C(described): the changed configuration. C(places): the sites by the path of their site.conf in it. C(allowed): the
+    domains of sites that may.
     """
     known = {(each.place, each.name, each.arguments) for each in user.directives}
     faults = []
     for each, words in _effective(described):
         if (each.place, each.name, each.arguments) in known:
             continue
-        for site in sites:
-            folder, including = folders[site.domain] + "/", _probing.host_of(site, described)
-            own = each.file.startswith(folder)
-            inside = own or each.host.startswith(folder) or (including and each.host == including.place)
+        for path, site in places.items():
+            including = _probing.host_of(site, described)
+            own = path in each.file  # or in the macro that it is of
+            inside = own or path in each.host or (including and each.host == including.place)
             place = f"line {each.line} of its site.conf" if own else each.place
             if inside and site.domain not in allowed:
                 faults.append(f"{site.domain}: {words} ({place}): take it out, or set 'allow_programs' for this site")
@@ -217,21 +226,23 @@ def _full(
                 private.stage(release, folder)
             private.switch(change.changes)
         except OSError as error:
-            return {"broken": "", "faults": [why(error)], "complete": True, "programs": []}
+            return _ended(faults=[why(error)], complete=True)
         faults = [fault for site in sites for fault in _unread(site, store.path(site.domain, "current", CLIENT_CA))]
         if faults:
-            return {"broken": "", "faults": faults, "complete": False, "programs": []}
+            return _ended(faults=faults)
         for site in sites:
             _furnish(private.disk, site, store.path(site.domain, "current"), probes)
         server.forget()
         try:
             described = server.describe()
         except HttpdError as error:
-            return {"broken": str(error), "faults": [], "complete": False, "programs": []}
-        folders = {site.domain: store.path(site.domain) for site in sites}
-        forbidden = _forbidden(server, user, described, sites, folders, change.allowed)
-        if forbidden:
-            return {"broken": "", "faults": forbidden, "complete": False, "programs": []}
+            return _ended(str(error))
+        places = {store.path(site.domain, "current", SITE): site for site in sites}
+        opened = _site_logs(described, places)
+        beyond = _beyond(server, private.disk, described, places, _texts(change), {})
+        beyond += _forbidden(server, user, described, places, change.allowed)
+        if beyond:
+            return _ended(faults=beyond)
         faults = _probing.misplaced(store, described, sites) + _bypass.openings(described, store, sites)
         tried = [(site, address) for site in sites for address in _probing.addresses(site, described)]
         _welcome(private, described, tried, probes)
@@ -250,12 +261,12 @@ def _full(
             if start.broken:
                 weak = _weak(start.broken, sites)
                 broken = "" if weak else start.broken
-                return {"broken": broken, "faults": faults + weak, "complete": False, "programs": programs}
+                return _ended(broken, faults + weak, programs=programs)
             for site, address in tried:
                 found = _probing.try_site(described, site, address, probes, throwaway=True)
                 # Where the door itself is open, a way around it says nothing.
                 faults += found or _probing.try_detours(private, described, site, address, probes)
-        return {"broken": "", "faults": faults, "complete": True, "programs": programs}
+        return _ended(faults=faults, complete=True, programs=programs, logs=opened)
 
     try:
         value = _namespaces.run(_world(server, store, user, change, sites), act, SECONDS + len(sites))
@@ -265,7 +276,95 @@ def _full(
         raise _namespaces.Unavailable(f"the configuration writes where a rehearsal may not: {value['broken']}")
     if value["broken"] and value["programs"]:
         raise _StartsPrograms(f"httpd does not start without what it starts itself ({', '.join(value['programs'])})")
-    return Result("full", "", tuple(value["faults"]), value["broken"], value["complete"], tuple(value["programs"]))
+    rules = log_rules(server, store, user)  # What is there is hidden inside.
+    faults = [*value["faults"], *(fault for log in value["logs"] for fault in rules.faults(log))]
+    return Result("full", "", tuple(faults), value["broken"], value["complete"], tuple(value["programs"]))
+
+
+def _ended(
+    broken: str = "",
+    faults: Sequence[str] = (),
+    *,
+    complete: bool = False,
+    programs: Sequence[str] = (),
+    logs: Sequence[str] = (),
+) -> dict[str, Any]:
+    """How it ended inside, as it comes out: all of it is fit for JSON."""
+    return {"broken": broken, "faults": [*faults], "complete": complete, "programs": [*programs], "logs": [*logs]}
+
+
+def log_rules(server: Server, store: Store, user: Description) -> _trust.LogRules:
+    """Where a site's logs may lie on this server."""
+
+    def known() -> list[str]:
+        with suppress(HttpdError):
+            described = server.describe()
+            return _named(described, described.directives)
+        return []
+
+    folders = {os.path.dirname(os.path.realpath(path)) for path in (server.config, *user.files)}
+    return _trust.LogRules(user.log_folder, store.conf, frozenset(folders), known)
+
+
+def named_logs(text: str) -> list[str]:
+    """The logs that a virtual host names in its text, as it does; but for those with a variable."""
+    return [split(found.group(2))[0] for found in _LOG_LINE.finditer(text)]
+
+
+def _site_logs(described: Description, places: Mapping[str, Facts]) -> list[str]:
+    """The logs that httpd would open for the sites, by their site.conf: those of extra_directives or a template too."""
+
+    def theirs(file: str) -> bool:
+        return any(path in file for path in places)
+
+    hosts = {host.place for host in described.virtual_hosts if theirs(host.file)}
+    return _named(described, [each for each in described.directives if each.host in hosts or theirs(each.file)])
+
+
+def _named(described: Description, directives: Sequence[Directive]) -> list[str]:
+    logs = [each.words[0] for each in directives if each.name.lower() in _SITE_LOGS and each.words]
+    return list(dict.fromkeys(described.path(log) for log in logs if not re.match(_ELSEWHERE, log)))
+
+
+def _texts(change: Draft) -> dict[str, bytes]:
+    """Each site.conf without extra_directives, by domain, as it would lie in the release's folder."""
+    return {
+        release.domain: _quoting.filled(change.without_extra[release.domain].decode(), folder).encode()
+        for release, folder in change.releases
+        if release.domain in change.without_extra
+    }
+
+
+def _beyond(
+    server: Server,
+    disk: Disk,
+    described: Description,
+    places: Mapping[str, Facts],
+    texts: Mapping[str, bytes],
+    defines: Mapping[str, str],
+) -> list[str]:
+    """What extra_directives do outside of their sites' virtual hosts: the configuration is described without them too.
+
+    C(places): the sites by the path of their site.conf. C(texts): that without extra_directives, by domain. C(defines):
+    the variables that the server's own configuration defines, with their values; a reduced one does not.
+    """
+    extended = {path: site for path, site in places.items() if site.domain in texts}
+    if not extended:
+        return []
+    kept = {path: File(_bytes(path), mode_of(path)) for path in extended}
+    try:
+        for path, site in extended.items():
+            disk.put(path, File(texts[site.domain], mode_of(path)))
+        server.forget()
+        without = server.describe()
+    except HttpdError as error:
+        return [f"without the option 'extra_directives', on which something else may lean: {error}"]
+    finally:
+        for path, file in kept.items():
+            disk.put(path, file)
+        server.forget()
+    told = [replace(each, defines={**defines, **each.defines}) for each in (described, without)]
+    return _containment.escapes(told[0], told[1], extended)
 
 
 class _Scratch(Disk):
@@ -463,6 +562,8 @@ def _world(server: Server, store: Store, user: Description, change: Draft, sites
         with suppress(StoreError):  # One that is damaged is tried as far as it is read.
             present.append(store.facts(domain))
     written |= {user.log_folder} | {os.path.dirname(log) for site in present for log in site.logs}
+    texts = [release.files[SITE].decode() for release, _folder in change.releases]
+    written |= {os.path.dirname(user.path(log)) for text in texts for log in named_logs(text)}
     hidden: list[str] = []
     overlays = sorted(folders)
     for folder in sorted({os.path.realpath(folder) for folder in written if folder}):
@@ -567,20 +668,20 @@ def _reduced(
         ports = dict(zip(sorted({site.port for site in sites}), _free_ports(here, len({site.port for site in sites}))))
         planned = {release.domain: release for release, _folder in change.releases}
         faults: list[str] = []
+        texts: dict[str, bytes] = {}
         for site in sites:
             folder = os.path.join(scratch, site.domain)
             release = planned.get(site.domain) or store.read(site.domain, "current")
             files = release.filled(folder)
-            text = files[SITE].decode()
+            place = _place(here, ports[site.port])
             if site.included:
                 name = _quoting.directive(site.domain)
-                text = f"<VirtualHost *:{site.port}>\nServerName {name}\n{text}</VirtualHost>\n"
-            text = _moved(text, site.port, _place(here, ports[site.port]))
-            for log in site.logs:
-                if log.startswith("/"):
-                    instead = os.path.join(scratch, os.path.basename(log))
-                    text = text.replace(_quoting.directive(log), _quoting.directive(instead))
-            files[SITE] = text.encode()
+                host = f"<VirtualHost *:{site.port}>\nServerName {name}\n{files[SITE].decode()}</VirtualHost>\n"
+                files[SITE] = host.encode()
+            files[SITE] = _moved(files[SITE], site.port, place, scratch)
+            if site.domain in change.without_extra:
+                text = _quoting.filled(change.without_extra[site.domain].decode(), folder).encode()
+                texts[site.domain] = _moved(text, site.port, place, scratch)
             for each in (folder, os.path.join(folder, EMPTY)):
                 disk.folder(each)
             for name, content in files.items():
@@ -596,19 +697,25 @@ def _reduced(
         listens = [_place(here, port) for port in ports.values()]
         disk.write(config, File(_minimal(server, user, scratch, listens, modules, paths).encode()))
         alone = replace(server, arguments=("-f", config), parent=None, config=config, _descriptions={})
-        logs = Logs([os.path.join(scratch, os.path.basename(site.error_log)) for site in sites if site.error_log])
-        with suppress(HttpdError):  # What httpd says as it starts says the same.
-            folders = {site.domain: os.path.join(scratch, site.domain) for site in sites}
-            faults = _forbidden(server, user, alone.describe(), sites, folders, change.allowed)
+        try:
+            described = alone.describe()
+        except HttpdError as error:
+            return Result("reduced", reason, (), str(error), False)
+        places = dict(zip(paths, sites))
+        faults += _beyond(alone, disk, described, places, texts, user.defines)
+        faults += _forbidden(server, user, described, places, change.allowed)
+        rules = log_rules(server, store, user)
+        for log in _site_logs(described, places):
+            faults += rules.faults(log) if not _within(scratch, log) else []
         if faults:
             return Result("reduced", reason, tuple(faults), "", False)
+        logs = Logs([os.path.join(scratch, os.path.basename(site.error_log)) for site in sites if site.error_log])
         with _serving(alone, [], scratch, guard, logs, _limits(server)) as start:
             said = start.broken
             weak = _weak(said, sites)
             if weak:
                 faults, said = faults + weak, ""
             elif not said:
-                described = alone.describe()
                 for site in sites:
                     port = ports[site.port]
                     faults += _probing.try_site(described, site, here, probes, throwaway=True, port=port)
@@ -626,9 +733,18 @@ def _place(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def _moved(text: str, port: int, place: str) -> str:
-    """A site's text with the virtual hosts of its port at C(place), of the loopback; others keep theirs, unheard."""
-    return re.sub(rf"(?im)^(\s*<VirtualHost)\s[^>]*:{port}\s*>", rf"\1 {place}>", text)
+def _moved(text: bytes, port: int, place: str, scratch: str) -> bytes:
+    """A site's text with the virtual hosts of its port at C(place), of the loopback; others keep theirs, unheard.
+
+    Its logs go to C(scratch).
+    """
+    moved = re.sub(rf"(?im)^(\s*<VirtualHost)\s[^>]*:{port}\s*>", rf"\1 {place}>", text.decode())
+
+    def instead(found: re.Match[str]) -> str:
+        log = os.path.basename(split(found.group(2))[0])
+        return found.group(1) + _quoting.directive(os.path.join(scratch, log))
+
+    return _LOG_LINE.sub(instead, moved).encode()
 
 
 def _minimal(

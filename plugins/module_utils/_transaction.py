@@ -295,8 +295,7 @@ class _Run:
         if acts:
             conflicts = _neighbours.conflicts(user, plan, self.sites)
             conflicts += self._taken(user, plan) + self._hindrances() + self._unwritable(user, plan)
-            for log in dict.fromkeys(log for site in self.sites for log in site.logs):  # hidden from a rehearsal
-                conflicts += _trust.log_faults(os.path.join(user.log_folder, log))
+            conflicts += self._log_faults(user)
             if conflicts:
                 raise Refused("; ".join(conflicts) + ". Nothing was touched")
             # 1. rehearse
@@ -493,6 +492,14 @@ class _Run:
         there = [folder for folder in needed if folder and (self.was_running or os.path.isdir(folder))]
         return [fault for folder in there for fault in unwritable(folder, needed[folder])]
 
+    def _log_faults(self, user: Description) -> list[str]:
+        """Why httpd should not open logs of the sites, before anything does. A rehearsal sees those that are left."""
+        rules = _rehearsal.log_rules(self.server, self.store, user)
+        logs = [os.path.join(user.log_folder, log) for site in self.sites for log in site.logs]
+        texts = [wish.release.files[SITE].decode() for wish in self.wishes if wish.release]
+        logs += [user.path(log) for text in texts for log in _rehearsal.named_logs(text)]
+        return [fault for log in dict.fromkeys(logs) for fault in rules.faults(log)]
+
     # -- 1. rehearse
 
     def _rehearse(self, user: Description, with_ssl: Description, plan: Plan) -> None:
@@ -534,7 +541,8 @@ class _Run:
     def _rehearsed(self, user: Description, plan: Plan, sites: Sequence[Facts]) -> _rehearsal.Result:
         # A release that is gone back to was served before, with what it starts.
         allowed = frozenset(wish.domain for wish in self.wishes if wish.allow_programs or wish.previous)
-        draft = _rehearsal.Draft(plan.staged, plan.changes, allowed)
+        without_extra = {wish.domain: wish.without_extra for wish in self.wishes if wish.without_extra}
+        draft = _rehearsal.Draft(plan.staged, plan.changes, allowed, without_extra)
         result = _rehearsal.rehearse(self.server, self.store, user, draft, sites, self.probes)
         self.server.forget()
         return result

@@ -463,6 +463,11 @@ options:
           - The domain with C(-access.log) behind it, in the folder of the server's own logs, where nothing is given, so
             that the distribution rotates it with them.
           - V(server) writes none, so that the server's own log takes the requests.
+          - What clients say stands in it, and root opens it. So it is a new file, or one that is a log already, among
+            the server's own logs or in another folder of logs. Refused is what lies below C(/etc), C(/root), C(/usr),
+            C(/boot), C(/proc), C(/sys), C(/dev), C(/run) or C(/var/spool), beside files of httpd's configuration, in a
+            folder of everybody's such as C(/tmp), is hidden, or could be changed by others. This holds for the logs of
+            O(sites[].extra_directives) and O(sites[].template) too.
         type: str
       error_log:
         description:
@@ -472,12 +477,17 @@ options:
         description:
           - Lines put at the end of the virtual host as they are. The rehearsal judges what they do, so none can open
             the door.
+          - They stay in the site's one virtual host. What ends it, opens another, or holds for the whole server
+            (C(Listen), C(LoadModule), C(LoadFile), C(ServerRoot), another value of what is defined without them) is
+            refused by its line.
         type: str
       template:
         description:
           - Template on the controller to render instead of the role's C(site.conf.j2), found as
             M(ansible.builtin.template) finds it. It is
             handed the same variables. The rehearsal judges what it does.
+          - It may hold more virtual hosts than the site's. A vaulted file is refused, as what it renders to is readable
+            by all users of the host, and stands in diffs and in httpd's words.
         type: path
   judge_only:
     description:

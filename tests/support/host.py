@@ -14,6 +14,7 @@ import traceback
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -247,7 +248,8 @@ def wished(
         "hsts": hsts,
         "proxy_protocol": proxy_protocol,
     }
-    text = TEMPLATES[manage].render(
+    rendered = partial(
+        TEMPLATES[manage].render,
         open_paths=open_paths,
         protected_paths=paths,
         backend_ca=bool(proxy_ca),
@@ -265,7 +267,6 @@ def wished(
         release=_quoting.RELEASE,
         proxy_pass=proxy_pass,
         document_root=document_root,
-        extra_directives=extra,
         tls=tls.words,
         http2=http2,
         hsts=hsts,
@@ -306,10 +307,16 @@ def wished(
         **files,
         **({BACKEND_CA: proxy_ca} if proxy_ca else {}),
         FACTS: facts.content,
-        SITE: text.encode(),
+        SITE: rendered(extra_directives=extra).encode(),
         **({CRL: crl} if crl else {}),
     }
-    return Wish(domain, Release(domain, files), allow_bypass=allow_bypass, allow_programs=allow_programs)
+    return Wish(
+        domain,
+        Release(domain, files),
+        allow_bypass=allow_bypass,
+        allow_programs=allow_programs,
+        without_extra=rendered().encode() if extra else b"",
+    )
 
 
 def tree(root: Path, *, times: bool = False) -> dict[str, tuple[object, ...]]:

@@ -1,0 +1,122 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What a site's extra_directives do outside of its one virtual host.
+
+httpd tells, by the configuration that it reads with them and without them. A few directives are looked for in the text
+besides, where httpd would have loaded what they name before it tells anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils import _said
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._description import Description, Directive
+    from ansible_collections.mtls.httpd.plugins.module_utils._release import Facts
+
+# They hold for the whole server wherever they stand (EXEC_ON_READ), or end the virtual host.
+_REACHING = re.compile(r"(?i)\s*(LoadModule|LoadFile|Listen|</?VirtualHost)(?![\w-])")
+_LOADING = re.compile(r"(?i)\s*(LoadFile)(?![\w-])")
+# What holds for all of the server, beside its directives and modules.
+_GENERAL = (
+    ("server_root", "ServerRoot"),
+    ("pid_file", "PidFile"),
+    ("error_log", "ErrorLog"),
+    ("runtime_folder", "DefaultRuntimeDir"),
+    ("user", "User"),
+    ("group", "Group"),
+)
+
+
+def reaching(text: str, names: re.Pattern[str] = _REACHING) -> Iterator[tuple[int, str]]:
+    """Yield the number of each line that is to reach beyond a virtual host, and the name of its directive.
+
+    Lines that a backslash joins are one, as for httpd (ap_cfg_getline), numbered by the first of them.
+    """
+    joined, first = "", 0
+    for number, line in enumerate(text.split("\n"), 1):
+        first = first if joined else number
+        joined += line.rstrip("\r")
+        if joined.endswith("\\"):
+            joined = joined[:-1] or " "
+            continue
+        found = names.match(joined)
+        if found:
+            yield first, found.group(1) + (">" if found.group(1).startswith("<") else "")
+        joined = ""
+
+
+def escapes(described: Description, without: Description, sites: Mapping[str, Facts]) -> list[str]:
+    """What extra_directives do outside of their sites' virtual hosts: the first of it, in one line, or nothing.
+
+    C(described): the configuration with them, C(without) as if there were none. C(sites): those that have some, by the
+    path of their site.conf, as httpd names it.
+    """
+    found = [_outside(each, without, sites) for each in (described, without)]
+    known = [Counter(_key(each, sites) for each in directives) for directives in found]
+    reached, domain = "", ", ".join(site.domain for site in sites.values())
+    # What there is with them alone, then what there is without them alone: a definition of theirs may have changed it.
+    for directives, differing in zip(found, (known[0] - known[1], known[1] - known[0])):
+        for each in directives:
+            if not reached and _key(each, sites) in differing:
+                path = _origin(each, sites)
+                domain = sites[path].domain if path else domain
+                reached = _line(each) if each.file == path else f"{each.name.lstrip('<')} at {each.place}"
+    reached = reached or _general(described, without)
+    if not reached:
+        return []
+    told = f"{domain}: the option 'extra_directives' reaches beyond the site's one virtual host, by {reached}"
+    return [f"{told}: say that in the server's own configuration, and leave it out"]
+
+
+def _general(described: Description, without: Description) -> str:
+    """What is another for the whole server, beside its directives; empty for nothing."""
+    for name in described.modules:
+        if name not in without.modules:
+            return f"loading {name}"
+    for field, name in _GENERAL:
+        if getattr(described, field) != getattr(without, field):
+            return f"another {name}"
+    for name, value in without.defines.items():
+        if described.defines.get(name) != value:
+            return f"another definition of {name}"
+    for path in described.files.keys() - without.files.keys():
+        for number, name in reaching(_said.read(path), _LOADING):
+            return f"{name} in line {number} of {path}"
+    return ""
+
+
+def _outside(described: Description, without: Description, sites: Mapping[str, Facts]) -> list[Directive]:
+    """The directives that stand in no site's one virtual host: its place among its file's is the same in both."""
+    places = set()
+    for path, site in sites.items():
+        hosts = [[host for host in each.virtual_hosts if path in host.file] for each in (described, without)]
+        secure = {each.host for each in without.directives if each.name.lower() == "sslengine"}
+        named = [host for host in hosts[1] if host.answers(site.domain)]
+        own = [host for host in named if host.place in secure] or named
+        places |= {hosts[0][number].place for number in map(hosts[1].index, own[:1]) if number < len(hosts[0])}
+    return [each for each in described.directives if each.host not in places]
+
+
+def _origin(each: Directive, sites: Mapping[str, Facts]) -> str:
+    """The path of the site.conf that a directive comes from, also by a macro of it; empty for another file."""
+    return next((path for path in sites if path in each.file), "")
+
+
+def _key(each: Directive, sites: Mapping[str, Facts]) -> tuple[object, ...]:
+    """What is the same of a directive with and without extra_directives, which move the lines behind them."""
+    path = _origin(each, sites)
+    return (each.name, each.arguments, each.sections, *((path,) if path else (each.file, each.line)))
+
+
+def _line(each: Directive) -> str:
+    lines = _said.read(each.file).split("\n")
+    return f"line {each.line} of the refused virtual host, which is: {lines[each.line - 1].strip()}"

@@ -1,0 +1,334 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is written into a site stays in it: its directives in its host, its lines in logs, and others' words unsaid."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from demo_material import write
+from embedded_httpd import EmbeddedHttpd, free_port
+from host import COLLECTION, DOMAIN, Host, until
+
+from ansible_collections.mtls.httpd.plugins.module_utils import _rehearsal
+
+if TYPE_CHECKING:
+    from conftest import LocalOperator
+    from demo_material import Authority
+    from playing import Run
+
+    from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's files are out of others' reach")
+rehearsed = pytest.mark.parametrize("rehearsed", ["full", "reduced"])
+
+
+@pytest.fixture
+def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: _handshake.Probes) -> Host:
+    return Host(embedded, authority, chat, free_port(), probes)
+
+
+def rehearse(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if how == "reduced":
+        monkeypatch.setattr(_rehearsal, "effects", lambda _user: "of a test")
+
+
+# -- extra_directives
+
+ANOTHER = "<VirtualHost 127.0.0.9:4431>\nServerName x.example.org"
+# Where the lines lead, and what is said of them.
+BEYOND = {
+    "another host": (f"</VirtualHost>\n{ANOTHER}", "which is: <VirtualHost 127.0.0.9:4431>"),
+    "the server level": (f"</VirtualHost>\nTimeout 4\n{ANOTHER}", "which is: Timeout 4"),
+    "another host of its name": (
+        f"</VirtualHost>\n<VirtualHost 127.0.0.9:4431>\nServerName {DOMAIN}",
+        "which is: <VirtualHost 127.0.0.9:4431>",
+    ),
+    "another host by a macro": (
+        f"<Macro Leave>\n</VirtualHost>\n{ANOTHER}\n</Macro>\nUse Leave",
+        "VirtualHost at macro 'leave'",
+    ),
+    "a module": ("Include conf/loading.inc", "loading usertrack_module"),
+    "a module in the text": ("LoadModule usertrack_module modules/mod_usertrack.so", "loading usertrack_module"),
+    "a shared object": ("Include conf/object.inc", "LoadFile in line 2 of {conf}/object.inc"),
+    "a definition": ("Define GREETING bye", "another definition of GREETING"),
+    "the root of relative paths": ('ServerRoot "{root}/other"', "another ServerRoot"),
+}
+
+
+def prepare(host: Host) -> None:
+    modules = ("macro", "env", "setenvif", "headers")
+    host.add("".join(f"LoadModule {name}_module modules/mod_{name}.so\n" for name in modules))
+    host.add("Define GREETING hello\n")
+    library = next(Path("/usr/lib").glob("*/libz.so.1"))
+    (host.conf / "loading.inc").write_text("LoadModule usertrack_module modules/mod_usertrack.so\n")
+    (host.conf / "object.inc").write_text(f"SetEnv A b\nLoadFile {library}\n")
+    (host.conf / "plain.inc").write_text("SetEnv C d\n")
+    (host.httpd.root / "other" / "logs").mkdir(parents=True)
+    host.restart()
+
+
+@rehearsed
+@pytest.mark.parametrize("where", BEYOND)
+def test_extra_directives_that_reach_beyond_the_sites_virtual_host_are_refused(
+    host: Host, where: str, rehearsed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(host)
+    rehearse(rehearsed, monkeypatch)
+    text, said = BEYOND[where]
+    message = host.refused(host.wish(extra=text.replace("{root}", str(host.httpd.root))))
+    assert f"{DOMAIN}: the option 'extra_directives' reaches beyond the site's one virtual host, by" in message
+    assert said.format(conf=host.conf) in message
+
+
+def test_a_definition_that_others_files_read_is_left_as_it_is(host: Host) -> None:
+    prepare(host)
+    host.add("IncludeOptional sites/*.conf\nSetEnv SAID ${GREETING}\n")
+    host.restart()
+    (host.httpd.root / "sites").mkdir()
+    message = host.refused(host.wish(extra="Define GREETING bye"))
+    assert "reaches beyond" in message
+    assert "bye" not in message
+    host.apply(host.wish(extra='Define MINE "${GREETING}, Chat"\nSetEnv SAID "${MINE}"'))
+    assert host.enforces()
+
+
+INSIDE = {
+    "sections": '<Location "/x">\nHeader set X-A b\n</Location>\n<If "true">\nHeader set X-C d\n</If>',
+    "a file of the operator's": "Include conf/plain.inc\nSetEnv A b",
+    "a macro": "<Macro Say $what>\nSetEnv A $what\n</Macro>\nUse Say b\nUndefMacro Say",
+    "a log": 'CustomLog "{root}/elsewhere/extra.log" common\nErrorLog "{root}/elsewhere/extra-error.log"',
+    "what looks like the end": '# </VirtualHost>\nSetEnv A "</VirtualHost>"',
+}
+
+
+@rehearsed
+@pytest.mark.parametrize("what", INSIDE)
+def test_extra_directives_that_stay_in_the_sites_virtual_host_are_taken(
+    host: Host, what: str, rehearsed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(host)
+    rehearse(rehearsed, monkeypatch)
+    elsewhere = host.httpd.root / "elsewhere"
+    elsewhere.mkdir()
+    text = INSIDE[what].replace("{root}", str(host.httpd.root))
+    assert host.apply(host.wish(extra=text), check=True).rehearsal == rehearsed
+    assert not list(elsewhere.iterdir())
+    host.apply(host.wish(extra=text))
+    assert host.enforces()
+    host.apply(host.wish(extra=text))  # With another certificate, and what is there by now.
+    assert host.enforces()
+
+
+# -- logs
+
+
+LOGS = {
+    "/etc/profile.d/mtls-httpd-test.sh": "lies below /etc",
+    "/root/mtls-httpd-test.log": "lies below /root",
+    "/usr/local/mtls-httpd-test.log": "lies below /usr",
+    "/lib/mtls-httpd-test.log": "lies below /usr",
+    "/run/mtls-httpd-test.log": "lies below /run",
+    "/dev/shm/mtls-httpd-test.log": "lies in a folder where anybody may put a link or a FIFO",
+    "/tmp/mtls-httpd-test.log": "lies in a folder where anybody may put a link or a FIFO",
+    "{root}/conf/mtls-httpd-test.conf": "lies beside files of httpd's configuration",
+    "{root}/conf/mtls/mtls-httpd-test.log": "lies beside files of httpd's configuration",
+    "{root}/.hidden/site.log": "is hidden",
+    "{root}/elsewhere/.profile": "is hidden",
+    "{root}/elsewhere/config.php": "is there, and no log of this server's",
+    "{root}/elsewhere/rotate-log": "is there, and no log of this server's",
+    "{root}/linked/profile.sh": "lies below /etc",
+}
+
+
+def places(host: Host) -> None:
+    root = host.httpd.root
+    for name in (".hidden", "elsewhere", "conf/mtls"):
+        (root / name).mkdir(exist_ok=True)
+    (root / "linked").symlink_to("/etc/profile.d")
+    (root / "elsewhere" / "config.php").write_text("<?php\n")
+    (root / "elsewhere" / "rotate-log").write_text("#!/bin/sh\n")
+    (root / "elsewhere" / "rotate-log").chmod(0o755)
+
+
+@as_root
+@pytest.mark.parametrize("how", ["option", "extra_directives"])
+@pytest.mark.parametrize("path", LOGS)
+def test_a_log_where_it_would_be_more_than_a_log_is_refused(host: Host, path: str, how: str) -> None:
+    places(host)
+    log = Path(path.format(root=host.httpd.root))
+    before = log.exists()
+    named = {"access_log": str(log)} if how == "option" else {"extra": f"CustomLog {log} common"}
+    message = host.refused(host.wish(**named), check=True)
+    assert f"a site's log: {log} {LOGS[path]}" in message
+    assert log.exists() == before
+
+
+@as_root
+@rehearsed
+def test_a_log_that_httpd_alone_knows_of_is_judged_too(
+    host: Host, rehearsed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(host)
+    rehearse(rehearsed, monkeypatch)
+    log = Path("/root/mtls-httpd-test.log")
+    (host.conf / "log.inc").write_text(f'Define KEPT "{log.parent}"\nTransferLog "${{KEPT}}/{log.name}"\n')
+    message = host.refused(host.wish(extra=f'Include "{host.conf}/log.inc"'))
+    assert f"a site's log: {log} lies below /root" in message
+    assert not log.exists()
+
+
+@pytest.mark.parametrize("name", ["calls.log", "calls"])
+def test_a_log_in_another_folder_is_taken_however_often(host: Host, name: str) -> None:
+    log = host.httpd.root / "elsewhere" / name
+    log.parent.mkdir()
+    for rotated in (False, False, True):
+        if rotated:
+            log.rename(log.with_name(f"{name}.1"))
+        host.apply(host.wish(access_log=str(log)))
+        assert host.enforces()
+        assert until(log.exists)
+    assert not host.apply(host.wish(issued=None, access_log=str(log)), check=True).healed
+
+
+@as_root
+def test_a_log_below_a_folder_of_everybodys_is_refused_where_that_is_not_the_servers_own(host: Host) -> None:
+    shared = host.httpd.root / "shared"
+    (shared / "mine").mkdir(parents=True)
+    shared.chmod(0o1777)
+    message = host.refused(host.wish(access_log=f"{shared}/mine/calls.log"))
+    assert f"lies below {shared}, where anybody may make its folder when that is gone" in message
+    shared.chmod(0o755)
+    host.apply(host.wish(access_log=f"{shared}/mine/calls.log"))
+    assert host.enforces()
+
+
+# -- httpd's words
+
+
+WORDS = {
+    "an unknown command": ("DB_PASSWORD=S3CRET", "line 1 of {file}: Invalid command '…', perhaps misspelled"),
+    "a section that is not closed": ("<S3CRET>", "line 1 of {file}: {file}:1: <…> was not closed"),
+    "a value": ("SSLProtocol +S3CRET", "line 1 of {file}: SSLProtocol: Illegal protocol '…'"),
+    "a text of its own": ('Error "of S3CRET"', "line 1 of {file}: …"),
+    "a path": ('SSLCertificateFile "/none/S3.pem"', "SSLCertificateFile: file '/none/S3.pem' does not exist"),
+}
+
+
+@rehearsed
+@pytest.mark.parametrize("what", WORDS)
+def test_httpds_words_do_not_repeat_what_stands_in_an_included_file(
+    host: Host, what: str, rehearsed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rehearse(rehearsed, monkeypatch)
+    text, said = WORDS[what]
+    file = host.httpd.root / "app.env"
+    file.write_text(f"{text}\n")
+    file.chmod(0o600)
+    message = host.refused(host.wish(extra=f"Include {file}"), check=True)
+    assert said.format(file=file) in message
+    assert "S3CRET" not in message
+
+
+def test_httpds_words_do_not_repeat_what_stands_in_the_servers_own_files(host: Host) -> None:
+    host.add("Include conf/app.env\n")
+    (host.conf / "app.env").write_text("Timeout 4\nDB_PASSWORD=S3CRET\n")
+    message = host.refused(host.wish())
+    assert f"line 2 of {host.conf}/app.env: Invalid command '…', perhaps misspelled" in message
+    assert "This was so before" in message
+    assert "S3CRET" not in message
+
+
+def test_httpds_words_on_the_sites_own_lines_are_repeated(host: Host) -> None:
+    message = host.refused(host.wish(extra="Pasword given"))
+    assert "Invalid command 'Pasword', perhaps misspelled" in message
+    assert "of the refused virtual host is: Pasword given" in message
+
+
+# -- from the controller
+
+
+def words(run: Run) -> str:
+    return " ".join(run.output.split())
+
+
+SAID = {
+    "another host": (f"</VirtualHost>\n{ANOTHER}", ("</VirtualHost> in line 1", "<VirtualHost> in line 2")),
+    "a module": ("\n  loadmodule x_module x.so", ("loadmodule in line 2",)),
+    "in two lines": ("SetEnv A b\nLoad\\\nFile x.so\nListen 8", ("LoadFile in line 2", "Listen in line 4")),
+}
+
+
+@pytest.mark.parametrize("what", SAID)
+def test_what_would_leave_the_virtual_host_is_named_by_line_before_the_host_hears_of_it(
+    operator: LocalOperator, what: str
+) -> None:
+    text, told = SAID[what]
+    run = operator.refused("-vvv", mutual_tls_sites=[operator.site | {"extra_directives": text}])
+    assert all(f"{DOMAIN}: the option 'extra_directives' has {each}, which" in words(run) for each in told)
+    assert "EXEC" not in run.output
+
+
+def own_template(operator: LocalOperator, text: str) -> dict[str, object]:
+    """Return the wish for a site by a template of the operator's: the role's own, with `text` behind it."""
+    folder = COLLECTION / "roles/mutual_tls/templates"
+    for path in folder.glob("*.j2"):
+        write(operator.folder / "templates", path.name, path.read_bytes())
+    own = (folder / "site.conf.j2").read_text() + text
+    write(operator.folder / "templates", "own.conf.j2", own.encode())
+    return operator.site | {"template": "own.conf.j2"}
+
+
+BESIDE = """
+Timeout 30
+<VirtualHost 127.0.0.9:{{ port + 1 }}>
+    ServerName {{ domain }}
+    CustomLog "${MTLS_HTTPD_LOGS}/beside.log" common
+</VirtualHost>
+"""
+
+
+def test_a_template_may_hold_more_than_a_virtual_host_and_extra_directives_stay_in_the_sites(
+    operator: LocalOperator,
+) -> None:
+    site = own_template(operator, BESIDE)
+    operator.httpd.stop()
+    with operator.httpd.conf.open("a") as stream:
+        stream.write("LoadModule macro_module modules/mod_macro.so\n")
+    operator.httpd.start()
+    # By two macros, so that no line of it says what it does.
+    macros = "<Macro Out $end>\n<$end\n</Macro>\n<Macro In $start>\n$start\n</Macro>\n"
+    text = f'{macros}Use Out /VirtualHost>\nUse In "{ANOTHER.splitlines()[0]}"'
+    run = operator.refused(mutual_tls_sites=[site | {"extra_directives": text}])
+    assert f"{DOMAIN}: the option 'extra_directives' reaches beyond" in words(run)
+    operator.deploy(mutual_tls_sites=[site | {"extra_directives": "KeepAliveTimeout 4"}])
+    assert operator.ask(operator.material.client).said == "HTTP/1.1 200 OK"
+
+
+@as_root
+def test_a_log_that_a_template_names_is_judged_too(operator: LocalOperator) -> None:
+    log = Path("/etc/mtls-httpd-test.log")
+    site = own_template(operator, BESIDE.replace("${MTLS_HTTPD_LOGS}/beside.log", str(log)))
+    assert f"a site's log: {log} lies below /etc" in words(operator.refused(mutual_tls_sites=[site]))
+    assert not log.exists()
+
+
+@pytest.mark.parametrize("text", [b"password: S3CRET\n", b"{{ S3CRET\n", None])
+def test_a_vaulted_template_is_refused_and_nothing_of_it_is_said(operator: LocalOperator, text: bytes | None) -> None:
+    site = own_template(operator, "# S3CRET\n")
+    template = operator.folder / "templates" / "own.conf.j2"
+    if text is not None:
+        template.write_bytes(text)
+    write(operator.folder, "password", b"a password")
+    encrypt = [Path(sys.executable).parent / "ansible-vault", "encrypt", "--vault-password-file", "password"]
+    subprocess.run([*encrypt, template], cwd=operator.folder, check=True, capture_output=True)
+    run = operator.refused("--vault-password-file", "password", "-vvvv", "--check", "--diff", mutual_tls_sites=[site])
+    assert f"{DOMAIN}: the file that the option 'template' names is vaulted" in words(run)
+    assert "S3CRET" not in run.output
