@@ -171,17 +171,19 @@ def test_a_log_where_it_would_be_more_than_a_log_is_refused(host: Host, path: st
     assert log.exists() == before
 
 
+# The second lies where a rehearsal in full may write.
 @as_root
 @rehearsed
+@pytest.mark.parametrize(("path", "said"), [("/root", "lies below /root"), ("{root}/conf", "lies beside files")])
 def test_a_log_that_httpd_alone_knows_of_is_judged_too(
-    host: Host, rehearsed: str, monkeypatch: pytest.MonkeyPatch
+    host: Host, path: str, said: str, rehearsed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepare(host)
     rehearse(rehearsed, monkeypatch)
-    log = Path("/root/mtls-httpd-test.log")
+    log = Path(path.format(root=host.httpd.root), "mtls-httpd-test.log")
     (host.conf / "log.inc").write_text(f'Define KEPT "{log.parent}"\nTransferLog "${{KEPT}}/{log.name}"\n')
     message = host.refused(host.wish(extra=f'Include "{host.conf}/log.inc"'))
-    assert f"a site's log: {log} lies below /root" in message
+    assert f"a site's log: {log} {said}" in message
     assert not log.exists()
 
 
