@@ -19,7 +19,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils import _said
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._description import Description, Directive
+    from ansible_collections.mtls.httpd.plugins.module_utils._description import Description, Directive, VirtualHost
     from ansible_collections.mtls.httpd.plugins.module_utils._release import Facts
 
 # They hold for the whole server wherever they stand (EXEC_ON_READ), or end the virtual host.
@@ -60,14 +60,17 @@ def escapes(described: Description, without: Description, sites: Mapping[str, Fa
     C(described): the configuration with them, C(without) as if there were none. C(sites): those that have some, by the
     path of their site.conf, as httpd names it.
     """
-    found = [_outside(each, without, sites) for each in (described, without)]
-    known = [Counter(_key(each, sites) for each in directives) for directives in found]
+    files = {each.file for description in (described, without) for each in description.directives}
+    # The site.conf that each file's directives come from: itself, or what uses a macro of it; empty for other files.
+    origins = {file: next((path for path in sites if path in file), "") for file in files}
+    found = _outside(described, without, sites, origins)
+    known = [Counter(_key(each, origins) for each in directives) for directives in found]
     reached, domain = "", ", ".join(site.domain for site in sites.values())
     # What there is with them alone, then what there is without them alone: a definition of theirs may have changed it.
     for directives, differing in zip(found, (known[0] - known[1], known[1] - known[0])):
         for each in directives:
-            if not reached and _key(each, sites) in differing:
-                path = _origin(each, sites)
+            if not reached and _key(each, origins) in differing:
+                path = origins[each.file]
                 domain = sites[path].domain if path else domain
                 reached = _line(each) if each.file == path else f"{each.name.lstrip('<')} at {each.place}"
     reached = reached or _general(described, without)
@@ -94,26 +97,34 @@ def _general(described: Description, without: Description) -> str:
     return ""
 
 
-def _outside(described: Description, without: Description, sites: Mapping[str, Facts]) -> list[Directive]:
-    """The directives that stand in no site's one virtual host: its place among its file's is the same in both."""
-    places = set()
+def _outside(
+    described: Description, without: Description, sites: Mapping[str, Facts], origins: Mapping[str, str]
+) -> list[list[Directive]]:
+    """The directives of both that stand in no site's one virtual host.
+
+    It is the one with TLS, of the site's name, without extra_directives; its place among those of its file is the same
+    with them.
+    """
+    secure = {each.host for each in without.directives if each.name.lower() == "sslengine"}
+    hosts: tuple[dict[str, list[VirtualHost]], ...] = ({}, {})
+    for description, of_files in zip((described, without), hosts):
+        for host in description.virtual_hosts:
+            of_files.setdefault(origins[host.file], []).append(host)
+    places: tuple[set[str], ...] = (set(), set())
     for path, site in sites.items():
-        hosts = [[host for host in each.virtual_hosts if path in host.file] for each in (described, without)]
-        secure = {each.host for each in without.directives if each.name.lower() == "sslengine"}
-        named = [host for host in hosts[1] if host.answers(site.domain)]
-        own = [host for host in named if host.place in secure] or named
-        places |= {hosts[0][number].place for number in map(hosts[1].index, own[:1]) if number < len(hosts[0])}
-    return [each for each in described.directives if each.host not in places]
+        named = [number for number, host in enumerate(hosts[1].get(path, ())) if host.answers(site.domain)]
+        own = [number for number in named if hosts[1][path][number].place in secure] or named
+        for of_files, known in zip(hosts, places):
+            known.update(host.place for number in own[:1] for host in of_files.get(path, [])[number : number + 1])
+    return [
+        [each for each in description.directives if each.host not in known]
+        for description, known in zip((described, without), places)
+    ]
 
 
-def _origin(each: Directive, sites: Mapping[str, Facts]) -> str:
-    """The path of the site.conf that a directive comes from, also by a macro of it; empty for another file."""
-    return next((path for path in sites if path in each.file), "")
-
-
-def _key(each: Directive, sites: Mapping[str, Facts]) -> tuple[object, ...]:
+def _key(each: Directive, origins: Mapping[str, str]) -> tuple[object, ...]:
     """What is the same of a directive with and without extra_directives, which move the lines behind them."""
-    path = _origin(each, sites)
+    path = origins[each.file]
     return (each.name, each.arguments, each.sections, *((path,) if path else (each.file, each.line)))
 
 

@@ -313,12 +313,10 @@ def named_logs(text: str) -> list[str]:
 
 def _site_logs(described: Description, places: Mapping[str, Facts]) -> list[str]:
     """The logs that httpd would open for the sites, by their site.conf: those of extra_directives or a template too."""
-
-    def theirs(file: str) -> bool:
-        return any(path in file for path in places)
-
-    hosts = {host.place for host in described.virtual_hosts if theirs(host.file)}
-    return _named(described, [each for each in described.directives if each.host in hosts or theirs(each.file)])
+    files = {each.file for each in described.directives}
+    theirs = {file for file in files if any(path in file for path in places)}  # also what uses a macro of it
+    hosts = {host.place for host in described.virtual_hosts if host.file in theirs}
+    return _named(described, [each for each in described.directives if each.host in hosts or each.file in theirs])
 
 
 def _named(described: Description, directives: Sequence[Directive]) -> list[str]:
