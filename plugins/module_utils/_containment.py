@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._description import Description, Directive, VirtualHost
     from ansible_collections.mtls.httpd.plugins.module_utils._release import Facts
 
-# They hold for the whole server wherever they stand (EXEC_ON_READ), or end the virtual host.
-_REACHING = re.compile(r"(?i)\s*(LoadModule|LoadFile|Listen|</?VirtualHost)(?![\w-])")
+# They hold for the whole server wherever they stand (EXEC_ON_READ), end the virtual host, or run code as they are read.
+_REACHING = re.compile(r"(?i)\s*(LoadModule|LoadFile|Listen|</?VirtualHost|<Perl)(?![\w-])")
 _LOADING = re.compile(r"(?i)\s*(LoadFile)(?![\w-])")
 # What holds for all of the server, beside its directives and modules.
 _GENERAL = (

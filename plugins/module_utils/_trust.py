@@ -78,6 +78,8 @@ class LogRules:
 
     def faults(self, path: str) -> list[str]:
         """Why httpd should not open C(path), an absolute one, as a log: in one line, or none."""
+        if path == os.devnull:  # Nothing stands in it.
+            return []
         try:
             folder = followed(os.path.dirname(path), group=True)
             at = os.path.join(folder, os.path.basename(path))

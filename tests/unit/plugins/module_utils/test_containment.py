@@ -16,6 +16,8 @@ REACHING = {
     "Load\\\nModule a b\nloadfile c": [(1, "LoadModule"), (3, "loadfile")],
     "Load\\\r\nFile a\r\n": [(1, "LoadFile")],
     "\\\n\\\nListen 8": [(1, "Listen")],
+    "<Perl>\nunlink '/x';\n</Perl>": [(1, "<Perl>")],
+    "<PerlX>\nPerlSetVar a b": [],
     "SetEnv A \\\nListen": [],
     "# </VirtualHost>\n# \\\nListen": [],
     'SetEnv A "</VirtualHost>"': [],

@@ -52,6 +52,12 @@ def test_a_file_that_is_there_is_a_log_by_its_folder_by_its_name_or_by_the_serve
     assert rules(tmp_path, str(folder)).faults(f"{folder}/calls") == []
 
 
+def test_what_keeps_nothing_is_taken_for_a_log_and_nothing_else_below_dev(tmp_path: Path) -> None:
+    assert rules(tmp_path).faults("/dev/null") == []
+    assert rules(tmp_path).faults("/dev/zero")
+    assert rules(tmp_path).faults("/dev/new.log")
+
+
 def test_a_link_is_judged_by_where_it_leads(tmp_path: Path) -> None:
     for name in ("a.log", "config.php"):
         (tmp_path / name).write_text("")
