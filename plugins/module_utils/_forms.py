@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Union
 
 from ansible_collections.mtls.httpd.plugins.module_utils._facts import Facts
 
+OLDEST_CRYPTOGRAPHY = 45  # that version brought the policies for extensions that _paths needs
+
 try:
     import cryptography
     from cryptography import x509
@@ -28,8 +30,7 @@ try:
     from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
 
     CRYPTOGRAPHY_ERROR = ""
-    # That version brought the policies for extensions that _paths needs.
-    if int(cryptography.__version__.partition(".")[0]) < 45:
+    if int(cryptography.__version__.partition(".")[0]) < OLDEST_CRYPTOGRAPHY:
         CRYPTOGRAPHY_ERROR = f"version {cryptography.__version__} is too old"
 except ImportError as error:
     CRYPTOGRAPHY_ERROR = str(error)

@@ -24,7 +24,9 @@ description:
 notes:
   - With O(run_on=controller), works in the controller's process. C(become) means nothing to it then, and
     C(delegate_to) is an error. With O(run_on=target), both are honoured.
-  - Needs the Python library C(cryptography) on the controller. The target needs nothing but Python.
+  - The target needs nothing but Python.
+requirements:
+  - Python library C(cryptography), 45.0 or newer, on the controller
 attributes:
   check_mode:
     support: full

@@ -21,7 +21,9 @@ description:
 notes:
   - The private keys travel to the target in one argument that is never logged, by stdin where the connection can (ssh,
     as root or with sudo, whatever pipelining is set to), and are written there with mode 0600.
-  - Needs the Python library C(cryptography) on the controller, and nothing but Python and httpd on the target.
+  - The target needs nothing but Python and httpd.
+requirements:
+  - Python library C(cryptography), 45.0 or newer, on the controller
 attributes:
   check_mode:
     support: full
