@@ -25,7 +25,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import (
     checked,
     documented_options,
 )
-from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import failure, on_controller, without_cryptography
+from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import failure, reached_at, without_cryptography
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder, MaterialError
 from ansible_collections.mtls.httpd.plugins.plugin_utils._summary import summary
 
@@ -34,6 +34,14 @@ with contextlib.suppress(ImportError):
 
 # Read once by Ansible's parent process; its workers inherit it.
 OPTIONS = {name: option for name, option in documented_options("handshake_info").items() if name != "untrusted_client"}
+_DELEGATED = (
+    "this works on the controller, whatever 'delegate_to' says. Take 'delegate_to' away, or say 'run_on': target to "
+    "ask from there, controller to ask from here."
+)
+_KEY_STAYS = (
+    "it is asked on the host itself, and 'client_key' does not leave the controller. Give an address that the "
+    "controller reaches (for the role, 'mutual_tls_confirm_address'), or no client."
+)
 
 
 class ActionModule(ActionBase):
@@ -41,42 +49,55 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the answers of every endpoint; failed where one is not as expected."""
+        super().run(tmp, task_vars)
         lacking = without_cryptography()
         if lacking:
             return lacking
-        if self._task.args.get("run_on") == "target":
-            result = self._on_target(task_vars)
-        else:
-            result = self._on_controller(tmp, task_vars)
+        try:
+            result = self._answers(checked(OPTIONS, self._task.args), task_vars)
+        except ArgumentsError as errors:
+            return failure(errors.messages)
+        except (MaterialError, ValueError) as error:
+            return failure([str(error)])
         for endpoint in result.get("endpoints", ()):
             if endpoint["certificate"]:
                 endpoint["certificate"] |= _described(endpoint["certificate"]["pem"])
         sound = "endpoints" in result and not result["failed"]
         if sound and boolean(self._task.args.get("summary"), strict=False):
-            return {"changed": False, "msg": summary(result["endpoints"]), "_ansible_verbose_always": True}
+            said = summary(result["endpoints"], itself=self._connection.transport == "local")
+            return {"changed": False, "msg": said, "_ansible_verbose_always": True}
         return result
 
-    @on_controller
-    def _on_controller(self, tmp: str | None, task_vars: dict[str, Any] | None) -> dict[str, Any]:
-        options = checked(OPTIONS, self._task.args)
-        local = self._connection.transport == "local"
-        endpoints = _endpoints(options, "127.0.0.1" if local else self._play_context.remote_addr)
-        finder = Finder(self)
-        try:
-            trusted = options["client_key"] and Identity(
-                finder.read("client_certificate", options["client_certificate"]),
-                finder.read("client_key", options["client_key"]),
-            )
-            return examined(endpoints, untrusted=make_probes().stranger, trusted=trusted, timeout=options["timeout"])
-        except (MaterialError, ValueError) as error:
-            return failure([str(error)])
+    def _answers(self, options: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        """Return what the endpoints answered, in their order, from wherever each was to be asked."""
+        reached = reached_at(self._connection, self._play_context.remote_addr)
+        endpoints = endpoints_of(options, "127.0.0.1" if self._connection.transport == "local" else reached)
+        here = [endpoint for endpoint in endpoints if endpoint.run_on == "controller"]
+        there = [endpoint for endpoint in endpoints if endpoint.run_on == "target"]
+        if here and self._task.delegate_to and not self._is_said_where(options):
+            # Ansible would show the answers that the controller got as the other host's.
+            raise ArgumentsError([_DELEGATED])
+        if there and options["run_on"] == "controller" and options["client_key"]:
+            raise ArgumentsError([f"{there[0]}: {_KEY_STAYS}"])
+        results = [self._on_controller(options, here)] if here else []
+        results += [self._on_target(options, there, task_vars)] if there else []
+        return _together(results, endpoints)
 
-    def _on_target(self, task_vars: dict[str, Any] | None) -> dict[str, Any]:
-        try:
-            options = checked(OPTIONS, self._task.args)
-            endpoints = _endpoints(options, "127.0.0.1")
-        except ArgumentsError as errors:
-            return failure(errors.messages)
+    def _is_said_where(self, options: dict[str, Any]) -> bool:
+        """Whether the task says of each endpoint where it is to be asked from."""
+        return "run_on" in self._task.args or all(each["run_on"] for each in options["endpoints"] or [{"run_on": None}])
+
+    def _on_controller(self, options: dict[str, Any], endpoints: list[Endpoint]) -> dict[str, Any]:
+        finder = Finder(self)
+        trusted = options["client_key"] and Identity(
+            finder.read("client_certificate", options["client_certificate"]),
+            finder.read("client_key", options["client_key"]),
+        )
+        return examined(endpoints, untrusted=make_probes().stranger, trusted=trusted, timeout=options["timeout"])
+
+    def _on_target(
+        self, options: dict[str, Any], endpoints: list[Endpoint], task_vars: dict[str, Any] | None
+    ) -> dict[str, Any]:
         stranger = make_probes().stranger
         arguments = _given(options) | {
             "endpoints": [_given(asdict(endpoint)) for endpoint in endpoints],
@@ -88,11 +109,19 @@ class ActionModule(ActionBase):
         return result
 
 
-def _endpoints(options: dict[str, Any], default_address: str) -> list[Endpoint]:
-    try:
-        return endpoints_of(options, default_address)
-    except ValueError as error:
-        raise ArgumentsError(str(error).splitlines()) from None
+def _together(results: list[dict[str, Any]], endpoints: list[Endpoint]) -> dict[str, Any]:
+    """Return one result of what was found on the controller and on the target, with the endpoints in their order."""
+    broken = [result for result in results if "endpoints" not in result]
+    if broken or len(results) == 1:
+        return [*broken, *results][0]
+    answers = [iter(result["endpoints"]) for result in results]
+    bad = [result for result in results if result["failed"]]
+    return {
+        "changed": False,
+        "failed": bool(bad),
+        "msg": "\n".join(result["msg"] for result in bad or results),
+        "endpoints": [next(answers[endpoint.run_on == "target"]) for endpoint in endpoints],
+    }
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

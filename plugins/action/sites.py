@@ -62,8 +62,10 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._behind import (
 from ansible_collections.mtls.httpd.plugins.plugin_utils._clients import pins_of, rule, wrong_clients
 from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import (
     failure,
+    is_loopback,
     look_for_no_garbage,
     pipelined,
+    reached_at,
     without_cryptography,
 )
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder, wish_from
@@ -225,6 +227,8 @@ class ActionModule(ActionBase):
         ]
         if not self._task.diff:
             result.pop("diff", None)
+        reached = reached_at(self._connection, self._play_context.remote_addr)
+        itself = self._connection.transport == "local"
         result["endpoints"] = [
             {
                 "server_name": each["domain"],
@@ -233,7 +237,7 @@ class ActionModule(ActionBase):
                 "expect": each["mutual_tls"],
                 "brief": not each["changed"],
                 "proxy_protocol": each["proxy_protocol"],
-                **({"address": each["listen"][0]} if each["listen"] else {}),
+                **_asked_at(each["listen"], reached, itself=itself),
             }
             for each in result.get("sites", ())
             if each["mutual_tls"] in ("enforced", "optional")
@@ -523,6 +527,17 @@ def _noteworthy(result: Mapping[str, Any], warn_days: int) -> Iterator[str]:
             yield f"{site['domain']}: the release gone back to lets clients without a certificate in."
         if site["ends"] and site["ends"] < soon and site["previous"]:
             yield f"{site['domain']}: the release gone back to serves certificates of which one ends at {site['ends']}."
+
+
+def _asked_at(listen: Sequence[str], reached: str | None, *, itself: bool) -> dict[str, str]:
+    """Return the address at which to confirm a site, and where from.
+
+    Where the controller has no way in over the network, or the site none but the host's loopback, the host asks itself.
+    """
+    outside = [address for address in listen if not is_loopback(address)]
+    address = [*outside, *listen, reached or "127.0.0.1"][0]
+    inside = not itself and (reached is None or is_loopback(address))
+    return {"address": address, "run_on": "target" if inside else "controller"}
 
 
 def _lower(name: str) -> str:

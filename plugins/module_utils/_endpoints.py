@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _LONGEST = 3600  # seconds
 _AT_ONCE = 8
-_SHARED = ("address", "port", "server_name", "expect", "certificate_sha256", "brief", "proxy_protocol")
+_SHARED = ("address", "port", "server_name", "expect", "certificate_sha256", "brief", "proxy_protocol", "run_on")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}\Z")
 _ADDRESS = re.compile(r"[0-9A-Fa-f.]*:[0-9A-Fa-f:.%\w]*\Z|[0-9.]+\Z")
 _NAME_OR_ADDRESS = re.compile(r"[\w.:%-]*\Z")
@@ -40,7 +40,8 @@ _REMEDIES = {
 class Endpoint:
     """One server to try. ``expect`` and ``certificate_sha256`` are None where nothing is expected.
 
-    ``brief``: half the handshakes, see `examine`. ``proxy_protocol``: it expects a PROXY header.
+    ``brief``: half the handshakes, see `examine`. ``proxy_protocol``: it expects a PROXY header. ``run_on``: where the
+    handshakes are made from, controller or target.
     """
 
     address: str
@@ -50,24 +51,35 @@ class Endpoint:
     certificate_sha256: str | None
     brief: bool = False
     proxy_protocol: bool = False
+    run_on: str = "controller"
 
     def __str__(self) -> str:
         place = f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
         return f"{self.server_name} at {place}" if self.server_name not in ("", self.address) else place
 
 
-def endpoints_of(options: Mapping[str, Any], default_address: str) -> list[Endpoint]:
+def endpoints_of(options: Mapping[str, Any], default_address: str | None) -> list[Endpoint]:
     """Return the endpoints that the options of handshake_info name.
+
+    ``default_address``: where the controller reaches the target; None where that is no address of a network. What is
+    asked on the target is asked at its own loopback.
 
     Raises ValueError with every fault, one line each.
     """
     shared = {name: options[name] for name in _SHARED}
-    shared["address"] = shared["address"] or default_address
     endpoints = []
     faults = []
     for index, given in enumerate([{}] if options["endpoints"] is None else options["endpoints"]):
         where = "" if options["endpoints"] is None else f"endpoints[{index}]: "
         values = {**shared, **{name: value for name, value in given.items() if value is not None}}
+        if not values["address"]:
+            values["address"] = "127.0.0.1" if values["run_on"] == "target" else default_address
+        if values["address"] is None:
+            faults.append(
+                f"{where}option 'address' is missing, and this connection to the host has no address of a network. "
+                "Give it, or set 'run_on' to target."
+            )
+            continue
         if values["server_name"] is None:
             values["server_name"] = "" if _ADDRESS.match(values["address"]) else values["address"]
         if values["certificate_sha256"] is not None:
@@ -81,7 +93,7 @@ def endpoints_of(options: Mapping[str, Any], default_address: str) -> list[Endpo
         elif not SERVER_NAME.match(values["server_name"]):
             faults.append(f"{where}option 'server_name' has a character that no host name has.")
         endpoints.append(Endpoint(**values))
-    if not endpoints:
+    if not endpoints and not faults:
         faults.append("option 'endpoints' is an empty list, so nothing was tried. Give at least one endpoint.")
     if bool(options["client_certificate"]) != bool(options["client_key"]):
         faults.append("options 'client_certificate' and 'client_key' belong together. Give both or neither.")
@@ -172,6 +184,7 @@ def _result(endpoint: Endpoint, found: Examination) -> dict[str, Any]:
         "address": endpoint.address,
         "port": endpoint.port,
         "server_name": endpoint.server_name,
+        "run_on": endpoint.run_on,
         "mutual_tls": found.mutual_tls,
         "answers": [
             {name: getattr(answer, name) for name in ("version", "client", "result", "detail")}

@@ -23,7 +23,8 @@ description:
   - Nobody but Chat has Chat's private key. That Chat itself is accepted is never implied.
 notes:
   - With O(run_on=controller), works in the controller's process. C(become) means nothing to it then, and
-    C(delegate_to) is an error. With O(run_on=target), both are honoured.
+    C(delegate_to) is an error, unless the task says O(run_on) itself. The default of O(address) is then the other
+    host's. With O(run_on=target), both are honoured.
   - The target needs nothing but Python.
 requirements:
   - Python library C(cryptography), 45.0 or newer, on the controller
@@ -44,6 +45,8 @@ options:
       - IP address or name to connect to.
       - The default is the address at which Ansible reaches the host; V(127.0.0.1) with O(run_on=target), or where
         Ansible runs on the host itself.
+      - Without it, O(run_on=controller) is an error where Ansible reaches the host without an address of a network,
+        such as in a container by its name, or through a port of the controller's own.
     type: str
   port:
     description:
@@ -84,12 +87,18 @@ options:
       proxy_protocol:
         description: See O(proxy_protocol).
         type: bool
+      run_on:
+        description: See O(run_on).
+        type: str
+        choices: [controller, target]
   client_certificate:
     description:
       - Path of a client certificate that the server should accept, PEM, with its intermediates after it.
       - On the controller, found as M(ansible.builtin.copy) finds its files, and vaulted or not. On the target with
         O(run_on=target).
       - Without it, the kind of client V(trusted) is left out.
+      - Where O(endpoints[].run_on) alone has an endpoint asked on the target, it is an error, as the key would have to
+        leave the controller.
     type: path
   client_key:
     description:
@@ -204,6 +213,11 @@ endpoints:
       returned: always
       type: str
       sample: www.example.com
+    run_on:
+      description: Where the handshakes were made from, V(controller) or V(target).
+      returned: always
+      type: str
+      sample: controller
     mutual_tls:
       description:
         - V(enforced) where, in every version of TLS that the server offers, it asked for a certificate, and refused
@@ -333,6 +347,7 @@ def main() -> None:
                     "port": {"type": "int"},
                     "brief": {"type": "bool"},
                     "proxy_protocol": {"type": "bool"},
+                    "run_on": {"type": "str", "choices": ["controller", "target"]},
                 },
             },
             "client_certificate": {"type": "path"},

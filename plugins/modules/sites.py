@@ -687,8 +687,11 @@ pending:
 endpoints:
   description:
     - What M(mtls.httpd.handshake_info) takes to confirm the sites from the controller, those that are served now.
-    - With an address for a site that has O(sites[].listen), brief for a site that was not changed, and proxy_protocol
-      for one that expects a PROXY header.
+    - C(address) is the first of O(sites[].listen) that is not the host's loopback, else the one at which the host was
+      reached, which with C(delegate_to) is the other host's. C(run_on) is V(target), so that the host asks itself,
+      where it was reached without an address of a network, such as in a container by its name, and where the site
+      listens on the host's loopback alone.
+    - C(brief) for a site that was not changed, and C(proxy_protocol) for one that expects a PROXY header.
   returned: success
   type: list
   elements: dict
@@ -699,6 +702,8 @@ endpoints:
       expect: enforced
       brief: false
       proxy_protocol: false
+      address: 192.0.2.10
+      run_on: controller
 findings:
   description:
     - The verdict on the material, as RV(mtls.httpd.validate_certificate#module:findings), each with its C(domain).

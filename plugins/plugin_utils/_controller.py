@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import functools
 import gc
+import ipaddress
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from ansible.plugins.action import ActionBase
 
 from ansible_collections.mtls.httpd.plugins.module_utils._certificate import CRYPTOGRAPHY_ERROR, HAS_CRYPTOGRAPHY
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError
 
 if TYPE_CHECKING:
-    from ansible.plugins.action import ActionBase
     from ansible.plugins.connection import ConnectionBase
 
 Run = TypeVar("Run", bound=Callable[..., "dict[str, Any]"])
@@ -54,6 +56,27 @@ def pipelined(connection: ConnectionBase) -> bool:
     return bool(connection.is_pipelining_enabled())
 
 
+def reached_at(connection: ConnectionBase, remote_addr: str | None) -> str | None:
+    """Return the address at which others reach the host as Ansible does; None where that is no address of a network.
+
+    A connection with an option `port` goes to an address and a port (ssh, paramiko, winrm). One without names a
+    container, a pod, a folder or an instance, which no other program connects to by that name (podman, docker, kubectl,
+    chroot, local), or does not say its port (libssh). An address of the controller's own loopback is a tunnel's end, as
+    virtual machines have it: what listens there on another port is not the host.
+    """
+    if not connection.has_option("port"):
+        return None
+    return None if is_loopback(remote_addr or "") else remote_addr
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address means whoever asks there."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
+
+
 def on_controller(run: Run) -> Run:
     """Decorate an action's `run`: refuse `delegate_to`, and make a plain failure of ArgumentsError.
 
@@ -62,6 +85,7 @@ def on_controller(run: Run) -> Run:
 
     @functools.wraps(run)
     def guarded(self: ActionBase, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        ActionBase.run(self, tmp, task_vars)
         if self._task.delegate_to:
             return failure(["this works on the controller, whatever 'delegate_to' says. Take 'delegate_to' away."])
         try:

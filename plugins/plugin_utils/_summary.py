@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils._endpoints import Endpoint
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import NOT_OFFERED
+from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _SITES = 5  # at most, with a line each
+_INSIDE = "Asked on the host itself."
 _CLIENTS = {
     "none": "no certificate",
     "untrusted": "one of an unknown authority",
@@ -23,17 +25,26 @@ _CLIENTS = {
 }
 
 
-def summary(endpoints: Sequence[Mapping[str, Any]]) -> str | list[str]:
-    """Return a line for each of the module's RV(endpoints), or one for all where they are many."""
+def summary(endpoints: Sequence[Mapping[str, Any]], *, itself: bool = False) -> str | list[str]:
+    """Return a line for each of the module's RV(endpoints), or one for all where they are many.
+
+    ``itself``: the controller is the host, so that its loopback is the host's.
+    """
+    inside = [each["run_on"] == "target" or (itself and is_loopback(each["address"])) for each in endpoints]
     if len(endpoints) <= _SITES:
-        lines = [_line(each) for each in endpoints]
+        lines = [
+            _line(each) + (f" {_INSIDE}" if within else "") for each, within in zip(endpoints, inside, strict=True)
+        ]
         return lines if len(lines) > 1 else lines[0]
     results = Counter(each["mutual_tls"] for each in endpoints)
     said = (
         f"{len(endpoints)} sites: mutual TLS is {', '.join(f'{kind} at {number}' for kind, number in results.items())}."
     )
     ends = [(_end(each), each["server_name"]) for each in endpoints if _end(each)]
-    return said + (f" The first certificate to end is that of {min(ends)[1]}, on {min(ends)[0]}." if ends else "")
+    said += f" The first certificate to end is that of {min(ends)[1]}, on {min(ends)[0]}." if ends else ""
+    if any(inside):
+        said += f" {_INSIDE}" if all(inside) else f" {sum(inside)} of them were asked on the host itself."
+    return said
 
 
 def _line(one: Mapping[str, Any]) -> str:

@@ -156,6 +156,7 @@ def test_the_whole_result_is_the_same_from_either_side(operator: LocalOperator, 
     assert result["changed"] is False
     assert result["msg"] == f"www.example.com at 127.0.0.1:{operator.closed}: mutual TLS is enforced."
     (endpoint,) = result["endpoints"]
+    assert endpoint["run_on"] == run_on
     assert endpoint["mutual_tls"] == "enforced"
     assert [(answer["version"], answer["client"], answer["result"]) for answer in endpoint["answers"]] == [
         ("TLSv1.2", "none", "refused"),
@@ -235,6 +236,42 @@ def test_delegation_is_an_error_on_the_controller_and_honoured_on_the_target(ope
         vars={"ansible_connection": "local", "ansible_python_interpreter": sys.executable},
     )
     assert not honoured["failed"], honoured["output"]
+    meant = operator.run({**options, "run_on": "controller"}, delegate_to="localhost")
+    assert not meant["failed"], meant["output"]
+
+
+def test_some_endpoints_are_asked_on_the_target_and_others_from_the_controller(operator: LocalOperator) -> None:
+    place = {"address": "127.0.0.1", "server_name": "www.example.com"}
+    several = [
+        {"port": operator.open, "run_on": "target", "expect": "enforced"},
+        {"port": operator.closed},
+        {"port": operator.closed, "run_on": "target"},
+        {"port": operator.open, "expect": "enforced"},
+    ]
+    result = operator.run(place | {"endpoints": several})
+    assert [(each["port"], each["run_on"], each["mutual_tls"]) for each in result["endpoints"]] == [
+        (operator.open, "target", "off"),
+        (operator.closed, "controller", "enforced"),
+        (operator.closed, "target", "enforced"),
+        (operator.open, "controller", "off"),
+    ]
+    assert result["failed"]
+    assert len(result["msg"].splitlines()) == 2
+    sound = operator.run(place | {"endpoints": several[1:3]})
+    assert not sound["failed"], sound["output"]
+    assert all(each["certificate"]["names"] == ["www.example.com"] for each in sound["endpoints"])
+
+
+def test_a_clients_key_does_not_leave_the_controller_for_an_endpoint_that_is_asked_on_the_target(
+    operator: LocalOperator,
+) -> None:
+    client = {"client_certificate": "chat.crt", "client_key": "chat.key", "expect": "enforced"}
+    place = {"port": operator.closed, "server_name": "www.example.com"}
+    refused = operator.run(client | {"endpoints": [place | {"run_on": "target"}]})
+    assert refused["failed"]
+    assert "'client_key' does not leave the controller" in refused["msg"]
+    taken = operator.run(client | {"endpoints": [place | {"run_on": "controller"}]})
+    assert not taken["failed"], taken["output"]
 
 
 def test_become_is_ignored_on_the_controller_and_honoured_on_the_target(operator: LocalOperator) -> None:

@@ -22,6 +22,7 @@ DEFAULTS: dict[str, Any] = {
     "certificate_sha256": None,
     "brief": False,
     "proxy_protocol": False,
+    "run_on": "controller",
     "endpoints": None,
     "client_certificate": None,
     "client_key": None,
@@ -71,6 +72,23 @@ def test_what_an_endpoint_leaves_out_is_taken_from_beside_it() -> None:
         Endpoint("::1", 443, "a.example.com", "enforced", None),
         Endpoint("::1", 8443, "b.example.com", "off", None),
     ]
+
+
+def test_what_is_asked_on_the_target_is_asked_at_its_own_loopback_beside_what_is_not() -> None:
+    several = [{}, {"run_on": "target"}, {"run_on": "target", "address": "192.0.2.7"}]
+    assert [(each.address, each.run_on) for each in endpoints(endpoints=several)] == [
+        ("192.0.2.1", "controller"),
+        ("127.0.0.1", "target"),
+        ("192.0.2.7", "target"),
+    ]
+
+
+def test_a_host_without_an_address_needs_one_or_is_asked_itself() -> None:
+    nowhere: dict[str, Any] = {**DEFAULTS, "endpoints": [{"address": "192.0.2.7"}, {}, {"run_on": "target"}]}
+    with pytest.raises(ValueError, match=r"\Aendpoints\[1\]: option 'address' is missing.* set 'run_on' to target\.\Z"):
+        endpoints_of(nowhere, None)
+    nowhere["endpoints"].pop(1)
+    assert [each.address for each in endpoints_of(nowhere, None)] == ["192.0.2.7", "127.0.0.1"]
 
 
 def test_a_fingerprint_is_taken_in_any_usual_form() -> None:

@@ -22,6 +22,7 @@ def endpoint(number: int = 1, *, mutual_tls: str = "enforced", **answered: str) 
         "address": "192.0.2.10",
         "port": 443,
         "server_name": f"site{number}.example",
+        "run_on": "controller",
         "mutual_tls": mutual_tls,
         "answers": [
             {"version": version, "client": client, "result": result, "detail": ""}
@@ -61,3 +62,14 @@ def test_few_sites_have_a_line_each_and_many_have_one() -> None:
         "21 sites: mutual TLS is enforced at 20, optional at 1. The first certificate to end is that of site1.example, "
         "on 2027-02-01."
     )
+
+
+def test_what_was_asked_on_the_host_itself_is_told_so() -> None:
+    inside, outside = endpoint(1) | {"run_on": "target"}, endpoint(2)
+    loopback = endpoint(3) | {"address": "127.0.0.1"}
+    words = "Asked on the host itself."
+    assert [line.endswith(words) for line in summary([inside, outside, loopback])] == [True, False, False]
+    # The loopback of a controller is that of a host where it is the host, and else a tunnel's end.
+    assert [line.endswith(words) for line in summary([inside, outside, loopback], itself=True)] == [True, False, True]
+    assert summary([inside] * 6).endswith(f"on 2027-02-01. {words}")
+    assert summary([inside, *[outside] * 6]).endswith(" 1 of them were asked on the host itself.")
