@@ -21,7 +21,7 @@ from demo_material import CHAT_CA_FILE, CHAT_CA_NAME, Authority, Issued, write, 
 from embedded_httpd import EmbeddedHttpd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 COLLECTION = Path(__file__).resolve().parents[1]
 DOMAIN = "www.example.com"
@@ -106,14 +106,25 @@ def authority() -> Authority:
     return Authority("Test Root CA")
 
 
+@pytest.fixture(scope="session")
+def make_material() -> Callable[[Path], SiteMaterial]:
+    """Return what makes sound material in a folder, for fixtures that last longer than a test."""
+    return _made
+
+
 @pytest.fixture
 def site_material(tmp_path: Path) -> SiteMaterial:
-    """Make sound material of www.example.com: case 1 of the reference page, with an intermediate and a private root."""
+    """Make sound material of www.example.com."""
+    return _made(tmp_path / "files")
+
+
+def _made(folder: Path) -> SiteMaterial:
+    """Make sound material in `folder`: case 1 of the reference page, with an intermediate and a private root."""
     root = Authority("Test Root CA")
     public = Authority("Test Issuing CA", issuer=root, path_length=0)
     chat = Authority(CHAT_CA_NAME)
     material = SiteMaterial(
-        folder=tmp_path / "files",
+        folder=folder,
         domain=DOMAIN,
         public=public,
         root=root,

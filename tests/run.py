@@ -183,7 +183,7 @@ def newest(tally: Tally) -> None:
     environment = (SUPPORT / "environment", "newest")
     if run(*environment, "true"):
         folder = Path("tests/integration")
-        some = ("test_role.py", "test_playbooks.py", "test_reached.py")
+        some = ("test_role.py", "test_playbooks.py", "test_calls.py", "test_reached.py")
         plays = [folder] if LONG else [folder / name for name in some]
         pytest(tally, "newest", "--numprocesses=auto", "tests/unit", *plays, within=environment)
     else:

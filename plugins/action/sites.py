@@ -77,6 +77,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._protocol import (
     unfit,
     wrong_protocol,
 )
+from ansible_collections.mtls.httpd.plugins.plugin_utils._summary import judged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -179,7 +180,9 @@ class ActionModule(ActionBase):
         present = [site for site in sites if site["state"] == "present"]
         if options["judge_only"]:
             self._rendered([site for site in present if site["template"]], task_vars)  # The role's own needs no trial.
-            return {"changed": False, "findings": findings, "warnings": warnings}
+            said = judged(verdicts, {site["domain"] for site in present if site["remote_src"]})
+            shown = {"_ansible_verbose_always": True} if options["summary"] else {"findings": findings}
+            return {"changed": False, "msg": said, "warnings": warnings, **shown}
 
         texts = self._rendered(present, task_vars)
         # What extra_directives do is seen by what the configuration is without them.

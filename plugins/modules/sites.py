@@ -496,6 +496,12 @@ options:
       - Judge wishes and material on the controller and end there. Nothing is sent to the host. The role's first step.
     type: bool
     default: false
+  summary:
+    description:
+      - With O(judge_only), show in C(msg) what was found good, without C(-v) too, a line for each site, or one for all
+        if they are more than five. Leave RV(findings) out, unless the task fails.
+    type: bool
+    default: false
   httpd_binary:
     description:
       - Path on the target to the httpd. That of the running server where nothing is given, else the one that is

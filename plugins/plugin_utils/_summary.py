@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What handshakes have shown of a host's sites, in as few lines as an operator of many hosts reads."""
+"""What a verdict or handshakes have shown of a host's sites, in as few lines as an operator of many hosts reads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake import NOT_O
 from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._certificate import Verdict
 
 _SITES = 5  # at most, with a line each
 _INSIDE = "Asked on the host itself."
@@ -45,6 +47,32 @@ def summary(endpoints: Sequence[Mapping[str, Any]], *, itself: bool = False) -> 
     if any(inside):
         said += f" {_INSIDE}" if all(inside) else f" {sum(inside)} of them were asked on the host itself."
     return said
+
+
+def judged(verdicts: Mapping[str, Verdict], elsewhere: Collection[str]) -> str | list[str]:
+    """Return what was found good: a line for each domain, or one for all where they are many.
+
+    ``elsewhere``: the domains whose certificate and key lie on the host, where a verdict has not seen them.
+    """
+    if not verdicts:
+        return "There was no material to judge: no site is to be present. Nothing was sent to the host."
+    ends = {domain: verdict.first_end for domain, verdict in verdicts.items()}
+    if len(ends) > _SITES:
+        known = [(end["not_after"][:10], domain) for domain, end in ends.items() if end]
+        first = f" The first to end is that of {min(known)[1]}, on {min(known)[0]}." if known else ""
+        return f"{len(ends)} sites: no error was found in their material.{first} Nothing was sent to the host."
+    lines = [
+        f"{domain}: "
+        + (
+            "its certificate and key lie on the host, and are judged there. No error was found in the rest."
+            if domain in elsewhere
+            else "no error was found in its material."
+        )
+        + (f" The first to end is {end['subject']}, on {end['not_after'][:10]}." if end else "")
+        + " Nothing was sent to the host."
+        for domain, end in ends.items()
+    ]
+    return lines if len(lines) > 1 else lines[0]
 
 
 def _line(one: Mapping[str, Any]) -> str:

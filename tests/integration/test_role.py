@@ -118,11 +118,45 @@ def test_check_mode_says_what_would_change_and_changes_nothing(operator: LocalOp
     assert operator.deploy("--check", "--diff").recap["changed"] == 0
 
 
-def test_check_mode_on_a_host_without_httpd_predicts_and_fails_nowhere(operator: LocalOperator) -> None:
+@pytest.fixture
+def bare(operator: LocalOperator) -> tuple[str, ...]:
+    """Return the command that runs another on a host without httpd."""
     script = f'mount --bind /dev/null {operator.httpd.binary} && exec "$@"'
-    bare = ("unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh")
-    if subprocess.run([*bare, "true"], capture_output=True, check=False).returncode != 0:
+    within = ("unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh")
+    if subprocess.run([*within, "true"], capture_output=True, check=False).returncode != 0:
         pytest.skip("a host without httpd is made with a mount namespace, which this kernel refuses")
+    return within
+
+
+@pytest.mark.parametrize(
+    "left_out", [("--skip-tags", "install"), ("--tags", "apply,confirm"), ("-e", "mutual_tls_install=no")], ids=str
+)
+def test_a_host_without_httpd_is_an_error_where_none_is_to_be_installed(
+    operator: LocalOperator, bare: tuple[str, ...], left_out: tuple[str, str]
+) -> None:
+    plays = [{"vars": {"mutual_tls_sites": [operator.site]}, "roles": [{"role": ROLE, "tags": ["web"]}]}]
+    run = operator.play(*left_out, within=bare, plays=plays)
+    assert run.status != 0
+    assert "no httpd is found on this host: install it, or name it by httpd_binary" in " ".join(run.output.split())
+
+
+@pytest.mark.parametrize("named", [(), ("--tags", "web"), ("--tags", "apply,install"), ("-e", "mutual_tls_install=")])
+def test_a_host_without_httpd_is_none_where_one_is_to_be_installed(
+    operator: LocalOperator, bare: tuple[str, ...], named: tuple[str, ...]
+) -> None:
+    plays = [
+        {
+            "vars": {"mutual_tls_sites": [operator.site], "mutual_tls_packages": "a key, say"},
+            "roles": [{"role": ROLE, "tags": ["web"]}],
+        }
+    ]
+    run = operator.play(*named, within=bare, plays=plays)
+    assert "mutual_tls_packages holds what is no name, path or URL of a package" in " ".join(run.output.split())
+
+
+def test_check_mode_on_a_host_without_httpd_predicts_and_fails_nowhere(
+    operator: LocalOperator, bare: tuple[str, ...]
+) -> None:
     variables = {"mutual_tls_sites": [operator.site]}
     run = operator.deploy("--check", "--diff", within=bare, plays=[{"vars": variables, "roles": [{"role": ROLE}]}])
     assert run.recap["changed"] == 1
@@ -263,11 +297,11 @@ def test_the_tag_judge_judges_and_goes_no_further(operator: LocalOperator) -> No
     assert operator.play("--tags", "judge").status != 0
 
 
-def test_the_tag_apply_deploys_and_the_tag_confirm_confirms(operator: LocalOperator) -> None:
+def test_the_tag_apply_deploys_and_the_tag_confirm_beside_it_confirms(operator: LocalOperator) -> None:
     unreachable = {"mutual_tls_confirm_address": "127.0.0.2"}
     assert operator.deploy("--tags", "apply", **unreachable).recap["changed"] == 1
-    assert operator.play("--tags", "confirm", **unreachable).status != 0
-    assert operator.deploy("--tags", "confirm").recap["changed"] == 0
+    assert operator.play("--tags", "apply,confirm", **unreachable).status != 0
+    assert operator.deploy("--tags", "apply,confirm").recap["changed"] == 0
 
 
 def test_the_tag_judge_changes_nothing(operator: LocalOperator) -> None:

@@ -26,10 +26,12 @@ ROLE = r"""
 short_description: Serve sites over mutual TLS with Apache httpd
 description:
   - Makes the host's httpd serve the sites over mutual TLS, so that only clients of their client CA get in.
-  - Its steps are C(apply), C(install) where there is no httpd, and C(confirm). Each has a tag of its name. C(apply)
-    judges on the controller before anything is sent, and a host in the wanted state is reached in one trip.
-  - The tag C(judge) judges alone. The tags C(install) and C(confirm) apply too, as they need what that returns. To
-    look only, use C(--check).
+  - Its steps are C(apply), C(install) where there is no httpd, and C(confirm). Each has a tag of its name, so that
+    C(--skip-tags confirm) applies without confirming. C(apply) judges on the controller before anything is sent, and a
+    host in the wanted state is reached in one trip.
+  - The tag C(judge) judges alone, and says what was found good. C(install) and C(confirm) need what C(apply) returns in
+    the same use of the role, and fail in one sentence without it. So give C(--tags apply,confirm). To look only, use
+    C(--check).
   - The sites of a host are one transaction. Where it fails, the host stays as it was.
 author: mtls.httpd contributors
 options: {}
@@ -93,7 +95,8 @@ confirm_key:
 def argument_specs() -> dict[str, Any]:
     """Return the content of the role's meta/argument_specs.yml."""
     documented = yaml.safe_load(runpy.run_path(str(MODULE))["DOCUMENTATION"])["options"]
-    options = {name: option for name, option in documented.items() if name not in {"judge_only", "require_httpd"}}
+    steps = {"judge_only", "summary", "require_httpd"}  # what the role itself says of its steps
+    options = {name: option for name, option in documented.items() if name not in steps}
     role = yaml.safe_load(ROLE)
     role["options"] = {PREFIX + name: _variable(option) for name, option in (options | yaml.safe_load(OWN)).items()}
     return {"argument_specs": {"main": role}}

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.mtls.httpd.plugins.plugin_utils._summary import summary
+from ansible_collections.mtls.httpd.plugins.module_utils._certificate import Verdict
+from ansible_collections.mtls.httpd.plugins.plugin_utils._summary import judged, summary
 
 TRUSTED = "Accepted: the client_certificate given."
 BOTH, END = "TLSv1.2 and TLSv1.3", "The certificate ends on 2027-02-01."
@@ -73,3 +74,26 @@ def test_what_was_asked_on_the_host_itself_is_told_so() -> None:
     assert [line.endswith(words) for line in summary([inside, outside, loopback], itself=True)] == [True, False, True]
     assert summary([inside] * 6).endswith(f"on 2027-02-01. {words}")
     assert summary([inside, *[outside] * 6]).endswith(" 1 of them were asked on the host itself.")
+
+
+def verdict(day: int | None) -> Verdict:
+    """Return a sound verdict on material of which the first to end does so on that day."""
+    first = {"not_after": f"2027-02-{day:02}T23:59:59Z", "subject": "'CN' in a file"} if day else None
+    return Verdict("www.example.com", (), (), (), first)
+
+
+def test_what_was_judged_good_is_told_with_the_first_end_of_it() -> None:
+    end, nothing = "The first to end is 'CN' in a file, on 2027-02-03.", "Nothing was sent to the host."
+    found = "no error was found in its material."
+    assert judged({"a.example": verdict(3)}, ()) == f"a.example: {found} {end} {nothing}"
+    assert judged({"a.example": verdict(3), "b.example": verdict(None)}, {"b.example"}) == [
+        f"a.example: {found} {end} {nothing}",
+        "b.example: its certificate and key lie on the host, and are judged there. No error was found in the rest. "
+        + nothing,
+    ]
+    many = {f"site{number}.example": verdict(number) for number in range(9, 2, -1)}
+    assert judged(many, ()) == (
+        "7 sites: no error was found in their material. The first to end is that of site3.example, on 2027-02-03. "
+        + nothing
+    )
+    assert judged({}, ()) == f"There was no material to judge: no site is to be present. {nothing}"

@@ -1,0 +1,343 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""However the playbooks and the role are called: they do what they were asked for, or fail in words.
+
+Three webhooks are this machine, each with an embedded httpd of its own, and there is a host that is none. Each call has
+a certificate of its own, so that what each server shows afterwards tells where it was deployed. `-e bad=d3` spoils the
+material of d3, which its verdict shows; `-e broken=d3` its httpd, which applying alone shows.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from embedded_httpd import EmbeddedHttpd, free_port
+from playing import prepared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from conftest import SiteMaterial
+
+WEBHOOKS = ("d1", "d2", "d3")
+
+
+@dataclass(frozen=True)
+class Called:
+    """What became of a call: its status, what was printed, and the webhooks that show the call's own certificate.
+
+    touched: the webhooks that show another certificate than before.
+    """
+
+    status: int
+    words: str
+    deployed: tuple[str, ...]
+    touched: tuple[str, ...]
+
+
+@dataclass
+class Fleet:
+    """Somebody with three webhooks."""
+
+    folder: Path
+    material: SiteMaterial
+    ports: dict[str, int]
+    environment: dict[str, str] = field(repr=False)
+
+    def call(self, what: str | list[dict[str, Any]], *arguments: str, answers: str = "", **environment: str) -> Called:
+        """Call a playbook of the collection, or plays of one's own, with a certificate that nobody serves yet."""
+        wanted = self.material.public.issue(self.material.domain)
+        self.material.put(wanted)
+        if not isinstance(what, str):
+            (self.folder / "site.yml").write_text(yaml.safe_dump(what, sort_keys=False))
+        playbook = f"mtls.httpd.{what}" if isinstance(what, str) else "site.yml"
+        program = [Path(sys.executable).parent / "ansible-playbook", "-i", "inventory.yml", playbook, *arguments]
+        before = {host: self.shown(host) for host in WEBHOOKS}
+        done = subprocess.run(
+            program,
+            cwd=self.folder,
+            env=self.environment | environment,
+            input=answers,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        after = {host: self.shown(host) for host in WEBHOOKS}
+        return Called(
+            done.returncode,
+            " ".join((done.stdout + done.stderr).split()),
+            tuple(host for host in WEBHOOKS if after[host] == wanted.sha256),
+            tuple(host for host in WEBHOOKS if after[host] != before[host]),
+        )
+
+    def shown(self, host: str) -> str | None:
+        """Return the fingerprint of what a webhook shows, None where it serves nothing."""
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        try:
+            with (
+                socket.create_connection(("127.0.0.1", self.ports[host]), timeout=10) as connection,
+                context.wrap_socket(connection, server_hostname=self.material.domain) as channel,
+            ):
+                return sha256(channel.getpeercert(binary_form=True) or b"").hexdigest()
+        except OSError:
+            return None
+
+
+def unless(spoilt: str, wrong: str, right: str) -> str:
+    """Return the template that is `right`, but for hosts that the variable `spoilt` names."""
+    return f"{{{{ '{wrong}' if inventory_hostname in {spoilt} | default('') else '{right}' }}}}"
+
+
+@pytest.fixture(scope="module")
+def fleet(
+    tmp_path_factory: pytest.TempPathFactory, collections_path: Path, make_material: Callable[[Path], SiteMaterial]
+) -> Iterator[Fleet]:
+    """Start the webhooks, with nothing deployed to them."""
+    folder = tmp_path_factory.mktemp("fleet") / "playbooks"
+    material = make_material(folder.with_name("files"))
+    environment = prepared(folder, collections_path)
+    ports = {host: free_port() for host in WEBHOOKS}
+    with tempfile.TemporaryDirectory(prefix="m") as short:
+        Path(short).chmod(0o755)
+        servers = {host: EmbeddedHttpd(Path(short) / host) for host in WEBHOOKS}
+        hosts = {
+            host: {
+                "mutual_tls_httpd_binary": str(httpd.binary),
+                "mutual_tls_httpd_config": unless("broken", "/nowhere.conf", str(httpd.conf)),
+                "mutual_tls_sites": [
+                    material.site
+                    | {
+                        "certificate": unless("bad", "nowhere.crt", f"{material.folder}/{material.domain}.crt"),
+                        "port": ports[host],
+                        "document_root": str(httpd.root / "site"),
+                    }
+                ],
+            }
+            for host, httpd in servers.items()
+        }
+        local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        inventory = {"webhooks": {"hosts": hosts}, "all": {"hosts": {"other": {}}, "vars": local}}
+        (folder / "inventory.yml").write_text(yaml.safe_dump(inventory, sort_keys=False))
+        try:
+            for httpd in servers.values():
+                httpd.start()
+            yield Fleet(folder, material, ports, environment)
+        finally:
+            for httpd in servers.values():
+                httpd.stop()
+
+
+ROLE = "mtls.httpd.mutual_tls"
+ENFORCED = "mutual TLS is enforced"
+NOT_APPLIED = "The step 'apply' was left out, and what follows it needs what it returns"
+NOT_JUDGED = "no host is changed before all have been judged"
+BAD = "nowhere.crt: 'certificate' is not on the controller"
+BROKEN = "/nowhere.conf"
+NO_HOST = "is in the group 'webhooks', or matches"
+WHICH = "Say which sites"
+FREE, PINNED = {"ANSIBLE_STRATEGY": "free"}, {"ANSIBLE_STRATEGY": "host_pinned"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A call, and what must be seen: whether it succeeds, where it is deployed, what is said."""
+
+    arguments: tuple[str, ...]
+    ok: bool
+    at: tuple[str, ...]
+    words: str
+    environment: dict[str, str] = field(default_factory=dict)
+    answers: str = ""  # to --step
+
+
+def done(*arguments: str, at: tuple[str, ...] = ("d1",), words: str = ENFORCED, **more: Any) -> Case:
+    """Return a call that does what it says."""
+    return Case(arguments, True, at, words, **more)
+
+
+def fails(*arguments: str, words: str, at: tuple[str, ...] = (), **more: Any) -> Case:
+    """Return a call that fails in words, after it was deployed `at` some hosts at most."""
+    return Case(arguments, False, at, words, **more)
+
+
+def answers(**given: str) -> tuple[str, str]:
+    """Return the arguments that hand on a survey's answers: all of them are texts."""
+    return "-e", json.dumps(given)
+
+
+D1 = ("-l", "d1")
+FIFTY = answers(deploy_max_fail_percentage="50")
+NUMBER = ("-e", json.dumps({"deploy_max_fail_percentage": 50}))
+EMPTY = answers(
+    **dict.fromkeys((f"deploy_{name}" for name in ("hosts", "serial", "max_fail_percentage", "become")), ""),
+    mutual_tls_confirm="",
+    mutual_tls_confirm_address="",
+)
+DEPLOY = {
+    "bad, tag apply": fails("-e", "bad=d3", "--tags", "apply", words=BAD),
+    "bad, tag confirm": fails("-e", "bad=d3", "--tags", "confirm", words=BAD),
+    "bad, tag judge": fails("-e", "bad=d2,d3", "--tags", "judge", words=BAD),
+    "bad, free": fails("-e", "bad=d2", words=BAD, environment=FREE),
+    "bad, host_pinned": fails("-e", "bad=d2", words=BAD, environment=PINNED),
+    "bad, 0 as a text": fails("-e", "bad=d2", *answers(deploy_max_fail_percentage="0"), words=BAD),
+    "bad, 50 as a text": fails("-e", "bad=d2", *FIFTY, words=BAD, at=("d1", "d3")),
+    "bad, 50 as a number": fails("-e", "bad=d1", *NUMBER, words=BAD, at=("d2", "d3")),
+    "two of three bad, 50": fails("-e", "bad=d1,d3", *FIFTY, words=BAD),
+    "broken": fails("-e", "broken=d2", words=BROKEN, at=("d1",)),
+    "broken, free": fails("-e", "broken=d1", words=BROKEN, environment=FREE),
+    "broken, one of two, 50": fails(
+        "-e", "broken=d1", *FIFTY, *answers(deploy_serial="2"), words=BROKEN, at=("d2", "d3")
+    ),
+    "no number": fails(*answers(deploy_max_fail_percentage="many"), words="is a number up to 100"),
+    "no serial": fails(*answers(deploy_serial="few"), words="deploy_serial is a number of hosts"),
+    "no boolean": fails(*answers(deploy_become="perhaps"), words="could not be converted to 'bool'"),
+    "serial as a text": done(*answers(deploy_serial="1, 100%"), "-l", "d1,d2", at=("d1", "d2")),
+    "empty answers": done(*EMPTY, at=WEBHOOKS, environment=PINNED),
+    "booleans as texts": done(*D1, *answers(deploy_become="no", mutual_tls_confirm="no"), words="skipping: [d1]"),
+    "limit to another host": fails("-l", "other", words=NO_HOST),
+    "limit to nobody": fails("-l", "nobody", words="leaves us with no hosts"),
+    "a group that is none": fails(*answers(deploy_hosts="none"), words=NO_HOST),
+    "tag apply": done(*D1, "--tags", "apply", words="changed: [d1]"),
+    "tag confirm": fails("--tags", "confirm", words=NOT_APPLIED),
+    "a tag that is none": fails("--tags", "deploy", words="left the step 'apply' out"),
+    "without confirm": done(*D1, "--skip-tags", "confirm", words="changed: [d1]"),
+    "without always": fails("--skip-tags", "always", words=NOT_JUDGED),
+    "without judge": fails("--skip-tags", "judge", words=NOT_JUDGED),
+    "start at applying": fails("--start-at-task", "Apply the sites", words=NOT_JUDGED),
+    "step without judging": fails("--step", words=NOT_JUDGED, answers="y\ny\nn\nc\n"),
+    "step through all": done(*D1, "--step", answers="c\nc\nc\n"),
+    "check": done(*D1, "--check", at=(), words="changed: [d1]"),
+}
+ROLE_CALLS = {
+    "tag judge": done("--tags", "judge", at=(), words="no error was found in its material"),
+    "tag apply, free": done("--tags", "apply", words="changed: [d1]", environment=FREE),
+    "tags apply and confirm": done("--tags", "apply,confirm"),
+    "tag install": fails("--tags", "install", words=NOT_APPLIED),
+    "tag confirm": fails("--tags", "confirm", words=NOT_APPLIED),
+    "without confirm": done("--skip-tags", "confirm", words="changed: [d1]"),
+    "without install": done("--skip-tags", "install"),
+    "without apply": fails("--skip-tags", "apply", words=NOT_APPLIED),
+    "confirm without apply": fails("--skip-tags", "apply", "--tags", "confirm", words=NOT_APPLIED),
+    "start at applying": done("--start-at-task", "Apply the sites"),
+    "start at installing": fails("--start-at-task", "Install httpd, and apply the sites", words=NOT_APPLIED),
+    "start at confirming": fails("--start-at-task", "Confirm from the controller", words=NOT_APPLIED),
+    "step without applying": fails("--step", words=NOT_APPLIED, answers="y\ny\nn\nc\n"),
+}
+OTHERS = {
+    "rollback, which": fails("rollback", words=WHICH),
+    "rollback, empty answer": fails("rollback", *answers(rollback_domains="", rollback_hosts=""), words=WHICH),
+    "rollback, limit to another host": fails("rollback", "-l", "other", words=NO_HOST),
+    "rollback, which, late": fails("rollback", "--start-at-task", "Put the previous*", words="there are no sites"),
+    "rollback, tag confirm": fails("rollback", "--tags", "confirm", *answers(rollback_domains="x"), words=NOT_APPLIED),
+    "rollback, start at confirming": fails(
+        "rollback", "--start-at-task", "Confirm from the controller", words=NOT_APPLIED
+    ),
+    "rollback, no serial": fails("rollback", *answers(rollback_serial="few"), words="rollback_serial is a number"),
+    "remove, which": fails("remove", words=WHICH),
+    "remove, empty answer": fails("remove", *answers(remove_domains="", remove_serial=""), words=WHICH),
+    "remove, limit to another host": fails("remove", "-l", "other", words=NO_HOST),
+    "rollback, a tag that is none": fails(
+        "rollback", "--tags", "back", *answers(rollback_domains="x"), words="left the step 'apply' out"
+    ),
+    "remove, a tag that is none": fails(
+        "remove", "--tags", "x", *answers(remove_domains="x"), words="the only one that there is"
+    ),
+    "remove, limit to nobody": fails("remove", "-l", "nobody", words="leaves us with no hosts"),
+}
+
+
+def see(case: Case, called: Called) -> None:
+    """Compare what became of a call with what must be seen."""
+    assert (called.status == 0, called.deployed, called.touched) == (case.ok, case.at, case.at), called.words
+    assert case.words in called.words
+
+
+@pytest.mark.parametrize("case", DEPLOY.values(), ids=DEPLOY)
+def test_deploy_keeps_its_promises_however_it_is_called(fleet: Fleet, case: Case) -> None:
+    see(case, fleet.call("deploy", *case.arguments, answers=case.answers, **case.environment))
+
+
+def test_deploy_with_the_tag_judge_judges_all_hosts_once_and_says_what_is_good(fleet: Fleet) -> None:
+    called = fleet.call("deploy", "--tags", "judge")
+    assert (called.status, called.touched) == (0, ()), called.words
+    assert called.words.count("no error was found in its material. The first to end is") == 3
+    assert called.words.count("Nothing was sent to the host.") == 3
+
+
+def test_a_deployment_says_of_its_material_nothing_where_all_is_well(fleet: Fleet) -> None:
+    assert "no error was found" not in fleet.call("deploy", "--check", *D1).words
+
+
+@pytest.mark.parametrize("case", ROLE_CALLS.values(), ids=ROLE_CALLS)
+def test_the_role_does_what_its_tags_say(fleet: Fleet, case: Case) -> None:
+    plays = [{"hosts": "d1", "gather_facts": False, "roles": [{"role": ROLE}]}]
+    see(case, fleet.call(plays, *case.arguments, answers=case.answers, **case.environment))
+
+
+@pytest.mark.parametrize("case", OTHERS.values(), ids=OTHERS)
+def test_rollback_and_remove_that_cannot_do_what_they_are_asked_for_say_so(fleet: Fleet, case: Case) -> None:
+    see(case, fleet.call(*case.arguments))
+
+
+def test_rollback_and_remove_take_several_domains_as_a_text_and_leave_out_what_they_are_told_to(fleet: Fleet) -> None:
+    for _time in ("first", "second"):
+        assert fleet.call("deploy", *D1).deployed == ("d1",)
+    wrong = fleet.call("rollback", *D1, *answers(rollback_domains="www.example.com,other.example.com"))
+    assert (wrong.status, wrong.touched) == (2, ()), wrong.words
+    assert "other.example.com: there is no such site on this host" in wrong.words
+    lines = {"rollback_domains": "www.example.com\nwww.example.com\n", "rollback_force": "", "rollback_become": ""}
+    back = fleet.call("rollback", *D1, *answers(**lines), **FREE)
+    assert (back.status, back.touched) == (0, ("d1",)), back.words
+    assert ENFORCED in back.words
+    again = fleet.call("rollback", *D1, "--skip-tags", "confirm", *answers(rollback_domains="www.example.com"))
+    assert (again.status, again.touched) == (0, ()), again.words
+    assert ENFORCED not in again.words
+    gone = fleet.call("remove", *D1, *answers(remove_domains="www.example.com, none.example.com", remove_become="no"))
+    assert (gone.status, gone.touched) == (0, ("d1",)), gone.words
+    assert fleet.shown("d1") is None
+    assert "none.example.com: there is no such site on this host" in gone.words
+
+
+def test_deploy_imported_under_a_tag_of_ones_own_is_called_by_it(fleet: Fleet) -> None:
+    plays = [{"import_playbook": "mtls.httpd.deploy", "tags": ["web"]}]
+    see(done("--tags", "web", *D1), fleet.call(plays, "--tags", "web", *D1))
+
+
+def test_a_use_of_the_role_confirms_nothing_that_an_earlier_one_has_applied(fleet: Fleet) -> None:
+    tasks = [{"import_role": {"name": ROLE}, "tags": ["first"]}, {"import_role": {"name": ROLE}}]
+    plays = [{"hosts": "d1", "gather_facts": False, "tasks": tasks}]
+    called = fleet.call(plays, "--tags", "first,confirm")
+    assert (called.status, called.deployed) == (2, ("d1",)), called.words
+    assert called.words.count(ENFORCED) == 1
+    assert NOT_APPLIED in called.words
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        {"mtls.httpd.handshake_info": {"port": 1}},
+        {"mtls.httpd.validate_domain": {"domain": "www.example.com"}},
+        {"mtls.httpd.validate_certificate": {"certificate": "none.crt"}},
+        {"mtls.httpd.sites": {"sites": []}},
+    ],
+    ids=lambda task: next(iter(task)),
+)
+def test_what_cannot_run_in_the_background_says_so(fleet: Fleet, task: dict[str, Any]) -> None:
+    called = fleet.call([{"hosts": "d1", "gather_facts": False, "tasks": [task | {"async": 30, "poll": 1}]}])
+    assert (called.status, called.touched) == (2, ()), called.words
+    assert "does not support async" in called.words
