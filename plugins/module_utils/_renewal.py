@@ -88,14 +88,12 @@ def _entries(wanted: _payload.Request) -> dict[str, bytes]:
         _REQUEST: json.dumps(data, sort_keys=True).encode(),
         _PROBES: json.dumps(probes).encode(),
     }
-    folder = ""
-    for part in _PACKAGE.split("."):
-        folder += f"{part}/"
-        entries[f"{folder}__init__.py"] = b""
-    for name in sorted(sys.modules):
-        package, _dot, own = name.rpartition(".")
-        if package == _PACKAGE:
-            entries[f"{folder}{own}.py"] = pkgutil.get_data(_PACKAGE, f"{own}.py") or b""
+    for name, module in sorted(sys.modules.items()):
+        if name.startswith(f"{_PACKAGE}.") and not hasattr(module, "__path__"):
+            *folders, own = name.split(".")
+            for depth in range(1, len(folders) + 1):  # Python imports no folder of a zip that has none.
+                entries["/".join([*folders[:depth], "__init__.py"])] = b""
+            entries["/".join([*folders, f"{own}.py"])] = pkgutil.get_data(name, f"{own}.py") or b""
     return entries
 
 
