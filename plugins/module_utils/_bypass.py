@@ -24,8 +24,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import SITE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
-    from ansible_collections.mtls.httpd.plugins.module_utils._release import Facts, Store
+    from ansible_collections.mtls.httpd.plugins.module_utils._release import Facts, Release, Store
 
 _STATUS = re.compile(r"\d+|permanent|temp|seeother|gone", re.IGNORECASE)
 # What matches every path, for RewriteRule and RedirectMatch.
@@ -67,26 +66,31 @@ class _Site:
     past: Directive | None  # what leads to the backend of a protected path, and stands not in that path's section
 
 
-def bypasses(user: Description, store: Store, wishes: Sequence[Wish]) -> list[str]:
+def bypasses(
+    user: Description,
+    store: Store,
+    releases: Mapping[str, Release | None],
+    accepted: Mapping[str, Sequence[str]],
+) -> list[str]:
     """What serves a protected site's content to clients without a certificate, and is not accepted by its wish.
 
-    C(user) is the configuration without us; C(store) knows the sites of ours that are not listed in the wishes.
+    C(user) is the configuration without us; C(releases) has what each listed domain is to get, or None; C(accepted) has
+    its 'allow_bypass'. C(store) knows the sites of ours that are not listed.
     """
-    listed = {wish.domain: wish for wish in wishes}
     sites = {}
-    for wish in wishes:
-        if wish.release:
-            text = wish.release.filled(store.place(wish.release))[SITE]
-            sites[wish.domain] = _site(user, wish.release.facts, text.decode(errors="replace"))
+    for domain, release in releases.items():
+        if release:
+            text = release.filled(store.place(release))[SITE]
+            sites[domain] = _site(user, release.facts, text.decode(errors="replace"))
     for domain in store.domains():
-        if domain not in listed:
+        if domain not in releases:
             sites[domain] = _site(user, store.facts(domain), _said.read(store.path(domain, "current", SITE)))
     included = {site.place for site in sites.values()}
     places = ["", *(host.place for host in user.virtual_hosts if host.place not in included)]
     hosts = {place: _open(user, place) for place in places}
     found = []
     for domain, site in sites.items():
-        if domain in listed:
+        if domain in releases:
             if site.past:
                 found.append(_leads(domain, site.past))
             ways = {
@@ -97,16 +101,16 @@ def bypasses(user: Description, store: Store, wishes: Sequence[Wish]) -> list[st
                 if content.overlaps(mine) and (content.backend or not _denied(user, place, content, mine))
             }
             for place, said in ways:
-                accepted = {each for where in (place, said.place) for each in (where, where.rpartition(":")[0])}
-                if not accepted & set(listed[domain].allow_bypass):
+                named = {each for where in (place, said.place) for each in (where, where.rpartition(":")[0])}
+                if not named & set(accepted[domain]):
                     host = f"the virtual host at {place}" if place else "the main server"
                     found.append(
                         f"{domain}: {host} serves its content too, and asks for no client certificate "
                         f"({said.name} at {said.place}): take that out, or accept it by 'allow_bypass: [{said.file}]'"
                     )
         for other in sites:
-            listing, name = (domain, other) if domain in listed else (other, domain)
-            if other != domain and _opens(sites[other], site) and not _accepted(listed, domain, other):
+            listing, name = (domain, other) if domain in releases else (other, domain)
+            if other != domain and _opens(sites[other], site) and not _accepted(accepted, domain, other):
                 found.append(
                     f"{domain}: your site {other} serves its content too, and asks for no client certificate there: "
                     f"protect it alike, or accept it by 'allow_bypass: [{name}]' of {listing}"
@@ -138,11 +142,11 @@ def _leads(domain: str, past: Directive) -> str:
     )
 
 
-def _accepted(listed: Mapping[str, Wish], one: str, other: str) -> bool:
+def _accepted(listed: Mapping[str, Sequence[str]], one: str, other: str) -> bool:
     """Whether that two sites of ours share content is accepted by one of them, or is no matter of this run."""
     if not {one, other} & set(listed):
         return True
-    return any(name in listed[domain].allow_bypass for domain, name in ((one, other), (other, one)) if domain in listed)
+    return any(name in listed[domain] for domain, name in ((one, other), (other, one)) if domain in listed)
 
 
 def _opens(site: _Site, other: _Site) -> bool:

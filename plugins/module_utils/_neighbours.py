@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Server
-    from ansible_collections.mtls.httpd.plugins.module_utils._plan import Plan
     from ansible_collections.mtls.httpd.plugins.module_utils._release import Facts
 
 _ALL = {"0.0.0.0", "::"}
@@ -34,9 +33,15 @@ _EMPTIED = ("none", "nonenotnull", "shmcb", "dbm")
 _MANAGED = ("mdomain", "<mdomainset", "mdmember")
 
 
-def conflicts(user: Description, plan: Plan, sites: Sequence[Facts]) -> list[str]:
-    """What in the user's configuration, and among our own sites, the wished sites cannot stand beside."""
-    found = [*_names(user, sites), *_twice(plan), *_listens(user, plan), *_caches(user, sites)]
+def conflicts(
+    user: Description, sites: Sequence[Facts], beside: Sequence[Facts], listens: Sequence[tuple[str, int]]
+) -> list[str]:
+    """What in the user's configuration, and among our own sites, the wished sites cannot stand beside.
+
+    C(beside): all sites of ours that will be there, the wished ones too. C(listens): addresses (empty for all) and
+    ports that we add.
+    """
+    found = [*_names(user, sites), *_twice(beside), *_listens(user, listens), *_caches(user, sites)]
     for site in sites:
         if not site.included and not any({"*", str(site.port)} & host.ports() for host in user.virtual_hosts):
             found += _main_server(user, site)
@@ -63,9 +68,8 @@ def _names(user: Description, sites: Sequence[Facts]) -> Iterator[str]:
                 )
 
 
-def _twice(plan: Plan) -> Iterator[str]:
+def _twice(sites: Sequence[Facts]) -> Iterator[str]:
     """Names, and addresses of a port, that several sites of ours claim."""
-    sites = list(plan.sites)
     for number, site in enumerate(sites):
         for other in sites[:number]:
             if site.port != other.port or site.included or other.included:
@@ -96,8 +100,8 @@ def _caches(user: Description, sites: Sequence[Facts]) -> Iterator[str]:
             )
 
 
-def _listens(user: Description, plan: Plan) -> Iterator[str]:
-    for address, port in plan.listens:
+def _listens(user: Description, listens: Sequence[tuple[str, int]]) -> Iterator[str]:
+    for address, port in listens:
         for each in user.listens:
             known, number = listened(each)
             if number == str(port) and (not known or not address):
@@ -132,7 +136,7 @@ def unlike(server: Server, user: Description) -> list[str]:
     return [f"{told}, so that a reload would end it: restart httpd, then run again"]
 
 
-def taken(server: Server, user: Description, plan: Plan, sites: Sequence[Facts]) -> list[str]:
+def taken(server: Server, user: Description, sites: Sequence[Facts], listens: Sequence[tuple[str, int]]) -> list[str]:
     """Why the machine does not let httpd listen where it must: an end of httpd at the next reload.
 
     The user's own Listen directives too, as one that is not yet in force would fail at our reload.
@@ -150,7 +154,7 @@ def taken(server: Server, user: Description, plan: Plan, sites: Sequence[Facts])
     held = _processes.listening()
     own = _processes.inodes(server.parent.pid) if server.parent and server.running() else set()
     theirs = [listened(each) for each in user.listens]
-    wanted = [*plan.listens, *((address, int(port)) for address, port in theirs if port.isdigit())]
+    wanted = [*listens, *((address, int(port)) for address, port in theirs if port.isdigit())]
     for address, port in dict.fromkeys(wanted):
         mine = {each for each, number, inode in held if number == port and inode in own}
         if address in mine or (not address and mine & _ALL) or re.search(r"[^0-9a-f:.]", address):

@@ -279,7 +279,9 @@ class _Run:
         _timely(self.wishes, self.report.clock_skew)
         user, with_ssl = self._described()
         self._included(user)
-        bypasses = _bypass.bypasses(user, self.store, self.wishes)
+        releases = {wish.domain: wish.release for wish in self.wishes}
+        accepted = {wish.domain: wish.allow_bypass for wish in self.wishes}
+        bypasses = _bypass.bypasses(user, self.store, releases, accepted)
         if bypasses:
             raise Refused("; ".join(bypasses) + ". Nothing was touched")
         plan = planned(self.server, self.store, user, with_ssl, self.wishes, adopt=self.adopt)
@@ -293,7 +295,7 @@ class _Run:
         leftovers = [] if interrupted else self._leftovers()
         self._amiss(user, plan, starts, unlike, leftovers)
         if acts:
-            conflicts = _neighbours.conflicts(user, plan, self.sites)
+            conflicts = _neighbours.conflicts(user, self.sites, plan.sites, plan.listens)
             conflicts += self._taken(user, plan) + self._hindrances() + self._unwritable(user, plan)
             conflicts += self._log_faults(user)
             if conflicts:
@@ -447,7 +449,7 @@ class _Run:
         if not self._wanted():
             return []
         found = _neighbours.unlike(self.server, user) if self.was_running else []
-        return found + _neighbours.taken(self.server, user, plan, self.sites)
+        return found + _neighbours.taken(self.server, user, self.sites, plan.listens)
 
     def _wanted(self) -> bool:
         """Whether the server is to run when all is done."""
