@@ -232,10 +232,21 @@ class Server:
         """Find the parent process again, after a start or a restart."""
         if self.running():
             return
-        found = [each for each in running_parents() if _same(each, self)]
-        self.parent = _parent(found[0][0]) if found else None
+        found = [pid for pid, exe in running_parents() if self._is_called_so(pid, exe)]
+        self.parent = _parent(found[0]) if found else None
         if self.parent is not None and self.supervision.kind != "systemd":
             self.supervision = supervision(self.parent.pid)
+
+    def _is_called_so(self, pid: int, exe: str) -> bool:
+        """Whether a parent process is one of this httpd: of its binary, called with its configuration."""
+        call = _call(pid) if os.path.realpath(exe) == os.path.realpath(self.binary) else None
+        if call is None:
+            return False
+        try:
+            _said, config = _built(exe, *call)
+        except HttpdError:
+            return False
+        return os.path.realpath(config) == os.path.realpath(self.config)
 
     # -- commanding
 
@@ -463,12 +474,8 @@ def _wanted(server: Server, binary: str | None, config: str | None) -> bool:
     return config is None or os.path.realpath(config) == os.path.realpath(server.config)
 
 
-def _same(found: tuple[int, str], server: Server) -> bool:
-    other = _of_process(*found)
-    return other is not None and _wanted(other, server.binary, server.config)
-
-
-def _of_process(pid: int, exe: str) -> Server | None:
+def _call(pid: int) -> tuple[tuple[str, ...], Mapping[str, str]] | None:
+    """Arguments and environment by which a serving parent was called; None for one that is gone, or does not serve."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as stream:
             words = [word.decode("utf-8", "surrogateescape") for word in stream.read().split(b"\0")[:-1]]
@@ -480,12 +487,18 @@ def _of_process(pid: int, exe: str) -> Server | None:
             ]
     except OSError:
         return None
-    parent = _parent(pid)
-    if parent is None or not _serves(pid, words[1:]):
+    if not _serves(pid, words[1:]):
         return None
-    environment = {key: value for key, _equals, value in pairs if key not in _PRIVATE_ENVIRONMENT}
+    return _arguments(words[1:]), {key: value for key, _equals, value in pairs if key not in _PRIVATE_ENVIRONMENT}
+
+
+def _of_process(pid: int, exe: str) -> Server | None:
+    call = _call(pid)
+    parent = _parent(pid)
+    if call is None or parent is None:
+        return None
     try:
-        return _server(exe, _arguments(words[1:]), environment, parent, supervision(pid))
+        return _server(exe, *call, parent, supervision(pid))
     except HttpdError:
         return None
 
@@ -525,6 +538,12 @@ def _server(
     parent: Parent | None,
     supervision: Supervision,
 ) -> Server:
+    built, config = _built(binary, arguments, environment)
+    return Server(binary, arguments, environment, parent, supervision, built, config)
+
+
+def _built(binary: str, arguments: tuple[str, ...], environment: Mapping[str, str]) -> tuple[Built, str]:
+    """What a binary says of itself, and the configuration that it reads when called so. Raises HttpdError."""
     # The quickest way to ask: it would read the whole configuration otherwise.
     outcome = run([binary, "-f", os.devnull, "-V"], environment, 10)
     if "Server version" not in outcome.output:
@@ -541,8 +560,7 @@ def _server(
         config=said(r'SERVER_CONFIG_FILE="([^"]*)"'),
         suexec=said(r'SUEXEC_BIN="([^"]*)"'),
     )
-    config = os.path.normpath(os.path.join(root, _option(arguments, "-f") or built.config))
-    return Server(binary, arguments, environment, parent, supervision, built, config)
+    return built, os.path.normpath(os.path.join(root, _option(arguments, "-f") or built.config))
 
 
 def _option(arguments: Sequence[str], letter: str) -> str:
