@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _backends, _probing, _said
+from ansible_collections.mtls.httpd.plugins.module_utils import _backends, _probing, _said, _trust
 from ansible_collections.mtls.httpd.plugins.module_utils._description import Description, Directive, endpoint
 from ansible_collections.mtls.httpd.plugins.module_utils._release import SITE
 
@@ -48,7 +48,7 @@ class Content:
     def overlaps(self, other: Content) -> bool:
         """Whether one is the other, or within it."""
         return _backends.same(self.backend, other.backend) and (
-            _within(self.path, other.path) or _within(other.path, self.path)
+            _trust.lies_within(other.path, self.path) or _trust.lies_within(self.path, other.path)
         )
 
     def below(self, path: str) -> Content:
@@ -278,10 +278,6 @@ def _proxied(url: str, each: Directive) -> Content:
     return Content(*_backends.backend(url, here=True), each)
 
 
-def _within(folder: str, path: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
-
-
 def _in_force(user: Description, place: str, name: str) -> str:
     """The value of a directive for a whole host, in lower case: its own, or that of the server level."""
     values = {
@@ -348,7 +344,7 @@ def _denied(user: Description, place: str, content: Content, mine: Content) -> b
     The longest <Directory> that says so with nothing in between decides; what grants anywhere else opens.
     """
     path = content.written
-    if _within(content.path, mine.path):
+    if _trust.lies_within(mine.path, content.path):
         path = os.path.normpath(os.path.join(path, os.path.relpath(mine.path, content.path)))
     directives = [each for each in user.directives if each.host in ("", place)]
     shown = {
@@ -368,7 +364,7 @@ def _denied(user: Description, place: str, content: Content, mine: Content) -> b
         folders = [_folder(section) for section in sections]
         if folders[:1] != [None] and folders and not _meets(folders[0] or "", path):
             continue
-        if len(folders) != 1 or folders[0] is None or not _within(folders[0], path):
+        if len(folders) != 1 or folders[0] is None or not _trust.lies_within(path, folders[0]):
             if not denies:
                 return False
             continue
@@ -396,4 +392,4 @@ def _meets(folder: str, path: str) -> bool:
             parents.append(os.path.dirname(parents[-1]))
         return any(fnmatch.fnmatchcase(each, folder.rstrip("/")) for each in parents)
     above, below = sorted((folder, path), key=len)
-    return _within(above, below)
+    return _trust.lies_within(below, above)

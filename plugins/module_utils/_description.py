@@ -95,6 +95,11 @@ def endpoint(text: str) -> tuple[str, str]:
     return ("" if address in ("*", "_default_", "0.0.0.0", "::") else address), port
 
 
+def join_endpoint(address: str, port: int) -> str:
+    """Write an address and a port as one, as C(endpoint) takes them apart."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
 def listened(listen: Directive) -> tuple[str, str]:
     """Address and port of a Listen. As `endpoint`, but 0.0.0.0 is not all addresses there: no IPv6 connection comes."""
     address, port = endpoint(listen.words[0])

@@ -158,7 +158,7 @@ def unpacked(text: str) -> Request:
     Raises NotARequest.
     """
     try:
-        data = json.loads(_bytes(text))
+        data = json.loads(_decoded(text))
     except ValueError:
         data = None
     return understood(data)
@@ -167,7 +167,7 @@ def unpacked(text: str) -> Request:
 def understood(data: Any) -> Request:
     """The request that C(data) tells, checked as by `unpacked`. Raises NotARequest."""
     try:
-        ca, crl, *pairs = (_bytes(each) for each in data["probes"])
+        ca, crl, *pairs = (_decoded(each) for each in data["probes"])
         trusted, stranger, revoked = map(Identity, pairs[::2], pairs[1::2])
         return Request(
             wishes=tuple(
@@ -184,7 +184,7 @@ def understood(data: Any) -> Request:
                 stranger,
                 crl,
                 revoked,
-                {pin: Identity(_bytes(leaf), _bytes(key)) for pin, (leaf, key) in data["pinned"].items()},
+                {pin: Identity(_decoded(leaf), _decoded(key)) for pin, (leaf, key) in data["pinned"].items()},
             ),
             binary=data["binary"],
             config=data["config"],
@@ -226,7 +226,7 @@ def _wish(data: Any) -> Wish:
     material = set() if sources else {f"{domain}.crt", f"{domain}.key"}
     if not (sources and sources.client_ca):
         material.add(CLIENT_CA)
-    release = Release(domain, {name: _bytes(content) for name, content in data["files"].items()})
+    release = Release(domain, {name: _decoded(content) for name, content in data["files"].items()})
     facts = release.facts
     if facts.crl_check in _CRL_CHECKS:
         material.add(CRL)
@@ -272,12 +272,12 @@ def _wish(data: Any) -> Wish:
         raise NotARequest("a release's facts hold a fingerprint or a moment that is none")
     if b"PRIVATE KEY" in b"".join(content for name, content in release.files.items() if not name.endswith(".key")):
         raise NotARequest("a private key stands where none belongs")
-    return Wish(domain, release, sources=sources or None, without_extra=_bytes(data["without_extra"]))
+    return Wish(domain, release, sources=sources or None, without_extra=_decoded(data["without_extra"]))
 
 
 def _text(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-def _bytes(text: str) -> bytes:
+def _decoded(text: str) -> bytes:
     return base64.b64decode(text, validate=True)

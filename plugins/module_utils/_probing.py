@@ -23,6 +23,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._description import (
     VirtualHost,
     covers,
     endpoint,
+    join_endpoint,
     listened,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
@@ -145,7 +146,7 @@ def _without_http2(answers: Sequence[_handshake.Answer]) -> Iterator[str]:
 
 
 def _place(site: Facts, address: str) -> str:
-    return f"{site.domain} at " + (f"[{address}]:{site.port}" if ":" in address else f"{address}:{site.port}")
+    return f"{site.domain} at {join_endpoint(address, site.port)}"
 
 
 def shown(described: Description, site: Facts, address: str) -> bool:

@@ -24,6 +24,7 @@ import subprocess
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils import (
@@ -37,7 +38,13 @@ from ansible_collections.mtls.httpd.plugins.module_utils import (
     _quoting,
     _trust,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._description import Description, Directive, endpoint, split
+from ansible_collections.mtls.httpd.plugins.module_utils._description import (
+    Description,
+    Directive,
+    endpoint,
+    join_endpoint,
+    split,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import REHEARSAL
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import defines, had
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
@@ -349,7 +356,7 @@ def _beyond(
     extended = {path: site for path, site in places.items() if site.domain in texts}
     if not extended:
         return []
-    kept = {path: File(_bytes(path), mode_of(path)) for path in extended}
+    kept = {path: File(Path(path).read_bytes(), mode_of(path)) for path in extended}
     try:
         for path, site in extended.items():
             disk.put(path, File(texts[site.domain], mode_of(path)))
@@ -398,12 +405,12 @@ def _furnish(disk: Disk, site: Facts, folder: str, probes: _handshake.Probes) ->
     security level (SSL_CTX_set_security_level(3)) at once, and not only when Chat comes.
     """
     authorities, chain = os.path.join(folder, CLIENT_CA), os.path.join(folder, f"{site.domain}.crt")
-    known = _bytes(authorities)
+    known = Path(authorities).read_bytes()
     disk.put(authorities, File(known + probes.ca, mode_of(authorities)))
     if site.crl_check != "none":
         revoked = os.path.join(folder, CRL)
-        disk.put(revoked, File(_bytes(revoked) + probes.crl, mode_of(revoked)))
-    disk.put(chain, File(_bytes(chain) + b"\n" + known, mode_of(chain)))
+        disk.put(revoked, File(Path(revoked).read_bytes() + probes.crl, mode_of(revoked)))
+    disk.put(chain, File(Path(chain).read_bytes() + b"\n" + known, mode_of(chain)))
     for pin, name in site.pinned_files.items():
         if pin in probes.pinned:
             disk.put(os.path.join(folder, name), File(probes.pinned[pin].certificate, mode_of(name)))
@@ -418,7 +425,7 @@ def _welcome(
         # httpd itself says best what it cannot read, and ours in it would make any file a good one.
         with suppress(OSError):
             _probing.read_as(name, path)
-            known = _bytes(path)
+            known = Path(path).read_bytes()
             if more not in known:
                 _namespaces.replace(path, known + b"\n" + more)
 
@@ -542,9 +549,9 @@ def _world(server: Server, store: Store, user: Description, change: Draft, sites
     folders = {store.conf} | {
         os.path.dirname(each.path)
         for each in change.changes
-        if not each.path.startswith(store.conf + "/") or _within(store.root, each.path)
+        if not each.path.startswith(store.conf + "/") or _trust.lies_below(each.path, store.root)
     }
-    folders = {folder for folder in folders if folder == store.conf or not _within(store.conf, folder)}
+    folders = {folder for folder in folders if folder == store.conf or not _trust.lies_below(folder, store.conf)}
     needed = {server.binary, server.config, user.server_root, *user.files, *server.module_folders(), *folders}
     written = {os.path.dirname(user.pid_file), user.runtime_folder, os.path.dirname(user.error_log), "/tmp", "/var/tmp"}
     for each in user.directives:
@@ -565,12 +572,16 @@ def _world(server: Server, store: Store, user: Description, change: Draft, sites
     hidden: list[str] = []
     overlays = sorted(folders)
     for folder in sorted({os.path.realpath(folder) for folder in written if folder}):
-        if _within(_namespaces.RUN, folder):  # empty inside, and to be written to
+        if _trust.lies_below(folder, _namespaces.RUN):  # empty inside, and to be written to
             continue
         known = [*hidden, *folders, *_NEVER_HIDDEN]
-        if not os.path.isdir(folder) or folder in known or any(_within(each, folder) for each in (*hidden, *_KERNEL)):
+        if (
+            not os.path.isdir(folder)
+            or folder in known
+            or any(_trust.lies_below(folder, each) for each in (*hidden, *_KERNEL))
+        ):
             continue
-        if not any(_within(folder, path) and os.path.lexists(path) for path in needed):
+        if not any(_trust.lies_below(path, folder) and os.path.lexists(path) for path in needed):
             hidden.append(folder)
         elif folder not in ("/tmp", "/var/tmp"):
             overlays.append(folder)
@@ -587,13 +598,9 @@ def _world(server: Server, store: Store, user: Description, change: Draft, sites
         hidden=hidden,
         addresses=[each for each in wanted if not ipaddress.ip_address(each).is_loopback],
         hosts="".join(f"{address} {name}\n" for name in names for address in _resolved(name)),
-        kept=sorted(path for path in map(os.path.realpath, needed) if _within(_namespaces.RUN, path)),
+        kept=sorted(path for path in map(os.path.realpath, needed) if _trust.lies_below(path, _namespaces.RUN)),
         limits=_limits(server),
     )
-
-
-def _within(folder: str, path: str) -> bool:
-    return path.startswith(folder.rstrip("/") + "/")
 
 
 def _resolved(name: str) -> list[str]:
@@ -671,7 +678,7 @@ def _reduced(
             folder = os.path.join(scratch, site.domain)
             release = planned.get(site.domain) or store.read(site.domain, "current")
             files = release.filled(folder)
-            place = _place(here, ports[site.port])
+            place = join_endpoint(here, ports[site.port])
             if site.included:
                 name = _quoting.directive(site.domain)
                 host = f"<VirtualHost *:{site.port}>\nServerName {name}\n{files[SITE].decode()}</VirtualHost>\n"
@@ -692,7 +699,7 @@ def _reduced(
         modules = list(dict.fromkeys(["ssl", *needed]))
         config = os.path.join(scratch, "httpd.conf")
         paths = [os.path.join(scratch, site.domain, SITE) for site in sites]
-        listens = [_place(here, port) for port in ports.values()]
+        listens = [join_endpoint(here, port) for port in ports.values()]
         disk.write(config, File(_minimal(server, user, scratch, listens, modules, paths).encode()))
         alone = replace(server, arguments=("-f", config), parent=None, config=config, _descriptions={})
         try:
@@ -704,7 +711,7 @@ def _reduced(
         faults += _forbidden(server, user, described, places, change.allowed)
         rules = log_rules(server, store, user)
         for log in _site_logs(described, places):
-            faults += rules.faults(log) if not _within(scratch, log) else []
+            faults += rules.faults(log) if not _trust.lies_below(log, scratch) else []
         if faults:
             return Result("reduced", reason, tuple(faults), "", False)
         logs = Logs([os.path.join(scratch, os.path.basename(site.error_log)) for site in sites if site.error_log])
@@ -725,10 +732,6 @@ def rehearsal_folder(store: Store) -> str:
     if os.geteuid() == 0 and os.path.isdir("/run"):
         return lock_path(store.conf).removesuffix(".lock") + ".rehearsal"
     return os.path.join(store.conf, ".mtls-rehearsal")
-
-
-def _place(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def _moved(text: bytes, port: int, place: str, scratch: str) -> bytes:
@@ -801,8 +804,3 @@ def _free_ports(address: str, count: int) -> list[int]:
     for each in sockets:
         each.close()
     return ports
-
-
-def _bytes(path: str) -> bytes:
-    with open(path, "rb") as stream:
-        return stream.read()

@@ -104,33 +104,33 @@ class LogRules:
     def _among_own(self, at: str) -> bool:
         """Whether it lies among the server's own logs. Beside files of the configuration, by its name too."""
         own = os.path.realpath(self.own) if self.own else ""
-        if not own or any(within(own, folder) for folder in self.folders):
+        if not own or any(lies_within(folder, own) for folder in self.folders):
             return bool(own) and os.path.dirname(at) == own and at.endswith("log")
-        return within(own, at)
+        return lies_within(at, own)
 
     def _misplaced(self, at: str) -> str:
         """Why it may lie neither there nor below; what is so of the configuration folder is the operator's choice."""
         folder = os.path.dirname(at)
         for closed in (*_CLOSED, *_CLOSED_TOO):
-            if within(closed, at):
+            if lies_within(at, closed):
                 return f"lies below {closed}, where files are read, or run, by root"
-        if folder in self.folders or within(os.path.join(self.conf, "mtls"), at):
+        if folder in self.folders or lies_within(at, os.path.join(self.conf, "mtls")):
             return "lies beside files of httpd's configuration, of which it might become one"
         conf = os.path.realpath(self.conf)
         parents = [at]
         while parents[-1] != "/":
             parents.append(os.path.dirname(parents[-1]))
-        for each in (each for each in parents if not within(each, conf)):
+        for each in (each for each in parents if not lies_within(conf, each)):
             if os.path.basename(each).startswith("."):
                 return "is hidden, as files are that programs read at their start"
-        for each in (each for each in parents[1:] if not within(each, conf)):
+        for each in (each for each in parents[1:] if not lies_within(conf, each)):
             if _everybodys(each):
                 return f"lies below {each}, where anybody may make its folder when that is gone"
         return ""
 
     def _no_log(self, at: str) -> str:
         """Why a file that is there is not taken for a log: clients' words would stand behind what it holds."""
-        if self._among_own(at) or within("/var/log", at):
+        if self._among_own(at) or lies_within(at, "/var/log"):
             return ""
         if _LOG_NAME.search(os.path.basename(at)) and not os.lstat(at).st_mode & 0o111:
             return ""
@@ -142,6 +142,11 @@ def _everybodys(folder: str) -> bool:
     return bool(status.st_mode & stat.S_ISVTX and status.st_mode & stat.S_IWOTH)
 
 
-def within(folder: str, path: str) -> bool:
-    """Whether C(path) is C(folder), or lies below it."""
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
+def lies_below(path: str, folder: str) -> bool:
+    """Whether a path lies in a folder, at any depth, by their names alone."""
+    return path.startswith(folder.rstrip("/") + "/")
+
+
+def lies_within(path: str, folder: str) -> bool:
+    """Whether a path is a folder, or lies below it."""
+    return path == folder or lies_below(path, folder)

@@ -165,6 +165,11 @@ def test_an_address_and_port_are_told_apart(text: str, address: str, port: str) 
     assert _description.endpoint(text) == (address, port)
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "2001:db8::1"])
+def test_an_address_and_a_port_are_joined_as_they_are_split(address: str) -> None:
+    assert _description.endpoint(_description.join_endpoint(address, 443)) == (address, "443")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
