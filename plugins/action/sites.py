@@ -29,16 +29,7 @@ from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _python, _quoting, _wire
-from ansible_collections.mtls.httpd.plugins.module_utils._certificate import (
-    Finding,
-    Verdict,
-    finding,
-    judge,
-    report,
-)
-from ansible_collections.mtls.httpd.plugins.module_utils._checks import fingerprint
 from ansible_collections.mtls.httpd.plugins.module_utils._containment import reaching
-from ansible_collections.mtls.httpd.plugins.module_utils._domain import broken_rules, printable
 from ansible_collections.mtls.httpd.plugins.module_utils._identity import make_probes
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Sources, Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
@@ -51,6 +42,10 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     Facts,
     Release,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import broken_rules, printable
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, finding
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import judge, report
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.rules import fingerprint
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, checked, documented_options
 from ansible_collections.mtls.httpd.plugins.plugin_utils._behind import (
     authorities,
@@ -81,6 +76,8 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._summary import judged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Verdict
 
 with contextlib.suppress(ImportError):  # The verdict says so where it is missing.
     from cryptography import x509

@@ -13,18 +13,9 @@ from typing import TYPE_CHECKING, Any
 from ansible.plugins.action import ActionBase
 
 # Imported here, cryptography is loaded once by Ansible's parent process; its workers inherit it.
-from ansible_collections.mtls.httpd.plugins.module_utils._certificate import (
-    Finding,
-    Verdict,
-    judge,
-    report,
-)
-from ansible_collections.mtls.httpd.plugins.module_utils._findings import ERROR
-from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import (
-    ArgumentsError,
-    checked,
-    documented_options,
-)
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import ERROR, Finding
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import judge, report
+from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, checked, documented_options
 from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import (
     look_for_no_garbage,
     on_controller,
@@ -35,6 +26,8 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._shares import in_share
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Verdict
 
 OPTIONS = documented_options("validate_certificate")
 # What stands beside the list form; everything else belongs to a set.

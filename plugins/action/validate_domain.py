@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.mtls.httpd.plugins.module_utils._domain import broken_rules, printable
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import broken_rules, printable
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import checked, documented_options
 from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import on_controller
 

@@ -15,8 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.mtls.httpd.plugins.module_utils._certificate import HAS_CRYPTOGRAPHY, MAXIMUM_SIZE
-from ansible_collections.mtls.httpd.plugins.module_utils._forms import FormError, read
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import (
+    HAS_CRYPTOGRAPHY,
+    MAXIMUM_SIZE,
+    FormError,
+    read,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

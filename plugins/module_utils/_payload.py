@@ -18,7 +18,7 @@ import re
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _domain, _handshake, _quoting
+from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Identity, Probes
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     BACKEND_CA,
@@ -29,6 +29,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     Entry,
     Release,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import broken_rules
 
 # Modules of httpd that a site may ask for, beside mod_ssl.
 MODULES = ("proxy", "proxy_http", "alias", "headers", "remoteip")
@@ -208,7 +209,7 @@ def _places(data: Any) -> tuple[str, ...]:
 
 def _wish(data: Any) -> Wish:
     domain = data["domain"]
-    if _domain.broken_rules(domain) or domain != domain.lower():
+    if broken_rules(domain) or domain != domain.lower():
         raise NotARequest("a domain breaks the rules")
     _quoting.name(domain)
     if data["files"] is None:
@@ -236,7 +237,7 @@ def _wish(data: Any) -> Wish:
         raise NotARequest("a release has other files than those of a site")
     if not re.fullmatch(f"({_MOMENT})?", facts.crl_ends):
         raise NotARequest("a release's facts hold a moment that is none")
-    if facts.domain != domain or any(_domain.broken_rules(alias) for alias in facts.aliases):
+    if facts.domain != domain or any(broken_rules(alias) for alias in facts.aliases):
         raise NotARequest("a release's facts are not those of its site")
     if (
         isinstance(facts.port, bool)

@@ -22,7 +22,7 @@ from typing import Any
 
 from ansible.module_utils.common.yaml import yaml_load
 
-from ansible_collections.mtls.httpd.plugins.module_utils._domain import broken_rules
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import broken_rules
 
 # The options that may hold a private key, or what opens one. Under any other, key text is refused.
 KEY_OPTIONS = frozenset(

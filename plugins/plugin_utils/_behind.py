@@ -10,15 +10,15 @@ import itertools
 import re
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _checks, _forms
-from ansible_collections.mtls.httpd.plugins.module_utils._findings import Finding, finding
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import parsing, rules
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, finding
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import materials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime, timedelta
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._facts import Facts
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Facts
     from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
 
 _VALUES = {"subject": "SSL_CLIENT_S_DN", "serial": "SSL_CLIENT_M_SERIAL", "verification": "SSL_CLIENT_VERIFY"}
@@ -86,8 +86,8 @@ def authorities(
     found: list[Facts] = []
     for material in materials(finder, site, "proxy_ca", findings):
         try:
-            certificates = _forms.read(material.data, material.name).certificates
-        except _forms.FormError as error:
+            certificates = parsing.read(material.data, material.name).certificates
+        except parsing.FormError as error:
             findings.append(finding(error.code, material.name, f"'proxy_ca' {error}", "Give the CA's certificate."))
             continue
         if not certificates or not all(each.may_issue for each in certificates):
@@ -96,7 +96,7 @@ def authorities(
         found += certificates
     # A path to a backend ends at a root.
     needed = not any(one.self_issued and one.begin <= at <= one.end for one in found)
-    findings += _checks.times(list(dict.fromkeys(found)), at, warn, _RENEWED, needed=needed)
+    findings += rules.times(list(dict.fromkeys(found)), at, warn, _RENEWED, needed=needed)
     return b"".join(dict.fromkeys(one.pem for one in found))
 
 

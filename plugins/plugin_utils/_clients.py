@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _checks, _forms, _quoting
-from ansible_collections.mtls.httpd.plugins.module_utils._findings import Finding, finding
+from ansible_collections.mtls.httpd.plugins.module_utils import _quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._identity import alternative_name, subject_name
 from ansible_collections.mtls.httpd.plugins.module_utils._release import PINNED
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import parsing, rules
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, finding
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import materials
 
 with contextlib.suppress(ImportError):  # The verdict says so where it is missing.
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._facts import Facts
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Facts
     from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
 
 _KEYS = ("subject", "san", "certificate", "certificate_content")
@@ -91,7 +92,7 @@ def pins_of(
                     pins[f"{PINNED}client-{len(known)}.crt"] = one.pem
     # httpd refuses a certificate out of its time, whatever is allowed.
     needed = len(known) == len(pins) and not any(one.begin <= at <= one.end for one in known)
-    findings += _checks.times(known, at, warn, _RENEWED, needed=needed)
+    findings += rules.times(known, at, warn, _RENEWED, needed=needed)
     return tuple(pins), {pin[len(PINNED) :]: pem for pin, pem in pins.items() if pem}
 
 
@@ -108,8 +109,8 @@ def rule(pin: str) -> str:
 
 def _certificate(data: bytes, option: str, source: str, findings: list[Finding]) -> Facts | None:
     try:
-        found = _forms.read(data, source).certificates
-    except _forms.FormError as error:
+        found = parsing.read(data, source).certificates
+    except parsing.FormError as error:
         findings.append(finding(error.code, source, f"'{option}' {error}", "Give the client's certificate."))
         return None
     if len(found) != 1:

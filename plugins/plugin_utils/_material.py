@@ -14,13 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleError
 
-from ansible_collections.mtls.httpd.plugins.module_utils._certificate import (
-    MAXIMUM_SIZE,
-    Finding,
-    Material,
-    Wish,
-    finding,
-)
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, finding
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import MAXIMUM_SIZE
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, Wish
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import holds_key
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _forms
-from ansible_collections.mtls.httpd.plugins.module_utils._findings import Finding, finding
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import parsing
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, finding
 
 with contextlib.suppress(ImportError):  # The verdict says so where it is missing.
     from cryptography import x509
@@ -106,7 +106,7 @@ def unfit(site: Mapping[str, Any], certificate: bytes) -> Iterator[Finding]:
     """Yield what a site asks of TLS that its own certificate (PEM; empty where it is not at hand) is not made for."""
     if not certificate or not (site["ocsp_stapling"] or site["tls_profile"] == "modern"):
         return
-    one = _forms.read(certificate, site["domain"]).certificates[0]
+    one = parsing.read(certificate, site["domain"]).certificates[0]
     access = one.extension(x509.AuthorityInformationAccess) or ()
     if site["ocsp_stapling"] and not any(each.access_method == AuthorityInformationAccessOID.OCSP for each in access):
         message = f"'ocsp_stapling' is set, and '{one.label}' names no OCSP responder, so that nothing can be stapled."

@@ -16,7 +16,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import is_l
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._certificate import Verdict
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Verdict
 
 _SITES = 5  # at most, with a line each
 _INSIDE = "Asked on the host itself."

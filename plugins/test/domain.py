@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._domain import broken_rules
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import broken_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable

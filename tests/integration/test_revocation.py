@@ -18,8 +18,9 @@ from demo_material import key_pem, pem
 from embedded_httpd import EmbeddedHttpd, free_port
 from odd_certificates import CRITICAL, DAY, NOW, PLAIN, Pair, ca, crl, distribution, leaf, new_key, usage
 
-from ansible_collections.mtls.httpd.plugins.module_utils._certificate import Material, Wish, judge
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Identity, ask
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import judge
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, Wish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ import runpy
 import sys
 from pathlib import Path
 
-from ansible_collections.mtls.httpd.plugins.module_utils._findings import CODES, SITE_CODES
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import CODES, SITE_CODES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "verdict.md"

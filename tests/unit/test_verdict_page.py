@@ -9,7 +9,7 @@ from __future__ import annotations
 import runpy
 from pathlib import Path
 
-from ansible_collections.mtls.httpd.plugins.module_utils._findings import CODES
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import CODES
 
 ROOT = Path(__file__).resolve().parents[2]
 

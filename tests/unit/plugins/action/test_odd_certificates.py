@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from demo_material import key_pem, pem
 from odd_certificates import CASES, NOW, Case
 
-from ansible_collections.mtls.httpd.plugins.module_utils._certificate import Material, Wish, judge
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import judge
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, Wish
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.mtls.httpd.plugins.module_utils._domain import broken_rules
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import broken_rules
 from ansible_collections.mtls.httpd.plugins.test.domain import domain as is_domain
 
 CASES: list[tuple[str, str, list[str]]] = [

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from demo_material import Authority, key_pem, new_key, write
 
+from ansible_collections.mtls.httpd.plugins.module_utils import _rehearsal
 from ansible_collections.mtls.httpd.plugins.module_utils._description import Description, Directive
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Answer
 from ansible_collections.mtls.httpd.plugins.module_utils._probing import (
@@ -20,7 +21,6 @@ from ansible_collections.mtls.httpd.plugins.module_utils._probing import (
     material_faults,
     misplaced,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._rehearsal import effects
 from ansible_collections.mtls.httpd.plugins.module_utils._release import Facts, Store
 
 if TYPE_CHECKING:
@@ -221,13 +221,13 @@ def described(*lines: str, root: str = "/") -> Description:
     ],
 )
 def test_what_would_have_effects_outside_is_told_with_its_place(line: str, words: str) -> None:
-    reason = effects(described("Listen 80", line))
+    reason = _rehearsal.effects(described("Listen 80", line))
     assert words in reason
     assert "/c:2" in reason
 
 
 def test_an_ordinary_configuration_has_no_effects() -> None:
-    assert effects(described("CustomLog logs/x common", "RewriteMap x txt:/x", "ErrorLog syslog")) == ""
+    assert _rehearsal.effects(described("CustomLog logs/x common", "RewriteMap x txt:/x", "ErrorLog syslog")) == ""
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.mtls.httpd.plugins.module_utils._certificate import Verdict
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Verdict
 from ansible_collections.mtls.httpd.plugins.plugin_utils._summary import judged, summary
 
 TRUSTED = "Accepted: the client_certificate given."

@@ -11,9 +11,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._facts import called, iso, signed_by, some
-from ansible_collections.mtls.httpd.plugins.module_utils._findings import WARNING, Finding, finding, in_shell
-from ansible_collections.mtls.httpd.plugins.module_utils._forms import HAS_CRYPTOGRAPHY, MAXIMUM_RSA_BITS
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import called, iso, signed_by, some
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import WARNING, Finding, finding, in_shell
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import HAS_CRYPTOGRAPHY, MAXIMUM_RSA_BITS
 
 if HAS_CRYPTOGRAPHY:
     from cryptography import x509
@@ -25,7 +25,7 @@ if HAS_CRYPTOGRAPHY:
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._facts import Facts
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Facts
 
 # What OpenSSL's security level 2 asks for (the default of Debian and RHEL), and the CA/Browser Forum (BR 6.1.5).
 MINIMUM_RSA_BITS = 2048

@@ -11,21 +11,21 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._facts import signed_by
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import signed_by
 
 try:
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.x509 import verification
 except ImportError:
-    # _forms.HAS_CRYPTOGRAPHY tells, and nobody comes here without asking it.
+    # parsing.HAS_CRYPTOGRAPHY tells, and nobody comes here without asking it.
     pass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._facts import Facts
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Facts
 
 MAXIMUM_MEMBERS = 32  # certificates between the server's and an anchor that a path is looked for in
 MAXIMUM_DEPTH = 8  # intermediates in a path; the Web PKI uses one or two

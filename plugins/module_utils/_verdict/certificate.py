@@ -11,7 +11,7 @@ from datetime import timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ansible_collections.mtls.httpd.plugins.module_utils._domain import printable
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import printable
 
 try:
     from cryptography import x509
@@ -19,7 +19,7 @@ try:
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 except ImportError:
-    # _forms.HAS_CRYPTOGRAPHY tells, and nobody comes here without asking it.
+    # parsing.HAS_CRYPTOGRAPHY tells, and nobody comes here without asking it.
     pass
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Union
 
-from ansible_collections.mtls.httpd.plugins.module_utils._facts import Facts
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Facts
 
-OLDEST_CRYPTOGRAPHY = 45  # that version brought the policies for extensions that _paths needs
+OLDEST_CRYPTOGRAPHY = 45  # that version brought the policies for extensions that certification_path needs
 
 try:
     import cryptography

@@ -104,7 +104,7 @@ def in_shell(source: str) -> str:
     return "FILE" if re.search(r"_content(\[\d+\])?$", source) else shlex.quote(source)
 
 
-def report(sites: Iterable[tuple[str, Iterable[Finding]]]) -> str:
+def report_findings(sites: Iterable[tuple[str, Iterable[Finding]]]) -> str:
     """Return the findings of all named sites for people: errors before warnings, at most 80 columns wide."""
     paragraphs = []
     for site, findings in sites:

@@ -22,15 +22,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from demo_material import Authority, Issued, key_pem, new_key, pem, zipped
 
-from ansible_collections.mtls.httpd.plugins.module_utils._certificate import (
-    Material,
-    Verdict,
-    Wish,
-    default_store,
-    judge,
-    report,
-)
-from ansible_collections.mtls.httpd.plugins.module_utils._findings import CODES
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import CODES
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import default_store, judge, report
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, Verdict, Wish
 
 if TYPE_CHECKING:
     from collections.abc import Callable

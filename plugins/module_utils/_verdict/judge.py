@@ -10,23 +10,28 @@ import functools
 import re
 import ssl
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _checks, _findings, _paths
-from ansible_collections.mtls.httpd.plugins.module_utils._domain import broken_rules, printable
-from ansible_collections.mtls.httpd.plugins.module_utils._facts import Facts, called, iso, signed_by, some
-from ansible_collections.mtls.httpd.plugins.module_utils._findings import ERROR, Finding, finding, in_shell
-from ansible_collections.mtls.httpd.plugins.module_utils._forms import (
-    CRYPTOGRAPHY_ERROR,
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import certification_path, rules
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Facts, called, iso, signed_by, some
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import broken_rules, printable
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import (
+    ERROR,
+    Finding,
+    finding,
+    in_shell,
+    report_findings,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import (
     HAS_CRYPTOGRAPHY,
-    MAXIMUM_SIZE,
     Contents,
     FormError,
     read,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Deployable, Material, Verdict, Wish
 
 if HAS_CRYPTOGRAPHY:
     from cryptography import x509
@@ -37,81 +42,10 @@ if TYPE_CHECKING:
 
     from cryptography.x509 import verification
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._forms import PrivateKey
-
-__all__ = [
-    "CRYPTOGRAPHY_ERROR",
-    "HAS_CRYPTOGRAPHY",
-    "MAXIMUM_SIZE",
-    "Deployable",
-    "Finding",
-    "Material",
-    "Verdict",
-    "Wish",
-    "finding",
-    "judge",
-    "report",
-]
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import PrivateKey
 
 _HOST_NAME = re.compile(r"(?:[a-z0-9-]+\.)*[a-z0-9-]*[a-z-][a-z0-9-]*", re.IGNORECASE)
 _UNUSABLE = frozenset({"empty", "ip-address", "space", "special-character", "empty-label"})
-
-
-@dataclass(frozen=True)
-class Material:
-    """The bytes of a file or of inline material, and what messages call it."""
-
-    data: bytes = field(repr=False)
-    name: str
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What is to be judged together: the material of one site, or any part of it."""
-
-    domain: str | None = None
-    aliases: tuple[str, ...] = ()
-    certificate: Material | None = None
-    private_key: Material | None = None
-    chain: Material | None = None
-    bundle: Material | None = None
-    client_ca: tuple[Material, ...] = ()
-    crl: tuple[Material, ...] = ()
-    trust_anchors: tuple[Material, ...] = ()
-    client_ca_sha256: tuple[str, ...] = ()
-    issued_by: str = "public"
-    private_key_passphrase: bytes | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True)
-class Deployable:
-    """What httpd wants: PEM with LF and no text around it. The same material always gives the same bytes.
-
-    Certificate and key are empty where no certificate was given.
-    """
-
-    certificate: bytes  # the server's, then the chain without a root
-    private_key: bytes = field(repr=False)  # PKCS#8, not encrypted
-    client_ca: bytes
-    crl: bytes | None
-    crl_ends: str = ""  # when the first of them is due to be renewed, as in `first_end`
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What is to be said of one wish."""
-
-    domain: str | None
-    findings: tuple[Finding, ...]
-    certificates: tuple[dict[str, Any], ...]
-    notes: tuple[str, ...] = ()
-    first_end: dict[str, Any] | None = None
-    deployable: Deployable | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether there is no error."""
-        return all(one.severity != ERROR for one in self.findings)
 
 
 def judge(
@@ -137,7 +71,7 @@ def judge(
 def report(verdicts: Iterable[Verdict]) -> str:
     """Return all findings for people: errors before warnings, grouped by site, at most 80 columns wide."""
     ordered = sorted(verdicts, key=lambda verdict: verdict.ok)
-    return _findings.report((verdict.domain or "", verdict.findings) for verdict in ordered)
+    return report_findings((verdict.domain or "", verdict.findings) for verdict in ordered)
 
 
 @functools.cache
@@ -193,13 +127,13 @@ class _Session:
         """Return the anchors; the same for the same certificates."""
         key = tuple(certificates)
         if key not in self._anchors:
-            self._anchors[key] = _Anchors(key, _paths.store(key), name)
+            self._anchors[key] = _Anchors(key, certification_path.store(key), name)
         return self._anchors[key]
 
     @functools.cached_property
     def default_anchors(self) -> _Anchors:
         """The default store, parsed."""
-        return _Anchors(found := _readable(self.default), _paths.store(found), self.default.name)
+        return _Anchors(found := _readable(self.default), certification_path.store(found), self.default.name)
 
     def description(self, one: Facts, use: str) -> dict[str, Any]:
         """Return the documented fields of a certificate that many wishes may share."""
@@ -268,7 +202,7 @@ class _Case:
             self.session.description(one, use) if shared else one.description(self.session.at, use)
         )
         self.ends.append((one.end, f"'{one.label}' in {one.source}"))
-        self.findings += _checks.time(one, self.session.at, self.session.warn)
+        self.findings += rules.time(one, self.session.at, self.session.warn)
 
     # What is given
 
@@ -336,7 +270,7 @@ class _Case:
             message = f"'bundle' holds {contents} and no private key; httpd needs both."
             self._add("unreadable", wish.bundle.name, message, "Download it from the console again, with its key.")
         if keys and source:
-            self.findings += _checks.strength(keys[0].public_key(), source.name, "the private key")
+            self.findings += rules.strength(keys[0].public_key(), source.name, "the private key")
             if leaf is not None and leaf.key != keys[0].public_key():
                 which = "the private key is not that" if len(keys) == 1 else f"none of {len(keys)} private keys is that"
                 message = f"{which} of the certificate in {leaf.source}; httpd would not start again."
@@ -366,12 +300,12 @@ class _Case:
     def _judge_server(self, leaf: Facts, domains: Sequence[str], keys: Sequence[PrivateKey]) -> None:
         self._describe(leaf, "server")
         if not keys:
-            self.findings += _checks.strength(leaf.key, leaf.source, "its key")
-        for rule in (_checks.form, _checks.signature, _checks.server_use):
+            self.findings += rules.strength(leaf.key, leaf.source, "its key")
+        for rule in (rules.form, rules.signature, rules.server_use):
             self.findings += rule(leaf)
         if self.wish.issued_by == "public":
-            self.findings += _checks.lifetime(leaf)
-        self.findings += _checks.server_names(leaf, domains)
+            self.findings += rules.lifetime(leaf)
+        self.findings += rules.server_names(leaf, domains)
 
     # The path
 
@@ -381,7 +315,7 @@ class _Case:
         """Return the path to an anchor, and find fault with it; only the server's certificate where there is none."""
         # A root that is no anchor leads nowhere.
         leading = [one for one in pool if not one.self_signed]
-        if len(leading) > _paths.MAXIMUM_MEMBERS or _paths.too_many_ways(leaf, leading):
+        if len(leading) > certification_path.MAXIMUM_MEMBERS or certification_path.too_many_ways(leaf, leading):
             message = f"{len(leading)} further certificates offer too many ways to a trust anchor to be tried."
             self._add("path-refused", leaf.source, message, "Leave only those that lead from the server's to its root.")
             return [leaf]
@@ -395,7 +329,7 @@ class _Case:
         members = [self._facts(one, anchors) for one in path.certificates]
         for one, issuer in zip(members, members[1:]):
             self._describe(issuer, "chain" if issuer.certificate in self.known else "trust_anchor")
-            self.findings += _checks.link(one, issuer)
+            self.findings += rules.link(one, issuer)
         if objection:
             self._path_refused(leaf, objection)
         if path.objection and self.wish.issued_by == "public":
@@ -420,7 +354,7 @@ class _Case:
             self.notes.append(f"The path was judged to end at the store {default.name}, of {number} roots.")
             return default
         self.notes.append("Issued by Chat for its own use: no public client trusts it, which is as it should be.")
-        walk = _paths.walk(leaf.certificate, [one.certificate for one in given], ())
+        walk = certification_path.walk(leaf.certificate, [one.certificate for one in given], ())
         top = walk.certificates[-1]
         if walk.impostor is not None:
             top = walk.impostor
@@ -431,7 +365,7 @@ class _Case:
 
     def _built(
         self, leaf: Facts, pool: Sequence[Facts], anchors: _Anchors, domains: Sequence[str]
-    ) -> tuple[_paths.Path | None, str]:
+    ) -> tuple[certification_path.Path | None, str]:
         """Return the path, or one that would hold if it were not for the server's certificate, and what is wrong."""
         if anchors.store is None:
             return None, "there are no trust anchors"
@@ -442,12 +376,14 @@ class _Case:
         others = [one.certificate for one in pool]
         private = self.wish.issued_by == "chat"
         try:
-            return _paths.build(leaf.certificate, others, anchors.store, moment, name, private=private), ""
-        except _paths.PathRefusedError as refused:
+            return certification_path.build(leaf.certificate, others, anchors.store, moment, name, private=private), ""
+        except certification_path.PathRefusedError as refused:
             objection = str(refused)
         try:
-            path = _paths.build_regardless_of_leaf(leaf.certificate, others, anchors.store, moment, private=private)
-        except _paths.PathRefusedError:
+            path = certification_path.build_regardless_of_leaf(
+                leaf.certificate, others, anchors.store, moment, private=private
+            )
+        except certification_path.PathRefusedError:
             return None, objection
         return path, objection
 
@@ -473,15 +409,15 @@ class _Case:
         self, leaf: Facts, pool: Sequence[Facts], client_cas: Sequence[Facts], anchors: _Anchors, objection: str
     ) -> None:
         """Say why there is no path, by following the issuers' names."""
-        way = _paths.walk(leaf.certificate, [one.certificate for one in pool], anchors.certificates)
+        way = certification_path.walk(leaf.certificate, [one.certificate for one in pool], anchors.certificates)
         before = self._errors()
         for certificate in way.certificates[1:]:
             one = self._facts(certificate, anchors)
             self._describe(one, "chain" if certificate in self.known else "trust_anchor")
-            self.findings += _checks.strength(one.key, one.source, f"the key of '{one.label}'")
-            self.findings += _checks.issuing(one)
+            self.findings += rules.strength(one.key, one.source, f"the key of '{one.label}'")
+            self.findings += rules.issuing(one)
             if certificate not in anchors.certificates:
-                self.findings += _checks.signature(one)
+                self.findings += rules.signature(one)
         if not way.anchored:
             impostor = self._facts(way.impostor, anchors) if way.impostor is not None else None
             last = self._facts(way.certificates[-1], anchors)
@@ -557,11 +493,11 @@ class _Case:
                 found.update(dict.fromkeys(contents.certificates))
             store = self.session.default
             roots = [one for one in found if not wish.client_ca_sha256 and one.pem.strip() in store.data]
-            self.findings += _checks.pins(wish.client_ca_sha256, tuple(found))
-            self.findings += _checks.public(roots, store.name)
+            self.findings += rules.pins(wish.client_ca_sha256, tuple(found))
+            self.findings += rules.public(roots, store.name)
             for one in found:
                 if one not in roots:
-                    self.findings += _checks.client_ca(one, [other for other in found if other != one])
+                    self.findings += rules.client_ca(one, [other for other in found if other != one])
             # That it is a store of public roots is all that there is to say of it.
             told = [one for one in found if len(roots) < 2 or one not in roots]
             self.session.client_cas[key] = (tuple(told), tuple(self.findings))
@@ -577,11 +513,11 @@ class _Case:
     ) -> list[x509.CertificateRevocationList]:
         found = [(crl, given) for given in self.wish.crl for crl in self._contents(given, "crl", shared=True).crls]
         issuers = [*client_cas, *path[1:]]
-        present = {crl.issuer for crl, _given in found if _checks.is_present(crl, self.session.at)}
+        present = {crl.issuer for crl, _given in found if rules.is_present(crl, self.session.at)}
         for crl, given in found:
             known = [one for one in [*([leaf] if leaf else []), *client_cas] if one.issuer == crl.issuer]
             newer = crl.issuer in present
-            self.findings += _checks.crl_itself(crl, given.name, issuers, known, self.session.at, newer=newer)
+            self.findings += rules.crl_itself(crl, given.name, issuers, known, self.session.at, newer=newer)
             entry = crl.get_revoked_certificate_by_serial_number(leaf.certificate.serial_number) if leaf else None
             if leaf and entry is not None and crl.issuer == leaf.issuer:
                 message = (
@@ -589,8 +525,8 @@ class _Case:
                 )
                 self._add("revoked", leaf.source, message, "Order a new certificate with a new key.")
         for one in client_cas if found else ():
-            self.findings += _checks.crl_signer(one)
-            if not any(_checks.signed_crl(crl, one) for crl, _given in found):
+            self.findings += rules.crl_signer(one)
+            if not any(rules.signed_crl(crl, one) for crl, _given in found):
                 message = f"no CRL is of the client CA '{one.label}'; httpd would refuse all its clients."
                 self._add("crl-missing", one.source, message, "Give a CRL of each client CA, or none at all.")
         return [crl for crl, _given in found]

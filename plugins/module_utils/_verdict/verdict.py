@@ -1,0 +1,69 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What is judged together, what is deployed of it, and the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import ERROR, Finding
+
+
+@dataclass(frozen=True)
+class Material:
+    """The bytes of a file or of inline material, and what messages call it."""
+
+    data: bytes = field(repr=False)
+    name: str
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be judged together: the material of one site, or any part of it."""
+
+    domain: str | None = None
+    aliases: tuple[str, ...] = ()
+    certificate: Material | None = None
+    private_key: Material | None = None
+    chain: Material | None = None
+    bundle: Material | None = None
+    client_ca: tuple[Material, ...] = ()
+    crl: tuple[Material, ...] = ()
+    trust_anchors: tuple[Material, ...] = ()
+    client_ca_sha256: tuple[str, ...] = ()
+    issued_by: str = "public"
+    private_key_passphrase: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Deployable:
+    """What httpd wants: PEM with LF and no text around it. The same material always gives the same bytes.
+
+    Certificate and key are empty where no certificate was given.
+    """
+
+    certificate: bytes  # the server's, then the chain without a root
+    private_key: bytes = field(repr=False)  # PKCS#8, not encrypted
+    client_ca: bytes
+    crl: bytes | None
+    crl_ends: str = ""  # when the first of them is due to be renewed, as in `first_end`
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be said of one wish."""
+
+    domain: str | None
+    findings: tuple[Finding, ...]
+    certificates: tuple[dict[str, Any], ...]
+    notes: tuple[str, ...] = ()
+    first_end: dict[str, Any] | None = None
+    deployable: Deployable | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no error."""
+        return all(one.severity != ERROR for one in self.findings)
