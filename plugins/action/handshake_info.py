@@ -14,9 +14,9 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.mtls.httpd.plugins.module_utils._endpoints import Endpoint, endpoints_of, examined
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Identity
-from ansible_collections.mtls.httpd.plugins.module_utils._identity import make_probes
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Identity
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.endpoints import Endpoint, endpoints_of, examined
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import DAMAGED
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, checked, documented_options
 from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import failure, reached_at, without_cryptography

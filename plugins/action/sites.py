@@ -28,9 +28,10 @@ from ansible.parsing.vault import is_encrypted
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _python, _quoting, _wire
+from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _python, _quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._containment import reaching
-from ansible_collections.mtls.httpd.plugins.module_utils._identity import make_probes
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Sources, Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     BACKEND_CA,
@@ -565,7 +566,7 @@ def _wrong(sites: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def _subjects(client_ca: bytes) -> set[str]:
     """Return the names that httpd asks clients for, as a handshake shows them."""
-    return {_wire.rfc4514(each.subject.public_bytes()) for each in x509.load_pem_x509_certificates(client_ca)}
+    return {wire.rfc4514(each.subject.public_bytes()) for each in x509.load_pem_x509_certificates(client_ca)}
 
 
 def _wrong_site(site: Mapping[str, Any]) -> Iterator[str]:

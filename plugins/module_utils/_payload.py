@@ -18,8 +18,9 @@ import re
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _quoting
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Identity, Probes
+from ansible_collections.mtls.httpd.plugins.module_utils import _quoting
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Identity, Probes
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     BACKEND_CA,
     CLIENT_CA,
@@ -246,13 +247,13 @@ def _wish(data: Any) -> Wish:
         or not set(facts.modules) <= set(MODULES)
         or not set(facts.welcome) <= set(WELCOME)
         or bool(facts.versions) is facts.included
-        or not set(facts.versions) <= set(_handshake.LEGACY_VERSIONS) | set(_handshake.VERSIONS)
+        or not set(facts.versions) <= set(answers.LEGACY_VERSIONS) | set(answers.VERSIONS)
         or not isinstance(facts.included, bool)
     ):
         raise NotARequest("a release's facts hold an impossible value")
     if (
         facts.verify_client not in _VERIFY
-        or not all(_handshake.PATH.match(path) for path in (*facts.open_paths, *facts.protected_paths))
+        or not all(answers.PATH.match(path) for path in (*facts.open_paths, *facts.protected_paths))
         or not all(re.fullmatch(_PIN, pin) for pin in facts.pins)
     ):
         raise NotARequest("a release's facts hold a rule for clients that is none")

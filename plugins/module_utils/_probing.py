@@ -16,7 +16,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _http2, _quoting
+from ansible_collections.mtls.httpd.plugins.module_utils import _quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._description import (
     Description,
     Directive,
@@ -26,6 +26,9 @@ from ansible_collections.mtls.httpd.plugins.module_utils._description import (
     join_endpoint,
     listened,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import VERSIONS, Answer, Identity, Probes
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask, ask_by_way_of, client_context
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.http2 import ALPN_NAME
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     CLIENT_CA,
     CRL,
@@ -76,7 +79,7 @@ def try_site(
     described: Description,
     site: Facts,
     address: str,
-    probes: _handshake.Probes,
+    probes: Probes,
     *,
     throwaway: bool,
     port: int = 0,
@@ -90,7 +93,7 @@ def try_site(
     C(deadline): moment of time.monotonic() after which nothing is waited for.
     """
     closed = site.protected_paths or ("/",)
-    clients: list[tuple[str, _handshake.Identity | None, Sequence[str]]] = [
+    clients: list[tuple[str, Identity | None, Sequence[str]]] = [
         ("none", None, (*closed, *site.open_paths)),
         ("untrusted", probes.stranger, ("/",)),
     ]
@@ -106,9 +109,9 @@ def try_site(
             clients.append(("revoked", probes.revoked, closed))
     proxied = _is_proxied(described, address, port or site.port)
 
-    def asked(version: str, *, http2: bool) -> list[_handshake.Answer]:
+    def asked(version: str, *, http2: bool) -> list[Answer]:
         return [
-            _handshake.ask(
+            ask(
                 address,
                 port or site.port,
                 site.domain,
@@ -116,7 +119,7 @@ def try_site(
                 client=kind,
                 identity=identity,
                 timeout=max(0.1, min(_SECONDS, deadline - time.monotonic())),
-                context=_handshake.client_context(identity, version, http2=http2),
+                context=client_context(identity, version, http2=http2),
                 path=path,
                 proxied=proxied,
             )
@@ -126,18 +129,18 @@ def try_site(
 
     answers = [answer for version in _versions(site) for answer in asked(version, http2=False)]
     # Over no older TLS (RFC 9113, section 9.2).
-    versions = _handshake.VERSIONS if "http2" in site.welcome and described.has_http2 else ()
+    versions = VERSIONS if "http2" in site.welcome and described.has_http2 else ()
     over_http2 = [answer for version in versions for answer in asked(version, http2=True) if answer.offered]
     faults = [*faults_of(site, answers + over_http2, throwaway), *_without_http2(over_http2)]
     return [f"{_place(site, address)}: {fault}" for fault in dict.fromkeys(faults)]
 
 
-def _without_http2(answers: Sequence[_handshake.Answer]) -> Iterator[str]:
+def _without_http2(answers: Sequence[Answer]) -> Iterator[str]:
     """Where HTTP/2 was not chosen, although the client offered it, or was chosen, and ended without an answer.
 
     As where the cipher is one that HTTP/2 may not have: measured on httpd 2.4, mod_http2 chooses it, and ends it then.
     """
-    for version in dict.fromkeys(a.version for a in answers if (a.protocol == _http2.NAME) == (a.result == "unproven")):
+    for version in dict.fromkeys(a.version for a in answers if (a.protocol == ALPN_NAME) == (a.result == "unproven")):
         yield (
             f"HTTP/2 is not served over {version}, although 'http2' asks for it: see that Protocols names h2, in your "
             "own template too, and that 'tls_ciphers' has some with ECDHE or DHE and GCM or CHACHA20, or leave 'http2' "
@@ -158,9 +161,7 @@ def unlike(described: Description, site: Facts, address: str) -> list[str]:
     """How the live server differs from a site as it is wished, in one handshake."""
     proxied = _is_proxied(described, address, site.port)
     for version in _versions(site):
-        answer = _handshake.ask(
-            address, site.port, site.domain, version=version, client="none", timeout=_SECONDS, proxied=proxied
-        )
+        answer = ask(address, site.port, site.domain, version=version, client="none", timeout=_SECONDS, proxied=proxied)
         if answer.offered:
             break
     return [f"{_place(site, address)}: {fault}" for fault in faults_of(site, [answer], throwaway=False)]
@@ -168,10 +169,10 @@ def unlike(described: Description, site: Facts, address: str) -> list[str]:
 
 def _versions(site: Facts) -> list[str]:
     """The versions of TLS to try: those wished, and the present ones, which a template may have added."""
-    return list(dict.fromkeys((*site.versions, *_handshake.VERSIONS)))
+    return list(dict.fromkeys((*site.versions, *VERSIONS)))
 
 
-def faults_of(site: Facts, answers: Sequence[_handshake.Answer], throwaway: bool) -> Iterator[str]:
+def faults_of(site: Facts, answers: Sequence[Answer], throwaway: bool) -> Iterator[str]:
     """What is wrong with the answers; nothing where all is as it must be.
 
     Strangers must be refused by an alert, as a 403 says something of one path alone; the clients of the throwaway CA
@@ -195,7 +196,7 @@ def faults_of(site: Facts, answers: Sequence[_handshake.Answer], throwaway: bool
             )
     for answer in offered:
         who = _WHO.get(answer.client, f"a client such as {answer.client} wants it")
-        over = f"over {answer.version}{' and HTTP/2' if answer.protocol == _http2.NAME else ''}: {answer.detail}"
+        over = f"over {answer.version}{' and HTTP/2' if answer.protocol == ALPN_NAME else ''}: {answer.detail}"
         at = "" if answer.path == "/" else f"at {answer.path} "
         wanted = _wanted(site, answer)
         if answer.result == "unproven":
@@ -217,7 +218,7 @@ def faults_of(site: Facts, answers: Sequence[_handshake.Answer], throwaway: bool
                 yield f"clients of other CAs than the site's are asked for over {answer.version}"
 
 
-def _wanted(site: Facts, answer: _handshake.Answer) -> str:
+def _wanted(site: Facts, answer: Answer) -> str:
     """What a client must be answered: C(alert), C(403), C(accepted), or empty where either will do."""
     if answer.client == "untrusted":
         return "accepted" if site.verify_client == "optional_no_ca" else "alert"
@@ -234,9 +235,7 @@ def _wanted(site: Facts, answer: _handshake.Answer) -> str:
     return "403" if site.open_paths or answer.path in site.protected_paths else ""
 
 
-def try_detours(
-    store: Store, described: Description, site: Facts, address: str, probes: _handshake.Probes
-) -> list[str]:
+def try_detours(store: Store, described: Description, site: Facts, address: str, probes: Probes) -> list[str]:
     """Try to reach what a site protects by way of virtual hosts that share its address and port. Returns the faults.
 
     By the site's name in a request on their connections, and by resuming their sessions (CVE-2025-23048), as the
@@ -247,7 +246,7 @@ def try_detours(
     allowed = next((probes.pinned[pin] for pin in site.pins if pin in probes.pinned), probes.trusted)
     for other, name in _neighbours(store, described, site, address):
         for version in ("TLSv1.3", "TLSv1.2"):
-            first, *resumed = _handshake.ask_by_way_of(
+            first, *resumed = ask_by_way_of(
                 address,
                 site.port,
                 name,

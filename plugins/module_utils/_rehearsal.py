@@ -30,7 +30,6 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.mtls.httpd.plugins.module_utils import (
     _bypass,
     _containment,
-    _handshake,
     _namespaces,
     _probing,
     _processes,
@@ -68,6 +67,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._said import HttpdError
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence
 
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Server
 
 SECONDS = 60.0
@@ -154,7 +154,7 @@ class _Start:
 
 
 def rehearse(
-    server: Server, store: Store, user: Description, change: Draft, sites: Sequence[Facts], probes: _handshake.Probes
+    server: Server, store: Store, user: Description, change: Draft, sites: Sequence[Facts], probes: answers.Probes
 ) -> Result:
     """Try the change. C(user) is the configuration without us. Nothing on the disk is touched, and nothing is left."""
     reason = effects(user)
@@ -224,7 +224,7 @@ def _forbidden(
 
 
 def _full(
-    server: Server, store: Store, user: Description, change: Draft, sites: Sequence[Facts], probes: _handshake.Probes
+    server: Server, store: Store, user: Description, change: Draft, sites: Sequence[Facts], probes: answers.Probes
 ) -> Result:
     def act() -> dict[str, Any]:
         private = Store(store.conf, _Scratch())
@@ -397,7 +397,7 @@ def _unread(site: Facts, path: str) -> list[str]:
     return []
 
 
-def _furnish(disk: Disk, site: Facts, folder: str, probes: _handshake.Probes) -> None:
+def _furnish(disk: Disk, site: Facts, folder: str, probes: answers.Probes) -> None:
     """Ready a site's files for the rehearsal. They are written anew, as files of an unmapped owner take no more.
 
     The throwaway CA joins the client CAs, its revocation list theirs, and its clients are those that are compared
@@ -416,9 +416,7 @@ def _furnish(disk: Disk, site: Facts, folder: str, probes: _handshake.Probes) ->
             disk.put(os.path.join(folder, name), File(probes.pinned[pin].certificate, mode_of(name)))
 
 
-def _welcome(
-    store: Store, described: Description, tried: Sequence[tuple[Facts, str]], probes: _handshake.Probes
-) -> None:
+def _welcome(store: Store, described: Description, tried: Sequence[tuple[Facts, str]], probes: answers.Probes) -> None:
     """Have the virtual hosts beside the sites let the throwaway CA's client in too, so that it has a session there."""
     for path, name in _probing.their_clients(store, described, tried).items():
         more = probes.ca if name == "sslcacertificatefile" else probes.crl
@@ -658,7 +656,7 @@ def _reduced(
     user: Description,
     change: Draft,
     sites: Sequence[Facts],
-    probes: _handshake.Probes,
+    probes: answers.Probes,
     reason: str,
 ) -> Result:
     broken = _probing.material_faults(user)

@@ -13,7 +13,9 @@ import stat
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _probing, _trust, _wire
+from ansible_collections.mtls.httpd.plugins.module_utils import _probing, _trust
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import readable
 from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, FACTS, Release
 
 if TYPE_CHECKING:
@@ -42,11 +44,11 @@ def completed(release: Release, sources: Sources) -> Release:
     files = {**release.files, f"{facts.domain}.crt": certificate, f"{facts.domain}.key": key}
     if sources.client_ca:
         files[CLIENT_CA] = b"".join(each for path in sources.client_ca for each in _pinned(path, sources))
-    told = [_wire.certificate_facts(_der(each)) for each in (*sent, *_CERTIFICATE.findall(files[CLIENT_CA]))]
-    subjects = {_wire.rfc4514(each.subject) for each in told[len(sent) :]}
+    told = [wire.certificate_facts(_der(each)) for each in (*sent, *_CERTIFICATE.findall(files[CLIENT_CA]))]
+    subjects = {wire.rfc4514(each.subject) for each in told[len(sent) :]}
     facts = replace(
         facts,
-        certificate_sha256=_wire.sha256(_der(leaf)),
+        certificate_sha256=wire.sha256(_der(leaf)),
         client_ca_names=tuple(sorted(subjects)),
         begins=max(each.not_before for each in told),
         ends=min(each.not_after for each in told),
@@ -61,7 +63,7 @@ def _certificates(path: str) -> list[bytes]:
         raise SourceError(f"{path} holds no PEM certificate: give one that does")
     try:
         for each in found:
-            _wire.certificate_facts(_der(each))
+            wire.certificate_facts(_der(each))
         return [ssl.DER_cert_to_PEM_cert(_der(each)).encode() for each in found]
     except ValueError:  # UnicodeError and binascii.Error among them
         raise SourceError(f"{path} holds a certificate that is damaged: put a good one there") from None
@@ -70,7 +72,7 @@ def _certificates(path: str) -> list[bytes]:
 def _pinned(path: str, sources: Sources) -> list[bytes]:
     """Return the client CAs of a file, each of which must have one of the pinned fingerprints, if any are."""
     found = _certificates(path)
-    if sources.client_ca_sha256 and not {_wire.sha256(_der(each)) for each in found} <= set(sources.client_ca_sha256):
+    if sources.client_ca_sha256 and not {wire.sha256(_der(each)) for each in found} <= set(sources.client_ca_sha256):
         raise SourceError(f"{path} holds another client CA than 'client_ca_sha256' pins: see where it came from")
     return found
 
@@ -90,7 +92,7 @@ def _der(pem: bytes) -> bytes:
 
 
 def _self_issued(pem: bytes) -> bool:
-    told = _wire.certificate_facts(_der(pem))
+    told = wire.certificate_facts(_der(pem))
     return told.subject == told.issuer
 
 
@@ -101,7 +103,7 @@ def _try(name: str, leaf: bytes, certificate: bytes, key: bytes, sources: Source
     """
     try:
         server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        with _handshake.readable(certificate) as chain, _handshake.readable(key) as private:
+        with readable(certificate) as chain, readable(key) as private:
             server.load_cert_chain(chain, private, password=lambda: b"")  # never ask at a terminal
         client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         client.load_verify_locations(cadata=leaf.decode("ascii"))

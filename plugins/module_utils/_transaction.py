@@ -33,7 +33,6 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils import (
     _bypass,
-    _handshake,
     _httpd,
     _neighbours,
     _probing,
@@ -65,6 +64,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._description import Description
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Server
 
 LOCK_SECONDS = 60.0
@@ -111,7 +111,7 @@ class Report:
 
 def carry_out(
     wishes: Sequence[Wish],
-    probes: _handshake.Probes,
+    probes: answers.Probes,
     *,
     binary: str | None = None,
     config: str | None = None,
@@ -259,7 +259,7 @@ def _told(wish: Wish, changed: bool, shown: str) -> dict[str, Any]:
 
 
 class _Run:
-    def __init__(self, server: Server, store: Store, probes: _handshake.Probes, start: bool, adopt: bool) -> None:
+    def __init__(self, server: Server, store: Store, probes: answers.Probes, start: bool, adopt: bool) -> None:
         self.server, self.store, self.probes, self.start, self.adopt = server, store, probes, start, adopt
         self.report = Report()
         self.touched = False

@@ -318,8 +318,8 @@ import base64
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.mtls.httpd.plugins.module_utils._endpoints import endpoints_of, examined
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Identity
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Identity
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.endpoints import endpoints_of, examined
 
 
 def identity_at(certificate: str, key: str) -> Identity:

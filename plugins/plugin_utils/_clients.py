@@ -10,7 +10,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _quoting
-from ansible_collections.mtls.httpd.plugins.module_utils._identity import alternative_name, subject_name
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import alternative_name, subject_name
 from ansible_collections.mtls.httpd.plugins.module_utils._release import PINNED
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import parsing, rules
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, finding

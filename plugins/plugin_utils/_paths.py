@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _backends, _handshake, _quoting
+from ansible_collections.mtls.httpd.plugins.module_utils import _backends, _quoting
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,7 +33,7 @@ def wrong_paths(site: Mapping[str, Any]) -> Iterator[str]:
     named = [*((f"open_paths[{index}]", path) for index, path in enumerate(site["open_paths"]))]
     named += [(f"protected_paths[{index}]", path) for index, path in enumerate(paths)]
     for name, path in named:
-        if path == "/" or not _handshake.PATH.match(path):
+        if path == "/" or not answers.PATH.match(path):
             yield (
                 f"the option '{name}' is no path below / of letters, digits, dots, hyphens, '_' and '~'. "
                 "Give one such as /healthz."

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils._endpoints import Endpoint
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake import NOT_OFFERED
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import NOT_OFFERED
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.endpoints import Endpoint
 from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import is_loopback
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from embedded_httpd import EmbeddedHttpd
 from host import Host, until
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _payload
-from ansible_collections.mtls.httpd.plugins.module_utils._identity import make_probes
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -28,8 +28,10 @@ from container import SYSTEMD, podman
 from demo_material import CHAT_CA_NAME, Authority
 from host import COLLECTION, VERSIONS, wished
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _payload
-from ansible_collections.mtls.httpd.plugins.module_utils._identity import make_probes
+from ansible_collections.mtls.httpd.plugins.module_utils import _payload
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 
 if TYPE_CHECKING:
@@ -66,9 +68,9 @@ class Deployed:
     """A site that is there: with a certificate, a key and a client CA that no other has."""
 
     wish: Wish
-    client: _handshake.Identity
+    client: answers.Identity
 
-    def fits(self, client: _handshake.Identity | None, answer: _handshake.Answer) -> bool:
+    def fits(self, client: answers.Identity | None, answer: answers.Answer) -> bool:
         """Whether it is this one that answered a client so. The certificate is not seen in every refusal."""
         assert self.wish.release
         wanted = "accepted" if client is self.client else "refused"
@@ -88,7 +90,7 @@ def deployed(domain: str = DOMAIN) -> Deployed:
     chat = Authority(CHAT_CA_NAME)
     client = chat.issue(client=True, common_name="Chat")
     wish = wished(domain, Authority("Test CA").issue(domain), chat.pem, PORT)
-    return Deployed(wish, _handshake.Identity(client.full_pem, client.key_pem))
+    return Deployed(wish, answers.Identity(client.full_pem, client.key_pem))
 
 
 REDUCED, HEALING = "renewal after a reduced rehearsal", "renewal after a killed one"
@@ -119,7 +121,7 @@ class Scene:
     seconds: float = 0.0
     living: str = ""
     wanted: list[str] = field(default_factory=list)
-    probes: _handshake.Probes = field(default_factory=make_probes)
+    probes: answers.Probes = field(default_factory=make_probes)
     _driver: subprocess.Popen[str] | None = None
 
     # -- the host
@@ -209,9 +211,7 @@ class Scene:
             for client in (None, *(site.client for site in known)):
                 for version in VERSIONS:
                     kind = "trusted" if client else "none"
-                    answer = _handshake.ask(
-                        self.address, PORT, domain, version=version, client=kind, identity=client, timeout=20
-                    )
+                    answer = ask(self.address, PORT, domain, version=version, client=kind, identity=client, timeout=20)
                     absent = answer.certificate_sha256 not in {site.fingerprint for site in known}
                     absent = absent and answer.result != "accepted"
                     assert any(site.fits(client, answer) if site else absent for site in allowed), (domain, answer)

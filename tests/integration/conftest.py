@@ -17,7 +17,7 @@ from embedded_httpd import free_port
 from host import loads
 from playing import Operator, Run, prepared
 
-from ansible_collections.mtls.httpd.plugins.module_utils._identity import make_probes
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from conftest import SiteMaterial
     from embedded_httpd import EmbeddedHttpd
 
-    from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
 
 LOGS = "logs"
 
@@ -93,5 +93,5 @@ def chat() -> Authority:
 
 
 @pytest.fixture(scope="session")
-def probes() -> _handshake.Probes:
+def probes() -> answers.Probes:
     return make_probes()

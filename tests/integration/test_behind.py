@@ -26,7 +26,8 @@ from demo_material import Authority, Issued, write
 from embedded_httpd import free_port
 from host import DOMAIN, VERSIONS, Host, until
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import client_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +46,7 @@ NAMES = {
 
 
 @pytest.fixture
-def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: _handshake.Probes) -> Host:
+def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: answers.Probes) -> Host:
     return Host(embedded, authority, chat, free_port(), probes)
 
 
@@ -161,7 +162,7 @@ def test_so_it_learns_of_a_resumed_session(host: Host, backend: Backend, version
     url = f"http://127.0.0.1:{backend.port}/"
     host.apply(host.wish(proxy_pass=url, forwarded=NAMES, verify_client="optional_no_ca"))
     stranger = Authority("Another CA").issue(client=True, common_name="Chat")
-    context = _handshake.client_context(_handshake.Identity(stranger.full_pem, stranger.key_pem), version)
+    context = client_context(answers.Identity(stranger.full_pem, stranger.key_pem), version)
     session = None
     for resumed in (False, True):
         with (

@@ -19,7 +19,8 @@ from demo_material import Authority, write
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import COLLECTION, DOMAIN, VERSIONS, Host
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake import client
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Identity, Probes
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import SITE
 
@@ -31,7 +32,7 @@ OTHER = "shop.example.com"
 
 
 @pytest.fixture
-def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: _handshake.Probes) -> Host:
+def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: Probes) -> Host:
     return Host(embedded, authority, chat, free_port(), probes)
 
 
@@ -61,7 +62,7 @@ def test_the_host_header_of_a_connection_made_to_another_site_reaches_nothing(
 ) -> None:
     users_host(host)
     host.apply(host.wish(document_root=f"{host.httpd.root}/site"))
-    answer = _handshake.ask("127.0.0.1", host.port, sni, version=version, client="none", timeout=5, host=DOMAIN)
+    answer = client.ask("127.0.0.1", host.port, sni, version=version, client="none", timeout=5, host=DOMAIN)
     assert "421" in answer.detail
 
 
@@ -123,10 +124,10 @@ def test_the_session_of_another_site_is_worth_nothing_here(host: Host, version: 
         users_host(host, port=elsewhere)
     host.apply(host.wish(document_root=f"{host.httpd.root}/site"))
     granted: list[ssl.SSLSession] = []
-    context = _handshake.client_context(None, version)
+    context = client.client_context(None, version)
     asked = {"version": version, "client": "none", "timeout": 5, "context": context, "sessions": granted}
     places = (elsewhere, OWN), (elsewhere, OWN), (host.port, DOMAIN)
-    first, again, foreign = (_handshake.ask("127.0.0.1", port, name, **asked) for port, name in places)
+    first, again, foreign = (client.ask("127.0.0.1", port, name, **asked) for port, name in places)
     assert granted
     assert (first.result, again.result, foreign.result) == ("accepted", "accepted", "refused")
     assert foreign.detail.startswith("alert")
@@ -231,9 +232,9 @@ def test_two_sites_beside_the_users_are_rehearsed_together(host: Host) -> None:
 def test_a_client_without_sni_reaches_a_site_that_is_alone_on_its_port(host: Host) -> None:
     host.apply(host.wish(document_root=f"{host.httpd.root}/site"))
     chat = host.chat.issue(client=True, common_name="Chat")
-    identity = _handshake.Identity(chat.full_pem, chat.key_pem)
+    identity = Identity(chat.full_pem, chat.key_pem)
     for version in VERSIONS:
-        answer = _handshake.ask(
+        answer = client.ask(
             "127.0.0.1", host.port, "", version=version, client="trusted", identity=identity, timeout=5, host=DOMAIN
         )
         assert " 200 " in answer.detail

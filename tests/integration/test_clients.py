@@ -20,8 +20,10 @@ from demo_material import Authority, Issued, new_key
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, VERSIONS, Host
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _namespaces
-from ansible_collections.mtls.httpd.plugins.module_utils._identity import subject_name
+from ansible_collections.mtls.httpd.plugins.module_utils import _namespaces
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Identity, Probes
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask, client_context
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import subject_name
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
 
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: _handshake.Probes) -> Host:
+def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: Probes) -> Host:
     return Host(embedded, authority, chat, free_port(), probes)
 
 
@@ -150,11 +152,11 @@ def test_a_resumed_session_lets_the_same_clients_in(host: Host, options: dict[st
     host.apply(host.wish(allowed=pins, **options))
     for version in VERSIONS:
         for issued, result in ((chat, "accepted"), (other, "refused")):
-            context = _handshake.client_context(_handshake.Identity(issued.full_pem, issued.key_pem), version)
+            context = client_context(Identity(issued.full_pem, issued.key_pem), version)
             asked = {"version": version, "client": "trusted", "timeout": 5, "context": context}
             sessions: list[ssl.SSLSession] = []
             for resumed in (False, True):  # Who resumes is not asked for a certificate again.
-                answer = _handshake.ask("127.0.0.1", host.port, DOMAIN, sessions=sessions, **asked)
+                answer = ask("127.0.0.1", host.port, DOMAIN, sessions=sessions, **asked)
                 assert (answer.result, answer.asked) == (result, not resumed), answer
 
 
@@ -291,7 +293,7 @@ def test_the_way_back_leads_to_the_clients_of_then(host: Host) -> None:
 
 
 def test_a_configuration_folder_with_quotes_in_its_name_serves_pinned_certificates(
-    short_path: Path, authority: Authority, chat: Authority, probes: _handshake.Probes
+    short_path: Path, authority: Authority, chat: Authority, probes: Probes
 ) -> None:
     httpd = EmbeddedHttpd(short_path / "it's 100% \\ $1 {x}")
     try:

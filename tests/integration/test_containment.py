@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from demo_material import Authority
     from playing import Run
 
-    from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's files are out of others' reach")
 rehearsed = pytest.mark.parametrize("rehearsed", ["full", "reduced"])
 
 
 @pytest.fixture
-def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: _handshake.Probes) -> Host:
+def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: answers.Probes) -> Host:
     return Host(embedded, authority, chat, free_port(), probes)
 
 

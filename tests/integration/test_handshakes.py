@@ -15,14 +15,13 @@ import pytest
 from demo_material import Authority, self_signed, write
 from embedded_httpd import EmbeddedHttpd, free_port
 
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake import (
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import (
     VERSIONS,
     Answer,
     Examination,
     Identity,
-    ask,
-    examine,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask, examine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

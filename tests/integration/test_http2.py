@@ -19,13 +19,15 @@ from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, Host, children, loads, until
 from load import Load
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _rehearsal, _transaction
+from ansible_collections.mtls.httpd.plugins.module_utils import _rehearsal, _transaction
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import SITE, Release
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
 
 MODULE = "LoadModule http2_module modules/mod_http2.so\n"
 VERSIONS = {"TLSv1.2": ("--tls-max", "1.2"), "TLSv1.3": ("--tlsv1.3",)}
@@ -38,7 +40,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: _handshake.Probes) -> Host:
+def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: answers.Probes) -> Host:
     return Host(embedded, authority, chat, free_port(), probes)
 
 
@@ -152,7 +154,7 @@ def test_a_server_that_is_started_is_not_reloaded(host: Host, asks: Callable[...
 
 
 def test_an_mpm_that_mod_http2_does_not_work_with_is_reloaded_once_and_asked_nothing(
-    short_path: Path, authority: Authority, chat: Authority, probes: _handshake.Probes
+    short_path: Path, authority: Authority, chat: Authority, probes: answers.Probes
 ) -> None:
     httpd = EmbeddedHttpd(short_path / "httpd", mpm="prefork")
     host = Host(httpd, authority, chat, free_port(), probes)

@@ -27,13 +27,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from playing import sending
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _httpd, _payload, _rehearsal, _said
+from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _payload, _rehearsal, _said
 from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, FACTS, SITE, Release
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused, carry_out
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import documented_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
 
 DOCUMENTED: dict[str, Any] = documented_options("sites")["sites"]["suboptions"]
 # With those of an option's members as option.suboption.
@@ -393,7 +395,7 @@ ATTACKS = {
 
 
 @pytest.fixture
-def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: _handshake.Probes) -> Host:
+def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: answers.Probes) -> Host:
     return Host(embedded, authority, chat, free_port(), probes)
 
 

@@ -24,7 +24,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from demo_material import Authority, write, zipped
 from host import COLLECTION, until
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -102,9 +103,9 @@ def asked(operator: LocalOperator, path: str, client: Issued | None) -> tuple[in
 def test_the_old_caller_of_the_page_on_protocol_is_served_and_warned_of(operator: LocalOperator) -> None:
     run = deployed(operator, "protocol")
     assert "it speaks TLSv1, TLSv1.1, with OpenSSL's security level lowered for it" in run.output
-    client = _handshake.Identity(operator.material.client.full_pem, operator.material.client.key_pem)
+    client = answers.Identity(operator.material.client.full_pem, operator.material.client.key_pem)
     for version, result in (("TLSv1", "accepted"), ("TLSv1.1", "accepted"), ("TLSv1.2", "accepted")):
-        answer = _handshake.ask(
+        answer = ask(
             operator.address,
             operator.port,
             operator.material.domain,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from embedded_httpd import EmbeddedHttpd
 
-    from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
 
 OPEN = "/healthz"
 CLOSED = "/callback"
@@ -52,7 +52,7 @@ EVASIONS = (
 
 
 @pytest.fixture
-def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: _handshake.Probes) -> Host:
+def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: answers.Probes) -> Host:
     return Host(embedded, authority, chat, free_port(), probes)
 
 

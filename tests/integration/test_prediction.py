@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from conftest import LocalOperator
 
-    from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
 
 OTHER = "shop.example.com"
 # What is seen on the live server, and what the clocks say, is no prediction.
@@ -39,7 +39,7 @@ SEEN = ("mutual_tls", "running", "clock_skew")
 
 
 @pytest.fixture
-def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: _handshake.Probes) -> Host:
+def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: answers.Probes) -> Host:
     return Host(embedded, authority, chat, free_port(), probes)
 
 

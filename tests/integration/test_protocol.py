@@ -25,7 +25,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
 
 VERSIONS = {"TLSv1": "-tls1", "TLSv1.1": "-tls1_1", "TLSv1.2": "-tls1_2", "TLSv1.3": "-tls1_3"}
 RESUMABLE = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
@@ -33,7 +33,7 @@ OTHER = "shop.example.com"
 
 
 @pytest.fixture
-def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: _handshake.Probes) -> Host:
+def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: answers.Probes) -> Host:
     return Host(embedded, authority, chat, free_port(), probes)
 
 
@@ -388,7 +388,7 @@ def test_http2_is_served_where_it_is_wished_and_mutual_tls_holds_over_it(
 
 
 def test_http2_is_left_out_and_said_where_httpd_has_none(
-    short_path: Path, authority: Authority, chat: Authority, probes: _handshake.Probes, tmp_path: Path
+    short_path: Path, authority: Authority, chat: Authority, probes: answers.Probes, tmp_path: Path
 ) -> None:
     httpd = EmbeddedHttpd(short_path / "httpd", mpm="prefork")
     httpd.start()

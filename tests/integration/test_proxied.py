@@ -13,7 +13,7 @@ from demo_material import Authority, write
 from embedded_httpd import free_port
 from host import DOMAIN, Host, tree
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers, client
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
 
@@ -43,17 +43,17 @@ def result(host: Host, *, proxied: bool, port: int = 0, address: str = "127.0.0.
     """Return how clients of the client CA are answered, with a PROXY header or without."""
     chat = host.chat.issue(client=True, common_name="Chat")
     return {
-        _handshake.ask(
+        client.ask(
             address,
             port or host.port,
             DOMAIN,
             version=version,
             client="trusted",
-            identity=_handshake.Identity(chat.full_pem, chat.key_pem),
+            identity=answers.Identity(chat.full_pem, chat.key_pem),
             timeout=5,
             proxied=proxied,
         ).result
-        for version in _handshake.VERSIONS
+        for version in answers.VERSIONS
     }
 
 

@@ -18,7 +18,8 @@ from demo_material import key_pem, pem
 from embedded_httpd import EmbeddedHttpd, free_port
 from odd_certificates import CRITICAL, DAY, NOW, PLAIN, Pair, ca, crl, distribution, leaf, new_key, usage
 
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Identity, ask
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Identity
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import judge
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, Wish
 

@@ -21,7 +21,8 @@ from demo_material import Authority, Issued, write
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, VERSIONS, Host
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask, client_context
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ REFUSED = {"refused"}
 
 
 @pytest.fixture
-def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: _handshake.Probes) -> Host:
+def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: answers.Probes) -> Host:
     return Host(embedded, authority, chat, free_port(), probes)
 
 
@@ -266,13 +267,13 @@ def test_a_session_spares_a_revoked_client_the_responder_only_where_the_server_c
     report = host.apply(host.wish(client_ocsp="leaf", client_ocsp_responder=responder.url))
     said = "a client whom the OCSP responder calls revoked can resume a session"
     assert any(limit.startswith(said) for limit in report.limits) is cache
-    identity = _handshake.Identity(client.full_pem, client.key_pem)
+    identity = answers.Identity(client.full_pem, client.key_pem)
     sessions: list[ssl.SSLSession] = []
     asked: dict[str, Any] = {"version": version, "client": "trusted", "identity": identity, "timeout": 5}
-    asked |= {"context": _handshake.client_context(identity, version), "sessions": sessions}
+    asked |= {"context": client_context(identity, version), "sessions": sessions}
     for revoked, wanted in ((False, "accepted"), (True, "accepted" if cache else "refused")):
         with responder.serving((client, revoked)):
-            assert _handshake.ask("127.0.0.1", host.port, DOMAIN, **asked).result == wanted
+            assert ask("127.0.0.1", host.port, DOMAIN, **asked).result == wanted
     assert not any("OCSP" in limit or "ocsp" in limit for limit in host.apply(host.wish()).limits)
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Probes
 
 LONG = bool(os.environ.get("LONG"))
 ROTATIONS = 50 if LONG else 6
@@ -36,7 +36,7 @@ WARM = 2  # After so many, the server has what it takes for rotations.
 
 @pytest.fixture(params=["event", "prefork"])
 def host(
-    request: pytest.FixtureRequest, short_path: Path, chat: Authority, probes: _handshake.Probes, authority: Authority
+    request: pytest.FixtureRequest, short_path: Path, chat: Authority, probes: Probes, authority: Authority
 ) -> Iterator[Host]:
     httpd = EmbeddedHttpd(short_path / "httpd", mpm=request.param)
     try:

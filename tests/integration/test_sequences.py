@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from demo_material import Authority, Issued
 
-    from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Probes
 
 LONG = bool(os.environ.get("LONG"))
 SEED = int(os.environ.get("SEED") or time.time_ns() % 1_000_000)
@@ -175,7 +175,7 @@ class Walk:
 
 @pytest.mark.parametrize("number", range(40 if LONG else 2))
 def test_a_host_serves_what_was_wished_for_last_whatever_came_before(
-    embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: _handshake.Probes, number: int
+    embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: Probes, number: int
 ) -> None:
     ports = (free_port(), free_port())
     host = Host(embedded, authority, chat, ports[0], probes)

@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
     from demo_material import Authority
 
-    from ansible_collections.mtls.httpd.plugins.module_utils import _handshake
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
 
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 
 
 @pytest.fixture
-def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: _handshake.Probes) -> Host:
+def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: answers.Probes) -> Host:
     return Host(embedded, authority, chat, free_port(), probes)
 
 
@@ -151,7 +151,7 @@ def test_a_log_in_another_users_folder_is_refused(host: Host, short_path: Path) 
 @as_root
 @pytest.mark.parametrize("what", ["blocks", "inodes"])
 def test_httpd_lives_on_however_full_the_one_disk_is_that_its_pid_file_and_logs_share_with_the_sites(
-    short_path: Path, authority: Authority, chat: Authority, probes: _handshake.Probes, what: str
+    short_path: Path, authority: Authority, chat: Authority, probes: answers.Probes, what: str
 ) -> None:
     root = short_path / "httpd"
 
@@ -210,7 +210,7 @@ def test_a_pid_file_whose_folder_is_gone_is_said_before_httpd_ends_for_lack_of_i
 
 @as_root
 def test_a_disk_made_for_a_pid_file_alone_is_not_taken_for_full(
-    short_path: Path, authority: Authority, chat: Authority, probes: _handshake.Probes
+    short_path: Path, authority: Authority, chat: Authority, probes: answers.Probes
 ) -> None:
     root = short_path / "httpd"
 
@@ -234,7 +234,7 @@ def test_a_disk_made_for_a_pid_file_alone_is_not_taken_for_full(
 
 @as_root
 def test_a_disk_that_fills_up_amid_the_switch_ends_no_httpd_whose_pid_file_lies_there(
-    short_path: Path, authority: Authority, chat: Authority, probes: _handshake.Probes
+    short_path: Path, authority: Authority, chat: Authority, probes: answers.Probes
 ) -> None:
     root = short_path / "httpd"
     run = root / "run"

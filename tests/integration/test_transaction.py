@@ -30,7 +30,6 @@ from embedded_httpd import EmbeddedHttpd, free_port
 from host import COLLECTION, DOMAIN, Host, fingerprint, processes_in, tree, until
 
 from ansible_collections.mtls.httpd.plugins.module_utils import (
-    _handshake,
     _httpd,
     _namespaces,
     _payload,
@@ -40,26 +39,20 @@ from ansible_collections.mtls.httpd.plugins.module_utils import (
     _transaction,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
-from ansible_collections.mtls.httpd.plugins.module_utils._release import (
-    CLIENT_CA,
-    CRL,
-    FACTS,
-    SITE,
-    Disk,
-    Entry,
-    File,
-)
+from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, CRL, FACTS, SITE, Disk, Entry, File
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Probes
 
 OTHER = "shop.example.com"
 ENFORCED = {"none": "refused", "untrusted": "refused", "trusted": "accepted"}
 
 
 @pytest.fixture
-def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: _handshake.Probes) -> Host:
+def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: Probes) -> Host:
     return Host(embedded, authority, chat, free_port(), probes)
 
 
@@ -1262,7 +1255,7 @@ def test_a_site_can_have_several_addresses(host: Host) -> None:
 
 
 def test_a_server_root_with_spaces_is_served(
-    short_path: Path, authority: Authority, chat: Authority, probes: _handshake.Probes
+    short_path: Path, authority: Authority, chat: Authority, probes: Probes
 ) -> None:
     httpd = EmbeddedHttpd(short_path / "an httpd of its own")
     try:
@@ -1277,9 +1270,7 @@ def test_a_server_root_with_spaces_is_served(
         httpd.stop()
 
 
-def test_prefork_is_served_alike(
-    short_path: Path, authority: Authority, chat: Authority, probes: _handshake.Probes
-) -> None:
+def test_prefork_is_served_alike(short_path: Path, authority: Authority, chat: Authority, probes: Probes) -> None:
     httpd = EmbeddedHttpd(short_path / "httpd", mpm="prefork")
     try:
         httpd.start()
@@ -1491,7 +1482,8 @@ root, binary, port = sys.argv[1:4]
 sys.path[:0] = [root, root + "/files"]
 from pathlib import Path
 from embedded_httpd import EmbeddedHttpd
-from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _payload, _transaction
+from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _transaction
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake import client
 requests = [_payload.unpacked(line.strip()) for line in sys.stdin]
 httpd = EmbeddedHttpd(Path(root, "own"), binary=binary)
 httpd.start()
@@ -1504,7 +1496,7 @@ try:
         except _transaction.Refused as refusal:
             told.append([str(refusal)])
         answers = [
-            _handshake.ask("127.0.0.1", int(port), "www.example.com", version=version, client="none", timeout=5)
+            client.ask("127.0.0.1", int(port), "www.example.com", version=version, client="none", timeout=5)
             for version in ("TLSv1.2", "TLSv1.3")
         ]
         told[-1] += [[answer.result, answer.certificate_sha256] for answer in answers]
@@ -1522,7 +1514,7 @@ EACH_PORT += 'exec setpriv --reuid nobody --regid nogroup --clear-groups "$@"'
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become an ordinary user")
 @pytest.mark.parametrize("port", [0, 443])
 def test_an_ordinary_user_deploys_to_his_own_httpd(
-    short_path: Path, authority: Authority, chat: Authority, probes: _handshake.Probes, port: int
+    short_path: Path, authority: Authority, chat: Authority, probes: Probes, port: int
 ) -> None:
     shutil.copytree(
         COLLECTION / "plugins/module_utils", short_path / "ansible_collections/mtls/httpd/plugins/module_utils"

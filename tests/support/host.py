@@ -23,8 +23,10 @@ import pytest
 from cryptography import x509
 from demo_material import CHAT_CA_NAME, Authority, Issued
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _handshake, _processes, _quoting, _transaction, _wire
-from ansible_collections.mtls.httpd.plugins.module_utils._identity import make_probes
+from ansible_collections.mtls.httpd.plugins.module_utils import _processes, _quoting, _transaction
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers, wire
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     BACKEND_CA,
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
 
     from ansible.plugins.action import ActionBase
     from embedded_httpd import EmbeddedHttpd
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Answer, Probes
 
 DOMAIN = "www.example.com"
 COLLECTION = Path(__file__).resolve().parents[2]
@@ -82,7 +86,7 @@ class Host:
     public: Authority
     chat: Authority
     port: int
-    probes: _handshake.Probes
+    probes: Probes
 
     @property
     def conf(self) -> Path:
@@ -136,12 +140,12 @@ class Host:
         port: int = 0,
         address: str = "127.0.0.1",
         path: str = "/",
-    ) -> dict[str, _handshake.Answer]:
+    ) -> dict[str, Answer]:
         """Return what a client (default: none) is answered, by protocol version."""
-        identity = _handshake.Identity(client.full_pem, client.key_pem) if client else None
+        identity = answers.Identity(client.full_pem, client.key_pem) if client else None
         kind = "trusted" if client else "none"
         return {
-            version: _handshake.ask(
+            version: ask(
                 address,
                 port or self.port,
                 domain,
@@ -341,7 +345,7 @@ def children(parent: int) -> list[str]:
 def subjects(client_ca: bytes) -> set[str]:
     """Return the names that a server asks clients for, none where the file is no CA's."""
     with suppress(ValueError):
-        return {_wire.rfc4514(each.subject.public_bytes()) for each in x509.load_pem_x509_certificates(client_ca)}
+        return {wire.rfc4514(each.subject.public_bytes()) for each in x509.load_pem_x509_certificates(client_ca)}
     return set()
 
 

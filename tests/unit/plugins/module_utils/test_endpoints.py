@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.mtls.httpd.plugins.module_utils._endpoints import Endpoint, endpoints_of, shortfalls
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Answer, Examination
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Answer, Examination
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.endpoints import Endpoint, endpoints_of, shortfalls
 
 DEFAULTS: dict[str, Any] = {
     "address": None,

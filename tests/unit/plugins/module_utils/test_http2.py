@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.mtls.httpd.plugins.module_utils._http2 import first_line, request
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.http2 import first_line, make_request
 
 DATA, HEADERS, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, CONTINUATION = 0, 1, 3, 4, 5, 6, 7, 9
 # What httpd 2.4.68 sends to a client without a table, up to the answer's body: its settings, the acknowledgement of
@@ -32,7 +32,7 @@ def frame(kind: int, content: bytes, *, flags: int = 0x4, stream: int = 1) -> by
 
 
 def test_a_request_is_the_preface_settings_and_literal_fields() -> None:
-    assert request("www.example.com:8443", "/hook").hex(" ") == " ".join(
+    assert make_request("www.example.com:8443", "/hook").hex(" ") == " ".join(
         (
             b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".hex(" "),
             "00 00 0c 04 00 00 00 00 00 00 01 00 00 00 00 00 02 00 00 00 00",  # no table, no push
@@ -51,7 +51,7 @@ def test_a_request_is_the_preface_settings_and_literal_fields() -> None:
 
 def test_a_value_may_be_longer_than_one_byte_tells() -> None:
     # RFC 7541, appendix C.1.2 and C.1.3: 1337 on 5 bits is 1f 9a 0a, so on 7 bits it is 7f ba 09.
-    assert b"\x04\x7f\xba\x09/aaa" in request("a", "/" + "a" * 1336)
+    assert b"\x04\x7f\xba\x09/aaa" in make_request("a", "/" + "a" * 1336)
 
 
 @pytest.mark.parametrize(("headers", "said"), [(STATUS_200, b"HTTP/2 200"), (STATUS_403, b"HTTP/2 403")])

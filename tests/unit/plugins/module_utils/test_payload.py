@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _payload
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Identity, Probes
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Identity, Probes
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, FACTS, SITE, Facts, Release
 

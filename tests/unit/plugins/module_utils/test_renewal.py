@@ -18,7 +18,7 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from {PACKAGE} import _payload, _renewal, _transaction
 from {PACKAGE}._room.inner import below
-from {PACKAGE}._handshake import Identity, Probes
+from {PACKAGE}._handshake.answers import Identity, Probes
 one = Identity(b"certificate", b"key")
 wanted = _payload.Request((), Probes(b"ca", one, one, b"crl", one))
 sys.stdout.buffer.write(_renewal.program(sys.argv[2], wanted).content)

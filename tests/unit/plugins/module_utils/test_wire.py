@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.mtls.httpd.plugins.module_utils._wire import (
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.wire import (
     certificate_authorities,
     leaf_certificate,
     rfc4514,

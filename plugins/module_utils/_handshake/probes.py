@@ -10,7 +10,7 @@ import datetime
 import re
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Identity, Probes
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Identity, Probes
 
 try:
     from cryptography import x509

@@ -24,15 +24,13 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from demo_material import Authority, Issued, key_pem, new_key
 
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake import (
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import (
     VERSIONS,
     Answer,
     Examination,
     Identity,
-    ask,
-    client_context,
-    examine,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask, client_context, examine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -448,7 +446,8 @@ def test_a_key_that_does_not_fit_is_an_error_that_shows_neither() -> None:
 LOADING = """
 import sys
 sys.path[:] = {path!r}
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake import Identity, client_context
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Identity
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import client_context
 client_context(Identity({certificate!r}, {key!r}), "TLSv1.3")
 """
 
@@ -506,7 +505,7 @@ def test_what_the_ssl_module_hides_is_unknown_and_the_answer_stands(served: Path
 INSIDE = """
 import pickle, sys
 sys.path[:] = pickle.load(sys.stdin.buffer)
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake import ask, client_context
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask, client_context
 identity, port = pickle.load(sys.stdin.buffer)
 context = client_context(identity, "TLSv1.3")
 import ctypes

@@ -12,13 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake import (
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import (
     SERVER_NAME,
     Answer,
     Examination,
     Identity,
-    examine,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import examine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,8 +11,9 @@ import datetime
 import pytest
 from cryptography import x509
 
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake import VERSIONS, client_context
-from ansible_collections.mtls.httpd.plugins.module_utils._identity import make_probes
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import VERSIONS
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import client_context
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
 
 NOW = datetime.datetime(2026, 5, 1, 12, tzinfo=datetime.timezone.utc)
 

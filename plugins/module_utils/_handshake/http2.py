@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-NAME = "h2"  # as ALPN knows it (RFC 9113, section 3.1)
+ALPN_NAME = "h2"  # as ALPN knows it (RFC 9113, section 3.1)
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113, section 3.4
 _HEADERS, _RST_STREAM, _SETTINGS, _GOAWAY, _CONTINUATION = 0x1, 0x3, 0x4, 0x7, 0x9  # section 6
@@ -26,7 +26,7 @@ _DIGITS = {format(code, "05b"): str(code) for code in range(3)}
 _DIGITS.update({format(0x19 + more, "06b"): str(3 + more) for more in range(7)})
 
 
-def request(authority: str, path: str) -> bytes:
+def make_request(authority: str, path: str) -> bytes:
     """Return all that a client sends who asks for OPTIONS with Max-Forwards: 0. Raises UnicodeError for non-ASCII."""
     block = _field(_METHOD, "OPTIONS") + _HTTPS + _field(_AUTHORITY, authority) + _field(_PATH, path)
     block += _field(_MAX_FORWARDS, "0")

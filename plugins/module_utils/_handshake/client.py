@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import socket
@@ -16,128 +15,37 @@ import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _http2, _wire
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import (
+    LEGACY_VERSIONS,
+    PATH,
+    SERVER_NAME,
+    VERSIONS,
+    Answer,
+    Examination,
+    Identity,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.http2 import ALPN_NAME, first_line, make_request
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.transcript import (
+    ENDED,
+    RESET,
+    Channel,
+    Transcript,
+    overhear,
+    reason_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
-# Given up by RFC 8996; tried only where a site is to speak them.
-LEGACY_VERSIONS = {"TLSv1": ssl.TLSVersion.TLSv1, "TLSv1.1": ssl.TLSVersion.TLSv1_1}
-NOT_OFFERED = "protocol not offered"
-SERVER_NAME = re.compile(r"[A-Za-z0-9._:-]*\Z")
-# A path that httpd, backends and proxies read alike: nothing in it is escaped, merged, or taken for a parameter.
-PATH = re.compile(r"/(?:(?:[A-Za-z0-9_~-][A-Za-z0-9._~-]*/)*[A-Za-z0-9_~-][A-Za-z0-9._~-]*/?)?\Z")
+    from collections.abc import Iterator
 
 _MESSAGE_CALLBACK = "_msg_callback"  # private to the ssl module: used where it is there
-_HANDSHAKE = 22  # content type, RFC 8446, section 5.1
 _LONGEST_LINE = 4096
 _LONGEST_ANSWER = 1 << 16  # bytes: frames that may come before the one that has the status
 _PATIENCE = 0.5  # seconds
-_RESET, _ENDED = "connection reset", "connection ended without an answer"
 _PIPE_HOLDS = 65536  # bytes, pipe(7)
 _STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})(?: |\r?$)")
-_ALERT = re.compile(r"(?:SSLV3|TLSV1|TLSV13)_(?:ALERT_)?(\w+)")
-
-
-@dataclass(frozen=True)
-class Identity:
-    """A client's certificate (leaf first) and its unencrypted private key, both PEM."""
-
-    certificate: bytes
-    private_key: bytes = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Probes:
-    """A throwaway authority (PEM), a client of it, and a stranger: a client of yet another authority.
-
-    And a client of the throwaway authority that its revocation list (PEM) names. pinned: further clients of it, by the
-    pin of a site's facts that they fulfil.
-    """
-
-    ca: bytes
-    trusted: Identity
-    stranger: Identity
-    crl: bytes
-    revoked: Identity
-    pinned: Mapping[str, Identity] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """How a server answered one client.
-
-    ``version`` is TLSv1.2 or TLSv1.3, or an older one. ``client`` is none, untrusted or trusted, or what the caller
-    calls it. ``path`` is what was asked for.
-    ``result`` is accepted (a status line other than 403), refused (an alert after the server asked for a certificate,
-    or 403) or unproven (anything else). ``detail`` is the status line, the alert, or what happened instead.
-    ``certificate`` is the leaf served (DER). ``asked`` says whether the server asked for a certificate, and
-    ``client_ca_names`` of which authorities. Each of the last three is None where it cannot be known.
-    ``protocol`` is what the server chose of those that the client offered by ALPN; empty where it chose none.
-    """
-
-    version: str
-    client: str
-    result: str
-    detail: str
-    certificate: bytes | None = field(default=None, repr=False)
-    asked: bool | None = None
-    client_ca_names: tuple[str, ...] | None = None
-    path: str = "/"
-    protocol: str = ""
-
-    @property
-    def certificate_sha256(self) -> str | None:
-        """SHA-256 of the leaf served, lower-case hexadecimal."""
-        return None if self.certificate is None else hashlib.sha256(self.certificate).hexdigest()
-
-    @property
-    def offered(self) -> bool:
-        """False when the server does not speak this version at all."""
-        return not self.detail.startswith(NOT_OFFERED)
-
-
-@dataclass(frozen=True)
-class Examination:
-    """The answers to every kind of client in every version, and what they add up to."""
-
-    answers: tuple[Answer, ...]
-
-    @property
-    def certificate(self) -> bytes | None:
-        """The leaf served (DER), of the first answer that has one."""
-        return next((answer.certificate for answer in self.answers if answer.certificate), None)
-
-    @property
-    def certificate_sha256(self) -> str | None:
-        """SHA-256 of that leaf, lower-case hexadecimal."""
-        return next((answer.certificate_sha256 for answer in self.answers if answer.certificate), None)
-
-    @property
-    def client_ca_names(self) -> list[str] | None:
-        """The authorities whose clients the server asks for; none when it asks for none; None when it is not known."""
-        known = [answer.client_ca_names for answer in self.answers if answer.client_ca_names is not None]
-        longest = max(known, key=len, default=None)
-        return None if longest is None else list(longest)
-
-    @property
-    def mutual_tls(self) -> str:
-        """What the answers to clients without a certificate of the server's authorities add up to.
-
-        enforced: in every version offered, both kinds were refused, and by a server that asked for a certificate.
-        optional: one was accepted, and the server asked for a certificate or refused another.
-        off: one was accepted, and the server never asked. unproven: all else.
-        """
-        tried = [answer for answer in self.answers if answer.client != "trusted" and answer.offered]
-        if any(answer.result == "accepted" for answer in tried):
-            return "optional" if any(answer.asked or answer.result == "refused" for answer in tried) else "off"
-        refused = all(answer.result == "refused" and answer.asked is not False for answer in tried)
-        return "enforced" if refused and {"none", "untrusted"} <= {answer.client for answer in tried} else "unproven"
 
 
 @lru_cache(maxsize=32)  # Loading a key takes as long as a handshake.
@@ -151,7 +59,7 @@ def client_context(identity: Identity | None, version: str, *, http2: bool = Fal
     """
     context = _own_context(identity, version)
     if http2:
-        context.set_alpn_protocols([_http2.NAME, "http/1.1"])
+        context.set_alpn_protocols([ALPN_NAME, "http/1.1"])
     return context
 
 
@@ -167,9 +75,9 @@ def _own_context(identity: Identity | None, version: str) -> ssl.SSLContext:
             warnings.simplefilter("ignore", DeprecationWarning)
             context.minimum_version = context.maximum_version = LEGACY_VERSIONS[version]
     context.set_ciphers("ALL:!aNULL:@SECLEVEL=0")
-    context.sslsocket_class = _Channel
+    context.sslsocket_class = Channel
     if hasattr(context, _MESSAGE_CALLBACK):
-        setattr(context, _MESSAGE_CALLBACK, _overheard)
+        setattr(context, _MESSAGE_CALLBACK, overhear)
     if identity:
         present(context, identity)
     return context
@@ -182,7 +90,7 @@ def present(context: ssl.SSLContext, identity: Identity) -> None:
             context.load_cert_chain(certificate, key, password=lambda: b"")  # never ask at a terminal
     except ssl.SSLError as error:
         raise ValueError(
-            f"client certificate and key do not load ({_reason(error).lower()}): "
+            f"client certificate and key do not load ({reason_of(error).lower()}): "
             "give a PEM certificate and its unencrypted PEM key"
         ) from None
     except OSError as error:
@@ -224,7 +132,7 @@ def ask(
     deadline = _Deadline(timeout)
 
     def once(patience: float = 0) -> Answer:
-        heard = _Transcript(version, listens=hasattr(context, _MESSAGE_CALLBACK))
+        heard = Transcript(version, listens=hasattr(context, _MESSAGE_CALLBACK))
         certificate = None
         result, protocol = "unproven", ""
         try:
@@ -237,7 +145,7 @@ def ask(
                     session=sessions[-1] if sessions else None,
                 ) as connection,
             ):
-                cast("_Channel", connection).transcript = heard
+                cast("Channel", connection).transcript = heard
                 connection.settimeout(deadline.left())
                 try:
                     connection.do_handshake()
@@ -256,7 +164,7 @@ def ask(
         except ssl.SSLError as error:
             result, detail = heard.judged_error(error)
         except ConnectionResetError:
-            detail = _RESET
+            detail = RESET
         except OSError as error:
             detail = (error.strerror or "connection failed").lower()
         except ValueError:  # UnicodeError among them, of the ssl module
@@ -267,7 +175,7 @@ def ask(
         return Answer(version, client, result, detail, seen, heard.asked, heard.client_ca_names, path, protocol)
 
     answer = once()
-    if answer.detail in (_RESET, _ENDED) and answer.certificate and version == "TLSv1.3":
+    if answer.detail in (RESET, ENDED) and answer.certificate and version == "TLSv1.3":
         # It judged the client while our request was on its way, which it did not read any more. The reset that follows
         # from that can overtake its alert. So nothing is sent before that had its time to come.
         again = once(patience=_PATIENCE)
@@ -368,88 +276,6 @@ class _Deadline:
         return left
 
 
-class _Transcript:
-    """The handshake messages of one connection, as far as the ssl module lets us see them.
-
-    Over TLS 1.2 a refusal ends the handshake, and nothing else tells what the server asked for and served.
-    """
-
-    def __init__(self, version: str, *, listens: bool) -> None:
-        self._version = version
-        self._messages: dict[tuple[str, int], bytes] = {}
-        self._listens = listens
-
-    def note(self, direction: str, data: bytes) -> None:
-        """Keep the first message of each kind and direction."""
-        self._messages.setdefault((direction, data[0]), data)
-
-    @property
-    def asked(self) -> bool | None:
-        """Whether the server asked for a certificate; None when it is not known."""
-        if ("read", _wire.CERTIFICATE_REQUEST) in self._messages:
-            return True
-        return False if ("read", _wire.SERVER_HELLO) in self._messages else None
-
-    @property
-    def client_ca_names(self) -> tuple[str, ...] | None:
-        """The authorities that the server named; none when it did not ask; None when it is not known."""
-        if not self.asked:
-            return () if self.asked is False else None
-        try:
-            names = _wire.certificate_authorities(self._messages["read", _wire.CERTIFICATE_REQUEST], self._version)
-            return tuple(_wire.rfc4514(name) for name in names)
-        except ValueError:
-            return None
-
-    @property
-    def certificate(self) -> bytes | None:
-        """The leaf that the server sent (DER)."""
-        return self._leaf("read")
-
-    @property
-    def withheld(self) -> bool:
-        """Whether OpenSSL sent no certificate though it was asked for one."""
-        return ("write", _wire.CERTIFICATE) in self._messages and self._leaf("write") is None
-
-    def _leaf(self, direction: str) -> bytes | None:
-        try:
-            return _wire.leaf_certificate(self._messages[direction, _wire.CERTIFICATE], self._version)
-        except (KeyError, ValueError):
-            return None
-
-    def judged_error(self, error: ssl.SSLError) -> tuple[str, str]:
-        """Return result and detail for an error of the TLS connection."""
-        reason = _reason(error)
-        alert = _ALERT.match(reason)
-        if not alert:
-            if isinstance(error, ssl.SSLEOFError) or "EOF" in reason:
-                return "unproven", _ENDED
-            if reason in ("UNSUPPORTED_PROTOCOL", "WRONG_SSL_VERSION"):
-                return "unproven", NOT_OFFERED
-            if reason in ("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"):
-                return "unproven", "the answer is not TLS"
-            return "unproven", f"TLS failed: {reason.lower()}"
-        name = alert[1].lower()
-        if name == "protocol_version":
-            return "unproven", NOT_OFFERED
-        if self.asked or not self._listens:
-            return "refused", f"alert {name}"
-        if self.asked is None and name in ("handshake_failure", "insufficient_security"):
-            return "unproven", f"{NOT_OFFERED}, or not with ciphers in common (alert {name})"
-        return "unproven", f"alert {name}, before any certificate was asked for"
-
-
-class _Channel(ssl.SSLSocket):
-    """A connection with its transcript: contexts are shared, and the callback is the context's."""
-
-    transcript: _Transcript | None = None
-
-
-def _overheard(connection: object, direction: str, _version: int, content_type: int, _kind: int, data: bytes) -> None:
-    if content_type == _HANDSHAKE and data and isinstance(connection, _Channel) and connection.transcript:
-        connection.transcript.note(direction, data)
-
-
 @contextmanager
 def readable(content: bytes) -> Iterator[str]:
     """Lend a path that reads as ``content``, since the ssl module takes keys from files only: of one in memory.
@@ -527,8 +353,8 @@ def _authority(address: str, port: int, server_name: str) -> str:
 
 def _request(authority: str, path: str, protocol: str) -> bytes:
     """Return a request that mod_proxy answers itself, without calling a backend (RFC 9110, section 7.6.2)."""
-    if protocol == _http2.NAME:
-        return _http2.request(authority, path)
+    if protocol == ALPN_NAME:
+        return make_request(authority, path)
     request = f"OPTIONS {path} HTTP/1.1\r\nHost: {authority}\r\nMax-Forwards: 0\r\nConnection: close\r\n\r\n"
     return request.encode("ascii")
 
@@ -544,15 +370,15 @@ def _early(connection: ssl.SSLSocket, patience: float) -> bytes:
 
 def _first_line(connection: ssl.SSLSocket, deadline: _Deadline, answer: bytes, protocol: str) -> bytes:
     """Return the answer's first line, or what came of it before the connection ended. ``answer``: its beginning."""
-    is_http2 = protocol == _http2.NAME
+    is_http2 = protocol == ALPN_NAME
     longest = _LONGEST_ANSWER if is_http2 else _LONGEST_LINE
-    while not (_http2.first_line(answer) if is_http2 else b"\n" in answer) and len(answer) < longest:
+    while not (first_line(answer) if is_http2 else b"\n" in answer) and len(answer) < longest:
         connection.settimeout(deadline.left())
         more = connection.recv(_LONGEST_LINE)
         if not more:
             break
         answer += more
-    return _http2.first_line(answer) if is_http2 else answer.split(b"\n", 1)[0]
+    return first_line(answer) if is_http2 else answer.split(b"\n", 1)[0]
 
 
 def _judged_line(line: bytes) -> tuple[str, str]:
@@ -562,15 +388,10 @@ def _judged_line(line: bytes) -> tuple[str, str]:
         return "refused" if status[1] == b"403" else "accepted", _shown(line)
     if line.startswith(b"HTTP/2 "):
         return "unproven", _shown(line)
-    return "unproven", f"the answer is not HTTP: {_shown(line)}" if line else _ENDED
+    return "unproven", f"the answer is not HTTP: {_shown(line)}" if line else ENDED
 
 
 def _shown(line: bytes) -> str:
     """Return at most 80 characters of a peer's line, none of which steers a terminal."""
     text = line.decode("ascii", "replace").strip()[:80]
     return "".join(character if character.isprintable() else "?" for character in text)
-
-
-def _reason(error: ssl.SSLError) -> str:
-    """Return OpenSSL's reason, such as TLSV1_ALERT_UNKNOWN_CA; Python knows the newer ones only as text."""
-    return error.reason or str(error).upper().replace(" ", "_")

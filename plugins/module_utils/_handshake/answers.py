@@ -1,0 +1,120 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Who asks a TLS server, what it answers, and what is made of its answers."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import ssl
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
+# Given up by RFC 8996; tried only where a site is to speak them.
+LEGACY_VERSIONS = {"TLSv1": ssl.TLSVersion.TLSv1, "TLSv1.1": ssl.TLSVersion.TLSv1_1}
+NOT_OFFERED = "protocol not offered"
+SERVER_NAME = re.compile(r"[A-Za-z0-9._:-]*\Z")
+# A path that httpd, backends and proxies read alike: nothing in it is escaped, merged, or taken for a parameter.
+PATH = re.compile(r"/(?:(?:[A-Za-z0-9_~-][A-Za-z0-9._~-]*/)*[A-Za-z0-9_~-][A-Za-z0-9._~-]*/?)?\Z")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A client's certificate (leaf first) and its unencrypted private key, both PEM."""
+
+    certificate: bytes
+    private_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Probes:
+    """A throwaway authority (PEM), a client of it, and a stranger: a client of yet another authority.
+
+    And a client of the throwaway authority that its revocation list (PEM) names. pinned: further clients of it, by the
+    pin of a site's facts that they fulfil.
+    """
+
+    ca: bytes
+    trusted: Identity
+    stranger: Identity
+    crl: bytes
+    revoked: Identity
+    pinned: Mapping[str, Identity] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a server answered one client.
+
+    ``version`` is TLSv1.2 or TLSv1.3, or an older one. ``client`` is none, untrusted or trusted, or what the caller
+    calls it. ``path`` is what was asked for.
+    ``result`` is accepted (a status line other than 403), refused (an alert after the server asked for a certificate,
+    or 403) or unproven (anything else). ``detail`` is the status line, the alert, or what happened instead.
+    ``certificate`` is the leaf served (DER). ``asked`` says whether the server asked for a certificate, and
+    ``client_ca_names`` of which authorities. Each of the last three is None where it cannot be known.
+    ``protocol`` is what the server chose of those that the client offered by ALPN; empty where it chose none.
+    """
+
+    version: str
+    client: str
+    result: str
+    detail: str
+    certificate: bytes | None = field(default=None, repr=False)
+    asked: bool | None = None
+    client_ca_names: tuple[str, ...] | None = None
+    path: str = "/"
+    protocol: str = ""
+
+    @property
+    def certificate_sha256(self) -> str | None:
+        """SHA-256 of the leaf served, lower-case hexadecimal."""
+        return None if self.certificate is None else hashlib.sha256(self.certificate).hexdigest()
+
+    @property
+    def offered(self) -> bool:
+        """False when the server does not speak this version at all."""
+        return not self.detail.startswith(NOT_OFFERED)
+
+
+@dataclass(frozen=True)
+class Examination:
+    """The answers to every kind of client in every version, and what they add up to."""
+
+    answers: tuple[Answer, ...]
+
+    @property
+    def certificate(self) -> bytes | None:
+        """The leaf served (DER), of the first answer that has one."""
+        return next((answer.certificate for answer in self.answers if answer.certificate), None)
+
+    @property
+    def certificate_sha256(self) -> str | None:
+        """SHA-256 of that leaf, lower-case hexadecimal."""
+        return next((answer.certificate_sha256 for answer in self.answers if answer.certificate), None)
+
+    @property
+    def client_ca_names(self) -> list[str] | None:
+        """The authorities whose clients the server asks for; none when it asks for none; None when it is not known."""
+        known = [answer.client_ca_names for answer in self.answers if answer.client_ca_names is not None]
+        longest = max(known, key=len, default=None)
+        return None if longest is None else list(longest)
+
+    @property
+    def mutual_tls(self) -> str:
+        """What the answers to clients without a certificate of the server's authorities add up to.
+
+        enforced: in every version offered, both kinds were refused, and by a server that asked for a certificate.
+        optional: one was accepted, and the server asked for a certificate or refused another.
+        off: one was accepted, and the server never asked. unproven: all else.
+        """
+        tried = [answer for answer in self.answers if answer.client != "trusted" and answer.offered]
+        if any(answer.result == "accepted" for answer in tried):
+            return "optional" if any(answer.asked or answer.result == "refused" for answer in tried) else "off"
+        refused = all(answer.result == "refused" and answer.asked is not False for answer in tried)
+        return "enforced" if refused and {"none", "untrusted"} <= {answer.client for answer in tried} else "unproven"
