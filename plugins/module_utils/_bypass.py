@@ -17,8 +17,9 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _backends, _probing, _said, _trust
+from ansible_collections.mtls.httpd.plugins.module_utils import _backends, _probing
 from ansible_collections.mtls.httpd.plugins.module_utils._description import Description, Directive, endpoint
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands, trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._release import SITE
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Content:
     def overlaps(self, other: Content) -> bool:
         """Whether one is the other, or within it."""
         return _backends.same(self.backend, other.backend) and (
-            _trust.lies_within(other.path, self.path) or _trust.lies_within(self.path, other.path)
+            trusted_paths.lies_within(other.path, self.path) or trusted_paths.lies_within(self.path, other.path)
         )
 
     def below(self, path: str) -> Content:
@@ -84,7 +85,7 @@ def bypasses(
             sites[domain] = _site(user, release.facts, text.decode(errors="replace"))
     for domain in store.domains():
         if domain not in releases:
-            sites[domain] = _site(user, store.facts(domain), _said.read(store.path(domain, "current", SITE)))
+            sites[domain] = _site(user, store.facts(domain), commands.read(store.path(domain, "current", SITE)))
     included = {site.place for site in sites.values()}
     places = ["", *(host.place for host in user.virtual_hosts if host.place not in included)]
     hosts = {place: _open(user, place) for place in places}
@@ -344,7 +345,7 @@ def _denied(user: Description, place: str, content: Content, mine: Content) -> b
     The longest <Directory> that says so with nothing in between decides; what grants anywhere else opens.
     """
     path = content.written
-    if _trust.lies_within(mine.path, content.path):
+    if trusted_paths.lies_within(mine.path, content.path):
         path = os.path.normpath(os.path.join(path, os.path.relpath(mine.path, content.path)))
     directives = [each for each in user.directives if each.host in ("", place)]
     shown = {
@@ -364,7 +365,7 @@ def _denied(user: Description, place: str, content: Content, mine: Content) -> b
         folders = [_folder(section) for section in sections]
         if folders[:1] != [None] and folders and not _meets(folders[0] or "", path):
             continue
-        if len(folders) != 1 or folders[0] is None or not _trust.lies_within(path, folders[0]):
+        if len(folders) != 1 or folders[0] is None or not trusted_paths.lies_within(path, folders[0]):
             if not denies:
                 return False
             continue
@@ -392,4 +393,4 @@ def _meets(folder: str, path: str) -> bool:
             parents.append(os.path.dirname(parents[-1]))
         return any(fnmatch.fnmatchcase(each, folder.rstrip("/")) for each in parents)
     above, below = sorted((folder, path), key=len)
-    return _trust.lies_within(below, above)
+    return trusted_paths.lies_within(below, above)

@@ -14,7 +14,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _said
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -92,7 +92,7 @@ def _general(described: Description, without: Description) -> str:
         if described.defines.get(name) != value:
             return f"another definition of {name}"
     for path in described.files.keys() - without.files.keys():
-        for number, name in reaching(_said.read(path), _LOADING):
+        for number, name in reaching(commands.read(path), _LOADING):
             return f"{name} in line {number} of {path}"
     return ""
 
@@ -129,5 +129,5 @@ def _key(each: Directive, origins: Mapping[str, str]) -> tuple[object, ...]:
 
 
 def _line(each: Directive) -> str:
-    lines = _said.read(each.file).split("\n")
+    lines = commands.read(each.file).split("\n")
     return f"line {each.line} of the refused virtual host, which is: {lines[each.line - 1].strip()}"

@@ -24,23 +24,23 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _trust
 from ansible_collections.mtls.httpd.plugins.module_utils._description import Description, parsed
-from ansible_collections.mtls.httpd.plugins.module_utils._processes import (
-    inodes,
-    listening,
-    process,
-    processes,
-    started,
-    uids,
-)
-from ansible_collections.mtls.httpd.plugins.module_utils._said import (
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import (
     PLAIN_ENVIRONMENT,
     HttpdError,
     Outcome,
     own_words,
     read,
     run,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.processes import (
+    inodes,
+    listening,
+    process,
+    processes,
+    started,
+    uids,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._supervision import (
     NAMES,
@@ -407,8 +407,8 @@ def find(binary: str | None = None, config: str | None = None) -> Server | None:
 def _trusted(name: str, path: str) -> None:
     """See that nobody but root or this user could change what we are about to run. Raises HttpdError."""
     try:
-        _trust.followed(path)
-    except _trust.Untrusted as reason:
+        trusted_paths.followed(path)
+    except trusted_paths.Untrusted as reason:
         raise HttpdError(f"{name}{reason}") from None
 
 

@@ -12,7 +12,7 @@ import re
 import socket
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _processes, _said, _selinux
+from ansible_collections.mtls.httpd.plugins.module_utils import _selinux
 from ansible_collections.mtls.httpd.plugins.module_utils._description import (
     Description,
     Directive,
@@ -20,6 +20,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._description import (
     endpoint,
     listened,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands, processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -151,8 +152,8 @@ def taken(server: Server, user: Description, sites: Sequence[Facts], listens: Se
             except OSError as error:
                 place = f"{address} is no address of this host ({os.strerror(error.errno or 0)})"
                 found.append(f"{site.domain}: listen: {place}: correct 'listen', or add it")
-    held = _processes.listening()
-    own = _processes.inodes(server.parent.pid) if server.parent and server.running() else set()
+    held = processes.listening()
+    own = processes.inodes(server.parent.pid) if server.parent and server.running() else set()
     theirs = [listened(each) for each in user.listens]
     wanted = [*listens, *((address, int(port)) for address, port in theirs if port.isdigit())]
     for address, port in dict.fromkeys(wanted):
@@ -167,7 +168,7 @@ def taken(server: Server, user: Description, sites: Sequence[Facts], listens: Se
         for other, number, inode in held:
             if number == port and inode not in own and _overlap(address, other):
                 found.append(
-                    f"port {port} is held by {_processes.holder(inode)} ({other}), so httpd could not listen there: "
+                    f"port {port} is held by {processes.holder(inode)} ({other}), so httpd could not listen there: "
                     "end it, or choose another port"
                 )
     heard = {number for _address, number, inode in held if inode in own}
@@ -186,7 +187,7 @@ def switched(user: Description, port: int) -> list[str]:
     found = []
     for path in user.files:
         depth: list[str] = []
-        for line in _said.read(path).splitlines():
+        for line in commands.read(path).splitlines():
             opened = re.match(r"\s*<IfDefine\s+([^>]*)>", line, re.IGNORECASE)
             listen = re.match(r"\s*Listen\s+(\S+)", line, re.IGNORECASE)
             if opened:
@@ -204,7 +205,7 @@ def with_ssl_alone(listen: Directive) -> bool:
     As in Debian's ports.conf; the dump of the configuration no longer tells.
     """
     depth: list[str] = []
-    for number, line in enumerate(_said.read(listen.file).splitlines(), 1):
+    for number, line in enumerate(commands.read(listen.file).splitlines(), 1):
         if number == listen.line:
             return any("ssl" in condition for condition in depth)
         opened = re.match(r"\s*<IfModule\s+([^>]*)>", line, re.IGNORECASE)

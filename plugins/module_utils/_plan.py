@@ -15,8 +15,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _quoting, _renewal, _said
+from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _quoting, _renewal
 from ansible_collections.mtls.httpd.plugins.module_utils._description import Description, Directive, covers, listened
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
 from ansible_collections.mtls.httpd.plugins.module_utils._neighbours import switched, with_ssl_alone
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     BACKEND_CA,
@@ -118,7 +119,7 @@ def planned(
                 diff.append({"before_header": path, "after_header": path, "before": old, "after": new})
             for name in (CLIENT_CA, CRL, BACKEND_CA):
                 path, after_file = os.path.join(link, name), wish.release.files.get(name, b"") if wish.release else b""
-                old, new = _fingerprints(_said.read(path)), _fingerprints(after_file.decode(errors="replace"))
+                old, new = _fingerprints(commands.read(path)), _fingerprints(after_file.decode(errors="replace"))
                 if old != new:
                     diff.append({"before_header": path, "after_header": path, "before": old, "after": new})
 
@@ -213,7 +214,7 @@ def _drifted(
     host, main = store.path("host.conf"), os.path.realpath(server.config)
     needed = not all(site.included for site in before.values())
     drifts: list[Change] = []
-    with suppress(StoreError, _said.HttpdError):  # What is in the way is said where it is in the way.
+    with suppress(StoreError, commands.HttpdError):  # What is in the way is said where it is in the way.
         drifts += _published(store, before, {}, before, adopt)
         content = _host_level(server, store, user, with_ssl, before.values())[1]
         drifts += _changes(host, File(content) if needed else None)
@@ -270,7 +271,7 @@ def _outline(entry: Entry) -> str:
 
 
 def _diff(path: str, after: str) -> dict[str, str]:
-    return {"before_header": path, "after_header": path, "before": _said.read(path), "after": after}
+    return {"before_header": path, "after_header": path, "before": commands.read(path), "after": after}
 
 
 def _changes(path: str, after: Entry) -> list[Change]:
@@ -458,7 +459,7 @@ def _lacking(server: Server, user: Description, name: str) -> str:
         return "mod_http2 does not work with the MPM prefork"
     try:
         _load(server, user, name)
-    except _said.HttpdError as error:
+    except commands.HttpdError as error:
         return str(error)
     return ""
 
@@ -514,7 +515,7 @@ def _load(server: Server, user: Description, name: str) -> list[str]:
     """The line that loads a module, none where it is linked in. Raises HttpdError where this httpd has none."""
     try:
         return [f"        LoadModule {name}_module {_quoting.directive(server.module(f'mod_{name}.so'))}"]
-    except _said.HttpdError:
+    except commands.HttpdError:
         if f"{name}_module" in user.modules:
             return []
         raise

@@ -5,8 +5,8 @@
 """A change tried on the host, by its own httpd, before the live server hears of it.
 
 In full: the whole real configuration with the change in it, as the live server would read it, in a private world
-(_namespaces), where handshakes decide. Reduced, where the kernel allows no such world or where httpd's start would
-have effects outside it: the sites alone on loopback, and every certificate, key, CA and CRL that the live configuration
+(sandbox), where handshakes decide. Reduced, where the kernel allows no such world or where httpd's start would have
+effects outside it: the sites alone on loopback, and every certificate, key, CA and CRL that the live configuration
 names is loaded.
 """
 
@@ -27,16 +27,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils import (
-    _bypass,
-    _containment,
-    _namespaces,
-    _probing,
-    _processes,
-    _programs,
-    _quoting,
-    _trust,
-)
+from ansible_collections.mtls.httpd.plugins.module_utils import _bypass, _containment, _probing, _quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._description import (
     Description,
     Directive,
@@ -45,6 +36,9 @@ from ansible_collections.mtls.httpd.plugins.module_utils._description import (
     split,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import REHEARSAL
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes, sandbox, trusted_paths
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError, Logs, own_words
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.programs import Solitary, available
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import defines, had
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     CLIENT_CA,
@@ -62,7 +56,6 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     mode_of,
     why,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._said import HttpdError, Logs, own_words
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence
@@ -167,7 +160,7 @@ def rehearse(
                 unseen = [f"httpd would start {path}, which it does not without this change" for path in more]
                 result = replace(result, faults=(*result.faults, *unseen))
             return result
-        except _namespaces.Unavailable as error:
+        except sandbox.Unavailable as error:
             reason = f"no private namespaces are to be had here ({error})"
         except _StartsPrograms as error:
             reason = str(error)
@@ -253,7 +246,7 @@ def _full(
         faults = _probing.misplaced(store, described, sites) + _bypass.openings(described, store, sites)
         tried = [(site, address) for site in sites for address in _probing.addresses(site, described)]
         _welcome(private, described, tried, probes)
-        scratch = os.path.join(_namespaces.SCRATCH, "run")
+        scratch = os.path.join(sandbox.SCRATCH, "run")
         os.mkdir(scratch, 0o755)
         instead = [
             f'PidFile "{scratch}/pid"',
@@ -276,11 +269,11 @@ def _full(
         return _ended(faults=faults, complete=True, programs=programs, logs=opened)
 
     try:
-        value = _namespaces.run(_world(server, store, user, change, sites), act, SECONDS + len(sites))
+        value = sandbox.run(_world(server, store, user, change, sites), act, SECONDS + len(sites))
     except (TimeoutError, RuntimeError) as error:
         return Result("full", "", (f"the rehearsal itself failed: {error}",), "", True)
     if "Read-only file system" in value["broken"]:
-        raise _namespaces.Unavailable(f"the configuration writes where a rehearsal may not: {value['broken']}")
+        raise sandbox.Unavailable(f"the configuration writes where a rehearsal may not: {value['broken']}")
     if value["broken"] and value["programs"]:
         raise _StartsPrograms(f"httpd does not start without what it starts itself ({', '.join(value['programs'])})")
     rules = log_rules(server, store, user)  # What is there is hidden inside.
@@ -300,7 +293,7 @@ def _ended(
     return {"broken": broken, "faults": [*faults], "complete": complete, "programs": [*programs], "logs": [*logs]}
 
 
-def log_rules(server: Server, store: Store, user: Description) -> _trust.LogRules:
+def log_rules(server: Server, store: Store, user: Description) -> trusted_paths.LogRules:
     """Where a site's logs may lie on this server."""
 
     def known() -> list[str]:
@@ -310,7 +303,7 @@ def log_rules(server: Server, store: Store, user: Description) -> _trust.LogRule
         return []
 
     folders = {os.path.dirname(os.path.realpath(path)) for path in (server.config, *user.files)}
-    return _trust.LogRules(user.log_folder, store.conf, frozenset(folders), known)
+    return trusted_paths.LogRules(user.log_folder, store.conf, frozenset(folders), known)
 
 
 def named_logs(text: str) -> list[str]:
@@ -425,7 +418,7 @@ def _welcome(store: Store, described: Description, tried: Sequence[tuple[Facts, 
             _probing.read_as(name, path)
             known = Path(path).read_bytes()
             if more not in known:
-                _namespaces.replace(path, known + b"\n" + more)
+                sandbox.replace(path, known + b"\n" + more)
 
 
 def _weak(broken: str, sites: Sequence[Facts]) -> list[str]:
@@ -483,13 +476,13 @@ def _serving(
     C(logs) are the sites' own error logs, C(limits) its resource limits by number, where they are not ours already.
     """
     words = [server.binary, *server.arguments, *arguments, "-D", REHEARSAL, "-X"]
-    alone = _programs.Solitary(words, server.environment) if _is_confined(server) else None
+    alone = Solitary(words, server.environment) if _is_confined(server) else None
 
     def told() -> None:
         # By httpd itself before it is httpd, so that at no moment it runs unknown to the guard.
         os.setsid()
         os.write(guard, b"%d\n" % os.getpid())
-        _processes.limit(limits or {})
+        processes.limit(limits or {})
         if alone:
             # A logger that was not started reads nothing, by which httpd would end before it ignores the signal itself.
             signal.signal(signal.SIGPIPE, signal.SIG_IGN)
@@ -532,7 +525,7 @@ def _serving(
 def _is_confined(server: Server) -> bool:
     """Whether httpd can be kept from starting programs. A script that is called in its place starts it itself."""
     with open(server.binary, "rb") as stream:
-        return stream.read(4) == b"\x7fELF" and _programs.available()
+        return stream.read(4) == b"\x7fELF" and available()
 
 
 def _lines(path: str) -> list[str]:
@@ -543,13 +536,13 @@ def _lines(path: str) -> list[str]:
         return []
 
 
-def _world(server: Server, store: Store, user: Description, change: Draft, sites: Sequence[Facts]) -> _namespaces.World:
+def _world(server: Server, store: Store, user: Description, change: Draft, sites: Sequence[Facts]) -> sandbox.World:
     folders = {store.conf} | {
         os.path.dirname(each.path)
         for each in change.changes
-        if not each.path.startswith(store.conf + "/") or _trust.lies_below(each.path, store.root)
+        if not each.path.startswith(store.conf + "/") or trusted_paths.lies_below(each.path, store.root)
     }
-    folders = {folder for folder in folders if folder == store.conf or not _trust.lies_below(folder, store.conf)}
+    folders = {folder for folder in folders if folder == store.conf or not trusted_paths.lies_below(folder, store.conf)}
     needed = {server.binary, server.config, user.server_root, *user.files, *server.module_folders(), *folders}
     written = {os.path.dirname(user.pid_file), user.runtime_folder, os.path.dirname(user.error_log), "/tmp", "/var/tmp"}
     for each in user.directives:
@@ -570,16 +563,16 @@ def _world(server: Server, store: Store, user: Description, change: Draft, sites
     hidden: list[str] = []
     overlays = sorted(folders)
     for folder in sorted({os.path.realpath(folder) for folder in written if folder}):
-        if _trust.lies_below(folder, _namespaces.RUN):  # empty inside, and to be written to
+        if trusted_paths.lies_below(folder, sandbox.RUN):  # empty inside, and to be written to
             continue
         known = [*hidden, *folders, *_NEVER_HIDDEN]
         if (
             not os.path.isdir(folder)
             or folder in known
-            or any(_trust.lies_below(folder, each) for each in (*hidden, *_KERNEL))
+            or any(trusted_paths.lies_below(folder, each) for each in (*hidden, *_KERNEL))
         ):
             continue
-        if not any(_trust.lies_below(path, folder) and os.path.lexists(path) for path in needed):
+        if not any(trusted_paths.lies_below(path, folder) and os.path.lexists(path) for path in needed):
             hidden.append(folder)
         elif folder not in ("/tmp", "/var/tmp"):
             overlays.append(folder)
@@ -591,12 +584,12 @@ def _world(server: Server, store: Store, user: Description, change: Draft, sites
     told = {word for line in _lines("/etc/hosts") for word in line.partition("#")[0].lower().split()}
     names = [each for each in dict.fromkeys(listens) if each and not _probing.numeric(each)]
     names = [each for each in names if each.lower() not in told]
-    return _namespaces.World(
+    return sandbox.World(
         overlays=sorted(overlays, key=len),
         hidden=hidden,
         addresses=[each for each in wanted if not ipaddress.ip_address(each).is_loopback],
         hosts="".join(f"{address} {name}\n" for name in names for address in _resolved(name)),
-        kept=sorted(path for path in map(os.path.realpath, needed) if _trust.lies_below(path, _namespaces.RUN)),
+        kept=sorted(path for path in map(os.path.realpath, needed) if trusted_paths.lies_below(path, sandbox.RUN)),
         limits=_limits(server),
     )
 
@@ -709,7 +702,7 @@ def _reduced(
         faults += _forbidden(server, user, described, places, change.allowed)
         rules = log_rules(server, store, user)
         for log in _site_logs(described, places):
-            faults += rules.faults(log) if not _trust.lies_below(log, scratch) else []
+            faults += rules.faults(log) if not trusted_paths.lies_below(log, scratch) else []
         if faults:
             return Result("reduced", reason, tuple(faults), "", False)
         logs = Logs([os.path.join(scratch, os.path.basename(site.error_log)) for site in sites if site.error_log])

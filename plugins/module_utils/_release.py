@@ -33,7 +33,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Union
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _quoting, _selinux
+from ansible_collections.mtls.httpd.plugins.module_utils import _quoting
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import selinux
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -279,7 +280,7 @@ class Disk:
 
     def label(self, *paths: str) -> None:
         """Give paths, and what is below them, the labels of SELinux's policy, where it is on."""
-        failed = _selinux.relabel(paths)
+        failed = selinux.relabel(paths)
         if failed:
             raise StoreError(f"{failed}, so httpd might not read what is there: mend the policy, then run again")
 

@@ -13,9 +13,10 @@ import stat
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _probing, _trust
+from ansible_collections.mtls.httpd.plugins.module_utils import _probing
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import readable
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, FACTS, Release
 
 if TYPE_CHECKING:
@@ -134,15 +135,15 @@ def _read(path: str) -> bytes:
     Links are followed where the same holds of them, as of certbot's own: what is copied is the file they lead to.
     """
     try:
-        found = _trust.followed(path)
+        found = trusted_paths.followed(path)
         handle = os.open(found, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(handle, "rb") as stream:
             status = os.fstat(handle)
             if not stat.S_ISREG(status.st_mode):
                 raise SourceError(f"{path} is no plain file: name the file itself")
-            _trust.safe(found, status)
+            trusted_paths.safe(found, status)
             content = stream.read(MAXIMUM_SIZE + 1)
-    except _trust.Untrusted as reason:
+    except trusted_paths.Untrusted as reason:
         raise SourceError(f"{reason}. With remote_src, absolute paths are the host's") from None
     except OSError as error:
         raise SourceError(f"{path} cannot be read on this host: {error.strerror}") from None

@@ -18,7 +18,8 @@ import sys
 import zipfile
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _trust
+from ansible_collections.mtls.httpd.plugins.module_utils import _payload
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._release import File, StoreError, entry_of
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def program(path: str, wanted: _payload.Request) -> Entry:
     The probes are new in each run, and those of the first do. Raises StoreError for what is not ours there, and
     Untrusted where somebody else could put another program in its place, which root would run.
     """
-    _trust.followed(os.path.dirname(path))
+    trusted_paths.followed(os.path.dirname(path))
     found = entry_of(path)
     if found is not None and not is_ours(found):
         raise StoreError(f"{path} is not this collection's, and stands where 'renewal_hook' puts its own: move it away")

@@ -2,45 +2,30 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What SELinux wants of files and ports, where it is on.
+"""What SELinux wants of ports, where it is on.
 
-Labels are what the policy says of a path (restorecon(8)); ports are looked up in it (semanage-port(8)). A rehearsal
-shows neither, as it does not run in httpd's domain. AppArmor is left alone.
+They are looked up in the policy (semanage-port(8)). A rehearsal does not show it, as it does not run in httpd's domain.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._said import read
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import selinux
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import read
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.selinux import find_program, run_program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Server
 
-ENFORCE = "/sys/fs/selinux/enforce"  # There where SELinux is on; 1 where it enforces.
 # What the policies of Fedora, Red Hat and Debian let httpd_t listen on (name_bind).
 _TYPES = {"http_port_t", "http_cache_port_t", "jboss_management_port_t", "jboss_messaging_port_t", "ntop_port_t"}
 _TYPES |= {"puppet_port_t"}
-
-
-def relabel(paths: Iterable[str]) -> str:
-    """Give paths, and what is below them, the labels of the policy. Returns what failed, in one line, or nothing.
-
-    Without restorecon a file keeps the label of the folder that it was made in.
-    """
-    program = _program("restorecon")
-    there = [path for path in paths if os.path.lexists(path)]
-    if not there or not program or not os.path.exists(ENFORCE):
-        return ""
-    code, _output, errors = _run([program, "-R", *there])
-    return f"`restorecon -R {' '.join(there)}` failed: {' '.join(errors.split())}" if code else ""
 
 
 def forbidden(server: Server, ports: Sequence[int]) -> list[str]:
@@ -48,7 +33,7 @@ def forbidden(server: Server, ports: Sequence[int]) -> list[str]:
 
     Nothing where the policy does not enforce, does not confine this httpd, or cannot be asked.
     """
-    if not ports or read(ENFORCE).strip("\0\n ") != "1" or not _confined(server):
+    if not ports or read(selinux.ENFORCE).strip("\0\n ") != "1" or not _confined(server):
         return []
     known = _listed()
     found = []
@@ -77,23 +62,11 @@ def _confined(server: Server) -> bool:
 @lru_cache
 def _listed() -> list[tuple[str, int, int]]:
     """The policy's TCP ports: type, first and last of each range. It takes a second; nothing where it cannot be had."""
-    program = _program("semanage")
-    _code, output, _errors = _run([program, "port", "-l", "-n"]) if program else (0, "", "")
+    program = find_program("semanage")
+    _code, output, _errors = run_program([program, "port", "-l", "-n"]) if program else (0, "", "")
     lines = re.findall(r"^(\w+)\s+tcp\s+(.*)$", output, re.MULTILINE)
     return [
         (kind, int(first), int(last or first))
         for kind, ranges in lines
         for first, last in re.findall(r"(\d+)(?:-(\d+))?", ranges)
     ]
-
-
-def _program(name: str) -> str:
-    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") or ""
-
-
-def _run(words: Sequence[str]) -> tuple[int, str, str]:
-    try:
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return 1, "", str(error)
-    return done.returncode, done.stdout, done.stderr

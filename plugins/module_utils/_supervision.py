@@ -14,8 +14,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _namespaces
-from ansible_collections.mtls.httpd.plugins.module_utils._said import (
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import (
     PLAIN_ENVIRONMENT,
     HttpdError,
     own_words,
@@ -92,7 +92,7 @@ def would_call(supervision: Supervision, binary: str, folder: str) -> tuple[str,
     call, C(folder) is httpd's configuration, which it may write to, seen by nobody. Raises HttpdError where nothing is
     told, or where the program would start httpd with another configuration than the one that lies there now.
     """
-    told = os.path.join(_namespaces.SCRATCH, "called")
+    told = os.path.join(sandbox.SCRATCH, "called")
     stub = f'#!/bin/sh\n{{ printf "%s\\0" $# "$0" "$@"; env -0; }} >{told}\n'
     environment = {**PLAIN_ENVIRONMENT, **unit_environment(supervision.unit)[0]}
     beside = os.path.dirname(os.path.realpath(binary))
@@ -100,7 +100,7 @@ def would_call(supervision: Supervision, binary: str, folder: str) -> tuple[str,
 
     def act() -> list[str]:
         for path in instead:
-            _namespaces.replace(path, stub.encode())
+            sandbox.replace(path, stub.encode())
         before = _texts(folder)
         words = run(supervision.program, environment, 30).words
         changed = {path for path, _text in before.items() ^ _texts(folder).items()}
@@ -108,8 +108,8 @@ def would_call(supervision: Supervision, binary: str, folder: str) -> tuple[str,
 
     text = changed = words = ""
     try:
-        text, changed, words = _namespaces.run(_namespaces.World(overlays=[folder], sealed=True), act, 60)
-    except (_namespaces.Unavailable, TimeoutError, RuntimeError) as error:
+        text, changed, words = sandbox.run(sandbox.World(overlays=[folder], sealed=True), act, 60)
+    except (sandbox.Unavailable, TimeoutError, RuntimeError) as error:
         words = str(error)
     if changed or not text:
         reason = f"it would change {changed}" if changed else words or "it does not call httpd"

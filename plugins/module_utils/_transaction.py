@@ -36,14 +36,13 @@ from ansible_collections.mtls.httpd.plugins.module_utils import (
     _httpd,
     _neighbours,
     _probing,
-    _processes,
     _quoting,
     _rehearsal,
     _remote,
     _renewal,
-    _said,
-    _trust,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands, processes, trusted_paths
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Request, Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import Plan, limits, planned
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
@@ -58,7 +57,6 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     unwritable,
     why,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._said import HttpdError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -84,7 +82,7 @@ _REASONS = (
     HttpdError,
     StoreError,
     _remote.SourceError,
-    _trust.Untrusted,
+    trusted_paths.Untrusted,
     _quoting.NotQuotable,
     OSError,
     Refused,
@@ -149,7 +147,7 @@ def carry_out(
         if not (run and run.touched) and "othing was touched" not in reason:
             reason += ". Nothing was touched"
         healed = f". Before that: {'; '.join(run.report.healed)}" if run and run.report.healed else ""
-        raise Refused(_said.plain(reason + healed)) from None
+        raise Refused(commands.plain(reason + healed)) from None
 
 
 def renew(request: Request) -> Report:
@@ -471,7 +469,7 @@ class _Run:
             found.append(
                 f"{unit} is masked, so systemd neither starts nor reloads it: `systemctl unmask {unit}`, run again"
             )
-        if self.server.parent is not None and _processes.stopped(self.server.parent.pid):
+        if self.server.parent is not None and processes.stopped(self.server.parent.pid):
             pid = self.server.parent.pid
             found.append(
                 f"httpd's parent process was stopped by a signal, so it takes no reload: `kill -CONT {pid}`, run again"
@@ -590,10 +588,10 @@ class _Run:
 
     # -- 2. to 6.
 
-    def _logs(self, user: Description) -> _said.Logs:
+    def _logs(self, user: Description) -> commands.Logs:
         """What is written from now on to the server's and the sites' error logs: httpd's words on a site go there."""
         own = [os.path.join(user.log_folder, site.error_log) for site in self.sites if site.error_log]
-        return _said.Logs([user.error_log, *own])
+        return commands.Logs([user.error_log, *own])
 
     def _switch(self, user: Description, plan: Plan) -> None:
         log = self._logs(user)

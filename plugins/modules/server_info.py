@@ -209,7 +209,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _python, _said
+from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _python
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
 
 
 def told(server: _httpd.Server) -> dict[str, Any]:
@@ -232,7 +233,7 @@ def told(server: _httpd.Server) -> dict[str, Any]:
     }
     try:
         described = server.describe()
-    except _said.HttpdError as error:
+    except commands.HttpdError as error:
         return {**answer, "sound": False, "problem": str(error)}
     available = {name for folder in server.module_folders() for name in os.listdir(folder) if name.endswith(".so")}
     return {
@@ -260,7 +261,7 @@ def main() -> None:
     try:
         server = _httpd.find(module.params["httpd_binary"], module.params["httpd_config"])
         answer = told(server) if server else {}
-    except _said.HttpdError as error:
+    except commands.HttpdError as error:
         module.fail_json(msg=str(error))
     module.exit_json(found=server is not None, server=answer, clock=time.time())
 

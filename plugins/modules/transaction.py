@@ -70,11 +70,12 @@ def main() -> None:
     if _python.too_old():
         module.fail_json(msg=_python.too_old())
     # An older Python does not even understand them.
-    from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _processes, _transaction
+    from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _transaction
+    from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
 
     try:
         request = _payload.unpacked(module.params["payload"])
-        recording = _processes.recording() if request.holds_keys else ""
+        recording = processes.recording() if request.holds_keys else ""
         if recording:
             module.warn(
                 f"sudo on this host records what it is sent, and so the private keys, in {recording}: remove that "

@@ -54,12 +54,12 @@ def said(output: str) -> str:
 
 INSIDE = """
 import subprocess
-from ansible_collections.mtls.httpd.plugins.module_utils import _namespaces
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
 
 def command():
     return subprocess.run(["systemd-run", "--quiet", "--wait", "touch", "/srv/started"], capture_output=True).returncode
 
-print("started inside:", _namespaces.run(_namespaces.World(), command, 30) == 0)
+print("started inside:", sandbox.run(sandbox.World(), command, 30) == 0)
 """
 
 

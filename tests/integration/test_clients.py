@@ -20,10 +20,10 @@ from demo_material import Authority, Issued, new_key
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, VERSIONS, Host
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _namespaces
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Identity, Probes
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask, client_context
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import subject_name
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
 
@@ -266,9 +266,9 @@ def test_a_rule_in_a_condition_within_another_is_refused_by_its_line(host: Host)
 
 def without_namespaces(monkeypatch: pytest.MonkeyPatch) -> None:
     def unavailable(*_arguments: object) -> None:
-        raise _namespaces.Unavailable("the kernel forbids it")
+        raise sandbox.Unavailable("the kernel forbids it")
 
-    monkeypatch.setattr(_namespaces, "run", unavailable)
+    monkeypatch.setattr(sandbox, "run", unavailable)
 
 
 def test_a_reduced_rehearsal_proves_each_way_to_pin(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

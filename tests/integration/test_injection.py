@@ -27,7 +27,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from playing import sending
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _payload, _rehearsal, _said
+from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _payload, _rehearsal
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
 from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, FACTS, SITE, Release
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused, carry_out
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import documented_options
@@ -177,7 +178,7 @@ class Controller:
         self.server.forget()
         try:
             described = self.server.describe()
-        except _said.HttpdError:
+        except commands.HttpdError:
             return []
         # Of an expression, httpd takes the outer quotes away and nothing else.
         return [

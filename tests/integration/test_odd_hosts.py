@@ -18,7 +18,8 @@ from demo_material import Authority, write
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, Host, tree, until
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _processes
+from ansible_collections.mtls.httpd.plugins.module_utils import _httpd
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def test_a_server_whose_group_has_lost_its_leader_is_found_and_reloaded(host: Ho
     assert started_by(host, "setsid", "sh", "-c", f"{command} &").wait() == 0
     pid = host.httpd.pid
     assert pid is not None
-    assert os.getpgid(pid) not in dict(_processes.processes())
+    assert os.getpgid(pid) not in dict(processes.processes())
     report = host.apply(host.wish())
     assert (report.reloaded, host.httpd.pid) == (True, pid)
     assert host.enforces()
@@ -65,7 +66,7 @@ def test_workers_that_outlived_their_parent_are_no_server_and_are_ended(host: Ho
     os.kill(pid, signal.SIGKILL)
     assert until(lambda: not host.httpd.running())
     assert pid not in dict(_httpd.running_parents())
-    orphans = [each for each, stat in _processes.processes() if stat.group == pid]
+    orphans = [each for each, stat in processes.processes() if stat.group == pid]
     assert not {each for each, _exe in _httpd.running_parents()} & set(orphans)
 
 
@@ -73,10 +74,10 @@ def test_a_parent_that_has_ended_and_is_waited_for_by_nobody_is_no_server_and_hi
     host.httpd.stop()
     process = started_by(host, *in_the_foreground(host))
     process.kill()
-    assert until(lambda: _processes.started(process.pid) == -1)
+    assert until(lambda: processes.started(process.pid) == -1)
     os.kill(process.pid, 0)  # A zombie answers.
     assert (host.httpd.root / "logs/httpd.pid").read_text().strip() == str(process.pid)
-    for pid, stat in list(_processes.processes()):
+    for pid, stat in list(processes.processes()):
         if stat.group == os.getpgid(0) and stat.name == host.httpd.binary.name and stat.parent == 1:
             os.kill(pid, signal.SIGKILL)
     assert until(lambda: not host.httpd._listens())

@@ -28,7 +28,9 @@ from demo_material import Authority, key_pem, new_key, write
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import COLLECTION, Host, in_a_child, processes_in, until
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _namespaces, _processes, _rehearsal, _transaction
+from ansible_collections.mtls.httpd.plugins.module_utils import _rehearsal, _transaction
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.processes import inodes, listening
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._rehearsal import rehearsal_folder
 from ansible_collections.mtls.httpd.plugins.module_utils._release import SITE, Release, Store, lock_path
@@ -432,9 +434,9 @@ def test_the_table_in_the_docs_says_the_same() -> None:
 
 def forbid_namespaces(monkeypatch: pytest.MonkeyPatch) -> None:
     def unavailable(*_arguments: object) -> None:
-        raise _namespaces.Unavailable("the kernel forbids it")
+        raise sandbox.Unavailable("the kernel forbids it")
 
-    monkeypatch.setattr(_namespaces, "run", unavailable)
+    monkeypatch.setattr(sandbox, "run", unavailable)
 
 
 # -- what makes it a reduced one
@@ -626,8 +628,7 @@ def remains(host: Host) -> dict[str, object]:
         "files and the server": host.state()[:2],
         "its folder": os.path.lexists(scratch),
         "processes": {pid for pid in processes if b"-X" in words(pid)},
-        "ports": {inode for _address, _port, inode in _processes.listening()}
-        & set().union(*map(_processes.inodes, processes)),
+        "ports": {inode for _address, _port, inode in listening()} & set().union(*map(inodes, processes)),
         "shared memory": {line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]},
         "semaphores": {line.split()[1] for line in Path("/proc/sysvipc/sem").read_text().splitlines()[1:]},
         "memory files": sorted(os.listdir("/dev/shm")),

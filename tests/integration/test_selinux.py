@@ -16,6 +16,7 @@ from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, Host, fingerprint, tree
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _selinux
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import selinux
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused, carry_out
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ unreserved_port_t              udp      1024-65535
 def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Turn SELinux on, as far as files tell; return the folder of its tools."""
     (tmp_path / "enforce").write_text("1")
-    monkeypatch.setattr(_selinux, "ENFORCE", str(tmp_path / "enforce"))
+    monkeypatch.setattr(selinux, "ENFORCE", str(tmp_path / "enforce"))
     _selinux._listed.cache_clear()
     folder = tmp_path / "bin"
     folder.mkdir()

@@ -29,15 +29,8 @@ from demo_material import CHAT_CA_NAME, Authority, Issued, key_pem, new_key, wri
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import COLLECTION, DOMAIN, Host, fingerprint, processes_in, tree, until
 
-from ansible_collections.mtls.httpd.plugins.module_utils import (
-    _httpd,
-    _namespaces,
-    _payload,
-    _processes,
-    _rehearsal,
-    _release,
-    _transaction,
-)
+from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _payload, _rehearsal, _release, _transaction
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes, sandbox
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, CRL, FACTS, SITE, Disk, Entry, File
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
@@ -656,7 +649,7 @@ def test_another_users_process_named_httpd_is_not_run_as_ours(host: Host, short_
     process = subprocess.Popen([evil, "60"], user="nobody")
     try:
         time.sleep(0.2)
-        assert evil.name in {stat.name for _pid, stat in _processes.processes()}
+        assert evil.name in {stat.name for _pid, stat in processes.processes()}
         assert str(evil) not in {exe for _pid, exe in _httpd.running_parents()}
         host.apply(host.wish())
     finally:
@@ -1161,9 +1154,9 @@ def reduced(host: Host, why: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     else:
 
         def unavailable(*_arguments: object) -> None:
-            raise _namespaces.Unavailable("the kernel forbids it")
+            raise sandbox.Unavailable("the kernel forbids it")
 
-        monkeypatch.setattr(_namespaces, "run", unavailable)
+        monkeypatch.setattr(sandbox, "run", unavailable)
     yield
 
 

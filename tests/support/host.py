@@ -23,10 +23,11 @@ import pytest
 from cryptography import x509
 from demo_material import CHAT_CA_NAME, Authority, Issued
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _processes, _quoting, _transaction
+from ansible_collections.mtls.httpd.plugins.module_utils import _quoting, _transaction
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers, wire
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     BACKEND_CA,
@@ -339,7 +340,7 @@ def tree(root: Path, *, times: bool = False) -> dict[str, tuple[object, ...]]:
 
 def children(parent: int) -> list[str]:
     """Return the child processes of `parent`, with their start times: another set after each reload."""
-    return [f"{pid} {stat.started}" for pid, stat in _processes.processes() if stat.parent == parent]
+    return [f"{pid} {stat.started}" for pid, stat in processes.processes() if stat.parent == parent]
 
 
 def subjects(client_ca: bytes) -> set[str]:

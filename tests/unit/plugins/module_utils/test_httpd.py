@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _said
+from ansible_collections.mtls.httpd.plugins.module_utils import _httpd
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,17 +59,17 @@ def test_a_command_line_tells_a_server_from_a_question(words: str, serves: bool)
 
 
 def test_a_binary_that_is_no_httpd_is_refused() -> None:
-    with pytest.raises(_said.HttpdError, match="/bin/true does not answer"):
+    with pytest.raises(commands.HttpdError, match="/bin/true does not answer"):
         _httpd.find("/bin/true")
-    with pytest.raises(_said.HttpdError, match="httpd_binary: /nonexistent is not an executable file"):
+    with pytest.raises(commands.HttpdError, match="httpd_binary: /nonexistent is not an executable file"):
         _httpd.find("/nonexistent")
-    with pytest.raises(_said.HttpdError, match="httpd_config: /nonexistent is not a file"):
+    with pytest.raises(commands.HttpdError, match="httpd_config: /nonexistent is not a file"):
         _httpd.find(None, "/nonexistent")
 
 
 @pytest.mark.parametrize("name", ["httpd_binary", "httpd_config"])
 def test_what_is_no_absolute_path_is_refused_and_not_repeated(name: str) -> None:
-    with pytest.raises(_said.HttpdError, match=f"^{name}: what is given is not an absolute path,"):
+    with pytest.raises(commands.HttpdError, match=f"^{name}: what is given is not an absolute path,"):
         _httpd.find(**{name.removeprefix("httpd_"): "correct horse battery"})
 
 
@@ -79,13 +80,13 @@ def test_a_binary_that_somebody_else_could_change_is_not_run(tmp_path: Path) -> 
     binary.write_text(f"#!/bin/sh\ntouch {mark}\necho Server version: Apache/2.4.99\n")
     binary.chmod(0o755)
     os.chown(binary.parent, 65534, -1)
-    with pytest.raises(_said.HttpdError, match=r"httpd_binary: .*/theirs can be changed by others"):
+    with pytest.raises(commands.HttpdError, match=r"httpd_binary: .*/theirs can be changed by others"):
         _httpd.find(str(binary))
     (tmp_path / "link").symlink_to(binary)
-    with pytest.raises(_said.HttpdError, match=r"httpd_binary: .*/theirs can be changed by others"):
+    with pytest.raises(commands.HttpdError, match=r"httpd_binary: .*/theirs can be changed by others"):
         _httpd.find(str(tmp_path / "link"))
     assert not mark.exists()
     os.chown(binary.parent, 0, -1)
-    with suppress(_said.HttpdError):
+    with suppress(commands.HttpdError):
         _httpd.find(str(binary))
     assert mark.exists()

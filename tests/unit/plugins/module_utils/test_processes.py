@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _processes
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,10 +26,10 @@ def test_a_listening_socket_is_found_with_its_holder(family: socket.AddressFamil
     address = "127.0.0.1" if family == socket.AF_INET else "::1"
     with socket.create_server((address, 0), family=family) as server:
         port = server.getsockname()[1]
-        [inode] = [inode for where, number, inode in _processes.listening() if (where, number) == (address, port)]
-        assert inode in _processes.inodes(os.getpid())
-        assert f"(process {os.getpid()})" in _processes.holder(inode)
-    assert port not in [number for where, number, _inode in _processes.listening() if where == address]
+        [inode] = [inode for where, number, inode in processes.listening() if (where, number) == (address, port)]
+        assert inode in processes.inodes(os.getpid())
+        assert f"(process {os.getpid()})" in processes.holder(inode)
+    assert port not in [number for where, number, _inode in processes.listening() if where == address]
 
 
 def test_a_process_that_is_gone_was_started_never() -> None:
@@ -37,8 +37,8 @@ def test_a_process_that_is_gone_was_started_never() -> None:
     if child == 0:
         os._exit(0)
     os.waitpid(child, 0)
-    assert _processes.started(child) == -1
-    assert _processes.started(os.getpid()) > 0
+    assert processes.started(child) == -1
+    assert processes.started(os.getpid()) > 0
 
 
 @pytest.mark.parametrize("name", ["stdin", "ttyout"])
@@ -46,7 +46,8 @@ def test_what_a_sudo_above_records_of_its_input_is_found(name: str, tmp_path: Pa
     shutil.copy("/bin/sh", tmp_path / "sudo")
     asks = (
         "import sys; sys.path[:0] = sys.argv[1:]; "
-        "from ansible_collections.mtls.httpd.plugins.module_utils import _processes; print(_processes.recording())"
+        "from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes; "
+        "print(processes.recording())"
     )
     words = f'exec 7>>{tmp_path}/{name}; (/bin/sh -c \'"$@"; true\' sh "$@"); true'
     asked = subprocess.run(

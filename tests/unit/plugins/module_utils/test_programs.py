@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _programs
-from ansible_collections.mtls.httpd.plugins.module_utils._programs import Solitary
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import programs
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.programs import Solitary
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-if not _programs.available():
+if not programs.available():
     pytest.skip("this kernel keeps no program from starting others", allow_module_level=True)
 
 
@@ -72,10 +72,10 @@ def test_once_nobody_listens_a_program_is_refused_without_being_waited_for() -> 
 
 
 def test_where_the_kernel_tells_nothing_programs_are_refused_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_programs, "_NEW_LISTENER", 1 << 20)  # a flag that no kernel has
+    monkeypatch.setattr(programs, "_NEW_LISTENER", 1 << 20)  # a flag that no kernel has
     assert run("/bin/sh", "-c", "exec /bin/true") == (126, [], "")
 
 
 def test_a_machine_whose_calls_are_not_known_keeps_nothing_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_programs, "_MACHINES", {})
-    assert not _programs.available()
+    monkeypatch.setattr(programs, "_MACHINES", {})
+    assert not programs.available()

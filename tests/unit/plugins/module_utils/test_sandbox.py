@@ -21,20 +21,20 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _namespaces
-from ansible_collections.mtls.httpd.plugins.module_utils._namespaces import Unavailable, World
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.sandbox import Unavailable, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 try:
-    _namespaces.run(World(), lambda: None, 10)
+    sandbox.run(World(), lambda: None, 10)
 except Unavailable as reason:
     pytest.skip(f"no private namespaces are to be had here: {reason}", allow_module_level=True)
 
 
 def inside(act: Callable[[], Any], seconds: float = 10, **world: Any) -> Any:
-    return _namespaces.run(World(**world), act, seconds)
+    return sandbox.run(World(**world), act, seconds)
 
 
 def test_what_is_returned_inside_comes_out() -> None:
@@ -66,11 +66,11 @@ def test_nothing_can_be_changed_inside(tmp_path: Path) -> None:
 
 def test_a_world_that_is_to_be_sealed_is_not_to_be_had_where_the_kernel_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
     sealed = World(sealed=True)
-    assert _namespaces.run(sealed, lambda: 7, 10) == 7
-    monkeypatch.setattr(_namespaces, "_MOUNT_SETATTR", 1 << 20)  # a system call that no kernel has
+    assert sandbox.run(sealed, lambda: 7, 10) == 7
+    monkeypatch.setattr(sandbox, "_MOUNT_SETATTR", 1 << 20)  # a system call that no kernel has
     with pytest.raises(Unavailable, match="unwritable"):
-        _namespaces.run(sealed, lambda: 7, 10)
-    assert _namespaces.run(World(), lambda: 7, 10) == 7
+        sandbox.run(sealed, lambda: 7, 10)
+    assert sandbox.run(World(), lambda: 7, 10) == 7
 
 
 def test_what_is_changed_in_an_overlay_vanishes(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _said
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,18 +29,18 @@ def test_httpds_own_words_are_one_line_without_times_and_remarks(tmp_path: Path)
         "Syntax OK",
     ]
     assert (
-        _said.own_words(said)
+        commands.own_words(said)
         == f"[ssl:emerg] AH02565: do not match; AH00526: Syntax error on line 3 of {file}: Invalid command 'Foo'"
     )
 
 
 def test_httpds_own_words_are_bounded() -> None:
-    assert len(_said.own_words([str(number) * 50 for number in range(1000)])) <= 1200
+    assert len(commands.own_words([str(number) * 50 for number in range(1000)])) <= 1200
 
 
 def test_httpds_own_words_tell_a_terminal_to_do_nothing() -> None:
     said = "\x1b[2J\x9b31m\udc80 a CGI program\u2028said so\x07"
-    assert _said.own_words([said]) == "?[2J?31m? a CGI program?said so?"
+    assert commands.own_words([said]) == "?[2J?31m? a CGI program?said so?"
 
 
 # What stands in a file in its last line, what httpd says on it, and what of that is shown.
@@ -82,21 +82,23 @@ def test_httpds_words_do_not_repeat_a_line_of_somebody_elses_file(tmp_path: Path
     main = tmp_path / "main.conf"
     main.write_text(f"Include {file}\n")
     before = f"httpd: Syntax error on line 1 of {main}: "
-    assert _said.own_words([place + said]) == place + (shown or said)
+    assert commands.own_words([place + said]) == place + (shown or said)
     # Neither behind the file that includes it, nor before what is said on another.
     nested = before + place.removeprefix("AH00526: ")
-    assert _said.own_words([nested + said, f"{before}x"]) == f"{nested}{shown or said}; {before}x"
+    assert commands.own_words([nested + said, f"{before}x"]) == f"{nested}{shown or said}; {before}x"
 
 
 def test_a_directive_that_httpd_does_not_know_is_not_repeated_from_a_file_that_few_may_read(tmp_path: Path) -> None:
     file = tmp_path / "their.conf"
     file.write_text("NoSuch on\n")
     file.chmod(0o640)
-    assert _said.own_words([f"line 1 of {file}: Invalid command 'NoSuch'"]) == f"line 1 of {file}: Invalid command '…'"
+    assert (
+        commands.own_words([f"line 1 of {file}: Invalid command 'NoSuch'"]) == f"line 1 of {file}: Invalid command '…'"
+    )
 
 
 def test_httpds_words_on_a_file_that_is_gone_are_not_repeated(tmp_path: Path) -> None:
-    assert _said.own_words([f"line 1 of {tmp_path}/a: S3CRET"]) == f"line 1 of {tmp_path}/a: (not repeated)"
+    assert commands.own_words([f"line 1 of {tmp_path}/a: S3CRET"]) == f"line 1 of {tmp_path}/a: (not repeated)"
 
 
 @pytest.mark.parametrize("path", ["mtls/www.example.com/current/site.conf", "mtls/host.conf"])
@@ -105,11 +107,11 @@ def test_httpds_words_on_our_own_lines_are_repeated(tmp_path: Path, path: str) -
     file.parent.mkdir(parents=True)
     file.write_text("DB=S3CRET\n")
     words = f"line 1 of {file}: Invalid command 'DB=S3CRET'"
-    assert _said.own_words([words]) == words
+    assert commands.own_words([words]) == words
 
 
 def test_httpds_words_in_a_macro_are_not_repeated(tmp_path: Path) -> None:
     file = tmp_path / "their.conf"
     file.write_text("<Macro A $x>\nDB=$x\n</Macro>\nUse A S3CRET\n")
     place = f'line 2 of macro \'a\' (defined on line 1 of "{file}") used on line 4 of "{file}": '
-    assert _said.own_words([f"{place}Invalid command 'DB=S3CRET'"]) == f"{place}Invalid command '…'"
+    assert commands.own_words([f"{place}Invalid command 'DB=S3CRET'"]) == f"{place}Invalid command '…'"

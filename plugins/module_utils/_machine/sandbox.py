@@ -28,7 +28,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _processes
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -229,7 +229,7 @@ def _furnish(world: World, sockets: Sequence[str]) -> None:
         _write(os.path.join(SCRATCH, ".hosts"), known + "\n" + world.hosts)
         _mount(os.path.join(SCRATCH, ".hosts"), "/etc/hosts", None, _MS_BIND, None)
     _network(world.addresses)
-    _processes.limit(world.limits)  # One that we may not have ourselves cannot be had inside either.
+    processes.limit(world.limits)  # One that we may not have ourselves cannot be had inside either.
 
 
 def _hide_run(kept: Sequence[str]) -> None:

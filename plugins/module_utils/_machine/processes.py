@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._said import read
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
