@@ -28,10 +28,11 @@ from ansible.parsing.vault import is_encrypted
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _python, _quoting
+from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _python
 from ansible_collections.mtls.httpd.plugins.module_utils._containment import reaching
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Sources, Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     BACKEND_CA,
@@ -105,7 +106,7 @@ _OF_DIRECTIVES |= documented_options("validate_certificate").keys()
 # For how long a host's own program for renewals can rehearse.
 HOOK_DAYS = 3650
 # Options whose text goes through the quoting room into the virtual host.
-_QUOTED = {"document_root": _quoting.path, "client_ocsp_responder": _quoting.directive}
+_QUOTED = {"document_root": quoting.path, "client_ocsp_responder": quoting.directive}
 # Options that a template is handed as they are.
 _TEMPLATED = (
     "domain",
@@ -414,8 +415,8 @@ def _variables(site: Mapping[str, Any]) -> dict[str, Any]:
         "tls": protocol(site).words,
         "crl_check": _crl_check(site),
         "addresses": [f"{host}:{site['port']}" for host in hosts],
-        "document_root": site["document_root"] or f"{_quoting.RELEASE}/{EMPTY}",
-        "release": _quoting.RELEASE,
+        "document_root": site["document_root"] or f"{quoting.RELEASE}/{EMPTY}",
+        "release": quoting.RELEASE,
         **_logs(site),
         "verify_client": _asked(site),
         "backend_ca": speaks_tls(site),
@@ -618,8 +619,8 @@ def _wrong_site(site: Mapping[str, Any]) -> Iterator[str]:
     for name in ("access_log", "error_log"):
         if site[name] not in (None, "server"):
             try:
-                _quoting.path(site[name])
-            except _quoting.NotQuotable as error:
+                quoting.path(site[name])
+            except quoting.NotQuotable as error:
                 yield f"the option '{name}' cannot be used: {error}. Give an absolute path on the target, or server."
     yield from wrong_paths(site)
     yield from wrong_behind(site)
@@ -646,11 +647,11 @@ def _wrong_site(site: Mapping[str, Any]) -> Iterator[str]:
     for name, quoted in _QUOTED.items():
         try:
             quoted(site[name] or "/")
-        except _quoting.NotQuotable as error:
+        except quoting.NotQuotable as error:
             yield f"the option '{name}' cannot be used: {error}."
     for name in (*_QUOTED, "access_log", "error_log", "extra_directives"):
-        if _quoting.RELEASE in (site[name] or ""):
-            yield f"the option '{name}' holds {_quoting.RELEASE}, which stands for the release's folder."
+        if quoting.RELEASE in (site[name] or ""):
+            yield f"the option '{name}' holds {quoting.RELEASE}, which stands for the release's folder."
 
 
 def _wrong_sources(site: Mapping[str, Any]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Any, Callable
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _quoting
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 
 DOCUMENTATION = r"""
 name: quoted
@@ -43,8 +43,8 @@ _value:
 
 def quoted(value: object) -> str:
     try:
-        return _quoting.directive(value)
-    except _quoting.NotQuotable as error:
+        return quoting.directive(value)
+    except quoting.NotQuotable as error:
         raise AnsibleFilterError(
             f"mtls.httpd.quoted: the value cannot stand in httpd's configuration: {error}"
         ) from None

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _backends, _probing
-from ansible_collections.mtls.httpd.plugins.module_utils._description import Description, Directive, endpoint
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive, endpoint
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands, trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._release import SITE
 

@@ -19,7 +19,11 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine import command
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._description import Description, Directive, VirtualHost
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import (
+        Description,
+        Directive,
+        VirtualHost,
+    )
     from ansible_collections.mtls.httpd.plugins.module_utils._release import Facts
 
 # They hold for the whole server wherever they stand (EXEC_ON_READ), end the virtual host, or run code as they are read.

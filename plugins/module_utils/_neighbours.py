@@ -12,20 +12,15 @@ import re
 import socket
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _selinux
-from ansible_collections.mtls.httpd.plugins.module_utils._description import (
-    Description,
-    Directive,
-    covers,
-    endpoint,
-    listened,
-)
-from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands, processes
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import selinux_ports
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, covers, listened
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.listen import with_ssl_alone
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Server
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
     from ansible_collections.mtls.httpd.plugins.module_utils._release import Facts
 
 _ALL = {"0.0.0.0", "::"}
@@ -172,7 +167,7 @@ def taken(server: Server, user: Description, sites: Sequence[Facts], listens: Se
                     "end it, or choose another port"
                 )
     heard = {number for _address, number, inode in held if inode in own}
-    found += _selinux.forbidden(server, sorted({port for _address, port in wanted} - heard))
+    found += selinux_ports.forbidden(server, sorted({port for _address, port in wanted} - heard))
     return list(dict.fromkeys(found))
 
 
@@ -180,37 +175,3 @@ def _overlap(address: str, other: str) -> bool:
     """Whether the kernel lets only one listen on them at a port; empty and C(::) are all addresses."""
     one, two = address or "::", other
     return "::" in (one, two) or covers(one, two) or covers(two, one)
-
-
-def switched(user: Description, port: int) -> list[str]:
-    """The flags that would bring the user's own Listen for a port: <IfDefine SSL> in SUSE's listen.conf."""
-    found = []
-    for path in user.files:
-        depth: list[str] = []
-        for line in commands.read(path).splitlines():
-            opened = re.match(r"\s*<IfDefine\s+([^>]*)>", line, re.IGNORECASE)
-            listen = re.match(r"\s*Listen\s+(\S+)", line, re.IGNORECASE)
-            if opened:
-                depth.append(opened.group(1).strip())
-            elif re.match(r"\s*</IfDefine>", line, re.IGNORECASE) and depth:
-                depth.pop()
-            elif listen and endpoint(listen.group(1))[1] == str(port):
-                found += [name for name in depth[:1] if re.fullmatch(r"\w+", name)]
-    return list(dict.fromkeys(found))
-
-
-def with_ssl_alone(listen: Directive) -> bool:
-    """Whether a Listen stands within <IfModule …ssl…>.
-
-    As in Debian's ports.conf; the dump of the configuration no longer tells.
-    """
-    depth: list[str] = []
-    for number, line in enumerate(commands.read(listen.file).splitlines(), 1):
-        if number == listen.line:
-            return any("ssl" in condition for condition in depth)
-        opened = re.match(r"\s*<IfModule\s+([^>]*)>", line, re.IGNORECASE)
-        if opened:
-            depth.append(opened.group(1).lower())
-        elif re.match(r"\s*</IfModule>", line, re.IGNORECASE) and depth:
-            depth.pop()
-    return False

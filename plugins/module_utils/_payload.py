@@ -18,9 +18,9 @@ import re
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Identity, Probes
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     BACKEND_CA,
     CLIENT_CA,
@@ -212,7 +212,7 @@ def _wish(data: Any) -> Wish:
     domain = data["domain"]
     if broken_rules(domain) or domain != domain.lower():
         raise NotARequest("a domain breaks the rules")
-    _quoting.name(domain)
+    quoting.name(domain)
     if data["files"] is None:
         return Wish(domain, previous=bool(data["previous"]), force=bool(data["force"]))
     given = data["sources"]
@@ -258,7 +258,7 @@ def _wish(data: Any) -> Wish:
     ):
         raise NotARequest("a release's facts hold a rule for clients that is none")
     for log in facts.logs:
-        _quoting.path(log if log.startswith("/") else f"/{_quoting.name(log)}")
+        quoting.path(log if log.startswith("/") else f"/{quoting.name(log)}")
     hook = facts.renewal_hook
     if hook and not (sources and re.fullmatch(r"/[^\0\n]*", hook)):
         raise NotARequest("a release's facts name a hook that cannot be")

@@ -15,10 +15,17 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _quoting, _renewal
-from ansible_collections.mtls.httpd.plugins.module_utils._description import Description, Directive, covers, listened
+from ansible_collections.mtls.httpd.plugins.module_utils import _renewal
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import (
+    Description,
+    Directive,
+    covers,
+    listened,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.listen import switched, with_ssl_alone
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import OFF
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
-from ansible_collections.mtls.httpd.plugins.module_utils._neighbours import switched, with_ssl_alone
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     BACKEND_CA,
     CLIENT_CA,
@@ -41,7 +48,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Server
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
     from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 
 HOOK = "zz-mtls.conf"
@@ -386,8 +393,8 @@ def _host_level(
     missing = [each for each in wanted if not _covered(each, with_ssl.listens)]
     with_us = [each for each in wanted if each not in missing and not _covered(each, always)]
     lines = [
-        f"# `httpd -D {_httpd.OFF}` runs the server without it.",
-        f"<IfDefine !{_httpd.OFF}>",
+        f"# `httpd -D {OFF}` runs the server without it.",
+        f"<IfDefine !{OFF}>",
         "    <IfModule !ssl_module>",
         *_load(server, user, "ssl"),
         *[f"        Listen {_listen(*each)}" for each in with_us],
@@ -402,8 +409,8 @@ def _host_level(
         lines += [f"    <IfDefine !{flag}>" for flag in flags]
         lines += [f"    Listen {_listen(*each)}", *["    </IfDefine>" for _flag in flags]]
     if any(not log.startswith("/") for site in sites for log in site.logs):
-        lines.append(f"    Define {_quoting.LOGS} {_quoting.directive(_log_folder(user))}")
-    include = [f"    IncludeOptional {_quoting.directive(_quoting.path(store.root) + '/*/current/' + SITE)}"]
+        lines.append(f"    Define {quoting.LOGS} {quoting.directive(_log_folder(user))}")
+    include = [f"    IncludeOptional {quoting.directive(quoting.path(store.root) + '/*/current/' + SITE)}"]
     if len(sites) < len(everyone):
         # What is for a virtual host of the user's is skipped here.
         include = [f"    Define {IN_HOST_FILE}", *include, f"    UnDefine {IN_HOST_FILE}"]
@@ -514,7 +521,7 @@ def _log_folder(user: Description) -> str:
 def _load(server: Server, user: Description, name: str) -> list[str]:
     """The line that loads a module, none where it is linked in. Raises HttpdError where this httpd has none."""
     try:
-        return [f"        LoadModule {name}_module {_quoting.directive(server.module(f'mod_{name}.so'))}"]
+        return [f"        LoadModule {name}_module {quoting.directive(server.module(f'mod_{name}.so'))}"]
     except commands.HttpdError:
         if f"{name}_module" in user.modules:
             return []
@@ -528,7 +535,7 @@ def _usual(address: str) -> str:
 def _listen(address: str, port: int) -> str:
     # Listen takes https for granted on port 443 alone (mpm_common's ap_set_listener); said for all.
     host = f"[{address}]" if ":" in address else address
-    return _quoting.directive(f"{host}:{port}" if host else port) + " https"
+    return quoting.directive(f"{host}:{port}" if host else port) + " https"
 
 
 def _covered(wanted: tuple[str, int], listens: Sequence[Directive]) -> bool:
@@ -558,7 +565,7 @@ def _hook(server: Server, store: Store, user: Description, wanted: bool) -> list
             last = number
     there = [path for path, link in links if entry_of(path) == link]
     after = any((user.files.get(each.file) or each.line) > last for each in user.virtual_hosts)
-    line = f"IncludeOptional {_quoting.directive(_quoting.path(host))}"
+    line = f"IncludeOptional {quoting.directive(quoting.path(host))}"
     lined = line in map(str.strip, text.splitlines())
     if not wanted:
         edited = _without(text, line) if lined else text

@@ -16,8 +16,11 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _quoting
-from ansible_collections.mtls.httpd.plugins.module_utils._description import (
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import VERSIONS, Answer, Identity, Probes
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask, ask_by_way_of, client_context
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.http2 import ALPN_NAME
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import (
     Description,
     Directive,
     VirtualHost,
@@ -26,9 +29,6 @@ from ansible_collections.mtls.httpd.plugins.module_utils._description import (
     join_endpoint,
     listened,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import VERSIONS, Answer, Identity, Probes
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask, ask_by_way_of, client_context
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.http2 import ALPN_NAME
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     CLIENT_CA,
     CRL,
@@ -417,7 +417,7 @@ def _is_site(path: str, site: Facts) -> bool:
 
 def to_include(store: Store, user: Description, site: Facts) -> str:
     """What the user has to do so that the directives of a site come into force."""
-    line = f"Include {_quoting.directive(store.path(site.domain, 'current', SITE))}"
+    line = f"Include {quoting.directive(store.path(site.domain, 'current', SITE))}"
     mine = [host for host in user.virtual_hosts if host.answers(site.domain) and str(site.port) in host.ports()]
     where = f"the virtual host at {mine[0].place}" if mine else f"your virtual host of that name on port {site.port}"
     own = [each for each in user.directives if mine and each.host == mine[0].place and each.name.lower() in _OWN]

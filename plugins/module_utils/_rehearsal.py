@@ -27,15 +27,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _bypass, _containment, _probing, _quoting
-from ansible_collections.mtls.httpd.plugins.module_utils._description import (
+from ansible_collections.mtls.httpd.plugins.module_utils import _bypass, _containment, _probing
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import (
     Description,
     Directive,
     endpoint,
     join_endpoint,
     split,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._httpd import REHEARSAL
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.parents import REHEARSAL
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes, sandbox, trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError, Logs, own_words
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.programs import Solitary, available
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
-    from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Server
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
 
 SECONDS = 60.0
 _READY = 20.0
@@ -327,7 +328,7 @@ def _named(described: Description, directives: Sequence[Directive]) -> list[str]
 def _texts(change: Draft) -> dict[str, bytes]:
     """Each site.conf without extra_directives, by domain, as it would lie in the release's folder."""
     return {
-        release.domain: _quoting.filled(change.without_extra[release.domain].decode(), folder).encode()
+        release.domain: quoting.filled(change.without_extra[release.domain].decode(), folder).encode()
         for release, folder in change.releases
         if release.domain in change.without_extra
     }
@@ -671,12 +672,12 @@ def _reduced(
             files = release.filled(folder)
             place = join_endpoint(here, ports[site.port])
             if site.included:
-                name = _quoting.directive(site.domain)
+                name = quoting.directive(site.domain)
                 host = f"<VirtualHost *:{site.port}>\nServerName {name}\n{files[SITE].decode()}</VirtualHost>\n"
                 files[SITE] = host.encode()
             files[SITE] = _moved(files[SITE], site.port, place, scratch)
             if site.domain in change.without_extra:
-                text = _quoting.filled(change.without_extra[site.domain].decode(), folder).encode()
+                text = quoting.filled(change.without_extra[site.domain].decode(), folder).encode()
                 texts[site.domain] = _moved(text, site.port, place, scratch)
             for each in (folder, os.path.join(folder, EMPTY)):
                 disk.folder(each)
@@ -734,7 +735,7 @@ def _moved(text: bytes, port: int, place: str, scratch: str) -> bytes:
 
     def instead(found: re.Match[str]) -> str:
         log = os.path.basename(split(found.group(2))[0])
-        return found.group(1) + _quoting.directive(os.path.join(scratch, log))
+        return found.group(1) + quoting.directive(os.path.join(scratch, log))
 
     return _LOG_LINE.sub(instead, moved).encode()
 
@@ -750,7 +751,7 @@ def _minimal(
     """A configuration with the live server's modules and its server-level SSL directives, and the sites."""
 
     def quoted(value: object) -> str:
-        return _quoting.directive(value)
+        return quoting.directive(value)
 
     lines = [
         f"ServerRoot {quoted(user.server_root)}",
@@ -761,7 +762,7 @@ def _minimal(
         f"Mutex {quoted('file:' + scratch)} default",
         f"DefaultRuntimeDir {quoted(scratch)}",
         "ServerName localhost",
-        f"Define {_quoting.LOGS} {quoted(scratch)}",
+        f"Define {quoting.LOGS} {quoted(scratch)}",
     ]
     lines += [f"Listen {place}" for place in listens]
     for path in user.files:
@@ -784,7 +785,7 @@ def _minimal(
             and each.name.lower() not in ("sslsessioncache", "sslstaplingcache", "sslrandomseed")
         ):
             lines.append(f"{each.name} {each.arguments}")
-    lines += [f"Include {quoted(_quoting.path(site))}" for site in sites]
+    lines += [f"Include {quoted(quoting.path(site))}" for site in sites]
     return "\n".join(lines) + "\n"
 
 

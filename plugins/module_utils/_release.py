@@ -33,7 +33,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Union
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _quoting
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import selinux
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ class Release:
     def filled(self, folder: str) -> dict[str, bytes]:
         """The files as they lie in C(folder), an absolute path on the host."""
         files = dict(self.files)
-        files[SITE] = _quoting.filled(files[SITE].decode(), folder).encode()
+        files[SITE] = quoting.filled(files[SITE].decode(), folder).encode()
         return files
 
 
@@ -340,8 +340,8 @@ class Store:
     def check(self) -> None:
         """Raises StoreError where somebody else could change what we write, or where we could not write or name it."""
         try:
-            _quoting.path(self.conf)
-        except _quoting.NotQuotable as error:
+            quoting.path(self.conf)
+        except quoting.NotQuotable as error:
             raise StoreError(
                 f"httpd's configuration folder {self.conf} cannot be named in a directive ({error}): move it elsewhere"
             ) from None
@@ -424,7 +424,7 @@ class Store:
             if isinstance(found, File):
                 files[each] = found.content
         text = files.get(SITE, b"").decode(errors="surrogateescape")
-        files[SITE] = _quoting.emptied(text, folder).encode(errors="surrogateescape")
+        files[SITE] = quoting.emptied(text, folder).encode(errors="surrogateescape")
         release = Release(domain, files)
         if release.name != name.partition(".")[0]:
             raise StoreError(f"{folder} is not as it was written: deploy {domain} with its material")

@@ -33,14 +33,13 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils import (
     _bypass,
-    _httpd,
     _neighbours,
     _probing,
-    _quoting,
     _rehearsal,
     _remote,
     _renewal,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find, quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands, processes, trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Request, Wish
@@ -61,9 +60,9 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._description import Description
     from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
-    from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Server
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
 
 LOCK_SECONDS = 60.0
 CONFIRM_SECONDS = 15.0
@@ -83,7 +82,7 @@ _REASONS = (
     StoreError,
     _remote.SourceError,
     trusted_paths.Untrusted,
-    _quoting.NotQuotable,
+    quoting.NotQuotable,
     OSError,
     Refused,
 )
@@ -130,7 +129,7 @@ def carry_out(
     skew = 0.0 if clock is None else round(time.time() - clock, 1)
     try:
         wishes = _each(wishes, lambda wish: _completed(wish, Request((wish,), probes, binary, config)))
-        server = _httpd.find(binary, config)
+        server = find.find(binary, config)
         if server is None:
             if required and not check:
                 raise Refused("no httpd is found on this host: install it, or name it by httpd_binary")

@@ -205,15 +205,19 @@ clock:
 import os
 import time
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _python
+from ansible_collections.mtls.httpd.plugins.module_utils import _python
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
 
+if TYPE_CHECKING:
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
 
-def told(server: _httpd.Server) -> dict[str, Any]:
+
+def told(server: Server) -> dict[str, Any]:
     """Return what RETURN documents under C(server)."""
     answer: dict[str, Any] = {
         "binary": server.binary,
@@ -259,7 +263,7 @@ def main() -> None:
     if _python.too_old():
         module.fail_json(msg=_python.too_old())
     try:
-        server = _httpd.find(module.params["httpd_binary"], module.params["httpd_config"])
+        server = find.find(module.params["httpd_binary"], module.params["httpd_config"])
         answer = told(server) if server else {}
     except commands.HttpdError as error:
         module.fail_json(msg=str(error))

@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import alternative_name, subject_name
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._release import PINNED
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import parsing, rules
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, finding
@@ -48,8 +48,8 @@ def wrong_clients(allowed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         elif given == ["subject"]:
             try:
                 subject_name(client["subject"])
-                _quoting.expression(client["subject"])
-            except _quoting.NotQuotable as error:
+                quoting.expression(client["subject"])
+            except quoting.NotQuotable as error:
                 yield f"{where}: the subject cannot be used: {error}."
             except ValueError:
                 yield (
@@ -60,11 +60,11 @@ def wrong_clients(allowed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         elif given == ["san"]:
             try:
                 alternative_name(client["san"])
-                _quoting.expression(client["san"])
+                quoting.expression(client["san"])
             except ValueError:
                 yield f"{where}: the 'san' is not a DNS name or e-mail address of plain ASCII."
-        if any(_quoting.RELEASE in (client[key] or "") for key in ("subject", "san")):
-            yield f"{where} holds {_quoting.RELEASE}, which stands for the release's folder."
+        if any(quoting.RELEASE in (client[key] or "") for key in ("subject", "san")):
+            yield f"{where} holds {quoting.RELEASE}, which stands for the release's folder."
 
 
 def pins_of(
@@ -100,11 +100,11 @@ def rule(pin: str) -> str:
     """Return the expression that holds for a client with the pin, as `Require expr` takes it."""
     kind, _colon, value = pin.partition(":")
     if kind == "subject":
-        return f"%{{SSL_CLIENT_S_DN}} == {_quoting.expression(value)}"
+        return f"%{{SSL_CLIENT_S_DN}} == {quoting.expression(value)}"
     if kind in _SAN_VARIABLES:
         names = ", ".join(f"%{{{_SAN_VARIABLES[kind]}{number}}}" for number in range(_SAN_COUNT))
-        return f"{_quoting.expression(value)} -in {{{names}}}"
-    return f"%{{SSL_CLIENT_CERT}} == {_quoting.released(value)}"
+        return f"{quoting.expression(value)} -in {{{names}}}"
+    return f"%{{SSL_CLIENT_CERT}} == {quoting.released(value)}"
 
 
 def _certificate(data: bytes, option: str, source: str, findings: list[Finding]) -> Facts | None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _backends, _quoting
+from ansible_collections.mtls.httpd.plugins.module_utils import _backends
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,12 +56,12 @@ def wrong_paths(site: Mapping[str, Any]) -> Iterator[str]:
 def wrong_backend(name: str, url: str) -> Iterator[str]:
     """Yield what is wrong with the URL of a backend."""
     try:
-        _quoting.directive(url)
-    except _quoting.NotQuotable as error:
+        quoting.directive(url)
+    except quoting.NotQuotable as error:
         yield f"the option '{name}' cannot be used: {error}."
         return
-    if _quoting.RELEASE in url:
-        yield f"the option '{name}' holds {_quoting.RELEASE}, which stands for the release's folder."
+    if quoting.RELEASE in url:
+        yield f"the option '{name}' holds {quoting.RELEASE}, which stands for the release's folder."
     elif not _URL.fullmatch(url) and _URL.fullmatch(f"{url}/"):
         yield f"the option '{name}' has no path. Put a slash at its end."
     elif not _URL.fullmatch(url):

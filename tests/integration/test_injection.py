@@ -27,7 +27,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from playing import sending
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _payload, _rehearsal
+from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _rehearsal
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
 from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, FACTS, SITE, Release
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused, carry_out
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
 
 DOCUMENTED: dict[str, Any] = documented_options("sites")["sites"]["suboptions"]
 # With those of an option's members as option.suboption.
@@ -152,7 +154,7 @@ class Controller:
 
     plugin: Callable[[dict[str, Any]], dict[str, str]]
     folder: Path
-    server: _httpd.Server
+    server: Server
     release: Path
 
     def wished(self, **options: Any) -> tuple[Release | None, list[str]]:
@@ -212,7 +214,7 @@ def controller(collections_path: Path) -> Iterator[Controller]:
                 stream.write(f"LoadModule {module}_module modules/mod_{module}.so\n")
             stream.write("Define MTLS_HTTPD_LOGS logs\n")
             stream.write(f'Include "{release}/{SITE}"\n')
-        server = _httpd.find(str(httpd.binary), str(httpd.conf))
+        server = find.find(str(httpd.binary), str(httpd.conf))
         assert server
         with sending(collections_path) as plugin:
             yield Controller(plugin, folder, server, release)

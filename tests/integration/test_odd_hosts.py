@@ -18,7 +18,7 @@ from demo_material import Authority, write
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, Host, tree, until
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _httpd
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import parents
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 
@@ -65,9 +65,9 @@ def test_workers_that_outlived_their_parent_are_no_server_and_are_ended(host: Ho
     assert pid
     os.kill(pid, signal.SIGKILL)
     assert until(lambda: not host.httpd.running())
-    assert pid not in dict(_httpd.running_parents())
+    assert pid not in dict(parents.running_parents())
     orphans = [each for each, stat in processes.processes() if stat.group == pid]
-    assert not {each for each, _exe in _httpd.running_parents()} & set(orphans)
+    assert not {each for each, _exe in parents.running_parents()} & set(orphans)
 
 
 def test_a_parent_that_has_ended_and_is_waited_for_by_nobody_is_no_server_and_hinders_no_start(host: Host) -> None:
@@ -119,7 +119,7 @@ def test_a_httpd_that_only_asks_commands_or_rehearses_is_no_second_server(
     # It waits for a writer while it reads its configuration.
     other = started_by(host, "setsid", *in_the_foreground(host)[:-2], "-c", f"Include {folder}/fifo", *words.split())
     try:
-        assert until(lambda: other.pid in dict(_httpd.running_parents()))
+        assert until(lambda: other.pid in dict(parents.running_parents()))
         assert host.apply(host.wish()).changed
         assert host.enforces()
         assert other.poll() is None

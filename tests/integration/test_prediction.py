@@ -21,7 +21,7 @@ from demo_material import Authority, key_pem, new_key, write
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, Host
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _httpd
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Sources, Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, FACTS, SITE, Release
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
@@ -395,7 +395,7 @@ def test_a_killed_run_is_left_to_a_real_one_which_check_mode_says(host: Host) ->
 def test_on_a_bare_host_what_would_be_refused_with_httpd_is_refused(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_httpd, "find", lambda _binary, _config: None)
+    monkeypatch.setattr(find, "find", lambda _binary, _config: None)
     for wish, words in (
         (host.wish(ends="2001-01-01T00:00:00Z"), "ended at"),
         (Wish(DOMAIN, previous=True), "no previous"),

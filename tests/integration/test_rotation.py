@@ -19,7 +19,8 @@ from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, VERSIONS, Host, children, fingerprint, until
 from load import Load
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _transaction
+from ansible_collections.mtls.httpd.plugins.module_utils import _transaction
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
 
@@ -136,7 +137,7 @@ def test_another_site_loses_no_request_while_one_goes_back_by_hand_and_by_itself
         assert host.served(other) == fingerprint(first)
         with monkeypatch.context() as patch:
             patch.setattr(_transaction, "CONFIRM_SECONDS", 1.0)
-            patch.setattr(_httpd.Server, "reload", lambda server: None)
+            patch.setattr(Server, "reload", lambda server: None)
             with pytest.raises(Refused, match="The old state is back and serving"):
                 host.apply(second)
         assert host.served(other) == fingerprint(first)

@@ -15,12 +15,14 @@ import pytest
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, Host, fingerprint, tree
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _selinux
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find, selinux_ports
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import selinux
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused, carry_out
 
 if TYPE_CHECKING:
     from demo_material import Authority
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
 
 # Lines of `semanage port -l -n` with Debian 12's selinux-policy-default.
 PORTS = """\
@@ -39,7 +41,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Turn SELinux on, as far as files tell; return the folder of its tools."""
     (tmp_path / "enforce").write_text("1")
     monkeypatch.setattr(selinux, "ENFORCE", str(tmp_path / "enforce"))
-    _selinux._listed.cache_clear()
+    selinux_ports._listed.cache_clear()
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
@@ -98,7 +100,7 @@ def test_a_host_without_selinux_or_without_its_tool_is_deployed_to(host: Host, t
 
 
 @pytest.fixture
-def labelled(host: Host, tmp_path: Path) -> _httpd.Server:
+def labelled(host: Host, tmp_path: Path) -> Server:
     """Describe the stopped server as one whose binary starts in httpd's domain."""
     host.httpd.stop()
     binary = tmp_path / "httpd"
@@ -107,43 +109,39 @@ def labelled(host: Host, tmp_path: Path) -> _httpd.Server:
         os.setxattr(binary, "security.selinux", b"system_u:object_r:httpd_exec_t:s0\0")
     except OSError:
         pytest.skip("labels are set by root, on file systems that have them")
-    server = _httpd.find(str(binary), str(host.httpd.conf))
+    server = find.find(str(binary), str(host.httpd.conf))
     assert server
     return server
 
 
-def test_a_port_that_the_policy_forbids_is_said_with_the_command_that_allows_it(
-    labelled: _httpd.Server, tools: Path
-) -> None:
+def test_a_port_that_the_policy_forbids_is_said_with_the_command_that_allows_it(labelled: Server, tools: Path) -> None:
     tool(tools / "semanage", f'[ "$*" = "port -l -n" ] && cat <<END\n{PORTS}END')
-    told = [each.partition("`")[2].partition("`")[0] for each in _selinux.forbidden(labelled, [443, 8442, 10003, 22])]
+    told = [
+        each.partition("`")[2].partition("`")[0] for each in selinux_ports.forbidden(labelled, [443, 8442, 10003, 22])
+    ]
     assert told == ["semanage port -a -t http_port_t -p tcp 8442", "semanage port -m -t http_port_t -p tcp 22"]
 
 
 @pytest.mark.parametrize("script", ["exit 1", None])
-def test_no_port_is_refused_where_the_policy_cannot_be_asked(
-    labelled: _httpd.Server, tools: Path, script: str | None
-) -> None:
+def test_no_port_is_refused_where_the_policy_cannot_be_asked(labelled: Server, tools: Path, script: str | None) -> None:
     if script:
         tool(tools / "semanage", script)
-    assert _selinux.forbidden(labelled, [8442]) == []
+    assert selinux_ports.forbidden(labelled, [8442]) == []
 
 
 def test_no_port_is_refused_where_the_policy_does_not_enforce_or_does_not_confine_httpd(
-    labelled: _httpd.Server, tools: Path
+    labelled: Server, tools: Path
 ) -> None:
     tool(tools / "semanage", f"cat <<END\n{PORTS}END")
-    assert _selinux.forbidden(labelled, [8442])
+    assert selinux_ports.forbidden(labelled, [8442])
     (tools.parent / "enforce").write_text("0")
-    assert _selinux.forbidden(labelled, [8442]) == []
+    assert selinux_ports.forbidden(labelled, [8442]) == []
     (tools.parent / "enforce").write_text("1")
     os.setxattr(labelled.binary, "security.selinux", b"system_u:object_r:bin_t:s0\0")
-    assert _selinux.forbidden(labelled, [8442]) == []
+    assert selinux_ports.forbidden(labelled, [8442]) == []
 
 
-def test_a_forbidden_port_is_refused_before_anything_is_touched(
-    host: Host, tools: Path, labelled: _httpd.Server
-) -> None:
+def test_a_forbidden_port_is_refused_before_anything_is_touched(host: Host, tools: Path, labelled: Server) -> None:
     tool(tools / "semanage", f"cat <<END\n{PORTS}END")
     before = tree(host.httpd.root)
     with pytest.raises(Refused, match=f"semanage port -a -t http_port_t -p tcp {host.port}`.* Nothing was touched"):

@@ -29,7 +29,9 @@ from demo_material import CHAT_CA_NAME, Authority, Issued, key_pem, new_key, wri
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import COLLECTION, DOMAIN, Host, fingerprint, processes_in, tree, until
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _payload, _rehearsal, _release, _transaction
+from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _rehearsal, _release, _transaction
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import parents
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes, sandbox
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, CRL, FACTS, SITE, Disk, Entry, File
@@ -650,7 +652,7 @@ def test_another_users_process_named_httpd_is_not_run_as_ours(host: Host, short_
     try:
         time.sleep(0.2)
         assert evil.name in {stat.name for _pid, stat in processes.processes()}
-        assert str(evil) not in {exe for _pid, exe in _httpd.running_parents()}
+        assert str(evil) not in {exe for _pid, exe in parents.running_parents()}
         host.apply(host.wish())
     finally:
         process.kill()
@@ -1085,7 +1087,7 @@ def test_a_reload_that_does_nothing_brings_the_old_state_of_all_sites_back(
     before = tree(host.httpd.root)
     monkeypatch.setattr(_transaction, "CONFIRM_SECONDS", 1.0)
     with monkeypatch.context() as patch:
-        patch.setattr(_httpd.Server, "reload", lambda server: None)
+        patch.setattr(Server, "reload", lambda server: None)
         with pytest.raises(
             Refused, match=r"(no new worker process|another certificate is served).*is back and serving"
         ):
@@ -1104,12 +1106,12 @@ def test_a_parent_that_dies_at_the_reload_is_started_again_with_the_old_state(
     host.apply(wish)
     before = tree(host.httpd.root)
 
-    def kill(server: _httpd.Server) -> None:
+    def kill(server: Server) -> None:
         assert server.parent
         os.kill(server.parent.pid, signal.SIGKILL)
 
     with monkeypatch.context() as patch:
-        patch.setattr(_httpd.Server, "reload", kill)
+        patch.setattr(Server, "reload", kill)
         with pytest.raises(Refused, match=r"ended at the reload.*The old state is back and serving"):
             host.apply(host.wish())
     assert tree(host.httpd.root) == before
@@ -1122,7 +1124,7 @@ def test_a_failed_first_deployment_leaves_nothing_behind(host: Host, monkeypatch
     before = tree(host.httpd.root)
     monkeypatch.setattr(_transaction, "CONFIRM_SECONDS", 0.5)
     with monkeypatch.context() as patch:
-        patch.setattr(_httpd.Server, "reload", lambda server: None)
+        patch.setattr(Server, "reload", lambda server: None)
         with pytest.raises(Refused):
             host.apply(host.wish())
     assert tree(host.httpd.root) == before

@@ -23,10 +23,11 @@ import pytest
 from cryptography import x509
 from demo_material import CHAT_CA_NAME, Authority, Issued
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _quoting, _transaction
+from ansible_collections.mtls.httpd.plugins.module_utils import _transaction
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers, wire
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
@@ -72,7 +73,7 @@ _environment = jinja2.Environment(
     keep_trailing_newline=True,
     autoescape=False,
 )
-_environment.filters["mtls.httpd.quoted"] = _quoting.directive
+_environment.filters["mtls.httpd.quoted"] = quoting.directive
 TEMPLATES = {
     manage: _environment.get_template(f"{name}.conf.j2")
     for manage, name in (("virtual_host", "site"), ("directives", "directives"))
@@ -210,7 +211,7 @@ def wished(
     listen: tuple[str, ...] = (),
     aliases: tuple[str, ...] = (),
     proxy_pass: str = "",
-    document_root: str = f"{_quoting.RELEASE}/{EMPTY}",
+    document_root: str = f"{quoting.RELEASE}/{EMPTY}",
     verify_client: str = "require",
     manage: str = "virtual_host",
     allow_bypass: tuple[str, ...] = (),
@@ -269,7 +270,7 @@ def wished(
         addresses=[f"{host}:{port}" for host in hosts],
         verify_client=verify_client,
         verify_depth=3,
-        release=_quoting.RELEASE,
+        release=quoting.RELEASE,
         proxy_pass=proxy_pass,
         document_root=document_root,
         tls=tls.words,

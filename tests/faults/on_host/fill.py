@@ -19,7 +19,8 @@ from pathlib import Path
 
 from filling import leave
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _httpd, _payload, _probing, _transaction
+from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _probing, _transaction
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
 from ansible_collections.mtls.httpd.plugins.module_utils._release import Store
 
 
@@ -43,7 +44,7 @@ def main() -> None:
     request = _payload.unpacked(sys.stdin.read())
     store = Store(str(conf))
     old = [store.facts(domain) for domain in store.domains()]
-    server = _httpd.find(None, None)
+    server = find.find(None, None)
     assert server
     described = server.describe()
     filler = conf / "filler"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _description
-from ansible_collections.mtls.httpd.plugins.module_utils._description import Description, Directive, VirtualHost
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import description
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive, VirtualHost
 
 DUMP = """\
 # In file: /etc/httpd.conf
@@ -68,7 +68,7 @@ Included configuration files:
 
 @pytest.fixture
 def described() -> Description:
-    return _description.parsed(DUMP, "/built/root")
+    return description.parsed(DUMP, "/built/root")
 
 
 def directive(described: Description, name: str) -> Directive:
@@ -162,12 +162,12 @@ def test_a_relative_path_is_taken_from_the_server_root(described: Description) -
     ],
 )
 def test_an_address_and_port_are_told_apart(text: str, address: str, port: str) -> None:
-    assert _description.endpoint(text) == (address, port)
+    assert description.endpoint(text) == (address, port)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "2001:db8::1"])
 def test_an_address_and_a_port_are_joined_as_they_are_split(address: str) -> None:
-    assert _description.endpoint(_description.join_endpoint(address, 443)) == (address, "443")
+    assert description.endpoint(description.join_endpoint(address, 443)) == (address, "443")
 
 
 @pytest.mark.parametrize(
@@ -184,4 +184,4 @@ def test_an_address_and_a_port_are_joined_as_they_are_split(address: str) -> Non
     ],
 )
 def test_arguments_are_split_as_httpd_splits_them(arguments: str, words: list[str]) -> None:
-    assert _description.split(arguments) == words
+    assert description.split(arguments) == words

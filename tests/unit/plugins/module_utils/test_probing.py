@@ -13,8 +13,8 @@ import pytest
 from demo_material import Authority, key_pem, new_key, write
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _rehearsal
-from ansible_collections.mtls.httpd.plugins.module_utils._description import Description, Directive
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Answer
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive
 from ansible_collections.mtls.httpd.plugins.module_utils._probing import (
     addresses,
     faults_of,

@@ -17,8 +17,8 @@ from embedded_httpd import EmbeddedHttpd, HttpdError
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _quoting
-from ansible_collections.mtls.httpd.plugins.module_utils._description import split
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,8 +46,8 @@ ARGUMENTS = VALUES.filter(bool)  # httpd takes an empty argument for a missing o
 
 def quoted(value: str) -> str | None:
     try:
-        return _quoting.directive(value)
-    except _quoting.NotQuotable:
+        return quoting.directive(value)
+    except quoting.NotQuotable:
         return None
 
 
@@ -98,24 +98,24 @@ def test_only_control_characters_and_variables_are_refused(value: str) -> None:
 
 @pytest.mark.parametrize("value", ["s3cret\n", "s3cret${x}", "s3cret\0"])
 def test_the_message_does_not_hold_the_value(value: str) -> None:
-    with pytest.raises(_quoting.NotQuotable) as caught:
-        _quoting.directive(value)
+    with pytest.raises(quoting.NotQuotable) as caught:
+        quoting.directive(value)
     assert "s3cret" not in str(caught.value)
 
 
 def test_the_position_of_a_control_character_is_told() -> None:
-    with pytest.raises(_quoting.NotQuotable, match="character 3 is a control character"):
-        _quoting.directive("ab\ncd")
+    with pytest.raises(quoting.NotQuotable, match="character 3 is a control character"):
+        quoting.directive("ab\ncd")
 
 
 def test_numbers_are_taken_as_text() -> None:
-    assert _quoting.directive(443) == '"443"'
+    assert quoting.directive(443) == '"443"'
 
 
 def test_the_folder_of_a_release_is_filled_in_escaped() -> None:
-    text = f"SSLCertificateFile {_quoting.directive(_quoting.RELEASE + '/x.crt')}"
-    assert _quoting.filled(text, '/a "quoted" \\ folder') == 'SSLCertificateFile "/a \\"quoted\\" \\\\ folder/x.crt"'
-    assert split(_quoting.filled(text, '/a "quoted" \\ folder'))[1] == '/a "quoted" \\ folder/x.crt'
+    text = f"SSLCertificateFile {quoting.directive(quoting.RELEASE + '/x.crt')}"
+    assert quoting.filled(text, '/a "quoted" \\ folder') == 'SSLCertificateFile "/a \\"quoted\\" \\\\ folder/x.crt"'
+    assert split(quoting.filled(text, '/a "quoted" \\ folder'))[1] == '/a "quoted" \\ folder/x.crt'
 
 
 @pytest.mark.parametrize(
@@ -128,42 +128,42 @@ def test_the_folder_of_a_release_is_filled_in_escaped() -> None:
     ],
 )
 def test_a_string_of_an_expression_ends_where_it_ends(value: str, quoted: str) -> None:
-    assert _quoting.expression(value) == quoted
+    assert quoting.expression(value) == quoted
 
 
 @pytest.mark.parametrize("value", ["s3cret\n", "s3cret\0", "s3cret\x7f"])
 def test_a_string_of_an_expression_holds_no_control_character(value: str) -> None:
-    with pytest.raises(_quoting.NotQuotable) as caught:
-        _quoting.expression(value)
+    with pytest.raises(quoting.NotQuotable) as caught:
+        quoting.expression(value)
     assert "s3cret" not in str(caught.value)
 
 
 def test_a_file_of_the_release_is_named_as_an_expression_wants_it() -> None:
-    text = f'Require expr "%{{SSL_CLIENT_CERT}} == {_quoting.released("client-1.crt")}"\nInclude {_quoting.RELEASE}'
-    filled = _quoting.filled(text, "/it's 100%")
+    text = f'Require expr "%{{SSL_CLIENT_CERT}} == {quoting.released("client-1.crt")}"\nInclude {quoting.RELEASE}'
+    filled = quoting.filled(text, "/it's 100%")
     assert filled == "Require expr \"%{SSL_CLIENT_CERT} == file('/it\\'s 100\\%/client-1.crt')\"\nInclude /it's 100%"
-    assert _quoting.emptied(filled, "/it's 100%") == text
+    assert quoting.emptied(filled, "/it's 100%") == text
 
 
 @pytest.mark.parametrize("path", ["/", "/etc/apache2", "/srv/an httpd/conf", "/a/b.c-d"])
 def test_an_absolute_path_is_taken(path: str) -> None:
-    assert _quoting.path(path) == path
+    assert quoting.path(path) == path
 
 
 @pytest.mark.parametrize(
     "path", ["", "etc", "./x", "/a/../b", "/a/./b", "/a//b", "/a*", "/a?", "/a[b]", "/a\n", "/${a}"]
 )
 def test_a_path_that_httpd_would_take_otherwise_is_refused(path: str) -> None:
-    with pytest.raises(_quoting.NotQuotable):
-        _quoting.path(path)
+    with pytest.raises(quoting.NotQuotable):
+        quoting.path(path)
 
 
 @pytest.mark.parametrize("name", ["www.example.com", "a", "A-1.b"])
 def test_a_plain_name_is_taken(name: str) -> None:
-    assert _quoting.name(name) == name
+    assert quoting.name(name) == name
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "-x", "a/b", "a b", "a\0", "\u00fc", "x" * 256, "a\n"])
 def test_a_name_that_could_climb_or_hide_is_refused(name: str) -> None:
-    with pytest.raises(_quoting.NotQuotable):
-        _quoting.name(name)
+    with pytest.raises(quoting.NotQuotable):
+        quoting.name(name)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.mtls.httpd.plugins.module_utils._quoting import RELEASE
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.quoting import RELEASE
 from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     CLIENT_CA,
     EMPTY,

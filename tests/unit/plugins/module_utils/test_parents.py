@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _httpd
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find, parents
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     ],
 )
 def test_of_a_command_line_what_says_which_configuration_is_kept(words: list[str], kept: tuple[str, ...]) -> None:
-    assert _httpd._arguments(words) == kept
+    assert parents.configuration_arguments(words) == kept
 
 
 @pytest.mark.parametrize(
@@ -55,22 +55,22 @@ def test_of_a_command_line_what_says_which_configuration_is_kept(words: list[str
     ],
 )
 def test_a_command_line_tells_a_server_from_a_question(words: str, serves: bool) -> None:
-    assert _httpd._serves(0, words.split()) is serves
+    assert parents._serves(0, words.split()) is serves
 
 
 def test_a_binary_that_is_no_httpd_is_refused() -> None:
     with pytest.raises(commands.HttpdError, match="/bin/true does not answer"):
-        _httpd.find("/bin/true")
+        find.find("/bin/true")
     with pytest.raises(commands.HttpdError, match="httpd_binary: /nonexistent is not an executable file"):
-        _httpd.find("/nonexistent")
+        find.find("/nonexistent")
     with pytest.raises(commands.HttpdError, match="httpd_config: /nonexistent is not a file"):
-        _httpd.find(None, "/nonexistent")
+        find.find(None, "/nonexistent")
 
 
 @pytest.mark.parametrize("name", ["httpd_binary", "httpd_config"])
 def test_what_is_no_absolute_path_is_refused_and_not_repeated(name: str) -> None:
     with pytest.raises(commands.HttpdError, match=f"^{name}: what is given is not an absolute path,"):
-        _httpd.find(**{name.removeprefix("httpd_"): "correct horse battery"})
+        find.find(**{name.removeprefix("httpd_"): "correct horse battery"})
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can have another user's file")
@@ -81,12 +81,12 @@ def test_a_binary_that_somebody_else_could_change_is_not_run(tmp_path: Path) -> 
     binary.chmod(0o755)
     os.chown(binary.parent, 65534, -1)
     with pytest.raises(commands.HttpdError, match=r"httpd_binary: .*/theirs can be changed by others"):
-        _httpd.find(str(binary))
+        find.find(str(binary))
     (tmp_path / "link").symlink_to(binary)
     with pytest.raises(commands.HttpdError, match=r"httpd_binary: .*/theirs can be changed by others"):
-        _httpd.find(str(tmp_path / "link"))
+        find.find(str(tmp_path / "link"))
     assert not mark.exists()
     os.chown(binary.parent, 0, -1)
     with suppress(commands.HttpdError):
-        _httpd.find(str(binary))
+        find.find(str(binary))
     assert mark.exists()

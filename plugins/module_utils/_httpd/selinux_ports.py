@@ -21,7 +21,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.selinux import
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._httpd import Server
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
 
 # What the policies of Fedora, Red Hat and Debian let httpd_t listen on (name_bind).
 _TYPES = {"http_port_t", "http_cache_port_t", "jboss_management_port_t", "jboss_messaging_port_t", "ntop_port_t"}

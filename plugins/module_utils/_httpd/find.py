@@ -1,0 +1,139 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The httpd to deal with.
+
+No table of distributions stands here. Where an httpd runs, its process tells how it was called; where none runs, the
+usual names are looked for, and the binary tells the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.parents import (
+    Parent,
+    ask_build,
+    call_of,
+    configuration_arguments,
+    parent_of,
+    running_parents,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.supervision import (
+    NAMES,
+    Supervision,
+    supervision,
+    unit_environment,
+    unit_of,
+    unit_of_instance,
+    would_call,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import PLAIN_ENVIRONMENT, HttpdError, run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_FOLDERS = ("/usr/local/apache2/bin", "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+_PATH_MAX = 4096  # of Linux
+
+
+def find(binary: str | None = None, config: str | None = None) -> Server | None:
+    """The httpd to deal with: the running one, else one that is installed, else None.
+
+    C(binary) and C(config), paths, say which. Raises HttpdError where several run and neither says which, or where what
+    they name is not there.
+    """
+    for name, path in (("httpd_binary", binary), ("httpd_config", config)):
+        # Not shown, as it may be anything.
+        if path is not None and not (path.startswith("/") and path.isprintable() and len(path) < _PATH_MAX):
+            raise HttpdError(f"{name}: what is given is not an absolute path, of printable characters, on this host")
+    if binary is not None and not os.access(binary, os.X_OK):
+        raise HttpdError(f"httpd_binary: {binary} is not an executable file on this host")
+    if binary is not None:
+        _trusted("httpd_binary: ", binary)
+    if config is not None and not os.path.isfile(config):
+        raise HttpdError(f"httpd_config: {config} is not a file on this host, or this user may not see it")
+    servers = []
+    for pid, exe in running_parents():
+        server = _of_process(pid, exe)
+        if server is not None and _wanted(server, binary, config):
+            servers.append(server)
+    if len(servers) > 1:
+        told = ", ".join(f"{each.binary} with {each.config}" for each in servers)
+        raise HttpdError(f"several httpd run here ({told}): say which by httpd_binary and httpd_config")
+    if servers:
+        return servers[0]
+    candidates = [binary] if binary else [os.path.join(folder, name) for folder in _FOLDERS for name in NAMES]
+    for candidate in candidates:
+        if os.access(candidate, os.X_OK):
+            return _of_binary(candidate, config)
+    return None
+
+
+def _trusted(name: str, path: str) -> None:
+    """See that nobody but root or this user could change what we are about to run. Raises HttpdError."""
+    try:
+        trusted_paths.followed(path)
+    except trusted_paths.Untrusted as reason:
+        raise HttpdError(f"{name}{reason}") from None
+
+
+def _wanted(server: Server, binary: str | None, config: str | None) -> bool:
+    if binary is not None and os.path.realpath(binary) != os.path.realpath(server.binary):
+        return False
+    return config is None or os.path.realpath(config) == os.path.realpath(server.config)
+
+
+def _of_process(pid: int, exe: str) -> Server | None:
+    call = call_of(pid)
+    parent = parent_of(pid)
+    if call is None or parent is None:
+        return None
+    try:
+        return _server(exe, *call, parent, supervision(pid))
+    except HttpdError:
+        return None
+
+
+def _of_binary(binary: str, config: str | None) -> Server:
+    arguments: tuple[str, ...] = ("-f", config) if config else ()
+    supervision = unit_of(binary) if config is None else unit_of_instance(config)
+    environment = dict(PLAIN_ENVIRONMENT)
+    if config is not None and os.path.isfile(os.path.join(os.path.dirname(config), "envvars")):
+        # As Debian's apache2ctl calls an instance of its own folder.
+        environment["APACHE_CONFDIR"] = os.path.dirname(config)
+        arguments = ("-d", os.path.dirname(config), *arguments)
+    if supervision.unit:
+        more, options = unit_environment(supervision.unit)
+        environment.update(more)
+        arguments += configuration_arguments(shlex.split(options))
+    server = _server(binary, arguments, environment, None, supervision)
+    if supervision.program:
+        binary, words, environment = would_call(supervision, binary, os.path.dirname(server.config))
+        return _server(binary, configuration_arguments(words), environment, None, supervision)
+    for folder in dict.fromkeys((os.path.dirname(server.config), os.path.dirname(binary))):
+        envvars = os.path.join(folder, "envvars")
+        if os.path.isfile(envvars):
+            _trusted("", envvars)
+            # The control program reads it the same way before it calls httpd.
+            outcome = run(["/bin/sh", "-c", '. "$0" >/dev/null && exec env -0', envvars], environment, 10)
+            if outcome.code == 0:
+                environment = dict(pair.split("=", 1) for pair in outcome.output.split("\0") if "=" in pair)
+                return _server(binary, arguments, environment, None, supervision)
+    return server
+
+
+def _server(
+    binary: str,
+    arguments: tuple[str, ...],
+    environment: Mapping[str, str],
+    parent: Parent | None,
+    supervision: Supervision,
+) -> Server:
+    built, config = ask_build(binary, arguments, environment)
+    return Server(binary, arguments, environment, parent, supervision, built, config)

@@ -1,0 +1,196 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Which processes are an httpd's parent, and how it was called.
+
+No table of distributions stands here: where an httpd runs, its process tells.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError, run
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.processes import (
+    inodes,
+    listening,
+    process,
+    processes,
+    started,
+    uids,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+# Defined in a rehearsal alone, where nothing outside is reached.
+REHEARSAL = "MTLS_HTTPD_REHEARSAL"
+
+PROCESS_NAME = re.compile(r"(httpd|apache2)([.-].*)?$")
+# What a service manager hands to its child alone.
+_PRIVATE_ENVIRONMENT = ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_PID", "WATCHDOG_USEC")
+
+
+@dataclass(frozen=True)
+class Parent:
+    """httpd's parent process.
+
+    Its number, and when it started (clock ticks since boot), so that a reused number is told apart. Its process group,
+    by which what it leaves behind is known.
+    """
+
+    pid: int
+    started: int
+    group: int
+
+
+@dataclass(frozen=True)
+class Built:
+    """What `httpd -V` says."""
+
+    version: str
+    root: str
+    config: str
+    suexec: str
+
+
+def running_parents() -> list[tuple[int, str]]:
+    """Process number and binary of each httpd parent of our own user, root folder and process namespace.
+
+    Another user's process is none, whatever it is named: what it names would be run with our rights.
+    """
+    table = dict(processes())
+    with_children = {stat.parent for stat in table.values() if PROCESS_NAME.match(stat.name)}
+    found = {}
+    for pid, stat in table.items():
+        if not PROCESS_NAME.match(stat.name) or stat.state == "Z" or uids(pid) != {os.geteuid()}:
+            continue
+        # Workers outlive a parent that was killed, in its process group. They are no parent, although they have none. A
+        # parent that a script left in the foreground has lost the leader of its group too, but has workers.
+        if stat.group not in table and pid not in with_children:
+            continue
+        try:
+            exe = os.readlink(f"/proc/{pid}/exe")
+            # A service may have mounts of its own (PrivateTmp=); one in a container has another root.
+            ours = os.readlink(f"/proc/{pid}/ns/pid") == os.readlink("/proc/self/ns/pid") and os.path.samefile(
+                f"/proc/{pid}/root", "/"
+            )
+        except OSError:
+            continue
+        exe = exe.removesuffix(" (deleted)")
+        if ours and PROCESS_NAME.match(os.path.basename(exe)):
+            found[pid] = exe
+    return [(pid, exe) for pid, exe in sorted(found.items()) if found.get(table[pid].parent) != exe]
+
+
+def end_orphans(parent: Parent) -> None:
+    """End the workers that a dead parent left behind, as they hold its ports."""
+    if started(parent.pid) == parent.started:
+        return
+    for pid in _orphans(parent.group):
+        os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 5
+    while _orphans(parent.group) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _orphans(group: int) -> list[int]:
+    """The workers of a process group that no httpd is the parent of. Another httpd may be in the same group."""
+    table = {pid: stat for pid, stat in processes() if PROCESS_NAME.match(stat.name)}
+    with_children = {stat.parent for stat in table.values()}
+    return [
+        pid
+        for pid, stat in table.items()
+        if stat.group == group and stat.state != "Z" and stat.parent not in table and pid not in with_children
+    ]
+
+
+def parent_of(pid: int) -> Parent | None:
+    stat = process(pid)
+    return None if stat is None else Parent(pid, stat.started, stat.group)
+
+
+def call_of(pid: int) -> tuple[tuple[str, ...], Mapping[str, str]] | None:
+    """Arguments and environment by which a serving parent was called; None for one that is gone, or does not serve."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as stream:
+            words = [word.decode("utf-8", "surrogateescape") for word in stream.read().split(b"\0")[:-1]]
+        with open(f"/proc/{pid}/environ", "rb") as stream:
+            pairs = [
+                pair.decode("utf-8", "surrogateescape").partition("=")
+                for pair in stream.read().split(b"\0")
+                if b"=" in pair
+            ]
+    except OSError:
+        return None
+    if not _serves(pid, words[1:]):
+        return None
+    return configuration_arguments(words[1:]), {
+        key: value for key, _equals, value in pairs if key not in _PRIVATE_ENVIRONMENT
+    }
+
+
+def ask_build(binary: str, arguments: tuple[str, ...], environment: Mapping[str, str]) -> tuple[Built, str]:
+    """What a binary says of itself, and the configuration that it reads when called so. Raises HttpdError."""
+    # The quickest way to ask: it would read the whole configuration otherwise.
+    outcome = run([binary, "-f", os.devnull, "-V"], environment, 10)
+    if "Server version" not in outcome.output:
+        raise HttpdError(f"{binary} does not answer `-V` as httpd does: {outcome.words}")
+
+    def said(pattern: str) -> str:
+        match = re.search(pattern, outcome.output, re.MULTILINE)
+        return match.group(1) if match else ""
+
+    root = _option(arguments, "-d") or said(r'HTTPD_ROOT="([^"]*)"')
+    built = Built(
+        version=said(r"Server version: \S+?/(\S+)"),
+        root=root,
+        config=said(r'SERVER_CONFIG_FILE="([^"]*)"'),
+        suexec=said(r'SUEXEC_BIN="([^"]*)"'),
+    )
+    return built, os.path.normpath(os.path.join(root, _option(arguments, "-f") or built.config))
+
+
+def _option(arguments: Sequence[str], letter: str) -> str:
+    values = [value for flag, value in zip(arguments, arguments[1:]) if flag == letter]
+    return values[-1] if values else ""
+
+
+def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The options of a server's command line, by letter, each with its value if it is one that has a value."""
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        letters = word[1:] if word.startswith("-") else ""
+        while letters:
+            letter, letters = letters[0], letters[1:]
+            value = ""
+            if letter in "dfDCcekE":  # the rest of the word, or the next one
+                value, letters = letters or (rest.pop(0) if rest else ""), ""
+            yield letter, value
+
+
+def configuration_arguments(words: Sequence[str]) -> tuple[str, ...]:
+    """What of a server's command line says which configuration it reads.
+
+    -d, -f, -D, -C, -c, each apart from its value.
+    """
+    return tuple(part for letter, value in _options(words) if letter in "dfDCc" for part in (f"-{letter}", value))
+
+
+def _serves(pid: int, words: Sequence[str]) -> bool:
+    """Whether a httpd that was called so serves: it does not just ask (-t, -S), command (-k stop), or rehearse."""
+    options = set(_options(words))
+    commands = {value for letter, value in options if letter == "k"}
+    if {letter for letter, _value in options} & set("tSMvVlLh?") or ("D", REHEARSAL) in options:
+        return False
+    if commands & {"restart", "graceful"}:
+        # httpd sends a signal, or starts where none runs.
+        return not inodes(pid).isdisjoint(inode for _address, _port, inode in listening())
+    return commands.isdisjoint({"stop", "graceful-stop"})
