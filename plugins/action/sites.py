@@ -34,7 +34,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Sources, Wish
-from ansible_collections.mtls.httpd.plugins.module_utils._release import (
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import (
     BACKEND_CA,
     CLIENT_CA,
     CRL,
@@ -42,8 +42,8 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     FACTS,
     SITE,
     Facts,
-    Release,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import broken_rules, printable
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, finding
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import judge, report

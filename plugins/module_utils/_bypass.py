@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING
 from ansible_collections.mtls.httpd.plugins.module_utils import _backends, _probing
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive, endpoint
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands, trusted_paths
-from ansible_collections.mtls.httpd.plugins.module_utils._release import SITE
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._release import Facts, Release, Store
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import Facts
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 
 _STATUS = re.compile(r"\d+|permanent|temp|seeother|gone", re.IGNORECASE)
 # What matches every path, for RewriteRule and RedirectMatch.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         Directive,
         VirtualHost,
     )
-    from ansible_collections.mtls.httpd.plugins.module_utils._release import Facts
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import Facts
 
 # They hold for the whole server wherever they stand (EXEC_ON_READ), end the virtual host, or run code as they are read.
 _REACHING = re.compile(r"(?i)\s*(LoadModule|LoadFile|Listen|</?VirtualHost|<Perl)(?![\w-])")

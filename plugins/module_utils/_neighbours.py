@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
-    from ansible_collections.mtls.httpd.plugins.module_utils._release import Facts
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import Facts
 
 _ALL = {"0.0.0.0", "::"}
 # Kinds of SSLSessionCache that a reload leaves nothing of.

@@ -16,21 +16,17 @@ import ipaddress
 import json
 import re
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Identity, Probes
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
-from ansible_collections.mtls.httpd.plugins.module_utils._release import (
-    BACKEND_CA,
-    CLIENT_CA,
-    CRL,
-    FACTS,
-    SITE,
-    Entry,
-    Release,
-)
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import BACKEND_CA, CLIENT_CA, CRL, FACTS, SITE
+from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import broken_rules
+
+if TYPE_CHECKING:
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Entry
 
 # Modules of httpd that a site may ask for, beside mod_ssl.
 MODULES = ("proxy", "proxy_http", "alias", "headers", "remoteip")

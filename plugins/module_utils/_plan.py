@@ -26,30 +26,32 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description impo
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.listen import switched, with_ssl_alone
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import OFF
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
-from ansible_collections.mtls.httpd.plugins.module_utils._release import (
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
+    Change,
+    Entry,
+    File,
+    Link,
+    StoreError,
+    change_to,
+    difference,
+    entry_of,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import (
     BACKEND_CA,
     CLIENT_CA,
     CRL,
     EMPTY,
-    FOLDER,
     SITE,
-    Change,
-    Entry,
     Facts,
-    File,
-    Link,
-    Release,
-    Store,
-    StoreError,
-    difference,
-    entry_of,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._store.store import FOLDER, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
     from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 
 HOOK = "zz-mtls.conf"
 # Behind the name of a file that was adopted: what was there before us.
@@ -108,11 +110,11 @@ def planned(
         with suppress(StoreError):  # What says so of the present release may have been damaged.
             before[wish.domain] = store.facts(wish.domain)
         if wish.release is None:
-            switch = _changes(link, None)
+            switch = change_to(link, None)
         else:
             folder = store.place(wish.release)
             after[wish.domain], text = wish.release.facts, wish.release.filled(folder)[SITE].decode()
-            switch = _changes(link, Link(f"releases/{os.path.basename(folder)}"))
+            switch = change_to(link, Link(f"releases/{os.path.basename(folder)}"))
             if switch:
                 staged.append((wish.release, folder))
                 switch = _kept(store, wish, wish.release, os.path.basename(folder), wish.domain in damages) + switch
@@ -138,13 +140,13 @@ def planned(
     listens, wanted = _host_level(server, store, user, with_ssl, after.values())
     _listens, between = _host_level(server, store, user, with_ssl, [*before.values(), *after.values()])
     if all(site.included for site in after.values()):
-        changes = _hook(server, store, user, False) + _changes(host, None) + currents + published
+        changes = _hook(server, store, user, False) + change_to(host, None) + currents + published
     elif currents and between != wanted:
         # At no moment does a site lack what it needs, so that a start in between reads a sound configuration.
-        changes = _changes(host, File(between)) + _hook(server, store, user, True) + currents + published
+        changes = change_to(host, File(between)) + _hook(server, store, user, True) + currents + published
         changes.append(Change(host, File(between), File(wanted)))
     else:
-        changes = _changes(host, File(wanted)) + _hook(server, store, user, True) + currents + published
+        changes = change_to(host, File(wanted)) + _hook(server, store, user, True) + currents + published
     for path in (host, main):
         for change in [change for change in changes if change.path == path][-1:]:
             after_text = change.after.content.decode(errors="replace") if isinstance(change.after, File) else ""
@@ -224,7 +226,7 @@ def _drifted(
     with suppress(StoreError, commands.HttpdError):  # What is in the way is said where it is in the way.
         drifts += _published(store, before, {}, before, adopt)
         content = _host_level(server, store, user, with_ssl, before.values())[1]
-        drifts += _changes(host, File(content) if needed else None)
+        drifts += change_to(host, File(content) if needed else None)
         drifts += _hook(server, store, user, needed)
         known = {domain: hook for domain, hook in hooks.items() if domain in before and before[domain].renewal_hook}
         drifts += [each for each in _hooks({}, before, known) if _is_handled(each)]
@@ -253,7 +255,7 @@ def _kept(store: Store, wish: Wish, release: Release, name: str, damaged: bool) 
         kept = before
     else:
         kept = name if old.partition(".")[0] == release.name else ""
-    return _changes(store.path(wish.domain, "previous"), Link(f"releases/{kept}") if kept else None)
+    return change_to(store.path(wish.domain, "previous"), Link(f"releases/{kept}") if kept else None)
 
 
 def _dates(facts: Facts | None) -> str:
@@ -281,20 +283,6 @@ def _diff(path: str, after: str) -> dict[str, str]:
     return {"before_header": path, "after_header": path, "before": commands.read(path), "after": after}
 
 
-def _changes(path: str, after: Entry) -> list[Change]:
-    """The change that makes C(path) the entry, if it is not that already.
-
-    Owner and group of a file of ours are our own.
-    """
-    before = entry_of(path)
-    if isinstance(after, File) and isinstance(before, File):
-        if (before.content, before.mode, before.uid) == (after.content, after.mode, os.geteuid()):
-            return []
-    elif before == after:
-        return []
-    return [Change(path, before, after)]
-
-
 # -- the page's own paths
 
 
@@ -309,7 +297,7 @@ def _hooks(before: Mapping[str, Facts], after: Mapping[str, Facts], hooks: Mappi
             *((path, None) for path in sorted(gone)),
             *((after[domain].renewal_hook, entry) for domain, entry in hooks.items()),
         ]
-        for change in _changes(path, entry)
+        for change in change_to(path, entry)
     ]
 
 
@@ -348,9 +336,9 @@ def _link(path: str, target: str | None, adopt: bool) -> list[Change]:
     found, kept = entry_of(path), path + KEPT
     ours = _is_ours(found)
     if target is None:
-        return [Change(path, found, entry_of(kept)), *_changes(kept, None)] if ours else []
+        return [Change(path, found, entry_of(kept)), *change_to(kept, None)] if ours else []
     if found is None or ours:
-        return _changes(path, Link(target))
+        return change_to(path, Link(target))
     if not adopt or not isinstance(found, File):
         way = ", or set adopt (in the role mutual_tls_adopt), which keeps it beside" if isinstance(found, File) else ""
         raise StoreError(
@@ -569,14 +557,14 @@ def _hook(server: Server, store: Store, user: Description, wanted: bool) -> list
     lined = line in map(str.strip, text.splitlines())
     if not wanted:
         edited = _without(text, line) if lined else text
-        gone = [change for path in there for change in _changes(path, None)]
+        gone = [change for path in there for change in change_to(path, None)]
         return gone + ([Change(main, found, _edited(found, edited))] if lined else [])
     if there or lined or host in map(os.path.realpath, user.files):  # A hand may have written the line otherwise.
         return []
     for path, link in [] if after else links[:1]:
         if entry_of(path) is not None:
             raise StoreError(f"{path} is not this collection's, and stands where it puts its own: move it away")
-        return _changes(path, link)
+        return change_to(path, link)
     edited = text + f"{line}\n" if not text or text.endswith("\n") else f"{text}\n{line}"
     return [Change(main, found, _edited(found, edited))]
 

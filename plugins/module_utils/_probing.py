@@ -29,15 +29,8 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description impo
     join_endpoint,
     listened,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._release import (
-    CLIENT_CA,
-    CRL,
-    EMPTY,
-    FOLDER,
-    SITE,
-    Facts,
-    Store,
-)
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, EMPTY, SITE, Facts
+from ansible_collections.mtls.httpd.plugins.module_utils._store.store import FOLDER, Store
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence

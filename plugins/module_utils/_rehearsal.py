@@ -41,22 +41,11 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine import process
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError, Logs, own_words
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.programs import Solitary, available
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import defines, had
-from ansible_collections.mtls.httpd.plugins.module_utils._release import (
-    CLIENT_CA,
-    CRL,
-    EMPTY,
-    SITE,
-    Change,
-    Disk,
-    Facts,
-    File,
-    Release,
-    Store,
-    StoreError,
-    lock_path,
-    mode_of,
-    why,
-)
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Change, Disk, File, StoreError, why
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, EMPTY, SITE, Facts
+from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import lock_path
+from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release, mode_of
+from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence

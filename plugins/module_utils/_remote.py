@@ -17,7 +17,8 @@ from ansible_collections.mtls.httpd.plugins.module_utils import _probing
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import readable
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
-from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, FACTS, Release
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, FACTS
+from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 
 if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._payload import Sources

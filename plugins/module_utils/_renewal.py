@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _payload
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
-from ansible_collections.mtls.httpd.plugins.module_utils._release import File, StoreError, entry_of
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import File, StoreError, entry_of
 
 if TYPE_CHECKING:
-    from ansible_collections.mtls.httpd.plugins.module_utils._release import Entry
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Entry
 
 _PACKAGE = "ansible_collections.mtls.httpd.plugins.module_utils"
 _PROBES, _REQUEST = "probes.json", "request.json"

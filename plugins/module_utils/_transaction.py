@@ -44,18 +44,17 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine import command
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Request, Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import Plan, limits, planned
-from ansible_collections.mtls.httpd.plugins.module_utils._release import (
-    SITE,
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
     Disk,
-    Facts,
     Link,
-    Store,
     StoreError,
     entry_of,
-    locked,
     unwritable,
     why,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE, Facts
+from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import locked
+from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

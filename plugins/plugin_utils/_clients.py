@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import alternative_name, subject_name
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
-from ansible_collections.mtls.httpd.plugins.module_utils._release import PINNED
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import PINNED
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import parsing, rules
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, finding
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import materials

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _release
+from ansible_collections.mtls.httpd.plugins.module_utils._store import lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +91,7 @@ def test_of_two_runs_at_once_one_waits_for_the_other(remote: Remote, over_ssh: t
     reason="the lock is waited for as long as it is in earnest, a minute: make test-long tries it",
 )
 def test_a_run_that_does_not_end_is_named_to_the_one_that_waits(remote: Remote) -> None:
-    path = _release.lock_path(remote.layout.conf)
+    path = lock.lock_path(remote.layout.conf)
     remote.host.shell(f"setsid flock {path} sleep 90 >/dev/null 2>&1 & sleep 0.2")
     holder = remote.host.shell("pgrep -f '[f]lock /run/mtls' | head -1")
     words = " ".join(remote.play().output.split())

@@ -21,7 +21,8 @@ from load import Load
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _rehearsal, _transaction
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
-from ansible_collections.mtls.httpd.plugins.module_utils._release import SITE, Release
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
+from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -30,7 +30,7 @@ from playing import sending
 from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _rehearsal
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
-from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, FACTS, SITE, Release
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, FACTS, SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused, carry_out
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import documented_options
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 
 DOCUMENTED: dict[str, Any] = documented_options("sites")["sites"]["suboptions"]
 # With those of an option's members as option.suboption.

@@ -22,7 +22,8 @@ from watching import watching
 
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Sources, Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._rehearsal import rehearsal_folder
-from ansible_collections.mtls.httpd.plugins.module_utils._release import Release, Store
+from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
+from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

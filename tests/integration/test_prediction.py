@@ -23,7 +23,8 @@ from host import DOMAIN, Host
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Sources, Wish
-from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, FACTS, SITE, Release
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, FACTS, SITE
+from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
 
 if TYPE_CHECKING:

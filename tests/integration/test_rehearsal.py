@@ -33,7 +33,10 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.processes import inodes, listening
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._rehearsal import rehearsal_folder
-from ansible_collections.mtls.httpd.plugins.module_utils._release import SITE, Release, Store, lock_path
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
+from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import lock_path
+from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
+from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
 
 if TYPE_CHECKING:

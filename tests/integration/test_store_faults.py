@@ -20,7 +20,8 @@ from embedded_httpd import EmbeddedHttpd, free_port
 from filling import leave
 from host import DOMAIN, Host, fingerprint, in_a_child, tree, until
 
-from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, Disk, Entry
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Disk, Entry
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
 
 if TYPE_CHECKING:

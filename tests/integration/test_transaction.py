@@ -29,12 +29,14 @@ from demo_material import CHAT_CA_NAME, Authority, Issued, key_pem, new_key, wri
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import COLLECTION, DOMAIN, Host, fingerprint, processes_in, tree, until
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _rehearsal, _release, _transaction
+from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _rehearsal, _transaction
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import parents
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes, sandbox
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
-from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, CRL, FACTS, SITE, Disk, Entry, File
+from ansible_collections.mtls.httpd.plugins.module_utils._store import lock, store
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Disk, Entry, File
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, FACTS, SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
 
 if TYPE_CHECKING:
@@ -518,7 +520,7 @@ def test_a_stopped_server_is_not_started_to_take_a_site_away(host: Host) -> None
 
 def test_a_refused_run_leaves_no_lock(host: Host) -> None:
     host.refused(host.wish(key=key_pem(new_key())))
-    path = _release.lock_path(str(host.conf))
+    path = lock.lock_path(str(host.conf))
     assert path == str(host.conf) or not os.path.lexists(path)
 
 
@@ -1066,7 +1068,7 @@ def test_a_lock_that_another_run_holds_is_waited_for_and_its_holder_named(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_transaction, "LOCK_SECONDS", 0.3)
-    handle = os.open(_release.lock_path(str(host.conf)), os.O_RDWR | os.O_CREAT, 0o600)
+    handle = os.open(lock.lock_path(str(host.conf)), os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(handle, fcntl.LOCK_EX)
     message = host.refused(host.wish())
     assert f"process {os.getpid()}" in message
@@ -1220,7 +1222,7 @@ def test_a_reduced_rehearsal_that_is_killed_at_any_change_leaves_no_key_and_no_p
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wish = host.wish()
-    folder = Path(_rehearsal.rehearsal_folder(_release.Store(str(host.conf))))
+    folder = Path(_rehearsal.rehearsal_folder(store.Store(str(host.conf))))
     before = processes_in(host.httpd.root)
     with reduced(host, "no namespaces", monkeypatch):
         for at in itertools.count(1):

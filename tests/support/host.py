@@ -30,7 +30,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes impor
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
-from ansible_collections.mtls.httpd.plugins.module_utils._release import (
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import (
     BACKEND_CA,
     CLIENT_CA,
     CRL,
@@ -38,8 +38,8 @@ from ansible_collections.mtls.httpd.plugins.module_utils._release import (
     FACTS,
     SITE,
     Facts,
-    Release,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused, Report
 from ansible_collections.mtls.httpd.plugins.plugin_utils._behind import identity, modules
 from ansible_collections.mtls.httpd.plugins.plugin_utils._clients import pins_of, rule

@@ -21,7 +21,7 @@ from filling import leave
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _probing, _transaction
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
-from ansible_collections.mtls.httpd.plugins.module_utils._release import Store
+from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 
 
 def tree(folder: Path) -> list[tuple[object, ...]]:

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from ansible_collections.mtls.httpd.plugins.module_utils import _payload
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Identity, Probes
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
-from ansible_collections.mtls.httpd.plugins.module_utils._release import CLIENT_CA, FACTS, SITE, Facts, Release
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, FACTS, SITE, Facts
+from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 
 DOMAIN = "www.example.com"
 PROBES = Probes(

@@ -21,7 +21,8 @@ from ansible_collections.mtls.httpd.plugins.module_utils._probing import (
     material_faults,
     misplaced,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._release import Facts, Store
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import Facts
+from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path

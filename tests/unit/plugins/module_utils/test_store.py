@@ -15,22 +15,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.quoting import RELEASE
-from ansible_collections.mtls.httpd.plugins.module_utils._release import (
-    CLIENT_CA,
-    EMPTY,
-    FACTS,
-    SITE,
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
     Change,
     Disk,
     Entry,
     File,
     Link,
-    Release,
-    Store,
     StoreError,
     entry_of,
-    locked,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, EMPTY, FACTS, SITE
+from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import locked
+from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
+from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 
 DOMAIN = "www.example.com"
 FILES = st.dictionaries(st.text(max_size=4), st.binary(max_size=4), max_size=4)

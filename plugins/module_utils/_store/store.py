@@ -1,0 +1,292 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The store of releases, the switch and the journal.
+
+The invariant: at every moment each site's C(current) leads to one whole release, and a release never changes once it
+has its name. A switch is one rename(2) of a link. The pattern is that of Kubernetes' atomic writer and certbot's live/
+and archive/.
+
+    <conf>/mtls/host.conf                       what the server needs for all sites: modules, Listen, Include
+    <conf>/mtls/journal                         there only while a switch is under way: how to go back
+    <conf>/mtls/www.example.com/current         -> releases/3f9c…
+    <conf>/mtls/www.example.com/previous        -> releases/81aa…, the one to roll back to
+    <conf>/mtls/www.example.com/releases/3f9c…/ certificate, private key (0600), client CA, site.conf, site.json
+"""
+
+from __future__ import annotations
+
+import errno
+import glob
+import json
+import os
+import re
+import stat
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
+    NEW_SUFFIX,
+    Change,
+    Disk,
+    File,
+    StoreError,
+    are_alike,
+    difference,
+    entry_of,
+    folder_is_open,
+    why,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import EMPTY, FACTS, SITE, Facts
+from ansible_collections.mtls.httpd.plugins.module_utils._store.journal import entry_from_json, entry_to_json
+from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release, mode_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FOLDER = "mtls"
+
+
+class Store:
+    """The releases of all sites of one server. C(conf) is the folder of its main configuration file."""
+
+    def __init__(self, conf: str, disk: Disk | None = None) -> None:
+        self.conf = conf
+        self.root = os.path.join(conf, FOLDER)
+        self.disk = disk or Disk()
+
+    # -- reading
+
+    def check(self) -> None:
+        """Raises StoreError where somebody else could change what we write, or where we could not write or name it."""
+        try:
+            quoting.path(self.conf)
+        except quoting.NotQuotable as error:
+            raise StoreError(
+                f"httpd's configuration folder {self.conf} cannot be named in a directive ({error}): move it elsewhere"
+            ) from None
+        for path in (self.conf, self.root):
+            try:
+                status = os.lstat(path)
+            except FileNotFoundError:
+                continue
+            if not stat.S_ISDIR(status.st_mode) and not (path == self.conf and os.path.isdir(path)):
+                raise StoreError(f"{path} is not a directory: move it away")
+            status = os.stat(path)
+            if status.st_uid not in (0, os.geteuid()) or status.st_mode & stat.S_IWOTH:
+                raise StoreError(
+                    f"{path} can be changed by others than its server's user (owner {status.st_uid}, "
+                    f"mode {stat.S_IMODE(status.st_mode):04o}): mend its owner and mode"
+                )
+            if os.statvfs(path).f_flag & os.ST_RDONLY:
+                raise StoreError(why(OSError(errno.EROFS, os.strerror(errno.EROFS), path)))
+            if not os.access(path, os.W_OK):
+                raise StoreError(
+                    f"{path} cannot be written by user {os.geteuid()}: run with become, or as the "
+                    "user that the server belongs to"
+                )
+        for folder, folders, _files in os.walk(self.root):
+            for path in (os.path.join(folder, name) for name in folders):
+                owner = os.lstat(path).st_uid
+                if owner not in (0, os.geteuid()):
+                    raise StoreError(
+                        f"{path} belongs to user {owner}, who could change what httpd reads: look into it, then "
+                        f"`chown -Rh {os.geteuid()} {self.root}`, and run again"
+                    )
+
+    def domains(self) -> list[str]:
+        """The sites that have a current release, sorted."""
+        try:
+            names = sorted(os.listdir(self.root))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return [name for name in names if os.path.islink(self.path(name, "current"))]
+
+    def path(self, *parts: str) -> str:
+        return os.path.join(self.root, *parts)
+
+    def current(self, domain: str, link: str = "current") -> str:
+        """The name of the folder that a site's link leads to, empty where there is none.
+
+        A hand may have written the link in another form (absolute, or with a slash at its end).
+        """
+        try:
+            target = os.readlink(self.path(domain, link))
+        except OSError:
+            return ""
+        target = os.path.relpath(os.path.normpath(os.path.join(self.path(domain), target)), self.path(domain))
+        match = re.match(r"releases/([0-9a-f]{16}(?:\.\d+)?)$", target)
+        return match.group(1) if match else ""
+
+    def facts(self, domain: str) -> Facts:
+        """What the current release says of its site."""
+        try:
+            with open(self.path(domain, "current", FACTS), "rb") as stream:
+                return Facts.read(stream.read())
+        except (OSError, ValueError):
+            raise StoreError(
+                f"{self.path(domain, 'current', FACTS)} cannot be read: "
+                f"run with {domain} among the sites, or remove that site"
+            ) from None
+
+    def read(self, domain: str, link: str) -> Release:
+        """The release that a site's link leads to, as it was before its folder was filled in.
+
+        Raises StoreError where there is none, or where it is not as it was written.
+        """
+        name = self.current(domain, link)
+        if not name:
+            raise StoreError(f"{domain}: there is no {link} release on this host: deploy instead")
+        folder = self.path(domain, "releases", name)
+        files = {}
+        for each in os.listdir(folder):
+            found = entry_of(os.path.join(folder, each)) if each != EMPTY else None
+            if isinstance(found, File):
+                files[each] = found.content
+        text = files.get(SITE, b"").decode(errors="surrogateescape")
+        files[SITE] = quoting.emptied(text, folder).encode(errors="surrogateescape")
+        release = Release(domain, files)
+        if release.name != name.partition(".")[0]:
+            raise StoreError(f"{folder} is not as it was written: deploy {domain} with its material")
+        return release
+
+    def whole(self, release: Release, folder: str) -> bool:
+        """Whether C(folder) holds just this release: names, bytes, modes and owner."""
+        return not self.faults(release, folder)
+
+    def faults(self, release: Release, folder: str) -> list[str]:
+        """What keeps C(folder) from being just this release: names, bytes, modes and owner."""
+        wanted = release.filled(folder)
+        try:
+            more = sorted(set(os.listdir(folder)) - {*wanted, EMPTY})
+            found = [f"{name} does not belong there" for name in more]
+            for name, content in wanted.items():
+                words = difference(entry_of(os.path.join(folder, name)), File(content, mode_of(name), os.geteuid()))
+                found += [f"{name} {words}"] if words else []
+            empty = os.path.join(folder, EMPTY)
+            found += [f"{EMPTY} is not empty"] if os.listdir(empty) else []
+            parents = (self.root, self.path(release.domain), os.path.dirname(folder), folder)
+            return found + [
+                f"{each} is no folder of mode 0755" for each in (*parents, empty) if not folder_is_open(each)
+            ]
+        except OSError as error:
+            return [f"{error.filename}: {error.strerror}"]
+        except StoreError as error:
+            return [str(error)]
+
+    def place(self, release: Release) -> str:
+        """The folder of a release.
+
+        Its name, or with a number behind where that name is taken by one that was damaged.
+        """
+        now = self.current(release.domain)
+        current = self.path(release.domain, "releases", now)
+        if now.partition(".")[0] == release.name and self.whole(release, current):
+            return current
+        number = 0
+        while True:
+            name = release.name + (f".{number}" if number else "")
+            folder = self.path(release.domain, "releases", name)
+            # Where the current one is gone, its name stays free: a switch is what puts a release in its place.
+            if self.whole(release, folder) or (name != now and not os.path.lexists(folder)):
+                return folder
+            number += 1
+
+    # -- writing
+
+    def stage(self, release: Release, folder: str) -> None:
+        """Write a release whole under a name of its own, then give it its name."""
+        for path in (self.root, self.path(release.domain), self.path(release.domain, "releases")):
+            self.disk.folder(path)
+        if os.path.lexists(folder):
+            return
+        new = os.path.join(os.path.dirname(folder), "." + os.path.basename(folder))
+        if os.path.lexists(new):
+            self.disk.remove(new)
+        self.disk.folder(new)
+        for name, content in release.filled(folder).items():
+            self.disk.write(os.path.join(new, name), File(content, mode_of(name)))
+        # The last one, as making it durable makes all entries of the release so, before it has its name.
+        self.disk.folder(os.path.join(new, EMPTY))
+        self.disk.rename(new, folder)
+        self.disk.label(self.path(release.domain))
+
+    def switch(self, changes: Sequence[Change]) -> None:
+        """Make the changes, in their order. Their journal must be written.
+
+        Raises StoreError where somebody changed one of the paths meanwhile: what they wrote is not lost.
+        """
+        for change in changes:
+            found = entry_of(change.path)
+            if not are_alike(found, change.before) and not are_alike(found, change.after):
+                raise StoreError(f"{change.path} was changed by somebody while this run was under way: run again")
+            self.disk.put(change.path, change.after)
+        self.disk.label(*[change.path for change in changes])
+
+    def note(self, changes: Sequence[Change]) -> None:
+        """Write the journal: how to go back from C(changes)."""
+        self.disk.folder(self.root)
+        self.disk.label(self.root)
+        text = json.dumps(
+            [[change.path, entry_to_json(change.before), entry_to_json(change.after)] for change in changes]
+        )
+        self.disk.put(self.path("journal"), File(text.encode(), 0o600))
+
+    def done(self) -> None:
+        """Remove the journal: the new state holds, or the old one again."""
+        self.disk.put(self.path("journal"), None)
+
+    def undo(self) -> bool:
+        """Go back as the journal says, if there is one. Returns whether there was one. It stays until it is done()."""
+        try:
+            entry = entry_of(self.path("journal"))
+        except (NotADirectoryError, PermissionError):
+            return False
+        if not isinstance(entry, File):
+            return False
+        try:
+            backwards = [
+                Change(path, entry_from_json(old), entry_from_json(new)) for path, old, new in json.loads(entry.content)
+            ]
+        except (ValueError, TypeError, KeyError):
+            backwards = []  # Cannot be half-written, as it is put by a rename; damaged by others, it tells nothing.
+        for change in reversed(backwards):
+            if os.path.isdir(os.path.dirname(change.path)):
+                self.disk.tidy(change.path)
+            # What is neither of both was written by somebody else since, and stays.
+            if os.path.isdir(os.path.dirname(change.path)) and are_alike(entry_of(change.path), change.after):
+                self.disk.put(change.path, change.before)
+        # Releases that are whole stay, as the live server may have been told of them.
+        for unfinished in glob.glob(os.path.join(glob.escape(self.root), "*", "releases", ".*")):
+            self.disk.remove(unfinished)
+        with suppress(StoreError):  # What was renamed back has its folder's label at least.
+            self.disk.label(*[change.path for change in backwards])
+        return True
+
+    def prune(self) -> None:
+        """Remove the releases that no link leads to, with their keys, then what is empty."""
+        for path in self.leftovers():
+            if os.path.isdir(path) and not os.path.islink(path):
+                self.disk.remove(path)
+            else:
+                self.disk.put(path, None)
+
+    def leftovers(self) -> list[str]:
+        """What no site needs any more: of a run that was killed, of an older release, of a site that is gone."""
+        if not os.path.isdir(self.root):
+            return []
+        found = []
+        names = sorted(os.listdir(self.root))
+        for name in names:
+            path = self.path(name)
+            if name.endswith(NEW_SUFFIX) or (os.path.isdir(path) and not os.path.lexists(self.path(name, "current"))):
+                found.append(path)
+            elif self.current(name):  # Another's link is not ours to judge.
+                kept = {self.current(name), self.current(name, "previous")}
+                releases = self.path(name, "releases")
+                if os.path.isdir(releases):  # A hand may have taken it away.
+                    found += [os.path.join(releases, each) for each in os.listdir(releases) if each not in kept]
+                found += [self.path(name, each) for each in os.listdir(path) if each.endswith(NEW_SUFFIX)]
+        return [self.root] if {*map(self.path, names)} <= {*found} else found
