@@ -29,11 +29,11 @@ from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _python
-from ansible_collections.mtls.httpd.plugins.module_utils._containment import reaching
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Sources, Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._site.containment import reaching
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import (
     BACKEND_CA,
     CLIENT_CA,

@@ -27,7 +27,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _bypass, _containment, _probing
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import (
     Description,
@@ -41,6 +40,20 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine import process
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError, Logs, own_words
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.programs import Solitary, available
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import defines, had
+from ansible_collections.mtls.httpd.plugins.module_utils._site import (
+    bypasses,
+    containment,
+    handshakes,
+    material,
+    standing,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import (
+    LOG_DIRECTIVES,
+    LOG_LINE,
+    log_rules,
+    named_logs,
+    opened_logs,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Change, Disk, File, StoreError, why
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, EMPTY, SITE, Facts
 from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import lock_path
@@ -62,23 +75,18 @@ _SOON, _LATER = 0.01, 0.1
 _KERNEL = ("/dev", "/proc", "/sys")
 _NEVER_HIDDEN = (*_KERNEL, "/", "/etc", "/usr", "/var", "/run", "/home", "/root", "/opt", "/srv")
 
-_LOGS = ("errorlog", "customlog", "transferlog", "globallog", "forensiclog")
 # Directives that name a file which httpd writes, or a folder for such files.
 _STATE = ("scriptlog", "scriptsock", "pidfile", "scoreboardfile", "sslsessioncache", "sslstaplingcache", "cacheroot")
 _OTHERS = ("secauditlog", "secdebuglog", "jklogfile", "jkshmfile", "davlockdb", "fcgidipcdir", "wsgisocketprefix")
-_WRITTEN = {*_LOGS, *_STATE, *_OTHERS, "fcgidprocesstablefile", "defaultruntimedir"}
+_WRITTEN = {*LOG_DIRECTIVES, *_STATE, *_OTHERS, "fcgidprocesstablefile", "defaultruntimedir"}
 # Directives that name a program to start with httpd: how their word for it begins, and what it is.
-_LOGGERS = (*_LOGS, "secauditlog", "secdebuglog", "secguardianlog", "jklogfile")
+_LOGGERS = (*LOG_DIRECTIVES, "secauditlog", "secdebuglog", "secguardianlog", "jklogfile")
 _PROGRAMS: dict[str, tuple[tuple[str, ...], str]] = {
     **dict.fromkeys(_LOGGERS, (("|",), "a piped logger")),
     "rewritemap": (("prg:",), "a rewriting program"),
     "sslpassphrasedialog": (("exec:", "|"), "a program that tells a passphrase"),
     "sslrandomseed": (("exec:",), "a program that makes random numbers"),
 }
-# What names a site's log; all but the first take a path or a program alone.
-_SITE_LOGS = (*_LOGS, "scriptlog", "secauditlog", "secdebuglog", "jklogfile", "cookielog")
-_ELSEWHERE = r"\||(?:syslog|journald)(?=[:\"]|$)"
-_LOG_LINE = re.compile(rf'(?im)^(\s*(?:{"|".join(_SITE_LOGS)})\s+)(?!"?(?:{_ELSEWHERE}))("[^"\n$]+"|[^\s"$]+)')
 # Directives that start processes, or reach out, as soon as httpd starts.
 _EFFECTS = {
     "wsgidaemonprocess",
@@ -195,7 +203,7 @@ def _forbidden(
         if (each.place, each.name, each.arguments) in known:
             continue
         for path, site in places.items():
-            including = _probing.host_of(site, described)
+            including = standing.host_of(site, described)
             own = path in each.file  # or in the macro that it is of
             inside = own or path in each.host or (including and each.host == including.place)
             place = f"line {each.line} of its site.conf" if own else each.place
@@ -228,13 +236,13 @@ def _full(
         except HttpdError as error:
             return _ended(str(error))
         places = {store.path(site.domain, "current", SITE): site for site in sites}
-        opened = _site_logs(described, places)
+        opened = opened_logs(described, places)
         beyond = _beyond(server, private.disk, described, places, _texts(change), {})
         beyond += _forbidden(server, user, described, places, change.allowed)
         if beyond:
             return _ended(faults=beyond)
-        faults = _probing.misplaced(store, described, sites) + _bypass.openings(described, store, sites)
-        tried = [(site, address) for site in sites for address in _probing.addresses(site, described)]
+        faults = standing.misplaced(store, described, sites) + bypasses.find_openings(described, store, sites)
+        tried = [(site, address) for site in sites for address in standing.addresses(site, described)]
         _welcome(private, described, tried, probes)
         scratch = os.path.join(sandbox.SCRATCH, "run")
         os.mkdir(scratch, 0o755)
@@ -253,9 +261,9 @@ def _full(
                 broken = "" if weak else start.broken
                 return _ended(broken, faults + weak, programs=programs)
             for site, address in tried:
-                found = _probing.try_site(described, site, address, probes, throwaway=True)
+                found = handshakes.try_site(described, site, address, probes, throwaway=True)
                 # Where the door itself is open, a way around it says nothing.
-                faults += found or _probing.try_detours(private, described, site, address, probes)
+                faults += found or handshakes.try_detours(private, described, site, address, probes)
         return _ended(faults=faults, complete=True, programs=programs, logs=opened)
 
     try:
@@ -281,37 +289,6 @@ def _ended(
 ) -> dict[str, Any]:
     """How it ended inside, as it comes out: all of it is fit for JSON."""
     return {"broken": broken, "faults": [*faults], "complete": complete, "programs": [*programs], "logs": [*logs]}
-
-
-def log_rules(server: Server, store: Store, user: Description) -> trusted_paths.LogRules:
-    """Where a site's logs may lie on this server."""
-
-    def known() -> list[str]:
-        with suppress(HttpdError):
-            described = server.describe()
-            return _named(described, described.directives)
-        return []
-
-    folders = {os.path.dirname(os.path.realpath(path)) for path in (server.config, *user.files)}
-    return trusted_paths.LogRules(user.log_folder, store.conf, frozenset(folders), known)
-
-
-def named_logs(text: str) -> list[str]:
-    """The logs that a virtual host names in its text, as it does; but for those with a variable."""
-    return [split(found.group(2))[0] for found in _LOG_LINE.finditer(text)]
-
-
-def _site_logs(described: Description, places: Mapping[str, Facts]) -> list[str]:
-    """The logs that httpd would open for the sites, by their site.conf: those of extra_directives or a template too."""
-    files = {each.file for each in described.directives}
-    theirs = {file for file in files if any(path in file for path in places)}  # also what uses a macro of it
-    hosts = {host.place for host in described.virtual_hosts if host.file in theirs}
-    return _named(described, [each for each in described.directives if each.host in hosts or each.file in theirs])
-
-
-def _named(described: Description, directives: Sequence[Directive]) -> list[str]:
-    logs = [each.words[0] for each in directives if each.name.lower() in _SITE_LOGS and each.words]
-    return list(dict.fromkeys(described.path(log) for log in logs if not re.match(_ELSEWHERE, log)))
 
 
 def _texts(change: Draft) -> dict[str, bytes]:
@@ -352,7 +329,7 @@ def _beyond(
             disk.put(path, file)
         server.forget()
     told = [replace(each, defines={**defines, **each.defines}) for each in (described, without)]
-    return _containment.escapes(told[0], told[1], extended)
+    return containment.escapes(told[0], told[1], extended)
 
 
 class _Scratch(Disk):
@@ -376,7 +353,7 @@ def _unread(site: Facts, path: str) -> list[str]:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cafile=path)
     except (OSError, ssl.SSLError) as error:
-        return [f"{site.domain}: httpd cannot read the client CA file: {_probing.why(error)}"]
+        return [f"{site.domain}: httpd cannot read the client CA file: {material.why(error)}"]
     return []
 
 
@@ -401,11 +378,11 @@ def _furnish(disk: Disk, site: Facts, folder: str, probes: answers.Probes) -> No
 
 def _welcome(store: Store, described: Description, tried: Sequence[tuple[Facts, str]], probes: answers.Probes) -> None:
     """Have the virtual hosts beside the sites let the throwaway CA's client in too, so that it has a session there."""
-    for path, name in _probing.their_clients(store, described, tried).items():
+    for path, name in standing.their_clients(store, described, tried).items():
         more = probes.ca if name == "sslcacertificatefile" else probes.crl
         # httpd itself says best what it cannot read, and ours in it would make any file a good one.
         with suppress(OSError):
-            _probing.read_as(name, path)
+            material.read_as(name, path)
             known = Path(path).read_bytes()
             if more not in known:
                 sandbox.replace(path, known + b"\n" + more)
@@ -569,10 +546,10 @@ def _world(server: Server, store: Store, user: Description, change: Draft, sites
     listens = [endpoint(each.words[0])[0] for each in user.listens]
     listens += [endpoint(address)[0] for host in user.virtual_hosts for address in host.addresses]
     listens += [address for site in present for address in site.listen]
-    wanted = [each for each in dict.fromkeys(listens) if _probing.numeric(each)]
+    wanted = [each for each in dict.fromkeys(listens) if standing.numeric(each)]
     # A name that stands in /etc/hosts is known inside too; told twice, it would be listened on twice.
     told = {word for line in _lines("/etc/hosts") for word in line.partition("#")[0].lower().split()}
-    names = [each for each in dict.fromkeys(listens) if each and not _probing.numeric(each)]
+    names = [each for each in dict.fromkeys(listens) if each and not standing.numeric(each)]
     names = [each for each in names if each.lower() not in told]
     return sandbox.World(
         overlays=sorted(overlays, key=len),
@@ -642,7 +619,7 @@ def _reduced(
     probes: answers.Probes,
     reason: str,
 ) -> Result:
-    broken = _probing.material_faults(user)
+    broken = material.material_faults(user)
     if broken or not sites:
         return Result("reduced", reason, (), "; ".join(broken), not broken)
     scratch = rehearsal_folder(store)
@@ -650,7 +627,7 @@ def _reduced(
     disk = _Scratch()
     with _guarded(scratch) as guard:  # before a key is written
         disk.folder(scratch)
-        here = _probing.locally("")
+        here = standing.locally("")
         ports = dict(zip(sorted({site.port for site in sites}), _free_ports(here, len({site.port for site in sites}))))
         planned = {release.domain: release for release, _folder in change.releases}
         faults: list[str] = []
@@ -691,7 +668,7 @@ def _reduced(
         faults += _beyond(alone, disk, described, places, texts, user.defines)
         faults += _forbidden(server, user, described, places, change.allowed)
         rules = log_rules(server, store, user)
-        for log in _site_logs(described, places):
+        for log in opened_logs(described, places):
             faults += rules.faults(log) if not trusted_paths.lies_below(log, scratch) else []
         if faults:
             return Result("reduced", reason, tuple(faults), "", False)
@@ -704,7 +681,7 @@ def _reduced(
             elif not said:
                 for site in sites:
                     port = ports[site.port]
-                    faults += _probing.try_site(described, site, here, probes, throwaway=True, port=port)
+                    faults += handshakes.try_site(described, site, here, probes, throwaway=True, port=port)
         return Result("reduced", reason, tuple(faults), said, not (weak or said), start.programs)
 
 
@@ -726,7 +703,7 @@ def _moved(text: bytes, port: int, place: str, scratch: str) -> bytes:
         log = os.path.basename(split(found.group(2))[0])
         return found.group(1) + quoting.directive(os.path.join(scratch, log))
 
-    return _LOG_LINE.sub(instead, moved).encode()
+    return LOG_LINE.sub(instead, moved).encode()
 
 
 def _minimal(

@@ -13,10 +13,10 @@ import stat
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _probing
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import readable
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
+from ansible_collections.mtls.httpd.plugins.module_utils._site import material
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, FACTS
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 
@@ -121,7 +121,7 @@ def _try(name: str, leaf: bytes, certificate: bytes, key: bytes, sources: Source
     except ssl.SSLCertVerificationError as error:
         raise SourceError(f"{sources.certificate}: {error.verify_message.rstrip('.')}: put a good one there") from None
     except (ssl.SSLError, OSError) as error:
-        reason = _probing.why(error)
+        reason = material.why(error)
         raise SourceError(
             f"{sources.certificate} with {sources.private_key}: {reason}: put a good pair there"
         ) from None

@@ -31,19 +31,20 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils import (
-    _bypass,
-    _neighbours,
-    _probing,
-    _rehearsal,
-    _remote,
-    _renewal,
-)
+from ansible_collections.mtls.httpd.plugins.module_utils import _rehearsal, _remote, _renewal
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find, quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands, processes, trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError
 from ansible_collections.mtls.httpd.plugins.module_utils._payload import Request, Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._plan import Plan, limits, planned
+from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes, material, standing
+from ansible_collections.mtls.httpd.plugins.module_utils._site.bypasses import find_bypasses, find_openings
+from ansible_collections.mtls.httpd.plugins.module_utils._site.conflicts import (
+    find_changed_mpm,
+    find_conflicts,
+    find_taken_ports,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import log_rules, named_logs
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
     Disk,
     Link,
@@ -277,7 +278,7 @@ class _Run:
         self._included(user)
         releases = {wish.domain: wish.release for wish in self.wishes}
         accepted = {wish.domain: wish.allow_bypass for wish in self.wishes}
-        bypasses = _bypass.bypasses(user, self.store, releases, accepted)
+        bypasses = find_bypasses(user, self.store, releases, accepted)
         if bypasses:
             raise Refused("; ".join(bypasses) + ". Nothing was touched")
         plan = planned(self.server, self.store, user, with_ssl, self.wishes, adopt=self.adopt)
@@ -291,7 +292,7 @@ class _Run:
         leftovers = [] if interrupted else self._leftovers()
         self._amiss(user, plan, starts, unlike, leftovers)
         if acts:
-            conflicts = _neighbours.conflicts(user, self.sites, plan.sites, plan.listens)
+            conflicts = find_conflicts(user, self.sites, plan.sites, plan.listens)
             conflicts += self._taken(user, plan) + self._hindrances() + self._unwritable(user, plan)
             conflicts += self._log_faults(user)
             if conflicts:
@@ -395,10 +396,10 @@ class _Run:
                         f"{wish.domain}: the virtual host at {still.host or self.server.config} includes {still.file} "
                         "still: take that line out of it first. Nothing was touched"
                     )
-        self.pending = [site for site in self.sites if site.included and not _probing.host_of(site, user)]
+        self.pending = [site for site in self.sites if site.included and not standing.host_of(site, user)]
         self.sites = [site for site in self.sites if site not in self.pending]
         for site in self.pending:
-            sentence = _probing.to_include(self.store, user, site)
+            sentence = standing.to_include(self.store, user, site)
             if self.store.current(site.domain):
                 raise Refused(f"{sentence}. Nothing was touched")
             self.report.pending.append(sentence)
@@ -427,9 +428,9 @@ class _Run:
         return [
             (site, fault)
             for site in sites
-            for address in _probing.addresses(site, user)
+            for address in standing.addresses(site, user)
             for fault in (
-                _probing.unlike(described, site, address)
+                handshakes.unlike(described, site, address)
                 if time.monotonic() < deadline
                 else [f"{site.domain}: not asked, as {CONFIRM_SECONDS:.0f} seconds were over"]
             )
@@ -444,8 +445,8 @@ class _Run:
         """Why httpd would end at a reload that the rehearsal takes well. Asked again right before the reload."""
         if not self._wanted():
             return []
-        found = _neighbours.unlike(self.server, user) if self.was_running else []
-        return found + _neighbours.taken(self.server, user, self.sites, plan.listens)
+        found = find_changed_mpm(self.server, user) if self.was_running else []
+        return found + find_taken_ports(self.server, user, self.sites, plan.listens)
 
     def _wanted(self) -> bool:
         """Whether the server is to run when all is done."""
@@ -492,10 +493,10 @@ class _Run:
 
     def _log_faults(self, user: Description) -> list[str]:
         """Why httpd should not open logs of the sites, before anything does. A rehearsal sees those that are left."""
-        rules = _rehearsal.log_rules(self.server, self.store, user)
+        rules = log_rules(self.server, self.store, user)
         logs = [os.path.join(user.log_folder, log) for site in self.sites for log in site.logs]
         texts = [wish.release.files[SITE].decode() for wish in self.wishes if wish.release]
-        logs += [user.path(log) for text in texts for log in _rehearsal.named_logs(text)]
+        logs += [user.path(log) for text in texts for log in named_logs(text)]
         return [fault for log in dict.fromkeys(logs) for fault in rules.faults(log)]
 
     # -- 1. rehearse
@@ -506,7 +507,7 @@ class _Run:
         if result.programs:
             self.report.limits.append(f"not started in the rehearsal, as no program is: {', '.join(result.programs)}")
         if result.broken:
-            already = _probing.material_faults(user)
+            already = material.material_faults(user)
             before = (
                 _rehearsal.rehearse(self.server, self.store, user, _rehearsal.Draft(), [], self.probes)
                 if not already
@@ -644,8 +645,8 @@ class _Run:
         faults = self._taken(user, plan) + self._unwritable(user, plan)
         # Seen in a full rehearsal too, but for what the live server alone reads (<IfFile>).
         described = self.server.describe()
-        faults += _probing.misplaced(self.store, described, self.sites)
-        faults += _bypass.openings(described, self.store, self.sites)
+        faults += standing.misplaced(self.store, described, self.sites)
+        faults += find_openings(described, self.store, self.sites)
         if faults:
             raise Refused("; ".join(faults))
         before, missing = self.server.workers(), DRY_AT_FIRST & set(described.modules) - self.server.loaded()
@@ -681,8 +682,8 @@ class _Run:
         while True:
             faults: list[str] = []
             for site in self.sites:
-                for address in _probing.addresses(site, described):
-                    faults += _probing.try_site(
+                for address in standing.addresses(site, described):
+                    faults += handshakes.try_site(
                         described, site, address, self.probes, throwaway=False, deadline=deadline
                     )
                 if faults:
@@ -748,12 +749,12 @@ class _Run:
             taken = True
         user = self.server.describe(without_us=True)
         old = [self.store.facts(domain) for domain in self.store.domains()]
-        old = [site for site in old if not site.included or _probing.host_of(site, user)]
+        old = [site for site in old if not site.included or standing.host_of(site, user)]
         described = self._in_force(user)
         while True:
             missing = [f"[{address}]:{port}" for address, port in sorted(self.sockets - self.server.sockets())]
             hidden = [
-                site.domain for site in old if not _probing.shown(described, site, _probing.addresses(site, user)[0])
+                site.domain for site in old if not handshakes.shown(described, site, standing.addresses(site, user)[0])
             ]
             if self.server.running() and not missing and not hidden:
                 if not taken and not old:
@@ -780,8 +781,8 @@ class _Run:
                 told["include"] = self.store.path(wish.domain, "current", SITE)
             if wish.release and shown != "unproven":
                 facts, described = wish.release.facts, self._in_force(user)
-                address = _probing.addresses(facts, described)[0]
-                told["proxy_protocol"] = _probing.expects_proxy_header(described, address, facts.port)
+                address = standing.addresses(facts, described)[0]
+                told["proxy_protocol"] = standing.expects_proxy_header(described, address, facts.port)
             self.report.sites.append(told)
         self.report.server = {"binary": self.server.binary, "config": self.server.config, "running": running}
 

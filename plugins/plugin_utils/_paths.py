@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _backends
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
+from ansible_collections.mtls.httpd.plugins.module_utils._site import backends
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -46,7 +46,7 @@ def wrong_paths(site: Mapping[str, Any]) -> Iterator[str]:
         if any(each["path"].startswith(f"{path}/") for path in paths) or paths.count(each["path"]) > 1:
             yield f"{where} lies at or below another. Give the upper one alone."
         yield from wrong_backend(f"protected_paths[{index}].proxy_pass", each["proxy_pass"])
-        if site["proxy_pass"] and _backends.backend(each["proxy_pass"])[0] == _backends.backend(site["proxy_pass"])[0]:
+        if site["proxy_pass"] and backends.backend(each["proxy_pass"])[0] == backends.backend(site["proxy_pass"])[0]:
             yield (
                 f"{where} has the backend of the site's own 'proxy_pass', which another spelling of the path would "
                 "reach without a certificate. Give it a backend of its own, or leave 'protected_paths' out."

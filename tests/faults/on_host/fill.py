@@ -19,8 +19,9 @@ from pathlib import Path
 
 from filling import leave
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _probing, _transaction
+from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _transaction
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
+from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 
 
@@ -57,7 +58,7 @@ def main() -> None:
             _transaction.carry_out(request.wishes, request.probes)
             break
         except _transaction.Refused as error:
-            shown = all(_probing.shown(described, site, "127.0.0.1") for site in old)
+            shown = all(handshakes.shown(described, site, "127.0.0.1") for site in old)
             found.append((str(error), tree(conf) == before, shown))
     print(json.dumps(found))
 

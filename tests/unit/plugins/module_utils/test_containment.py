@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.mtls.httpd.plugins.module_utils._containment import reaching
+from ansible_collections.mtls.httpd.plugins.module_utils._site.containment import reaching
 
 REACHING = {
     "</VirtualHost>": [(1, "</VirtualHost>")],

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ansible_collections.mtls.httpd.plugins.module_utils._machine.trusted_paths import LogRules
+from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import LogRules
 
 if TYPE_CHECKING:
     from pathlib import Path

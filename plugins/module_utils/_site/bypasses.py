@@ -17,9 +17,9 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _backends, _probing
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive, endpoint
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands, trusted_paths
+from ansible_collections.mtls.httpd.plugins.module_utils._site import backends, standing
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Content:
 
     def overlaps(self, other: Content) -> bool:
         """Whether one is the other, or within it."""
-        return _backends.same(self.backend, other.backend) and (
+        return backends.same(self.backend, other.backend) and (
             trusted_paths.lies_within(other.path, self.path) or trusted_paths.lies_within(self.path, other.path)
         )
 
@@ -69,7 +69,7 @@ class _Site:
     past: Directive | None  # what leads to the backend of a protected path, and stands not in that path's section
 
 
-def bypasses(
+def find_bypasses(
     user: Description,
     store: Store,
     releases: Mapping[str, Release | None],
@@ -121,7 +121,7 @@ def bypasses(
     return list(dict.fromkeys(found))
 
 
-def openings(described: Description, store: Store, sites: Sequence[Facts]) -> list[str]:
+def find_openings(described: Description, store: Store, sites: Sequence[Facts]) -> list[str]:
     """What else of a site leads to the backend of its protected path, in the configuration as httpd reads it with us.
 
     Unlike the text of a virtual host, that shows what Include, Define and Use bring in.
@@ -166,7 +166,7 @@ def _opens(site: _Site, other: _Site) -> bool:
 
 
 def _site(user: Description, facts: Facts, text: str) -> _Site:
-    mine = _probing.host_of(facts, user)
+    mine = standing.host_of(facts, user)
     directives = _of_host(user, mine.place) if mine else _lines(text)
     # What the server level gives to each host, such as a distribution's /icons/, is nobody's own.
     directives = [each for each in directives if each.host or not mine or "alias" not in each.name.lower()]
@@ -278,7 +278,7 @@ def _files(user: Description, text: str, each: Directive) -> Content:
 
 
 def _proxied(url: str, each: Directive) -> Content:
-    return Content(*_backends.backend(url, here=True), each)
+    return Content(*backends.backend(url, here=True), each)
 
 
 def _in_force(user: Description, place: str, name: str) -> str:

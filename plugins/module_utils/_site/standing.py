@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What must hold of a site on a server, rehearsed or live: how it stands among the others, and what handshakes show."""
+"""How a site stands among the other virtual hosts of a server."""
 
 from __future__ import annotations
 
@@ -10,15 +10,9 @@ import ipaddress
 import os
 import re
 import socket
-import ssl
-import stat
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import VERSIONS, Answer, Identity, Probes
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask, ask_by_way_of, client_context
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.http2 import ALPN_NAME
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import (
     Description,
@@ -26,7 +20,6 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description impo
     VirtualHost,
     covers,
     endpoint,
-    join_endpoint,
     listened,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, EMPTY, SITE, Facts
@@ -35,26 +28,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.store import FOL
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
 
-_SECONDS = 5.0
 _CONDITION = re.compile("(If|ElseIf|Else)( |$)", re.IGNORECASE)
-_WHO = {
-    "none": "a client without a certificate",
-    "untrusted": "a client of another CA",
-    "trusted": "a client of the client CA",
-    "unlisted": "a client of the client CA that is not among 'allowed_clients'",
-    "revoked": "a client that a CRL names",
-}
-_MATERIAL = (
-    "sslcacertificatefile",
-    "sslcadnrequestfile",
-    "sslcarevocationfile",
-    "sslproxycacertificatefile",
-    "sslproxycarevocationfile",
-    "sslcertificatechainfile",
-)
-# Those that name CAs to clients: one CRL is enough to be read, and not for that.
-_NAMING = ("sslcacertificatefile", "sslcadnrequestfile")
-
 
 # What the directives that a user's virtual host includes take the place of.
 _PAIR = ("sslcertificatefile", "sslcertificatekeyfile")
@@ -65,206 +39,7 @@ _TRUST = ("verifycafile", "verifycapath", "verifycastore")
 _EXTENT = {"leaf": 1, "chain": 2, "on": 2}
 
 
-# -- handshakes
-
-
-def try_site(
-    described: Description,
-    site: Facts,
-    address: str,
-    probes: Probes,
-    *,
-    throwaway: bool,
-    port: int = 0,
-    deadline: float = float("inf"),
-) -> list[str]:
-    """Shake hands with a site at one address as each kind of client, over each version of TLS. Returns the faults.
-
-    And over HTTP/2, where the site promises it. C(throwaway): the throwaway CA is among the client CAs, as in a
-    rehearsal, so that its clients are tried too.
-    C(described): what httpd says of the configuration that is served. C(port): instead of the site's own.
-    C(deadline): moment of time.monotonic() after which nothing is waited for.
-    """
-    closed = site.protected_paths or ("/",)
-    clients: list[tuple[str, Identity | None, Sequence[str]]] = [
-        ("none", None, (*closed, *site.open_paths)),
-        ("untrusted", probes.stranger, ("/",)),
-    ]
-    if throwaway:
-        clients.append(("unlisted" if site.pins else "trusted", probes.trusted, closed))
-        # A release gone back to may hold pins that the controller knows nothing of.
-        clients += [
-            (f"allowed_clients[{number}]", probes.pinned[pin], closed)
-            for number, pin in enumerate(site.pins)
-            if pin in probes.pinned
-        ]
-        if site.crl_check != "none":
-            clients.append(("revoked", probes.revoked, closed))
-    proxied = _is_proxied(described, address, port or site.port)
-
-    def asked(version: str, *, http2: bool) -> list[Answer]:
-        return [
-            ask(
-                address,
-                port or site.port,
-                site.domain,
-                version=version,
-                client=kind,
-                identity=identity,
-                timeout=max(0.1, min(_SECONDS, deadline - time.monotonic())),
-                context=client_context(identity, version, http2=http2),
-                path=path,
-                proxied=proxied,
-            )
-            for kind, identity, paths in clients
-            for path in paths
-        ]
-
-    answers = [answer for version in _versions(site) for answer in asked(version, http2=False)]
-    # Over no older TLS (RFC 9113, section 9.2).
-    versions = VERSIONS if "http2" in site.welcome and described.has_http2 else ()
-    over_http2 = [answer for version in versions for answer in asked(version, http2=True) if answer.offered]
-    faults = [*faults_of(site, answers + over_http2, throwaway), *_without_http2(over_http2)]
-    return [f"{_place(site, address)}: {fault}" for fault in dict.fromkeys(faults)]
-
-
-def _without_http2(answers: Sequence[Answer]) -> Iterator[str]:
-    """Where HTTP/2 was not chosen, although the client offered it, or was chosen, and ended without an answer.
-
-    As where the cipher is one that HTTP/2 may not have: measured on httpd 2.4, mod_http2 chooses it, and ends it then.
-    """
-    for version in dict.fromkeys(a.version for a in answers if (a.protocol == ALPN_NAME) == (a.result == "unproven")):
-        yield (
-            f"HTTP/2 is not served over {version}, although 'http2' asks for it: see that Protocols names h2, in your "
-            "own template too, and that 'tls_ciphers' has some with ECDHE or DHE and GCM or CHACHA20, or leave 'http2' "
-            "out"
-        )
-
-
-def _place(site: Facts, address: str) -> str:
-    return f"{site.domain} at {join_endpoint(address, site.port)}"
-
-
-def shown(described: Description, site: Facts, address: str) -> bool:
-    """Whether the live server shows a site as it is wished, in one handshake."""
-    return not unlike(described, site, address)
-
-
-def unlike(described: Description, site: Facts, address: str) -> list[str]:
-    """How the live server differs from a site as it is wished, in one handshake."""
-    proxied = _is_proxied(described, address, site.port)
-    for version in _versions(site):
-        answer = ask(address, site.port, site.domain, version=version, client="none", timeout=_SECONDS, proxied=proxied)
-        if answer.offered:
-            break
-    return [f"{_place(site, address)}: {fault}" for fault in faults_of(site, [answer], throwaway=False)]
-
-
-def _versions(site: Facts) -> list[str]:
-    """The versions of TLS to try: those wished, and the present ones, which a template may have added."""
-    return list(dict.fromkeys((*site.versions, *VERSIONS)))
-
-
-def faults_of(site: Facts, answers: Sequence[Answer], throwaway: bool) -> Iterator[str]:
-    """What is wrong with the answers; nothing where all is as it must be.
-
-    Strangers must be refused by an alert, as a 403 says something of one path alone; the clients of the throwaway CA
-    must be let in, but for one that C(site.pins) leaves out; the site's own certificate must be served, and its client
-    CAs be asked for; all that in every version of TLS that the server offers, the wished ones among them.
-    Where some paths want no certificate, a client without one gets just these.
-    """
-    offered = [answer for answer in answers if answer.offered]
-    details = {answer.detail for answer in offered}
-    if not offered:
-        yield f"{' and '.join(dict.fromkeys(answer.version for answer in answers))} are not offered"
-        return
-    if len(details) == 1 and all(answer.result == "unproven" for answer in offered):
-        yield f"no clear answer to any client: {details.pop()}"
-        return
-    for version in site.versions:
-        if any(answer.version == version for answer in answers) and not any(a.version == version for a in offered):
-            yield (
-                f"{version} is not offered, although 'tls_profile' asks for it: look for what else sets the protocol, "
-                "such as the address's default virtual host"
-            )
-    for answer in offered:
-        who = _WHO.get(answer.client, f"a client such as {answer.client} wants it")
-        over = f"over {answer.version}{' and HTTP/2' if answer.protocol == ALPN_NAME else ''}: {answer.detail}"
-        at = "" if answer.path == "/" else f"at {answer.path} "
-        wanted = _wanted(site, answer)
-        if answer.result == "unproven":
-            yield f"{who} got no clear answer {at}{over}"
-        elif wanted == "accepted" and answer.result == "refused":
-            yield f"{who} was locked out {over}, to the request OPTIONS {answer.path}"
-        elif wanted in ("alert", "403") and answer.result == "accepted":
-            yield f"{who} got in {at}{over}"
-        elif wanted == "alert" and not answer.detail.startswith("alert"):
-            yield f"{who} was refused a path, not the handshake, {at}{over}"
-        elif wanted == "403" and answer.detail.startswith("alert"):
-            yield f"{who} was refused the handshake, not a path, {at}{over}"
-        served = answer.certificate_sha256
-        if served is not None and served != site.certificate_sha256:
-            yield f"another certificate is served over {answer.version} (SHA-256 {served[:16]}…)"
-        if answer.client == "none" and answer.client_ca_names is not None:
-            asked, known = set(answer.client_ca_names), set(site.client_ca_names)
-            if not (asked >= known if throwaway else asked == known):
-                yield f"clients of other CAs than the site's are asked for over {answer.version}"
-
-
-def _wanted(site: Facts, answer: Answer) -> str:
-    """What a client must be answered: C(alert), C(403), C(accepted), or empty where either will do."""
-    if answer.client == "untrusted":
-        return "accepted" if site.verify_client == "optional_no_ca" else "alert"
-    if answer.client == "revoked":
-        return "alert"
-    if answer.client == "unlisted":
-        return "403"
-    if answer.client != "none":
-        return "accepted"
-    if site.verify_client == "require":
-        return "alert"
-    if answer.path in site.open_paths:
-        return "accepted"
-    return "403" if site.open_paths or answer.path in site.protected_paths else ""
-
-
-def try_detours(store: Store, described: Description, site: Facts, address: str, probes: Probes) -> list[str]:
-    """Try to reach what a site protects by way of virtual hosts that share its address and port. Returns the faults.
-
-    By the site's name in a request on their connections, and by resuming their sessions (CVE-2025-23048), as the
-    throwaway CA's client, whom `their_clients` lets in there, and as a stranger.
-    """
-    faults: list[str] = []
-    # By another CA's client of the same subject, say, a pin is no help.
-    allowed = next((probes.pinned[pin] for pin in site.pins if pin in probes.pinned), probes.trusted)
-    for other, name in _neighbours(store, described, site, address):
-        for version in ("TLSv1.3", "TLSv1.2"):
-            first, *resumed = ask_by_way_of(
-                address,
-                site.port,
-                name,
-                site.domain,
-                version=version,
-                identity=allowed,
-                stranger=probes.stranger,
-                timeout=_SECONDS,
-                path=next(iter(site.protected_paths), "/"),
-                proxied=_is_proxied(described, address, site.port),
-            )
-            ways = [("by its name in a request to", first), *(("by a TLS session of", answer) for answer in resumed)]
-            for way, answer in ways:
-                if answer.result == "accepted" and not re.search(r" 4(00|21)( |$)", answer.detail):
-                    faults.append(
-                        f"{site.domain}: a client whose certificate was not checked for it got in {way} the virtual "
-                        f"host at {other.place} ({answer.detail}): update httpd (CVE-2025-23048), and take "
-                        "SSLVHostSNIPolicy out where it is set"
-                    )
-            if first.offered:
-                break
-    return list(dict.fromkeys(faults))
-
-
-def _neighbours(store: Store, described: Description, site: Facts, address: str) -> list[tuple[VirtualHost, str]]:
+def neighbours(store: Store, described: Description, site: Facts, address: str) -> list[tuple[VirtualHost, str]]:
     """The virtual hosts by way of which a site that protects anything is tried, with the name that leads to each.
 
     That is empty for no SNI. The default and two more: they tell how httpd takes it.
@@ -282,7 +57,7 @@ def their_clients(store: Store, described: Description, tried: Sequence[tuple[Fa
 
     C(tried): sites, each with an address.
     """
-    others = {host.place: host for site, address in tried for host, _n in _neighbours(store, described, site, address)}
+    others = {host.place: host for site, address in tried for host, _n in neighbours(store, described, site, address)}
     wanted = ("sslcacertificatefile", "sslcarevocationfile")
     return {
         described.path(each.words[0]): name
@@ -306,7 +81,7 @@ def expects_proxy_header(described: Description, address: str, port: int, client
     return said == {"on"} and not (client and any(_is_among(client, network) for network in described.proxy_exempt))
 
 
-def _is_proxied(described: Description, address: str, port: int) -> bool:
+def is_proxied(described: Description, address: str, port: int) -> bool:
     """Whether a connection from this machine has to begin with a PROXY header."""
     return expects_proxy_header(described, address, port) and expects_proxy_header(
         described, address, port, _source(address, port)
@@ -391,9 +166,6 @@ def numeric(address: str) -> bool:
         return not ipaddress.ip_address(address).is_unspecified
     except ValueError:
         return False
-
-
-# -- how a site stands among the others
 
 
 def host_of(site: Facts, described: Description) -> VirtualHost | None:
@@ -599,81 +371,3 @@ def _in_force(described: Description, host: VirtualHost, names: Container[str]) 
             if each.host == place and len(each.sections) == (1 if place else 0) and each.name.lower() in names:
                 found[each.name.lower()] = each
     return found
-
-
-# -- material that the live configuration names
-
-
-def material_faults(described: Description) -> list[str]:
-    """Each certificate, key, CA and CRL named by the configuration that OpenSSL does not take, with file and line.
-
-    Keys with a passphrase are left out. Several certificates of a virtual host go with the keys in their order
-    (SSLCertificateFile).
-    """
-    faults = []
-    pairs: dict[str, dict[str, list[Directive]]] = {}
-    engines = {each.host: each.arguments.lower() for each in described.directives if each.name.lower() == "sslengine"}
-    for each in described.directives:
-        name = each.name.lower()
-        # What stands under `SSLEngine off` is not read, nor a key that is no file (pkcs11:).
-        if not each.words or ":" in each.words[0] or engines.get(each.host, engines.get("", "off")) == "off":
-            continue
-        if name in ("sslcertificatefile", "sslcertificatekeyfile"):
-            pairs.setdefault(each.host, {}).setdefault(name, []).append(each)
-        elif name in _MATERIAL:
-            path = described.path(each.words[0])
-            try:
-                read_as(name, path)
-            except OSError as error:
-                faults.append(f"{each.place}: {each.name} {path}: {why(error)}")
-    for found in pairs.values():
-        certificates, keys = found.get("sslcertificatefile", []), found.get("sslcertificatekeyfile", [])
-        for number, certificate in enumerate(certificates):
-            key = keys[number] if number < len(keys) else certificate
-            paths = described.path(certificate.words[0]), described.path(key.words[0])
-            try:
-                for path in paths:
-                    _plain(path)
-                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*paths, password=_never)
-            except _HasPassphrase:
-                continue
-            except (OSError, ssl.SSLError) as error:
-                faults.append(
-                    f"{certificate.place}: SSLCertificateFile {paths[0]} with {key.place}: {key.name} "
-                    f"{paths[1]}: {why(error)}"
-                )
-    return faults
-
-
-def read_as(name: str, path: str) -> None:
-    """Read a file of CAs or CRLs as httpd does for the directive C(name), in lower case.
-
-    Raises OSError (ssl.SSLError is one) where httpd would end.
-    """
-    _plain(path)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_verify_locations(cafile=path)
-    if name in _NAMING and not context.cert_store_stats()["x509"]:
-        raise OSError(0, "holds no certificate", path)
-
-
-def _plain(path: str) -> None:
-    """Raises OSError for what is no plain file: another owner's FIFO would be waited for without end."""
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise OSError(0, "is no plain file", path)
-
-
-class _HasPassphrase(Exception):
-    pass
-
-
-def _never() -> str:
-    raise _HasPassphrase
-
-
-def why(error: OSError) -> str:
-    """What OpenSSL, or the system, says against a file, in words."""
-    reason = getattr(error, "reason", None)
-    if reason == "KEY_VALUES_MISMATCH":
-        return "the private key does not match the certificate"
-    return (reason or error.strerror or "is not readable").replace("_", " ").lower()

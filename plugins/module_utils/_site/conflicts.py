@@ -29,7 +29,7 @@ _EMPTIED = ("none", "nonenotnull", "shmcb", "dbm")
 _MANAGED = ("mdomain", "<mdomainset", "mdmember")
 
 
-def conflicts(
+def find_conflicts(
     user: Description, sites: Sequence[Facts], beside: Sequence[Facts], listens: Sequence[tuple[str, int]]
 ) -> list[str]:
     """What in the user's configuration, and among our own sites, the wished sites cannot stand beside.
@@ -122,7 +122,7 @@ def _main_server(user: Description, site: Facts) -> Iterator[str]:
             )
 
 
-def unlike(server: Server, user: Description) -> list[str]:
+def find_changed_mpm(server: Server, user: Description) -> list[str]:
     """Why the running server would end at a reload, whatever it is told: another MPM than in its files."""
     loaded = server.mpm()
     named = [name for name in user.modules if name.startswith("mpm_")]
@@ -132,7 +132,9 @@ def unlike(server: Server, user: Description) -> list[str]:
     return [f"{told}, so that a reload would end it: restart httpd, then run again"]
 
 
-def taken(server: Server, user: Description, sites: Sequence[Facts], listens: Sequence[tuple[str, int]]) -> list[str]:
+def find_taken_ports(
+    server: Server, user: Description, sites: Sequence[Facts], listens: Sequence[tuple[str, int]]
+) -> list[str]:
     """Why the machine does not let httpd listen where it must: an end of httpd at the next reload.
 
     The user's own Listen directives too, as one that is not yet in force would fail at our reload.

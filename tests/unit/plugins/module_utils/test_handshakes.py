@@ -15,12 +15,9 @@ from demo_material import Authority, key_pem, new_key, write
 from ansible_collections.mtls.httpd.plugins.module_utils import _rehearsal
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Answer
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive
-from ansible_collections.mtls.httpd.plugins.module_utils._probing import (
-    addresses,
-    faults_of,
-    material_faults,
-    misplaced,
-)
+from ansible_collections.mtls.httpd.plugins.module_utils._site.handshakes import faults_of
+from ansible_collections.mtls.httpd.plugins.module_utils._site.material import material_faults
+from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import addresses, misplaced
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import Facts
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 

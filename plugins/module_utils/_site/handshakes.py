@@ -1,0 +1,228 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What handshakes with a site must show, rehearsed or live."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import VERSIONS, Answer, Identity, Probes
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask, ask_by_way_of, client_context
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.http2 import ALPN_NAME
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, join_endpoint
+from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import is_proxied, neighbours
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import Facts
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
+
+_SECONDS = 5.0
+_WHO = {
+    "none": "a client without a certificate",
+    "untrusted": "a client of another CA",
+    "trusted": "a client of the client CA",
+    "unlisted": "a client of the client CA that is not among 'allowed_clients'",
+    "revoked": "a client that a CRL names",
+}
+
+
+def try_site(
+    described: Description,
+    site: Facts,
+    address: str,
+    probes: Probes,
+    *,
+    throwaway: bool,
+    port: int = 0,
+    deadline: float = float("inf"),
+) -> list[str]:
+    """Shake hands with a site at one address as each kind of client, over each version of TLS. Returns the faults.
+
+    And over HTTP/2, where the site promises it. C(throwaway): the throwaway CA is among the client CAs, as in a
+    rehearsal, so that its clients are tried too.
+    C(described): what httpd says of the configuration that is served. C(port): instead of the site's own.
+    C(deadline): moment of time.monotonic() after which nothing is waited for.
+    """
+    closed = site.protected_paths or ("/",)
+    clients: list[tuple[str, Identity | None, Sequence[str]]] = [
+        ("none", None, (*closed, *site.open_paths)),
+        ("untrusted", probes.stranger, ("/",)),
+    ]
+    if throwaway:
+        clients.append(("unlisted" if site.pins else "trusted", probes.trusted, closed))
+        # A release gone back to may hold pins that the controller knows nothing of.
+        clients += [
+            (f"allowed_clients[{number}]", probes.pinned[pin], closed)
+            for number, pin in enumerate(site.pins)
+            if pin in probes.pinned
+        ]
+        if site.crl_check != "none":
+            clients.append(("revoked", probes.revoked, closed))
+    proxied = is_proxied(described, address, port or site.port)
+
+    def asked(version: str, *, http2: bool) -> list[Answer]:
+        return [
+            ask(
+                address,
+                port or site.port,
+                site.domain,
+                version=version,
+                client=kind,
+                identity=identity,
+                timeout=max(0.1, min(_SECONDS, deadline - time.monotonic())),
+                context=client_context(identity, version, http2=http2),
+                path=path,
+                proxied=proxied,
+            )
+            for kind, identity, paths in clients
+            for path in paths
+        ]
+
+    answers = [answer for version in _versions(site) for answer in asked(version, http2=False)]
+    # Over no older TLS (RFC 9113, section 9.2).
+    versions = VERSIONS if "http2" in site.welcome and described.has_http2 else ()
+    over_http2 = [answer for version in versions for answer in asked(version, http2=True) if answer.offered]
+    faults = [*faults_of(site, answers + over_http2, throwaway), *_without_http2(over_http2)]
+    return [f"{_place(site, address)}: {fault}" for fault in dict.fromkeys(faults)]
+
+
+def _without_http2(answers: Sequence[Answer]) -> Iterator[str]:
+    """Where HTTP/2 was not chosen, although the client offered it, or was chosen, and ended without an answer.
+
+    As where the cipher is one that HTTP/2 may not have: measured on httpd 2.4, mod_http2 chooses it, and ends it then.
+    """
+    for version in dict.fromkeys(a.version for a in answers if (a.protocol == ALPN_NAME) == (a.result == "unproven")):
+        yield (
+            f"HTTP/2 is not served over {version}, although 'http2' asks for it: see that Protocols names h2, in your "
+            "own template too, and that 'tls_ciphers' has some with ECDHE or DHE and GCM or CHACHA20, or leave 'http2' "
+            "out"
+        )
+
+
+def _place(site: Facts, address: str) -> str:
+    return f"{site.domain} at {join_endpoint(address, site.port)}"
+
+
+def shown(described: Description, site: Facts, address: str) -> bool:
+    """Whether the live server shows a site as it is wished, in one handshake."""
+    return not unlike(described, site, address)
+
+
+def unlike(described: Description, site: Facts, address: str) -> list[str]:
+    """How the live server differs from a site as it is wished, in one handshake."""
+    proxied = is_proxied(described, address, site.port)
+    for version in _versions(site):
+        answer = ask(address, site.port, site.domain, version=version, client="none", timeout=_SECONDS, proxied=proxied)
+        if answer.offered:
+            break
+    return [f"{_place(site, address)}: {fault}" for fault in faults_of(site, [answer], throwaway=False)]
+
+
+def _versions(site: Facts) -> list[str]:
+    """The versions of TLS to try: those wished, and the present ones, which a template may have added."""
+    return list(dict.fromkeys((*site.versions, *VERSIONS)))
+
+
+def faults_of(site: Facts, answers: Sequence[Answer], throwaway: bool) -> Iterator[str]:
+    """What is wrong with the answers; nothing where all is as it must be.
+
+    Strangers must be refused by an alert, as a 403 says something of one path alone; the clients of the throwaway CA
+    must be let in, but for one that C(site.pins) leaves out; the site's own certificate must be served, and its client
+    CAs be asked for; all that in every version of TLS that the server offers, the wished ones among them.
+    Where some paths want no certificate, a client without one gets just these.
+    """
+    offered = [answer for answer in answers if answer.offered]
+    details = {answer.detail for answer in offered}
+    if not offered:
+        yield f"{' and '.join(dict.fromkeys(answer.version for answer in answers))} are not offered"
+        return
+    if len(details) == 1 and all(answer.result == "unproven" for answer in offered):
+        yield f"no clear answer to any client: {details.pop()}"
+        return
+    for version in site.versions:
+        if any(answer.version == version for answer in answers) and not any(a.version == version for a in offered):
+            yield (
+                f"{version} is not offered, although 'tls_profile' asks for it: look for what else sets the protocol, "
+                "such as the address's default virtual host"
+            )
+    for answer in offered:
+        who = _WHO.get(answer.client, f"a client such as {answer.client} wants it")
+        over = f"over {answer.version}{' and HTTP/2' if answer.protocol == ALPN_NAME else ''}: {answer.detail}"
+        at = "" if answer.path == "/" else f"at {answer.path} "
+        wanted = _wanted(site, answer)
+        if answer.result == "unproven":
+            yield f"{who} got no clear answer {at}{over}"
+        elif wanted == "accepted" and answer.result == "refused":
+            yield f"{who} was locked out {over}, to the request OPTIONS {answer.path}"
+        elif wanted in ("alert", "403") and answer.result == "accepted":
+            yield f"{who} got in {at}{over}"
+        elif wanted == "alert" and not answer.detail.startswith("alert"):
+            yield f"{who} was refused a path, not the handshake, {at}{over}"
+        elif wanted == "403" and answer.detail.startswith("alert"):
+            yield f"{who} was refused the handshake, not a path, {at}{over}"
+        served = answer.certificate_sha256
+        if served is not None and served != site.certificate_sha256:
+            yield f"another certificate is served over {answer.version} (SHA-256 {served[:16]}…)"
+        if answer.client == "none" and answer.client_ca_names is not None:
+            asked, known = set(answer.client_ca_names), set(site.client_ca_names)
+            if not (asked >= known if throwaway else asked == known):
+                yield f"clients of other CAs than the site's are asked for over {answer.version}"
+
+
+def _wanted(site: Facts, answer: Answer) -> str:
+    """What a client must be answered: C(alert), C(403), C(accepted), or empty where either will do."""
+    if answer.client == "untrusted":
+        return "accepted" if site.verify_client == "optional_no_ca" else "alert"
+    if answer.client == "revoked":
+        return "alert"
+    if answer.client == "unlisted":
+        return "403"
+    if answer.client != "none":
+        return "accepted"
+    if site.verify_client == "require":
+        return "alert"
+    if answer.path in site.open_paths:
+        return "accepted"
+    return "403" if site.open_paths or answer.path in site.protected_paths else ""
+
+
+def try_detours(store: Store, described: Description, site: Facts, address: str, probes: Probes) -> list[str]:
+    """Try to reach what a site protects by way of virtual hosts that share its address and port. Returns the faults.
+
+    By the site's name in a request on their connections, and by resuming their sessions (CVE-2025-23048), as the
+    throwaway CA's client, whom `their_clients` lets in there, and as a stranger.
+    """
+    faults: list[str] = []
+    # By another CA's client of the same subject, say, a pin is no help.
+    allowed = next((probes.pinned[pin] for pin in site.pins if pin in probes.pinned), probes.trusted)
+    for other, name in neighbours(store, described, site, address):
+        for version in ("TLSv1.3", "TLSv1.2"):
+            first, *resumed = ask_by_way_of(
+                address,
+                site.port,
+                name,
+                site.domain,
+                version=version,
+                identity=allowed,
+                stranger=probes.stranger,
+                timeout=_SECONDS,
+                path=next(iter(site.protected_paths), "/"),
+                proxied=is_proxied(described, address, site.port),
+            )
+            ways = [("by its name in a request to", first), *(("by a TLS session of", answer) for answer in resumed)]
+            for way, answer in ways:
+                if answer.result == "accepted" and not re.search(r" 4(00|21)( |$)", answer.detail):
+                    faults.append(
+                        f"{site.domain}: a client whose certificate was not checked for it got in {way} the virtual "
+                        f"host at {other.place} ({answer.detail}): update httpd (CVE-2025-23048), and take "
+                        "SSLVHostSNIPolicy out where it is set"
+                    )
+            if first.offered:
+                break
+    return list(dict.fromkeys(faults))

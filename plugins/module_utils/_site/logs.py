@@ -1,0 +1,148 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Where a site's logs may lie, and which ones httpd would open for it."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive, split
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.trusted_paths import Untrusted, followed, lies_within
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import Facts
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
+
+# Where files are read, or run, by root without anybody's asking; by the names that links lead to, and by others.
+_CLOSED = ("/etc", "/root", "/usr", "/boot", "/proc", "/sys", "/dev", "/run", "/bin", "/sbin", "/lib", "/lib64")
+_CLOSED_TOO = ("/var/spool",)
+_LOG_NAME = re.compile(r"(?i)(^|[._-])logs?([._-]|$)")
+
+
+@dataclass(frozen=True)
+class LogRules:
+    """Where a site's logs may lie. httpd's parent opens them as root, and what clients say stands in them.
+
+    own: the folder of the server's own logs, empty where there is none; what is there is the operator's word. conf: the
+    server's configuration folder. folders: all that hold files of its configuration. known: the paths of the logs that
+    it writes today.
+    """
+
+    own: str
+    conf: str
+    folders: frozenset[str]
+    known: Callable[[], Collection[str]]
+
+    def faults(self, path: str) -> list[str]:
+        """Why httpd should not open C(path), an absolute one, as a log: in one line, or none."""
+        if path == os.devnull:  # Nothing stands in it.
+            return []
+        try:
+            folder = followed(os.path.dirname(path), group=True)
+            at = os.path.join(folder, os.path.basename(path))
+            there = os.path.lexists(at)
+            if there:
+                at = followed(at, group=True)
+                # It hangs on a FIFO, or ends, at the reload.
+                if not stat.S_ISREG(os.lstat(at).st_mode):
+                    raise Untrusted(f"{path} is no plain file, which a log must be: move it away, or name another")
+            if _everybodys(os.path.dirname(at)):
+                reason = "lies in a folder where anybody may put a link or a FIFO"
+            else:
+                reason = "" if self._among_own(at) else self._misplaced(at)
+            if not reason and there:
+                reason = self._no_log(at)
+            if reason:
+                raise Untrusted(f"{path} {reason}: name a new file in a folder of logs, such as /var/log")
+        except Untrusted as reason:
+            return [f"a site's log: {reason}"]
+        return []
+
+    def _among_own(self, at: str) -> bool:
+        """Whether it lies among the server's own logs. Beside files of the configuration, by its name too."""
+        own = os.path.realpath(self.own) if self.own else ""
+        if not own or any(lies_within(folder, own) for folder in self.folders):
+            return bool(own) and os.path.dirname(at) == own and at.endswith("log")
+        return lies_within(at, own)
+
+    def _misplaced(self, at: str) -> str:
+        """Why it may lie neither there nor below; what is so of the configuration folder is the operator's choice."""
+        folder = os.path.dirname(at)
+        for closed in (*_CLOSED, *_CLOSED_TOO):
+            if lies_within(at, closed):
+                return f"lies below {closed}, where files are read, or run, by root"
+        if folder in self.folders or lies_within(at, os.path.join(self.conf, "mtls")):
+            return "lies beside files of httpd's configuration, of which it might become one"
+        conf = os.path.realpath(self.conf)
+        parents = [at]
+        while parents[-1] != "/":
+            parents.append(os.path.dirname(parents[-1]))
+        for each in (each for each in parents if not lies_within(conf, each)):
+            if os.path.basename(each).startswith("."):
+                return "is hidden, as files are that programs read at their start"
+        for each in (each for each in parents[1:] if not lies_within(conf, each)):
+            if _everybodys(each):
+                return f"lies below {each}, where anybody may make its folder when that is gone"
+        return ""
+
+    def _no_log(self, at: str) -> str:
+        """Why a file that is there is not taken for a log: clients' words would stand behind what it holds."""
+        if self._among_own(at) or lies_within(at, "/var/log"):
+            return ""
+        if _LOG_NAME.search(os.path.basename(at)) and not os.lstat(at).st_mode & 0o111:
+            return ""
+        return "" if at in map(os.path.realpath, self.known()) else "is there, and no log of this server's"
+
+
+def _everybodys(folder: str) -> bool:
+    status = os.stat(folder)
+    return bool(status.st_mode & stat.S_ISVTX and status.st_mode & stat.S_IWOTH)
+
+
+LOG_DIRECTIVES = ("errorlog", "customlog", "transferlog", "globallog", "forensiclog")
+# What names a site's log; all but the first take a path or a program alone.
+_SITE_LOGS = (*LOG_DIRECTIVES, "scriptlog", "secauditlog", "secdebuglog", "jklogfile", "cookielog")
+_ELSEWHERE = r"\||(?:syslog|journald)(?=[:\"]|$)"
+LOG_LINE = re.compile(rf'(?im)^(\s*(?:{"|".join(_SITE_LOGS)})\s+)(?!"?(?:{_ELSEWHERE}))("[^"\n$]+"|[^\s"$]+)')
+
+
+def log_rules(server: Server, store: Store, user: Description) -> LogRules:
+    """Where a site's logs may lie on this server."""
+
+    def known() -> list[str]:
+        with suppress(HttpdError):
+            described = server.describe()
+            return _named(described, described.directives)
+        return []
+
+    folders = {os.path.dirname(os.path.realpath(path)) for path in (server.config, *user.files)}
+    return LogRules(user.log_folder, store.conf, frozenset(folders), known)
+
+
+def named_logs(text: str) -> list[str]:
+    """The logs that a virtual host names in its text, as it does; but for those with a variable."""
+    return [split(found.group(2))[0] for found in LOG_LINE.finditer(text)]
+
+
+def opened_logs(described: Description, places: Mapping[str, Facts]) -> list[str]:
+    """The logs that httpd would open for the sites, by their site.conf: those of extra_directives or a template too."""
+    files = {each.file for each in described.directives}
+    theirs = {file for file in files if any(path in file for path in places)}  # also what uses a macro of it
+    hosts = {host.place for host in described.virtual_hosts if host.file in theirs}
+    return _named(described, [each for each in described.directives if each.host in hosts or each.file in theirs])
+
+
+def _named(described: Description, directives: Sequence[Directive]) -> list[str]:
+    logs = [each.words[0] for each in directives if each.name.lower() in _SITE_LOGS and each.words]
+    return list(dict.fromkeys(described.path(log) for log in logs if not re.match(_ELSEWHERE, log)))

@@ -1,0 +1,101 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The material that a live configuration names, loaded as httpd would."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import stat
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive
+
+_MATERIAL = (
+    "sslcacertificatefile",
+    "sslcadnrequestfile",
+    "sslcarevocationfile",
+    "sslproxycacertificatefile",
+    "sslproxycarevocationfile",
+    "sslcertificatechainfile",
+)
+# Those that name CAs to clients: one CRL is enough to be read, and not for that.
+_NAMING = ("sslcacertificatefile", "sslcadnrequestfile")
+
+
+def material_faults(described: Description) -> list[str]:
+    """Each certificate, key, CA and CRL named by the configuration that OpenSSL does not take, with file and line.
+
+    Keys with a passphrase are left out. Several certificates of a virtual host go with the keys in their order
+    (SSLCertificateFile).
+    """
+    faults = []
+    pairs: dict[str, dict[str, list[Directive]]] = {}
+    engines = {each.host: each.arguments.lower() for each in described.directives if each.name.lower() == "sslengine"}
+    for each in described.directives:
+        name = each.name.lower()
+        # What stands under `SSLEngine off` is not read, nor a key that is no file (pkcs11:).
+        if not each.words or ":" in each.words[0] or engines.get(each.host, engines.get("", "off")) == "off":
+            continue
+        if name in ("sslcertificatefile", "sslcertificatekeyfile"):
+            pairs.setdefault(each.host, {}).setdefault(name, []).append(each)
+        elif name in _MATERIAL:
+            path = described.path(each.words[0])
+            try:
+                read_as(name, path)
+            except OSError as error:
+                faults.append(f"{each.place}: {each.name} {path}: {why(error)}")
+    for found in pairs.values():
+        certificates, keys = found.get("sslcertificatefile", []), found.get("sslcertificatekeyfile", [])
+        for number, certificate in enumerate(certificates):
+            key = keys[number] if number < len(keys) else certificate
+            paths = described.path(certificate.words[0]), described.path(key.words[0])
+            try:
+                for path in paths:
+                    _plain(path)
+                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*paths, password=_never)
+            except _HasPassphrase:
+                continue
+            except (OSError, ssl.SSLError) as error:
+                faults.append(
+                    f"{certificate.place}: SSLCertificateFile {paths[0]} with {key.place}: {key.name} "
+                    f"{paths[1]}: {why(error)}"
+                )
+    return faults
+
+
+def read_as(name: str, path: str) -> None:
+    """Read a file of CAs or CRLs as httpd does for the directive C(name), in lower case.
+
+    Raises OSError (ssl.SSLError is one) where httpd would end.
+    """
+    _plain(path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_verify_locations(cafile=path)
+    if name in _NAMING and not context.cert_store_stats()["x509"]:
+        raise OSError(0, "holds no certificate", path)
+
+
+def _plain(path: str) -> None:
+    """Raises OSError for what is no plain file: another owner's FIFO would be waited for without end."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(0, "is no plain file", path)
+
+
+class _HasPassphrase(Exception):
+    pass
+
+
+def _never() -> str:
+    raise _HasPassphrase
+
+
+def why(error: OSError) -> str:
+    """What OpenSSL, or the system, says against a file, in words."""
+    reason = getattr(error, "reason", None)
+    if reason == "KEY_VALUES_MISMATCH":
+        return "the private key does not match the certificate"
+    return (reason or error.strerror or "is not readable").replace("_", " ").lower()
