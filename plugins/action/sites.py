@@ -28,11 +28,10 @@ from ansible.parsing.vault import is_encrypted
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _python
+from ansible_collections.mtls.httpd.plugins.module_utils import _python
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
-from ansible_collections.mtls.httpd.plugins.module_utils._payload import Sources, Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._site.containment import reaching
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import (
     BACKEND_CA,
@@ -44,6 +43,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import (
     Facts,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, Sources, Wish, packed
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import broken_rules, printable
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, finding
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import judge, report
@@ -196,7 +196,7 @@ class ActionModule(ActionBase):
             )
             for site in sites
         ]
-        request = _payload.Request(
+        request = Request(
             wishes=tuple(wishes),
             probes=make_probes(
                 pins=[pin for site in present for pin in site["pins"]],
@@ -211,7 +211,7 @@ class ActionModule(ActionBase):
         )
         by_file = not pipelined(self._connection) and any(not site["remote_src"] for site in present)
         result: dict[str, Any] = self._execute_module(
-            module_name="mtls.httpd.transaction", module_args={"payload": _payload.packed(request)}, task_vars=task_vars
+            module_name="mtls.httpd.transaction", module_args={"payload": packed(request)}, task_vars=task_vars
         )
         if "SyntaxError" in result.get("module_stderr", ""):  # Older than what Ansible's own wrapper can tell.
             return failure([f"The Python on this host does not understand the module: {_python.NEEDED}."])

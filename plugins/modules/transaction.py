@@ -70,18 +70,19 @@ def main() -> None:
     if _python.too_old():
         module.fail_json(msg=_python.too_old())
     # An older Python does not even understand them.
-    from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _transaction
     from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction import run
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import NotARequest, unpacked
 
     try:
-        request = _payload.unpacked(module.params["payload"])
+        request = unpacked(module.params["payload"])
         recording = processes.recording() if request.holds_keys else ""
         if recording:
             module.warn(
                 f"sudo on this host records what it is sent, and so the private keys, in {recording}: remove that "
                 "file, and take log_input and log_stdin out of its sudoers for this user, or connect as root."
             )
-        report = _transaction.carry_out(
+        report = run.carry_out(
             request.wishes,
             request.probes,
             binary=request.binary,
@@ -92,7 +93,7 @@ def main() -> None:
             clock=request.clock,
             check=module.check_mode,
         )
-    except (_payload.NotARequest, _transaction.Refused) as error:
+    except (NotARequest, run.Refused) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**asdict(report))
 

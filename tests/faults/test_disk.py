@@ -17,8 +17,8 @@ from container import podman
 from embedded_httpd import EmbeddedHttpd
 from host import Host, until
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _payload
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,7 @@ def requested(material: SiteMaterial, folder: Path) -> str:
     """Return what the controller sends to have the site on port 443, each time with another certificate."""
     wishes = Host(EmbeddedHttpd(folder, binary="none"), material.public, material.chat, 443, make_probes())
     wish = wishes.wish(material.domain)
-    return _payload.packed(_payload.Request((wish,), wishes.probes, None, None, True, True, False, 0.0))
+    return request.packed(request.Request((wish,), wishes.probes, None, None, True, True, False, 0.0))
 
 
 @pytest.mark.parametrize("what", ["blocks", "inodes"])

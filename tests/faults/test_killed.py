@@ -28,11 +28,10 @@ from container import SYSTEMD, podman
 from demo_material import CHAT_CA_NAME, Authority
 from host import COLLECTION, VERSIONS, wished
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _payload
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
-from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, Wish, packed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -184,7 +183,7 @@ class Scene:
     def run(self, sites: Sites, **how: Any) -> dict[str, Any]:
         """Run the target's half for `sites`, disturbed as victim.py's requests say."""
         wishes = tuple(site.wish if site else Wish(domain) for domain, site in sites.items())
-        request = _payload.Request(
+        request = Request(
             wishes=wishes,
             probes=self.probes,
             binary=None,
@@ -194,7 +193,7 @@ class Scene:
             adopt=False,
             clock=time.time(),
         )
-        return self.ask(payload=_payload.packed(request), **how)
+        return self.ask(payload=packed(request), **how)
 
     def carry_out(self, sites: Sites) -> dict[str, Any]:
         answer = self.run(sites)

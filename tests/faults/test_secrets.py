@@ -286,7 +286,7 @@ def test_a_module_that_crashes_shows_no_secret(
     copy = tree / "ansible_collections" / "mtls" / "httpd"
     ignored = shutil.ignore_patterns(".git", "build", "tests", "__pycache__", ".*_cache")
     shutil.copytree(COLLECTION, copy, ignore=ignored)
-    with (copy / "plugins/module_utils/_transaction.py").open("a") as file:
+    with (copy / "plugins/module_utils/_transaction/run.py").open("a") as file:
         file.write(f"\n\n{crash}")
     monkeypatch.setitem(sites.remote.environment, "ANSIBLE_COLLECTIONS_PATH", str(tree))
     assert sites.play().status == 2

@@ -36,7 +36,8 @@ import traceback
 from dataclasses import asdict
 from typing import Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _transaction
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import run
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import unpacked
 
 ACTIONS = {
     "fcntl.flock",
@@ -67,10 +68,10 @@ def is_action(event: str, arguments: tuple[Any, ...]) -> bool:
 def carried_out(payload: str) -> dict[str, Any]:
     """Carry a payload out as the module does."""
     try:
-        request = _payload.unpacked(payload)
-        report = _transaction.carry_out(**vars(request))
+        request = unpacked(payload)
+        report = run.carry_out(**vars(request))
         return {"ended": "done", "report": asdict(report)}
-    except _transaction.Refused as error:
+    except run.Refused as error:
         return {"ended": "refused", "said": str(error)}
     except Exception:
         return {"ended": "failed", "said": traceback.format_exc()}

@@ -21,8 +21,8 @@ from host import COLLECTION, DOMAIN, VERSIONS, Host
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import client
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Identity, Probes
-from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
 
 if TYPE_CHECKING:
     import ssl

@@ -24,8 +24,8 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers impo
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask, client_context
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import subject_name
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
-from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 
 if TYPE_CHECKING:
     import ssl

@@ -26,10 +26,13 @@ from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, VERSIONS, until
 from playing import sending
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _transaction
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import run
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction import report
 
 ALIAS = "api.example.com"
 HEALTH, CALLBACK, PAGE = "/healthz", "/callback", "/page"
@@ -139,7 +142,7 @@ class Site:
     backends: dict[str, Backend]
     clients: dict[str, Issued | None]
 
-    def apply(self, case: Case) -> _transaction.Report:
+    def apply(self, case: Case) -> report.Report:
         """Carry out a wish as the action plugin sends it."""
         answer = self.plugin({
             "sites": [{name: value for name, value in self.options(case).items() if value is not None}],
@@ -147,7 +150,7 @@ class Site:
             "httpd_config": str(self.httpd.conf),
         })  # fmt: skip
         assert not answer["msg"]
-        return _transaction.carry_out(**vars(_payload.unpacked(answer["payload"])))
+        return run.carry_out(**vars(unpacked(answer["payload"])))
 
     def options(self, case: Case) -> dict[str, Any]:
         urls = {

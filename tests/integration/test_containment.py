@@ -17,7 +17,7 @@ from demo_material import write
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import COLLECTION, DOMAIN, Host, until
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _rehearsal
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import effects
 
 if TYPE_CHECKING:
     from conftest import LocalOperator
@@ -37,7 +37,7 @@ def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes:
 
 def rehearse(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if how == "reduced":
-        monkeypatch.setattr(_rehearsal, "effects", lambda _user: "of a test")
+        monkeypatch.setattr(effects, "find_effects", lambda _user: "of a test")
 
 
 # -- extra_directives

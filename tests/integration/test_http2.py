@@ -19,10 +19,10 @@ from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, Host, children, loads, until
 from load import Load
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _rehearsal, _transaction
-from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import effects, run
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -193,7 +193,7 @@ def test_a_site_that_serves_no_http2_although_it_promises_it_is_refused(
     host: Host, rehearsed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if rehearsed == "in part":
-        monkeypatch.setattr(_rehearsal, "effects", lambda _user: "of a test")
+        monkeypatch.setattr(effects, "find_effects", lambda _user: "of a test")
     message = host.refused(as_by_template(wish(host), b"Protocols h2 http/1.1", b"Protocols http/1.1"))
     assert "HTTP/2 is not served over TLSv1.2, although 'http2' asks for it" in message
     assert "HTTP/2 is not served over TLSv1.3, although 'http2' asks for it" in message
@@ -249,9 +249,9 @@ def test_a_site_that_promises_no_http2_may_serve_it(host: Host) -> None:
 def test_what_a_reload_leaves_broken_is_found_by_asking_and_taken_back(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_transaction, "DRY_AT_FIRST", set())
-    monkeypatch.setattr(_transaction, "CONFIRM_SECONDS", 3.0)
-    with pytest.raises(_transaction.Refused) as caught:
+    monkeypatch.setattr(run, "DRY_AT_FIRST", set())
+    monkeypatch.setattr(run, "CONFIRM_SECONDS", 3.0)
+    with pytest.raises(run.Refused) as caught:
         host.apply(wish(host, open_paths=("/healthz",)))
     assert re.search(r"on the live server, .* got no clear answer (at \S+ )?over TLSv1\.2", str(caught.value))
     assert "The old state is back and serving" in str(caught.value)

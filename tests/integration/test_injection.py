@@ -27,11 +27,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from playing import sending
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _rehearsal
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, FACTS, SITE
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused, carry_out
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import effects, request
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused, carry_out
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import documented_options
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class Controller:
         assert bool(answer["payload"]) != bool(answer["msg"])
         if answer["msg"]:
             return None, answer["msg"].split("\n")
-        return _payload.unpacked(answer["payload"]).wishes[0].release, []
+        return request.unpacked(answer["payload"]).wishes[0].release, []
 
     def read(self, release: Release) -> list[tuple[str, list[str]]]:
         """Return the directives of a site as httpd reads them: name and arguments; none where it refuses to."""
@@ -411,7 +411,7 @@ def test_extra_directives_let_no_stranger_in(
     if rehearsed == "in part":
         if not LONG and name not in ("a setting", "another of an address", "what the live server alone reads"):
             pytest.skip("of the attacks, three try the reduced rehearsal too: make test-long tries all")
-        monkeypatch.setattr(_rehearsal, "effects", lambda _user: "of a test")
+        monkeypatch.setattr(effects, "find_effects", lambda _user: "of a test")
     first = host.wish(port=host.port)
     host.apply(first)
     (host.conf / "mine.conf").write_text("SSLVerifyClient none\n")

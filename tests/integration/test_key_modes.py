@@ -20,10 +20,10 @@ from host import DOMAIN, Host
 from searching import secret_key, written_since
 from watching import watching
 
-from ansible_collections.mtls.httpd.plugins.module_utils._payload import Sources, Wish
-from ansible_collections.mtls.httpd.plugins.module_utils._rehearsal import rehearsal_folder
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.reduced import rehearsal_folder
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Sources, Wish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,7 +20,7 @@ from host import DOMAIN, Host, tree, until
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import parents
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
-from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from demo_material import Authority, Issued, write
 from embedded_httpd import free_port
 from host import DOMAIN, VERSIONS, Host
 
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,10 +22,10 @@ from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, Host
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
-from ansible_collections.mtls.httpd.plugins.module_utils._payload import Sources, Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, FACTS, SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Sources, Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,7 +20,7 @@ from demo_material import Authority, Issued, write
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, Host, until
 
-from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,8 +14,8 @@ from embedded_httpd import free_port
 from host import DOMAIN, Host, tree
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers, client
-from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 
 if TYPE_CHECKING:
     from conftest import LocalOperator

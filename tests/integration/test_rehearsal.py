@@ -28,16 +28,16 @@ from demo_material import Authority, key_pem, new_key, write
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import COLLECTION, Host, in_a_child, processes_in, until
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _rehearsal, _transaction
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.processes import inodes, listening
-from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
-from ansible_collections.mtls.httpd.plugins.module_utils._rehearsal import rehearsal_folder
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import lock_path
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import effects, run
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.reduced import rehearsal_folder
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -406,7 +406,7 @@ def test_it_is_caught_by_the_step_that_the_docs_name_and_disturbs_no_other_site(
     case.spoil(host)
     if rehearsal == "reduced":
         forbid_namespaces(monkeypatch)
-    monkeypatch.setattr(_transaction, "CONFIRM_SECONDS", 3.0)
+    monkeypatch.setattr(run, "CONFIRM_SECONDS", 3.0)
     step = case.full if rehearsal == "full" else case.reduced
     with asked_all_the_while(host):
         if step in (SERVED, WARNED):
@@ -542,7 +542,7 @@ def test_a_program_in_a_file_that_a_site_includes_is_refused_by_its_place(host: 
 
 
 def test_a_program_that_no_list_knows_is_seen_as_it_would_start(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_rehearsal, "_PROGRAMS", {})
+    monkeypatch.setattr(effects, "_PROGRAMS", {})
     mark, program = programs(host)
     wish = host.wish(extra=f'CustomLog "|{program}" common')
     assert f"httpd would start {program}, which it does not without this change" in host.refused(wish)
@@ -552,7 +552,7 @@ def test_a_program_that_no_list_knows_is_seen_as_it_would_start(host: Host, monk
 def test_programs_that_the_server_starts_already_are_no_fault_of_a_site(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_rehearsal, "_PROGRAMS", {})
+    monkeypatch.setattr(effects, "_PROGRAMS", {})
     mark, program = programs(host)
     host.add(f'CustomLog "|{program}" common\n')
     host.restart()
@@ -567,7 +567,7 @@ def test_programs_that_the_server_starts_already_are_no_fault_of_a_site(
 def test_a_server_that_starts_only_with_a_program_that_no_list_knows_is_rehearsed_in_part(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_rehearsal, "_PROGRAMS", {})
+    monkeypatch.setattr(effects, "_PROGRAMS", {})
     own = host.public.issue("own.example.com")
     mark, program = programs(host)
     program.write_text(f"#!/bin/sh\necho started >>{mark}\necho secret\n")

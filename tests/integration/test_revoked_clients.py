@@ -23,7 +23,7 @@ from host import DOMAIN, VERSIONS, Host
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask, client_context
-from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
 
 if TYPE_CHECKING:
     import ssl

@@ -17,7 +17,7 @@ from host import DOMAIN, Host, fingerprint, tree
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find, selinux_ports
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import selinux
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused, carry_out
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused, carry_out
 
 if TYPE_CHECKING:
     from demo_material import Authority

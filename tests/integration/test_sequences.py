@@ -22,7 +22,7 @@ import pytest
 from embedded_httpd import EmbeddedHttpd, HttpdError, free_port
 from host import Host
 
-from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,7 +22,7 @@ from host import DOMAIN, Host, fingerprint, in_a_child, tree, until
 
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Disk, Entry
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 
 if TYPE_CHECKING:
     from pathlib import Path

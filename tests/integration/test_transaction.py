@@ -29,15 +29,16 @@ from demo_material import CHAT_CA_NAME, Authority, Issued, key_pem, new_key, wri
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import COLLECTION, DOMAIN, Host, fingerprint, processes_in, tree, until
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _rehearsal, _transaction
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import parents
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes, sandbox
-from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._store import lock, store
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Disk, Entry, File
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, FACTS, SITE
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import request, run
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.reduced import rehearsal_folder
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -1067,12 +1068,12 @@ def test_a_run_that_heals_and_is_refused_leaves_what_the_live_server_serves_from
 def test_a_lock_that_another_run_holds_is_waited_for_and_its_holder_named(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_transaction, "LOCK_SECONDS", 0.3)
+    monkeypatch.setattr(run, "LOCK_SECONDS", 0.3)
     handle = os.open(lock.lock_path(str(host.conf)), os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(handle, fcntl.LOCK_EX)
     message = host.refused(host.wish())
     assert f"process {os.getpid()}" in message
-    monkeypatch.setattr(_transaction, "LOCK_SECONDS", 20.0)
+    monkeypatch.setattr(run, "LOCK_SECONDS", 20.0)
     threading.Timer(0.5, os.close, (handle,)).start()
     host.apply(host.wish())
     assert host.enforces()
@@ -1087,7 +1088,7 @@ def test_a_reload_that_does_nothing_brings_the_old_state_of_all_sites_back(
     wishes = {domain: host.wish(domain) for domain in (DOMAIN, OTHER)}
     host.apply(*wishes.values())
     before = tree(host.httpd.root)
-    monkeypatch.setattr(_transaction, "CONFIRM_SECONDS", 1.0)
+    monkeypatch.setattr(run, "CONFIRM_SECONDS", 1.0)
     with monkeypatch.context() as patch:
         patch.setattr(Server, "reload", lambda server: None)
         with pytest.raises(
@@ -1124,7 +1125,7 @@ def test_a_parent_that_dies_at_the_reload_is_started_again_with_the_old_state(
 
 def test_a_failed_first_deployment_leaves_nothing_behind(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     before = tree(host.httpd.root)
-    monkeypatch.setattr(_transaction, "CONFIRM_SECONDS", 0.5)
+    monkeypatch.setattr(run, "CONFIRM_SECONDS", 0.5)
     with monkeypatch.context() as patch:
         patch.setattr(Server, "reload", lambda server: None)
         with pytest.raises(Refused):
@@ -1222,7 +1223,7 @@ def test_a_reduced_rehearsal_that_is_killed_at_any_change_leaves_no_key_and_no_p
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wish = host.wish()
-    folder = Path(_rehearsal.rehearsal_folder(store.Store(str(host.conf))))
+    folder = Path(rehearsal_folder(store.Store(str(host.conf))))
     before = processes_in(host.httpd.root)
     with reduced(host, "no namespaces", monkeypatch):
         for at in itertools.count(1):
@@ -1394,7 +1395,7 @@ def test_a_previous_release_that_has_ended_is_refused_unless_forced(
     host.apply(host.wish())
     with monkeypatch.context() as later:
         moment = time.gmtime(2_000_000_000)
-        later.setattr(_transaction.time, "gmtime", lambda: moment)
+        later.setattr(run.time, "gmtime", lambda: moment)
         message = host.refused(Wish(DOMAIN, previous=True))
         assert "2030-01-31T23:59:59Z" in message
         assert "set 'force'" in message
@@ -1479,18 +1480,19 @@ root, binary, port = sys.argv[1:4]
 sys.path[:0] = [root, root + "/files"]
 from pathlib import Path
 from embedded_httpd import EmbeddedHttpd
-from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _transaction
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import run
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import unpacked
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import client
-requests = [_payload.unpacked(line.strip()) for line in sys.stdin]
+requests = [unpacked(line.strip()) for line in sys.stdin]
 httpd = EmbeddedHttpd(Path(root, "own"), binary=binary)
 httpd.start()
 told = []
 try:
     for request in requests:
         try:
-            report = _transaction.carry_out(request.wishes, request.probes, binary=binary, config=str(httpd.conf))
+            report = run.carry_out(request.wishes, request.probes, binary=binary, config=str(httpd.conf))
             told.append([report.changed, report.rehearsal, report.rehearsal_reason])
-        except _transaction.Refused as refusal:
+        except run.Refused as refusal:
             told.append([str(refusal)])
         answers = [
             client.ask("127.0.0.1", int(port), "www.example.com", version=version, client="none", timeout=5)
@@ -1523,9 +1525,7 @@ def test_an_ordinary_user_deploys_to_his_own_httpd(
     host = Host(EmbeddedHttpd(short_path / "own"), authority, chat, port or free_port(), probes)
     wish, bad = host.wish(), host.wish(key=key_pem(new_key()))
     requests = [
-        _payload.packed(
-            _payload.Request((each,), probes, None, None, start=True, required=True, adopt=False, clock=0.0)
-        )
+        request.packed(request.Request((each,), probes, None, None, start=True, required=True, adopt=False, clock=0.0))
         for each in (wish, wish, bad)
     ]
     words = ["/usr/bin/python3", "-B", short_path / "script.py", short_path, host.httpd.binary, str(host.port)]

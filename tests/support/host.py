@@ -23,13 +23,11 @@ import pytest
 from cryptography import x509
 from demo_material import CHAT_CA_NAME, Authority, Issued
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _transaction
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers, wire
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
-from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import (
     BACKEND_CA,
     CLIENT_CA,
@@ -40,7 +38,9 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import (
     Facts,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction import Refused, Report
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import run
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 from ansible_collections.mtls.httpd.plugins.plugin_utils._behind import identity, modules
 from ansible_collections.mtls.httpd.plugins.plugin_utils._clients import pins_of, rule
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from embedded_httpd import EmbeddedHttpd
 
     from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Answer, Probes
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.report import Report
 
 DOMAIN = "www.example.com"
 COLLECTION = Path(__file__).resolve().parents[2]
@@ -115,9 +116,7 @@ class Host:
         """Carry the wishes out."""
         pins = [pin for wish in wishes if wish.release for pin in wish.release.facts.pins]
         probes = make_probes(pins=pins) if pins else self.probes
-        return _transaction.carry_out(
-            wishes, probes, binary=str(self.httpd.binary), config=str(self.httpd.conf), **options
-        )
+        return run.carry_out(wishes, probes, binary=str(self.httpd.binary), config=str(self.httpd.conf), **options)
 
     def refused(self, *wishes: Wish, times: bool = True, **options: Any) -> str:
         """Return why the wishes are refused, with files, parent and workers the same before and after."""

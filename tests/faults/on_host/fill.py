@@ -19,10 +19,11 @@ from pathlib import Path
 
 from filling import leave
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _payload, _transaction
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
 from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import run
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import unpacked
 
 
 def tree(folder: Path) -> list[tuple[object, ...]]:
@@ -42,7 +43,7 @@ def tree(folder: Path) -> list[tuple[object, ...]]:
 def main() -> None:
     """Fill, try, look; with one more free each time."""
     conf, what = Path(sys.argv[1]), sys.argv[2]
-    request = _payload.unpacked(sys.stdin.read())
+    request = unpacked(sys.stdin.read())
     store = Store(str(conf))
     old = [store.facts(domain) for domain in store.domains()]
     server = find.find(None, None)
@@ -55,9 +56,9 @@ def main() -> None:
         leave(filler, what, count)
         before = tree(conf)
         try:
-            _transaction.carry_out(request.wishes, request.probes)
+            run.carry_out(request.wishes, request.probes)
             break
-        except _transaction.Refused as error:
+        except run.Refused as error:
             shown = all(handshakes.shown(described, site, "127.0.0.1") for site in old)
             found.append((str(error), tree(conf) == before, shown))
     print(json.dumps(found))

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import pytest
 from demo_material import Authority, key_pem, new_key, write
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _rehearsal
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Answer
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive
 from ansible_collections.mtls.httpd.plugins.module_utils._site.handshakes import faults_of
@@ -20,6 +19,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.material import m
 from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import addresses, misplaced
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import Facts
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import effects
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -219,13 +219,13 @@ def described(*lines: str, root: str = "/") -> Description:
     ],
 )
 def test_what_would_have_effects_outside_is_told_with_its_place(line: str, words: str) -> None:
-    reason = _rehearsal.effects(described("Listen 80", line))
+    reason = effects.find_effects(described("Listen 80", line))
     assert words in reason
     assert "/c:2" in reason
 
 
 def test_an_ordinary_configuration_has_no_effects() -> None:
-    assert _rehearsal.effects(described("CustomLog logs/x common", "RewriteMap x txt:/x", "ErrorLog syslog")) == ""
+    assert effects.find_effects(described("CustomLog logs/x common", "RewriteMap x txt:/x", "ErrorLog syslog")) == ""
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,12 @@ OURS = Path(__file__).resolve().parents[4] / "plugins" / "module_utils"
 MAKE = f"""
 import sys
 sys.path.insert(0, sys.argv[1])
-from {PACKAGE} import _payload, _renewal, _transaction
+from {PACKAGE}._transaction import renewal, request, run
 from {PACKAGE}._room.inner import below
 from {PACKAGE}._handshake.answers import Identity, Probes
 one = Identity(b"certificate", b"key")
-wanted = _payload.Request((), Probes(b"ca", one, one, b"crl", one))
-sys.stdout.buffer.write(_renewal.program(sys.argv[2], wanted).content)
+wanted = request.Request((), Probes(b"ca", one, one, b"crl", one))
+sys.stdout.buffer.write(renewal.program(sys.argv[2], wanted).content)
 """
 
 

@@ -6,7 +6,7 @@
 
     0. look      the server, how it is called, its configuration without us; heal what a killed run left; plan the
                  changes. Nothing to change, and the live server shows it by a handshake: done.
-    1. rehearse  the whole configuration with the change in it, in a private world; handshakes decide (_rehearsal).
+    1. rehearse  the whole configuration with the change in it, in a private world; handshakes decide (rehearsal).
                  Nothing is on the disk yet. In check mode the run ends here.
     2. stage     the journal, then the new releases, each whole before it has its name.
     3. switch    host-level file, each site's `current`, the page's own paths; one rename each.
@@ -28,15 +28,12 @@ import shutil
 import signal
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _rehearsal, _remote, _renewal
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find, quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands, processes, trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError
-from ansible_collections.mtls.httpd.plugins.module_utils._payload import Request, Wish
-from ansible_collections.mtls.httpd.plugins.module_utils._plan import Plan, limits, planned
 from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes, material, standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.bypasses import find_bypasses, find_openings
 from ansible_collections.mtls.httpd.plugins.module_utils._site.conflicts import (
@@ -56,6 +53,17 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE, Facts
 from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import locked
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import (
+    host_material,
+    reduced,
+    rehearsal,
+    renewal,
+    trial,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_file import limits
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.plan import Plan, planned
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.report import Report, tell_site
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, Wish
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -80,30 +88,12 @@ class Refused(Exception):
 _REASONS = (
     HttpdError,
     StoreError,
-    _remote.SourceError,
+    host_material.SourceError,
     trusted_paths.Untrusted,
     quoting.NotQuotable,
     OSError,
     Refused,
 )
-
-
-@dataclass
-class Report:
-    """What was done, for the module's result."""
-
-    changed: bool = False
-    httpd_found: bool = True
-    sites: list[dict[str, Any]] = field(default_factory=list)
-    rehearsal: str = "none"
-    rehearsal_reason: str = ""
-    reloaded: bool = False
-    server: dict[str, Any] = field(default_factory=dict)
-    limits: list[str] = field(default_factory=list)
-    healed: list[str] = field(default_factory=list)
-    pending: list[str] = field(default_factory=list)
-    clock_skew: float = 0.0
-    diff: list[dict[str, str]] = field(default_factory=list)
 
 
 def carry_out(
@@ -172,8 +162,8 @@ def _completed(wish: Wish, again: Request) -> Wish:
     if wish.release is None or wish.sources is None:
         return wish
     path = wish.release.facts.renewal_hook
-    hook = _renewal.program(path, again) if path else None
-    return replace(wish, release=_remote.completed(wish.release, wish.sources), hook=hook)
+    hook = renewal.program(path, again) if path else None
+    return replace(wish, release=host_material.completed(wish.release, wish.sources), hook=hook)
 
 
 def _reason(error: Exception) -> str:
@@ -190,7 +180,7 @@ def _without_httpd(wishes: Sequence[Wish], start: bool, check: bool, skew: float
     if check:
         report.rehearsal_reason += ", so this is predicted, and unrehearsed"
         report.sites = [
-            _told(wish, wish.release is not None, "unproven" if wish.release else "absent") for wish in wishes
+            tell_site(wish, wish.release is not None, "unproven" if wish.release else "absent") for wish in wishes
         ]
         report.changed = any(wish.release for wish in wishes)
         report.reloaded = start and report.changed
@@ -232,29 +222,6 @@ def _timely(wishes: Sequence[Wish], skew: float) -> None:
         raise Refused("; ".join(late))
 
 
-def _told(wish: Wish, changed: bool, shown: str) -> dict[str, Any]:
-    facts = wish.release.facts if wish.release else None
-    return {
-        "domain": wish.domain,
-        "port": facts.port if facts else None,
-        "listen": list(facts.listen) if facts else [],
-        "state": "present" if wish.release else "absent",
-        "changed": changed,
-        "release": wish.release.name if wish.release else None,
-        "certificate_sha256": facts.certificate_sha256 if facts else None,
-        "ends": facts.ends if facts else None,
-        "crl_ends": (facts.crl_ends or None) if facts else None,
-        "previous": wish.previous,
-        "remote_src": wish.sources is not None,
-        "mutual_tls": shown,
-        "open_paths": list(facts.open_paths) if facts else [],
-        "protected_paths": list(facts.protected_paths) if facts else [],
-        "versions": list(facts.versions) if facts else [],
-        "include": None,
-        "proxy_protocol": False,
-    }
-
-
 class _Run:
     def __init__(self, server: Server, store: Store, probes: answers.Probes, start: bool, adopt: bool) -> None:
         self.server, self.store, self.probes, self.start, self.adopt = server, store, probes, start, adopt
@@ -269,7 +236,7 @@ class _Run:
     def carry_out(self, wishes: Sequence[Wish], check: bool) -> Report:
         # 0. look
         # Of a run that was killed, if there was one; what cannot be removed is said where a rehearsal needs the place.
-        shutil.rmtree(_rehearsal.rehearsal_folder(self.store), ignore_errors=True)
+        shutil.rmtree(reduced.rehearsal_folder(self.store), ignore_errors=True)
         interrupted = self._heal(check)
         self.wishes = _each(wishes, lambda wish: self._found(wish) if wish.previous else wish)
         self.sites = [wish.release.facts for wish in self.wishes if wish.release]
@@ -509,7 +476,7 @@ class _Run:
         if result.broken:
             already = material.material_faults(user)
             before = (
-                _rehearsal.rehearse(self.server, self.store, user, _rehearsal.Draft(), [], self.probes)
+                rehearsal.rehearse(self.server, self.store, user, trial.Draft(), [], self.probes)
                 if not already
                 else None
             )
@@ -537,20 +504,20 @@ class _Run:
                 "docs/transaction.md"
             )
 
-    def _rehearsed(self, user: Description, plan: Plan, sites: Sequence[Facts]) -> _rehearsal.Result:
+    def _rehearsed(self, user: Description, plan: Plan, sites: Sequence[Facts]) -> trial.Result:
         # A release that is gone back to was served before, with what it starts.
         allowed = frozenset(wish.domain for wish in self.wishes if wish.allow_programs or wish.previous)
         without_extra = {wish.domain: wish.without_extra for wish in self.wishes if wish.without_extra}
-        draft = _rehearsal.Draft(plan.staged, plan.changes, allowed, without_extra)
-        result = _rehearsal.rehearse(self.server, self.store, user, draft, sites, self.probes)
+        draft = trial.Draft(plan.staged, plan.changes, allowed, without_extra)
+        result = rehearsal.rehearse(self.server, self.store, user, draft, sites, self.probes)
         self.server.forget()
         return result
 
-    def _faults(self, result: _rehearsal.Result) -> list[str]:
+    def _faults(self, result: trial.Result) -> list[str]:
         said = f"httpd says: {self._plain(result.broken)}{self._line(result.broken)}"
         return [*([said] if result.broken else []), *result.faults]
 
-    def _further(self, user: Description, with_ssl: Description, result: _rehearsal.Result) -> list[str]:
+    def _further(self, user: Description, with_ssl: Description, result: trial.Result) -> list[str]:
         """What is wrong with other sites than httpd ended at: they are rehearsed without those that were named."""
         found: list[str] = []
         left = self.wishes
@@ -776,7 +743,7 @@ class _Run:
                 shown = "absent"
             elif running and seen and wish.release.facts not in self.pending:
                 shown = wish.release.facts.mutual_tls
-            told = _told(wish, plan.changed.get(wish.domain, False), shown)
+            told = tell_site(wish, plan.changed.get(wish.domain, False), shown)
             if wish.release and wish.release.facts.included:
                 told["include"] = self.store.path(wish.domain, "current", SITE)
             if wish.release and shown != "unproven":

@@ -21,7 +21,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLI
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 
 if TYPE_CHECKING:
-    from ansible_collections.mtls.httpd.plugins.module_utils._payload import Sources
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Sources
 
 MAXIMUM_SIZE = 1 << 20  # bytes
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)

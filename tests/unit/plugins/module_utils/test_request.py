@@ -15,11 +15,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _payload
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Identity, Probes
-from ansible_collections.mtls.httpd.plugins.module_utils._payload import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, FACTS, SITE, Facts
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import (
+    NotARequest,
+    Request,
+    Wish,
+    packed,
+    unpacked,
+)
 
 DOMAIN = "www.example.com"
 PROBES = Probes(
@@ -68,8 +73,8 @@ def wish(domain: str = DOMAIN, **files: bytes) -> Wish:
     return Wish(domain, Release(domain, content))
 
 
-def request(*wishes: Wish) -> _payload.Request:
-    return _payload.Request(
+def request(*wishes: Wish) -> Request:
+    return Request(
         wishes or (wish(), Wish("gone.example.com", previous=True)),
         PROBES,
         "/sbin/httpd",
@@ -83,7 +88,7 @@ def request(*wishes: Wish) -> _payload.Request:
 
 def altered(change: Any) -> str:
     """Return a sound payload after `change` of its data."""
-    data = json.loads(base64.b64decode(_payload.packed(request())))
+    data = json.loads(base64.b64decode(packed(request())))
     change(data)
     return base64.b64encode(json.dumps(data).encode()).decode()
 
@@ -97,18 +102,18 @@ def set_file(name: str, text: str) -> Any:
 
 
 def test_a_request_comes_out_as_it_went_in() -> None:
-    assert _payload.unpacked(_payload.packed(request())) == request()
+    assert unpacked(packed(request())) == request()
 
 
 def test_a_request_is_one_line() -> None:
-    assert set("\n \r") & set(_payload.packed(request())) == set()
+    assert set("\n \r") & set(packed(request())) == set()
 
 
 @given(st.binary(), st.binary())
 def test_any_bytes_travel(certificate: bytes, site: bytes) -> None:
     if b"PRIVATE KEY" not in certificate + site:
         sent = request(wish(**{DOMAIN.replace(".", "_") + "_crt": certificate, "site_conf": site}))
-        assert _payload.unpacked(_payload.packed(sent)) == sent
+        assert unpacked(packed(sent)) == sent
 
 
 BAD = {
@@ -146,19 +151,19 @@ BAD = {
 
 @pytest.mark.parametrize("change", BAD.values(), ids=BAD.keys())
 def test_what_the_controller_does_not_send_is_refused_without_being_shown(change: Any) -> None:
-    with pytest.raises(_payload.NotARequest, match=r"call mtls\.httpd\.sites instead") as caught:
-        _payload.unpacked(altered(change))
+    with pytest.raises(NotARequest, match=r"call mtls\.httpd\.sites instead") as caught:
+        unpacked(altered(change))
     assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("line", ["", "s3cret", "czNjcmV0", "W10=", "bnVsbA==", "\u00fc"])
 def test_a_line_that_is_no_payload_is_refused_without_being_shown(line: str) -> None:
-    with pytest.raises(_payload.NotARequest) as caught:
-        _payload.unpacked(line)
+    with pytest.raises(NotARequest) as caught:
+        unpacked(line)
     assert "s3cret" not in str(caught.value)
 
 
 @given(st.text())
 def test_no_text_raises_anything_else(line: str) -> None:
-    with pytest.raises(_payload.NotARequest):
-        _payload.unpacked(line)
+    with pytest.raises(NotARequest):
+        unpacked(line)

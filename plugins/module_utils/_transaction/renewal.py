@@ -18,9 +18,9 @@ import sys
 import zipfile
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _payload
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import File, StoreError, entry_of
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, told, understood
 
 if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Entry
@@ -32,18 +32,18 @@ _MAIN = f"""\
 # Made by Ansible (mtls.httpd.sites), and made anew by its next run.
 import sys
 
-from {_PACKAGE} import _payload, _renewal, _transaction
+from {_PACKAGE}._transaction import renewal, request, run
 
 try:
-    report = _transaction.renew(_renewal.request(sys.path[0]))
-except (_payload.NotARequest, _transaction.Refused) as refusal:
+    report = run.renew(renewal.request(sys.path[0]))
+except (request.NotARequest, run.Refused) as refusal:
     sys.exit(f"mtls.httpd: {{refusal}}")
 for site in report.sites:
     print(f"mtls.httpd: {{site['domain']}}: {{'renewed' if site['changed'] else 'unchanged'}}, ends {{site['ends']}}")
 """
 
 
-def program(path: str, wanted: _payload.Request) -> Entry:
+def program(path: str, wanted: Request) -> Entry:
     """The entry for C(path): as it is, where that does what is wanted already; else made anew.
 
     The probes are new in each run, and those of the first do. Raises StoreError for what is not ours there, and
@@ -71,18 +71,18 @@ def is_ours(entry: Entry) -> bool:
     return _REQUEST in held and any(name.startswith(_PACKAGE.replace(".", "/") + "/") for name in held)
 
 
-def request(path: str) -> _payload.Request:
+def request(path: str) -> Request:
     """What the program at C(path) is to do. Raises NotARequest."""
     with zipfile.ZipFile(path) as archive:
-        return _payload.understood({**json.loads(archive.read(_REQUEST)), "probes": json.loads(archive.read(_PROBES))})
+        return understood({**json.loads(archive.read(_REQUEST)), "probes": json.loads(archive.read(_PROBES))})
 
 
 def _shebang() -> bytes:
     return f"#!{sys.executable} -I\n".encode()
 
 
-def _entries(wanted: _payload.Request) -> dict[str, bytes]:
-    data = _payload.told(wanted)
+def _entries(wanted: Request) -> dict[str, bytes]:
+    data = told(wanted)
     probes = data.pop("probes")
     entries = {
         "__main__.py": _MAIN.encode(),

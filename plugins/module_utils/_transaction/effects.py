@@ -1,0 +1,85 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What a configuration starts, or reaches, as soon as httpd starts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._site import standing
+from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import LOG_DIRECTIVES
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.second_httpd import is_confined
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator, Mapping
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import Facts
+
+# Directives that name a program to start with httpd: how their word for it begins, and what it is.
+_LOGGERS = (*LOG_DIRECTIVES, "secauditlog", "secdebuglog", "secguardianlog", "jklogfile")
+_PROGRAMS: dict[str, tuple[tuple[str, ...], str]] = {
+    **dict.fromkeys(_LOGGERS, (("|",), "a piped logger")),
+    "rewritemap": (("prg:",), "a rewriting program"),
+    "sslpassphrasedialog": (("exec:", "|"), "a program that tells a passphrase"),
+    "sslrandomseed": (("exec:",), "a program that makes random numbers"),
+}
+# Directives that start processes, or reach out, as soon as httpd starts.
+_EFFECTS = {
+    "wsgidaemonprocess",
+    "passengerroot",
+    "perlrequire",
+    "perlmodule",
+    "perlpostconfigrequire",
+    "fastcgiserver",
+    "mdomain",
+    "<mdomainset",
+}
+
+
+def find_effects(user: Description) -> str:
+    """Why the live configuration is not started in full beside the live server; empty where it can be."""
+    return next((f"{words} ({each.place})" for each, words in _effective(user)), "")
+
+
+def _effective(described: Description) -> Iterator[tuple[Directive, str]]:
+    """Each directive that has effects as soon as httpd starts, and which."""
+    for each in described.directives:
+        name = each.name.lower()
+        beginnings, words = _PROGRAMS.get(name, ((), ""))
+        if any(word.lstrip().startswith(beginnings) for word in each.words):
+            yield each, f"{words} would be started"
+        elif name in _EFFECTS:
+            yield each, f"{each.name.lstrip('<')} has effects as soon as httpd starts"
+
+
+def find_forbidden(
+    server: Server,
+    user: Description,
+    described: Description,
+    places: Mapping[str, Facts],
+    allowed: Container[str],
+) -> list[str]:
+    """What sites would start and may not, or may, and this host could not keep a rehearsal from it; one fault each.
+
+    C(described): the changed configuration. C(places): the sites by the path of their site.conf in it. C(allowed): the
+    domains of sites that may.
+    """
+    known = {(each.place, each.name, each.arguments) for each in user.directives}
+    faults = []
+    for each, words in _effective(described):
+        if (each.place, each.name, each.arguments) in known:
+            continue
+        for path, site in places.items():
+            including = standing.host_of(site, described)
+            own = path in each.file  # or in the macro that it is of
+            inside = own or path in each.host or (including and each.host == including.place)
+            place = f"line {each.line} of its site.conf" if own else each.place
+            if inside and site.domain not in allowed:
+                faults.append(f"{site.domain}: {words} ({place}): take it out, or set 'allow_programs' for this site")
+            elif inside and not is_confined(server):
+                faults.append(f"{site.domain}: {words} ({place}), from which this host could not keep a rehearsal")
+    return list(dict.fromkeys(faults))

@@ -1,0 +1,276 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The host-level file: modules, Listen, and the sites; and how httpd comes to read it."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import os
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import (
+    Description,
+    Directive,
+    covers,
+    listened,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.listen import switched, with_ssl_alone
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import OFF
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
+    Change,
+    File,
+    Link,
+    StoreError,
+    change_to,
+    entry_of,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE, Facts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+
+HOOK = "zz-mtls.conf"
+# Curves by the OpenSSL that is the first to have them; a virtual host names them under <IfDefine MTLS_HTTPD_…>.
+CURVES = {"X25519MLKEM768": (3, 5)}
+# Defined while the host-level file includes the sites.
+IN_HOST_FILE = "MTLS_HTTPD_HOST_FILE"
+_ASKING = re.compile(rb"(?m)^\s*SSLOCSPEnable (on|leaf)\b")
+
+
+def host_level_file(
+    server: Server, store: Store, user: Description, with_ssl: Description, sites: Iterable[Facts]
+) -> tuple[list[tuple[str, int]], bytes]:
+    """Addresses and ports that we add to the server's own, and the host-level file.
+
+    It holds the modules that the sites need and the user's configuration does not load, Listen, and the sites. What
+    comes with mod_ssl in the user's configuration (Debian's ports.conf) stays inside <IfModule !ssl_module>, so that
+    the configuration is sound before and after the operator's own a2enmod or a2dismod.
+    """
+    everyone = sorted(sites, key=lambda site: site.domain)
+    sites = [site for site in everyone if not site.included]
+    wanted = sorted({(_usual(address), site.port) for site in sites for address in (site.listen or ("",))})
+    always = [each for each in user.listens if not with_ssl_alone(each)]
+    missing = [each for each in wanted if not _covered(each, with_ssl.listens)]
+    with_us = [each for each in wanted if each not in missing and not _covered(each, always)]
+    lines = [
+        f"# `httpd -D {OFF}` runs the server without it.",
+        f"<IfDefine !{OFF}>",
+        "    <IfModule !ssl_module>",
+        *_load(server, user, "ssl"),
+        *[f"        Listen {_listen(*each)}" for each in with_us],
+        "    </IfModule>",
+    ]
+    for name in dict.fromkeys(
+        name for site in sites for name in (*site.modules, *available_modules(server, user, site))
+    ):
+        lines += [f"    <IfModule !{name}_module>", *_load(server, user, name), "    </IfModule>"]
+    lines += [f"    {line}" for line in defines(server, user)]
+    for each in missing:
+        # A flag that would bring the user's own Listen takes ours away.
+        flags = switched(user, each[1])
+        lines += [f"    <IfDefine !{flag}>" for flag in flags]
+        lines += [f"    Listen {_listen(*each)}", *["    </IfDefine>" for _flag in flags]]
+    if any(not log.startswith("/") for site in sites for log in site.logs):
+        lines.append(f"    Define {quoting.LOGS} {quoting.directive(_log_folder(user))}")
+    include = [f"    IncludeOptional {quoting.directive(quoting.path(store.root) + '/*/current/' + SITE)}"]
+    if len(sites) < len(everyone):
+        # What is for a virtual host of the user's is skipped here.
+        include = [f"    Define {IN_HOST_FILE}", *include, f"    UnDefine {IN_HOST_FILE}"]
+    lines += include
+    added = missing if "ssl_module" in user.modules else missing + with_us
+    return added, _sealed("\n".join([*lines, "</IfDefine>", ""]))
+
+
+def _sealed(text: str) -> bytes:
+    """A host-level file that tells by itself whether a hand has edited it."""
+    seal = hashlib.sha256(text.encode()).hexdigest()
+    return f"# Made by Ansible (mtls.httpd.sites), and made anew by its next run. Seal: {seal[:16]}\n{text}".encode()
+
+
+def is_sealed(content: bytes) -> bool:
+    return content == _sealed(content.decode(errors="replace").partition("\n")[2])
+
+
+def defines(server: Server, user: Description) -> list[str]:
+    """The lines that tell virtual hosts what this host has.
+
+    Caches are the operator's to set: a reload that finds the directive of one no longer ends httpd.
+    """
+    version = _openssl(server)
+    had = [curve for curve, first in CURVES.items() if version >= first]
+    given = _given(user)
+    # Without a key file, the keys of tickets are made anew by each reload, so that no ticket outlives its client CA.
+    if not given & {"sslsessioncache", "sslsessionticketkeyfile"}:
+        had.append("TICKETS")
+    if "sslstaplingcache" in given:
+        had.append("STAPLING")
+    return [f"Define MTLS_HTTPD_{name}" for name in had]
+
+
+def _given(user: Description) -> set[str]:
+    return {each.name.lower() for each in user.directives}
+
+
+def _openssl(server: Server) -> tuple[int, ...]:
+    """The version of its OpenSSL as numbers, none where it is another library or cannot be known."""
+    found = re.match(r"OpenSSL (\d+)\.(\d+)", server.openssl())
+    return tuple(map(int, found.groups())) if found else ()
+
+
+def available_modules(server: Server, user: Description, site: Facts) -> list[str]:
+    """The modules that are welcome to a site and can be had here."""
+    return [name for name in site.welcome if not _lacking(server, user, name)]
+
+
+def _lacking(server: Server, user: Description, name: str) -> str:
+    """Why a module cannot be had here; empty where it can."""
+    if name == "http2" and "mpm_prefork_module" in user.modules:
+        return "mod_http2 does not work with the MPM prefork"
+    try:
+        _load(server, user, name)
+    except commands.HttpdError as error:
+        return str(error)
+    return ""
+
+
+def limits(server: Server, user: Description, wishes: Sequence[Wish]) -> list[str]:
+    """What is wished for and cannot be had here, one line each; the sites work without it."""
+    found = []
+    releases = [wish.release for wish in wishes if wish.release]
+    for name in dict.fromkeys(name for release in releases for name in release.facts.welcome):
+        reason = _lacking(server, user, name)
+        if reason:
+            found.append(f"{name} is not served: {reason}")
+    given = _given(user)
+    if "sslsessionticketkeyfile" in given and "sslsessioncache" not in given:
+        found.append(
+            "sessions are not resumed: tickets would outlive the removal of a client CA, as the server sets "
+            "SSLSessionTicketKeyFile, and it has no SSLSessionCache"
+        )
+    asking = any(_ASKING.search(release.files[SITE]) for release in releases)
+    if asking:
+        found.append(
+            "client_ocsp is in force without having been tried, as a rehearsal reaches no responder: try it with a "
+            "client of your own"
+        )
+    if asking and "sslsessioncache" in given:
+        found.append(
+            "a client whom the OCSP responder calls revoked can resume a session that it has, until httpd is reloaded, "
+            "as the server sets SSLSessionCache"
+        )
+    if "sslstaplingcache" not in given and any(release.facts.stapling for release in releases):
+        found.append("OCSP answers are not stapled: the server has no SSLStaplingCache")
+    version = _openssl(server)
+    for curve, first in CURVES.items():
+        if version < first and any(f"MTLS_HTTPD_{curve}".encode() in release.files[SITE] for release in releases):
+            needed = ".".join(map(str, first))
+            found.append(
+                f"{curve} is not offered: this httpd has {server.openssl() or 'an unknown TLS library'}, and OpenSSL "
+                f"{needed} is the first that knows it"
+            )
+    return found
+
+
+def _log_folder(user: Description) -> str:
+    if not user.log_folder:
+        raise StoreError(
+            f"no log of this server is a file ({user.error_log}), so that there is no folder for the sites' own: set "
+            "their access_log and error_log to server, or to paths"
+        )
+    return user.log_folder
+
+
+def _load(server: Server, user: Description, name: str) -> list[str]:
+    """The line that loads a module, none where it is linked in. Raises HttpdError where this httpd has none."""
+    try:
+        return [f"        LoadModule {name}_module {quoting.directive(server.module(f'mod_{name}.so'))}"]
+    except commands.HttpdError:
+        if f"{name}_module" in user.modules:
+            return []
+        raise
+
+
+def _usual(address: str) -> str:
+    return str(ipaddress.ip_address(address)) if address else ""
+
+
+def _listen(address: str, port: int) -> str:
+    # Listen takes https for granted on port 443 alone (mpm_common's ap_set_listener); said for all.
+    host = f"[{address}]" if ":" in address else address
+    return quoting.directive(f"{host}:{port}" if host else port) + " https"
+
+
+def _covered(wanted: tuple[str, int], listens: Sequence[Directive]) -> bool:
+    address, port = wanted
+    known = map(listened, listens)
+    return any(number == str(port) and covers(listen, address) for listen, number in known)
+
+
+def inclusion(server: Server, store: Store, user: Description, wanted: bool) -> list[Change]:
+    """The changes by which the server comes to read host.conf, or no longer does.
+
+    A link in the folder of which its main file includes all of *.conf, the last such, if no virtual host of the user's
+    comes after it, whose place we would take; else one line at the end of that file.
+    """
+    main, host = os.path.realpath(server.config), store.path("host.conf")
+    found = entry_of(main)
+    if not isinstance(found, File):
+        raise StoreError(f"{main} is not a plain file")
+    text = found.content.decode(errors="surrogateescape")
+    links: list[tuple[str, Link]] = []
+    last = 0
+    for number, words in enumerate(_outside(text), 1):
+        found_glob = re.match(r'(?i)\s*Include(?:Optional)?\s+"?([^"$*?\[]*)/\*\.conf"?\s*$', words)
+        folder = os.path.realpath(user.path(found_glob.group(1))) if found_glob else ""
+        if folder and os.path.isdir(folder):
+            links.insert(0, (os.path.join(folder, HOOK), Link(os.path.relpath(host, folder))))
+            last = number
+    there = [path for path, link in links if entry_of(path) == link]
+    after = any((user.files.get(each.file) or each.line) > last for each in user.virtual_hosts)
+    line = f"IncludeOptional {quoting.directive(quoting.path(host))}"
+    lined = line in map(str.strip, text.splitlines())
+    if not wanted:
+        edited = _without(text, line) if lined else text
+        gone = [change for path in there for change in change_to(path, None)]
+        return gone + ([Change(main, found, _edited(found, edited))] if lined else [])
+    if there or lined or host in map(os.path.realpath, user.files):  # A hand may have written the line otherwise.
+        return []
+    for path, link in [] if after else links[:1]:
+        if entry_of(path) is not None:
+            raise StoreError(f"{path} is not this collection's, and stands where it puts its own: move it away")
+        return change_to(path, link)
+    edited = text + f"{line}\n" if not text or text.endswith("\n") else f"{text}\n{line}"
+    return [Change(main, found, _edited(found, edited))]
+
+
+def _outside(text: str) -> list[str]:
+    """The lines of C(text), empty where they are of a section: what stands in one is read there, or not at all."""
+    lines, depth = [], 0
+    for line in text.splitlines():
+        bracket = re.match(r"\s*<(/?)[A-Za-z]", line)
+        lines.append("" if bracket or depth else line)
+        if bracket:
+            depth += -1 if bracket.group(1) else 1
+    return lines
+
+
+def _without(text: str, line: str) -> str:
+    """C(text) without our line: as it was, also where it had no end of line at its end."""
+    if text.endswith("\n" + line):
+        return text[: -len(line) - 1]
+    return "".join(each for each in text.splitlines(keepends=True) if each.strip() != line)
+
+
+def _edited(found: File, text: str) -> File:
+    return replace(found, content=text.encode(errors="surrogateescape"))

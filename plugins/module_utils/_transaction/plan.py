@@ -1,0 +1,253 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What is to be done on a host: wishes, disk and the server's own configuration compared. Reads only."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
+    Change,
+    Entry,
+    File,
+    Link,
+    StoreError,
+    change_to,
+    difference,
+    entry_of,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import (
+    BACKEND_CA,
+    CLIENT_CA,
+    CRL,
+    EMPTY,
+    SITE,
+    Facts,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.diff import (
+    dates_of,
+    diff_of,
+    fingerprints_of,
+    outline_of,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_file import (
+    host_level_file,
+    inclusion,
+    is_sealed,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.published import (
+    KEPT,
+    is_handled,
+    is_ours,
+    published_paths,
+    renewal_programs,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be done.
+
+    staged: releases with the folders they get. changes: the switch. changed: which sites change. diff: for the
+    operator. sites: all that will be there, listed or not. listens: addresses (empty for all) and ports that we add.
+    amiss: what is not as an earlier run left it, in words. damaged: the sites whose release is not.
+    """
+
+    staged: tuple[tuple[Release, str], ...]
+    changes: tuple[Change, ...]
+    changed: Mapping[str, bool]
+    diff: tuple[dict[str, str], ...]
+    sites: tuple[Facts, ...]
+    listens: tuple[tuple[str, int], ...]
+    amiss: tuple[str, ...]
+    damaged: frozenset[str]
+
+
+def planned(
+    server: Server,
+    store: Store,
+    user: Description,
+    with_ssl: Description,
+    wishes: Sequence[Wish],
+    *,
+    adopt: bool = False,
+) -> Plan:
+    """Compare the wishes with the disk, and say what is to be done.
+
+    C(user), C(with_ssl): the server's configuration without us, as it is, and with mod_ssl loaded before it. C(adopt):
+    a user's plain files may be moved aside. Raises StoreError where a path is taken.
+    """
+    listed = {wish.domain for wish in wishes}
+    before = {domain: store.facts(domain) for domain in store.domains() if domain not in listed}
+    after = dict(before)
+    staged: list[tuple[Release, str]] = []
+    currents: list[Change] = []
+    changed: dict[str, bool] = {}
+    diff: list[dict[str, str]] = []
+    damages = {wish.domain: damage for wish in wishes for damage in [_damage(store, wish)] if damage}
+    for wish in wishes:
+        link, text = store.path(wish.domain, "current"), ""
+        with suppress(StoreError):  # What says so of the present release may have been damaged.
+            before[wish.domain] = store.facts(wish.domain)
+        if wish.release is None:
+            switch = change_to(link, None)
+        else:
+            folder = store.place(wish.release)
+            after[wish.domain], text = wish.release.facts, wish.release.filled(folder)[SITE].decode()
+            switch = change_to(link, Link(f"releases/{os.path.basename(folder)}"))
+            if switch:
+                staged.append((wish.release, folder))
+                switch = _kept(store, wish, wish.release, os.path.basename(folder), wish.domain in damages) + switch
+        currents += switch
+        changed[wish.domain] = bool(switch)
+        if switch:
+            diff.append(diff_of(os.path.join(link, SITE), text))
+            path = store.path(wish.domain, "current", f"{wish.domain}.crt")
+            old, new = (dates_of(facts.get(wish.domain)) for facts in (before, after))
+            if wish.domain in before or wish.release:
+                diff.append({"before_header": path, "after_header": path, "before": old, "after": new})
+            for name in (CLIENT_CA, CRL, BACKEND_CA):
+                path, after_file = os.path.join(link, name), wish.release.files.get(name, b"") if wish.release else b""
+                old, new = fingerprints_of(commands.read(path)), fingerprints_of(after_file.decode(errors="replace"))
+                if old != new:
+                    diff.append({"before_header": path, "after_header": path, "before": old, "after": new})
+
+    releases = {wish.domain: wish.release for wish in wishes if wish.release}
+    published = published_paths(store, {*before, *after, *listed}, releases, set(after), adopt)
+    host, main = store.path("host.conf"), os.path.realpath(server.config)
+    hooks = {wish.domain: wish.hook for wish in wishes if wish.hook}
+    published += renewal_programs(before, after, hooks)
+    listens, wanted = host_level_file(server, store, user, with_ssl, after.values())
+    _listens, between = host_level_file(server, store, user, with_ssl, [*before.values(), *after.values()])
+    if all(site.included for site in after.values()):
+        changes = inclusion(server, store, user, False) + change_to(host, None) + currents + published
+    elif currents and between != wanted:
+        # At no moment does a site lack what it needs, so that a start in between reads a sound configuration.
+        changes = change_to(host, File(between)) + inclusion(server, store, user, True) + currents + published
+        changes.append(Change(host, File(between), File(wanted)))
+    else:
+        changes = change_to(host, File(wanted)) + inclusion(server, store, user, True) + currents + published
+    for path in (host, main):
+        for change in [change for change in changes if change.path == path][-1:]:
+            after_text = change.after.content.decode(errors="replace") if isinstance(change.after, File) else ""
+            diff.append(diff_of(path, after_text))
+    for change in changes:
+        if change.path not in (host, main) and change not in currents:
+            old, new = outline_of(change.before), outline_of(change.after)
+            diff.append({"before_header": change.path, "after_header": change.path, "before": old, "after": new})
+    amiss = [f"the release of {domain} was not as it was written: {damage}" for domain, damage in damages.items()]
+    drifted = _drifted(server, store, user, with_ssl, before, hooks, adopt)
+    if drifted:
+        amiss.append(f"not as they were left: {', '.join(drifted)}")
+    return Plan(
+        tuple(staged),
+        tuple(changes),
+        changed,
+        tuple(diff),
+        tuple(after.values()),
+        tuple(listens),
+        tuple(amiss),
+        frozenset(damages),
+    )
+
+
+def _damage(store: Store, wish: Wish) -> str:
+    """What was done to the current release of a site that is to stay since it was written; empty for nothing."""
+    if wish.release is None:
+        return ""
+    name, link = store.current(wish.domain), store.path(wish.domain, "current")
+    if not name:
+        # A first deployment that was killed has made the folder, and its journal is still there.
+        if os.path.lexists(store.path("journal")):
+            return ""
+        if os.path.isdir(store.path(wish.domain, "releases")):
+            return f"{link} leads to none"
+        published = os.path.join(store.conf, f"{wish.domain}.crt")
+        return f"{store.path(wish.domain)} is gone" if is_ours(entry_of(published)) else ""
+    folder = store.path(wish.domain, "releases", name)
+    if not os.path.isdir(folder):
+        return f"{folder} is gone"
+    try:
+        same = wish.release.name == name.partition(".")[0]
+        faults = store.faults(wish.release if same else store.read(wish.domain, "current"), folder)
+    except (OSError, StoreError):  # Not the one wished for, and no longer what its name says.
+        faults = [f"{each} was edited" for each in _younger(folder)]
+        return f"in {folder}, {', '.join(faults) or 'a file was edited'}"
+    return f"in {folder}, {', '.join(faults)}" if faults else ""
+
+
+def _younger(folder: str) -> list[str]:
+    """The files of a release that were written to after the last of it, the empty folder, was made."""
+    with suppress(OSError):
+        made = os.lstat(os.path.join(folder, EMPTY)).st_mtime
+        names = sorted(os.listdir(folder))
+        return [name for name in names if os.lstat(os.path.join(folder, name)).st_mtime > made]
+    return []
+
+
+def _drifted(
+    server: Server,
+    store: Store,
+    user: Description,
+    with_ssl: Description,
+    before: Mapping[str, Facts],
+    hooks: Mapping[str, Entry],
+    adopt: bool,
+) -> list[str]:
+    """Paths outside the releases that a run with no other wish than for what is there would change, and why.
+
+    C(hooks): programs for renewals, which are made anew where what they do, or this collection, is another.
+    """
+    if not before:
+        return []
+    host, main = store.path("host.conf"), os.path.realpath(server.config)
+    needed = not all(site.included for site in before.values())
+    drifts: list[Change] = []
+    with suppress(StoreError, commands.HttpdError):  # What is in the way is said where it is in the way.
+        drifts += published_paths(store, before, {}, before, adopt)
+        content = host_level_file(server, store, user, with_ssl, before.values())[1]
+        drifts += change_to(host, File(content) if needed else None)
+        drifts += inclusion(server, store, user, needed)
+        known = {domain: hook for domain, hook in hooks.items() if domain in before and before[domain].renewal_hook}
+        drifts += [each for each in renewal_programs({}, before, known) if is_handled(each)]
+    words = {main: "lacks our line" if needed else "has a line of ours"}
+    found = entry_of(host)
+    if isinstance(found, File) and (found.mode, found.uid) == (0o644, os.geteuid()) and is_sealed(found.content):
+        words[host] = "no longer fits the server's own configuration"
+    return [
+        f"{change.path} {words.get(change.path) or difference(change.before, change.after)}"
+        for change in drifts
+        if not change.path.endswith(KEPT)
+    ]
+
+
+def _kept(store: Store, wish: Wish, release: Release, name: str, damaged: bool) -> list[Change]:
+    """What C(previous) is to lead to when C(name) becomes current: the one before it, if that is one to go back to.
+
+    C(damaged): the current one is not.
+    """
+    old, before = store.current(wish.domain), store.current(wish.domain, "previous")
+    if wish.previous:
+        kept = name  # Gone back to, it is its own previous one, so that going back twice is going back once.
+    elif not damaged:
+        kept = old
+    elif before != old:
+        kept = before
+    else:
+        kept = name if old.partition(".")[0] == release.name else ""
+    return change_to(store.path(wish.domain, "previous"), Link(f"releases/{kept}") if kept else None)

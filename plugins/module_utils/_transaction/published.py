@@ -1,0 +1,109 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The reference page's own paths, and the programs for renewals."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
+    Change,
+    Entry,
+    File,
+    Link,
+    StoreError,
+    change_to,
+    entry_of,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, Facts
+from ansible_collections.mtls.httpd.plugins.module_utils._store.store import FOLDER, Store
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import renewal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
+
+# Behind the name of a file that was adopted: what was there before us.
+KEPT = ".before-mtls"
+
+
+def renewal_programs(
+    before: Mapping[str, Facts], after: Mapping[str, Facts], hooks: Mapping[str, Entry]
+) -> list[Change]:
+    """The changes by which the programs for renewals come, and go with their sites."""
+    kept = {site.renewal_hook for site in after.values()}
+    gone = {site.renewal_hook for site in before.values()} - kept - {""}
+    gone = {path for path in gone if renewal.is_ours(entry_of(path))}  # Another program there is the operator's.
+    return [
+        change
+        for path, entry in [
+            *((path, None) for path in sorted(gone)),
+            *((after[domain].renewal_hook, entry) for domain, entry in hooks.items()),
+        ]
+        for change in change_to(path, entry)
+    ]
+
+
+def is_handled(hook: Change) -> bool:
+    """Whether a hand took a program for renewals away, or changed its mode or owner."""
+    found, wanted = hook.before, hook.after
+    return found is None or (isinstance(found, File) and isinstance(wanted, File) and found.content == wanted.content)
+
+
+def published_paths(
+    store: Store, domains: Iterable[str], releases: Mapping[str, Release], present: Iterable[str], adopt: bool
+) -> list[Change]:
+    """The links by which people and tools find the files where the reference page puts them.
+
+    C(domains): all that are, or were, there. C(present): those that will be, C(releases) with a new release.
+    """
+    changes = []
+    present = sorted(present)
+    for domain in sorted(domains):
+        for kind in ("crt", "key"):
+            target = f"{FOLDER}/{domain}/current/{domain}.{kind}" if domain in present else None
+            changes += _link(os.path.join(store.conf, f"{domain}.{kind}"), target, adopt)
+    cas = {
+        releases[domain].files[CLIENT_CA] if domain in releases else _bytes(store.path(domain, "current", CLIENT_CA))
+        for domain in present
+    }
+    shared = f"{FOLDER}/{present[0]}/current/{CLIENT_CA}" if len(cas) == 1 else None
+    return changes + _link(os.path.join(store.conf, CLIENT_CA), shared, adopt)
+
+
+def _link(path: str, target: str | None, adopt: bool) -> list[Change]:
+    """The changes that publish C(target) at C(path), or, for None, give back what was there before us.
+
+    A plain file of a manual installation is kept beside, where C(adopt) allows it, and never overwritten.
+    """
+    found, kept = entry_of(path), path + KEPT
+    ours = is_ours(found)
+    if target is None:
+        return [Change(path, found, entry_of(kept)), *change_to(kept, None)] if ours else []
+    if found is None or ours:
+        return change_to(path, Link(target))
+    if not adopt or not isinstance(found, File):
+        way = ", or set adopt (in the role mutual_tls_adopt), which keeps it beside" if isinstance(found, File) else ""
+        raise StoreError(
+            f"{path} is not this collection's, and stands where it publishes its own: move it away{way}, then run again"
+        )
+    if entry_of(kept) is not None:
+        raise StoreError(f"{kept} keeps a file that was adopted before: move it away, then run again")
+    return [Change(kept, None, found), Change(path, found, Link(target))]
+
+
+def is_ours(entry: Entry) -> bool:
+    """Whether it is a link by which we publish a file."""
+    return isinstance(entry, Link) and entry.target.startswith(FOLDER + "/")
+
+
+def _bytes(path: str) -> bytes:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except OSError:
+        return b""

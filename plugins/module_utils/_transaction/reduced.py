@@ -1,0 +1,234 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""A change tried on loopback, where the kernel allows no private world.
+
+The sites alone, in an httpd of their own; and every certificate, key, CA and CRL that the live configuration names is
+loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, join_endpoint, split
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError, Logs
+from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes, material, standing
+from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import LOG_LINE, log_rules, opened_logs
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import File
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, EMPTY, SITE, Facts
+from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import lock_path
+from ansible_collections.mtls.httpd.plugins.module_utils._store.release import mode_of
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.effects import find_forbidden
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_file import available_modules, defines
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.second_httpd import (
+    guarded,
+    read_lines,
+    resource_limits,
+    serving,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.trial import (
+    Draft,
+    Result,
+    Scratch,
+    admit_probes,
+    find_escapes,
+    refused_as_weak,
+    unreadable_client_ca,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
+
+# Sections that, outside of virtual hosts, hold for requests to each of them.
+_REACHING = re.compile("(Location|LocationMatch|If|ElseIf|Else)( |$)", re.IGNORECASE)
+
+
+def find_untried(user: Description) -> str:
+    """What is to be said of rules of the server level that hold for the sites too, by path or condition.
+
+    Left out is what guards a page of httpd's own, such as server-status.
+    """
+    own = {(each.file, each.sections) for each in user.directives if each.name.lower() == "sethandler"}
+    places = [
+        each.place
+        for each in user.directives
+        if each.name.lower() in ("require", "deny", "sslrequire")
+        and each.arguments.lower() != "all granted"
+        and not each.host
+        and _REACHING.match("".join(each.sections[:1]))
+        and (each.file, each.sections[:1]) not in own
+    ]
+    if not places:
+        return ""
+    more = f" and {len(places) - 3} more" if len(places) > 3 else ""
+    return (
+        "; rules of the server's own that hold for its sites too were not tried, see that Chat gets in: "
+        f"{', '.join(places[:3])}{more}"
+    )
+
+
+def rehearse_reduced(
+    server: Server,
+    store: Store,
+    user: Description,
+    change: Draft,
+    sites: Sequence[Facts],
+    probes: answers.Probes,
+    reason: str,
+) -> Result:
+    broken = material.material_faults(user)
+    if broken or not sites:
+        return Result("reduced", reason, (), "; ".join(broken), not broken)
+    scratch = rehearsal_folder(store)
+    shutil.rmtree(scratch, ignore_errors=True)
+    disk = Scratch()
+    with guarded(scratch) as guard:  # before a key is written
+        disk.folder(scratch)
+        here = standing.locally("")
+        ports = dict(zip(sorted({site.port for site in sites}), _free_ports(here, len({site.port for site in sites}))))
+        planned = {release.domain: release for release, _folder in change.releases}
+        faults: list[str] = []
+        texts: dict[str, bytes] = {}
+        for site in sites:
+            folder = os.path.join(scratch, site.domain)
+            release = planned.get(site.domain) or store.read(site.domain, "current")
+            files = release.filled(folder)
+            place = join_endpoint(here, ports[site.port])
+            if site.included:
+                name = quoting.directive(site.domain)
+                host = f"<VirtualHost *:{site.port}>\nServerName {name}\n{files[SITE].decode()}</VirtualHost>\n"
+                files[SITE] = host.encode()
+            files[SITE] = _moved(files[SITE], site.port, place, scratch)
+            if site.domain in change.without_extra:
+                text = quoting.filled(change.without_extra[site.domain].decode(), folder).encode()
+                texts[site.domain] = _moved(text, site.port, place, scratch)
+            for each in (folder, os.path.join(folder, EMPTY)):
+                disk.folder(each)
+            for name, content in files.items():
+                disk.write(os.path.join(folder, name), File(content, mode_of(name)))
+            faults += unreadable_client_ca(site, os.path.join(folder, CLIENT_CA))
+            admit_probes(disk, site, folder, probes)
+        if faults:
+            return Result("reduced", reason, tuple(faults), "", False)
+        needed = [name for site in sites for name in (*site.modules, *available_modules(server, user, site))]
+        modules = list(dict.fromkeys(["ssl", *needed]))
+        config = os.path.join(scratch, "httpd.conf")
+        paths = [os.path.join(scratch, site.domain, SITE) for site in sites]
+        listens = [join_endpoint(here, port) for port in ports.values()]
+        disk.write(config, File(_minimal(server, user, scratch, listens, modules, paths).encode()))
+        alone = replace(server, arguments=("-f", config), parent=None, config=config, _descriptions={})
+        try:
+            described = alone.describe()
+        except HttpdError as error:
+            return Result("reduced", reason, (), str(error), False)
+        places = dict(zip(paths, sites))
+        faults += find_escapes(alone, disk, described, places, texts, user.defines)
+        faults += find_forbidden(server, user, described, places, change.allowed)
+        rules = log_rules(server, store, user)
+        for log in opened_logs(described, places):
+            faults += rules.faults(log) if not trusted_paths.lies_below(log, scratch) else []
+        if faults:
+            return Result("reduced", reason, tuple(faults), "", False)
+        logs = Logs([os.path.join(scratch, os.path.basename(site.error_log)) for site in sites if site.error_log])
+        with serving(alone, [], scratch, guard, logs, resource_limits(server)) as start:
+            said = start.broken
+            weak = refused_as_weak(said, sites)
+            if weak:
+                faults, said = faults + weak, ""
+            elif not said:
+                for site in sites:
+                    port = ports[site.port]
+                    faults += handshakes.try_site(described, site, here, probes, throwaway=True, port=port)
+        return Result("reduced", reason, tuple(faults), said, not (weak or said), start.programs)
+
+
+def rehearsal_folder(store: Store) -> str:
+    """The folder of a reduced rehearsal: for root in memory (/run), as private keys lie in it."""
+    if os.geteuid() == 0 and os.path.isdir("/run"):
+        return lock_path(store.conf).removesuffix(".lock") + ".rehearsal"
+    return os.path.join(store.conf, ".mtls-rehearsal")
+
+
+def _moved(text: bytes, port: int, place: str, scratch: str) -> bytes:
+    """A site's text with the virtual hosts of its port at C(place), of the loopback; others keep theirs, unheard.
+
+    Its logs go to C(scratch).
+    """
+    moved = re.sub(rf"(?im)^(\s*<VirtualHost)\s[^>]*:{port}\s*>", rf"\1 {place}>", text.decode())
+
+    def instead(found: re.Match[str]) -> str:
+        log = os.path.basename(split(found.group(2))[0])
+        return found.group(1) + quoting.directive(os.path.join(scratch, log))
+
+    return LOG_LINE.sub(instead, moved).encode()
+
+
+def _minimal(
+    server: Server,
+    user: Description,
+    scratch: str,
+    listens: Sequence[str],
+    modules: Sequence[str],
+    sites: Sequence[str],
+) -> str:
+    """A configuration with the live server's modules and its server-level SSL directives, and the sites."""
+
+    def quoted(value: object) -> str:
+        return quoting.directive(value)
+
+    lines = [
+        f"ServerRoot {quoted(user.server_root)}",
+        f"PidFile {quoted(scratch + '/pid')}",
+        f"ErrorLog {quoted(scratch + '/error.log')}",
+    ]
+    lines += [
+        f"Mutex {quoted('file:' + scratch)} default",
+        f"DefaultRuntimeDir {quoted(scratch)}",
+        "ServerName localhost",
+        f"Define {quoting.LOGS} {quoted(scratch)}",
+    ]
+    lines += [f"Listen {place}" for place in listens]
+    for path in user.files:
+        for name, file in re.findall(
+            r'^\s*LoadModule\s+(\w+)\s+"?([^"\n]+?)"?\s*$', "\n".join(read_lines(path)), re.MULTILINE | re.IGNORECASE
+        ):
+            if name in user.modules:
+                lines += [f"<IfModule !{name}>", f"LoadModule {name} {quoted(user.path(file))}", "</IfModule>"]
+    for name in modules:
+        loaded = f"LoadModule {name}_module {quoted(server.module(f'mod_{name}.so'))}"
+        lines += [f"<IfModule !{name}_module>", loaded, "</IfModule>"]
+    lines += defines(server, user)
+    lines += ["<IfModule mime_module>", "TypesConfig /dev/null", "</IfModule>"]
+    if os.geteuid() == 0:
+        lines += [f"User {user.user}", f"Group {user.group}"]
+    for each in user.directives:
+        if (
+            not each.sections
+            and each.name.lower().startswith("ssl")
+            and each.name.lower() not in ("sslsessioncache", "sslstaplingcache", "sslrandomseed")
+        ):
+            lines.append(f"{each.name} {each.arguments}")
+    lines += [f"Include {quoted(quoting.path(site))}" for site in sites]
+    return "\n".join(lines) + "\n"
+
+
+def _free_ports(address: str, count: int) -> list[int]:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sockets = [socket.create_server((address, 0), family=family) for _number in range(count)]
+    ports = [int(each.getsockname()[1]) for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports

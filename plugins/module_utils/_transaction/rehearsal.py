@@ -1,0 +1,266 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""A change tried on the host, by its own httpd, before the live server hears of it.
+
+In full: the whole real configuration with the change in it, as the live server would read it, in a private world
+(sandbox), where handshakes decide. Reduced, where the kernel allows no such world or where httpd's start would have
+effects outside it: the sites alone on loopback, and every certificate, key, CA and CRL that the live configuration
+names is loaded.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import socket
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, endpoint
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox, trusted_paths
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError, Logs
+from ansible_collections.mtls.httpd.plugins.module_utils._site import bypasses, handshakes, material, standing
+from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import (
+    LOG_DIRECTIVES,
+    log_rules,
+    named_logs,
+    opened_logs,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import StoreError, why
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, SITE, Facts
+from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import effects
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.effects import find_forbidden
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.reduced import find_untried, rehearse_reduced
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.second_httpd import (
+    guarded,
+    read_lines,
+    resource_limits,
+    serving,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.trial import (
+    Draft,
+    Result,
+    Scratch,
+    admit_probes,
+    find_escapes,
+    refused_as_weak,
+    unreadable_client_ca,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
+
+SECONDS = 60.0
+
+# File systems of the kernel's, and folders that hold more than logs: not emptied for a log that stands right in them.
+_KERNEL = ("/dev", "/proc", "/sys")
+_NEVER_HIDDEN = (*_KERNEL, "/", "/etc", "/usr", "/var", "/run", "/home", "/root", "/opt", "/srv")
+
+# Directives that name a file which httpd writes, or a folder for such files.
+_STATE = ("scriptlog", "scriptsock", "pidfile", "scoreboardfile", "sslsessioncache", "sslstaplingcache", "cacheroot")
+_OTHERS = ("secauditlog", "secdebuglog", "jklogfile", "jkshmfile", "davlockdb", "fcgidipcdir", "wsgisocketprefix")
+_WRITTEN = {*LOG_DIRECTIVES, *_STATE, *_OTHERS, "fcgidprocesstablefile", "defaultruntimedir"}
+
+
+def rehearse(
+    server: Server, store: Store, user: Description, change: Draft, sites: Sequence[Facts], probes: answers.Probes
+) -> Result:
+    """Try the change. C(user) is the configuration without us. Nothing on the disk is touched, and nothing is left."""
+    reason = effects.find_effects(user)
+    if not reason:
+        try:
+            result = _full(server, store, user, change, sites, probes)
+            if result.programs and not change.allowed:
+                before = _full(server, store, user, Draft(), [], probes).programs
+                more = dict.fromkeys(path for path in result.programs if path not in before)
+                unseen = [f"httpd would start {path}, which it does not without this change" for path in more]
+                result = replace(result, faults=(*result.faults, *unseen))
+            return result
+        except sandbox.Unavailable as error:
+            reason = f"no private namespaces are to be had here ({error})"
+        except _StartsPrograms as error:
+            reason = str(error)
+    return rehearse_reduced(server, store, user, change, sites, probes, reason + find_untried(user))
+
+
+class _StartsPrograms(Exception):
+    """httpd does not start without programs that it starts itself. The message is the reason."""
+
+
+def _full(
+    server: Server, store: Store, user: Description, change: Draft, sites: Sequence[Facts], probes: answers.Probes
+) -> Result:
+    def act() -> dict[str, Any]:
+        private = Store(store.conf, Scratch())
+        try:
+            for release, folder in change.releases:
+                private.stage(release, folder)
+            private.switch(change.changes)
+        except OSError as error:
+            return _ended(faults=[why(error)], complete=True)
+        faults = [
+            fault
+            for site in sites
+            for fault in unreadable_client_ca(site, store.path(site.domain, "current", CLIENT_CA))
+        ]
+        if faults:
+            return _ended(faults=faults)
+        for site in sites:
+            admit_probes(private.disk, site, store.path(site.domain, "current"), probes)
+        server.forget()
+        try:
+            described = server.describe()
+        except HttpdError as error:
+            return _ended(str(error))
+        places = {store.path(site.domain, "current", SITE): site for site in sites}
+        opened = opened_logs(described, places)
+        beyond = find_escapes(server, private.disk, described, places, _texts(change), {})
+        beyond += find_forbidden(server, user, described, places, change.allowed)
+        if beyond:
+            return _ended(faults=beyond)
+        faults = standing.misplaced(store, described, sites) + bypasses.find_openings(described, store, sites)
+        tried = [(site, address) for site in sites for address in standing.addresses(site, described)]
+        _welcome(private, described, tried, probes)
+        scratch = os.path.join(sandbox.SCRATCH, "run")
+        os.mkdir(scratch, 0o755)
+        instead = [
+            f'PidFile "{scratch}/pid"',
+            f'ErrorLog "{scratch}/error.log"',
+            f'Mutex "file:{scratch}" default',
+            f'DefaultRuntimeDir "{scratch}"',
+        ]
+        arguments = [word for each in instead for word in ("-c", each)]
+        logs = Logs([os.path.join(user.log_folder, site.error_log) for site in sites if site.error_log])
+        with guarded(scratch) as guard, serving(server, arguments, scratch, guard, logs) as start:
+            programs = list(start.programs)
+            if start.broken:
+                weak = refused_as_weak(start.broken, sites)
+                broken = "" if weak else start.broken
+                return _ended(broken, faults + weak, programs=programs)
+            for site, address in tried:
+                found = handshakes.try_site(described, site, address, probes, throwaway=True)
+                # Where the door itself is open, a way around it says nothing.
+                faults += found or handshakes.try_detours(private, described, site, address, probes)
+        return _ended(faults=faults, complete=True, programs=programs, logs=opened)
+
+    try:
+        value = sandbox.run(_world(server, store, user, change, sites), act, SECONDS + len(sites))
+    except (TimeoutError, RuntimeError) as error:
+        return Result("full", "", (f"the rehearsal itself failed: {error}",), "", True)
+    if "Read-only file system" in value["broken"]:
+        raise sandbox.Unavailable(f"the configuration writes where a rehearsal may not: {value['broken']}")
+    if value["broken"] and value["programs"]:
+        raise _StartsPrograms(f"httpd does not start without what it starts itself ({', '.join(value['programs'])})")
+    rules = log_rules(server, store, user)  # What is there is hidden inside.
+    faults = [*value["faults"], *(fault for log in value["logs"] for fault in rules.faults(log))]
+    return Result("full", "", tuple(faults), value["broken"], value["complete"], tuple(value["programs"]))
+
+
+def _ended(
+    broken: str = "",
+    faults: Sequence[str] = (),
+    *,
+    complete: bool = False,
+    programs: Sequence[str] = (),
+    logs: Sequence[str] = (),
+) -> dict[str, Any]:
+    """How it ended inside, as it comes out: all of it is fit for JSON."""
+    return {"broken": broken, "faults": [*faults], "complete": complete, "programs": [*programs], "logs": [*logs]}
+
+
+def _texts(change: Draft) -> dict[str, bytes]:
+    """Each site.conf without extra_directives, by domain, as it would lie in the release's folder."""
+    return {
+        release.domain: quoting.filled(change.without_extra[release.domain].decode(), folder).encode()
+        for release, folder in change.releases
+        if release.domain in change.without_extra
+    }
+
+
+def _welcome(store: Store, described: Description, tried: Sequence[tuple[Facts, str]], probes: answers.Probes) -> None:
+    """Have the virtual hosts beside the sites let the throwaway CA's client in too, so that it has a session there."""
+    for path, name in standing.their_clients(store, described, tried).items():
+        more = probes.ca if name == "sslcacertificatefile" else probes.crl
+        # httpd itself says best what it cannot read, and ours in it would make any file a good one.
+        with suppress(OSError):
+            material.read_as(name, path)
+            known = Path(path).read_bytes()
+            if more not in known:
+                sandbox.replace(path, known + b"\n" + more)
+
+
+def _world(server: Server, store: Store, user: Description, change: Draft, sites: Sequence[Facts]) -> sandbox.World:
+    folders = {store.conf} | {
+        os.path.dirname(each.path)
+        for each in change.changes
+        if not each.path.startswith(store.conf + "/") or trusted_paths.lies_below(each.path, store.root)
+    }
+    folders = {folder for folder in folders if folder == store.conf or not trusted_paths.lies_below(folder, store.conf)}
+    needed = {server.binary, server.config, user.server_root, *user.files, *server.module_folders(), *folders}
+    written = {os.path.dirname(user.pid_file), user.runtime_folder, os.path.dirname(user.error_log), "/tmp", "/var/tmp"}
+    for each in user.directives:
+        for number, word in enumerate(each.words):
+            if each.name.lower() not in _WRITTEN:
+                if "/" in word:
+                    needed.add(user.path(word))
+            elif number == 0 and not word.startswith(("|", "syslog")):
+                path = user.path(re.sub(r"\(.*\)$|^\w+:", "", word))
+                written.add(path if os.path.isdir(path) else os.path.dirname(path))
+    present = list(sites)
+    for domain in set(store.domains()) - {site.domain for site in sites}:
+        with suppress(StoreError):  # One that is damaged is tried as far as it is read.
+            present.append(store.facts(domain))
+    written |= {user.log_folder} | {os.path.dirname(log) for site in present for log in site.logs}
+    texts = [release.files[SITE].decode() for release, _folder in change.releases]
+    written |= {os.path.dirname(user.path(log)) for text in texts for log in named_logs(text)}
+    hidden: list[str] = []
+    overlays = sorted(folders)
+    for folder in sorted({os.path.realpath(folder) for folder in written if folder}):
+        if trusted_paths.lies_below(folder, sandbox.RUN):  # empty inside, and to be written to
+            continue
+        known = [*hidden, *folders, *_NEVER_HIDDEN]
+        if (
+            not os.path.isdir(folder)
+            or folder in known
+            or any(trusted_paths.lies_below(folder, each) for each in (*hidden, *_KERNEL))
+        ):
+            continue
+        if not any(trusted_paths.lies_below(path, folder) and os.path.lexists(path) for path in needed):
+            hidden.append(folder)
+        elif folder not in ("/tmp", "/var/tmp"):
+            overlays.append(folder)
+    listens = [endpoint(each.words[0])[0] for each in user.listens]
+    listens += [endpoint(address)[0] for host in user.virtual_hosts for address in host.addresses]
+    listens += [address for site in present for address in site.listen]
+    wanted = [each for each in dict.fromkeys(listens) if standing.numeric(each)]
+    # A name that stands in /etc/hosts is known inside too; told twice, it would be listened on twice.
+    told = {word for line in read_lines("/etc/hosts") for word in line.partition("#")[0].lower().split()}
+    names = [each for each in dict.fromkeys(listens) if each and not standing.numeric(each)]
+    names = [each for each in names if each.lower() not in told]
+    return sandbox.World(
+        overlays=sorted(overlays, key=len),
+        hidden=hidden,
+        addresses=[each for each in wanted if not ipaddress.ip_address(each).is_loopback],
+        hosts="".join(f"{address} {name}\n" for name in names for address in _resolved(name)),
+        kept=sorted(path for path in map(os.path.realpath, needed) if trusted_paths.lies_below(path, sandbox.RUN)),
+        limits=resource_limits(server),
+    )
+
+
+def _resolved(name: str) -> list[str]:
+    try:
+        return list(
+            dict.fromkeys(str(found[4][0]) for found in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM))
+        )
+    except OSError:
+        return []

@@ -1,0 +1,158 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""A second httpd beside the live one: it never outlives the run."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.parents import REHEARSAL
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import Logs, own_words
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.programs import Solitary, available
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
+
+_READY = 20.0
+# A program is tried to be started by a child of httpd's, which may come to it after httpd is ready.
+_SOON, _LATER = 0.01, 0.1
+
+
+@dataclass(frozen=True)
+class _Start:
+    """How httpd started: what it said where it did not, and the programs that it would have started, by path."""
+
+    broken: str
+    programs: tuple[str, ...]
+
+
+@contextmanager
+def guarded(scratch: str) -> Iterator[int]:
+    """Keep a child that cleans up when we end, however we do: it removes C(scratch), and all that _serving started.
+
+    Yields the end of a pipe that it listens to. PR_SET_PDEATHSIG would not do: httpd loses it when it changes its user
+    (prctl(2)).
+    """
+    read, write = os.pipe()
+    guard = os.fork()
+    if guard == 0:
+        try:
+            os.setsid()
+            os.close(write)
+            with open(read, "rb") as stream:
+                groups = stream.read().split()  # to its end, which is ours
+            for group in groups:
+                # With what httpd's modules started, such as mod_cgid's daemon.
+                with suppress(ProcessLookupError):
+                    os.killpg(int(group), signal.SIGKILL)
+            # Nobody is left to tell; the next run removes what stays.
+            shutil.rmtree(scratch, ignore_errors=True)
+        finally:
+            os._exit(0)
+    os.close(read)
+    try:
+        yield write
+    finally:
+        os.close(write)
+        os.waitpid(guard, 0)
+
+
+@contextmanager
+def serving(
+    server: Server,
+    arguments: Sequence[str],
+    scratch: str,
+    guard: int,
+    logs: Logs,
+    limits: Mapping[int, tuple[int, int]] | None = None,
+) -> Iterator[_Start]:
+    """Run httpd as one process group, its PidFile being C(scratch)/pid. It starts no program: none is of the rehearsal.
+
+    Yields how it started; ends it afterwards. C(guard) is what _guarded yields.
+    C(logs) are the sites' own error logs, C(limits) its resource limits by number, where they are not ours already.
+    """
+    words = [server.binary, *server.arguments, *arguments, "-D", REHEARSAL, "-X"]
+    alone = Solitary(words, server.environment) if is_confined(server) else None
+
+    def told() -> None:
+        # By httpd itself before it is httpd, so that at no moment it runs unknown to the guard.
+        os.setsid()
+        os.write(guard, b"%d\n" % os.getpid())
+        processes.limit(limits or {})
+        if alone:
+            # A logger that was not started reads nothing, by which httpd would end before it ignores the signal itself.
+            signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+            alone.become()
+
+    said = os.path.join(scratch, "said")
+    with open(said, "wb") as stream:
+        process = subprocess.Popen(
+            words,
+            env=dict(server.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            preexec_fn=told,
+        )
+    try:
+        deadline = time.monotonic() + _READY
+        broken, programs = "", []
+        # Listening comes before keys and certificates are read, the PidFile after it.
+        while not os.path.exists(os.path.join(scratch, "pid")):
+            programs += alone.tried(0.003) if alone else []
+            if process.poll() is not None or time.monotonic() > deadline:
+                lines = [line for name in ("said", "error.log") for line in read_lines(os.path.join(scratch, name))]
+                broken = (
+                    own_words(lines + logs.lines()) or f"httpd ended with code {process.returncode} and said nothing"
+                )
+                break
+            if not alone:
+                time.sleep(0.003)
+        if alone:
+            programs += alone.tried(_LATER if programs else _SOON)
+            alone.close()  # What a request starts is not of the configuration: it is refused, and not waited for.
+        yield _Start(broken, tuple(programs))
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def is_confined(server: Server) -> bool:
+    """Whether httpd can be kept from starting programs. A script that is called in its place starts it itself."""
+    with open(server.binary, "rb") as stream:
+        return stream.read(4) == b"\x7fELF" and available()
+
+
+def read_lines(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read().splitlines()
+    except OSError:
+        return []
+
+
+def resource_limits(server: Server) -> dict[int, tuple[int, int]]:
+    if server.parent is None or not server.running():
+        return {}
+    numbers = {getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")}
+    found = {}
+    for number in numbers:
+        try:
+            found[number] = resource.prlimit(server.parent.pid, number)
+        except (OSError, ValueError):
+            continue
+    return found

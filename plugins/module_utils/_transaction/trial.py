@@ -1,0 +1,143 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What a rehearsal adds to a change, so that throwaway clients are let in."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import ssl
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError
+from ansible_collections.mtls.httpd.plugins.module_utils._site import containment, material
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Change, Disk, File
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, Facts
+from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release, mode_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What is tried: releases with the folders they get, and the switch. Empty for the configuration as it stands.
+
+    without_extra: site.conf without the site's extra_directives, by domain.
+    """
+
+    releases: Sequence[tuple[Release, str]] = ()
+    changes: Sequence[Change] = ()
+    # Domains of the sites that may start programs.
+    allowed: frozenset[str] = frozenset()
+    without_extra: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a rehearsal ended.
+
+    C(full) or C(reduced) and why; the faults found, one line each; what httpd said when it did not start; whether each
+    site was tried; the programs that it would have started, by path.
+    """
+
+    mode: str
+    reason: str
+    faults: tuple[str, ...]
+    broken: str
+    complete: bool
+    programs: tuple[str, ...] = ()
+
+
+def find_escapes(
+    server: Server,
+    disk: Disk,
+    described: Description,
+    places: Mapping[str, Facts],
+    texts: Mapping[str, bytes],
+    defines: Mapping[str, str],
+) -> list[str]:
+    """What extra_directives do outside of their sites' virtual hosts: the configuration is described without them too.
+
+    C(places): the sites by the path of their site.conf. C(texts): that without extra_directives, by domain. C(defines):
+    the variables that the server's own configuration defines, with their values; a reduced one does not.
+    """
+    extended = {path: site for path, site in places.items() if site.domain in texts}
+    if not extended:
+        return []
+    kept = {path: File(Path(path).read_bytes(), mode_of(path)) for path in extended}
+    try:
+        for path, site in extended.items():
+            disk.put(path, File(texts[site.domain], mode_of(path)))
+        server.forget()
+        without = server.describe()
+    except HttpdError as error:
+        return [f"without the option 'extra_directives', on which something else may lean: {error}"]
+    finally:
+        for path, file in kept.items():
+            disk.put(path, file)
+        server.forget()
+    told = [replace(each, defines={**defines, **each.defines}) for each in (described, without)]
+    return containment.escapes(told[0], told[1], extended)
+
+
+class Scratch(Disk):
+    """Writes to what is gone when the rehearsal ends."""
+
+    def rename(self, old: str, new: str) -> None:
+        # An overlay renames no folder (EXDEV).
+        shutil.copytree(old, new)
+        shutil.rmtree(old)
+
+    def label(self, *paths: str) -> None:
+        pass
+
+    @staticmethod
+    def _sync(folder: str) -> None:
+        pass
+
+
+def unreadable_client_ca(site: Facts, path: str) -> list[str]:
+    """What OpenSSL says against a client CA file, before the throwaway CA in it would make any file a good one."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cafile=path)
+    except (OSError, ssl.SSLError) as error:
+        return [f"{site.domain}: httpd cannot read the client CA file: {material.why(error)}"]
+    return []
+
+
+def admit_probes(disk: Disk, site: Facts, folder: str, probes: answers.Probes) -> None:
+    """Ready a site's files for the rehearsal. They are written anew, as files of an unmapped owner take no more.
+
+    The throwaway CA joins the client CAs, its revocation list theirs, and its clients are those that are compared
+    whole. The client CAs join the chain behind the certificate, where OpenSSL holds keys and signatures against its
+    security level (SSL_CTX_set_security_level(3)) at once, and not only when Chat comes.
+    """
+    authorities, chain = os.path.join(folder, CLIENT_CA), os.path.join(folder, f"{site.domain}.crt")
+    known = Path(authorities).read_bytes()
+    disk.put(authorities, File(known + probes.ca, mode_of(authorities)))
+    if site.crl_check != "none":
+        revoked = os.path.join(folder, CRL)
+        disk.put(revoked, File(Path(revoked).read_bytes() + probes.crl, mode_of(revoked)))
+    disk.put(chain, File(Path(chain).read_bytes() + b"\n" + known, mode_of(chain)))
+    for pin, name in site.pinned_files.items():
+        if pin in probes.pinned:
+            disk.put(os.path.join(folder, name), File(probes.pinned[pin].certificate, mode_of(name)))
+
+
+def refused_as_weak(broken: str, sites: Sequence[Facts]) -> list[str]:
+    """The fault, where httpd did not start because of a client CA that `_furnish` showed to it."""
+    found = re.search(r"AH02562: .*?/([^/]+)\.crt;.*::(ca (?:key|md) too (?:small|weak))", broken)
+    if found is None or found[1] not in {site.domain for site in sites}:
+        return []
+    told = f"{found[1]}: OpenSSL on this host refuses a client CA, or a CA in the certificate's chain"
+    return [f"{told}, by its security level ({found[2]}), and so every client of it: have a stronger one issued"]
