@@ -15,7 +15,6 @@ import contextlib
 import datetime
 import hashlib
 import ipaddress
-import re
 import secrets
 import ssl
 import time
@@ -31,32 +30,19 @@ from ansible.template import trust_as_template
 from ansible_collections.mtls.httpd.plugins.module_utils import _python
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
-from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
-from ansible_collections.mtls.httpd.plugins.module_utils._site.containment import reaching
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import (
     BACKEND_CA,
     CLIENT_CA,
     CRL,
-    EMPTY,
     FACTS,
     SITE,
     Facts,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, Sources, Wish, packed
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import broken_rules, printable
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, finding
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import judge, report
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.rules import fingerprint
-from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, checked, documented_options
-from ansible_collections.mtls.httpd.plugins.plugin_utils._behind import (
-    authorities,
-    identity,
-    modules,
-    speaks_tls,
-    wrong_behind,
-)
-from ansible_collections.mtls.httpd.plugins.plugin_utils._clients import pins_of, rule, wrong_clients
+from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, checked
 from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import (
     failure,
     is_loopback,
@@ -66,70 +52,36 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import (
     without_cryptography,
 )
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder, wish_from
-from ansible_collections.mtls.httpd.plugins.plugin_utils._paths import wrong_backend, wrong_paths
-from ansible_collections.mtls.httpd.plugins.plugin_utils._protocol import (
-    LEGACY,
-    NEW_CURVES,
-    protocol,
-    unfit,
-    wrong_protocol,
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.backend import authorities, modules
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.clients import pins_of
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import OPTIONS, find_wrong_options, lowered
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.protocol import LEGACY, protocol, unfit
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.remarks import (
+    find_idle_pins,
+    find_open_doors,
+    legacy_tls,
+    noteworthy,
+)
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.rendering import (
+    asked_of_clients,
+    crl_check,
+    log_files,
+    template_variables,
 )
 from ansible_collections.mtls.httpd.plugins.plugin_utils._summary import judged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Verdict
 
 with contextlib.suppress(ImportError):  # The verdict says so where it is missing.
     from cryptography import x509
 
-# Read once by Ansible's parent process; its workers inherit it.
-OPTIONS = documented_options("sites")
 TEMPLATE = Path(__file__).parents[2] / "roles" / "mutual_tls" / "templates" / "site.conf.j2"
 DIRECTIVES = TEMPLATE.with_name("directives.conf.j2")
-# The options that mean something for a virtual host that is the user's own.
-_OF_DIRECTIVES = {
-    "state",
-    "force",
-    "manage",
-    "allow_bypass",
-    "allow_programs",
-    "port",
-    "verify_client",
-    "verify_depth",
-    "allowed_clients",
-}
-_OF_DIRECTIVES |= {"remote_src", "renewal_hook"}
-_OF_DIRECTIVES |= {"crl_check", "client_ocsp", "client_ocsp_responder", "client_ocsp_required", "client_ocsp_timeout"}
-_OF_DIRECTIVES |= documented_options("validate_certificate").keys()
 # For how long a host's own program for renewals can rehearse.
 HOOK_DAYS = 3650
-# Options whose text goes through the quoting room into the virtual host.
-_QUOTED = {"document_root": quoting.path, "client_ocsp_responder": quoting.directive}
-# Options that a template is handed as they are.
-_TEMPLATED = (
-    "domain",
-    "aliases",
-    "open_paths",
-    "proxy_timeout",
-    "proxy_websocket",
-    "request_body_limit",
-    "port",
-    "listen",
-    "proxy_pass",
-    "verify_client",
-    "verify_depth",
-    "extra_directives",
-    "client_ocsp",
-    "client_ocsp_responder",
-    "client_ocsp_required",
-    "client_ocsp_timeout",
-    "ocsp_stapling",
-    "http2",
-    "hsts",
-    "proxy_protocol",
-)
 _END = "-----END CERTIFICATE-----"
 _BY_FILE = (
     "the private keys went through temporary files of Ansible's, on the controller and on the host: this connection, "
@@ -158,9 +110,9 @@ class ActionModule(ActionBase):
         options = checked(OPTIONS, self._task.args)
         sites: list[dict[str, Any]] = options["sites"]
         for site in sites:
-            site["domain"] = _lower(site["domain"])
-            site["aliases"] = [_lower(alias) for alias in site["aliases"]]
-        wrong = list(_wrong(sites))
+            site["domain"] = lowered(site["domain"])
+            site["aliases"] = [lowered(alias) for alias in site["aliases"]]
+        wrong = list(find_wrong_options(sites))
         if wrong:
             raise ArgumentsError(wrong)
 
@@ -172,7 +124,7 @@ class ActionModule(ActionBase):
             f"{each['domain']}: {each['message']} {each['remedy']}"
             for each in findings
             if each["severity"] == "warning"
-        ] + [warning for site in sites if site["state"] == "present" for warning in _weak(site)]
+        ] + [warning for site in sites if site["state"] == "present" for warning in legacy_tls(site)]
         if any(each["severity"] == "error" for each in findings):
             nothing = "Nothing was sent to the host, which serves as before."
             return {**failure([report(verdicts.values()), nothing]), "findings": findings}
@@ -224,7 +176,7 @@ class ActionModule(ActionBase):
             # By the host's name, as Ansible shows but once a warning that several hosts share.
             *(
                 f"{task_vars.get('inventory_hostname', 'host')}: {each}"
-                for each in (*((_BY_FILE,) if by_file else ()), *_noteworthy(result, options["warn_days"]))
+                for each in (*((_BY_FILE,) if by_file else ()), *noteworthy(result, options["warn_days"]))
             ),
         ]
         if not self._task.diff:
@@ -257,7 +209,7 @@ class ActionModule(ActionBase):
             allowed = site["allowed_clients"] or ()
             site["proxy_ca_pem"] = authorities(finder, site, missing, now, warn)
             site["pins"], site["pinned_files"] = pins_of(finder, allowed, missing, now, warn)
-            missing += [*_open_to(site), *_idle(site)]
+            missing += [*find_open_doors(site), *find_idle_pins(site)]
         verdicts = judge([wish for wish, _missing in gathered], at=now, warn_days=warn_days)
         return {
             site["domain"]: replace(
@@ -299,14 +251,14 @@ class ActionModule(ActionBase):
             modules=modules(site),
             welcome=("http2",) if site["http2"] else (),
             versions=() if site["manage"] == "directives" else protocol(site).versions,
-            verify_client=_asked(site),
+            verify_client=asked_of_clients(site),
             open_paths=tuple(site["open_paths"]),
             protected_paths=tuple(each["path"] for each in site["protected_paths"] or ()),
             pins=site["pins"],
             backend_ca=bool(site["proxy_ca_pem"]),
             included=site["manage"] == "directives",
-            **_logs(site),
-            crl_check=_crl_check(site),
+            **log_files(site),
+            crl_check=crl_check(site),
             crl_ends=material.crl_ends if material else "",
             stapling=site["ocsp_stapling"],
             **told,
@@ -341,13 +293,15 @@ class ActionModule(ActionBase):
         found: dict[str, str] = {}
         for manage, path in (("virtual_host", TEMPLATE), ("directives", DIRECTIVES)):
             common = [site for site in sites if not site["template"] and site["manage"] == manage]
-            texts = self._passed(path, [_variables(site) for site in common], task_vars)
+            texts = self._passed(path, [template_variables(site) for site in common], task_vars)
             found |= {site["domain"]: text for site, text in zip(common, texts, strict=True)}
         wrong: list[str] = []
         for site in sites:
             if site["template"]:
                 try:
-                    found[site["domain"]] = self._passed(Path(self._template(site)), [_variables(site)], task_vars)[0]
+                    found[site["domain"]] = self._passed(
+                        Path(self._template(site)), [template_variables(site)], task_vars
+                    )[0]
                 except ArgumentsError as error:
                     wrong += error.messages
         if wrong:
@@ -407,130 +361,6 @@ def _here(site: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _variables(site: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a template is handed of a site."""
-    hosts = [f"[{address}]" if ":" in address else address for address in site["listen"]] or ["*"]
-    return {
-        **{name: site[name] for name in _TEMPLATED},
-        "tls": protocol(site).words,
-        "crl_check": _crl_check(site),
-        "addresses": [f"{host}:{site['port']}" for host in hosts],
-        "document_root": site["document_root"] or f"{quoting.RELEASE}/{EMPTY}",
-        "release": quoting.RELEASE,
-        **_logs(site),
-        "verify_client": _asked(site),
-        "backend_ca": speaks_tls(site),
-        "identity": identity(site),
-        "protected_paths": site["protected_paths"] or [],
-        "client_rules": [rule(pin) for pin in site["pins"]],
-    }
-
-
-def _crl_check(site: Mapping[str, Any]) -> str:
-    return site["crl_check"] if site["crl"] or site["crl_content"] else "none"
-
-
-def _weak(site: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what a site gives up by its protocol."""
-    legacy = ", ".join(protocol(site).legacy)
-    if legacy:
-        yield (
-            f"{site['domain']}: it speaks {legacy}, with OpenSSL's security level lowered for it, and anybody who "
-            "reads the wire may break that. Leave them out of 'tls_protocols' as soon as their last client is gone."
-        )
-
-
-def _asked(site: Mapping[str, Any]) -> str:
-    """Return the SSLVerifyClient for the site.
-
-    Where paths differ, a rule decides for each of them: to ask anew within a connection (SSLVerifyClient in <Location>)
-    fails with TLS 1.3 for clients without post-handshake authentication.
-    """
-    verify: str = site["verify_client"]
-    return "optional" if site["open_paths"] or site["protected_paths"] else verify
-
-
-def _logs(site: Mapping[str, Any]) -> dict[str, str]:
-    """Return the site's own logs by option, as a name in the server's folder or a path; empty for the server's own."""
-    if site["manage"] == "directives":
-        return {"access_log": "", "error_log": ""}
-    logs = {name: site[name] or f"{site['domain']}-{name[:-4]}.log" for name in ("access_log", "error_log")}
-    return {name: "" if log == "server" else log for name, log in logs.items()}
-
-
-def _open_to(site: Mapping[str, Any]) -> Iterator[Finding]:
-    """Yield who else than Chat may call the site."""
-    subject = site["domain"]
-    if site["verify_client"] == "optional_no_ca":
-        yield finding(
-            "not-enforced",
-            subject,
-            "clients without a certificate are let in, and those with one that anybody issued: none is verified.",
-            "Set 'verify_client' to require, unless the backend decides itself.",
-        )
-    elif site["verify_client"] == "optional":
-        yield finding(
-            "not-enforced",
-            subject,
-            "clients without a certificate are let in, as 'verify_client' is optional.",
-            "Set 'verify_client' to require, unless the backend decides itself.",
-        )
-    elif site["protected_paths"]:
-        yield finding(
-            "not-enforced",
-            subject,
-            "clients without a certificate are let in, but for the paths of 'protected_paths'.",
-            "Leave 'protected_paths' out, and list in 'open_paths' what is to be open, if nothing else is.",
-        )
-    if site["verify_client"] == "require" and not site["pins"]:
-        yield finding(
-            "client-not-pinned",
-            subject,
-            "every client of the client CA may call, not Chat alone.",
-            "Read the subject of Chat's first callback in the site's access log, and set 'allowed_clients'.",
-        )
-
-
-def _idle(site: Mapping[str, Any]) -> Iterator[Finding]:
-    """Yield that the site has nothing to answer Chat with."""
-    content = ("proxy_pass", "document_root", "protected_paths", "extra_directives", "template")
-    if site["manage"] == "virtual_host" and not any(site[name] for name in content):
-        yield finding(
-            "nothing-served",
-            site["domain"],
-            "it has nothing to serve, so that callbacks get 404, or 403.",
-            "Give the backend's URL as 'proxy_pass', or 'document_root'.",
-        )
-
-
-def _noteworthy(result: Mapping[str, Any], warn_days: int) -> Iterator[str]:
-    """Yield what an operator should read of a result without asking for details."""
-    if result.get("failed"):
-        return
-    if result.get("rehearsal_reason"):
-        yield f"the rehearsal was {result['rehearsal']}: {result['rehearsal_reason']}."
-    for each in result.get("pending", ()):
-        yield f"{each}."
-    for each in result.get("healed", ()):
-        yield f"found amiss: {each}."
-    for each in result.get("limits", ()) if result.get("changed") else ():
-        if not each.startswith(NEW_CURVES):  # which nobody asked for
-            yield f"{each}."
-    soon = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=warn_days)).isoformat()
-    for site in result.get("sites", ()):
-        if site["remote_src"] and site["changed"]:
-            yield (
-                f"{site['domain']}: its material lies on the host, so it was judged there by OpenSSL and by handshakes "
-                "alone. Whether public clients trust it was not judged."
-            )
-        if site["state"] == "absent" and not site["changed"]:
-            yield f"{site['domain']}: there is no such site on this host, so none was taken away."
-        if site["mutual_tls"] == "optional" and site["previous"]:
-            yield f"{site['domain']}: the release gone back to lets clients without a certificate in."
-        if site["ends"] and site["ends"] < soon and site["previous"]:
-            yield f"{site['domain']}: the release gone back to serves certificates of which one ends at {site['ends']}."
-
-
 def _asked_at(listen: Sequence[str], reached: str | None, *, itself: bool) -> dict[str, str]:
     """Return the address at which to confirm a site, and where from.
 
@@ -542,141 +372,6 @@ def _asked_at(listen: Sequence[str], reached: str | None, *, itself: bool) -> di
     return {"address": address, "run_on": "target" if inside else "controller"}
 
 
-def _lower(name: str) -> str:
-    """Return a domain in lower case; what is none stays as it is, as the Kelvin sign would become a k."""
-    return name.lower() if name.isascii() else name
-
-
-def _wrong(sites: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield what is wrong with the wishes beside the options' types. No message repeats a value but a domain's."""
-    if not sites:
-        yield (
-            "there are no sites, so there is nothing to do: 'sites' (for the role, 'mutual_tls_sites') is empty, or "
-            "was never set. List them there."
-        )
-    domains = [site["domain"] for site in sites]
-    for domain in dict.fromkeys(domain for domain in domains if domains.count(domain) > 1):
-        yield f"sites: {printable(domain)} is listed {domains.count(domain)} times. List it once, with its 'aliases'."
-    for index, site in enumerate(sites):
-        where = f"sites[{index}]: " if broken_rules(site["domain"]) else f"{site['domain']}: "
-        for name in (site["domain"], *site["aliases"]):
-            yield from (f"{where}{problem.message}" for problem in broken_rules(name))
-        if site["state"] == "present":
-            yield from (where + fault for fault in _wrong_site(site))
-
-
 def _subjects(client_ca: bytes) -> set[str]:
     """Return the names that httpd asks clients for, as a handshake shows them."""
     return {wire.rfc4514(each.subject.public_bytes()) for each in x509.load_pem_x509_certificates(client_ca)}
-
-
-def _wrong_site(site: Mapping[str, Any]) -> Iterator[str]:
-    if site["manage"] == "directives":
-        for name, option in OPTIONS["sites"]["suboptions"].items():
-            if name not in _OF_DIRECTIVES and site[name] != option.get("default"):
-                yield (
-                    f"the option '{name}' is not for 'manage: directives', as the virtual host is your own. Say there "
-                    "what it says, and leave it out."
-                )
-    if site["remote_src"]:
-        yield from _wrong_sources(site)
-    elif site["renewal_hook"]:
-        yield "the option 'renewal_hook' goes with 'remote_src' alone, as nothing is renewed on the host without it."
-    has_bundle = any(site[name] for name in ("bundle", "bundle_content"))
-    for name, sense in (("certificate", "what the server shows"), ("private_key", "the key of the certificate")):
-        if (
-            not has_bundle
-            and not (site[name] or site[f"{name}_content"])
-            and not (name == "private_key" and _may_hold_key(site))
-        ):
-            yield f"the option '{name}' ({sense}) is missing. Give it, or '{name}_content', or 'bundle'."
-    if not (site["client_ca"] or site["client_ca_content"]):
-        yield (
-            "the option 'client_ca' is missing: without it httpd could not tell Chat from others. Give "
-            "the path of TencentQQAuthCA.crt.zip."
-        )
-    if not 0 < site["port"] < 65536:
-        yield "the option 'port' is not between 1 and 65535."
-    if not 0 <= site["verify_depth"] <= 100:
-        yield "the option 'verify_depth' is not between 0 and 100."
-    for index, address in enumerate(site["listen"]):
-        try:
-            parsed = ipaddress.ip_address(address)
-            if parsed.is_unspecified:
-                yield f"the option 'listen[{index}]' means all addresses. Leave 'listen' out for that."
-            if getattr(parsed, "scope_id", None) is not None:
-                yield f"the option 'listen[{index}]' has a scope ('%'), which cannot be used. Give the address alone."
-        except ValueError:
-            yield (
-                f"the option 'listen[{index}]' is not an IP address, which it must be, as names are looked up when "
-                "httpd starts."
-            )
-    for line, name in reaching(site["extra_directives"] or ""):
-        yield (
-            f"the option 'extra_directives' has {name} in line {line}, which would not stay in the site's one virtual "
-            "host. Say it in the server's own configuration, and leave it out."
-        )
-    for name in ("access_log", "error_log"):
-        if site[name] not in (None, "server"):
-            try:
-                quoting.path(site[name])
-            except quoting.NotQuotable as error:
-                yield f"the option '{name}' cannot be used: {error}. Give an absolute path on the target, or server."
-    yield from wrong_paths(site)
-    yield from wrong_behind(site)
-    if site["allowed_clients"] is not None:
-        yield from wrong_clients(site["allowed_clients"])
-        if site["verify_client"] != "require":
-            yield (
-                "'allowed_clients' is given, and 'verify_client' lets clients in that show none. Leave one of them out."
-            )
-    if site["document_root"] and site["proxy_pass"]:
-        yield "both 'document_root' and 'proxy_pass' are given, and one would hide the other. Give one of them."
-    if site["proxy_pass"]:
-        wrong = list(wrong_backend("proxy_pass", site["proxy_pass"]))
-        yield from wrong
-        if not wrong and not site["proxy_pass"].endswith("/"):
-            yield "the option 'proxy_pass' does not end in a slash, so that paths would join its last word. Add it."
-    yield from wrong_protocol(site)
-    if site["client_ocsp_responder"] and not re.fullmatch(r"http://[^\s/]+(/\S*)?", site["client_ocsp_responder"]):
-        yield "the option 'client_ocsp_responder' is not a URL of http, the only scheme that httpd asks responders by."
-    if not 0 < site["client_ocsp_timeout"] <= 60:
-        yield "the option 'client_ocsp_timeout' is not between 1 and 60 seconds."
-    if site["hsts"] < 0:
-        yield "the option 'hsts' is negative. Give seconds, or 0 for no header."
-    for name, quoted in _QUOTED.items():
-        try:
-            quoted(site[name] or "/")
-        except quoting.NotQuotable as error:
-            yield f"the option '{name}' cannot be used: {error}."
-    for name in (*_QUOTED, "access_log", "error_log", "extra_directives"):
-        if quoting.RELEASE in (site[name] or ""):
-            yield f"the option '{name}' holds {quoting.RELEASE}, which stands for the release's folder."
-
-
-def _wrong_sources(site: Mapping[str, Any]) -> Iterator[str]:
-    paths = ("certificate", "private_key", "chain")
-    for name in (*(f"{path}_content" for path in paths), "private_key_passphrase", "bundle", "bundle_content"):
-        if site[name]:
-            yield f"the option '{name}' does not go with 'remote_src', which takes PEM files on the host. Give it up."
-    for name in (*paths, "renewal_hook"):
-        if site[name] and not site[name].startswith("/"):
-            yield f"the option '{name}' is not an absolute path on the host, which it must be with 'remote_src'."
-    for name in (*paths, "renewal_hook", "client_ca"):
-        if any(not path.isprintable() for path in [*(site[name] or [])]):
-            yield f"the option '{name}' holds a character that cannot be shown, which no path on the host should have."
-    places = {path.startswith("/") for path in site["client_ca"] or ()} | {
-        False for _text in site["client_ca_content"] or ()
-    }
-    if len(places) > 1:
-        yield "the option 'client_ca' mixes files on the host (absolute paths) with the controller's. Take one kind."
-    if True in places and (site["crl"] or site["crl_content"]):
-        yield (
-            "the option 'crl' is judged by the client CA, which then has to be the controller's too. Give 'client_ca' "
-            "by a path there, one that is not absolute."
-        )
-
-
-def _may_hold_key(site: Mapping[str, Any]) -> bool:
-    """Whether the certificate's file may bring the key along, as PKCS#12 does, so that the verdict has to tell."""
-    return bool(site["private_key_passphrase"] or str(site["certificate"] or "").lower().endswith((".p12", ".pfx")))

@@ -41,10 +41,10 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.release import R
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import run
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
-from ansible_collections.mtls.httpd.plugins.plugin_utils._behind import identity, modules
-from ansible_collections.mtls.httpd.plugins.plugin_utils._clients import pins_of, rule
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
-from ansible_collections.mtls.httpd.plugins.plugin_utils._protocol import CUSTOM, protocol
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.backend import identity, modules
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.clients import pins_of, rule
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.protocol import CUSTOM, protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.mtls.httpd.plugins.action.sites import _noteworthy
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.remarks import noteworthy
 
 SITE = {
     "domain": "www.example.com",
@@ -42,6 +42,6 @@ GONE_BACK = {**SITE, "previous": True}
     ],
 )
 def test_what_is_noteworthy_is_a_warning(result: dict[str, Any], words: list[str]) -> None:
-    told = list(_noteworthy(result, 30))
+    told = list(noteworthy(result, 30))
     assert len(told) == len(words)
     assert all(word in sentence for word, sentence in zip(words, told, strict=True))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from demo_material import Authority
 
-from ansible_collections.mtls.httpd.plugins.plugin_utils._protocol import (
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.protocol import (
     CUSTOM,
     VERSIONS,
     protocol,

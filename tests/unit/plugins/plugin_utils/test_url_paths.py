@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.mtls.httpd.plugins.plugin_utils._paths import wrong_backend, wrong_paths
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.url_paths import wrong_backend, wrong_paths
 
 
 def faults(*protected: tuple[str, str], **options: Any) -> list[str]:

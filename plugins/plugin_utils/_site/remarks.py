@@ -1,0 +1,99 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an operator should know of a site that is not refused."""
+
+from __future__ import annotations
+
+import datetime
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, finding
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.protocol import NEW_CURVES, protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+def legacy_tls(site: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a site gives up by its protocol."""
+    legacy = ", ".join(protocol(site).legacy)
+    if legacy:
+        yield (
+            f"{site['domain']}: it speaks {legacy}, with OpenSSL's security level lowered for it, and anybody who "
+            "reads the wire may break that. Leave them out of 'tls_protocols' as soon as their last client is gone."
+        )
+
+
+def find_open_doors(site: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield who else than Chat may call the site."""
+    subject = site["domain"]
+    if site["verify_client"] == "optional_no_ca":
+        yield finding(
+            "not-enforced",
+            subject,
+            "clients without a certificate are let in, and those with one that anybody issued: none is verified.",
+            "Set 'verify_client' to require, unless the backend decides itself.",
+        )
+    elif site["verify_client"] == "optional":
+        yield finding(
+            "not-enforced",
+            subject,
+            "clients without a certificate are let in, as 'verify_client' is optional.",
+            "Set 'verify_client' to require, unless the backend decides itself.",
+        )
+    elif site["protected_paths"]:
+        yield finding(
+            "not-enforced",
+            subject,
+            "clients without a certificate are let in, but for the paths of 'protected_paths'.",
+            "Leave 'protected_paths' out, and list in 'open_paths' what is to be open, if nothing else is.",
+        )
+    if site["verify_client"] == "require" and not site["pins"]:
+        yield finding(
+            "client-not-pinned",
+            subject,
+            "every client of the client CA may call, not Chat alone.",
+            "Read the subject of Chat's first callback in the site's access log, and set 'allowed_clients'.",
+        )
+
+
+def find_idle_pins(site: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield that the site has nothing to answer Chat with."""
+    content = ("proxy_pass", "document_root", "protected_paths", "extra_directives", "template")
+    if site["manage"] == "virtual_host" and not any(site[name] for name in content):
+        yield finding(
+            "nothing-served",
+            site["domain"],
+            "it has nothing to serve, so that callbacks get 404, or 403.",
+            "Give the backend's URL as 'proxy_pass', or 'document_root'.",
+        )
+
+
+def noteworthy(result: Mapping[str, Any], warn_days: int) -> Iterator[str]:
+    """Yield what an operator should read of a result without asking for details."""
+    if result.get("failed"):
+        return
+    if result.get("rehearsal_reason"):
+        yield f"the rehearsal was {result['rehearsal']}: {result['rehearsal_reason']}."
+    for each in result.get("pending", ()):
+        yield f"{each}."
+    for each in result.get("healed", ()):
+        yield f"found amiss: {each}."
+    for each in result.get("limits", ()) if result.get("changed") else ():
+        if not each.startswith(NEW_CURVES):  # which nobody asked for
+            yield f"{each}."
+    soon = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=warn_days)).isoformat()
+    for site in result.get("sites", ()):
+        if site["remote_src"] and site["changed"]:
+            yield (
+                f"{site['domain']}: its material lies on the host, so it was judged there by OpenSSL and by handshakes "
+                "alone. Whether public clients trust it was not judged."
+            )
+        if site["state"] == "absent" and not site["changed"]:
+            yield f"{site['domain']}: there is no such site on this host, so none was taken away."
+        if site["mutual_tls"] == "optional" and site["previous"]:
+            yield f"{site['domain']}: the release gone back to lets clients without a certificate in."
+        if site["ends"] and site["ends"] < soon and site["previous"]:
+            yield f"{site['domain']}: the release gone back to serves certificates of which one ends at {site['ends']}."
