@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from demo_material import Authority, Issued, key_pem, new_key, pem, zipped
+from speed import at_once
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import CODES
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import default_store, judge, report
@@ -519,9 +520,9 @@ def test_a_pile_of_roots_of_one_name_is_judged_at_once(number: int) -> None:
         made(IS_CA, usage("key_cert_sign"), issuer=CHAT, common="Test Chat CA", key=CHAT.key) for _time in range(number)
     ]
     pile = Material(b"".join(pem(one.certificate) for one in again), "chain.crt")
-    began = time.monotonic()
+    allowed, began = at_once(), time.process_time()
     assert codes(served(CHAT.issue(DOMAIN), chain=pile)) == ["untrusted-issuer"]
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < allowed
 
 
 def test_a_pile_of_certificates_that_issue_each_other_is_judged_at_once() -> None:
@@ -529,9 +530,9 @@ def test_a_pile_of_certificates_that_issue_each_other_is_judged_at_once() -> Non
     pairs = [(one, other) for one in cas for other in cas if one is not other]
     crossed = [made(IS_CA, issuer=one, common=f"CA {cas.index(other)}", key=other.key) for one, other in pairs]
     pile = Material(b"".join(pem(one.certificate) for one in crossed), "chain.crt")
-    began = time.monotonic()
+    allowed, began = at_once(), time.process_time()
     assert codes(served(cas[0].issue(DOMAIN), chain=pile)) == ["path-refused"]
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < allowed
 
 
 def test_openssl_agrees_on_paths(tmp_path: Path) -> None:
