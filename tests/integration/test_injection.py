@@ -83,6 +83,7 @@ HONEST: dict[str, Any] = {
     "verify_depth": "97",
     "remote_src": "false",
     "allow_bypass": "",
+    "allow_programs": "false",
     "crl_check": "chain",
     "client_ocsp": "leaf",
     "client_ocsp_responder": "http://ocsp.example.com/",

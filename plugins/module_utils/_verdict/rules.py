@@ -291,28 +291,33 @@ def crl_itself(
         yield finding("crl-expired", source, message, renew)
     elif end is not None and (end - at) * 5 < end - begin:
         yield finding("crl-expires-soon", source, f"the CRL of '{issuer}' is to be renewed at {iso(end)}.", renew)
-    for severity, kind in _odd_kinds(crl, known):
-        message = f"it {kind}; httpd would refuse {'all others' if severity else 'every client'}."
+    for severity, kind, or_else in _odd_kinds(crl, known):
+        refused = "all others" if severity else "every client"
+        message = f"it {kind}; httpd would refuse {refused}" + (f", or, {or_else}." if or_else else ".")
         yield finding("crl-unsupported", source, message, "Give the CA's complete, direct CRL.", severity)
 
 
-def _odd_kinds(crl: x509.CertificateRevocationList, known: Sequence[Facts]) -> Iterator[tuple[str, str]]:
-    """Yield what keeps OpenSSL from taking the CRL for all certificates of its issuer, its own among them."""
+def _odd_kinds(crl: x509.CertificateRevocationList, known: Sequence[Facts]) -> Iterator[tuple[str, str, str]]:
+    """Yield what keeps OpenSSL from taking the CRL for all certificates of its issuer, its own among them.
+
+    And what some versions of it do instead.
+    """
     for extension in crl.extensions:
         value = extension.value
         if isinstance(value, x509.DeltaCRLIndicator):
-            yield "", "is a delta CRL, which httpd does not take"
+            # Measured: OpenSSL 3.0.19 takes it for the whole list, where others refuse it.
+            yield "", "is a delta CRL", "with an older OpenSSL, let in whom the CRL before it revokes"
         elif isinstance(value, x509.IssuingDistributionPoint):
             scoped = value.only_contains_user_certs or value.only_contains_ca_certs
             if value.indirect_crl:
-                yield "", "is an indirect CRL, which httpd does not take"
+                yield "", "is an indirect CRL, which httpd does not take", ""
             elif scoped or value.only_contains_attribute_certs or value.only_some_reasons:
-                yield "", "is not for all certificates of its CA (issuing distribution point)"
+                yield "", "is not for all certificates of its CA (issuing distribution point)", ""
             elif value.full_name or value.relative_name:
                 names = some(str(one.value) for one in value.full_name or ())
                 apart = next((one for one in known if not one.names_place(value)), None)
                 which = f", and '{apart.label}' does not" if apart else ""
                 severity = "" if apart else WARNING
-                yield severity, f"is for those certificates alone that name its place ({names}){which}"
+                yield severity, f"is for those certificates alone that name its place ({names}){which}", ""
         elif extension.critical and not isinstance(value, x509.AuthorityKeyIdentifier):
-            yield "", f"has a critical extension that OpenSSL does not know ({extension.oid.dotted_string})"
+            yield "", f"has a critical extension that OpenSSL does not know ({extension.oid.dotted_string})", ""
