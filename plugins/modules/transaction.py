@@ -82,17 +82,7 @@ def main() -> None:
                 f"sudo on this host records what it is sent, and so the private keys, in {recording}: remove that "
                 "file, and take log_input and log_stdin out of its sudoers for this user, or connect as root."
             )
-        report = run.carry_out(
-            request.wishes,
-            request.probes,
-            binary=request.binary,
-            config=request.config,
-            start=request.start,
-            required=request.required,
-            adopt=request.adopt,
-            clock=request.clock,
-            check=module.check_mode,
-        )
+        report = run.carry_out(request, check=module.check_mode)
     except (NotARequest, run.Refused) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**asdict(report))

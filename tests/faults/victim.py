@@ -69,7 +69,7 @@ def carried_out(payload: str) -> dict[str, Any]:
     """Carry a payload out as the module does."""
     try:
         request = unpacked(payload)
-        report = run.carry_out(**vars(request))
+        report = run.carry_out(request)
         return {"ended": "done", "report": asdict(report)}
     except run.Refused as error:
         return {"ended": "refused", "said": str(error)}

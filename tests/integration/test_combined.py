@@ -150,7 +150,7 @@ class Site:
             "httpd_config": str(self.httpd.conf),
         })  # fmt: skip
         assert not answer["msg"]
-        return run.carry_out(**vars(unpacked(answer["payload"])))
+        return run.carry_out(unpacked(answer["payload"]))
 
     def options(self, case: Case) -> dict[str, Any]:
         urls = {

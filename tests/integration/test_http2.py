@@ -21,8 +21,9 @@ from load import Load
 
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction import effects, run
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import effects, switch
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -249,9 +250,9 @@ def test_a_site_that_promises_no_http2_may_serve_it(host: Host) -> None:
 def test_what_a_reload_leaves_broken_is_found_by_asking_and_taken_back(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "DRY_AT_FIRST", set())
-    monkeypatch.setattr(run, "CONFIRM_SECONDS", 3.0)
-    with pytest.raises(run.Refused) as caught:
+    monkeypatch.setattr(switch, "DRY_AT_FIRST", set())
+    monkeypatch.setattr(switch, "CONFIRM_SECONDS", 3.0)
+    with pytest.raises(Refused) as caught:
         host.apply(wish(host, open_paths=("/healthz",)))
     assert re.search(r"on the live server, .* got no clear answer (at \S+ )?over TLSv1\.2", str(caught.value))
     assert "The old state is back and serving" in str(caught.value)

@@ -459,6 +459,6 @@ def test_a_hostile_path_of_httpd_is_refused_in_plain_words(host: Host, option: s
     before = host.state()
     for hostile in (text for each in HOSTILE for text in (each, f"/{each}", f"{honest[option]}{each}")):
         with pytest.raises(Refused) as refused:
-            carry_out([host.wish()], host.probes, **honest | {option: hostile})
+            carry_out(request.Request((host.wish(),), host.probes, **honest | {option: hostile}))
         assert for_people([str(refused.value)]), str(refused.value)[:1000]
     assert host.state() == before

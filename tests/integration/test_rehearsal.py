@@ -34,7 +34,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SIT
 from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import lock_path
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction import effects, run
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import effects, switch
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.reduced import rehearsal_folder
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
@@ -406,7 +406,7 @@ def test_it_is_caught_by_the_step_that_the_docs_name_and_disturbs_no_other_site(
     case.spoil(host)
     if rehearsal == "reduced":
         forbid_namespaces(monkeypatch)
-    monkeypatch.setattr(run, "CONFIRM_SECONDS", 3.0)
+    monkeypatch.setattr(switch, "CONFIRM_SECONDS", 3.0)
     step = case.full if rehearsal == "full" else case.reduced
     with asked_all_the_while(host):
         if step in (SERVED, WARNED):

@@ -20,7 +20,7 @@ from host import DOMAIN, VERSIONS, Host, children, fingerprint, until
 from load import Load
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction import run
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import switch
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 
@@ -136,7 +136,7 @@ def test_another_site_loses_no_request_while_one_goes_back_by_hand_and_by_itself
         host.apply(Wish(other, previous=True))
         assert host.served(other) == fingerprint(first)
         with monkeypatch.context() as patch:
-            patch.setattr(run, "CONFIRM_SECONDS", 1.0)
+            patch.setattr(switch, "CONFIRM_SECONDS", 1.0)
             patch.setattr(Server, "reload", lambda server: None)
             with pytest.raises(Refused, match="The old state is back and serving"):
                 host.apply(second)

@@ -17,6 +17,7 @@ from host import DOMAIN, Host, fingerprint, tree
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find, selinux_ports
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import selinux
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused, carry_out
 
 if TYPE_CHECKING:
@@ -145,5 +146,5 @@ def test_a_forbidden_port_is_refused_before_anything_is_touched(host: Host, tool
     tool(tools / "semanage", f"cat <<END\n{PORTS}END")
     before = tree(host.httpd.root)
     with pytest.raises(Refused, match=f"semanage port -a -t http_port_t -p tcp {host.port}`.* Nothing was touched"):
-        carry_out([host.wish()], host.probes, binary=labelled.binary, config=labelled.config)
+        carry_out(Request((host.wish(),), host.probes, labelled.binary, labelled.config, start=True))
     assert tree(host.httpd.root) == before

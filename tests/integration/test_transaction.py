@@ -35,7 +35,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine import process
 from ansible_collections.mtls.httpd.plugins.module_utils._store import lock, store
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Disk, Entry, File
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, FACTS, SITE
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction import request, run
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import request, run, switch
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.reduced import rehearsal_folder
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
@@ -1088,7 +1088,7 @@ def test_a_reload_that_does_nothing_brings_the_old_state_of_all_sites_back(
     wishes = {domain: host.wish(domain) for domain in (DOMAIN, OTHER)}
     host.apply(*wishes.values())
     before = tree(host.httpd.root)
-    monkeypatch.setattr(run, "CONFIRM_SECONDS", 1.0)
+    monkeypatch.setattr(switch, "CONFIRM_SECONDS", 1.0)
     with monkeypatch.context() as patch:
         patch.setattr(Server, "reload", lambda server: None)
         with pytest.raises(
@@ -1125,7 +1125,7 @@ def test_a_parent_that_dies_at_the_reload_is_started_again_with_the_old_state(
 
 def test_a_failed_first_deployment_leaves_nothing_behind(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     before = tree(host.httpd.root)
-    monkeypatch.setattr(run, "CONFIRM_SECONDS", 0.5)
+    monkeypatch.setattr(switch, "CONFIRM_SECONDS", 0.5)
     with monkeypatch.context() as patch:
         patch.setattr(Server, "reload", lambda server: None)
         with pytest.raises(Refused):
@@ -1476,6 +1476,7 @@ def test_no_log_and_no_other_file_holds_key_bytes(host: Host) -> None:
 
 AS_NOBODY = """\
 import json, subprocess, sys
+from dataclasses import replace
 root, binary, port = sys.argv[1:4]
 sys.path[:0] = [root, root + "/files"]
 from pathlib import Path
@@ -1490,7 +1491,7 @@ told = []
 try:
     for request in requests:
         try:
-            report = run.carry_out(request.wishes, request.probes, binary=binary, config=str(httpd.conf))
+            report = run.carry_out(replace(request, binary=binary, config=str(httpd.conf), start=True))
             told.append([report.changed, report.rehearsal, report.rehearsal_reason])
         except run.Refused as refusal:
             told.append([str(refusal)])

@@ -39,7 +39,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import (
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import run
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.backend import identity, modules
@@ -116,7 +116,9 @@ class Host:
         """Carry the wishes out."""
         pins = [pin for wish in wishes if wish.release for pin in wish.release.facts.pins]
         probes = make_probes(pins=pins) if pins else self.probes
-        return run.carry_out(wishes, probes, binary=str(self.httpd.binary), config=str(self.httpd.conf), **options)
+        carrying = {name: options.pop(name) for name in ("check", "disk") if name in options}
+        request = Request(wishes, probes, str(self.httpd.binary), str(self.httpd.conf), **{"start": True, **options})
+        return run.carry_out(request, **carrying)
 
     def refused(self, *wishes: Wish, times: bool = True, **options: Any) -> str:
         """Return why the wishes are refused, with files, parent and workers the same before and after."""

@@ -35,7 +35,7 @@ import sys
 from {_PACKAGE}._transaction import renewal, request, run
 
 try:
-    report = run.renew(renewal.request(sys.path[0]))
+    report = run.carry_out(renewal.request(sys.path[0]))
 except (request.NotARequest, run.Refused) as refusal:
     sys.exit(f"mtls.httpd: {{refusal}}")
 for site in report.sites:

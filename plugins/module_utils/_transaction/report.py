@@ -9,8 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.mtls.httpd.plugins.module_utils._site import standing
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_file import limits
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import in_force
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import Seen
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.trial import Result
 
 
 @dataclass
@@ -52,3 +61,45 @@ def tell_site(wish: Wish, changed: bool, shown: str) -> dict[str, Any]:
         "include": None,
         "proxy_protocol": False,
     }
+
+
+def tell(
+    seen: Seen, result: Result | None, *, reloaded: bool, check: bool, healed: Sequence[str], skew: float
+) -> Report:
+    """What was done, or would be in check mode.
+
+    C(result): how the rehearsal ended, if there was one. C(reloaded): httpd was reloaded, or started. C(healed): what
+    was amiss before. C(skew): this host's clock less the controller's, in seconds.
+    """
+    running = seen.server.running()
+    report = Report(
+        changed=bool(seen.acts or seen.enables or seen.interrupted or seen.leftovers),
+        sites=[_site(seen, wish, running and not (check and seen.acts)) for wish in seen.wishes],
+        reloaded=seen.acts and seen.runs_after and not seen.changes_nothing_that_is_read if check else reloaded,
+        server={"binary": seen.server.binary, "config": seen.server.config, "running": running},
+        limits=limits(seen.server, seen.user, seen.wishes),
+        healed=list(healed),
+        pending=[standing.to_include(seen.store, seen.user, site) for site in seen.pending],
+        clock_skew=skew,
+        diff=list(seen.plan.diff),
+    )
+    if result:
+        report.rehearsal, report.rehearsal_reason = result.mode, result.reason
+        if result.programs:
+            report.limits.append(f"not started in the rehearsal, as no program is: {', '.join(result.programs)}")
+    return report
+
+
+def _site(seen: Seen, wish: Wish, shown: bool) -> dict[str, Any]:
+    """What is told of one site. C(shown): handshakes on the live server have shown the sites."""
+    state = "absent" if wish.release is None else "unproven"
+    if wish.release and shown and wish.release.facts not in seen.pending:
+        state = wish.release.facts.mutual_tls
+    told = tell_site(wish, seen.plan.changed.get(wish.domain, False), state)
+    if wish.release and wish.release.facts.included:
+        told["include"] = seen.store.path(wish.domain, "current", SITE)
+    if wish.release and state != "unproven":
+        facts, described = wish.release.facts, in_force(seen.server, seen.user, seen.wishes)
+        address = standing.addresses(facts, described)[0]
+        told["proxy_protocol"] = standing.expects_proxy_header(described, address, facts.port)
+    return told

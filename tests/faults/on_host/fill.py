@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from filling import leave
@@ -56,7 +57,7 @@ def main() -> None:
         leave(filler, what, count)
         before = tree(conf)
         try:
-            run.carry_out(request.wishes, request.probes)
+            run.carry_out(replace(request, start=True))
             break
         except run.Refused as error:
             shown = all(handshakes.shown(described, site, "127.0.0.1") for site in old)

@@ -1,0 +1,243 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Step 0 of a run: what is there, looked at once, beside what is wished for."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError
+from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes, standing
+from ansible_collections.mtls.httpd.plugins.module_utils._site.bypasses import find_bypasses
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Link, StoreError
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.plan import Plan, planned
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal import Refused, each
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import Facts
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, Wish
+
+ASKING_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a run found before it changed anything.
+
+    server, store: the httpd, and its releases. request: what is asked for, with wishes as they came.
+    user, with_ssl: the server's configuration without us, as it is, and with mod_ssl loaded before it.
+    wishes: with the releases that they go back to. sites: the wished ones that httpd is to serve. pending: those whose
+    directives no virtual host of the user's includes yet.
+    was_running: whether httpd ran. interrupted: whether a killed run was undone before.
+    plan: what is to be done. differing: how the live server differs from sites that are as wished on the disk, each
+    with its site. leftovers: paths that no site needs. enables: whether the service is to be enabled.
+    """
+
+    server: Server
+    store: Store
+    request: Request
+    user: Description
+    with_ssl: Description
+    wishes: tuple[Wish, ...]
+    sites: tuple[Facts, ...]
+    pending: tuple[Facts, ...]
+    was_running: bool
+    interrupted: bool
+    plan: Plan
+    differing: tuple[tuple[Facts, str], ...]
+    leftovers: tuple[str, ...]
+    enables: bool
+
+    @property
+    def starts(self) -> bool:
+        """Whether httpd, which does not run, is to be started."""
+        return self.request.start and not self.was_running and bool(self.sites)
+
+    @property
+    def acts(self) -> bool:
+        """Whether anything is to be switched, reloaded or started."""
+        stale = self.was_running and not self.plan.changes and bool(self.interrupted or self.differing)
+        return bool(self.plan.changes or self.starts or stale)
+
+    @property
+    def runs_after(self) -> bool:
+        """Whether the server is to run when all is done."""
+        return self.was_running or (self.request.start and bool(self.sites))
+
+    @property
+    def changes_nothing_that_is_read(self) -> bool:
+        """Whether httpd reads nothing of what changes: directives that nobody includes yet, and links to them."""
+        folders = [self.store.path(site.domain) for site in self.pending]
+        return bool(folders) and all(
+            isinstance(change.after, Link) and os.path.dirname(change.path) in (*folders, self.store.conf)
+            for change in self.plan.changes
+        )
+
+
+def look(server: Server, store: Store, request: Request, *, interrupted: bool, skew: float) -> Seen:
+    """Look at the host. Raises Refused where it could not be changed as wished, whatever a rehearsal showed.
+
+    C(interrupted): a killed run was undone before. C(skew): this host's clock less the controller's, in seconds.
+    """
+    was_running = server.running()
+    wishes = each(request.wishes, lambda wish: _with_release(store, wish) if wish.previous else wish)
+    refuse_untimely(wishes, skew)
+    user, with_ssl = _described(server)
+    _refuse_still_included(server, store, user, wishes)
+    sites = [wish.release.facts for wish in wishes if wish.release]
+    pending = [site for site in sites if site.included and not standing.host_of(site, user)]
+    sites = [site for site in sites if site not in pending]
+    for site in pending:
+        if store.current(site.domain):
+            raise Refused(f"{standing.to_include(store, user, site)}. Nothing was touched")
+    releases = {wish.domain: wish.release for wish in wishes}
+    bypasses = find_bypasses(user, store, releases, {wish.domain: wish.allow_bypass for wish in wishes})
+    if bypasses:
+        raise Refused("; ".join(bypasses) + ". Nothing was touched")
+    plan = planned(server, store, user, with_ssl, wishes, adopt=request.adopt)
+    asked = was_running and not plan.changes and not interrupted
+    return Seen(
+        server=server,
+        store=store,
+        request=request,
+        user=user,
+        with_ssl=with_ssl,
+        wishes=tuple(wishes),
+        sites=tuple(sites),
+        pending=tuple(pending),
+        was_running=was_running,
+        interrupted=interrupted,
+        plan=plan,
+        differing=tuple(_differing(server, user, wishes, sites)) if asked else (),
+        leftovers=() if interrupted else tuple(_leftovers(store, wishes)),
+        enables=request.start and server.supervision.enabled is False and bool(sites),
+    )
+
+
+def find_amiss(seen: Seen) -> list[str]:
+    """Name what was not as an earlier run left it, so that nobody has to guess why there is something to do.
+
+    A virtual host of the user's that includes a site may be new, or just edited: httpd has not read it yet.
+    """
+    amiss = list(seen.plan.amiss)
+    if seen.plan.amiss and seen.was_running:
+        faults = _differing(seen.server, seen.user, seen.wishes, list(_before(seen)))
+        amiss += [f"until this run, {fault}" for _site, fault in faults if " got in " in fault]
+    if seen.leftovers:
+        amiss.append(f"left over: {', '.join(seen.leftovers)}")
+    shown = [fault for site, fault in seen.differing if not site.included]
+    if shown:
+        more = f"; and {len(shown) - 3} more" if len(shown) > 3 else ""
+        amiss.append(f"the live server did not show the sites as they are on the disk: {'; '.join(shown[:3])}{more}")
+    if seen.starts and any(seen.store.current(wish.domain) for wish in seen.wishes if wish.release):
+        amiss.append("httpd did not run")
+    return amiss
+
+
+def in_force(server: Server, user: Description, wishes: Sequence[Wish]) -> Description:
+    """The configuration with us, where it may say of PROXY headers what C(user), the one without us, does not."""
+    ours = any("remoteip" in wish.release.facts.modules for wish in wishes if wish.release)
+    return server.describe() if ours or "remoteip_module" in user.modules else user
+
+
+def refuse_untimely(wishes: Sequence[Wish], skew: float) -> None:
+    """Judge the certificates' dates by this host's clock, as httpd does. Raises Refused."""
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    late = []
+    for wish in wishes:
+        if wish.release is None or wish.force:
+            continue
+        facts = wish.release.facts
+        if facts.ends <= now:
+            way = "deploy a valid one, or set 'force' for this site" if wish.previous else "set its clock"
+            late.append(
+                f"{wish.domain}: a certificate ended at {facts.ends}, by this host's clock ({now}), so it would be "
+                f"refused: {way}"
+            )
+        if facts.crl_ends and facts.crl_ends <= now:
+            way = "deploy a new one, or set 'force' for this site" if wish.previous else "give a new one"
+            late.append(
+                f"{wish.domain}: a CRL was to be renewed at {facts.crl_ends}, by this host's clock ({now}), so every "
+                f"client would be refused: {way}"
+            )
+        if facts.begins > now:
+            late.append(
+                f"{wish.domain}: a certificate is not valid before {facts.begins}, by this host's clock ({now}, "
+                f"{skew:+.0f} s from the controller's): set its clock"
+            )
+    if late:
+        raise Refused("; ".join(late))
+
+
+def _with_release(store: Store, wish: Wish) -> Wish:
+    """The wish for a previous release, with the release as it lies on the host."""
+    if not os.path.isdir(store.path(wish.domain, "releases")):
+        known = store.domains()
+        few = ", ".join(known[:5]) + (f" and {len(known) - 5} more" if len(known) > 5 else "")
+        raise Refused(
+            f"{wish.domain}: there is no such site on this host, whose sites are: {few or 'none'}. Correct the "
+            "name, or deploy it"
+        )
+    return replace(wish, release=store.read(wish.domain, "previous"))
+
+
+def _described(server: Server) -> tuple[Description, Description]:
+    try:
+        return server.describe_without_us()
+    except HttpdError as error:
+        raise Refused(f"{error}. This was so before, nothing was touched: mend it first") from None
+
+
+def _refuse_still_included(server: Server, store: Store, user: Description, wishes: Sequence[Wish]) -> None:
+    """Raise Refused where directives of a site that is to go are included by a virtual host of the user's still."""
+    for wish in wishes:
+        if wish.release is None or not wish.release.facts.included:
+            folder = store.path(wish.domain, "current") + "/"
+            still = next((each for each in user.directives if each.file.startswith(folder)), None)
+            if still:
+                raise Refused(
+                    f"{wish.domain}: the virtual host at {still.host or server.config} includes {still.file} "
+                    "still: take that line out of it first. Nothing was touched"
+                )
+
+
+def _leftovers(store: Store, wishes: Sequence[Wish]) -> list[str]:
+    """What no site needs, but for the folders of the wished sites: those are made good."""
+    kept = [store.path(wish.domain) + "/" for wish in wishes if wish.release]
+    return [path for path in store.leftovers() if not any(folder.startswith(path + "/") for folder in kept)]
+
+
+def _before(seen: Seen) -> Iterator[Facts]:
+    """The wished sites as they were before this run; but for those whose facts were edited, or that are the user's."""
+    for site in seen.sites:
+        damaged = site.domain in seen.plan.damaged
+        try:
+            before = seen.store.facts(site.domain)
+        except StoreError:
+            before = site
+        if damaged or (before is not site and not before.included):
+            yield before
+
+
+def _differing(
+    server: Server, user: Description, wishes: Sequence[Wish], sites: Sequence[Facts]
+) -> Iterator[tuple[Facts, str]]:
+    """How the live server differs from the sites, each in one handshake at each address."""
+    deadline = time.monotonic() + ASKING_SECONDS
+    described = in_force(server, user, wishes)
+    for site in sites:
+        for address in standing.addresses(site, user):
+            if time.monotonic() < deadline:
+                yield from ((site, fault) for fault in handshakes.unlike(described, site, address))
+            else:
+                yield site, f"{site.domain}: not asked, as {ASKING_SECONDS:.0f} seconds were over"

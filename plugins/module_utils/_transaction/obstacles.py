@@ -1,0 +1,86 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Why a reload would do harm that a rehearsal, which starts afresh and writes elsewhere, does not see."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
+from ansible_collections.mtls.httpd.plugins.module_utils._site.conflicts import (
+    find_changed_mpm,
+    find_conflicts,
+    find_taken_ports,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import log_rules, named_logs
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import unwritable
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
+
+if TYPE_CHECKING:
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import Seen
+
+ROOM = 16  # blocks and inodes that are to be free besides those that are needed: others write too
+
+
+def find_obstacles(seen: Seen) -> list[str]:
+    """All that stands in the way, one line each, before anything is rehearsed."""
+    return [
+        *find_conflicts(seen.user, seen.sites, seen.plan.sites, seen.plan.listens),
+        *find_taken(seen),
+        *_hindrances(seen),
+        *find_unwritable(seen),
+        *_log_faults(seen),
+    ]
+
+
+def find_taken(seen: Seen) -> list[str]:
+    """Why httpd would end at a reload that the rehearsal takes well. Asked again right before the reload."""
+    if not seen.runs_after:
+        return []
+    found = find_changed_mpm(seen.server, seen.user) if seen.was_running else []
+    return found + find_taken_ports(seen.server, seen.user, seen.sites, seen.plan.listens)
+
+
+def find_unwritable(seen: Seen, *folders: str) -> list[str]:
+    """Why C(folders) do not take the switch, or those where httpd makes files at a reload do not take these.
+
+    It would end then. A rehearsal writes elsewhere, so it does not see that.
+    """
+    user, made = seen.user, []
+    if seen.runs_after and not seen.changes_nothing_that_is_read:
+        logs = [os.path.join(user.log_folder, log) for site in seen.sites for log in site.logs]
+        made = [user.pid_file, *(log for log in logs if not os.path.lexists(log))]
+    needed = {user.log_folder: 0} if made else {}
+    needed |= {os.path.dirname(path): len(made) + ROOM for path in made}
+    needed |= dict.fromkeys(folders, len(seen.plan.changes) + len(made) + 2 * ROOM)
+    # What starts a stopped server may make its folders.
+    there = [folder for folder in needed if folder and (seen.was_running or os.path.isdir(folder))]
+    return [fault for folder in there for fault in unwritable(folder, needed[folder])]
+
+
+def _hindrances(seen: Seen) -> list[str]:
+    """Why httpd could not be reloaded, or started, although its configuration is sound."""
+    found = []
+    unit = seen.server.supervision.unit
+    if seen.server.supervision.masked and seen.runs_after:
+        found.append(
+            f"{unit} is masked, so systemd neither starts nor reloads it: `systemctl unmask {unit}`, run again"
+        )
+    if seen.server.parent is not None and processes.stopped(seen.server.parent.pid):
+        pid = seen.server.parent.pid
+        found.append(
+            f"httpd's parent process was stopped by a signal, so it takes no reload: `kill -CONT {pid}`, run again"
+        )
+    return found
+
+
+def _log_faults(seen: Seen) -> list[str]:
+    """Why httpd should not open logs of the sites, before anything does. A rehearsal sees those that are left."""
+    rules = log_rules(seen.server, seen.store, seen.user)
+    logs = [os.path.join(seen.user.log_folder, log) for site in seen.sites for log in site.logs]
+    texts = [wish.release.files[SITE].decode() for wish in seen.wishes if wish.release]
+    logs += [seen.user.path(log) for text in texts for log in named_logs(text)]
+    return [fault for log in dict.fromkeys(logs) for fault in rules.faults(log)]

@@ -1,0 +1,284 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Steps 2 to 6 of a run: staged, switched, reloaded, confirmed, kept; or all the way back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError
+from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes, standing
+from ansible_collections.mtls.httpd.plugins.module_utils._site.bypasses import find_openings
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import StoreError, unwritable, why
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import in_force
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.obstacles import find_taken, find_unwritable
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.proof import name_site
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal import Refused, reason_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import Seen
+
+    Workers = set[tuple[int, int]]
+
+CONFIRM_SECONDS = 15.0
+# Modules that take the first pass over the configuration in a process for a dry run, as a start makes two. A graceful
+# reload makes one: measured on httpd 2.4, each child that speaks HTTP/2 over TLS 1.2 is then ended by a signal.
+DRY_AT_FIRST = {"http2_module", "md_module"}
+
+
+def switch(seen: Seen) -> bool:
+    """Put the plan in place. Returns whether httpd was reloaded, or started.
+
+    Raises Refused. Then the old state is back, unless the message says otherwise: the way back did not come to its end,
+    or the new state could not be kept.
+    """
+    with _uninterrupted():
+        with _way_back(seen) as way:
+            _stage(seen)  # 2.
+            way.switched = True
+            seen.store.switch(seen.plan.changes)  # 3.
+            seen.server.forget()
+            reloaded = _reload(seen)  # 4. and 5.
+        _keep(seen)  # 6.
+    return reloaded
+
+
+def reload_alone(seen: Seen) -> bool:
+    """Reload, or start, with nothing to switch. Returns whether that was done. Raises Refused."""
+    log = _logs(seen)
+    with _uninterrupted():
+        try:
+            return _reload(seen)
+        except (HttpdError, Refused) as error:
+            said = log.words() or "nothing"
+            if not seen.was_running:
+                seen.server.stop()
+            elif not seen.server.running():
+                with suppress(HttpdError):
+                    seen.server.start()
+            down = seen.was_running and not seen.server.running()
+            state = ". httpd is down: look after this host now" if down else ""
+            raise Refused(f"{error}. httpd says: {said}{state}") from None
+
+
+def _stage(seen: Seen) -> None:
+    """Write the journal, then the new releases, each whole before it has its name. Raises Refused for a full disk."""
+    seen.store.note(seen.plan.changes)
+    for release, folder in seen.plan.staged:
+        seen.store.stage(release, folder)
+    full = find_unwritable(seen, seen.store.conf)
+    if full:
+        raise Refused("; ".join(full))
+
+
+def _reload(seen: Seen) -> bool:
+    """Reload or start httpd, if it is to read what changes, and confirm it. Returns whether it was. Raises Refused."""
+    if not seen.runs_after or seen.changes_nothing_that_is_read:
+        return False
+    server = seen.server
+    test = server.test()
+    if test.code != 0:
+        raise Refused(f"`httpd -t` fails: {test.words}")
+    faults = find_taken(seen) + find_unwritable(seen)
+    # Seen in a full rehearsal too, but for what the live server alone reads (<IfFile>).
+    described = server.describe()
+    faults += standing.misplaced(seen.store, described, seen.sites)
+    faults += find_openings(described, seen.store, seen.sites)
+    if faults:
+        raise Refused("; ".join(faults))
+    before, missing = server.workers(), DRY_AT_FIRST & set(described.modules) - server.loaded()
+    if seen.was_running:
+        server.reload()
+    else:
+        server.start()
+    if seen.was_running and missing:
+        before = _reload_again(seen, before, missing)
+    _confirm(seen, before)
+    return True
+
+
+def _reload_again(seen: Seen, before: Workers, missing: set[str]) -> Workers:
+    """Give modules that a reload brought in their second pass. Returns the workers that were there before it.
+
+    C(before), C(missing): the workers that were there before the first reload, and those modules.
+    """
+    server = seen.server
+    deadline = time.monotonic() + CONFIRM_SECONDS
+    _await_workers(seen, before, deadline)  # A signal that comes while the parent reads would be lost.
+    if not missing & server.loaded():  # linked in
+        return before
+    known: Workers = set()
+    while server.workers() - known and time.monotonic() < deadline:
+        known |= server.workers()
+        time.sleep(0.01)  # They come several at once.
+    server.signal()  # The manager would let them serve for longer, and has seen the change already.
+    return known
+
+
+def _confirm(seen: Seen, before: Workers) -> None:
+    """See that a new generation of workers serves the sites as wished, and refuses strangers. Raises Refused."""
+    described = seen.server.describe()  # with us, as a template may claim more addresses
+    deadline = time.monotonic() + CONFIRM_SECONDS
+    _await_workers(seen, before, deadline)
+    while True:
+        faults: list[str] = []
+        for site in seen.sites:
+            for address in standing.addresses(site, described):
+                faults += handshakes.try_site(
+                    described, site, address, seen.request.probes, throwaway=False, deadline=deadline
+                )
+            if faults:
+                break
+        if not faults:
+            return
+        if not seen.server.running() or time.monotonic() > deadline:
+            raise Refused("on the live server, " + "; ".join(faults))
+        time.sleep(0.05)
+
+
+def _await_workers(seen: Seen, before: Workers, deadline: float) -> None:
+    """Wait for a new generation of workers. Raises Refused where none comes."""
+    while not seen.server.workers() - before:
+        if not seen.server.running():
+            raise Refused("httpd's parent process ended at the reload")
+        if time.monotonic() > deadline:
+            raise Refused(f"no new worker process within {CONFIRM_SECONDS:.0f} seconds of the reload")
+        time.sleep(0.005)
+
+
+def _keep(seen: Seen) -> None:
+    """Have the new state hold: the journal goes, and older releases. Raises Refused where that cannot be."""
+    try:
+        seen.store.done()
+        seen.store.prune()
+    except OSError as error:
+        raise Refused(
+            f"the new state is in place, but could not be kept: {why(error)}, which undoes it and begins anew"
+        ) from None
+
+
+# -- the way back
+
+
+@dataclass
+class _Way:
+    """How far a switch has come. switched: a path that httpd reads may have changed."""
+
+    switched: bool = False
+
+
+@contextmanager
+def _way_back(seen: Seen) -> Iterator[_Way]:
+    """Go back as the journal says where what is within fails, and say so: that is Refused."""
+    log, way = _logs(seen), _Way()
+    sockets = seen.server.sockets()  # What a way back has to bring back.
+    try:
+        yield way
+    except (OSError, HttpdError, StoreError, Refused) as error:
+        said = log.words()
+        words = reason_of(error) + (f". httpd says: {name_site(seen.store, said)}" if said else "")
+        _go_back(seen, words, sockets, switched=way.switched)
+        if not way.switched:
+            raise Refused(f"{words}. httpd was not reloaded, and nothing of this run is left") from None
+        raise Refused(f"{words}. The old state is back{' and serving' if seen.was_running else ''}") from None
+
+
+def _go_back(seen: Seen, words: str, sockets: set[tuple[str, int]], *, switched: bool) -> None:
+    """Put the old state back. Raises Refused with C(words) before the rest where that did not come to its end."""
+    server, store = seen.server, seen.store
+    try:
+        store.undo()
+        server.forget()
+        if not seen.was_running:
+            server.stop()
+        elif switched or not server.running():
+            _serve_again(seen, sockets)
+        store.done()
+        store.prune()
+    except (OSError, HttpdError, StoreError, Refused) as error:
+        if seen.was_running and not server.running():
+            with suppress(HttpdError):  # With what is there: each site's release is whole.
+                server.start()
+        state = "runs" if server.running() else "is down"
+        raise Refused(
+            f"{words}. The way back did not come to its end, which the next run sees to first. Look after this "
+            f"host now, httpd {state}: {reason_of(error)}"
+        ) from None
+
+
+def _serve_again(seen: Seen, sockets: set[tuple[str, int]]) -> None:
+    """Reload or start with the old state, and see that it serves. Raises HttpdError where it does not."""
+    server, store = seen.server, seen.store
+    taken = _take_old_state(seen)
+    deadline = time.monotonic() + CONFIRM_SECONDS
+    user = server.describe(without_us=True)
+    old = [store.facts(domain) for domain in store.domains()]
+    old = [site for site in old if not site.included or standing.host_of(site, user)]
+    described = in_force(server, user, seen.wishes)
+    while True:
+        missing = [f"[{address}]:{port}" for address, port in sorted(sockets - server.sockets())]
+        hidden = [
+            site.domain for site in old if not handshakes.shown(described, site, standing.addresses(site, user)[0])
+        ]
+        if server.running() and not missing and not hidden:
+            if not taken and not old:
+                raise HttpdError("it took no reload within 5 seconds, so nothing shows what it serves")
+            return
+        if time.monotonic() > deadline:
+            raise HttpdError(f"httpd does not serve {', '.join(missing + hidden) or 'anything'} as before")
+        time.sleep(0.05)
+
+
+def _take_old_state(seen: Seen) -> bool:
+    """Reload or start with the old state. Returns whether workers of a new generation came. Raises HttpdError."""
+    server = seen.server
+    before = server.workers()
+    if server.running():
+        test = server.test()
+        if test.code != 0:
+            raise HttpdError(f"`httpd -t` fails with the old files too, so it was not reloaded: {test.words}")
+        full = unwritable(os.path.dirname(server.describe().pid_file), 1)
+        if full:
+            raise HttpdError(f"it was not reloaded, as it would end: {full[0]}")
+        server.signal()  # Not by its manager, which may be what fails.
+    else:
+        server.start()
+        before = set()
+    with suppress(Refused):  # One that takes no reload serves the old state still, which handshakes show.
+        _await_workers(seen, before, time.monotonic() + 5)
+        return True
+    return False
+
+
+def _logs(seen: Seen) -> commands.Logs:
+    """What is written from now on to the server's and the sites' error logs: httpd's words on a site go there."""
+    own = [os.path.join(seen.user.log_folder, site.error_log) for site in seen.sites if site.error_log]
+    return commands.Logs([seen.user.error_log, *own])
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """A switch that was begun is ended: a lost connection or a polite end does not cut it.
+
+    By a handler, as an httpd that is started meanwhile would inherit what is ignored (execve(2)), and keep it.
+    """
+
+    def stay(_number: int, _frame: object) -> None:
+        pass
+
+    kept = {number: signal.signal(number, stay) for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
