@@ -14,8 +14,12 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Identity
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.endpoints import Endpoint, endpoints_of, examined
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Clients, Identity
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.endpoints import (
+    Endpoint,
+    endpoints_of,
+    examine_endpoints,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import DAMAGED
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, checked, documented_options
@@ -87,7 +91,8 @@ class ActionModule(ActionBase):
             finder.read("client_certificate", options["client_certificate"]),
             finder.read("client_key", options["client_key"]),
         )
-        return examined(endpoints, untrusted=make_probes().stranger, trusted=trusted, timeout=options["timeout"])
+        clients = Clients(untrusted=make_probes().stranger, trusted=trusted or None)
+        return examine_endpoints(endpoints, clients, options["timeout"])
 
     def _on_target(
         self, options: dict[str, Any], endpoints: list[Endpoint], task_vars: dict[str, Any] | None

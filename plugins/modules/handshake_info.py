@@ -318,8 +318,8 @@ import base64
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Identity
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.endpoints import endpoints_of, examined
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Clients, Identity
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.endpoints import endpoints_of, examine_endpoints
 
 
 def identity_at(certificate: str, key: str) -> Identity:
@@ -365,12 +365,13 @@ def main() -> None:
     try:
         endpoints = endpoints_of(options, "127.0.0.1")
         untrusted = base64.b64decode(options["untrusted_client"] or "")
-        result = examined(
-            endpoints,
+        clients = Clients(
             untrusted=Identity(untrusted, untrusted) if untrusted else None,
-            trusted=options["client_key"] and identity_at(options["client_certificate"], options["client_key"]),
-            timeout=options["timeout"],
+            trusted=identity_at(options["client_certificate"], options["client_key"])
+            if options["client_key"]
+            else None,
         )
+        result = examine_endpoints(endpoints, clients, options["timeout"])
     except OSError as error:
         module.fail_json(
             msg=f"{error.filename} on the target, where 'run_on' has it looked for: {error.strerror}. "

@@ -210,7 +210,8 @@ class Scene:
             for client in (None, *(site.client for site in known)):
                 for version in VERSIONS:
                     kind = "trusted" if client else "none"
-                    answer = ask(self.address, PORT, domain, version=version, client=kind, identity=client, timeout=20)
+                    question = answers.Question(domain, version, kind, client)
+                    answer = ask(answers.Door(self.address, PORT), question, timeout=20)
                     absent = answer.certificate_sha256 not in {site.fingerprint for site in known}
                     absent = absent and answer.result != "accepted"
                     assert any(site.fits(client, answer) if site else absent for site in allowed), (domain, answer)

@@ -20,7 +20,7 @@ from embedded_httpd import EmbeddedHttpd, free_port
 from host import COLLECTION, DOMAIN, VERSIONS, Host
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import client
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Identity, Probes
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Door, Identity, Probes, Question
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
 
@@ -62,7 +62,7 @@ def test_the_host_header_of_a_connection_made_to_another_site_reaches_nothing(
 ) -> None:
     users_host(host)
     host.apply(host.wish(document_root=f"{host.httpd.root}/site"))
-    answer = client.ask("127.0.0.1", host.port, sni, version=version, client="none", timeout=5, host=DOMAIN)
+    answer = client.ask(Door("127.0.0.1", host.port), Question(sni, version, "none", host=DOMAIN), timeout=5)
     assert "421" in answer.detail
 
 
@@ -125,9 +125,11 @@ def test_the_session_of_another_site_is_worth_nothing_here(host: Host, version: 
     host.apply(host.wish(document_root=f"{host.httpd.root}/site"))
     granted: list[ssl.SSLSession] = []
     context = client.client_context(None, version)
-    asked = {"version": version, "client": "none", "timeout": 5, "context": context, "sessions": granted}
     places = (elsewhere, OWN), (elsewhere, OWN), (host.port, DOMAIN)
-    first, again, foreign = (client.ask("127.0.0.1", port, name, **asked) for port, name in places)
+    first, again, foreign = (
+        client.ask(Door("127.0.0.1", port), Question(name, version, "none"), 5, context=context, sessions=granted)
+        for port, name in places
+    )
     assert granted
     assert (first.result, again.result, foreign.result) == ("accepted", "accepted", "refused")
     assert foreign.detail.startswith("alert")
@@ -234,9 +236,8 @@ def test_a_client_without_sni_reaches_a_site_that_is_alone_on_its_port(host: Hos
     chat = host.chat.issue(client=True, common_name="Chat")
     identity = Identity(chat.full_pem, chat.key_pem)
     for version in VERSIONS:
-        answer = client.ask(
-            "127.0.0.1", host.port, "", version=version, client="trusted", identity=identity, timeout=5, host=DOMAIN
-        )
+        question = Question("", version, "trusted", identity, host=DOMAIN)
+        answer = client.ask(Door("127.0.0.1", host.port), question, timeout=5)
         assert " 200 " in answer.detail
 
 

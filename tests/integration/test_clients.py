@@ -20,8 +20,8 @@ from demo_material import Authority, Issued, new_key
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, VERSIONS, Host
 
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Identity, Probes
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask, client_context
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Door, Identity, Probes, Question
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import subject_name
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
@@ -152,11 +152,10 @@ def test_a_resumed_session_lets_the_same_clients_in(host: Host, options: dict[st
     host.apply(host.wish(allowed=pins, **options))
     for version in VERSIONS:
         for issued, result in ((chat, "accepted"), (other, "refused")):
-            context = client_context(Identity(issued.full_pem, issued.key_pem), version)
-            asked = {"version": version, "client": "trusted", "timeout": 5, "context": context}
+            question = Question(DOMAIN, version, "trusted", Identity(issued.full_pem, issued.key_pem))
             sessions: list[ssl.SSLSession] = []
             for resumed in (False, True):  # Who resumes is not asked for a certificate again.
-                answer = ask("127.0.0.1", host.port, DOMAIN, sessions=sessions, **asked)
+                answer = ask(Door("127.0.0.1", host.port), question, timeout=5, sessions=sessions)
                 assert (answer.result, answer.asked) == (result, not resumed), answer
 
 

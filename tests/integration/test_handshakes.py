@@ -18,8 +18,11 @@ from embedded_httpd import EmbeddedHttpd, free_port
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import (
     VERSIONS,
     Answer,
+    Clients,
+    Door,
     Examination,
     Identity,
+    Question,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask, examine
 
@@ -88,26 +91,14 @@ class Site:
 
     def examine(self, *, trusted: bool = True, address: str = "127.0.0.1") -> Examination:
         """Examine it."""
-        return examine(
-            address,
-            self.port,
-            self.material.domain,
-            untrusted=identity(self.material.stranger),
-            trusted=identity(self.material.client) if trusted else None,
-            timeout=10,
-        )
+        clients = Clients(identity(self.material.stranger), identity(self.material.client) if trusted else None)
+        return examine(Door(address, self.port), self.material.domain, clients, timeout=10)
 
     def ask(self, client: Issued | None, version: str, name: str | None = None) -> Answer:
         """Ask as one client."""
-        return ask(
-            "127.0.0.1",
-            self.port,
-            self.material.domain if name is None else name,
-            version=version,
-            client="none",
-            identity=client and identity(client),
-            timeout=10,
-        )
+        server_name = self.material.domain if name is None else name
+        question = Question(server_name, version, "none", client and identity(client))
+        return ask(Door("127.0.0.1", self.port), question, timeout=10)
 
 
 def identity(issued: Issued) -> Identity:

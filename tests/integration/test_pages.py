@@ -105,15 +105,8 @@ def test_the_old_caller_of_the_page_on_protocol_is_served_and_warned_of(operator
     assert "it speaks TLSv1, TLSv1.1, with OpenSSL's security level lowered for it" in run.output
     client = answers.Identity(operator.material.client.full_pem, operator.material.client.key_pem)
     for version, result in (("TLSv1", "accepted"), ("TLSv1.1", "accepted"), ("TLSv1.2", "accepted")):
-        answer = ask(
-            operator.address,
-            operator.port,
-            operator.material.domain,
-            version=version,
-            client="trusted",
-            identity=client,
-            timeout=5,
-        )
+        question = answers.Question(operator.material.domain, version, "trusted", client)
+        answer = ask(answers.Door(operator.address, operator.port), question, timeout=5)
         assert (version, answer.result) == (version, result)
     assert "changed=0" in deployed(operator, "protocol").output
 

@@ -42,17 +42,10 @@ def prepared(host: Host, rehearsal: str, text: str = MODULE) -> None:
 def result(host: Host, *, proxied: bool, port: int = 0, address: str = "127.0.0.1") -> set[str]:
     """Return how clients of the client CA are answered, with a PROXY header or without."""
     chat = host.chat.issue(client=True, common_name="Chat")
+    identity = answers.Identity(chat.full_pem, chat.key_pem)
+    door = answers.Door(address, port or host.port, proxied)
     return {
-        client.ask(
-            address,
-            port or host.port,
-            DOMAIN,
-            version=version,
-            client="trusted",
-            identity=answers.Identity(chat.full_pem, chat.key_pem),
-            timeout=5,
-            proxied=proxied,
-        ).result
+        client.ask(door, answers.Question(DOMAIN, version, "trusted", identity), timeout=5).result
         for version in answers.VERSIONS
     }
 

@@ -18,7 +18,7 @@ from demo_material import key_pem, pem
 from embedded_httpd import EmbeddedHttpd, free_port
 from odd_certificates import CRITICAL, DAY, NOW, PLAIN, Pair, ca, crl, distribution, leaf, new_key, usage
 
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Identity
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Door, Identity, Question
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import judge
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, Wish
@@ -109,12 +109,8 @@ def test_a_list_is_an_error_where_it_locks_clients_out(number: int, httpd: int) 
     identity = Identity(pem(client.certificate), key_pem(client.key))
     answers = {
         version: ask(
-            "127.0.0.1",
-            httpd,
-            f"case-{number}.example",
-            version=version,
-            client="trusted",
-            identity=identity,
+            Door("127.0.0.1", httpd),
+            Question(f"case-{number}.example", version, "trusted", identity),
             timeout=20,
         )
         for version in ("TLSv1.2", "TLSv1.3")

@@ -14,7 +14,7 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from demo_material import Authority, Issued, write
@@ -22,7 +22,7 @@ from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, VERSIONS, Host
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask, client_context
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
 
 if TYPE_CHECKING:
@@ -269,11 +269,10 @@ def test_a_session_spares_a_revoked_client_the_responder_only_where_the_server_c
     assert any(limit.startswith(said) for limit in report.limits) is cache
     identity = answers.Identity(client.full_pem, client.key_pem)
     sessions: list[ssl.SSLSession] = []
-    asked: dict[str, Any] = {"version": version, "client": "trusted", "identity": identity, "timeout": 5}
-    asked |= {"context": client_context(identity, version), "sessions": sessions}
+    door, question = answers.Door("127.0.0.1", host.port), answers.Question(DOMAIN, version, "trusted", identity)
     for revoked, wanted in ((False, "accepted"), (True, "accepted" if cache else "refused")):
         with responder.serving((client, revoked)):
-            assert ask("127.0.0.1", host.port, DOMAIN, **asked).result == wanted
+            assert ask(door, question, timeout=5, sessions=sessions).result == wanted
     assert not any("OCSP" in limit or "ocsp" in limit for limit in host.apply(host.wish()).limits)
 
 

@@ -1484,6 +1484,7 @@ from embedded_httpd import EmbeddedHttpd
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import run
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import unpacked
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import client
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Door, Question
 requests = [unpacked(line.strip()) for line in sys.stdin]
 httpd = EmbeddedHttpd(Path(root, "own"), binary=binary)
 httpd.start()
@@ -1496,7 +1497,7 @@ try:
         except run.Refused as refusal:
             told.append([str(refusal)])
         answers = [
-            client.ask("127.0.0.1", int(port), "www.example.com", version=version, client="none", timeout=5)
+            client.ask(Door("127.0.0.1", int(port)), Question("www.example.com", version, "none"), timeout=5)
             for version in ("TLSv1.2", "TLSv1.3")
         ]
         told[-1] += [[answer.result, answer.certificate_sha256] for answer in answers]

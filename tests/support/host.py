@@ -149,14 +149,9 @@ class Host:
         kind = "trusted" if client else "none"
         return {
             version: ask(
-                address,
-                port or self.port,
-                domain,
-                version=version,
-                client=kind,
-                identity=identity,
+                answers.Door(address, port or self.port),
+                answers.Question(domain, version, kind, identity, path=path),
                 timeout=5,
-                path=path,
             )
             for version in VERSIONS
         }

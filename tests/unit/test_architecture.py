@@ -71,7 +71,17 @@ def circle(imports: dict[str, set[str]]) -> list[str]:
     return []
 
 
+def parameters(function: ast.FunctionDef) -> list[str]:
+    """Return the names of the parameters of a function, but for self and cls."""
+    given = function.args
+    named = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
+    return [each.arg for each in named if each and each.arg not in ("self", "cls")]
+
+
 IMPORTS = imports_below(PLUGINS)
+# What would be many pieces there is an object, such as a question to a door. The exception is called by OpenSSL.
+OF_FEW_PARAMETERS = ("_site", "_store", "_httpd", "_machine", "_handshake")
+CALLED_BY_OPENSSL = "_handshake/transcript.py: overhear"
 
 
 def test_each_file_of_module_utils_but_one_lies_in_a_room() -> None:
@@ -86,6 +96,23 @@ def test_a_room_imports_from_those_below_it_alone() -> None:
 
 def test_no_file_imports_itself_by_way_of_others_not_even_for_types() -> None:
     assert not circle(IMPORTS)
+
+
+def test_no_function_takes_more_than_five_parameters() -> None:
+    many = [
+        f"{room}/{path.name}: {function.name}"
+        for room in OF_FEW_PARAMETERS
+        for path in (PLUGINS / "module_utils" / room).glob("*.py")
+        for function in ast.walk(ast.parse(path.read_bytes()))
+        if isinstance(function, ast.FunctionDef) and len(parameters(function)) > 5
+    ]
+    assert many == [CALLED_BY_OPENSSL]
+
+
+def test_parameters_are_counted_in_whatever_way_they_are_given() -> None:
+    (function,) = ast.parse("def ask(self, door, /, question, *names, timeout=5, **more): ...").body
+    assert isinstance(function, ast.FunctionDef)
+    assert parameters(function) == ["door", "question", "timeout", "names", "more"]
 
 
 @pytest.mark.parametrize("kind", MAY_IMPORT)

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Who asks a TLS server, what it answers, and what is made of its answers."""
+"""Who asks a TLS server what, where; what it answers, and what is made of its answers."""
 
 from __future__ import annotations
 
@@ -46,6 +46,55 @@ class Probes:
     crl: bytes
     revoked: Identity
     pinned: Mapping[str, Identity] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Clients:
+    """The clients that `examine` asks as, beside one without a certificate; None where there is no such client.
+
+    ``untrusted`` is of an authority that the server cannot know; ``trusted`` is one that it is to accept.
+    """
+
+    untrusted: Identity | None = None
+    trusted: Identity | None = None
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where a server is reached. ``address`` is an IPv4 or IPv6 address or a name.
+
+    ``proxied``: the connection begins with a PROXY header, as a load balancer's does.
+    """
+
+    address: str
+    port: int
+    proxied: bool = False
+
+
+@dataclass(frozen=True)
+class Question:
+    """What one client asks a server: one request, over one version of TLS.
+
+    ``server_name`` goes as SNI and as Host; it may be empty. ``host`` is the name in the request, where it is another
+    than SNI, and ``path`` what is asked for. ``client`` is what the caller calls the client whose ``identity`` is
+    presented (None: no certificate). ``http2`` offers HTTP/2 too, which is then spoken where the server chooses it.
+    Raises ValueError for a malformed name or path.
+    """
+
+    server_name: str
+    version: str
+    client: str
+    identity: Identity | None = None
+    path: str = "/"
+    host: str = ""
+    http2: bool = False
+
+    def __post_init__(self) -> None:
+        """Check what is sent as it is."""
+        if not SERVER_NAME.match(self.server_name):
+            raise ValueError("server_name has a character that no host name has")
+        if not PATH.match(self.path):
+            raise ValueError("path has a character that stands in none as it is")
 
 
 @dataclass(frozen=True)

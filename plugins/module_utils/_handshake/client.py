@@ -15,17 +15,19 @@ import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import (
     LEGACY_VERSIONS,
-    PATH,
-    SERVER_NAME,
     VERSIONS,
     Answer,
+    Clients,
+    Door,
     Examination,
     Identity,
+    Question,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.http2 import ALPN_NAME, first_line, make_request
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.transcript import (
@@ -38,13 +40,20 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.transcript i
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _MESSAGE_CALLBACK = "_msg_callback"  # private to the ssl module: used where it is there
 _LONGEST_LINE = 4096
 _LONGEST_ANSWER = 1 << 16  # bytes: frames that may come before the one that has the status
 _PATIENCE = 0.5  # seconds
 _PIPE_HOLDS = 65536  # bytes, pipe(7)
+_KINDS = ("none", "untrusted", "trusted")
+_OLDER, _NEWER = VERSIONS
+# As each kind of client over each version.
+IN_FULL = tuple((client, (version,)) for version in VERSIONS for client in _KINDS)
+# As each kind over one version, and over the other where that is not offered: half the handshakes, for a server that
+# was asked in full when it was last changed.
+IN_BRIEF = tuple((client, (_OLDER, _NEWER) if client == "none" else (_NEWER, _OLDER)) for client in _KINDS)
 _STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})(?: |\r?$)")
 
 
@@ -98,37 +107,23 @@ def present(context: ssl.SSLContext, identity: Identity) -> None:
 
 
 def ask(
-    address: str,
-    port: int,
-    server_name: str,
-    *,
-    version: str,
-    client: str,
-    identity: Identity | None = None,
+    door: Door,
+    question: Question,
     timeout: float,
+    *,
     context: ssl.SSLContext | None = None,
-    host: str = "",
     sessions: list[ssl.SSLSession] | None = None,
-    path: str = "/",
-    proxied: bool = False,
 ) -> Answer:
     """Send one request as one kind of client, and return the server's answer.
 
-    ``address`` is an IPv4 or IPv6 address or a name. ``server_name`` goes as SNI and as Host; it may be empty.
     ``timeout`` (seconds) bounds everything: resolving, connecting, the handshake, the answer.
-    ``context`` is a `client_context` built beforehand, for use where ``/dev/fd`` is out of reach, or one that offers
-    HTTP/2, which is then spoken where the server chooses it.
-    ``host`` is the name in the request, where it is another than SNI, and ``path`` what is asked for. The last of
-    ``sessions``, which are of the same context, is resumed if the server lets us, and what it grants is put behind it.
-    ``proxied``: the connection begins with a PROXY header, as a load balancer's does.
-    Raises ValueError for an identity that does not load and for a malformed name or path, and nothing for what a peer
-    does.
+    ``context`` is a `client_context` built beforehand, for use where ``/dev/fd`` is out of reach; it then decides what
+    is presented and offered. The last of ``sessions``, which are of the same context, is resumed if the server lets us,
+    and what it grants is put behind it.
+    Raises ValueError for an identity that does not load, and nothing for what a peer does.
     """
-    if not SERVER_NAME.match(server_name):
-        raise ValueError("server_name has a character that no host name has")
-    if not PATH.match(path):
-        raise ValueError("path has a character that stands in none as it is")
-    context = context or client_context(identity, version)
+    version = question.version
+    context = context or client_context(question.identity, version, http2=question.http2)
     deadline = _Deadline(timeout)
 
     def once(patience: float = 0) -> Answer:
@@ -137,10 +132,10 @@ def ask(
         result, protocol = "unproven", ""
         try:
             with (
-                _connected(address, port, deadline, proxied) as plain,
+                _connected(door, deadline) as plain,
                 context.wrap_socket(
                     plain,
-                    server_hostname=server_name or None,
+                    server_hostname=question.server_name or None,
                     do_handshake_on_connect=False,
                     session=sessions[-1] if sessions else None,
                 ) as connection,
@@ -155,7 +150,7 @@ def ask(
                 early = _early(connection, min(patience, deadline.left())) if patience else b""
                 # In TLS 1.3 the server judges the client only now, and may close before we write: read all the same.
                 with suppress(OSError):
-                    connection.sendall(_request(_authority(address, port, host or server_name), path, protocol))
+                    connection.sendall(_request(_authority(door, question), question.path, protocol))
                 result, detail = _judged_line(_first_line(connection, deadline, early, protocol))
                 if sessions is not None and connection.session and result != "unproven":
                     sessions.append(connection.session)  # TLS 1.3 grants it after the handshake.
@@ -169,10 +164,19 @@ def ask(
             detail = (error.strerror or "connection failed").lower()
         except ValueError:  # UnicodeError among them, of the ssl module
             detail = "the address or the server name is no host name"
-        if identity and heard.withheld:
+        if question.identity and heard.withheld:
             result, detail = "unproven", f"the client's certificate fits no algorithm that the server takes ({detail})"
-        seen = certificate or heard.certificate
-        return Answer(version, client, result, detail, seen, heard.asked, heard.client_ca_names, path, protocol)
+        return Answer(
+            version,
+            question.client,
+            result,
+            detail,
+            certificate or heard.certificate,
+            heard.asked,
+            heard.client_ca_names,
+            question.path,
+            protocol,
+        )
 
     answer = once()
     if answer.detail in (RESET, ENDED) and answer.certificate and version == "TLSv1.3":
@@ -183,83 +187,52 @@ def ask(
     return answer
 
 
-def ask_by_way_of(
-    address: str,
-    port: int,
-    other: str,
-    server_name: str,
-    *,
-    version: str,
-    identity: Identity,
-    stranger: Identity,
-    timeout: float,
-    path: str = "/",
-    proxied: bool = False,
-) -> list[Answer]:
-    """Ask for ``server_name`` by way of another name of the server, ``other`` (empty for no SNI).
+def ask_by_way_of(other: str, door: Door, question: Question, stranger: Identity, timeout: float) -> list[Answer]:
+    """Ask a question by way of another name of the server than the question's, ``other`` (empty for no SNI).
 
-    First on a connection made to ``other`` as ``identity``, by its name in the request. Then, where that was granted a
-    session, as ``stranger`` on two connections that resume it, with SNI and without (CVE-2025-23048).
-    ``timeout`` (seconds) bounds each; ``path`` and ``proxied`` as in `ask`. Raises ValueError as `ask` does.
+    First on a connection made to ``other`` as the question's client, by its name in the request. Then, where that was
+    granted a session, as ``stranger`` on two connections that resume it, with SNI and without (CVE-2025-23048).
+    ``timeout`` (seconds) bounds each. Raises ValueError as `ask` does.
     """
-    context = _own_context(identity, version)
-    asked: dict[str, Any] = {"version": version, "timeout": timeout, "context": context}
-    asked |= {"path": path, "proxied": proxied}
+    context = _own_context(question.identity, question.version)
+    # The context presents who asks, and its identity changes on the way.
+    asked = replace(question, server_name=other, host=question.server_name, identity=None)
     granted: list[ssl.SSLSession] = []
-    answers = [ask(address, port, other, client="trusted", host=server_name, sessions=granted, **asked)]
+    answers = [ask(door, asked, timeout, context=context, sessions=granted)]
     present(context, stranger)
-    for name in (server_name, "") if granted else ():
+    for name in (question.server_name, "") if granted else ():
         # Each resumes the first one's own, not what the one before was granted.
         session = granted[:1]
-        answers.append(ask(address, port, name, client="untrusted", host=server_name, sessions=session, **asked))
+        resuming = replace(asked, server_name=name, client="untrusted")
+        answers.append(ask(door, resuming, timeout, context=context, sessions=session))
     return answers
 
 
 def examine(
-    address: str,
-    port: int,
+    door: Door,
     server_name: str,
-    *,
-    untrusted: Identity | None,
-    trusted: Identity | None = None,
+    clients: Clients,
     timeout: float,
-    brief: bool = False,
-    proxied: bool = False,
+    attempts: Sequence[tuple[str, Sequence[str]]] = IN_FULL,
 ) -> Examination:
     """Ask as each kind of client over TLS 1.2 and 1.3, all at once, so that ``timeout`` (seconds) bounds the whole.
 
-    ``untrusted`` is a client of an authority that the server cannot know; ``trusted`` one that it is to accept.
-    A kind without an identity is left out. ``brief`` asks as each kind over one version, and over the other where that
-    is not offered: half the handshakes, for a server that was asked in full when it was last changed. ``proxied`` as in
-    `ask`.
-    Raises ValueError as `ask` does.
+    ``attempts``: the kinds of client to ask as, each with versions, of which the first that is offered is the last
+    tried; `IN_FULL` or `IN_BRIEF`. A kind without an identity is left out.
+    Raises ValueError as `ask` does, and for a malformed name.
     """
-    clients = {"none": None, "untrusted": untrusted, "trusted": trusted}
-    kinds = [client for client in clients if client == "none" or clients[client] is not None]
-    older, newer = VERSIONS
+    identities = {"none": None, "untrusted": clients.untrusted, "trusted": clients.trusted}
 
-    def tried(client: str, version: str) -> Answer:
-        return ask(
-            address,
-            port,
-            server_name,
-            version=version,
-            client=client,
-            identity=clients[client],
-            timeout=timeout,
-            proxied=proxied,
-        )
+    def tried(client: str, versions: Sequence[str]) -> Answer:
+        for version in versions:
+            answer = ask(door, Question(server_name, version, client, identities[client]), timeout)
+            if answer.offered:
+                break
+        return answer
 
-    def tried_briefly(client: str) -> Answer:
-        first, second = (older, newer) if client == "none" else (newer, older)
-        answer = tried(client, first)
-        return answer if answer.offered else tried(client, second)
-
-    with ThreadPoolExecutor(len(kinds) * len(VERSIONS)) as pool:
-        if brief:
-            return Examination(tuple(pool.map(tried_briefly, kinds)))
-        pairs = [(client, version) for version in VERSIONS for client in kinds]
-        return Examination(tuple(pool.map(tried, *zip(*pairs))))
+    possible = [(client, versions) for client, versions in attempts if client == "none" or identities[client]]
+    with ThreadPoolExecutor(len(possible)) as pool:
+        return Examination(tuple(pool.map(tried, *zip(*possible))))
 
 
 class _Deadline:
@@ -298,9 +271,9 @@ def readable(content: bytes) -> Iterator[str]:
         os.close(reader)
 
 
-def _connected(address: str, port: int, deadline: _Deadline, proxied: bool) -> socket.socket:
+def _connected(door: Door, deadline: _Deadline) -> socket.socket:
     """Return a socket connected to the first address that takes it, with its PROXY header sent. Raises OSError."""
-    endpoints = _resolved(address, port, deadline)
+    endpoints = _resolved(door, deadline)
     failure = OSError(0, "name does not resolve")
     for tried, (family, endpoint) in enumerate(endpoints):
         connection = socket.socket(family, socket.SOCK_STREAM)
@@ -308,7 +281,7 @@ def _connected(address: str, port: int, deadline: _Deadline, proxied: bool) -> s
             connection.settimeout(deadline.left() / (len(endpoints) - tried))
             connection.connect(endpoint)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if proxied:
+            if door.proxied:
                 connection.sendall(_proxy_header(connection))
             return connection
         except OSError as error:
@@ -324,15 +297,15 @@ def _proxy_header(connection: socket.socket) -> bytes:
     return f"PROXY {family} {source} {address} {source_port} {port}\r\n".encode("ascii")
 
 
-def _resolved(address: str, port: int, deadline: _Deadline) -> list[tuple[int, Any]]:
+def _resolved(door: Door, deadline: _Deadline) -> list[tuple[int, Any]]:
     """Return family and socket address of each address of a host, in the time there is: resolvers are patient."""
     with suppress(OSError, UnicodeError):
-        return _look_up(address, port, socket.AI_NUMERICHOST)
+        return _look_up(door, socket.AI_NUMERICHOST)
     found: list[tuple[int, Any]] = []
 
     def look_up() -> None:
         with suppress(OSError, UnicodeError):
-            found.extend(_look_up(address, port))
+            found.extend(_look_up(door))
 
     thread = threading.Thread(target=look_up, daemon=True)
     thread.start()
@@ -341,14 +314,16 @@ def _resolved(address: str, port: int, deadline: _Deadline) -> list[tuple[int, A
     return found
 
 
-def _look_up(address: str, port: int, flags: int = 0) -> list[tuple[int, Any]]:
-    return [(entry[0], entry[4]) for entry in socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=flags)]
+def _look_up(door: Door, flags: int = 0) -> list[tuple[int, Any]]:
+    entries = socket.getaddrinfo(door.address, door.port, type=socket.SOCK_STREAM, flags=flags)
+    return [(entry[0], entry[4]) for entry in entries]
 
 
-def _authority(address: str, port: int, server_name: str) -> str:
-    host = server_name or address
+def _authority(door: Door, question: Question) -> str:
+    """Return what the request calls the server (RFC 9110, section 7.2)."""
+    host = question.host or question.server_name or door.address
     host = f"[{host}]" if ":" in host else host
-    return host if port == 443 else f"{host}:{port}"
+    return host if door.port == 443 else f"{host}:{door.port}"
 
 
 def _request(authority: str, path: str, protocol: str) -> bytes:

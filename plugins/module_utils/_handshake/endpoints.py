@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import (
     SERVER_NAME,
     Answer,
+    Clients,
+    Door,
     Examination,
-    Identity,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import examine
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import IN_BRIEF, IN_FULL, examine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,7 +41,7 @@ _REMEDIES = {
 class Endpoint:
     """One server to try. ``expect`` and ``certificate_sha256`` are None where nothing is expected.
 
-    ``brief``: half the handshakes, see `examine`. ``proxy_protocol``: it expects a PROXY header. ``run_on``: where the
+    ``brief``: half the handshakes, see `IN_BRIEF`. ``proxy_protocol``: it expects a PROXY header. ``run_on``: where the
     handshakes are made from, controller or target.
     """
 
@@ -52,6 +53,11 @@ class Endpoint:
     brief: bool = False
     proxy_protocol: bool = False
     run_on: str = "controller"
+
+    @property
+    def door(self) -> Door:
+        """Where it is reached."""
+        return Door(self.address, self.port, self.proxy_protocol)
 
     def __str__(self) -> str:
         place = f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
@@ -104,25 +110,16 @@ def endpoints_of(options: Mapping[str, Any], default_address: str | None) -> lis
     return endpoints
 
 
-def examined(
-    endpoints: Sequence[Endpoint], *, untrusted: Identity | None, trusted: Identity | None, timeout: float
-) -> dict[str, Any]:
+def examine_endpoints(endpoints: Sequence[Endpoint], clients: Clients, timeout: float) -> dict[str, Any]:
     """Examine all endpoints, several at once, and return the module's result.
 
+    ``timeout``: seconds for each.
     Raises ValueError for an identity that does not load, and for a malformed server name.
     """
 
     def examination(endpoint: Endpoint) -> Examination:
-        return examine(
-            endpoint.address,
-            endpoint.port,
-            endpoint.server_name,
-            untrusted=untrusted,
-            trusted=trusted,
-            timeout=timeout,
-            brief=endpoint.brief,
-            proxied=endpoint.proxy_protocol,
-        )
+        attempts = IN_BRIEF if endpoint.brief else IN_FULL
+        return examine(endpoint.door, endpoint.server_name, clients, timeout, attempts)
 
     with ThreadPoolExecutor(min(len(endpoints), _AT_ONCE)) as pool:
         examinations = list(pool.map(examination, endpoints))

@@ -95,6 +95,7 @@ class Channel(ssl.SSLSocket):
 
 
 def overhear(connection: object, direction: str, _version: int, content_type: int, _kind: int, data: bytes) -> None:
+    """Keep a handshake message in its connection's transcript. The parameters are those that the ssl module passes."""
     if content_type == _HANDSHAKE and data and isinstance(connection, Channel) and connection.transcript:
         connection.transcript.note(direction, data)
 

@@ -8,17 +8,27 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import VERSIONS, Answer, Identity, Probes
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask, ask_by_way_of, client_context
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import (
+    VERSIONS,
+    Answer,
+    Door,
+    Identity,
+    Probes,
+    Question,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask, ask_by_way_of
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.http2 import ALPN_NAME
-from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, join_endpoint
-from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import is_proxied, neighbours
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import join_endpoint
+from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import find_door, neighbours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
     from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import Facts
     from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 
@@ -32,64 +42,84 @@ _WHO = {
 }
 
 
-def try_site(
-    described: Description,
-    site: Facts,
-    address: str,
-    probes: Probes,
-    *,
-    throwaway: bool,
-    port: int = 0,
-    deadline: float = float("inf"),
-) -> list[str]:
-    """Shake hands with a site at one address as each kind of client, over each version of TLS. Returns the faults.
+class Stage(Enum):
+    """Whether a site is rehearsed or live, which decides who is tried, and which CAs it may ask for.
 
-    And over HTTP/2, where the site promises it. C(throwaway): the throwaway CA is among the client CAs, as in a
-    rehearsal, so that its clients are tried too.
-    C(described): what httpd says of the configuration that is served. C(port): instead of the site's own.
-    C(deadline): moment of time.monotonic() after which nothing is waited for.
+    In a rehearsal the throwaway CA is among the client CAs, so that its clients are tried too.
     """
-    closed = site.protected_paths or ("/",)
-    clients: list[tuple[str, Identity | None, Sequence[str]]] = [
-        ("none", None, (*closed, *site.open_paths)),
-        ("untrusted", probes.stranger, ("/",)),
-    ]
-    if throwaway:
-        clients.append(("unlisted" if site.pins else "trusted", probes.trusted, closed))
-        # A release gone back to may hold pins that the controller knows nothing of.
-        clients += [
-            (f"allowed_clients[{number}]", probes.pinned[pin], closed)
-            for number, pin in enumerate(site.pins)
-            if pin in probes.pinned
-        ]
-        if site.crl_check != "none":
-            clients.append(("revoked", probes.revoked, closed))
-    proxied = is_proxied(described, address, port or site.port)
+
+    REHEARSAL = "rehearsal"
+    LIVE = "live"
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """On what a site is tried, and until when.
+
+    C(described): what httpd says of the configuration that is served. C(deadline): moment of time.monotonic() after
+    which nothing is waited for.
+    """
+
+    described: Description
+    stage: Stage
+    deadline: float = float("inf")
+
+    def seconds_left(self) -> float:
+        """Return the time for one question: a moment at least, so that one more look is taken at the deadline."""
+        return max(0.1, min(_SECONDS, self.deadline - time.monotonic()))
+
+
+@dataclass(frozen=True)
+class _Caller:
+    """One kind of client, who it is, and the paths that it asks for."""
+
+    kind: str
+    identity: Identity | None
+    paths: Sequence[str]
+
+
+def try_site(occasion: Occasion, site: Facts, door: Door, probes: Probes) -> list[str]:
+    """Shake hands with a site as each kind of client, over each version of TLS. Returns the faults.
+
+    And over HTTP/2, where the site promises it.
+    """
+    callers = _callers(occasion.stage, site, probes)
 
     def asked(version: str, *, http2: bool) -> list[Answer]:
         return [
             ask(
-                address,
-                port or site.port,
-                site.domain,
-                version=version,
-                client=kind,
-                identity=identity,
-                timeout=max(0.1, min(_SECONDS, deadline - time.monotonic())),
-                context=client_context(identity, version, http2=http2),
-                path=path,
-                proxied=proxied,
+                door,
+                Question(site.domain, version, caller.kind, caller.identity, path=path, http2=http2),
+                occasion.seconds_left(),
             )
-            for kind, identity, paths in clients
-            for path in paths
+            for caller in callers
+            for path in caller.paths
         ]
 
     answers = [answer for version in _versions(site) for answer in asked(version, http2=False)]
     # Over no older TLS (RFC 9113, section 9.2).
-    versions = VERSIONS if "http2" in site.welcome and described.has_http2 else ()
+    versions = VERSIONS if "http2" in site.welcome and occasion.described.has_http2 else ()
     over_http2 = [answer for version in versions for answer in asked(version, http2=True) if answer.offered]
-    faults = [*faults_of(site, answers + over_http2, throwaway), *_without_http2(over_http2)]
-    return [f"{_place(site, address)}: {fault}" for fault in dict.fromkeys(faults)]
+    faults = [*faults_of(site, answers + over_http2, occasion.stage), *_without_http2(over_http2)]
+    return [f"{_place(site, door.address)}: {fault}" for fault in dict.fromkeys(faults)]
+
+
+def _callers(stage: Stage, site: Facts, probes: Probes) -> list[_Caller]:
+    """Who asks: strangers, and in a rehearsal the clients of the throwaway CA."""
+    closed = site.protected_paths or ("/",)
+    callers = [_Caller("none", None, (*closed, *site.open_paths)), _Caller("untrusted", probes.stranger, ("/",))]
+    if stage is Stage.LIVE:
+        return callers
+    callers.append(_Caller("unlisted" if site.pins else "trusted", probes.trusted, closed))
+    # A release gone back to may hold pins that the controller knows nothing of.
+    callers += [
+        _Caller(f"allowed_clients[{number}]", probes.pinned[pin], closed)
+        for number, pin in enumerate(site.pins)
+        if pin in probes.pinned
+    ]
+    if site.crl_check != "none":
+        callers.append(_Caller("revoked", probes.revoked, closed))
+    return callers
 
 
 def _without_http2(answers: Sequence[Answer]) -> Iterator[str]:
@@ -106,6 +136,7 @@ def _without_http2(answers: Sequence[Answer]) -> Iterator[str]:
 
 
 def _place(site: Facts, address: str) -> str:
+    """Name a site by its own port, whichever it is tried at."""
     return f"{site.domain} at {join_endpoint(address, site.port)}"
 
 
@@ -116,12 +147,12 @@ def shown(described: Description, site: Facts, address: str) -> bool:
 
 def unlike(described: Description, site: Facts, address: str) -> list[str]:
     """How the live server differs from a site as it is wished, in one handshake."""
-    proxied = is_proxied(described, address, site.port)
+    door = find_door(described, address, site.port)
     for version in _versions(site):
-        answer = ask(address, site.port, site.domain, version=version, client="none", timeout=_SECONDS, proxied=proxied)
+        answer = ask(door, Question(site.domain, version, "none"), _SECONDS)
         if answer.offered:
             break
-    return [f"{_place(site, address)}: {fault}" for fault in faults_of(site, [answer], throwaway=False)]
+    return [f"{_place(site, address)}: {fault}" for fault in faults_of(site, [answer], Stage.LIVE)]
 
 
 def _versions(site: Facts) -> list[str]:
@@ -129,7 +160,7 @@ def _versions(site: Facts) -> list[str]:
     return list(dict.fromkeys((*site.versions, *VERSIONS)))
 
 
-def faults_of(site: Facts, answers: Sequence[Answer], throwaway: bool) -> Iterator[str]:
+def faults_of(site: Facts, answers: Sequence[Answer], stage: Stage) -> Iterator[str]:
     """What is wrong with the answers; nothing where all is as it must be.
 
     Strangers must be refused by an alert, as a 403 says something of one path alone; the clients of the throwaway CA
@@ -171,7 +202,7 @@ def faults_of(site: Facts, answers: Sequence[Answer], throwaway: bool) -> Iterat
             yield f"another certificate is served over {answer.version} (SHA-256 {served[:16]}…)"
         if answer.client == "none" and answer.client_ca_names is not None:
             asked, known = set(answer.client_ca_names), set(site.client_ca_names)
-            if not (asked >= known if throwaway else asked == known):
+            if not (asked == known if stage is Stage.LIVE else asked >= known):
                 yield f"clients of other CAs than the site's are asked for over {answer.version}"
 
 
@@ -201,20 +232,12 @@ def try_detours(store: Store, described: Description, site: Facts, address: str,
     faults: list[str] = []
     # By another CA's client of the same subject, say, a pin is no help.
     allowed = next((probes.pinned[pin] for pin in site.pins if pin in probes.pinned), probes.trusted)
+    door = find_door(described, address, site.port)
+    path = next(iter(site.protected_paths), "/")
     for other, name in neighbours(store, described, site, address):
         for version in ("TLSv1.3", "TLSv1.2"):
-            first, *resumed = ask_by_way_of(
-                address,
-                site.port,
-                name,
-                site.domain,
-                version=version,
-                identity=allowed,
-                stranger=probes.stranger,
-                timeout=_SECONDS,
-                path=next(iter(site.protected_paths), "/"),
-                proxied=is_proxied(described, address, site.port),
-            )
+            question = Question(site.domain, version, "trusted", allowed, path=path)
+            first, *resumed = ask_by_way_of(name, door, question, probes.stranger, _SECONDS)
             ways = [("by its name in a request to", first), *(("by a TLS session of", answer) for answer in resumed)]
             for way, answer in ways:
                 if answer.result == "accepted" and not re.search(r" 4(00|21)( |$)", answer.detail):

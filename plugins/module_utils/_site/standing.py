@@ -13,6 +13,7 @@ import socket
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Door
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import (
     Description,
@@ -81,11 +82,12 @@ def expects_proxy_header(described: Description, address: str, port: int, client
     return said == {"on"} and not (client and any(_is_among(client, network) for network in described.proxy_exempt))
 
 
-def is_proxied(described: Description, address: str, port: int) -> bool:
-    """Whether a connection from this machine has to begin with a PROXY header."""
-    return expects_proxy_header(described, address, port) and expects_proxy_header(
+def find_door(described: Description, address: str, port: int) -> Door:
+    """Where this machine reaches a server: proxied where its connection has to begin with a PROXY header."""
+    proxied = expects_proxy_header(described, address, port) and expects_proxy_header(
         described, address, port, _source(address, port)
     )
+    return Door(address, port, proxied)
 
 
 def _source(address: str, port: int) -> str:

@@ -149,9 +149,10 @@ def rehearse_reduced(
             if weak:
                 faults, said = faults + weak, ""
             elif not said:
+                occasion = handshakes.Occasion(described, handshakes.Stage.REHEARSAL)
                 for site in sites:
-                    port = ports[site.port]
-                    faults += handshakes.try_site(described, site, here, probes, throwaway=True, port=port)
+                    door = standing.find_door(described, here, ports[site.port])
+                    faults += handshakes.try_site(occasion, site, door, probes)
         return Result("reduced", reason, tuple(faults), said, not (weak or said), start.programs)
 
 

@@ -147,8 +147,10 @@ def _full(
                 weak = refused_as_weak(start.broken, sites)
                 broken = "" if weak else start.broken
                 return _ended(broken, faults + weak, programs=programs)
+            occasion = handshakes.Occasion(described, handshakes.Stage.REHEARSAL)
             for site, address in tried:
-                found = handshakes.try_site(described, site, address, probes, throwaway=True)
+                door = standing.find_door(described, address, site.port)
+                found = handshakes.try_site(occasion, site, door, probes)
                 # Where the door itself is open, a way around it says nothing.
                 faults += found or handshakes.try_detours(private, described, site, address, probes)
         return _ended(faults=faults, complete=True, programs=programs, logs=opened)

@@ -129,14 +129,14 @@ def _confirm(seen: Seen, before: Workers) -> None:
     """See that a new generation of workers serves the sites as wished, and refuses strangers. Raises Refused."""
     described = seen.server.describe()  # with us, as a template may claim more addresses
     deadline = time.monotonic() + CONFIRM_SECONDS
+    occasion = handshakes.Occasion(described, handshakes.Stage.LIVE, deadline)
     _await_workers(seen, before, deadline)
     while True:
         faults: list[str] = []
         for site in seen.sites:
             for address in standing.addresses(site, described):
-                faults += handshakes.try_site(
-                    described, site, address, seen.request.probes, throwaway=False, deadline=deadline
-                )
+                door = standing.find_door(described, address, site.port)
+                faults += handshakes.try_site(occasion, site, door, seen.request.probes)
             if faults:
                 break
         if not faults:

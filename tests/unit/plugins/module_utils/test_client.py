@@ -27,10 +27,13 @@ from demo_material import Authority, Issued, key_pem, new_key
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import (
     VERSIONS,
     Answer,
+    Clients,
+    Door,
     Examination,
     Identity,
+    Question,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask, client_context, examine
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import IN_BRIEF, ask, client_context, examine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,10 +122,19 @@ def replying(reply: bytes) -> Talk:
     return talk
 
 
-def asked(port: int, *, version: str = "TLSv1.3", client: Issued | None = None, **options: Any) -> Answer:
-    """Ask on the loopback address."""
-    options = {"address": "127.0.0.1", "server_name": NAME, "timeout": 5, **options}
-    return ask(port=port, version=version, client="none", identity=client and identity(client), **options)
+def asked(
+    port: int,
+    *,
+    address: str = "127.0.0.1",
+    timeout: float = 5,
+    client: Issued | None = None,
+    context: ssl.SSLContext | None = None,
+    **options: Any,
+) -> Answer:
+    """Ask on the loopback address. options: of the question."""
+    options = {"server_name": NAME, "version": "TLSv1.3", **options}
+    question = Question(client="none", identity=client and identity(client), **options)
+    return ask(Door(address, port), question, timeout, context=context)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -295,7 +307,7 @@ def test_a_peer_that_is_silent_or_trickles_does_not_prolong_it(served: Path, tal
 def test_an_examination_of_a_silent_peer_takes_no_longer_than_one_question() -> None:
     with listening(hold) as port:
         begun = time.monotonic()
-        found = examine("127.0.0.1", port, NAME, untrusted=identity(STRANGER), trusted=identity(TRUSTED), timeout=0.4)
+        found = examine(Door("127.0.0.1", port), NAME, Clients(identity(STRANGER), identity(TRUSTED)), timeout=0.4)
         took = time.monotonic() - begun
     assert len(found.answers) == 6
     assert found.mutual_tls == "unproven"
@@ -375,7 +387,7 @@ def test_a_server_that_chooses_http2_is_asked_in_it(
         connection.sendall(bytes.fromhex("000000 04 00 00000000" + sent))
 
     with listening(over_tls(context, talk)) as port:
-        answer = asked(port, version=version, context=client_context(None, version, http2=True), path="/hook")
+        answer = asked(port, version=version, http2=True, path="/hook")
     assert heard[0].startswith(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
     assert b"/hook" in heard[0]
     assert (answer.protocol, answer.result, answer.detail) == ("h2", result, detail)
@@ -388,8 +400,17 @@ def test_a_server_that_does_not_choose_http2_is_asked_in_the_other(served: Path,
     if chosen:
         context.set_alpn_protocols([chosen])
     with listening(over_tls(context, replying(OK))) as port:
-        answer = asked(port, version=version, context=client_context(None, version, http2=True))
+        answer = asked(port, version=version, http2=True)
     assert (answer.protocol, answer.result) == (chosen, "accepted")
+
+
+def test_http2_is_offered_by_a_question_that_says_so_or_a_context_made_beforehand(served: Path) -> None:
+    context = server_context(served)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    made = client_context(None, "TLSv1.3", http2=True)
+    with listening(over_tls(context, replying(OK))) as port:
+        chosen = [asked(port, **offer).protocol for offer in ({}, {"http2": True}, {"context": made})]
+    assert chosen == ["", "h2", "h2"]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -397,13 +418,22 @@ def test_what_a_server_chooses_is_known_where_it_refuses_the_client(served: Path
     context = server_context(served, ssl.CERT_REQUIRED)
     context.set_alpn_protocols(["h2", "http/1.1"])
     with listening(over_tls(context, replying(OK))) as port:
-        answer = asked(port, version=version, context=client_context(None, version, http2=True))
+        answer = asked(port, version=version, http2=True)
     assert (answer.protocol, answer.result) == ("h2", "refused")
 
 
-def test_a_server_name_cannot_smuggle_a_header() -> None:
+@pytest.mark.parametrize("name", ["", "www.example.com", "127.0.0.1", "::1"])
+@pytest.mark.parametrize("path", ["/", "/hook", "/a/b_c/"])
+def test_a_question_holds_what_is_sent_as_it_is(name: str, path: str) -> None:
+    question = Question(name, "TLSv1.3", "none", path=path)
+    assert (question.server_name, question.path) == (name, path)
+
+
+def test_neither_a_server_name_nor_a_path_can_smuggle_a_header() -> None:
     with pytest.raises(ValueError, match="server_name"):
-        asked(443, server_name="a\r\nX: y")
+        Question("a\r\nX: y", "TLSv1.3", "none")
+    with pytest.raises(ValueError, match="path"):
+        Question(NAME, "TLSv1.3", "none", path="/ HTTP/1.1\r\nX: y")
 
 
 def test_a_weak_client_is_for_the_server_to_judge(served: Path) -> None:
@@ -506,6 +536,7 @@ INSIDE = """
 import pickle, sys
 sys.path[:] = pickle.load(sys.stdin.buffer)
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask, client_context
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Door, Question
 identity, port = pickle.load(sys.stdin.buffer)
 context = client_context(identity, "TLSv1.3")
 import ctypes
@@ -515,8 +546,8 @@ if hide_proc:
     assert libc.mount(b"tmpfs", b"/proc", b"tmpfs", 0, None) == 0
     given = {"context": context}
 else:
-    given = {"identity": identity}
-print(ask("127.0.0.1", port, "", version="TLSv1.3", client="trusted", timeout=5, **given).result)
+    given = {}
+print(ask(Door("127.0.0.1", port), Question("", "TLSv1.3", "trusted", identity), 5, **given).result)
 """
 
 
@@ -582,7 +613,7 @@ def test_that_the_trusted_client_is_refused_takes_nothing_from_what_strangers_me
 
 def test_without_an_untrusted_client_nothing_is_enforced_for_certain(served: Path) -> None:
     with listening(over_tls(server_context(served, ssl.CERT_REQUIRED), replying(OK))) as port:
-        found = examine("127.0.0.1", port, NAME, untrusted=None, timeout=5)
+        found = examine(Door("127.0.0.1", port), NAME, Clients(), timeout=5)
     assert {answer.result for answer in found.answers} == {"refused"}
     assert found.mutual_tls == "unproven"
 
@@ -596,7 +627,7 @@ def test_a_brief_examination_asks_as_each_kind_once_over_a_version_that_is_offer
 ) -> None:
     context = server_context(served, ssl.CERT_REQUIRED, version=only)
     with listening(over_tls(context, replying(OK))) as port:
-        found = examine("127.0.0.1", port, NAME, untrusted=identity(STRANGER), timeout=5, brief=True)
+        found = examine(Door("127.0.0.1", port), NAME, Clients(identity(STRANGER)), 5, IN_BRIEF)
     assert [(answer.client, answer.version) for answer in found.answers] == list(zip(("none", "untrusted"), versions))
     assert found.mutual_tls == "enforced"
 

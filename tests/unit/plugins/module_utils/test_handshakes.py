@@ -14,7 +14,7 @@ from demo_material import Authority, key_pem, new_key, write
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Answer
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive
-from ansible_collections.mtls.httpd.plugins.module_utils._site.handshakes import faults_of
+from ansible_collections.mtls.httpd.plugins.module_utils._site.handshakes import Stage, faults_of
 from ansible_collections.mtls.httpd.plugins.module_utils._site.material import material_faults
 from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import addresses, misplaced
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import Facts
@@ -58,8 +58,8 @@ def answers(*, served: bytes = SERVED, detail: str = "alert unknown_ca", **resul
     ]
 
 
-def faults(given: list[Answer], site: Facts = SITE, *, throwaway: bool = True) -> str:
-    return "; ".join(faults_of(site, given, throwaway))
+def faults(given: list[Answer], site: Facts = SITE, stage: Stage = Stage.REHEARSAL) -> str:
+    return "; ".join(faults_of(site, given, stage))
 
 
 def test_strangers_refused_and_the_client_accepted_is_no_fault() -> None:
@@ -97,21 +97,19 @@ def test_a_server_that_nobody_reaches_is_told_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "throwaway", "sound"),
+    ("asked", "stage", "sound"),
     [
-        (None, False, True),
-        (("CN=Chat",), False, True),
-        (("CN=Chat", "CN=probe"), True, True),
-        (("CN=Chat", "CN=another"), False, False),
-        (("CN=another",), True, False),
-        ((), False, False),
+        (None, Stage.LIVE, True),
+        (("CN=Chat",), Stage.LIVE, True),
+        (("CN=Chat", "CN=probe"), Stage.REHEARSAL, True),
+        (("CN=Chat", "CN=another"), Stage.LIVE, False),
+        (("CN=another",), Stage.REHEARSAL, False),
+        ((), Stage.LIVE, False),
     ],
 )
-def test_the_sites_own_client_cas_must_be_asked_for(
-    asked: tuple[str, ...] | None, throwaway: bool, sound: bool
-) -> None:
+def test_the_sites_own_client_cas_must_be_asked_for(asked: tuple[str, ...] | None, stage: Stage, sound: bool) -> None:
     given = [replace(answer, client_ca_names=asked) for answer in answers()]
-    assert ("clients of other CAs" not in faults(given, throwaway=throwaway)) == sound
+    assert ("clients of other CAs" not in faults(given, stage=stage)) == sound
 
 
 def test_another_certificate_is_a_fault() -> None:
