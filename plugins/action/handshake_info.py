@@ -59,7 +59,7 @@ class ActionModule(ActionBase):
             return failure([str(error)])
         for endpoint in result.get("endpoints", ()):
             if endpoint["certificate"]:
-                endpoint["certificate"] |= _described(endpoint["certificate"]["pem"])
+                endpoint["certificate"] |= _describe_certificate(endpoint["certificate"]["pem"])
         sound = "endpoints" in result and not result["failed"]
         if sound and boolean(self._task.args.get("summary"), strict=False):
             said = summary(result["endpoints"], itself=self._connection.transport == "local")
@@ -128,14 +128,14 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _described(pem: str) -> dict[str, Any]:
+def _describe_certificate(pem: str) -> dict[str, Any]:
     """Return what the certificate says of itself; nothing where it cannot be parsed."""
     try:
         certificate = x509.load_pem_x509_certificate(pem.encode())
         return {
             "subject": certificate.subject.rfc4514_string(),
             "issuer": certificate.issuer.rfc4514_string(),
-            "names": _names(certificate),
+            "names": _alternative_names(certificate),
             "not_before": f"{certificate.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ}",
             "not_after": f"{certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}",
         }
@@ -143,7 +143,7 @@ def _described(pem: str) -> dict[str, Any]:
         return {}
 
 
-def _names(certificate: x509.Certificate) -> list[str]:
+def _alternative_names(certificate: x509.Certificate) -> list[str]:
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:

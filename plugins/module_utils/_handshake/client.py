@@ -273,7 +273,7 @@ def readable(content: bytes) -> Iterator[str]:
 
 def _connected(door: Door, deadline: _Deadline) -> socket.socket:
     """Return a socket connected to the first address that takes it, with its PROXY header sent. Raises OSError."""
-    endpoints = _resolved(door, deadline)
+    endpoints = _resolve(door, deadline)
     failure = OSError(0, "name does not resolve")
     for tried, (family, endpoint) in enumerate(endpoints):
         connection = socket.socket(family, socket.SOCK_STREAM)
@@ -297,7 +297,7 @@ def _proxy_header(connection: socket.socket) -> bytes:
     return f"PROXY {family} {source} {address} {source_port} {port}\r\n".encode("ascii")
 
 
-def _resolved(door: Door, deadline: _Deadline) -> list[tuple[int, Any]]:
+def _resolve(door: Door, deadline: _Deadline) -> list[tuple[int, Any]]:
     """Return family and socket address of each address of a host, in the time there is: resolvers are patient."""
     with suppress(OSError, UnicodeError):
         return _look_up(door, socket.AI_NUMERICHOST)
@@ -360,13 +360,13 @@ def _judged_line(line: bytes) -> tuple[str, str]:
     """Return result and detail for the first line of an answer."""
     status = _STATUS_LINE.match(line)
     if status:
-        return "refused" if status[1] == b"403" else "accepted", _shown(line)
+        return "refused" if status[1] == b"403" else "accepted", _printable_line(line)
     if line.startswith(b"HTTP/2 "):
-        return "unproven", _shown(line)
-    return "unproven", f"the answer is not HTTP: {_shown(line)}" if line else ENDED
+        return "unproven", _printable_line(line)
+    return "unproven", f"the answer is not HTTP: {_printable_line(line)}" if line else ENDED
 
 
-def _shown(line: bytes) -> str:
+def _printable_line(line: bytes) -> str:
     """Return at most 80 characters of a peer's line, none of which steers a terminal."""
     text = line.decode("ascii", "replace").strip()[:80]
     return "".join(character if character.isprintable() else "?" for character in text)

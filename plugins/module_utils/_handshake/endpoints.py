@@ -129,7 +129,7 @@ def examine_endpoints(endpoints: Sequence[Endpoint], clients: Clients, timeout: 
         "changed": False,
         "failed": bool(failures),
         "msg": "\n".join(failures or [f"{endpoint}: mutual TLS is {found.mutual_tls}." for endpoint, found in pairs]),
-        "endpoints": [_result(endpoint, found) for endpoint, found in pairs],
+        "endpoints": [_endpoint_result(endpoint, found) for endpoint, found in pairs],
     }
 
 
@@ -171,7 +171,7 @@ def _summary(answers: Sequence[Answer]) -> str:
     return ", ".join(f"{answer.version} {answer.client} {answer.result}: {answer.detail}" for answer in answers)
 
 
-def _result(endpoint: Endpoint, found: Examination) -> dict[str, Any]:
+def _endpoint_result(endpoint: Endpoint, found: Examination) -> dict[str, Any]:
     """Return what the module returns of one endpoint."""
     certificate = found.certificate and {
         "sha256": found.certificate_sha256,

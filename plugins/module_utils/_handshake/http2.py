@@ -74,10 +74,10 @@ def _unpadded(content: bytes, flags: int) -> bytes:
 
 def _field(name: int, value: str) -> bytes:
     """Return a literal field that is put into no table (RFC 7541, section 6.2.2)."""
-    return _number(name, 4) + _number(len(value), 7) + value.encode("ascii")
+    return _encode_number(name, 4) + _encode_number(len(value), 7) + value.encode("ascii")
 
 
-def _number(value: int, bits: int) -> bytes:
+def _encode_number(value: int, bits: int) -> bytes:
     """Return an integer that begins in the last bits of a byte of zeros (RFC 7541, section 5.1)."""
     most = (1 << bits) - 1
     if value < most:
@@ -114,13 +114,13 @@ def _status(block: bytes) -> str:
         is_coded, (length, at) = block[at] & 0x80, _read_number(block, at, 7)  # section 5.2
         value = block[at : at + length]
         if name in _STATUSES and len(value) == length <= 3:
-            return _decoded(value) if is_coded else value.decode("ascii", "replace")
+            return _decode_digits(value) if is_coded else value.decode("ascii", "replace")
     except (IndexError, KeyError):
         pass
     return "answer without a status that could be read"
 
 
-def _decoded(value: bytes) -> str:
+def _decode_digits(value: bytes) -> str:
     """Return digits that are Huffman-coded. Raises KeyError where something else is, but for ones at the end."""
     bits, digits = "".join(format(byte, "08b") for byte in value), ""
     while "0" in bits:

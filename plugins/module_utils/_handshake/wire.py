@@ -120,7 +120,7 @@ def certificate_authorities(message: bytes, version: str) -> tuple[bytes, ...]:
     return tuple(_vectors(names))
 
 
-class CertificateFacts(NamedTuple):
+class BareCertificate(NamedTuple):
     """What a certificate says: subject and issuer (DER names), and when it begins and ends, as 2026-11-23T16:39:00Z."""
 
     subject: bytes
@@ -129,19 +129,19 @@ class CertificateFacts(NamedTuple):
     not_after: str
 
 
-def certificate_facts(certificate: bytes) -> CertificateFacts:
+def read_certificate(certificate: bytes) -> BareCertificate:
     """Return what a certificate (DER) says. Source: RFC 5280, section 4.1."""
     (whole,) = _elements(certificate)
     fields = list(_elements(next(_elements(whole.content)).content))
     try:
         _serial, _algorithm, issuer, validity, subject = fields[fields[0].tag == _VERSION :][:5]
-        begins, ends = map(_moment, _elements(validity.content))
+        begins, ends = map(_read_time, _elements(validity.content))
     except IndexError:
         raise ValueError("certificate is cut off") from None
-    return CertificateFacts(subject.encoded, issuer.encoded, begins, ends)
+    return BareCertificate(subject.encoded, issuer.encoded, begins, ends)
 
 
-def _moment(time: _Element) -> str:
+def _read_time(time: _Element) -> str:
     """Return a UTCTime or GeneralizedTime as text that sorts (RFC 5280, section 4.1.2.5)."""
     digits = time.content.decode("ascii")
     if time.tag == _UTC_TIME:
@@ -169,7 +169,7 @@ def rfc4514(name: bytes) -> str:
         for attribute in _elements(relative.content):
             kind, value = _elements(attribute.content)
             identifier = _object_identifier(kind.content)
-            pairs.append(f"{_ATTRIBUTES.get(identifier, identifier)}={_value(value)}")
+            pairs.append(f"{_ATTRIBUTES.get(identifier, identifier)}={_read_value(value)}")
         parts.append("+".join(pairs))
     return ",".join(reversed(parts))
 
@@ -215,13 +215,13 @@ def _object_identifier(content: bytes) -> str:
     return ".".join(str(number) for number in (first, numbers[0] - 40 * first, *numbers[1:]))
 
 
-def _value(value: _Element) -> str:
+def _read_value(value: _Element) -> str:
     """Return an attribute's value: text, or where it is none, its encoding."""
     encoding = _ENCODINGS.get(value.tag)
-    return _escaped(value.content.decode(encoding)) if encoding else "#" + value.encoded.hex()
+    return _escape_value(value.content.decode(encoding)) if encoding else "#" + value.encoded.hex()
 
 
-def _escaped(text: str) -> str:
+def _escape_value(text: str) -> str:
     """Return a value as RFC 4514, section 2.4, writes it; a name from a peer must not steer a terminal."""
     last = len(text) - 1
     escaped: list[str] = []

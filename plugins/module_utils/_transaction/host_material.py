@@ -46,7 +46,7 @@ def completed(release: Release, sources: Sources) -> Release:
     files = {**release.files, f"{facts.domain}.crt": certificate, f"{facts.domain}.key": key}
     if sources.client_ca:
         files[CLIENT_CA] = b"".join(each for path in sources.client_ca for each in _pinned(path, sources))
-    told = [wire.certificate_facts(_der(each)) for each in (*sent, *_CERTIFICATE.findall(files[CLIENT_CA]))]
+    told = [wire.read_certificate(_der(each)) for each in (*sent, *_CERTIFICATE.findall(files[CLIENT_CA]))]
     subjects = {wire.rfc4514(each.subject) for each in told[len(sent) :]}
     facts = replace(
         facts,
@@ -65,7 +65,7 @@ def _certificates(path: str) -> list[bytes]:
         raise SourceError(f"{path} holds no PEM certificate: give one that does")
     try:
         for each in found:
-            wire.certificate_facts(_der(each))
+            wire.read_certificate(_der(each))
         return [ssl.DER_cert_to_PEM_cert(_der(each)).encode() for each in found]
     except ValueError:  # UnicodeError and binascii.Error among them
         raise SourceError(f"{path} holds a certificate that is damaged: put a good one there") from None
@@ -94,7 +94,7 @@ def _der(pem: bytes) -> bytes:
 
 
 def _self_issued(pem: bytes) -> bool:
-    told = wire.certificate_facts(_der(pem))
+    told = wire.read_certificate(_der(pem))
     return told.subject == told.issuer
 
 
