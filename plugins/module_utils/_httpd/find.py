@@ -61,7 +61,7 @@ def find(binary: str | None = None, config: str | None = None) -> Server | None:
     servers = []
     for pid, exe in running_parents():
         server = _of_process(pid, exe)
-        if server is not None and _wanted(server, binary, config):
+        if server is not None and _is_asked_for(server, binary, config):
             servers.append(server)
     if len(servers) > 1:
         told = ", ".join(f"{each.binary} with {each.config}" for each in servers)
@@ -83,7 +83,7 @@ def _trusted(name: str, path: str) -> None:
         raise HttpdError(f"{name}{reason}") from None
 
 
-def _wanted(server: Server, binary: str | None, config: str | None) -> bool:
+def _is_asked_for(server: Server, binary: str | None, config: str | None) -> bool:
     if binary is not None and os.path.realpath(binary) != os.path.realpath(server.binary):
         return False
     return config is None or os.path.realpath(config) == os.path.realpath(server.config)
@@ -95,7 +95,7 @@ def _of_process(pid: int, exe: str) -> Server | None:
     if call is None or parent is None:
         return None
     try:
-        return _server(exe, *call, parent, supervision(pid))
+        return _make_server(exe, *call, parent, supervision(pid))
     except HttpdError:
         return None
 
@@ -112,10 +112,10 @@ def _of_binary(binary: str, config: str | None) -> Server:
         more, options = unit_environment(supervision.unit)
         environment.update(more)
         arguments += configuration_arguments(shlex.split(options))
-    server = _server(binary, arguments, environment, None, supervision)
+    server = _make_server(binary, arguments, environment, None, supervision)
     if supervision.program:
         binary, words, environment = would_call(supervision, binary, os.path.dirname(server.config))
-        return _server(binary, configuration_arguments(words), environment, None, supervision)
+        return _make_server(binary, configuration_arguments(words), environment, None, supervision)
     for folder in dict.fromkeys((os.path.dirname(server.config), os.path.dirname(binary))):
         envvars = os.path.join(folder, "envvars")
         if os.path.isfile(envvars):
@@ -124,11 +124,11 @@ def _of_binary(binary: str, config: str | None) -> Server:
             outcome = run(["/bin/sh", "-c", '. "$0" >/dev/null && exec env -0', envvars], environment, 10)
             if outcome.code == 0:
                 environment = dict(pair.split("=", 1) for pair in outcome.output.split("\0") if "=" in pair)
-                return _server(binary, arguments, environment, None, supervision)
+                return _make_server(binary, arguments, environment, None, supervision)
     return server
 
 
-def _server(
+def _make_server(
     binary: str,
     arguments: tuple[str, ...],
     environment: Mapping[str, str],

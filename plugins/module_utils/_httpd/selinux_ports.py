@@ -35,7 +35,7 @@ def forbidden(server: Server, ports: Sequence[int]) -> list[str]:
     """
     if not ports or read(selinux.ENFORCE).strip("\0\n ") != "1" or not _confined(server):
         return []
-    known = _listed()
+    known = _list_ports()
     found = []
     for port in ports:
         types = {kind for kind, first, last in known if first <= port <= last}
@@ -60,7 +60,7 @@ def _confined(server: Server) -> bool:
 
 
 @lru_cache
-def _listed() -> list[tuple[str, int, int]]:
+def _list_ports() -> list[tuple[str, int, int]]:
     """The policy's TCP ports: type, first and last of each range. It takes a second; nothing where it cannot be had."""
     program = find_program("semanage")
     _code, output, _errors = run_program([program, "port", "-l", "-n"]) if program else (0, "", "")

@@ -101,9 +101,9 @@ def would_call(supervision: Supervision, binary: str, folder: str) -> tuple[str,
     def act() -> list[str]:
         for path in instead:
             sandbox.replace(path, stub.encode())
-        before = _texts(folder)
+        before = _read_texts(folder)
         words = run(supervision.program, environment, 30).words
-        changed = {path for path, _text in before.items() ^ _texts(folder).items()}
+        changed = {path for path, _text in before.items() ^ _read_texts(folder).items()}
         return [read(told), min(changed, default=""), words]
 
     text = changed = words = ""
@@ -122,7 +122,7 @@ def would_call(supervision: Supervision, binary: str, folder: str) -> tuple[str,
     return called, rest[: int(count)], {key: value for key, _equals, value in pairs}
 
 
-def _texts(folder: str) -> dict[str, str]:
+def _read_texts(folder: str) -> dict[str, str]:
     return {
         os.path.join(root, name): read(os.path.join(root, name))
         for root, _dirs, names in os.walk(folder)

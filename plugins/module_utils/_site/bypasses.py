@@ -184,7 +184,7 @@ def _divided(
     sections = {f'Location "{path}"' for path in facts.protected_paths}
     guarded, opened = [], []
     for each in directives:
-        for content in _contents(user, each):
+        for content in _find_contents(user, each):
             if facts.mutual_tls == "enforced":
                 guarded.append(content)
                 opened += [content.below(path) for path in facts.open_paths]
@@ -201,7 +201,7 @@ def _open(user: Description, place: str) -> list[Content]:
     """What a host, the main server for an empty C(place), serves to clients without a certificate."""
     if _verifies(user, place) or (not place and not _main_is_reached(user)) or _rewrites_away(user, place):
         return []
-    found = [content for each in _of_host(user, place) for content in _contents(user, each)]
+    found = [content for each in _of_host(user, place) for content in _find_contents(user, each)]
     if _redirects_away(user, place):
         # A backend, and a path of RewriteRule, are found before a Redirect is.
         return [content for content in found if content.backend or content.said.name.lower() == "rewriterule"]
@@ -239,25 +239,25 @@ def _lines(text: str) -> list[Directive]:
     return found
 
 
-def _contents(user: Description, each: Directive) -> Iterator[Content]:
+def _find_contents(user: Description, each: Directive) -> Iterator[Content]:
     """What a directive makes a host serve."""
     name, words = each.name.lower(), each.words
     if not words:
         return
     if name in ("documentroot", "virtualdocumentroot"):
-        yield _files(user, words[0], each)
+        yield _as_files(user, words[0], each)
     elif name in ("alias", "aliasmatch", "scriptalias", "scriptaliasmatch"):
-        yield _files(user, words[-1], each)
+        yield _as_files(user, words[-1], each)
     elif name in ("proxypass", "proxypassmatch", "balancermember"):
         found = [word for word in words[:2] if re.match(r"unix:|\w+://", word, re.IGNORECASE)]
-        yield from (_proxied(word, each) for word in found[:1])
+        yield from (_as_proxied(word, each) for word in found[:1])
     elif name == "rewriterule" and len(words) > 1:
         if _flag(words, "P|proxy"):
-            yield _proxied(words[1], each)
-        elif words[1].startswith("/") and _plain(words[1]) != "/" and not _flag(words, "PT|passthrough"):
-            yield _files(user, words[1], each)
+            yield _as_proxied(words[1], each)
+        elif words[1].startswith("/") and _fixed_part(words[1]) != "/" and not _flag(words, "PT|passthrough"):
+            yield _as_files(user, words[1], each)
     elif name == "sethandler" and words[0].lower().startswith("proxy:"):
-        yield _proxied(words[0][len("proxy:") :], each)
+        yield _as_proxied(words[0][len("proxy:") :], each)
 
 
 def _flag(words: Sequence[str], names: str) -> bool:
@@ -265,23 +265,23 @@ def _flag(words: Sequence[str], names: str) -> bool:
     return bool(re.search(rf"[\[,]\s*({names})\s*(=[^,\]]*)?[,\]]", words[2], re.IGNORECASE)) if words[2:] else False
 
 
-def _plain(text: str) -> str:
+def _fixed_part(text: str) -> str:
     """The part of a path before what is filled in for each request."""
     start = re.split(r"[$%]", text)[0]
     return start if start == text else start.rpartition("/")[0] or "/"
 
 
-def _files(user: Description, text: str, each: Directive) -> Content:
+def _as_files(user: Description, text: str, each: Directive) -> Content:
     literal = each.name.lower() in ("documentroot", "alias", "scriptalias")
-    written = user.path(text if literal else _plain(text))
+    written = user.path(text if literal else _fixed_part(text))
     return Content("", os.path.realpath(written), each, written)
 
 
-def _proxied(url: str, each: Directive) -> Content:
+def _as_proxied(url: str, each: Directive) -> Content:
     return Content(*backends.backend(url, here=True), each)
 
 
-def _in_force(user: Description, place: str, name: str) -> str:
+def _effective_value(user: Description, place: str, name: str) -> str:
     """The value of a directive for a whole host, in lower case: its own, or that of the server level."""
     values = {
         each.host: each.arguments.strip('"').lower()
@@ -292,7 +292,10 @@ def _in_force(user: Description, place: str, name: str) -> str:
 
 
 def _verifies(user: Description, place: str) -> bool:
-    return _in_force(user, place, "sslengine") == "on" and _in_force(user, place, "sslverifyclient") == "require"
+    return (
+        _effective_value(user, place, "sslengine") == "on"
+        and _effective_value(user, place, "sslverifyclient") == "require"
+    )
 
 
 def _main_is_reached(user: Description) -> bool:
@@ -326,7 +329,7 @@ def _rewrites_away(user: Description, place: str) -> bool:
     """Whether a RewriteRule of a host turns every request away before all else: the first that does not do so alone."""
     if [each.arguments.lower() for each in _direct(user, place) if each.name.lower() == "rewriteengine"][-1:] != ["on"]:
         return False
-    always = _WITHOUT_TLS if _in_force(user, place, "sslengine") in ("", "off") else set()
+    always = _WITHOUT_TLS if _effective_value(user, place, "sslengine") in ("", "off") else set()
     conditions: set[tuple[str, ...]] = set()
     for each in _direct(user, place):
         name, words = each.name.lower(), each.words

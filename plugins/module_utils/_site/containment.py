@@ -67,16 +67,16 @@ def escapes(described: Description, without: Description, sites: Mapping[str, Fa
     files = {each.file for description in (described, without) for each in description.directives}
     # The site.conf that each file's directives come from: itself, or what uses a macro of it; empty for other files.
     origins = {file: next((path for path in sites if path in file), "") for file in files}
-    found = _outside(described, without, sites, origins)
-    known = [Counter(_key(each, origins) for each in directives) for directives in found]
+    found = _directives_outside(described, without, sites, origins)
+    known = [Counter(_comparison_key(each, origins) for each in directives) for directives in found]
     reached, domain = "", ", ".join(site.domain for site in sites.values())
     # What there is with them alone, then what there is without them alone: a definition of theirs may have changed it.
     for directives, differing in zip(found, (known[0] - known[1], known[1] - known[0])):
         for each in directives:
-            if not reached and _key(each, origins) in differing:
+            if not reached and _comparison_key(each, origins) in differing:
                 path = origins[each.file]
                 domain = sites[path].domain if path else domain
-                reached = _line(each) if each.file == path else f"{each.name.lstrip('<')} at {each.place}"
+                reached = _quote_line(each) if each.file == path else f"{each.name.lstrip('<')} at {each.place}"
     reached = reached or _general(described, without)
     if not reached:
         return []
@@ -101,7 +101,7 @@ def _general(described: Description, without: Description) -> str:
     return ""
 
 
-def _outside(
+def _directives_outside(
     described: Description, without: Description, sites: Mapping[str, Facts], origins: Mapping[str, str]
 ) -> list[list[Directive]]:
     """The directives of both that stand in no site's one virtual host.
@@ -126,12 +126,12 @@ def _outside(
     ]
 
 
-def _key(each: Directive, origins: Mapping[str, str]) -> tuple[object, ...]:
+def _comparison_key(each: Directive, origins: Mapping[str, str]) -> tuple[object, ...]:
     """What is the same of a directive with and without extra_directives, which move the lines behind them."""
     path = origins[each.file]
     return (each.name, each.arguments, each.sections, *((path,) if path else (each.file, each.line)))
 
 
-def _line(each: Directive) -> str:
+def _quote_line(each: Directive) -> str:
     lines = commands.read(each.file).split("\n")
     return f"line {each.line} of the refused virtual host, which is: {lines[each.line - 1].strip()}"

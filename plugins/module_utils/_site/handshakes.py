@@ -101,7 +101,7 @@ def try_site(occasion: Occasion, site: Facts, door: Door, probes: Probes) -> lis
     versions = VERSIONS if "http2" in site.welcome and occasion.described.has_http2 else ()
     over_http2 = [answer for version in versions for answer in asked(version, http2=True) if answer.offered]
     faults = [*faults_of(site, answers + over_http2, occasion.stage), *_without_http2(over_http2)]
-    return [f"{_place(site, door.address)}: {fault}" for fault in dict.fromkeys(faults)]
+    return [f"{_name_place(site, door.address)}: {fault}" for fault in dict.fromkeys(faults)]
 
 
 def _callers(stage: Stage, site: Facts, probes: Probes) -> list[_Caller]:
@@ -135,24 +135,24 @@ def _without_http2(answers: Sequence[Answer]) -> Iterator[str]:
         )
 
 
-def _place(site: Facts, address: str) -> str:
+def _name_place(site: Facts, address: str) -> str:
     """Name a site by its own port, whichever it is tried at."""
     return f"{site.domain} at {join_endpoint(address, site.port)}"
 
 
 def shown(described: Description, site: Facts, address: str) -> bool:
     """Whether the live server shows a site as it is wished, in one handshake."""
-    return not unlike(described, site, address)
+    return not differs_from_live(described, site, address)
 
 
-def unlike(described: Description, site: Facts, address: str) -> list[str]:
+def differs_from_live(described: Description, site: Facts, address: str) -> list[str]:
     """How the live server differs from a site as it is wished, in one handshake."""
     door = find_door(described, address, site.port)
     for version in _versions(site):
         answer = ask(door, Question(site.domain, version, "none"), _SECONDS)
         if answer.offered:
             break
-    return [f"{_place(site, address)}: {fault}" for fault in faults_of(site, [answer], Stage.LIVE)]
+    return [f"{_name_place(site, address)}: {fault}" for fault in faults_of(site, [answer], Stage.LIVE)]
 
 
 def _versions(site: Facts) -> list[str]:
@@ -186,16 +186,16 @@ def faults_of(site: Facts, answers: Sequence[Answer], stage: Stage) -> Iterator[
         who = _WHO.get(answer.client, f"a client such as {answer.client} wants it")
         over = f"over {answer.version}{' and HTTP/2' if answer.protocol == ALPN_NAME else ''}: {answer.detail}"
         at = "" if answer.path == "/" else f"at {answer.path} "
-        wanted = _wanted(site, answer)
+        expected = _expected_answer(site, answer)
         if answer.result == "unproven":
             yield f"{who} got no clear answer {at}{over}"
-        elif wanted == "accepted" and answer.result == "refused":
+        elif expected == "accepted" and answer.result == "refused":
             yield f"{who} was locked out {over}, to the request OPTIONS {answer.path}"
-        elif wanted in ("alert", "403") and answer.result == "accepted":
+        elif expected in ("alert", "403") and answer.result == "accepted":
             yield f"{who} got in {at}{over}"
-        elif wanted == "alert" and not answer.detail.startswith("alert"):
+        elif expected == "alert" and not answer.detail.startswith("alert"):
             yield f"{who} was refused a path, not the handshake, {at}{over}"
-        elif wanted == "403" and answer.detail.startswith("alert"):
+        elif expected == "403" and answer.detail.startswith("alert"):
             yield f"{who} was refused the handshake, not a path, {at}{over}"
         served = answer.certificate_sha256
         if served is not None and served != site.certificate_sha256:
@@ -206,7 +206,7 @@ def faults_of(site: Facts, answers: Sequence[Answer], stage: Stage) -> Iterator[
                 yield f"clients of other CAs than the site's are asked for over {answer.version}"
 
 
-def _wanted(site: Facts, answer: Answer) -> str:
+def _expected_answer(site: Facts, answer: Answer) -> str:
     """What a client must be answered: C(alert), C(403), C(accepted), or empty where either will do."""
     if answer.client == "untrusted":
         return "accepted" if site.verify_client == "optional_no_ca" else "alert"

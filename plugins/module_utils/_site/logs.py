@@ -123,7 +123,7 @@ def log_rules(server: Server, store: Store, user: Description) -> LogRules:
     def known() -> list[str]:
         with suppress(HttpdError):
             described = server.describe()
-            return _named(described, described.directives)
+            return _logs_of(described, described.directives)
         return []
 
     folders = {os.path.dirname(os.path.realpath(path)) for path in (server.config, *user.files)}
@@ -140,9 +140,9 @@ def opened_logs(described: Description, places: Mapping[str, Facts]) -> list[str
     files = {each.file for each in described.directives}
     theirs = {file for file in files if any(path in file for path in places)}  # also what uses a macro of it
     hosts = {host.place for host in described.virtual_hosts if host.file in theirs}
-    return _named(described, [each for each in described.directives if each.host in hosts or each.file in theirs])
+    return _logs_of(described, [each for each in described.directives if each.host in hosts or each.file in theirs])
 
 
-def _named(described: Description, directives: Sequence[Directive]) -> list[str]:
+def _logs_of(described: Description, directives: Sequence[Directive]) -> list[str]:
     logs = [each.words[0] for each in directives if each.name.lower() in _SITE_LOGS and each.words]
     return list(dict.fromkeys(described.path(log) for log in logs if not re.match(_ELSEWHERE, log)))

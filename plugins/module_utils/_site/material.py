@@ -47,7 +47,7 @@ def material_faults(described: Description) -> list[str]:
             try:
                 read_as(name, path)
             except OSError as error:
-                faults.append(f"{each.place}: {each.name} {path}: {why(error)}")
+                faults.append(f"{each.place}: {each.name} {path}: {explain_openssl_error(error)}")
     for found in pairs.values():
         certificates, keys = found.get("sslcertificatefile", []), found.get("sslcertificatekeyfile", [])
         for number, certificate in enumerate(certificates):
@@ -55,14 +55,14 @@ def material_faults(described: Description) -> list[str]:
             paths = described.path(certificate.words[0]), described.path(key.words[0])
             try:
                 for path in paths:
-                    _plain(path)
+                    _refuse_special_file(path)
                 ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*paths, password=_never)
             except _HasPassphrase:
                 continue
             except (OSError, ssl.SSLError) as error:
                 faults.append(
                     f"{certificate.place}: SSLCertificateFile {paths[0]} with {key.place}: {key.name} "
-                    f"{paths[1]}: {why(error)}"
+                    f"{paths[1]}: {explain_openssl_error(error)}"
                 )
     return faults
 
@@ -72,14 +72,14 @@ def read_as(name: str, path: str) -> None:
 
     Raises OSError (ssl.SSLError is one) where httpd would end.
     """
-    _plain(path)
+    _refuse_special_file(path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_verify_locations(cafile=path)
     if name in _NAMING and not context.cert_store_stats()["x509"]:
         raise OSError(0, "holds no certificate", path)
 
 
-def _plain(path: str) -> None:
+def _refuse_special_file(path: str) -> None:
     """Raises OSError for what is no plain file: another owner's FIFO would be waited for without end."""
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError(0, "is no plain file", path)
@@ -93,7 +93,7 @@ def _never() -> str:
     raise _HasPassphrase
 
 
-def why(error: OSError) -> str:
+def explain_openssl_error(error: OSError) -> str:
     """What OpenSSL, or the system, says against a file, in words."""
     reason = getattr(error, "reason", None)
     if reason == "KEY_VALUES_MISMATCH":

@@ -63,7 +63,7 @@ def their_clients(store: Store, described: Description, tried: Sequence[tuple[Fa
     return {
         described.path(each.words[0]): name
         for other in others.values()
-        for name, each in _in_force(described, other, wanted).items()
+        for name, each in _effective_directives(described, other, wanted).items()
         if each.words
     }
 
@@ -283,7 +283,7 @@ def _doors(store: Store, described: Description, site: Facts, mine: VirtualHost)
     }
     if site.crl_check != "none":
         wanted["sslcarevocationfile"] = os.path.join(release, CRL)
-    in_force = _in_force(described, mine, wanted)
+    in_force = _effective_directives(described, mine, wanted)
     foreign = [each for each in described.directives if each.host == mine.place and not _is_site(each.file, site)]
     for each in foreign if site.included else ():
         if each.name.lower() in _PAIR:
@@ -329,7 +329,9 @@ def _taken_back(described: Description, site: Facts, mine: VirtualHost) -> Itera
         extent, spared = _extent(asked[-1])
         if extent < wanted or spared - exempt:
             yield f"{site.domain}: {asked[-1].name} at {asked[-1].place} takes '{option}' back: take that line out"
-        unproven = _in_force(described, mine, ("sslocspnoverify",)).values() if option == "client_ocsp" else ()
+        unproven = (
+            _effective_directives(described, mine, ("sslocspnoverify",)).values() if option == "client_ocsp" else ()
+        )
         for each in unproven:
             if each.words[0].lower() == "on":
                 yield f"{site.domain}: {each.name} at {each.place} lets anybody answer for the CA: take that line out"
@@ -344,7 +346,7 @@ def _extent(each: Directive) -> tuple[int, set[str]]:
 def _lasting(described: Description, site: Facts, mine: VirtualHost) -> Iterator[str]:
     """Keys of tickets that outlive a reload, and with it the removal of a client CA, where the site gives tickets."""
     keys = [each for each in described.directives if each.name.lower() == "sslsessionticketkeyfile"]
-    switch = _in_force(described, mine, ("sslsessiontickets",)).get("sslsessiontickets")
+    switch = _effective_directives(described, mine, ("sslsessiontickets",)).get("sslsessiontickets")
     commands = [
         each.words
         for each in described.directives
@@ -365,7 +367,7 @@ def _lasting(described: Description, site: Facts, mine: VirtualHost) -> Iterator
         )
 
 
-def _in_force(described: Description, host: VirtualHost, names: Container[str]) -> dict[str, Directive]:
+def _effective_directives(described: Description, host: VirtualHost, names: Container[str]) -> dict[str, Directive]:
     """The directives of these names (lower case) that hold for all of a virtual host, by name."""
     found: dict[str, Directive] = {}
     for place in ("", host.place):

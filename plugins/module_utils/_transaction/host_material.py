@@ -121,7 +121,7 @@ def _try(name: str, leaf: bytes, certificate: bytes, key: bytes, sources: Source
     except ssl.SSLCertVerificationError as error:
         raise SourceError(f"{sources.certificate}: {error.verify_message.rstrip('.')}: put a good one there") from None
     except (ssl.SSLError, OSError) as error:
-        reason = material.why(error)
+        reason = material.explain_openssl_error(error)
         raise SourceError(
             f"{sources.certificate} with {sources.private_key}: {reason}: put a good pair there"
         ) from None

@@ -238,6 +238,6 @@ def _differing(
     for site in sites:
         for address in standing.addresses(site, user):
             if time.monotonic() < deadline:
-                yield from ((site, fault) for fault in handshakes.unlike(described, site, address))
+                yield from ((site, fault) for fault in handshakes.differs_from_live(described, site, address))
             else:
                 yield site, f"{site.domain}: not asked, as {ASKING_SECONDS:.0f} seconds were over"

@@ -111,7 +111,7 @@ def unreadable_client_ca(site: Facts, path: str) -> list[str]:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cafile=path)
     except (OSError, ssl.SSLError) as error:
-        return [f"{site.domain}: httpd cannot read the client CA file: {material.why(error)}"]
+        return [f"{site.domain}: httpd cannot read the client CA file: {material.explain_openssl_error(error)}"]
     return []
 
 
