@@ -228,14 +228,14 @@ class ActionModule(ActionBase):
         if verdict is None:
             return Wish(domain, previous=site["state"] == "previous", force=site["force"])
         material, sources = verdict.deployable, _sources(site)
-        files = {SITE: text.encode()}
+        files, private_key = {SITE: text.encode()}, None
         told = {"certificate_sha256": "", "client_ca_names": (), "begins": "", "ends": ""}
         if material and material.client_ca:
             files[CLIENT_CA] = material.client_ca
         if material and material.crl:
             files[CRL] = material.crl
         if material and not sources and verdict.first_end:
-            files |= {f"{domain}.crt": material.certificate, f"{domain}.key": material.private_key}
+            files[f"{domain}.crt"], private_key = material.certificate, material.private_key
             leaf = ssl.PEM_cert_to_DER_cert(material.certificate.decode().partition(_END)[0] + _END)
             told = {
                 "certificate_sha256": hashlib.sha256(leaf).hexdigest(),
@@ -266,7 +266,8 @@ class ActionModule(ActionBase):
         )
         if site["proxy_ca_pem"]:
             files[BACKEND_CA] = site["proxy_ca_pem"]
-        return Wish(domain, Release(domain, {**files, **site["pinned_files"], FACTS: facts.content}), sources=sources)
+        public = {**files, **site["pinned_files"], FACTS: facts.content}
+        return Wish(domain, Release(domain, public, private_key), sources=sources)
 
     def _template(self, site: dict[str, Any]) -> str:
         try:

@@ -270,7 +270,7 @@ def test_a_refused_run_shows_no_secret(sites: Searched) -> None:
 
 
 CRASHES = (
-    "def carry_out(wishes, *others, **options):\n    return wishes[0].release.files['nothing']\n",
+    "def carry_out(wishes, *others, **options):\n    return wishes[0].release.public['nothing']\n",
     "def carry_out(*others, **options):\n    import os\n    os.kill(os.getpid(), 9)\n",
     "def carry_out(*others, **options):\n    import ctypes\n    ctypes.string_at(0)\n",
 )

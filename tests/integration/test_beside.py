@@ -191,10 +191,10 @@ def test_an_httpd_that_lets_in_by_the_session_of_another_site_is_found_in_the_re
 def as_for_an_older_httpd(wish: Wish) -> Wish:
     """Return a wish whose site takes this httpd, of whichever release, for one from before the fix."""
     assert wish.release
-    text = wish.release.files[SITE]
+    text = wish.release.public[SITE]
     older = text.replace(b"<IfVersion < 2.4.64>", b"<IfVersion < 2.5>")
     assert older != text
-    return replace(wish, release=replace(wish.release, files=wish.release.files | {SITE: older}))
+    return replace(wish, release=replace(wish.release, public={**wish.release.public, SITE: older}))
 
 
 @pytest.mark.parametrize("options", PROTECTING.values(), ids=PROTECTING)

@@ -20,7 +20,6 @@ from host import DOMAIN, Host, children, loads, until
 from load import Load
 
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
-from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import effects, switch
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
@@ -81,9 +80,10 @@ def wish(host: Host, **options: Any) -> Wish:
 def as_by_template(wished: Wish, old: bytes, new: bytes) -> Wish:
     """Return the wish with another text, as if the operator's own template had made it."""
     assert wished.release
-    files = wished.release.files
-    assert old in files[SITE]
-    return replace(wished, release=Release(wished.domain, {**files, SITE: files[SITE].replace(old, new)}))
+    public = wished.release.public
+    assert old in public[SITE]
+    text = public[SITE].replace(old, new)
+    return replace(wished, release=replace(wished.release, public={**public, SITE: text}))
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)

@@ -32,6 +32,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine import command
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, FACTS, SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import effects, request
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused, carry_out
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import documented_options
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ class Controller:
 
     def read(self, release: Release) -> list[tuple[str, list[str]]]:
         """Return the directives of a site as httpd reads them: name and arguments; none where it refuses to."""
-        text = release.filled(str(self.release))[SITE]
+        text = release.filled(str(self.release))[SITE].content
         (self.release / SITE).write_bytes(text)
         self.server.forget()
         try:
@@ -245,14 +246,14 @@ def assert_harmless(controller: Controller, option: str, texts: Iterable[str], *
     assert usual, "an honest value is taken"
     expected = controller.read(usual)
     values = ["true", "false"] if OPTIONS[option]["type"] == "bool" else []
-    fair = [usual.files, *(release.files for release, _refusal in map(wished, values) if release)]
+    fair = [usual.public, *(release.public for release, _refusal in map(wished, values) if release)]
     for text in texts:
         for hostile in (text, honest + text):
             release, refusal = wished(hostile)
             if release is None:
                 assert for_people(refusal), refusal
-            elif release.files not in fair:
-                assert {**release.files, SITE: b"", FACTS: b""} == {**usual.files, SITE: b"", FACTS: b""}
+            elif release.public not in fair:
+                assert {**release.public, SITE: b"", FACTS: b""} == {**usual.public, SITE: b"", FACTS: b""}
                 meant = str(int(hostile.strip())) if OPTIONS[option]["type"] == "int" else hostile
                 found = controller.read(release)
                 if not found:
@@ -340,7 +341,7 @@ def test_a_path_on_the_host_is_refused_or_is_just_that_path(controller: Controll
         if release is None:
             assert for_people(refusal), refusal
         else:
-            assert release.files[SITE] == usual.files[SITE]
+            assert release.public[SITE] == usual.public[SITE]
             assert release.facts.renewal_hook == (given[option] if option == "renewal_hook" else "")
 
 
@@ -371,7 +372,8 @@ def test_a_secret_under_any_option_is_not_repeated(controller: Controller, optio
         for value in ([given], given, {given: given} if isinstance(given, str) else [[given]]):
             release, refusal = controller.wished(**{name: value})
             told = re.sub(r"\s", "", "".join(refusal)).lower()
-            assert not release or secret.encode() not in b"".join(release.files.values())
+            held = [*release.public.values(), (release.private_key or Secret(b"")).reveal()] if release else []
+            assert secret.encode() not in b"".join(held)
             words = [word.lower() for word in secret.split() if len(word) > 6 and word != "PRIVATE"]
             assert not [word for word in words if word in told], refusal
 

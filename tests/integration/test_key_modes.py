@@ -78,10 +78,10 @@ def test_so_is_one_that_lay_on_the_host_already(host: Host) -> None:
     write(host.conf, f"{DOMAIN}.key", adopted.key_pem)
     wish = host.wish()
     assert wish.release
-    files = {name: content for name, content in wish.release.files.items() if not name.startswith(DOMAIN)}
+    public = {name: content for name, content in wish.release.public.items() if not name.startswith(DOMAIN)}
     sources = Sources(f"{host.conf}/live.crt", f"{host.conf}/live.key")
     with keys_in(host.conf) as seen:
-        host.apply(Wish(DOMAIN, Release(DOMAIN, files), sources=sources), adopt=True)
+        host.apply(Wish(DOMAIN, Release(DOMAIN, public), sources=sources), adopt=True)
     assert {f"{host.store}/journal", f"{host.conf}/{DOMAIN}.key.before-mtls"} <= {*seen}
     assert {each for modes in seen.values() for each in modes} == {OWN}
 

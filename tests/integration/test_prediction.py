@@ -347,7 +347,7 @@ def test_a_program_for_renewals_is_put_right_too(host: Host, named: str) -> None
     release = host.wish().release
     assert release
     facts = replace(release.facts, renewal_hook=str(hook))
-    files = {CLIENT_CA: host.chat.pem, SITE: release.files[SITE], FACTS: facts.content}
+    files = {CLIENT_CA: host.chat.pem, SITE: release.public[SITE], FACTS: facts.content}
     wish = Wish(DOMAIN, Release(DOMAIN, files), sources=Sources(f"{host.conf}/own.crt", f"{host.conf}/own.key"))
     assert agreed(host, wish)["healed"] == []
     HOOKS[named](hook)

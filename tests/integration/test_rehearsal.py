@@ -18,7 +18,7 @@ import subprocess
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,6 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.processes import inodes, listening
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import lock_path
-from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import effects, switch
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.reduced import rehearsal_folder
@@ -98,10 +97,9 @@ def asked_all_the_while(host: Host) -> Iterator[None]:
 def without(wish: Wish, *directives: str) -> Wish:
     """The wish as of a template of the operator's own that leaves some directives out."""
     assert wish.release
-    files = dict(wish.release.files)
-    lines = files[SITE].decode().splitlines(keepends=True)
-    files[SITE] = "".join(line for line in lines if not line.strip().startswith(directives)).encode()
-    return Wish(wish.domain, Release(wish.domain, files))
+    lines = wish.release.public[SITE].decode().splitlines(keepends=True)
+    text = "".join(line for line in lines if not line.strip().startswith(directives)).encode()
+    return Wish(wish.domain, replace(wish.release, public={**wish.release.public, SITE: text}))
 
 
 def leaking_trust(host: Host) -> None:
@@ -509,7 +507,7 @@ def test_a_site_that_would_start_a_program_is_refused_by_line_and_the_program_is
     wish = host.wish(extra=lines)
     message = host.refused(wish, times=rehearsal == "full", check=check)
     assert wish.release
-    text = wish.release.files[SITE].decode().splitlines()
+    text = wish.release.public[SITE].decode().splitlines()
     number = next(number for number, line in enumerate(text, 1) if str(mark) in line or "/program" in line)
     assert f"would be started (line {number} of its site.conf): take it out, or set 'allow_programs'" in message
     assert not mark.exists()

@@ -41,6 +41,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.release import R
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import run
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.backend import identity, modules
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.clients import pins_of, rule
@@ -302,9 +303,8 @@ def wished(
         crl_ends=crl_ends,
         stapling=ocsp["ocsp_stapling"],
     )
-    files = {
+    public = {
         f"{domain}.crt": issued.full_pem,
-        f"{domain}.key": key or issued.key_pem,
         CLIENT_CA: client_ca,
         **files,
         **({BACKEND_CA: proxy_ca} if proxy_ca else {}),
@@ -314,7 +314,7 @@ def wished(
     }
     return Wish(
         domain,
-        Release(domain, files),
+        Release(domain, public, Secret(key or issued.key_pem)),
         allow_bypass=allow_bypass,
         allow_programs=allow_programs,
         without_extra=rendered().encode() if extra else b"",

@@ -28,7 +28,7 @@ PATH = re.compile(r"/(?:(?:[A-Za-z0-9_~-][A-Za-z0-9._~-]*/)*[A-Za-z0-9_~-][A-Za-
 class Identity:
     """A client's certificate (leaf first) and its unencrypted private key, both PEM."""
 
-    certificate: bytes
+    certificate: bytes = field(repr=False)
     private_key: bytes = field(repr=False)
 
 
@@ -40,10 +40,10 @@ class Probes:
     pin of a site's facts that they fulfil.
     """
 
-    ca: bytes
+    ca: bytes = field(repr=False)
     trusted: Identity
     stranger: Identity
-    crl: bytes
+    crl: bytes = field(repr=False)
     revoked: Identity
     pinned: Mapping[str, Identity] = field(default_factory=dict)
 

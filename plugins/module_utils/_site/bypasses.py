@@ -83,7 +83,7 @@ def find_bypasses(
     sites = {}
     for domain, release in releases.items():
         if release:
-            text = release.filled(store.place(release))[SITE]
+            text = release.filled(store.place(release))[SITE].content
             sites[domain] = _site(user, release.facts, text.decode(errors="replace"))
     for domain in store.domains():
         if domain not in releases:

@@ -11,7 +11,7 @@ import os
 import shutil
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Union
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import selinux
@@ -80,9 +80,12 @@ class Link:
 
 @dataclass(frozen=True)
 class File:
-    """A plain file: its bytes, mode, and owner (-1 leaves owner or group)."""
+    """A plain file: its bytes, mode, and owner (-1 leaves owner or group).
 
-    content: bytes
+    Its bytes are never printed, as those of any file on a host may be a private key's.
+    """
+
+    content: bytes = field(repr=False)
     mode: int = 0o644
     uid: int = -1
     gid: int = -1

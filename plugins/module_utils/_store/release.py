@@ -7,43 +7,68 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import File
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import FACTS, SITE, Facts
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+PRIVATE = 0o600  # the mode of a file that its owner alone may read
+
+
 @dataclass(frozen=True)
 class Release:
-    """A site's release to be: its files by name, with RELEASE standing for its folder in site.conf."""
+    """A site's release to be: its files by name, with RELEASE standing for its folder in site.conf.
+
+    public: those that everybody on the host may read. private_key: what lies in `key_file`, for the server's user
+    alone; None until material on the host has been taken in. Raises ValueError where that file is a public one too.
+    """
 
     domain: str
-    files: Mapping[str, bytes]
+    public: Mapping[str, bytes] = field(repr=False)
+    private_key: Secret | None = None
+
+    def __post_init__(self) -> None:
+        if self.key_file in self.public:
+            raise ValueError("the file of a private key is not a public one")
+
+    @property
+    def key_file(self) -> str:
+        """The name of the file that holds the private key."""
+        return key_file(self.domain)
 
     @property
     def name(self) -> str:
         """The hash of all names and contents, so that equal wishes are one release."""
+        parts = {name: Secret(content) for name, content in self.public.items()}
+        if self.private_key is not None:
+            parts[self.key_file] = self.private_key
         digest = hashlib.sha256()
-        for name in sorted(self.files):
-            for part in (name.encode(), self.files[name]):
+        for name in sorted(parts):
+            for part in (name.encode(), parts[name].reveal()):
                 digest.update(len(part).to_bytes(8, "big") + part)
         return digest.hexdigest()[:16]
 
     @cached_property
     def facts(self) -> Facts:
-        return Facts.read(self.files[FACTS])
+        return Facts.read(self.public[FACTS])
 
-    def filled(self, folder: str) -> dict[str, bytes]:
-        """The files as they lie in C(folder), an absolute path on the host."""
-        files = dict(self.files)
-        files[SITE] = quoting.filled(files[SITE].decode(), folder).encode()
+    def filled(self, folder: str) -> dict[str, File]:
+        """The files as they lie in C(folder), an absolute path on the host, with their modes."""
+        text = quoting.filled(self.public[SITE].decode(), folder).encode()
+        files = {name: File(content) for name, content in {**self.public, SITE: text}.items()}
+        if self.private_key is not None:
+            files[self.key_file] = File(self.private_key.reveal(), PRIVATE)
         return files
 
 
-def mode_of(name: str) -> int:
-    return 0o600 if name.endswith(".key") else 0o644
+def key_file(domain: str) -> str:
+    """The name of the file that holds a site's private key, in its release and where it is published."""
+    return f"{domain}.key"

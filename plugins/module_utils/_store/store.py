@@ -41,7 +41,8 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import EMPTY, FACTS, SITE, Facts
 from ansible_collections.mtls.httpd.plugins.module_utils._store.journal import entry_from_json, entry_to_json
-from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release, mode_of
+from ansible_collections.mtls.httpd.plugins.module_utils._store.release import PRIVATE, Release, key_file
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -140,14 +141,17 @@ class Store:
         if not name:
             raise StoreError(f"{domain}: there is no {link} release on this host: deploy instead")
         folder = self.path(domain, "releases", name)
-        files = {}
+        public: dict[str, bytes] = {}
+        private_key = None
         for each in os.listdir(folder):
             found = entry_of(os.path.join(folder, each)) if each != EMPTY else None
-            if isinstance(found, File):
-                files[each] = found.content
-        text = files.get(SITE, b"").decode(errors="surrogateescape")
-        files[SITE] = quoting.emptied(text, folder).encode(errors="surrogateescape")
-        release = Release(domain, files)
+            if isinstance(found, File) and each == key_file(domain):
+                private_key = Secret(found.content)
+            elif isinstance(found, File):
+                public[each] = found.content
+        text = public.get(SITE, b"").decode(errors="surrogateescape")
+        public[SITE] = quoting.emptied(text, folder).encode(errors="surrogateescape")
+        release = Release(domain, public, private_key)
         if release.name != name.partition(".")[0]:
             raise StoreError(f"{folder} is not as it was written: deploy {domain} with its material")
         return release
@@ -162,8 +166,8 @@ class Store:
         try:
             more = sorted(set(os.listdir(folder)) - {*wanted, EMPTY})
             found = [f"{name} does not belong there" for name in more]
-            for name, content in wanted.items():
-                words = difference(entry_of(os.path.join(folder, name)), File(content, mode_of(name), os.geteuid()))
+            for name, file in wanted.items():
+                words = difference(entry_of(os.path.join(folder, name)), file)
                 found += [f"{name} {words}"] if words else []
             empty = os.path.join(folder, EMPTY)
             found += [f"{EMPTY} is not empty"] if os.listdir(empty) else []
@@ -206,8 +210,8 @@ class Store:
         if os.path.lexists(new):
             self.disk.remove(new)
         self.disk.folder(new)
-        for name, content in release.filled(folder).items():
-            self.disk.write(os.path.join(new, name), File(content, mode_of(name)))
+        for name, file in release.filled(folder).items():
+            self.disk.write(os.path.join(new, name), file)
         # The last one, as making it durable makes all entries of the release so, before it has its name.
         self.disk.folder(os.path.join(new, EMPTY))
         self.disk.rename(new, folder)
@@ -232,7 +236,7 @@ class Store:
         text = json.dumps(
             [[change.path, entry_to_json(change.before), entry_to_json(change.after)] for change in changes]
         )
-        self.disk.put(self.path("journal"), File(text.encode(), 0o600))
+        self.disk.put(self.path("journal"), File(text.encode(), PRIVATE))
 
     def done(self) -> None:
         """Remove the journal: the new state holds, or the old one again."""

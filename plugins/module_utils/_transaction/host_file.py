@@ -158,7 +158,7 @@ def limits(server: Server, user: Description, wishes: Sequence[Wish]) -> list[st
             "sessions are not resumed: tickets would outlive the removal of a client CA, as the server sets "
             "SSLSessionTicketKeyFile, and it has no SSLSessionCache"
         )
-    asking = any(_ASKING.search(release.files[SITE]) for release in releases)
+    asking = any(_ASKING.search(release.public[SITE]) for release in releases)
     if asking:
         found.append(
             "client_ocsp is in force without having been tried, as a rehearsal reaches no responder: try it with a "
@@ -173,7 +173,7 @@ def limits(server: Server, user: Description, wishes: Sequence[Wish]) -> list[st
         found.append("OCSP answers are not stapled: the server has no SSLStaplingCache")
     version = _openssl(server)
     for curve, first in CURVES.items():
-        if version < first and any(f"MTLS_HTTPD_{curve}".encode() in release.files[SITE] for release in releases):
+        if version < first and any(f"MTLS_HTTPD_{curve}".encode() in release.public[SITE] for release in releases):
             needed = ".".join(map(str, first))
             found.append(
                 f"{curve} is not offered: this httpd has {server.openssl() or 'an unknown TLS library'}, and OpenSSL "

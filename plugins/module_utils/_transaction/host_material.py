@@ -19,6 +19,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted
 from ansible_collections.mtls.httpd.plugins.module_utils._site import material
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, FACTS
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
 
 if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Sources
@@ -40,10 +41,10 @@ def completed(release: Release, sources: Sources) -> Release:
     others += _certificates(sources.chain) if sources.chain else []
     # A root that is sent is bytes for nothing, and one sent twice is an error (RFC 8446, section 4.4.2).
     sent = list(dict.fromkeys([leaf, *(each for each in others if not _self_issued(each))]))
-    certificate, key = b"".join(sent), _key(sources.private_key)
+    certificate, private_key = b"".join(sent), _private_key(sources.private_key)
     for name in (facts.domain, *facts.aliases):
-        _try(name, leaf, certificate, key, sources)
-    files = {**release.files, f"{facts.domain}.crt": certificate, f"{facts.domain}.key": key}
+        _try(name, leaf, certificate, private_key, sources)
+    files = {**release.public, f"{facts.domain}.crt": certificate}
     if sources.client_ca:
         files[CLIENT_CA] = b"".join(each for path in sources.client_ca for each in _pinned(path, sources))
     told = [wire.read_certificate(_der(each)) for each in (*sent, *_CERTIFICATE.findall(files[CLIENT_CA]))]
@@ -55,7 +56,7 @@ def completed(release: Release, sources: Sources) -> Release:
         begins=max(each.not_before for each in told),
         ends=min(each.not_after for each in told),
     )
-    return Release(release.domain, {**files, FACTS: facts.content})
+    return Release(release.domain, {**files, FACTS: facts.content}, private_key)
 
 
 def _certificates(path: str) -> list[bytes]:
@@ -79,14 +80,14 @@ def _pinned(path: str, sources: Sources) -> list[bytes]:
     return found
 
 
-def _key(path: str) -> bytes:
+def _private_key(path: str) -> Secret:
     """Return the one private key of a file."""
     found = list(_KEY.finditer(_read(path)))
     if len(found) != 1:
         raise SourceError(f"{path} holds {len(found) or 'no'} PEM private key{'s' * (len(found) > 1)}: one is wanted")
     if b"ENCRYPTED" in found[0].group(1) + found[0].group(2):
         raise SourceError(f"{path}: the private key has a passphrase, for which httpd could not ask: decrypt it")
-    return found[0].group().replace(b"\r\n", b"\n") + b"\n"
+    return Secret(found[0].group().replace(b"\r\n", b"\n") + b"\n")
 
 
 def _der(pem: bytes) -> bytes:
@@ -98,15 +99,15 @@ def _self_issued(pem: bytes) -> bool:
     return told.subject == told.issuer
 
 
-def _try(name: str, leaf: bytes, certificate: bytes, key: bytes, sources: Sources) -> None:
+def _try(name: str, leaf: bytes, certificate: bytes, private_key: Secret, sources: Sources) -> None:
     """See by a handshake in memory that key and certificate belong together, and that it is valid for the name, now.
 
     The leaf stands for its own trust anchor. Raises SourceError.
     """
     try:
         server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        with readable(certificate) as chain, readable(key) as private:
-            server.load_cert_chain(chain, private, password=lambda: b"")  # never ask at a terminal
+        with readable(certificate) as chain, readable(private_key.reveal()) as key:
+            server.load_cert_chain(chain, key, password=lambda: b"")  # never ask at a terminal
         client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         client.load_verify_locations(cadata=leaf.decode("ascii"))
         client.verify_flags |= ssl.VerifyFlags(_PARTIAL_CHAIN)

@@ -81,6 +81,6 @@ def _log_faults(seen: Seen) -> list[str]:
     """Why httpd should not open logs of the sites, before anything does. A rehearsal sees those that are left."""
     rules = log_rules(seen.server, seen.store, seen.user)
     logs = [os.path.join(seen.user.log_folder, log) for site in seen.sites for log in site.logs]
-    texts = [wish.release.files[SITE].decode() for wish in seen.wishes if wish.release]
+    texts = [wish.release.public[SITE].decode() for wish in seen.wishes if wish.release]
     logs += [seen.user.path(log) for text in texts for log in named_logs(text)]
     return [fault for log in dict.fromkeys(logs) for fault in rules.faults(log)]

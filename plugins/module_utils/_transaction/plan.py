@@ -108,7 +108,7 @@ def planned(
             switch = change_to(link, None)
         else:
             folder = store.place(wish.release)
-            after[wish.domain], text = wish.release.facts, wish.release.filled(folder)[SITE].decode()
+            after[wish.domain], text = wish.release.facts, wish.release.filled(folder)[SITE].content.decode()
             switch = change_to(link, Link(f"releases/{os.path.basename(folder)}"))
             if switch:
                 staged.append((wish.release, folder))
@@ -122,7 +122,7 @@ def planned(
             if wish.domain in before or wish.release:
                 diff.append({"before_header": path, "after_header": path, "before": old, "after": new})
             for name in (CLIENT_CA, CRL, BACKEND_CA):
-                path, after_file = os.path.join(link, name), wish.release.files.get(name, b"") if wish.release else b""
+                path, after_file = os.path.join(link, name), wish.release.public.get(name, b"") if wish.release else b""
                 old, new = fingerprints_of(commands.read(path)), fingerprints_of(after_file.decode(errors="replace"))
                 if old != new:
                     diff.append({"before_header": path, "after_header": path, "before": old, "after": new})

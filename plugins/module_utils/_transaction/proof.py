@@ -104,7 +104,7 @@ def _line(seen: Seen, words: str) -> str:
     found = re.search(r"line (\d+) of \S*?/([^/\s]+)/(?:current/|releases/[0-9a-f.]+/)?site\.conf", words)
     for wish in seen.wishes:
         if found and wish.release and wish.domain == found.group(2):
-            lines = wish.release.files[SITE].decode(errors="replace").splitlines()
+            lines = wish.release.public[SITE].decode(errors="replace").splitlines()
             line = lines[int(found.group(1)) - 1 : int(found.group(1))]
             return "".join(f" (line {found.group(1)} of the refused virtual host is: {text.strip()})" for text in line)
     return ""

@@ -68,7 +68,7 @@ def published_paths(
             target = f"{FOLDER}/{domain}/current/{domain}.{kind}" if domain in present else None
             changes += _link(os.path.join(store.conf, f"{domain}.{kind}"), target, adopt)
     cas = {
-        releases[domain].files[CLIENT_CA] if domain in releases else _bytes(store.path(domain, "current", CLIENT_CA))
+        releases[domain].public[CLIENT_CA] if domain in releases else _bytes(store.path(domain, "current", CLIENT_CA))
         for domain in present
     }
     shared = f"{FOLDER}/{present[0]}/current/{CLIENT_CA}" if len(cas) == 1 else None

@@ -26,7 +26,6 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import LOG_L
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import File
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, EMPTY, SITE, Facts
 from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import lock_path
-from ansible_collections.mtls.httpd.plugins.module_utils._store.release import mode_of
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.effects import find_forbidden
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_file import available_modules, defines
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.second_httpd import (
@@ -106,19 +105,19 @@ def rehearse_reduced(
             folder = os.path.join(scratch, site.domain)
             release = planned.get(site.domain) or store.read(site.domain, "current")
             files = release.filled(folder)
+            text = files[SITE].content.decode()
             place = join_endpoint(here, ports[site.port])
             if site.included:
                 name = quoting.directive(site.domain)
-                host = f"<VirtualHost *:{site.port}>\nServerName {name}\n{files[SITE].decode()}</VirtualHost>\n"
-                files[SITE] = host.encode()
-            files[SITE] = _moved(files[SITE], site.port, place, scratch)
+                text = f"<VirtualHost *:{site.port}>\nServerName {name}\n{text}</VirtualHost>\n"
+            files[SITE] = File(_moved(text.encode(), site.port, place, scratch))
             if site.domain in change.without_extra:
-                text = quoting.filled(change.without_extra[site.domain].decode(), folder).encode()
-                texts[site.domain] = _moved(text, site.port, place, scratch)
+                shorter = quoting.filled(change.without_extra[site.domain].decode(), folder).encode()
+                texts[site.domain] = _moved(shorter, site.port, place, scratch)
             for each in (folder, os.path.join(folder, EMPTY)):
                 disk.folder(each)
-            for name, content in files.items():
-                disk.write(os.path.join(folder, name), File(content, mode_of(name)))
+            for name, file in files.items():
+                disk.write(os.path.join(folder, name), file)
             faults += unreadable_client_ca(site, os.path.join(folder, CLIENT_CA))
             admit_probes(disk, site, folder, probes)
         if faults:

@@ -223,7 +223,7 @@ def _world(server: Server, store: Store, user: Description, change: Draft, sites
         with suppress(StoreError):  # One that is damaged is tried as far as it is read.
             present.append(store.facts(domain))
     written |= {user.log_folder} | {os.path.dirname(log) for site in present for log in site.logs}
-    texts = [release.files[SITE].decode() for release, _folder in change.releases]
+    texts = [release.public[SITE].decode() for release, _folder in change.releases]
     written |= {os.path.dirname(user.path(log)) for text in texts for log in named_logs(text)}
     hidden: list[str] = []
     overlays = sorted(folders)

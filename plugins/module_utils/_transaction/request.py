@@ -15,7 +15,7 @@ import base64
 import ipaddress
 import json
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
@@ -24,6 +24,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import BACKEND_CA, CLIENT_CA, CRL, FACTS, SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import broken_rules
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
 
 if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Entry
@@ -78,7 +79,7 @@ class Wish:
     hook: Entry = None
     allow_bypass: tuple[str, ...] = ()
     allow_programs: bool = False
-    without_extra: bytes = b""
+    without_extra: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Request:
     @property
     def holds_keys(self) -> bool:
         """Whether a site's private key travels along."""
-        return any(name.endswith(".key") for wish in self.wishes if wish.release for name in wish.release.files)
+        return any(wish.release and wish.release.private_key for wish in self.wishes)
 
 
 def packed(request: Request) -> str:
@@ -111,8 +112,11 @@ def told(request: Request) -> dict[str, Any]:
         "wishes": [
             {
                 "domain": wish.domain,
-                "files": {name: _text(content) for name, content in wish.release.files.items()}
+                "public": {name: _text(content) for name, content in wish.release.public.items()}
                 if wish.release
+                else None,
+                "private_key": _text(wish.release.private_key.reveal())
+                if wish.release and wish.release.private_key
                 else None,
                 "previous": wish.previous,
                 "force": wish.force,
@@ -209,7 +213,7 @@ def _wish(data: Any) -> Wish:
     if broken_rules(domain) or domain != domain.lower():
         raise NotARequest("a domain breaks the rules")
     quoting.name(domain)
-    if data["files"] is None:
+    if data["public"] is None:
         return Wish(domain, previous=bool(data["previous"]), force=bool(data["force"]))
     given = data["sources"]
     sources = given and Sources(
@@ -221,16 +225,18 @@ def _wish(data: Any) -> Wish:
     )
     if sources and not all(isinstance(path, str) and re.fullmatch(r"/[^\0\n]*", path) for path in sources.paths):
         raise NotARequest("a source is no absolute path")
-    material = set() if sources else {f"{domain}.crt", f"{domain}.key"}
+    material = set() if sources else {f"{domain}.crt"}
     if not (sources and sources.client_ca):
         material.add(CLIENT_CA)
-    release = Release(domain, {name: _decoded(content) for name, content in data["files"].items()})
+    private_key = None if data["private_key"] is None else Secret(_decoded(data["private_key"]))
+    release = Release(domain, {name: _decoded(content) for name, content in data["public"].items()}, private_key)
     facts = release.facts
     if facts.crl_check in _CRL_CHECKS:
         material.add(CRL)
     if facts.backend_ca:
         material.add(BACKEND_CA)
-    if set(release.files) != material | {SITE, FACTS, *facts.pinned_files.values()}:
+    named = material | {SITE, FACTS, *facts.pinned_files.values()}
+    if set(release.public) != named or (private_key is None) is not bool(sources):
         raise NotARequest("a release has other files than those of a site")
     if not re.fullmatch(f"({_MOMENT})?", facts.crl_ends):
         raise NotARequest("a release's facts hold a moment that is none")
@@ -268,7 +274,7 @@ def _wish(data: Any) -> Wish:
         or not all(re.fullmatch(_MOMENT, moment) for moment in (facts.begins, facts.ends))
     ):
         raise NotARequest("a release's facts hold a fingerprint or a moment that is none")
-    if b"PRIVATE KEY" in b"".join(content for name, content in release.files.items() if not name.endswith(".key")):
+    if b"PRIVATE KEY" in b"".join(release.public.values()):
         raise NotARequest("a private key stands where none belongs")
     return Wish(domain, release, sources=sources or None, without_extra=_decoded(data["without_extra"]))
 

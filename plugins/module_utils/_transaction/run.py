@@ -158,7 +158,7 @@ def _without_httpd(request: Request, check: bool, skew: float) -> Report:
         report.changed = any(wish.release for wish in wishes)
         report.reloaded = request.start and report.changed
         report.diff = [
-            {"before_header": name, "after_header": name, "before": "", "after": wish.release.files[SITE].decode()}
+            {"before_header": name, "after_header": name, "before": "", "after": wish.release.public[SITE].decode()}
             for wish in wishes
             if wish.release
             for name in (f"{SITE} of {wish.domain}",)

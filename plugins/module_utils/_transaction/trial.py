@@ -18,7 +18,6 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands impor
 from ansible_collections.mtls.httpd.plugins.module_utils._site import containment, material
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Change, Disk, File
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, Facts
-from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release, mode_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Draft:
     changes: Sequence[Change] = ()
     # Domains of the sites that may start programs.
     allowed: frozenset[str] = frozenset()
-    without_extra: Mapping[str, bytes] = field(default_factory=dict)
+    without_extra: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,10 @@ def find_escapes(
     extended = {path: site for path, site in places.items() if site.domain in texts}
     if not extended:
         return []
-    kept = {path: File(Path(path).read_bytes(), mode_of(path)) for path in extended}
+    kept = {path: File(Path(path).read_bytes()) for path in extended}
     try:
         for path, site in extended.items():
-            disk.put(path, File(texts[site.domain], mode_of(path)))
+            disk.put(path, File(texts[site.domain]))
         server.forget()
         without = server.describe()
     except HttpdError as error:
@@ -124,14 +124,14 @@ def admit_probes(disk: Disk, site: Facts, folder: str, probes: answers.Probes) -
     """
     authorities, chain = os.path.join(folder, CLIENT_CA), os.path.join(folder, f"{site.domain}.crt")
     known = Path(authorities).read_bytes()
-    disk.put(authorities, File(known + probes.ca, mode_of(authorities)))
+    disk.put(authorities, File(known + probes.ca))
     if site.crl_check != "none":
         revoked = os.path.join(folder, CRL)
-        disk.put(revoked, File(Path(revoked).read_bytes() + probes.crl, mode_of(revoked)))
-    disk.put(chain, File(Path(chain).read_bytes() + b"\n" + known, mode_of(chain)))
+        disk.put(revoked, File(Path(revoked).read_bytes() + probes.crl))
+    disk.put(chain, File(Path(chain).read_bytes() + b"\n" + known))
     for pin, name in site.pinned_files.items():
         if pin in probes.pinned:
-            disk.put(os.path.join(folder, name), File(probes.pinned[pin].certificate, mode_of(name)))
+            disk.put(os.path.join(folder, name), File(probes.pinned[pin].certificate))
 
 
 def refused_as_weak(broken: str, sites: Sequence[Facts]) -> list[str]:

@@ -31,6 +31,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import
     FormError,
     read,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Deployable, Material, Verdict, Wish
 
 if HAS_CRYPTOGRAPHY:
@@ -169,7 +170,7 @@ class _Case:
             sent = [] if leaf is None else [leaf, *others]
             deployable = Deployable(
                 certificate=b"".join(one.pem for one in sent),
-                private_key=_key_pem(keys[0]) if leaf is not None else b"",
+                private_key=_key_pem(keys[0]) if leaf is not None else None,
                 client_ca=b"".join(one.pem for one in client_cas),
                 crl=b"".join(crl.public_bytes(serialization.Encoding.PEM) for crl in crls) or None,
                 crl_ends=min((iso(crl.next_update_utc) for crl in crls if crl.next_update_utc), default=""),
@@ -558,7 +559,7 @@ def _readable(store: Material) -> tuple[x509.Certificate, ...]:
         return ()
 
 
-def _key_pem(key: PrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+def _key_pem(key: PrivateKey) -> Secret:
+    return Secret(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )

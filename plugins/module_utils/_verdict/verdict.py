@@ -7,9 +7,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import ERROR, Finding
+
+if TYPE_CHECKING:
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
 
 
 @dataclass(frozen=True)
@@ -42,13 +45,13 @@ class Wish:
 class Deployable:
     """What httpd wants: PEM with LF and no text around it. The same material always gives the same bytes.
 
-    Certificate and key are empty where no certificate was given.
+    Without a certificate given, that is empty, and there is no key.
     """
 
-    certificate: bytes  # the server's, then the chain without a root
-    private_key: bytes = field(repr=False)  # PKCS#8, not encrypted
-    client_ca: bytes
-    crl: bytes | None
+    certificate: bytes = field(repr=False)  # the server's, then the chain without a root
+    private_key: Secret | None  # PKCS#8, not encrypted
+    client_ca: bytes = field(repr=False)
+    crl: bytes | None = field(repr=False)
     crl_ends: str = ""  # when the first of them is due to be renewed, as in `first_end`
 
 

@@ -25,6 +25,7 @@ from speed import at_once
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import CODES
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import default_store, judge, report
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, Verdict, Wish
 
 if TYPE_CHECKING:
@@ -258,7 +259,7 @@ def test_what_is_deployed_is_pem_of_leaf_then_chain_and_the_same_bytes_every_tim
     deployable = verdict(GOOD).deployable
     assert deployable is not None
     assert deployable.certificate == SERVER.pem + pem(ISSUING.certificate)
-    assert deployable.private_key == SERVER.key_pem
+    assert deployable.private_key == Secret(SERVER.key_pem)
     assert deployable.client_ca == CHAT.pem
     assert deployable.crl is None
     assert verdict(GOOD).deployable == deployable
@@ -470,7 +471,7 @@ def test_a_bundle_of_two_sites_is_decided_by_the_domain() -> None:
     found = verdict(wish)
     assert found.ok
     assert found.deployable is not None
-    assert found.deployable.private_key == SERVER.key_pem
+    assert found.deployable.private_key == Secret(SERVER.key_pem)
     assert "ambiguous" in codes(replace(wish, domain=None))
 
 

@@ -25,6 +25,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request im
     packed,
     unpacked,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
 
 DOMAIN = "www.example.com"
 PROBES = Probes(
@@ -64,13 +65,12 @@ FACTS_OF = Facts(
 def wish(domain: str = DOMAIN, **files: bytes) -> Wish:
     content = {
         f"{domain}.crt": b"certificate",
-        f"{domain}.key": KEY,
         CLIENT_CA: b"ca",
         SITE: b"site",
         FACTS: replace(FACTS_OF, domain=domain).content,
     }
     content.update({name.replace("_", "."): text for name, text in files.items()})
-    return Wish(domain, Release(domain, content))
+    return Wish(domain, Release(domain, content, Secret(KEY)))
 
 
 def request(*wishes: Wish) -> Request:
@@ -98,7 +98,7 @@ def facts(**changes: Any) -> str:
 
 
 def set_file(name: str, text: str) -> Any:
-    return lambda data: data["wishes"][0]["files"].__setitem__(name, text)
+    return lambda data: data["wishes"][0]["public"].__setitem__(name, text)
 
 
 def test_a_request_comes_out_as_it_went_in() -> None:
@@ -121,7 +121,10 @@ BAD = {
     "a domain with capitals": lambda data: data["wishes"][1].__setitem__("domain", "GONE.example.com"),
     "a domain that is none": lambda data: data["wishes"][1].__setitem__("domain", 7),
     "a file of another name": set_file("../../../etc/cron.d/x", ""),
-    "a file less": lambda data: data["wishes"][0]["files"].pop(CLIENT_CA),
+    "a file less": lambda data: data["wishes"][0]["public"].pop(CLIENT_CA),
+    "no private key": lambda data: data["wishes"][0].__setitem__("private_key", None),
+    "a private key that is no base64": lambda data: data["wishes"][0].__setitem__("private_key", "s3cret!"),
+    "a private key among the public files": set_file(f"{DOMAIN}.key", base64.b64encode(b"s3cret").decode()),
     "a file that is no base64": set_file(SITE, "s3cret!"),
     "facts that are no JSON": set_file(FACTS, base64.b64encode(b"s3cret").decode()),
     "facts in another form": set_file(FACTS, base64.b64encode(b'{"domain": "s3cret"}').decode()),

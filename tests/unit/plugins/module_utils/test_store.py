@@ -28,6 +28,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLI
 from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import locked
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
 
 DOMAIN = "www.example.com"
 FILES = st.dictionaries(st.text(max_size=4), st.binary(max_size=4), max_size=4)
@@ -38,11 +39,11 @@ def release(text: str = "") -> Release:
         DOMAIN,
         {
             f"{DOMAIN}.crt": b"certificate",
-            f"{DOMAIN}.key": b"key",
             CLIENT_CA: b"ca",
             FACTS: b"{}",
             SITE: f'SSLCertificateFile "{RELEASE}/{DOMAIN}.crt" {text}'.encode(),
         },
+        Secret(b"key"),
     )
 
 
@@ -79,7 +80,7 @@ def test_bytes_that_move_from_a_name_to_a_content_make_another_release() -> None
 
 
 def test_the_folder_of_a_release_does_not_change_its_name(tmp_path: Path) -> None:
-    assert release().filled(str(tmp_path))[SITE] != release().files[SITE]
+    assert release().filled(str(tmp_path))[SITE].content != release().public[SITE]
     assert release().name == release().name
 
 
