@@ -488,6 +488,7 @@ options:
           - Template on the controller to render instead of the role's C(site.conf.j2), found as
             M(ansible.builtin.template) finds it. It is
             handed the same variables. The rehearsal judges what it does.
+          - A copy of the role's own needs the files that it includes, C(*.conf.j2), beside it.
           - It may hold more virtual hosts than the site's. A vaulted file is refused, as what it renders to is readable
             by all users of the host, and stands in diffs and in httpd's words.
         type: path
