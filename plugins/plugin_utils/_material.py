@@ -145,7 +145,7 @@ def _listed(value: object) -> list[str]:
     """Return the texts of an option that takes one or several, as a list."""
     if value is None:
         return []
-    return [str(member) for member in (value if isinstance(value, list) else [value])]
+    return [str(member) for member in (value if isinstance(value, (list, tuple)) else [value])]
 
 
 def _from_text(text: str) -> bytes:

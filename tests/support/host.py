@@ -12,9 +12,8 @@ import textwrap
 import time
 import traceback
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -32,7 +31,6 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import (
     BACKEND_CA,
     CLIENT_CA,
     CRL,
-    EMPTY,
     FACTS,
     SITE,
     Facts,
@@ -43,9 +41,11 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request im
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
-from ansible_collections.mtls.httpd.plugins.plugin_utils._site.backend import identity, modules
-from ansible_collections.mtls.httpd.plugins.plugin_utils._site.clients import pins_of, rule
-from ansible_collections.mtls.httpd.plugins.plugin_utils._site.protocol import CUSTOM, protocol
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site import rendering
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.backend import modules
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.clients import pins_of
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import read_site
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.protocol import protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -55,18 +55,11 @@ if TYPE_CHECKING:
 
     from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Answer, Probes
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.report import Report
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import Site
 
 DOMAIN = "www.example.com"
 COLLECTION = Path(__file__).resolve().parents[2]
 VERSIONS = ("TLSv1.2", "TLSv1.3")
-OCSP = {
-    "ocsp_stapling": False,
-    "client_ocsp": "off",
-    "client_ocsp_responder": "",
-    "client_ocsp_required": True,
-    "client_ocsp_timeout": 1,
-}
-CLIENT_OPTIONS = ("subject", "san", "certificate", "certificate_content")
 FINDER = Finder(cast("ActionBase", None))  # reads no file
 
 _environment = jinja2.Environment(
@@ -76,10 +69,7 @@ _environment = jinja2.Environment(
     autoescape=False,
 )
 _environment.filters["mtls.httpd.quoted"] = quoting.directive
-TEMPLATES = {
-    manage: _environment.get_template(f"{name}.conf.j2")
-    for manage, name in (("virtual_host", "site"), ("directives", "directives"))
-}
+TEMPLATES = {manage: _environment.get_template(path.name) for manage, path in rendering.TEMPLATES.items()}
 
 
 @dataclass(frozen=True)
@@ -205,103 +195,57 @@ def wished(
     *,
     key: bytes | None = None,
     extra: str = "",
-    listen: tuple[str, ...] = (),
-    aliases: tuple[str, ...] = (),
-    proxy_pass: str = "",
-    document_root: str = f"{quoting.RELEASE}/{EMPTY}",
-    verify_client: str = "require",
-    manage: str = "virtual_host",
-    allow_bypass: tuple[str, ...] = (),
-    allow_programs: bool = False,
     access_log: str = "",
-    open_paths: tuple[str, ...] = (),
     protected: Mapping[str, str] | None = None,
     allowed: Sequence[Mapping[str, str]] = (),
     proxy_ca: bytes = b"",
-    proxy_timeout: int = 5,
-    proxy_websocket: bool = False,
-    request_body_limit: int = 1 << 20,
     forwarded: Mapping[str, object] | None = None,
     begins: str = "2000-01-01T00:00:00Z",
     ends: str = "2999-12-31T23:59:59Z",
-    http2: bool = False,
-    hsts: int = 0,
-    proxy_protocol: bool = False,
     crl: bytes = b"",
-    crl_check: str = "chain",
     crl_ends: str = "",
     **options: Any,
 ) -> Wish:
-    """Wish for a site, rendered by the role's own template."""
-    crl_check = crl_check if crl else "none"
-    ocsp = {name: options.pop(name, default) for name, default in OCSP.items()}
-    hosts = [f"[{address}]" if ":" in address else address for address in listen] or ["*"]
-    tls = protocol({"tls_profile": "intermediate", **dict.fromkeys(CUSTOM, ()), **options})
-    clients = [dict.fromkeys(CLIENT_OPTIONS) | dict(client) for client in allowed]
-    pins, files = pins_of(FINDER, clients, [], datetime.now(timezone.utc), timedelta())
-    protected = protected or {}
-    verify_client = "optional" if open_paths or protected else verify_client
-    paths = [{"path": path, "proxy_pass": url} for path, url in protected.items()]
-    site = {
-        "proxy_pass": proxy_pass,
-        "protected_paths": paths,
-        "open_paths": open_paths,
-        "proxy_websocket": proxy_websocket,
-        "forward_client_identity": forwarded,
-        "hsts": hsts,
-        "proxy_protocol": proxy_protocol,
-    }
-    rendered = partial(
-        TEMPLATES[manage].render,
-        open_paths=open_paths,
-        protected_paths=paths,
-        backend_ca=bool(proxy_ca),
-        proxy_timeout=proxy_timeout,
-        proxy_websocket=proxy_websocket,
-        request_body_limit=request_body_limit,
-        identity=identity(site),
-        client_rules=[rule(pin) for pin in pins],
-        domain=domain,
-        aliases=aliases,
-        port=port,
-        addresses=[f"{host}:{port}" for host in hosts],
-        verify_client=verify_client,
-        verify_depth=3,
-        release=quoting.RELEASE,
-        proxy_pass=proxy_pass,
-        document_root=document_root,
-        tls=tls.words,
-        http2=http2,
-        hsts=hsts,
-        proxy_protocol=proxy_protocol,
-        crl_check=crl_check,
-        **ocsp,
-        access_log=access_log or f"{domain}-access.log",
-        error_log=f"{domain}-error.log",
+    """Wish for a site, rendered by the role's own template. `options` are those of `sites`."""
+    paths = [{"path": path, "proxy_pass": url} for path, url in (protected or {}).items()]
+    site = read_site(
+        {
+            "domain": domain,
+            "port": port,
+            "extra_directives": extra or None,
+            "access_log": access_log or None,
+            "protected_paths": paths or None,
+            "allowed_clients": allowed or None,
+            "forward_client_identity": forwarded,
+            "crl_content": "given" if crl else None,
+            **options,
+        }
     )
+    pins, files = pins_of(FINDER, site.allowed_clients or (), [], datetime.now(timezone.utc), timedelta())
+    logs = rendering.log_files(site)
     facts = Facts(
         domain=domain,
         port=port,
-        listen=listen,
-        aliases=aliases,
+        listen=site.listen,
+        aliases=site.aliases,
         modules=modules(site),
-        welcome=("http2",) if http2 else (),
-        versions=() if manage == "directives" else tls.versions,
+        welcome=("http2",) if site.http2 else (),
+        versions=() if site.is_included else protocol(site).versions,
         certificate_sha256=issued.sha256,
         client_ca_names=tuple(sorted(subjects(client_ca))),
-        verify_client=verify_client,
-        open_paths=open_paths,
-        protected_paths=tuple(protected),
+        verify_client=rendering.asked_of_clients(site),
+        open_paths=site.open_paths,
+        protected_paths=tuple(each["path"] for each in paths),
         pins=pins,
         backend_ca=bool(proxy_ca),
-        access_log="" if manage == "directives" else access_log or f"{domain}-access.log",
-        error_log="" if manage == "directives" else f"{domain}-error.log",
-        included=manage == "directives",
+        access_log=logs["access_log"],
+        error_log=logs["error_log"],
+        included=site.is_included,
         begins=begins,
         ends=ends,
-        crl_check=crl_check,
+        crl_check=rendering.crl_check(site),
         crl_ends=crl_ends,
-        stapling=ocsp["ocsp_stapling"],
+        stapling=site.ocsp_stapling,
     )
     public = {
         f"{domain}.crt": issued.full_pem,
@@ -309,16 +253,20 @@ def wished(
         **files,
         **({BACKEND_CA: proxy_ca} if proxy_ca else {}),
         FACTS: facts.content,
-        SITE: rendered(extra_directives=extra).encode(),
+        SITE: _rendered(site, pins),
         **({CRL: crl} if crl else {}),
     }
     return Wish(
         domain,
         Release(domain, public, Secret(key or issued.key_pem)),
-        allow_bypass=allow_bypass,
-        allow_programs=allow_programs,
-        without_extra=rendered().encode() if extra else b"",
+        allow_bypass=site.allow_bypass,
+        allow_programs=site.allow_programs,
+        without_extra=_rendered(replace(site, extra_directives=None), pins) if extra else b"",
     )
+
+
+def _rendered(site: Site, pins: Sequence[str]) -> bytes:
+    return TEMPLATES[site.manage].render(rendering.template_variables(site, pins)).encode()
 
 
 def tree(root: Path, *, times: bool = False) -> dict[str, tuple[object, ...]]:

@@ -15,11 +15,12 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings impor
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import materials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from datetime import datetime, timedelta
 
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Facts
     from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import ForwardedIdentity, Site
 
 _VALUES = {"subject": "SSL_CLIENT_S_DN", "serial": "SSL_CLIENT_M_SERIAL", "verification": "SSL_CLIENT_VERIFY"}
 # RFC 9440. The chain is not sent, and must not come from a client either (section 2.3).
@@ -35,39 +36,45 @@ _TAKEN = {
 }  # fmt: skip
 
 
-def backends(site: Mapping[str, Any]) -> list[str]:
+def backends(site: Site) -> list[str]:
     """Return the URLs of the site's backends."""
-    urls = [site["proxy_pass"], *(each["proxy_pass"] for each in site["protected_paths"] or ())]
+    urls = [site.proxy_pass, *(each.proxy_pass for each in site.protected_paths or ())]
     return [url for url in urls if url]
 
 
-def modules(site: Mapping[str, Any]) -> tuple[str, ...]:
+def modules(site: Site) -> tuple[str, ...]:
     """Return the modules of httpd that the site needs beside mod_ssl."""
-    headers = site["hsts"] or site["forward_client_identity"]
+    headers = site.hsts or site.forward_client_identity
     proxy = ("proxy", "proxy_http", "alias") if backends(site) else ()
-    return (*proxy, *(("headers",) if headers else ()), *(("remoteip",) if site["proxy_protocol"] else ()))
+    return (*proxy, *(("headers",) if headers else ()), *(("remoteip",) if site.proxy_protocol else ()))
 
 
-def speaks_tls(site: Mapping[str, Any]) -> bool:
+def speaks_tls(site: Site) -> bool:
     """Whether a backend is to show a certificate."""
     return any("https://" in url for url in backends(site))
 
 
-def identity(site: Mapping[str, Any]) -> dict[str, Any]:
+def identity(site: Site) -> dict[str, Any]:
     """Return what a template needs to tell a backend of the client.
 
     removed: the names that no client may send, with hyphens and underscores in each mixture, as CGI and its kin take
     both for one. values: httpd's variable by name. certificates: the names that the certificate goes by, with whether
     it stands between colons.
     """
-    wanted = site["forward_client_identity"] or {}
-    certificates = {wanted["certificate"]: False} if wanted.get("certificate") else {}
-    if wanted.get("client_cert"):
+    wanted = site.forward_client_identity
+    certificates = {wanted.certificate: False} if wanted and wanted.certificate else {}
+    if wanted and wanted.client_cert:
         certificates[_RFC9440[0]] = True
-    values = {wanted[key]: variable for key, variable in _VALUES.items() if wanted.get(key)}
+    values = {name: _VALUES[key] for key, name in _names(wanted).items() if key in _VALUES}
     names = dict.fromkeys((*values, *certificates, *(_RFC9440 if wanted else ())))
     removed = [mixed for name in names for mixed in _mixtures(name)]
     return {"removed": removed, "values": values, "certificates": certificates}
+
+
+def _names(wanted: ForwardedIdentity | None) -> dict[str, str]:
+    """Return the names of headers that the operator chose, by what they tell."""
+    chosen = {key: getattr(wanted, key, None) for key in (*_VALUES, "certificate")}
+    return {key: name for key, name in chosen.items() if name}
 
 
 def _mixtures(name: str) -> Iterator[str]:
@@ -76,15 +83,13 @@ def _mixtures(name: str) -> Iterator[str]:
         yield first + "".join(map("".join, zip(marks, words)))
 
 
-def authorities(
-    finder: Finder, site: Mapping[str, Any], findings: list[Finding], at: datetime, warn: timedelta
-) -> bytes:
+def authorities(finder: Finder, site: Site, findings: list[Finding], at: datetime, warn: timedelta) -> bytes:
     """Return the CA certificates of the backends as PEM.
 
     Adds what is wrong with them, C(at) a moment or within C(warn) from then, to C(findings).
     """
     found: list[Facts] = []
-    for material in materials(finder, site, "proxy_ca", findings):
+    for material in materials(finder, vars(site), "proxy_ca", findings):
         try:
             certificates = parsing.read(material.data, material.name).certificates
         except parsing.FormError as error:
@@ -100,13 +105,9 @@ def authorities(
     return b"".join(dict.fromkeys(one.pem for one in found))
 
 
-def wrong_behind(site: Mapping[str, Any]) -> Iterator[str]:
+def wrong_behind(site: Site) -> Iterator[str]:
     """Yield what is wrong with the options for backends beside their types. No message repeats a value."""
-    if not 0 < site["proxy_timeout"] <= 86400:
-        yield "the option 'proxy_timeout' is not between 1 and 86400 seconds."
-    if not 0 < site["request_body_limit"] < 1 << 31:
-        yield "the option 'request_body_limit' is not between 1 and 2147483647 bytes."
-    has_ca = bool(site["proxy_ca"] or site["proxy_ca_content"])
+    has_ca = bool(site.proxy_ca or site.proxy_ca_content)
     if speaks_tls(site) and not has_ca:
         yield (
             "the option 'proxy_ca' is missing: without it httpd could not tell the backend from others. Give the "
@@ -114,28 +115,34 @@ def wrong_behind(site: Mapping[str, Any]) -> Iterator[str]:
         )
     if has_ca and not speaks_tls(site):
         yield "the option 'proxy_ca' is given, and no backend is spoken to over https. Leave it out."
-    wanted = site["forward_client_identity"]
-    if wanted is None:
-        return
-    names = [wanted[key] for key in (*_VALUES, "certificate") if wanted[key]]
-    if not names and not wanted["client_cert"]:
+    if site.forward_client_identity is not None:
+        yield from _wrong_identity(site, site.forward_client_identity)
+
+
+def _wrong_identity(site: Site, wanted: ForwardedIdentity) -> Iterator[str]:
+    names = _names(wanted)
+    if not names and not wanted.client_cert:
         yield "the option 'forward_client_identity' forwards nothing. Name a header, or leave it out."
     if not backends(site):
         yield "the option 'forward_client_identity' is given, and there is no backend. Leave it out."
-    for key in (*_VALUES, "certificate"):
-        name = wanted[key] or "X"
+    for key, name in names.items():
         if not _NAME.fullmatch(name) or len(re.findall("[-_]", name)) > _HYPHENS:
             yield (
                 f"the option 'forward_client_identity.{key}' is no name of a header: letters and digits, with at most "
                 f"{_HYPHENS} hyphens between them."
             )
-        if name.lower().replace("_", "-") in _TAKEN:
+        if _plain(name) in _TAKEN:
             yield f"the option 'forward_client_identity.{key}' is a header with another meaning. Choose another name."
-    plain = [name.lower().replace("_", "-") for name in (*names, *_RFC9440)]
+    plain = [_plain(name) for name in (*names.values(), *_RFC9440)]
     if len(set(plain)) < len(plain):
         yield "the option 'forward_client_identity' gives two things one name. Give each its own."
-    if site["verify_client"] == "optional_no_ca" and not wanted["verification"]:
+    if site.verify_client == "optional_no_ca" and not wanted.verification:
         yield (
             "the option 'forward_client_identity' lacks 'verification', by which alone the backend could tell a "
             "certificate that anybody made (optional_no_ca) from a good one. Add it."
         )
+
+
+def _plain(name: str) -> str:
+    """Return a header's name as CGI and its kin compare it."""
+    return name.lower().replace("_", "-")

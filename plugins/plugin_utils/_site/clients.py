@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import alternative_name, subject_name
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
@@ -20,11 +20,12 @@ with contextlib.suppress(ImportError):  # The verdict says so where it is missin
     from cryptography import x509
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime, timedelta
 
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Facts
     from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import AllowedClient
 
 _KEYS = ("subject", "san", "certificate", "certificate_content")
 # httpd has a variable for each name, and a list of none: one behind these does not count.
@@ -36,19 +37,19 @@ _RENEWED = (
 )
 
 
-def wrong_clients(allowed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def wrong_clients(allowed: Sequence[AllowedClient]) -> Iterator[str]:
     """Yield what is wrong with the option C(allowed_clients) beside its types. No message repeats a value."""
     if not allowed:
         yield "the option 'allowed_clients' is an empty list, so that nobody could call. Leave it out, or fill it."
     for index, client in enumerate(allowed):
         where = f"the option 'allowed_clients[{index}]'"
-        given = [key for key in _KEYS if client[key]]
+        given = [key for key in _KEYS if getattr(client, key)]
         if len(given) != 1:
             yield f"{where} names a client by {len(given)} things. Give one of 'subject', 'san', 'certificate'."
-        elif given == ["subject"]:
+        elif client.subject:
             try:
-                subject_name(client["subject"])
-                quoting.expression(client["subject"])
+                subject_name(client.subject)
+                quoting.expression(client.subject)
             except quoting.NotQuotable as error:
                 yield f"{where}: the subject cannot be used: {error}."
             except ValueError:
@@ -57,18 +58,18 @@ def wrong_clients(allowed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
                     "the site's access log, or from: openssl x509 -noout -subject -nameopt RFC2253 (without -nameopt "
                     "it has spaces and the other order, and would match nobody)."
                 )
-        elif given == ["san"]:
+        elif client.san:
             try:
-                alternative_name(client["san"])
-                quoting.expression(client["san"])
+                alternative_name(client.san)
+                quoting.expression(client.san)
             except ValueError:
                 yield f"{where}: the 'san' is not a DNS name or e-mail address of plain ASCII."
-        if any(quoting.RELEASE in (client[key] or "") for key in ("subject", "san")):
+        if any(quoting.RELEASE in (text or "") for text in (client.subject, client.san)):
             yield f"{where} holds {quoting.RELEASE}, which stands for the release's folder."
 
 
 def pins_of(
-    finder: Finder, allowed: Sequence[Mapping[str, Any]], findings: list[Finding], at: datetime, warn: timedelta
+    finder: Finder, allowed: Sequence[AllowedClient], findings: list[Finding], at: datetime, warn: timedelta
 ) -> tuple[tuple[str, ...], dict[str, bytes]]:
     """Return the pins of a site's facts, in the order of the option, and the certificates among them by file name.
 
@@ -77,15 +78,15 @@ def pins_of(
     pins: dict[str, bytes] = {}
     known: list[Facts] = []
     for index, client in enumerate(allowed):
-        if client["subject"]:
-            pins[f"subject:{client['subject']}"] = b""
-        elif client["san"]:
-            kind = "email" if isinstance(alternative_name(client["san"]), x509.RFC822Name) else "dns"
-            pins[f"{kind}:{client['san']}"] = b""
+        if client.subject:
+            pins[f"subject:{client.subject}"] = b""
+        elif client.san:
+            kind = "email" if isinstance(alternative_name(client.san), x509.RFC822Name) else "dns"
+            pins[f"{kind}:{client.san}"] = b""
         else:
-            for material in materials(finder, client, "certificate", findings):
+            for material in materials(finder, vars(client), "certificate", findings):
                 option = f"allowed_clients[{index}]"
-                source = option if client["certificate_content"] else material.name
+                source = option if client.certificate_content else material.name
                 one = _certificate(material.data, option, source, findings)
                 if one is not None and one not in known:
                     known.append(one)

@@ -2,177 +2,188 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options of `sites` that types alone do not check. No message repeats a value but a domain's."""
+"""The options of the module `sites`, as typed values.
+
+The module's documentation decides what there is and what the defaults are; `_arguments.checked` reads the values by
+it. The fields here give mypy the types. A test keeps both the same.
+"""
 
 from __future__ import annotations
 
-import ipaddress
-import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
-from ansible_collections.mtls.httpd.plugins.module_utils._site.containment import reaching
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import broken_rules, printable
-from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import documented_options
-from ansible_collections.mtls.httpd.plugins.plugin_utils._site.backend import wrong_behind
-from ansible_collections.mtls.httpd.plugins.plugin_utils._site.clients import wrong_clients
-from ansible_collections.mtls.httpd.plugins.plugin_utils._site.protocol import wrong_protocol
-from ansible_collections.mtls.httpd.plugins.plugin_utils._site.url_paths import wrong_backend, wrong_paths
+from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import checked, documented_options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping
 
 # Read once by Ansible's parent process; its workers inherit it.
 OPTIONS = documented_options("sites")
-# The options that mean something for a virtual host that is the user's own.
-_OF_DIRECTIVES = {
-    "state",
-    "force",
-    "manage",
-    "allow_bypass",
-    "allow_programs",
-    "port",
-    "verify_client",
-    "verify_depth",
-    "allowed_clients",
-}
-_OF_DIRECTIVES |= {"remote_src", "renewal_hook"}
-_OF_DIRECTIVES |= {"crl_check", "client_ocsp", "client_ocsp_responder", "client_ocsp_required", "client_ocsp_timeout"}
-_OF_DIRECTIVES |= documented_options("validate_certificate").keys()
-# Options whose text goes through the quoting room into the virtual host.
-_QUOTED = {"document_root": quoting.path, "client_ocsp_responder": quoting.directive}
+SITE_OPTIONS: dict[str, Any] = OPTIONS["sites"]["suboptions"]
 
 
-def lowered(name: str) -> str:
+@dataclass(frozen=True)
+class ProtectedPath:
+    """One of C(protected_paths), with the backend that it leads to."""
+
+    path: str
+    proxy_pass: str
+
+
+@dataclass(frozen=True)
+class AllowedClient:
+    """One of C(allowed_clients). Exactly one of the fields is given."""
+
+    subject: str | None
+    san: str | None
+    certificate: str | None
+    certificate_content: str | None
+
+
+@dataclass(frozen=True)
+class ForwardedIdentity:
+    """The option C(forward_client_identity): names of headers, and whether those of RFC 9440 are sent."""
+
+    subject: str | None
+    serial: str | None
+    verification: str | None
+    certificate: str | None
+    client_cert: bool
+
+
+@dataclass(frozen=True)
+class Site:
+    """The options of one site, each by its documented name. Nothing is added to them.
+
+    What may hold a private key, or what opens one, is left out of its text.
+    """
+
+    domain: str
+    aliases: tuple[str, ...]
+    state: str
+    manage: str
+    allow_bypass: tuple[str, ...]
+    allow_programs: bool
+    force: bool
+    certificate: str | None
+    certificate_content: str | None
+    private_key: str | None
+    private_key_content: str | None = field(repr=False)
+    private_key_passphrase: str | None = field(repr=False)
+    chain: str | None
+    chain_content: str | None
+    bundle: str | None
+    bundle_content: str | None = field(repr=False)
+    client_ca: tuple[str, ...] | None
+    client_ca_content: tuple[str, ...] | None
+    client_ca_sha256: tuple[str, ...]
+    remote_src: bool
+    renewal_hook: str | None
+    crl: tuple[str, ...] | None
+    crl_content: tuple[str, ...] | None
+    crl_check: str
+    client_ocsp: str
+    client_ocsp_responder: str | None
+    client_ocsp_required: bool
+    client_ocsp_timeout: int
+    issued_by: str
+    trust_anchors: tuple[str, ...] | None
+    trust_anchors_content: tuple[str, ...] | None
+    port: int
+    listen: tuple[str, ...]
+    document_root: str | None
+    proxy_pass: str | None
+    proxy_ca: tuple[str, ...] | None
+    proxy_ca_content: tuple[str, ...] | None
+    proxy_timeout: int
+    proxy_websocket: bool
+    request_body_limit: int
+    forward_client_identity: ForwardedIdentity | None
+    verify_client: str
+    allowed_clients: tuple[AllowedClient, ...] | None
+    verify_depth: int
+    tls_profile: str
+    tls_protocols: tuple[str, ...]
+    tls_ciphers: tuple[str, ...]
+    tls_ciphersuites: tuple[str, ...]
+    tls_curves: tuple[str, ...]
+    ocsp_stapling: bool
+    http2: bool
+    proxy_protocol: bool
+    hsts: int
+    open_paths: tuple[str, ...]
+    protected_paths: tuple[ProtectedPath, ...] | None
+    access_log: str | None
+    error_log: str | None
+    extra_directives: str | None
+    template: str | None
+
+    @property
+    def is_present(self) -> bool:
+        """Whether the site is to be put in place, not taken away or back."""
+        return self.state == "present"
+
+    @property
+    def is_included(self) -> bool:
+        """Whether the operator's own virtual host includes what is rendered for the site."""
+        return self.manage == "directives"
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of one task, each by its documented name."""
+
+    sites: tuple[Site, ...]
+    judge_only: bool
+    summary: bool
+    httpd_binary: str | None
+    httpd_config: str | None
+    adopt: bool
+    require_httpd: bool
+    service_state: str
+    warn_days: int
+
+    @property
+    def present(self) -> tuple[Site, ...]:
+        """The sites that are to be put in place."""
+        return tuple(site for site in self.sites if site.is_present)
+
+
+def read_options(given: Mapping[str, Any]) -> Options:
+    """Return the options of a task, with the documented defaults. Domains are in lower case.
+
+    Raises ArgumentsError where one is unknown, or is not of its type.
+    """
+    values = checked(OPTIONS, given)
+    return Options(**{**values, "sites": tuple(_site(site) for site in values["sites"])})
+
+
+def read_site(given: Mapping[str, Any]) -> Site:
+    """Return the options of one site, with the documented defaults. Domains are in lower case.
+
+    Raises ArgumentsError where one is unknown, or is not of its type.
+    """
+    return _site(checked(SITE_OPTIONS, given))
+
+
+def _site(values: Mapping[str, Any]) -> Site:
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    }
+    clients, paths, identity = (
+        values[name] for name in ("allowed_clients", "protected_paths", "forward_client_identity")
+    )
+    fields |= {
+        "domain": _lowered(values["domain"]),
+        "aliases": tuple(_lowered(alias) for alias in values["aliases"]),
+        "allowed_clients": None if clients is None else tuple(AllowedClient(**each) for each in clients),
+        "protected_paths": None if paths is None else tuple(ProtectedPath(**each) for each in paths),
+        "forward_client_identity": None if identity is None else ForwardedIdentity(**identity),
+    }
+    return Site(**fields)
+
+
+def _lowered(name: str) -> str:
     """Return a domain in lower case; what is none stays as it is, as the Kelvin sign would become a k."""
     return name.lower() if name.isascii() else name
-
-
-def find_wrong_options(sites: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield what is wrong with the wishes beside the options' types. No message repeats a value but a domain's."""
-    if not sites:
-        yield (
-            "there are no sites, so there is nothing to do: 'sites' (for the role, 'mutual_tls_sites') is empty, or "
-            "was never set. List them there."
-        )
-    domains = [site["domain"] for site in sites]
-    for domain in dict.fromkeys(domain for domain in domains if domains.count(domain) > 1):
-        yield f"sites: {printable(domain)} is listed {domains.count(domain)} times. List it once, with its 'aliases'."
-    for index, site in enumerate(sites):
-        where = f"sites[{index}]: " if broken_rules(site["domain"]) else f"{site['domain']}: "
-        for name in (site["domain"], *site["aliases"]):
-            yield from (f"{where}{problem.message}" for problem in broken_rules(name))
-        if site["state"] == "present":
-            yield from (where + fault for fault in _wrong_site(site))
-
-
-def _wrong_site(site: Mapping[str, Any]) -> Iterator[str]:
-    if site["manage"] == "directives":
-        for name, option in OPTIONS["sites"]["suboptions"].items():
-            if name not in _OF_DIRECTIVES and site[name] != option.get("default"):
-                yield (
-                    f"the option '{name}' is not for 'manage: directives', as the virtual host is your own. Say there "
-                    "what it says, and leave it out."
-                )
-    if site["remote_src"]:
-        yield from _wrong_sources(site)
-    elif site["renewal_hook"]:
-        yield "the option 'renewal_hook' goes with 'remote_src' alone, as nothing is renewed on the host without it."
-    has_bundle = any(site[name] for name in ("bundle", "bundle_content"))
-    for name, sense in (("certificate", "what the server shows"), ("private_key", "the key of the certificate")):
-        if (
-            not has_bundle
-            and not (site[name] or site[f"{name}_content"])
-            and not (name == "private_key" and _may_hold_key(site))
-        ):
-            yield f"the option '{name}' ({sense}) is missing. Give it, or '{name}_content', or 'bundle'."
-    if not (site["client_ca"] or site["client_ca_content"]):
-        yield (
-            "the option 'client_ca' is missing: without it httpd could not tell Chat from others. Give "
-            "the path of TencentQQAuthCA.crt.zip."
-        )
-    if not 0 < site["port"] < 65536:
-        yield "the option 'port' is not between 1 and 65535."
-    if not 0 <= site["verify_depth"] <= 100:
-        yield "the option 'verify_depth' is not between 0 and 100."
-    for index, address in enumerate(site["listen"]):
-        try:
-            parsed = ipaddress.ip_address(address)
-            if parsed.is_unspecified:
-                yield f"the option 'listen[{index}]' means all addresses. Leave 'listen' out for that."
-            if getattr(parsed, "scope_id", None) is not None:
-                yield f"the option 'listen[{index}]' has a scope ('%'), which cannot be used. Give the address alone."
-        except ValueError:
-            yield (
-                f"the option 'listen[{index}]' is not an IP address, which it must be, as names are looked up when "
-                "httpd starts."
-            )
-    for line, name in reaching(site["extra_directives"] or ""):
-        yield (
-            f"the option 'extra_directives' has {name} in line {line}, which would not stay in the site's one virtual "
-            "host. Say it in the server's own configuration, and leave it out."
-        )
-    for name in ("access_log", "error_log"):
-        if site[name] not in (None, "server"):
-            try:
-                quoting.path(site[name])
-            except quoting.NotQuotable as error:
-                yield f"the option '{name}' cannot be used: {error}. Give an absolute path on the target, or server."
-    yield from wrong_paths(site)
-    yield from wrong_behind(site)
-    if site["allowed_clients"] is not None:
-        yield from wrong_clients(site["allowed_clients"])
-        if site["verify_client"] != "require":
-            yield (
-                "'allowed_clients' is given, and 'verify_client' lets clients in that show none. Leave one of them out."
-            )
-    if site["document_root"] and site["proxy_pass"]:
-        yield "both 'document_root' and 'proxy_pass' are given, and one would hide the other. Give one of them."
-    if site["proxy_pass"]:
-        wrong = list(wrong_backend("proxy_pass", site["proxy_pass"]))
-        yield from wrong
-        if not wrong and not site["proxy_pass"].endswith("/"):
-            yield "the option 'proxy_pass' does not end in a slash, so that paths would join its last word. Add it."
-    yield from wrong_protocol(site)
-    if site["client_ocsp_responder"] and not re.fullmatch(r"http://[^\s/]+(/\S*)?", site["client_ocsp_responder"]):
-        yield "the option 'client_ocsp_responder' is not a URL of http, the only scheme that httpd asks responders by."
-    if not 0 < site["client_ocsp_timeout"] <= 60:
-        yield "the option 'client_ocsp_timeout' is not between 1 and 60 seconds."
-    if site["hsts"] < 0:
-        yield "the option 'hsts' is negative. Give seconds, or 0 for no header."
-    for name, quoted in _QUOTED.items():
-        try:
-            quoted(site[name] or "/")
-        except quoting.NotQuotable as error:
-            yield f"the option '{name}' cannot be used: {error}."
-    for name in (*_QUOTED, "access_log", "error_log", "extra_directives"):
-        if quoting.RELEASE in (site[name] or ""):
-            yield f"the option '{name}' holds {quoting.RELEASE}, which stands for the release's folder."
-
-
-def _wrong_sources(site: Mapping[str, Any]) -> Iterator[str]:
-    paths = ("certificate", "private_key", "chain")
-    for name in (*(f"{path}_content" for path in paths), "private_key_passphrase", "bundle", "bundle_content"):
-        if site[name]:
-            yield f"the option '{name}' does not go with 'remote_src', which takes PEM files on the host. Give it up."
-    for name in (*paths, "renewal_hook"):
-        if site[name] and not site[name].startswith("/"):
-            yield f"the option '{name}' is not an absolute path on the host, which it must be with 'remote_src'."
-    for name in (*paths, "renewal_hook", "client_ca"):
-        if any(not path.isprintable() for path in [*(site[name] or [])]):
-            yield f"the option '{name}' holds a character that cannot be shown, which no path on the host should have."
-    places = {path.startswith("/") for path in site["client_ca"] or ()} | {
-        False for _text in site["client_ca_content"] or ()
-    }
-    if len(places) > 1:
-        yield "the option 'client_ca' mixes files on the host (absolute paths) with the controller's. Take one kind."
-    if True in places and (site["crl"] or site["crl_content"]):
-        yield (
-            "the option 'crl' is judged by the client CA, which then has to be the controller's too. Give 'client_ca' "
-            "by a path there, one that is not absolute."
-        )
-
-
-def _may_hold_key(site: Mapping[str, Any]) -> bool:
-    """Whether the certificate's file may bring the key along, as PKCS#12 does, so that the verdict has to tell."""
-    return bool(site["private_key_passphrase"] or str(site["certificate"] or "").lower().endswith((".p12", ".pfx")))

@@ -10,7 +10,7 @@ import contextlib
 import re
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import parsing
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, finding
@@ -27,7 +27,9 @@ with contextlib.suppress(ImportError):  # The verdict says so where it is missin
     )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
+
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import Site
 
 VERSIONS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 # Given up by RFC 8996. OpenSSL 3 speaks them at security level 0 alone.
@@ -85,33 +87,33 @@ class Protocol:
         return {name: list(words) for name, words in {**asdict(self), "legacy": self.legacy}.items()}
 
 
-def protocol(site: Mapping[str, Any]) -> Protocol:
+def protocol(site: Site) -> Protocol:
     """Return what the options of a site ask for."""
-    if site["tls_profile"] == "modern":
+    if site.tls_profile == "modern":
         return Protocol(("TLSv1.3",), (), _SUITES, _CURVES, NEW_CURVES)
-    if site["tls_profile"] == "intermediate":
+    if site.tls_profile == "intermediate":
         return Protocol(("TLSv1.2", "TLSv1.3"), _CIPHERS, _SUITES, _CURVES, NEW_CURVES)
-    versions = tuple(version for version in VERSIONS if version in site["tls_protocols"])
+    versions = tuple(version for version in VERSIONS if version in site.tls_protocols)
     ciphers = _CIPHERS + (_LEGACY_CIPHERS if versions[0] in LEGACY else ())
     return Protocol(
         versions,
-        tuple(site["tls_ciphers"] or ciphers) if versions != ("TLSv1.3",) else (),
-        tuple(site["tls_ciphersuites"] or _SUITES) if "TLSv1.3" in versions else (),
-        tuple(site["tls_curves"] or _CURVES),
-        () if site["tls_curves"] else NEW_CURVES,
+        tuple(site.tls_ciphers or ciphers) if versions != ("TLSv1.3",) else (),
+        tuple(site.tls_ciphersuites or _SUITES) if "TLSv1.3" in versions else (),
+        tuple(site.tls_curves or _CURVES),
+        () if site.tls_curves else NEW_CURVES,
     )
 
 
-def unfit(site: Mapping[str, Any], certificate: bytes) -> Iterator[Finding]:
+def unfit(site: Site, certificate: bytes) -> Iterator[Finding]:
     """Yield what a site asks of TLS that its own certificate (PEM; empty where it is not at hand) is not made for."""
-    if not certificate or not (site["ocsp_stapling"] or site["tls_profile"] == "modern"):
+    if not certificate or not (site.ocsp_stapling or site.tls_profile == "modern"):
         return
-    one = parsing.read(certificate, site["domain"]).certificates[0]
+    one = parsing.read(certificate, site.domain).certificates[0]
     access = one.extension(x509.AuthorityInformationAccess) or ()
-    if site["ocsp_stapling"] and not any(each.access_method == AuthorityInformationAccessOID.OCSP for each in access):
+    if site.ocsp_stapling and not any(each.access_method == AuthorityInformationAccessOID.OCSP for each in access):
         message = f"'ocsp_stapling' is set, and '{one.label}' names no OCSP responder, so that nothing can be stapled."
-        yield finding("no-responder", site["domain"], message, "Leave 'ocsp_stapling' out: many authorities have none.")
-    if site["tls_profile"] != "modern":
+        yield finding("no-responder", site.domain, message, "Leave 'ocsp_stapling' out: many authorities have none.")
+    if site.tls_profile != "modern":
         return
     days = (one.end - one.begin + timedelta(seconds=1)) / timedelta(days=1)
     apart = [
@@ -124,24 +126,24 @@ def unfit(site: Mapping[str, Any], certificate: bytes) -> Iterator[Finding]:
             "with 'tls_profile: modern', Mozilla's guideline wants a certificate with a key on P-256 or P-384, signed "
             f"by ECDSA, for {_MODERN_DAYS} days at most. '{one.label}' differs by {' and '.join(apart)}."
         )
-        yield finding("outside-guideline", site["domain"], message, "Order such a one, or take intermediate.")
+        yield finding("outside-guideline", site.domain, message, "Order such a one, or take intermediate.")
 
 
-def wrong_protocol(site: Mapping[str, Any]) -> Iterator[str]:
+def wrong_protocol(site: Site) -> Iterator[str]:
     """Yield what is wrong with the options, without repeating a value."""
-    given = [name for name in CUSTOM if site[name]]
-    if site["tls_profile"] != "custom":
+    given = [name for name in CUSTOM if getattr(site, name)]
+    if site.tls_profile != "custom":
         for name in given:
             yield f"the option '{name}' is given, and used with tls_profile=custom alone. Set that, or leave it out."
-    elif not site["tls_protocols"]:
+    elif not site.tls_protocols:
         yield "the option 'tls_protocols' is missing, which tls_profile=custom needs. Give it, such as [TLSv1.2]."
-    elif len(set(site["tls_protocols"])) <= VERSIONS.index(max(site["tls_protocols"])) - VERSIONS.index(
-        min(site["tls_protocols"])
+    elif len(set(site.tls_protocols)) <= VERSIONS.index(max(site.tls_protocols)) - VERSIONS.index(
+        min(site.tls_protocols)
     ):
         # mod_ssl drops what is older than a gap (ssl_init_ctx_protocol).
         yield "the option 'tls_protocols' leaves out a version between two others, which httpd cannot. List that too."
     for name in ("tls_ciphers", "tls_ciphersuites", "tls_curves"):
-        for index, word in enumerate(site[name]):
+        for index, word in enumerate(getattr(site, name)):
             # Names alone: what else a cipher string can hold ('!', '+', '-', '@SECLEVEL') changes what the others mean.
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", word):
                 yield f"the option '{name}[{index}]' is not a name as `openssl ciphers` and its like print it."

@@ -13,44 +13,46 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings impor
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.protocol import NEW_CURVES, protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import Site
 
 
-def legacy_tls(site: Mapping[str, Any]) -> Iterator[str]:
+def legacy_tls(site: Site) -> Iterator[str]:
     """Yield what a site gives up by its protocol."""
     legacy = ", ".join(protocol(site).legacy)
     if legacy:
         yield (
-            f"{site['domain']}: it speaks {legacy}, with OpenSSL's security level lowered for it, and anybody who "
+            f"{site.domain}: it speaks {legacy}, with OpenSSL's security level lowered for it, and anybody who "
             "reads the wire may break that. Leave them out of 'tls_protocols' as soon as their last client is gone."
         )
 
 
-def find_open_doors(site: Mapping[str, Any]) -> Iterator[Finding]:
-    """Yield who else than Chat may call the site."""
-    subject = site["domain"]
-    if site["verify_client"] == "optional_no_ca":
+def find_open_doors(site: Site, pins: Sequence[str]) -> Iterator[Finding]:
+    """Yield who else than Chat may call the site, whose clients have these pins."""
+    subject = site.domain
+    if site.verify_client == "optional_no_ca":
         yield finding(
             "not-enforced",
             subject,
             "clients without a certificate are let in, and those with one that anybody issued: none is verified.",
             "Set 'verify_client' to require, unless the backend decides itself.",
         )
-    elif site["verify_client"] == "optional":
+    elif site.verify_client == "optional":
         yield finding(
             "not-enforced",
             subject,
             "clients without a certificate are let in, as 'verify_client' is optional.",
             "Set 'verify_client' to require, unless the backend decides itself.",
         )
-    elif site["protected_paths"]:
+    elif site.protected_paths:
         yield finding(
             "not-enforced",
             subject,
             "clients without a certificate are let in, but for the paths of 'protected_paths'.",
             "Leave 'protected_paths' out, and list in 'open_paths' what is to be open, if nothing else is.",
         )
-    if site["verify_client"] == "require" and not site["pins"]:
+    if site.verify_client == "require" and not pins:
         yield finding(
             "client-not-pinned",
             subject,
@@ -59,13 +61,13 @@ def find_open_doors(site: Mapping[str, Any]) -> Iterator[Finding]:
         )
 
 
-def find_idle_pins(site: Mapping[str, Any]) -> Iterator[Finding]:
+def find_idle_pins(site: Site) -> Iterator[Finding]:
     """Yield that the site has nothing to answer Chat with."""
-    content = ("proxy_pass", "document_root", "protected_paths", "extra_directives", "template")
-    if site["manage"] == "virtual_host" and not any(site[name] for name in content):
+    content = (site.proxy_pass, site.document_root, site.protected_paths, site.extra_directives, site.template)
+    if not site.is_included and not any(content):
         yield finding(
             "nothing-served",
-            site["domain"],
+            site.domain,
             "it has nothing to serve, so that callbacks get 404, or 403.",
             "Give the backend's URL as 'proxy_pass', or 'document_root'.",
         )
@@ -85,15 +87,15 @@ def noteworthy(result: Mapping[str, Any], warn_days: int) -> Iterator[str]:
         if not each.startswith(NEW_CURVES):  # which nobody asked for
             yield f"{each}."
     soon = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=warn_days)).isoformat()
-    for site in result.get("sites", ()):
-        if site["remote_src"] and site["changed"]:
+    for each in result.get("sites", ()):
+        if each["remote_src"] and each["changed"]:
             yield (
-                f"{site['domain']}: its material lies on the host, so it was judged there by OpenSSL and by handshakes "
+                f"{each['domain']}: its material lies on the host, so it was judged there by OpenSSL and by handshakes "
                 "alone. Whether public clients trust it was not judged."
             )
-        if site["state"] == "absent" and not site["changed"]:
-            yield f"{site['domain']}: there is no such site on this host, so none was taken away."
-        if site["mutual_tls"] == "optional" and site["previous"]:
-            yield f"{site['domain']}: the release gone back to lets clients without a certificate in."
-        if site["ends"] and site["ends"] < soon and site["previous"]:
-            yield f"{site['domain']}: the release gone back to serves certificates of which one ends at {site['ends']}."
+        if each["state"] == "absent" and not each["changed"]:
+            yield f"{each['domain']}: there is no such site on this host, so none was taken away."
+        if each["mutual_tls"] == "optional" and each["previous"]:
+            yield f"{each['domain']}: the release gone back to lets clients without a certificate in."
+        if each["ends"] and each["ends"] < soon and each["previous"]:
+            yield f"{each['domain']}: the release gone back to serves certificates of which one ends at {each['ends']}."

@@ -7,46 +7,52 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._site import backends
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Sequence
+
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import ProtectedPath, Site
 
 _URL = re.compile(r"(?:(unix:/[^\s|\\]+)\|)?(https?)://([^\s/|\\]+)/[^\s|\\]*")
 
 
-def wrong_paths(site: Mapping[str, Any]) -> Iterator[str]:
+def wrong_paths(site: Site) -> Iterator[str]:
     """Yield what is wrong with C(open_paths) and C(protected_paths) beside their types. No message repeats a value."""
-    protected = site["protected_paths"]
+    protected = site.protected_paths
     if protected is not None and not protected:
         yield "the option 'protected_paths' is an empty list, so that nothing would be protected. Leave it out."
-    if not (site["open_paths"] or protected):
+    if not (site.open_paths or protected):
         return
-    if site["open_paths"] and protected:
+    if site.open_paths and protected:
         yield "both 'open_paths' and 'protected_paths' are given. Give one: all else is the contrary."
-    if site["verify_client"] != "require":
+    if site.verify_client != "require":
         yield "the option 'verify_client' asks no path for a certificate. Leave it out beside paths that differ."
-    paths = [each["path"] for each in protected or ()]
-    named = [*((f"open_paths[{index}]", path) for index, path in enumerate(site["open_paths"]))]
-    named += [(f"protected_paths[{index}]", path) for index, path in enumerate(paths)]
+    named = [(f"open_paths[{index}]", path) for index, path in enumerate(site.open_paths)]
+    named += [(f"protected_paths[{index}]", each.path) for index, each in enumerate(protected or ())]
     for name, path in named:
         if path == "/" or not answers.PATH.match(path):
             yield (
                 f"the option '{name}' is no path below / of letters, digits, dots, hyphens, '_' and '~'. "
                 "Give one such as /healthz."
             )
-    for index, each in enumerate(protected or ()):
+    yield from _wrong_protected(site, protected or ())
+
+
+def _wrong_protected(site: Site, protected: Sequence[ProtectedPath]) -> Iterator[str]:
+    paths = [each.path for each in protected]
+    for index, each in enumerate(protected):
         where = f"the option 'protected_paths[{index}]'"
-        if each["path"].endswith("/"):
+        if each.path.endswith("/"):
             yield f"{where} ends in a slash, without which the path would be open. Leave the slash out."
-        if any(each["path"].startswith(f"{path}/") for path in paths) or paths.count(each["path"]) > 1:
+        if any(each.path.startswith(f"{path}/") for path in paths) or paths.count(each.path) > 1:
             yield f"{where} lies at or below another. Give the upper one alone."
-        yield from wrong_backend(f"protected_paths[{index}].proxy_pass", each["proxy_pass"])
-        if site["proxy_pass"] and backends.backend(each["proxy_pass"])[0] == backends.backend(site["proxy_pass"])[0]:
+        yield from wrong_backend(f"protected_paths[{index}].proxy_pass", each.proxy_pass)
+        if site.proxy_pass and backends.backend(each.proxy_pass)[0] == backends.backend(site.proxy_pass)[0]:
             yield (
                 f"{where} has the backend of the site's own 'proxy_pass', which another spelling of the path would "
                 "reach without a certificate. Give it a backend of its own, or leave 'protected_paths' out."

@@ -12,13 +12,8 @@ from typing import Any
 import pytest
 from demo_material import Authority
 
-from ansible_collections.mtls.httpd.plugins.plugin_utils._site.protocol import (
-    CUSTOM,
-    VERSIONS,
-    protocol,
-    unfit,
-    wrong_protocol,
-)
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import Site, read_site
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.protocol import VERSIONS, protocol, unfit, wrong_protocol
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "custom options without custom": ({"tls_curves": ["X25519"]}, "with tls_profile=custom alone"),
@@ -39,13 +34,13 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-def options(**given: Any) -> dict[str, Any]:
-    return {"tls_profile": "intermediate", **dict.fromkeys(CUSTOM, ()), **given}
+def site(**given: Any) -> Site:
+    return read_site({"domain": "www.example.com", **given})
 
 
 @pytest.mark.parametrize(("given", "words"), WRONG.values(), ids=WRONG.keys())
 def test_what_makes_no_sense_is_said_without_its_value(given: dict[str, Any], words: str) -> None:
-    (fault,) = wrong_protocol(options(**given))
+    (fault,) = wrong_protocol(site(**given))
     assert words in fault
     assert "aNULL" not in fault
     assert "none" not in fault
@@ -53,14 +48,13 @@ def test_what_makes_no_sense_is_said_without_its_value(given: dict[str, Any], wo
 
 @pytest.mark.parametrize("versions", [VERSIONS, VERSIONS[1:3], VERSIONS[:1], VERSIONS[::-1], ("TLSv1.2", "TLSv1.2")])
 def test_versions_without_a_gap_are_taken_in_any_order(versions: tuple[str, ...]) -> None:
-    given = options(tls_profile="custom", tls_protocols=list(versions))
+    given = site(tls_profile="custom", tls_protocols=list(versions))
     assert list(wrong_protocol(given)) == []
     assert protocol(given).versions == tuple(version for version in VERSIONS if version in versions)
 
 
 def found(certificate: bytes, **given: Any) -> list[tuple[str, str]]:
-    site = {"domain": "www.example.com", "ocsp_stapling": False, **options(**given)}
-    return [(each.code, each.message) for each in unfit(site, certificate)]
+    return [(each.code, each.message) for each in unfit(site(**given), certificate)]
 
 
 def test_stapling_for_a_certificate_that_names_no_responder_is_warned_of() -> None:

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import read_site
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.url_paths import wrong_backend, wrong_paths
 
 
 def faults(*protected: tuple[str, str], **options: Any) -> list[str]:
     paths = [{"path": path, "proxy_pass": url} for path, url in protected]
-    site = {"open_paths": [], "protected_paths": paths or None, "proxy_pass": None, "verify_client": "require"}
-    return list(wrong_paths(site | options))
+    site = read_site({"domain": "www.example.com", "protected_paths": paths or None} | options)
+    return list(wrong_paths(site))
 
 
 def test_a_path_with_a_backend_of_its_own_is_taken() -> None:

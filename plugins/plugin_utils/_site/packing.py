@@ -1,0 +1,154 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is asked of the target: the release of each site, of what was gathered, judged and rendered for it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import ipaddress
+import ssl
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import (
+    BACKEND_CA,
+    CLIENT_CA,
+    CRL,
+    FACTS,
+    SITE,
+    Facts,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, Sources, Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.rules import fingerprint
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.backend import modules
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.protocol import protocol
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.rendering import asked_of_clients, crl_check, log_files
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Deployable, Verdict
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._site.gathering import Gathered
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import Options, Site
+
+with contextlib.suppress(ImportError):  # The verdict says so where it is missing.
+    from cryptography import x509
+
+# For how long a host's own program for renewals can rehearse.
+HOOK_DAYS = 3650
+_PROBE_DAYS = 2
+_END = "-----END CERTIFICATE-----"
+
+
+def pack_request(
+    options: Options, gathered: Sequence[Gathered], releases: Mapping[str, Release], without_extra: Mapping[str, str]
+) -> Request:
+    """Return what is asked of the target, with identities of a few days to try the sites by.
+
+    C(releases) are by domain, as are the virtual hosts C(without_extra), of those sites that have extra_directives.
+    """
+    return Request(
+        wishes=tuple(
+            _wish(site, releases.get(site.domain), without_extra.get(site.domain, "")) for site in options.sites
+        ),
+        probes=make_probes(
+            pins=[pin for each in gathered for pin in each.pins],
+            days=HOOK_DAYS if any(each.site.renewal_hook for each in gathered) else _PROBE_DAYS,
+        ),
+        binary=options.httpd_binary,
+        config=options.httpd_config,
+        start=options.service_state == "started",
+        required=options.require_httpd,
+        adopt=options.adopt,
+        clock=time.time(),
+    )
+
+
+def _wish(site: Site, release: Release | None, without_extra: str) -> Wish:
+    """Return the wish for a site: with its release, or for one to be taken away or back, with none."""
+    return Wish(
+        site.domain,
+        release,
+        previous=site.state == "previous",
+        force=site.force and not release,
+        sources=_sources(site) if release else None,
+        allow_bypass=site.allow_bypass,
+        allow_programs=site.allow_programs,
+        without_extra=without_extra.encode(),
+    )
+
+
+def pack_release(gathered: Gathered, verdict: Verdict, text: str) -> Release:
+    """Return the release of a site, with the rendered text as its site.conf."""
+    material, site = verdict.deployable, gathered.site
+    files, private_key = {SITE: text.encode(), **gathered.pinned_files}, None
+    if gathered.backend_ca:
+        files[BACKEND_CA] = gathered.backend_ca
+    facts = _facts(gathered, material)
+    if material and material.client_ca:
+        files[CLIENT_CA] = material.client_ca
+    if material and material.crl:
+        files[CRL] = material.crl
+    if material and not site.remote_src and verdict.first_end:
+        files[f"{site.domain}.crt"], private_key = material.certificate, material.private_key
+        leaf = ssl.PEM_cert_to_DER_cert(material.certificate.decode().partition(_END)[0] + _END)
+        facts = replace(
+            facts,
+            certificate_sha256=hashlib.sha256(leaf).hexdigest(),
+            client_ca_names=tuple(sorted(_subjects(material.client_ca))),
+            begins=max(each["not_before"] for each in verdict.certificates),
+            ends=verdict.first_end["not_after"],
+        )
+    return Release(site.domain, {**files, FACTS: facts.content}, private_key)
+
+
+def _sources(site: Site) -> Sources | None:
+    """Return where on the host the material of a site with remote_src lies, None for others."""
+    if not site.remote_src:
+        return None
+    authorities = tuple(path for path in site.client_ca or () if path.startswith("/"))
+    pins = tuple(fingerprint(pin) for pin in site.client_ca_sha256) if authorities else ()
+    return Sources(site.certificate or "", site.private_key or "", site.chain, authorities, pins)
+
+
+def _facts(gathered: Gathered, material: Deployable | None) -> Facts:
+    """Return the facts of a site, but for those of the certificate that it serves."""
+    site = gathered.site
+    logs = log_files(site)
+    return Facts(
+        domain=site.domain,
+        port=site.port,
+        listen=tuple(str(ipaddress.ip_address(address)) for address in site.listen),
+        aliases=site.aliases,
+        modules=modules(site),
+        welcome=("http2",) if site.http2 else (),
+        versions=() if site.is_included else protocol(site).versions,
+        certificate_sha256="",
+        client_ca_names=(),
+        verify_client=asked_of_clients(site),
+        open_paths=site.open_paths,
+        protected_paths=tuple(each.path for each in site.protected_paths or ()),
+        pins=gathered.pins,
+        backend_ca=bool(gathered.backend_ca),
+        access_log=logs["access_log"],
+        error_log=logs["error_log"],
+        included=site.is_included,
+        begins="",
+        ends="",
+        renewal_hook=site.renewal_hook or "",
+        crl_check=crl_check(site),
+        crl_ends=material.crl_ends if material else "",
+        stapling=site.ocsp_stapling,
+    )
+
+
+def _subjects(client_ca: bytes) -> set[str]:
+    """Return the names that httpd asks clients for, as a handshake shows them."""
+    return {wire.rfc4514(each.subject.public_bytes()) for each in x509.load_pem_x509_certificates(client_ca)}
