@@ -30,22 +30,21 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import (
     without_cryptography,
 )
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
-from ansible_collections.mtls.httpd.plugins.plugin_utils._site.endpoints import endpoints
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.endpoints import find_endpoints
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.gathering import gather
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.option_rules import find_wrong_options
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import read_options
-from ansible_collections.mtls.httpd.plugins.plugin_utils._site.packing import pack_release, pack_request
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.packing import pack_request
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.remarks import legacy_tls, noteworthy
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.rendering import Renderer
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.verdicts import judge_sites
 from ansible_collections.mtls.httpd.plugins.plugin_utils._summary import judged
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Verdict
-    from ansible_collections.mtls.httpd.plugins.plugin_utils._site.gathering import Gathered
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import Options
 
 _BY_FILE = (
@@ -73,27 +72,30 @@ class ActionModule(ActionBase):
 
     def _run(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         """Read the options, gather what they name, judge it, render it, pack it, call the target, tell what it did."""
-        options = _read(self._task.args)
+        options = _read_options(self._task.args)
         now = datetime.datetime.now(datetime.timezone.utc)
         gathered = gather(Finder(self), options.present, now, datetime.timedelta(days=options.warn_days))
         verdicts = judge_sites(gathered, now, options.warn_days)
         if not all(verdict.ok for verdict in verdicts.values()):
-            return _refused(verdicts)
+            return _refuse(verdicts)
         renderer = Renderer(self, task_vars)
         if options.judge_only:
             renderer.render([each for each in gathered if each.site.template])  # The role's own needs no trial.
-            return _judged(options, verdicts)
-        request = _packed(options, gathered, verdicts, renderer)
+            return _tell_judged(options, verdicts)
+        texts = renderer.render(gathered)
+        # What extra_directives do is seen by what the configuration is without them.
+        without_extra = renderer.render([each.without_extra for each in gathered if each.site.extra_directives])
+        request = pack_request(options, gathered, verdicts, texts, without_extra)
         by_file = not pipelined(self._connection) and any(not site.remote_src for site in options.present)
         result = self._call(request, task_vars)
-        not_started = _of_python_or_sudo(result.get("module_stderr", ""))
+        not_started = _find_why_not_started(result.get("module_stderr", ""))
         if not_started:
             return failure([not_started])
         of_host = [*([_BY_FILE] if by_file else []), *noteworthy(result, options.warn_days)]
         # By the host's name, as Ansible shows but once a warning that several hosts share.
         host = task_vars.get("inventory_hostname", "host")
-        warnings = [*_warnings(options, verdicts), *(f"{host}: {each}" for each in of_host)]
-        return self._told(result, _findings(verdicts), warnings)
+        warnings = [*_list_warnings(options, verdicts), *(f"{host}: {each}" for each in of_host)]
+        return self._tell(result, _list_findings(verdicts), warnings)
 
     def _call(self, request: Request, task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return what the target's half answers."""
@@ -102,21 +104,21 @@ class ActionModule(ActionBase):
         )
         return result
 
-    def _told(self, result: dict[str, Any], findings: list[dict[str, Any]], warnings: list[str]) -> dict[str, Any]:
+    def _tell(self, result: dict[str, Any], findings: list[dict[str, Any]], warnings: list[str]) -> dict[str, Any]:
         """Return the target's result with what was found here, and where the sites are to be confirmed."""
         reached = reached_at(self._connection, self._play_context.remote_addr)
         told = {
             **result,
             "findings": findings,
             "warnings": [*result.get("warnings", []), *warnings],
-            "endpoints": endpoints(result, reached, itself=self._connection.transport == "local"),
+            "endpoints": find_endpoints(result, reached, itself=self._connection.transport == "local"),
         }
         if not self._task.diff:
             told.pop("diff", None)
         return told
 
 
-def _read(given: Mapping[str, Any]) -> Options:
+def _read_options(given: Mapping[str, Any]) -> Options:
     """Return the options of the task. Raises ArgumentsError with everything that is wrong with them."""
     options = read_options(given)
     wrong = list(find_wrong_options(options.sites))
@@ -125,24 +127,24 @@ def _read(given: Mapping[str, Any]) -> Options:
     return options
 
 
-def _findings(verdicts: Mapping[str, Verdict]) -> list[dict[str, Any]]:
+def _list_findings(verdicts: Mapping[str, Verdict]) -> list[dict[str, Any]]:
     return [{"domain": domain, **asdict(each)} for domain, verdict in verdicts.items() for each in verdict.findings]
 
 
-def _refused(verdicts: Mapping[str, Verdict]) -> dict[str, Any]:
+def _refuse(verdicts: Mapping[str, Verdict]) -> dict[str, Any]:
     """Return the result where material is wrong."""
     nothing = "Nothing was sent to the host, which serves as before."
-    return {**failure([report(verdicts.values()), nothing]), "findings": _findings(verdicts)}
+    return {**failure([report(verdicts.values()), nothing]), "findings": _list_findings(verdicts)}
 
 
-def _judged(options: Options, verdicts: Mapping[str, Verdict]) -> dict[str, Any]:
+def _tell_judged(options: Options, verdicts: Mapping[str, Verdict]) -> dict[str, Any]:
     """Return the result of a run that judges alone."""
     said = judged(verdicts, {site.domain for site in options.present if site.remote_src})
-    shown = {"_ansible_verbose_always": True} if options.summary else {"findings": _findings(verdicts)}
-    return {"changed": False, "msg": said, "warnings": _warnings(options, verdicts), **shown}
+    shown = {"_ansible_verbose_always": True} if options.summary else {"findings": _list_findings(verdicts)}
+    return {"changed": False, "msg": said, "warnings": _list_warnings(options, verdicts), **shown}
 
 
-def _warnings(options: Options, verdicts: Mapping[str, Verdict]) -> list[str]:
+def _list_warnings(options: Options, verdicts: Mapping[str, Verdict]) -> list[str]:
     """Return what an operator should know of sites that are put in place all the same."""
     found = [
         f"{domain}: {each.message} {each.remedy}"
@@ -153,19 +155,7 @@ def _warnings(options: Options, verdicts: Mapping[str, Verdict]) -> list[str]:
     return [*found, *(warning for site in options.present for warning in legacy_tls(site))]
 
 
-def _packed(
-    options: Options, gathered: Sequence[Gathered], verdicts: Mapping[str, Verdict], renderer: Renderer
-) -> Request:
-    """Return what is asked of the target, with each site rendered."""
-    texts = renderer.render(gathered)
-    # What extra_directives do is seen by what the configuration is without them.
-    without_extra = renderer.render([each.without_extra for each in gathered if each.site.extra_directives])
-    by_domain = {each.site.domain: each for each in gathered}
-    releases = {domain: pack_release(each, verdicts[domain], texts[domain]) for domain, each in by_domain.items()}
-    return pack_request(options, gathered, releases, without_extra)
-
-
-def _of_python_or_sudo(stderr: str) -> str:
+def _find_why_not_started(stderr: str) -> str:
     """Return what kept the target's half from starting, by what Ansible's own wrapper or sudo said; empty for else."""
     if "SyntaxError" in stderr:  # Older than what Ansible's own wrapper can tell.
         return f"The Python on this host does not understand the module: {_python.NEEDED}."

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-def endpoints(result: Mapping[str, Any], reached: str | None, *, itself: bool) -> list[dict[str, Any]]:
+def find_endpoints(result: Mapping[str, Any], reached: str | None, *, itself: bool) -> list[dict[str, Any]]:
     """Return the RV(endpoints) of the target's result: those of its sites at which handshakes can show mutual TLS.
 
     C(reached) is the address at which others reach the host, None where there is none; C(itself) says whether the

@@ -47,10 +47,10 @@ class Gathered:
 
 def gather(finder: Finder, sites: Iterable[Site], at: datetime, warn: timedelta) -> list[Gathered]:
     """Return each site with its material. Ends of certificates are judged for the moment C(at), or C(warn) later."""
-    return [_gathered(finder, site, at, warn) for site in sites]
+    return [_gather_site(finder, site, at, warn) for site in sites]
 
 
-def _gathered(finder: Finder, site: Site, at: datetime, warn: timedelta) -> Gathered:
+def _gather_site(finder: Finder, site: Site, at: datetime, warn: timedelta) -> Gathered:
     material, findings = wish_from(finder, vars(_on_controller(site)))
     backend_ca = authorities(finder, site, findings, at, warn)
     pins, pinned_files = pins_of(finder, site.allowed_clients or (), findings, at, warn)

@@ -73,10 +73,7 @@ _CONTRADICTIONS = (
         lambda site: site.client_ocsp_responder and not _URL_OF_HTTP.fullmatch(site.client_ocsp_responder),
         "the option 'client_ocsp_responder' is not a URL of http, the only scheme that httpd asks responders by.",
     ),
-    _Contradiction(
-        lambda site: site.hsts < 0,
-        "the option 'hsts' is negative. Give seconds, or 0 for no header.",
-    ),
+    _Contradiction(lambda site: site.hsts < 0, "the option 'hsts' is negative. Give seconds, or 0 for no header."),
 )
 # The options that mean something for a virtual host that is the user's own.
 _OF_DIRECTIVES = {
@@ -95,8 +92,9 @@ _OF_DIRECTIVES |= {"crl_check", "client_ocsp", "client_ocsp_responder", "client_
 _OF_DIRECTIVES |= documented_options("validate_certificate").keys()
 # Options whose text goes through the quoting room into the virtual host.
 _QUOTED = {"document_root": quoting.path, "client_ocsp_responder": quoting.directive}
+# A site with nothing given but its domain.
 _UNSET = read_site({"domain": "example.com"})
-# What must be an absolute path on the host with remote_src; the first three have a twin `…_content`.
+# With remote_src, absolute paths on the host. The material has twins `…_content` for the controller's.
 _MATERIAL_ON_HOST = ("certificate", "private_key", "chain")
 _ON_HOST = (*_MATERIAL_ON_HOST, "renewal_hook")
 

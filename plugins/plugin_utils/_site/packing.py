@@ -48,15 +48,21 @@ _END = "-----END CERTIFICATE-----"
 
 
 def pack_request(
-    options: Options, gathered: Sequence[Gathered], releases: Mapping[str, Release], without_extra: Mapping[str, str]
+    options: Options,
+    gathered: Sequence[Gathered],
+    verdicts: Mapping[str, Verdict],
+    texts: Mapping[str, str],
+    without_extra: Mapping[str, str],
 ) -> Request:
     """Return what is asked of the target, with identities of a few days to try the sites by.
 
-    C(releases) are by domain, as are the virtual hosts C(without_extra), of those sites that have extra_directives.
+    By domain: the verdicts, the virtual hosts, and those without extra_directives of the sites that have such.
     """
+    by_domain = {each.site.domain: each for each in gathered}
+    releases = {name: _pack_release(each, verdicts[name], texts[name]) for name, each in by_domain.items()}
     return Request(
         wishes=tuple(
-            _wish(site, releases.get(site.domain), without_extra.get(site.domain, "")) for site in options.sites
+            _pack_site(site, releases.get(site.domain), without_extra.get(site.domain, "")) for site in options.sites
         ),
         probes=make_probes(
             pins=[pin for each in gathered for pin in each.pins],
@@ -71,7 +77,7 @@ def pack_request(
     )
 
 
-def _wish(site: Site, release: Release | None, without_extra: str) -> Wish:
+def _pack_site(site: Site, release: Release | None, without_extra: str) -> Wish:
     """Return the wish for a site: with its release, or for one to be taken away or back, with none."""
     return Wish(
         site.domain,
@@ -85,7 +91,7 @@ def _wish(site: Site, release: Release | None, without_extra: str) -> Wish:
     )
 
 
-def pack_release(gathered: Gathered, verdict: Verdict, text: str) -> Release:
+def _pack_release(gathered: Gathered, verdict: Verdict, text: str) -> Release:
     """Return the release of a site, with the rendered text as its site.conf."""
     material, site = verdict.deployable, gathered.site
     files, private_key = {SITE: text.encode(), **gathered.pinned_files}, None

@@ -51,21 +51,21 @@ class Renderer:
         found: dict[str, str] = {}
         for manage, path in TEMPLATES.items():
             common = [each for each in sites if not each.site.template and each.site.manage == manage]
-            texts = self._pass(path, [template_variables(each.site, each.pins) for each in common])
+            texts = self._render_in_one_pass(path, [template_variables(each.site, each.pins) for each in common])
             found |= {each.site.domain: text for each, text in zip(common, texts, strict=True)}
         wrong: list[str] = []
         for site, pins in ((each.site, each.pins) for each in sites):
             if site.template:
                 try:
-                    path = self._find(site.domain, site.template)
-                    (found[site.domain],) = self._pass(path, [template_variables(site, pins)])
+                    path = self._find_template(site.domain, site.template)
+                    (found[site.domain],) = self._render_in_one_pass(path, [template_variables(site, pins)])
                 except ArgumentsError as error:
                     wrong += error.messages
         if wrong:
             raise ArgumentsError(wrong)
         return found
 
-    def _find(self, domain: str, template: str) -> Path:
+    def _find_template(self, domain: str, template: str) -> Path:
         """Return where the operator's own template lies. Raises ArgumentsError where that is nowhere, or is vaulted."""
         try:
             found: str = self._action._find_needle("templates", template)
@@ -82,7 +82,7 @@ class Renderer:
                 raise ArgumentsError([message])
         return Path(found)
 
-    def _pass(self, path: Path, sites: Sequence[dict[str, Any]]) -> list[str]:
+    def _render_in_one_pass(self, path: Path, sites: Sequence[dict[str, Any]]) -> list[str]:
         """Return the template's text for each of the sites' variables. Raises ArgumentsError where it cannot be had."""
         if not sites:
             return []
