@@ -109,6 +109,15 @@ def test_a_request_is_one_line() -> None:
     assert set("\n \r") & set(packed(request())) == set()
 
 
+def test_a_request_knows_whether_a_private_key_travels_in_it() -> None:
+    sent = wish()
+    assert sent.release
+    keyless = replace(sent, release=replace(sent.release, private_key=None))
+    assert request(sent).holds_keys
+    assert request(keyless, sent).holds_keys
+    assert not request(keyless, Wish("gone.example.com")).holds_keys
+
+
 @given(st.binary(), st.binary())
 def test_any_bytes_travel(certificate: bytes, site: bytes) -> None:
     if b"PRIVATE KEY" not in certificate + site:

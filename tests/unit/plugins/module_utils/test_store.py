@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -77,6 +78,21 @@ def test_the_order_of_the_files_makes_no_difference(files: dict[str, bytes]) -> 
 
 def test_bytes_that_move_from_a_name_to_a_content_make_another_release() -> None:
     assert Release("a", {"ab": b"c"}).name != Release("a", {"a": b"bc"}).name
+
+
+def test_the_private_key_is_a_part_of_the_name_as_the_file_that_it_becomes() -> None:
+    one, other, without = (Release("a", {"b": b"c"}, key) for key in (Secret(b"1"), Secret(b"2"), None))
+    assert len({one.name, other.name, without.name}) == 3
+    # Not by what this collection does now: releases on hosts have such names.
+    parts = (b"a.key", b"1", b"b", b"c")
+    digest = hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts))
+    assert one.name == digest.hexdigest()[:16]
+
+
+def test_the_private_key_is_no_public_file() -> None:
+    with pytest.raises(ValueError, match="not a public one"):
+        Release("a", {"a.key": b"1"})
+    assert Release("a", {"b.crt": b"1"}, Secret(b"2")).key_file == "a.key"
 
 
 def test_the_folder_of_a_release_does_not_change_its_name(tmp_path: Path) -> None:
