@@ -16,7 +16,7 @@ from ansible.errors import AnsibleError
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, finding
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import MAXIMUM_SIZE
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, MaterialSet
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import holds_key
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Finder:
         return contents
 
 
-def wish_from(finder: Finder, options: Mapping[str, Any]) -> tuple[Wish, list[Finding]]:
+def wish_from(finder: Finder, options: Mapping[str, Any]) -> tuple[MaterialSet, list[Finding]]:
     """Return the wish that the options describe, and findings for the material that could not be had.
 
     `options` are those of validate_certificate, or of one site: for each material `x` a path and a twin `x_content`.
@@ -92,7 +92,7 @@ def wish_from(finder: Finder, options: Mapping[str, Any]) -> tuple[Wish, list[Fi
     given = {name: materials(finder, options, name, findings) for name in (*_ONE, *_SEVERAL)}
     single = {name: given[name][0] if given[name] else None for name in _ONE}
     passphrase = options.get("private_key_passphrase")
-    wish = Wish(
+    wish = MaterialSet(
         domain=options.get("domain"),
         aliases=tuple(options.get("aliases") or ()),
         client_ca_sha256=tuple(options.get("client_ca_sha256") or ()),

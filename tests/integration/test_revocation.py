@@ -21,7 +21,7 @@ from odd_certificates import CRITICAL, DAY, NOW, PLAIN, Pair, ca, crl, distribut
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Door, Identity, Question
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import judge
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, MaterialSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,10 +116,10 @@ def test_a_list_is_an_error_where_it_locks_clients_out(number: int, httpd: int) 
         for version in ("TLSv1.2", "TLSv1.3")
     }
     let_in = {answer.result == "accepted" for answer in answers.values()}
-    wish = Wish(
+    given_set = MaterialSet(
         client_ca=tuple(Material(pem(one.certificate), "ca") for one in cas),
         crl=tuple(Material(one.public_bytes(Encoding.PEM), "crl") for one in crls),
     )
-    verdict = judge([wish], at=NOW, warn_days=0)[0]
+    verdict = judge([given_set], at=NOW, warn_days=0)[0]
     # An older OpenSSL takes a list of changes for the whole one, so that who was revoked before gets in.
     assert let_in == {verdict.ok} or (case == "a delta" and not verdict.ok), (answers, verdict.findings)

@@ -32,7 +32,12 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import
     read,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Deployable, Material, Verdict, Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import (
+    Deployable,
+    Material,
+    MaterialSet,
+    Verdict,
+)
 
 if HAS_CRYPTOGRAPHY:
     from cryptography import x509
@@ -50,7 +55,7 @@ _UNUSABLE = frozenset({"empty", "ip-address", "space", "special-character", "emp
 
 
 def judge(
-    wishes: Iterable[Wish],
+    wishes: Iterable[MaterialSet],
     *,
     at: datetime,
     warn_days: int,
@@ -146,7 +151,7 @@ class _Session:
 class _Case:
     """One wish under judgement."""
 
-    def __init__(self, session: _Session, wish: Wish) -> None:
+    def __init__(self, session: _Session, wish: MaterialSet) -> None:
         self.session = session
         self.wish = wish
         self.findings: list[Finding] = []

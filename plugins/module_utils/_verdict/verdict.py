@@ -24,7 +24,7 @@ class Material:
 
 
 @dataclass(frozen=True)
-class Wish:
+class MaterialSet:
     """What is to be judged together: the material of one site, or any part of it."""
 
     domain: str | None = None
@@ -57,7 +57,7 @@ class Deployable:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is to be said of one wish."""
+    """What is to be said of one set of material."""
 
     domain: str | None
     findings: tuple[Finding, ...]

@@ -18,7 +18,7 @@ from demo_material import key_pem, pem
 from odd_certificates import CASES, NOW, Case
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import judge
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, MaterialSet
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,14 +64,14 @@ def test_no_two_cases_have_one_name() -> None:
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.accepted], ids=lambda case: case.name)
 def test_what_would_be_deployed_is_accepted_by_openssl(case: Case, tmp_path: Path) -> None:
-    wish = Wish(
+    given_set = MaterialSet(
         domain=case.domain,
         certificate=Material(pem(case.server.certificate), "server"),
         private_key=Material(key_pem(case.server.key), "key"),
         chain=Material(pem(*(one.certificate for one in case.chain)), "chain") if case.chain else None,
         trust_anchors=tuple(Material(pem(one.certificate), "anchor") for one in case.anchors),
     )
-    deployable = judge([wish], at=NOW, warn_days=30)[0].deployable
+    deployable = judge([given_set], at=NOW, warn_days=30)[0].deployable
     assert deployable is not None
     (tmp_path / "sent").write_bytes(deployable.certificate)
     (tmp_path / "anchors").write_bytes(pem(*(one.certificate for one in case.anchors)))

@@ -26,7 +26,7 @@ from speed import at_once
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import CODES
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import default_store, judge, report
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, Verdict, Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, MaterialSet, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ ROOT = Authority("Test Root CA")
 ISSUING = Authority("Test Issuing CA", issuer=ROOT, path_length=0)
 CHAT = Authority("Test Chat CA")
 SERVER = ISSUING.issue(DOMAIN)
-GOOD = Wish(
+GOOD = MaterialSet(
     domain=DOMAIN,
     certificate=Material(SERVER.pem, "site.crt"),
     private_key=Material(SERVER.key_pem, "site.key"),
@@ -49,18 +49,20 @@ GOOD = Wish(
 )
 
 
-def verdict(wish: Wish, *, at: datetime = NOW, warn_days: int = 30) -> Verdict:
-    return judge([wish], at=at, warn_days=warn_days)[0]
+def verdict(given: MaterialSet, *, at: datetime = NOW, warn_days: int = 30) -> Verdict:
+    return judge([given], at=at, warn_days=warn_days)[0]
 
 
-def codes(wish: Wish, *, at: datetime = NOW, warn_days: int = 30) -> list[str]:
-    return [finding.code for finding in verdict(wish, at=at, warn_days=warn_days).findings]
+def codes(given: MaterialSet, *, at: datetime = NOW, warn_days: int = 30) -> list[str]:
+    return [finding.code for finding in verdict(given, at=at, warn_days=warn_days).findings]
 
 
-def served(issued: Issued, **changes: Any) -> Wish:
-    """Return the good wish with another server's certificate and its key."""
-    wish = replace(GOOD, certificate=Material(issued.pem, "site.crt"), private_key=Material(issued.key_pem, "site.key"))
-    return replace(wish, **changes)
+def served(issued: Issued, **changes: Any) -> MaterialSet:
+    """Return the good set with another server's certificate and its key."""
+    given = replace(
+        GOOD, certificate=Material(issued.pem, "site.crt"), private_key=Material(issued.key_pem, "site.key")
+    )
+    return replace(given, **changes)
 
 
 def name(common: str) -> x509.Name:
@@ -128,11 +130,11 @@ def crl(issuer: Authority, *extensions: x509.ExtensionType, begin: float = -1, e
     return builder.sign(issuer.key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
-def with_crl(*crls: bytes, wish: Wish = GOOD) -> Wish:
-    return replace(wish, crl=tuple(Material(one, f"{number}.crl") for number, one in enumerate(crls)))
+def with_crl(*crls: bytes, given: MaterialSet = GOOD) -> MaterialSet:
+    return replace(given, crl=tuple(Material(one, f"{number}.crl") for number, one in enumerate(crls)))
 
 
-def with_client_ca(*cas: bytes, **changes: Any) -> Wish:
+def with_client_ca(*cas: bytes, **changes: Any) -> MaterialSet:
     return replace(GOOD, client_ca=tuple(Material(one, f"ca{number}.crt") for number, one in enumerate(cas)), **changes)
 
 
@@ -179,8 +181,8 @@ COPY = ("-copy_extensions", "copyall")  # without it, openssl makes version 1
 MIDDLE = Authority("Test Middle CA", issuer=ROOT)
 DEEP = Authority("Test Lower CA", issuer=MIDDLE).issue(DOMAIN)
 
-# Each code, and a wish that provokes it.
-PROVOKED: dict[str, Callable[[], Wish]] = {
+# Each code, and a set that provokes it.
+PROVOKED: dict[str, Callable[[], MaterialSet]] = {
     "unreadable": lambda: replace(GOOD, certificate=Material(b"", "site.crt")),
     "encrypted-key": lambda: replace(GOOD, private_key=Material(key_pem(SERVER.key, b"secret"), "site.key")),
     "ambiguous": lambda: replace(GOOD, bundle=Material(SERVER.pem + SERVER.key_pem, "bundle")),
@@ -215,7 +217,7 @@ PROVOKED: dict[str, Callable[[], Wish]] = {
     "crl-expires-soon": lambda: with_crl(crl(CHAT, begin=-9, end=1)),
     "crl-not-yet-valid": lambda: with_crl(crl(CHAT, begin=1, end=9)),
     "crl-wrong-issuer": lambda: with_crl(crl(CHAT), crl(Authority("Other"))),
-    "crl-missing": lambda: with_crl(crl(CHAT), wish=with_client_ca(CHAT.pem, ROOT.pem)),
+    "crl-missing": lambda: with_crl(crl(CHAT), given=with_client_ca(CHAT.pem, ROOT.pem)),
     "crl-unsupported": lambda: with_crl(crl(CHAT, x509.DeltaCRLIndicator(1))),
     "revoked": lambda: with_crl(crl(CHAT), ISSUING.crl(SERVER)),
 }
@@ -230,7 +232,7 @@ def test_each_code_is_found_where_its_rule_is_broken(code: str) -> None:
     assert all(text.isprintable() and text for text in (found[0].message, found[0].remedy))
 
 
-def test_no_code_is_without_a_wish_that_provokes_it() -> None:
+def test_no_code_is_without_a_set_that_provokes_it() -> None:
     assert set(PROVOKED) == set(CODES)
 
 
@@ -272,8 +274,8 @@ def test_nothing_is_deployed_where_there_is_an_error_or_no_key() -> None:
 
 def test_no_key_is_shown_by_any_repr() -> None:
     secret = SERVER.key_pem.splitlines()[1].decode()
-    wish = replace(GOOD, private_key_passphrase=b"hunter2")
-    shown = repr(wish) + repr(verdict(GOOD)) + repr(wish.private_key)
+    given = replace(GOOD, private_key_passphrase=b"hunter2")
+    shown = repr(given) + repr(verdict(GOOD)) + repr(given.private_key)
     assert secret not in shown
     assert "hunter2" not in shown
 
@@ -281,14 +283,14 @@ def test_no_key_is_shown_by_any_repr() -> None:
 @pytest.mark.parametrize(
     "part",
     [
-        Wish(certificate=Material(SERVER.full_pem, "site.crt"), trust_anchors=GOOD.trust_anchors),
-        Wish(private_key=Material(SERVER.key_pem, "site.key")),
-        Wish(client_ca=GOOD.client_ca),
-        Wish(crl=(Material(CHAT.crl(), "chat.crl"),)),
-        Wish(domain=DOMAIN),
+        MaterialSet(certificate=Material(SERVER.full_pem, "site.crt"), trust_anchors=GOOD.trust_anchors),
+        MaterialSet(private_key=Material(SERVER.key_pem, "site.key")),
+        MaterialSet(client_ca=GOOD.client_ca),
+        MaterialSet(crl=(Material(CHAT.crl(), "chat.crl"),)),
+        MaterialSet(domain=DOMAIN),
     ],
 )
-def test_rules_that_need_what_is_not_given_are_left_out(part: Wish) -> None:
+def test_rules_that_need_what_is_not_given_are_left_out(part: MaterialSet) -> None:
     assert codes(part) == []
 
 
@@ -327,8 +329,8 @@ def test_what_ends_first_is_named_even_if_it_is_an_intermediate() -> None:
     ],
 )
 def test_a_certificate_is_valid_from_its_first_to_its_last_second(moment: datetime, expected: list[str]) -> None:
-    wish = Wish(certificate=GOOD.certificate, issued_by="chat")
-    assert codes(wish, at=moment) == expected
+    given = MaterialSet(certificate=GOOD.certificate, issued_by="chat")
+    assert codes(given, at=moment) == expected
 
 
 def test_warn_days_says_from_when_to_warn() -> None:
@@ -452,8 +454,8 @@ def test_chain_before_or_after_the_certificate_in_one_file_and_litter_are_sorted
 def test_of_several_certificates_that_of_the_key_is_the_servers_and_else_that_of_the_domain() -> None:
     other = ISSUING.issue("other.example.com")
     both = Material(other.pem + SERVER.pem, "both.crt")
-    for wish in (replace(GOOD, certificate=both), replace(GOOD, certificate=both, private_key=None)):
-        assert verdict(wish).certificates[0]["names"] == [DOMAIN]
+    for given in (replace(GOOD, certificate=both), replace(GOOD, certificate=both, private_key=None)):
+        assert verdict(given).certificates[0]["names"] == [DOMAIN]
     assert "ambiguous" in codes(replace(GOOD, certificate=both, private_key=None, domain=None))
 
 
@@ -467,12 +469,12 @@ def test_of_two_certificates_of_one_key_the_last_to_end_is_taken() -> None:
 def test_a_bundle_of_two_sites_is_decided_by_the_domain() -> None:
     other = ISSUING.issue("other.example.com")
     data = b"".join([other.pem, other.key_pem, SERVER.pem, SERVER.key_pem])
-    wish = replace(GOOD, certificate=None, private_key=None, bundle=Material(data, "bundle.zip"))
-    found = verdict(wish)
+    given = replace(GOOD, certificate=None, private_key=None, bundle=Material(data, "bundle.zip"))
+    found = verdict(given)
     assert found.ok
     assert found.deployable is not None
     assert found.deployable.private_key == Secret(SERVER.key_pem)
-    assert "ambiguous" in codes(replace(wish, domain=None))
+    assert "ambiguous" in codes(replace(given, domain=None))
 
 
 def test_the_shortest_path_is_deployed_where_a_cross_certificate_offers_a_longer_one() -> None:
@@ -493,8 +495,8 @@ def test_a_certificate_of_chat_needs_no_public_trust_and_the_verdict_says_so() -
 
 def test_a_certificate_of_chat_must_be_signed_by_the_issuer_that_was_given() -> None:
     impostor = Authority("Test Chat CA").issue(DOMAIN)
-    wish = served(impostor, chain=None, trust_anchors=(), issued_by="chat")
-    assert codes(wish) == ["untrusted-issuer"]
+    given = served(impostor, chain=None, trust_anchors=(), issued_by="chat")
+    assert codes(given) == ["untrusted-issuer"]
 
 
 def test_a_certificate_of_chat_ends_at_the_trust_anchors_where_they_are_given() -> None:
@@ -550,9 +552,9 @@ def test_openssl_agrees_on_paths(tmp_path: Path) -> None:
         "other name": replace(GOOD, domain="www.example.org"),
         "weak": PROVOKED["weak-key"](),
     }
-    for case, wish in cases.items():
-        assert wish.certificate
-        files = {"leaf": wish.certificate, "chain": wish.chain, "root": wish.trust_anchors[0]}
+    for case, given in cases.items():
+        assert given.certificate
+        files = {"leaf": given.certificate, "chain": given.chain, "root": given.trust_anchors[0]}
         for file, material in files.items():
             (tmp_path / file).write_bytes(material.data if material else b"")
         command = [
@@ -563,11 +565,11 @@ def test_openssl_agrees_on_paths(tmp_path: Path) -> None:
             "-purpose",
             "sslserver",
             "-verify_hostname",
-            str(wish.domain),
+            str(given.domain),
         ]
-        command += ["-CAfile", "root", *(["-untrusted", "chain"] if wish.chain else []), "leaf"]
+        command += ["-CAfile", "root", *(["-untrusted", "chain"] if given.chain else []), "leaf"]
         accepted = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 0
-        assert verdict(wish).ok is accepted, case
+        assert verdict(given).ok is accepted, case
 
 
 def test_a_certificate_of_the_client_ca_is_said_to_be_case_2() -> None:
@@ -613,8 +615,8 @@ def test_an_intermediate_that_is_no_ca_may_not_issue() -> None:
     fake = made(usage("digital_signature"), issuer=ROOT, common="No CA")
     issuer = Authority("No CA")
     issuer.key = fake.key
-    wish = served(made(SAN, issuer=issuer), chain=Material(fake.pem, "chain.crt"))
-    assert [(one.code, one.subject) for one in verdict(wish).findings] == [("wrong-usage", "chain.crt")]
+    given = served(made(SAN, issuer=issuer), chain=Material(fake.pem, "chain.crt"))
+    assert [(one.code, one.subject) for one in verdict(given).findings] == [("wrong-usage", "chain.crt")]
 
 
 def test_a_serial_number_of_21_octets_is_refused() -> None:
@@ -804,7 +806,7 @@ def test_a_command_names_files_as_a_shell_wants_them() -> None:
     assert "-in FILE" in verdict(replace(GOOD, client_ca=(inline,))).findings[0].remedy
 
 
-def test_all_faults_of_all_wishes_are_reported_errors_first_within_80_columns() -> None:
+def test_all_faults_of_all_sets_are_reported_errors_first_within_80_columns() -> None:
     soon = replace(served(ISSUING.issue("soon.example.com", not_after=NOW + DAY)), domain="soon.example.com")
     bad = replace(GOOD, domain="bad.example.com", aliases=("a" * 50 + ".example.com",), client_ca_sha256=("00",))
     several = judge([GOOD, soon, bad], at=NOW, warn_days=30)
@@ -815,7 +817,7 @@ def test_all_faults_of_all_wishes_are_reported_errors_first_within_80_columns() 
     assert text.count("ERROR wrong-fingerprint") == 2
 
 
-def test_the_verdict_on_each_wish_is_the_one_that_it_has_alone() -> None:
-    wishes = [make() for make in PROVOKED.values()]
-    together = judge(wishes, at=NOW, warn_days=30)
-    assert [one.findings for one in together] == [verdict(wish).findings for wish in wishes]
+def test_the_verdict_on_each_set_is_the_one_that_it_has_alone() -> None:
+    sets = [make() for make in PROVOKED.values()]
+    together = judge(sets, at=NOW, warn_days=30)
+    assert [one.findings for one in together] == [verdict(given).findings for given in sets]

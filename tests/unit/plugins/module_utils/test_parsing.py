@@ -40,7 +40,7 @@ from speed import at_once
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import parsing
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import judge, report
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import Contents, FormError, read
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, MaterialSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -331,7 +331,7 @@ def test_nothing_under_a_mebibyte_takes_long(case: str) -> None:
                 continue
 
 
-def piled() -> dict[str, Wish]:
+def piled() -> dict[str, MaterialSet]:
     """Return material that is well formed, and much."""
     top = ca()
     names = [f"{number}.example.com" for number in range(15_000)]
@@ -351,17 +351,17 @@ def piled() -> dict[str, Wish]:
     parts = (0, number * number, 65537, number, number, number, number, number, number)
     key = b"".join(der_of_any_length(0x02, octets(part)) for part in parts)
     return {
-        "names": Wish(domain="1.example.com", certificate=der_of(leaf(top, *names)), trust_anchors=(roots,)),
-        "limits": Wish(
+        "names": MaterialSet(domain="1.example.com", certificate=der_of(leaf(top, *names)), trust_anchors=(roots,)),
+        "limits": MaterialSet(
             domain="1.example.com", certificate=der_of(leaf(limited, *names)), trust_anchors=(der_of(limited),)
         ),
-        "intermediates of one name": Wish(certificate=der_of(issued), chain=pems(same), trust_anchors=(roots,)),
-        "anchors of one name": Wish(certificate=der_of(issued), trust_anchors=(pems(same),)),
-        "client CAs of one name": Wish(client_ca=(pems(same),)),
-        "certificates and keys": Wish(
+        "intermediates of one name": MaterialSet(certificate=der_of(issued), chain=pems(same), trust_anchors=(roots,)),
+        "anchors of one name": MaterialSet(certificate=der_of(issued), trust_anchors=(pems(same),)),
+        "client CAs of one name": MaterialSet(client_ca=(pems(same),)),
+        "certificates and keys": MaterialSet(
             certificate=pems(same), private_key=Material(b"".join(key_pem(new_key()) for _key in range(60)), "keys")
         ),
-        "RSA": Wish(private_key=Material(der_of_any_length(0x30, key), "key")),
+        "RSA": MaterialSet(private_key=Material(der_of_any_length(0x30, key), "key")),
     }
 
 
@@ -411,13 +411,13 @@ def answered(option: str, data: bytes) -> None:
     material = Material(data, option)
     several = option in ("client_ca", "crl", "trust_anchors")
     good = {} if option in ("bundle", "certificate") else {"certificate": Material(FULL, "good.crt")}
-    wish = Wish(
+    given_set = MaterialSet(
         domain=DOMAIN,
         private_key_passphrase=PASSPHRASE,
         **{"trust_anchors": (Material(ROOT.pem, "root"),), **good, option: (material,) if several else material},
     )
     with within_limits():
-        verdict = judge([wish], at=NOW, warn_days=30)[0]
+        verdict = judge([given_set], at=NOW, warn_days=30)[0]
     told = repr(verdict) + report([verdict])
     assert all(finding.message.isprintable() and finding.subject.isprintable() for finding in verdict.findings)
     assert not any(secret in told for secret in SECRETS)
@@ -433,8 +433,8 @@ def test_whatever_bytes_are_given_the_answer_is_a_verdict(option: str, data: byt
 @given(texts=st.lists(st.text(), min_size=3, max_size=3))
 def test_whatever_names_and_pins_are_given_the_answer_is_a_verdict(texts: list[str]) -> None:
     chat = Material(CHAT.pem, "chat")
-    wish = Wish(domain=texts[0], aliases=(texts[1],), client_ca=(chat,), client_ca_sha256=(texts[2],))
-    verdict = judge([wish], at=NOW, warn_days=30)[0]
+    given_set = MaterialSet(domain=texts[0], aliases=(texts[1],), client_ca=(chat,), client_ca_sha256=(texts[2],))
+    verdict = judge([given_set], at=NOW, warn_days=30)[0]
     assert all(finding.message.isprintable() and finding.subject.isprintable() for finding in verdict.findings)
 
 
