@@ -31,14 +31,16 @@ if TYPE_CHECKING:
     Extension = TypeVar("Extension", bound=x509.ExtensionType)
 
 
-class Facts:
+class Certificate:
     """A certificate, and what messages call the file or option that it came from.
 
-    Two are equal if their certificates are. Making one raises what cryptography raises for what it cannot parse.
+    It is written `Certificate` wherever it stands, and that of cryptography, which it holds as `parsed`, is always
+    written `x509.Certificate`. Two are equal if what is parsed is. Making one raises what cryptography raises for an
+    extension that it cannot parse.
     """
 
     def __init__(self, certificate: x509.Certificate, source: str) -> None:
-        self.certificate = certificate
+        self.parsed = certificate
         self.source = source
         self.begin = certificate.not_valid_before_utc
         self.end = certificate.not_valid_after_utc
@@ -50,10 +52,10 @@ class Facts:
         }
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Facts) and self.certificate == other.certificate
+        return isinstance(other, Certificate) and self.parsed == other.parsed
 
     def __hash__(self) -> int:
-        return hash(self.certificate)
+        return hash(self.parsed)
 
     def extension(self, kind: type[Extension]) -> Extension | None:
         """Return the value of the extension, or None."""
@@ -63,7 +65,7 @@ class Facts:
     def key(self) -> CertificatePublicKeyTypes | None:
         """Its public key; None if it is of a kind that is not known."""
         try:
-            return self.certificate.public_key()
+            return self.parsed.public_key()
         except (ValueError, UnsupportedAlgorithm):
             return None
 
@@ -75,7 +77,7 @@ class Facts:
     @cached_property
     def self_signed(self) -> bool:
         """Whether its own key signed it, as a root's. A CA's certificate for its next key is self-issued alone."""
-        return self.self_issued and signed_by(self.certificate, self.certificate)
+        return self.self_issued and signed_by(self.parsed, self.parsed)
 
     @cached_property
     def is_ca(self) -> bool:
@@ -132,12 +134,12 @@ class Facts:
     @cached_property
     def sha256(self) -> str:
         """Its SHA-256 fingerprint, in lower-case hexadecimal."""
-        return self.certificate.fingerprint(hashes.SHA256()).hex()
+        return self.parsed.fingerprint(hashes.SHA256()).hex()
 
     @cached_property
     def pem(self) -> bytes:
         """It as PEM, with LF and no text around it."""
-        return self.certificate.public_bytes(serialization.Encoding.PEM)
+        return self.parsed.public_bytes(serialization.Encoding.PEM)
 
     def description(self, at: datetime, use: str) -> dict[str, Any]:
         """Return the fields that validate_certificate documents, as of an aware moment."""
@@ -149,7 +151,7 @@ class Facts:
             "subject": self.subject.rfc4514_string(),
             "issuer": self.issuer.rfc4514_string(),
             "names": self.names,
-            "serial": f"{self.certificate.serial_number:x}",
+            "serial": f"{self.parsed.serial_number:x}",
             "sha256": self.sha256,
             "not_before": iso(self.begin),
             "not_after": iso(self.end),

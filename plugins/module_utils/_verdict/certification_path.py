@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Facts
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate
 
 MAXIMUM_MEMBERS = 32  # certificates between the server's and an anchor that a path is looked for in
 MAXIMUM_DEPTH = 8  # intermediates in a path; the Web PKI uses one or two
@@ -64,7 +64,7 @@ def store(anchors: Sequence[x509.Certificate]) -> verification.Store | None:
     return verification.Store(list(anchors)) if anchors else None
 
 
-def too_many_ways(leaf: Facts, pool: Sequence[Facts]) -> bool:
+def too_many_ways(leaf: Certificate, pool: Sequence[Certificate]) -> bool:
     """Return whether certificates that issue each other offer more ways than can be tried soon.
 
     cryptography before 50 tries them all: thirty that issue each other take it for ever.

@@ -16,7 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import certification_path, rules
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Facts, called, iso, signed_by, some
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import (
+    Certificate,
+    called,
+    iso,
+    signed_by,
+    some,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import broken_rules, printable
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import (
     ERROR,
@@ -109,8 +115,8 @@ class _Session:
         self._default = default_anchors
         self._contents: dict[Material, Contents | FormError] = {}
         self._anchors: dict[object, _Anchors] = {}
-        self.client_cas: dict[object, tuple[tuple[Facts, ...], tuple[Finding, ...]]] = {}
-        self.descriptions: dict[tuple[Facts, str], dict[str, Any]] = {}
+        self.client_cas: dict[object, tuple[tuple[Certificate, ...], tuple[Finding, ...]]] = {}
+        self.descriptions: dict[tuple[Certificate, str], dict[str, Any]] = {}
 
     @property
     def default(self) -> Material:
@@ -141,7 +147,7 @@ class _Session:
         """The default store, parsed."""
         return _Anchors(found := _readable(self.default), certification_path.store(found), self.default.name)
 
-    def description(self, one: Facts, use: str) -> dict[str, Any]:
+    def description(self, one: Certificate, use: str) -> dict[str, Any]:
         """Return the documented fields of a certificate that many wishes may share."""
         if (one, use) not in self.descriptions:
             self.descriptions[one, use] = one.description(self.at, use)
@@ -158,7 +164,7 @@ class _Case:
         self.notes: list[str] = []
         self.certificates: list[dict[str, Any]] = []
         self.ends: list[tuple[datetime, str]] = []
-        self.known: dict[x509.Certificate, Facts] = {}  # what was given for the server, by certificate
+        self.known: dict[x509.Certificate, Certificate] = {}  # what was given for the server, by certificate
 
     def verdict(self, *, deploy: bool) -> Verdict:
         """Judge everything that is given, and leave out the rules that need what is not."""
@@ -171,7 +177,7 @@ class _Case:
         crls = self._crls(leaf, path, client_cas)
         deployable = None
         if deploy and (keys if leaf is not None else client_cas) and self._errors() == 0:
-            others = (one for one in path[1:] if not one.self_signed and one.certificate in self.known)
+            others = (one for one in path[1:] if not one.self_signed and one.parsed in self.known)
             sent = [] if leaf is None else [leaf, *others]
             deployable = Deployable(
                 certificate=b"".join(one.pem for one in sent),
@@ -201,7 +207,7 @@ class _Case:
         end, subject = min(self.ends)
         return {"not_after": iso(end), "subject": subject, "days_left": (end - self.session.at).days}
 
-    def _describe(self, one: Facts, use: str) -> None:
+    def _describe(self, one: Certificate, use: str) -> None:
         """Put the certificate into the result, and judge its time."""
         shared = use != "server"
         self.certificates.append(
@@ -253,7 +259,7 @@ class _Case:
             )
         return contents
 
-    def _server(self, domains: Sequence[str]) -> tuple[Facts | None, list[Facts], list[PrivateKey]]:
+    def _server(self, domains: Sequence[str]) -> tuple[Certificate | None, list[Certificate], list[PrivateKey]]:
         """Return the server's certificate, those that may lead from it to an anchor, and the keys, its own first."""
         wish = self.wish
         if wish.bundle and (wish.certificate or wish.private_key):
@@ -268,7 +274,7 @@ class _Case:
             keys, source = list(self._contents(wish.private_key, "private_key").keys), wish.private_key
         given = [*contents.certificates, *self._contents(wish.chain, "chain", shared=True).certificates]
         for one in given:
-            self.known.setdefault(one.certificate, one)
+            self.known.setdefault(one.parsed, one)
         leaf = self._leaf(contents.certificates, keys, domains)
         if leaf is not None:
             keys.sort(key=lambda key: key.public_key() != leaf.key)
@@ -285,13 +291,15 @@ class _Case:
                 self._add("key-mismatch", source.name, message, remedy)
         return leaf, [one for one in self.known.values() if one != leaf], keys
 
-    def _leaf(self, certificates: Sequence[Facts], keys: Sequence[PrivateKey], domains: Sequence[str]) -> Facts | None:
+    def _leaf(
+        self, certificates: Sequence[Certificate], keys: Sequence[PrivateKey], domains: Sequence[str]
+    ) -> Certificate | None:
         """Return the certificate of the key, else that is no CA's, for the domains, and of those the last to end."""
         if len(certificates) < 2:
             return certificates[0] if certificates else None
         public = [key.public_key() for key in keys]
 
-        def rank(one: Facts) -> tuple[bool, bool, bool]:
+        def rank(one: Certificate) -> tuple[bool, bool, bool]:
             return one.key in public, not one.is_ca, all(one.covers(domain) for domain in domains)
 
         best = max(map(rank, certificates))
@@ -303,7 +311,7 @@ class _Case:
             )
         return max(fitting, key=lambda one: one.end) if best[1] else fitting[0]
 
-    def _judge_server(self, leaf: Facts, domains: Sequence[str], keys: Sequence[PrivateKey]) -> None:
+    def _judge_server(self, leaf: Certificate, domains: Sequence[str], keys: Sequence[PrivateKey]) -> None:
         self._describe(leaf, "server")
         if not keys:
             self.findings += rules.strength(leaf.key, leaf.source, "its key")
@@ -316,8 +324,8 @@ class _Case:
     # The path
 
     def _judge_path(
-        self, leaf: Facts, pool: list[Facts], client_cas: Sequence[Facts], domains: Sequence[str]
-    ) -> list[Facts]:
+        self, leaf: Certificate, pool: list[Certificate], client_cas: Sequence[Certificate], domains: Sequence[str]
+    ) -> list[Certificate]:
         """Return the path to an anchor, and find fault with it; only the server's certificate where there is none."""
         # A root that is no anchor leads nowhere.
         leading = [one for one in pool if not one.self_signed]
@@ -334,7 +342,7 @@ class _Case:
             return [leaf]
         members = [self._facts(one, anchors) for one in path.certificates]
         for one, issuer in zip(members, members[1:]):
-            self._describe(issuer, "chain" if issuer.certificate in self.known else "trust_anchor")
+            self._describe(issuer, "chain" if issuer.parsed in self.known else "trust_anchor")
             self.findings += rules.link(one, issuer)
         if objection:
             self._path_refused(leaf, objection)
@@ -345,14 +353,14 @@ class _Case:
         self._judge_order(pool, members)
         return members
 
-    def _anchors(self, leaf: Facts, given: Sequence[Facts]) -> _Anchors | None:
+    def _anchors(self, leaf: Certificate, given: Sequence[Certificate]) -> _Anchors | None:
         """Return what the path must end at; None where nothing but the server's certificate is known of it."""
         wish = self.wish
         if wish.trust_anchors:
             name = some(one.name for one in wish.trust_anchors)
             found = [self._contents(one, "trust_anchors", shared=True) for one in wish.trust_anchors]
             self.notes.append(f"The path was judged to end at {name}.")
-            certificates = [one.certificate for contents in found for one in contents.certificates]
+            certificates = [one.parsed for contents in found for one in contents.certificates]
             return self.session.anchors(certificates, name) if certificates else None
         if wish.issued_by == "public":
             default = self.session.default_anchors
@@ -360,17 +368,17 @@ class _Case:
             self.notes.append(f"The path was judged to end at the store {default.name}, of {number} roots.")
             return default
         self.notes.append("Issued by Chat for its own use: no public client trusts it, which is as it should be.")
-        walk = certification_path.walk(leaf.certificate, [one.certificate for one in given], ())
+        walk = certification_path.walk(leaf.parsed, [one.parsed for one in given], ())
         top = walk.certificates[-1]
         if walk.impostor is not None:
             top = walk.impostor
-        elif top == leaf.certificate and not leaf.self_issued:
+        elif top == leaf.parsed and not leaf.self_issued:
             self.notes.append("Its issuer was not given, so its signature was not checked.")
             return None
-        return self.session.anchors([top], next(one.source for one in [leaf, *given] if one.certificate == top))
+        return self.session.anchors([top], next(one.source for one in [leaf, *given] if one.parsed == top))
 
     def _built(
-        self, leaf: Facts, pool: Sequence[Facts], anchors: _Anchors, domains: Sequence[str]
+        self, leaf: Certificate, pool: Sequence[Certificate], anchors: _Anchors, domains: Sequence[str]
     ) -> tuple[certification_path.Path | None, str]:
         """Return the path, or one that would hold if it were not for the server's certificate, and what is wrong."""
         if anchors.store is None:
@@ -379,24 +387,24 @@ class _Case:
         moment = min(max(self.session.at, leaf.begin), max(leaf.begin, leaf.end))
         own = [name.replace("*", "any", 1) for name in leaf.names]
         name = next((domain for domain in domains if leaf.covers(domain)), own[0] if own else "none.invalid")
-        others = [one.certificate for one in pool]
+        others = [one.parsed for one in pool]
         private = self.wish.issued_by == "chat"
         try:
-            return certification_path.build(leaf.certificate, others, anchors.store, moment, name, private=private), ""
+            return certification_path.build(leaf.parsed, others, anchors.store, moment, name, private=private), ""
         except certification_path.PathRefusedError as refused:
             objection = str(refused)
         try:
             path = certification_path.build_regardless_of_leaf(
-                leaf.certificate, others, anchors.store, moment, private=private
+                leaf.parsed, others, anchors.store, moment, private=private
             )
         except certification_path.PathRefusedError:
             return None, objection
         return path, objection
 
-    def _facts(self, certificate: x509.Certificate, anchors: _Anchors) -> Facts:
-        return self.known.get(certificate) or Facts(certificate, anchors.name)
+    def _facts(self, certificate: x509.Certificate, anchors: _Anchors) -> Certificate:
+        return self.known.get(certificate) or Certificate(certificate, anchors.name)
 
-    def _path_refused(self, leaf: Facts, objection: str) -> None:
+    def _path_refused(self, leaf: Certificate, objection: str) -> None:
         """Say why a path that leads to an anchor is refused, unless its own faults were said already."""
         if self._errors(leaf.source):
             return
@@ -412,10 +420,15 @@ class _Case:
         self._add(code, leaf.source, message, remedy)
 
     def _explain(
-        self, leaf: Facts, pool: Sequence[Facts], client_cas: Sequence[Facts], anchors: _Anchors, objection: str
+        self,
+        leaf: Certificate,
+        pool: Sequence[Certificate],
+        client_cas: Sequence[Certificate],
+        anchors: _Anchors,
+        objection: str,
     ) -> None:
         """Say why there is no path, by following the issuers' names."""
-        way = certification_path.walk(leaf.certificate, [one.certificate for one in pool], anchors.certificates)
+        way = certification_path.walk(leaf.parsed, [one.parsed for one in pool], anchors.certificates)
         before = self._errors()
         for certificate in way.certificates[1:]:
             one = self._facts(certificate, anchors)
@@ -427,19 +440,24 @@ class _Case:
         if not way.anchored:
             impostor = self._facts(way.impostor, anchors) if way.impostor is not None else None
             last = self._facts(way.certificates[-1], anchors)
-            chat = next((one for one in client_cas if signed_by(last.certificate, one.certificate)), None)
+            chat = next((one for one in client_cas if signed_by(last.parsed, one.parsed)), None)
             if chat is not None and self.wish.issued_by == "public":
                 message = f"the path ends at the client CA, '{chat.label}', which no public client trusts."
                 remedy = "If Chat issued it for your domain (case 2 of its page), set 'issued_by: chat'."
                 self._add("untrusted-issuer", last.source, message, remedy)
             else:
-                others = [one for one in pool if one.certificate not in way.certificates]
+                others = [one for one in pool if one.parsed not in way.certificates]
                 self._not_anchored(leaf, last, impostor, anchors, others)
         elif self._errors() == before:
             self._path_refused(leaf, objection)
 
     def _not_anchored(
-        self, leaf: Facts, last: Facts, impostor: Facts | None, anchors: _Anchors, others: Sequence[Facts]
+        self,
+        leaf: Certificate,
+        last: Certificate,
+        impostor: Certificate | None,
+        anchors: _Anchors,
+        others: Sequence[Certificate],
     ) -> None:
         own = "" if self.wish.trust_anchors else " If the authority is your own, give its root as 'trust_anchors' too."
         issuer = called(last.issuer)
@@ -470,9 +488,9 @@ class _Case:
             remedy += "give it in 'chain'."
         self._add(code, last.source, message, remedy)
 
-    def _judge_order(self, pool: Sequence[Facts], path: Sequence[Facts]) -> None:
+    def _judge_order(self, pool: Sequence[Certificate], path: Sequence[Certificate]) -> None:
         """Warn of what was left out of the chain, and of an order that was put right."""
-        kept = [one for one in path[1:] if one.certificate in self.known and not one.self_signed]
+        kept = [one for one in path[1:] if one.parsed in self.known and not one.self_signed]
         left_out = [one for one in pool if one not in kept]
         if left_out:
             root = " A root is never sent." if any(one.self_signed for one in left_out) else ""
@@ -485,12 +503,12 @@ class _Case:
 
     # The client CA and its revocation lists
 
-    def _client_cas(self) -> tuple[Facts, ...]:
+    def _client_cas(self) -> tuple[Certificate, ...]:
         wish = self.wish
         key = (wish.client_ca, wish.client_ca_sha256)
         if wish.client_ca and key not in self.session.client_cas:
             before, self.findings = self.findings, []
-            found: dict[Facts, None] = {}
+            found: dict[Certificate, None] = {}
             for material in wish.client_ca:
                 contents = self._contents(material, "client_ca", shared=True)
                 if contents.entries and len(contents.certificates) > 1:
@@ -515,7 +533,7 @@ class _Case:
         return certificates
 
     def _crls(
-        self, leaf: Facts | None, path: Sequence[Facts], client_cas: Sequence[Facts]
+        self, leaf: Certificate | None, path: Sequence[Certificate], client_cas: Sequence[Certificate]
     ) -> list[x509.CertificateRevocationList]:
         found = [(crl, given) for given in self.wish.crl for crl in self._contents(given, "crl", shared=True).crls]
         issuers = [*client_cas, *path[1:]]
@@ -524,7 +542,7 @@ class _Case:
             known = [one for one in [*([leaf] if leaf else []), *client_cas] if one.issuer == crl.issuer]
             newer = crl.issuer in present
             self.findings += rules.crl_itself(crl, given.name, issuers, known, self.session.at, newer=newer)
-            entry = crl.get_revoked_certificate_by_serial_number(leaf.certificate.serial_number) if leaf else None
+            entry = crl.get_revoked_certificate_by_serial_number(leaf.parsed.serial_number) if leaf else None
             if leaf and entry is not None and crl.issuer == leaf.issuer:
                 message = (
                     f"the server's certificate is on the CRL {given.name}, since {iso(entry.revocation_date_utc)}."

@@ -17,7 +17,7 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Union
 
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Facts
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate
 
 OLDEST_CRYPTOGRAPHY = 45  # that version brought the policies for extensions that certification_path needs
 
@@ -87,7 +87,7 @@ class FormError(Exception):
 class Contents:
     """What one piece of material holds, each thing once, in the order found."""
 
-    certificates: tuple[Facts, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
     keys: tuple[PrivateKey, ...] = field(default=(), repr=False)
     crls: tuple[x509.CertificateRevocationList, ...] = ()
     others: tuple[str, ...] = ()  # such as 'a certificate request'
@@ -192,9 +192,9 @@ def _from_der(data: bytes, source: str, passphrase: bytes | None) -> Contents:
             raise not_a_certificate from None
 
 
-def _certificate(der: bytes, source: str) -> Facts:
+def _certificate(der: bytes, source: str) -> Certificate:
     try:
-        return Facts(x509.load_der_x509_certificate(der), source)
+        return Certificate(x509.load_der_x509_certificate(der), source)
     except DAMAGED as error:
         raise FormError(f"holds a certificate that cannot be parsed ({_words(error)}).") from None
 
@@ -362,7 +362,7 @@ def _entries(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
 
 def _merged(parts: Iterable[Contents]) -> Contents:
     """Return all parts as one, duplicates left out."""
-    certificates: dict[Facts, None] = {}
+    certificates: dict[Certificate, None] = {}
     keys: dict[bytes, PrivateKey] = {}
     crls: list[x509.CertificateRevocationList] = []
     others: dict[str, None] = {}

@@ -25,7 +25,7 @@ if HAS_CRYPTOGRAPHY:
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Facts
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate
 
 # What OpenSSL's security level 2 asks for (the default of Debian and RHEL), and the CA/Browser Forum (BR 6.1.5).
 MINIMUM_RSA_BITS = 2048
@@ -43,7 +43,7 @@ _NEW_KEY = "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out 
 _CHAT_CA = "Give the CA certificate that Chat publishes, TencentQQAuthCA.crt."
 
 
-def time(one: Facts, at: datetime, warn: timedelta) -> Iterator[Finding]:
+def time(one: Certificate, at: datetime, warn: timedelta) -> Iterator[Finding]:
     """Not before its begin, not after its end (RFC 5280, 4.1.2.5), and some time left."""
     if at < one.begin:
         message = f"'{one.label}' is valid from {iso(one.begin)} on, and it is {iso(at)}; until then it is refused."
@@ -57,7 +57,9 @@ def time(one: Facts, at: datetime, warn: timedelta) -> Iterator[Finding]:
         yield finding("expires-soon", one.source, message, "Renew it, and run this again with the new one.")
 
 
-def times(ones: Sequence[Facts], at: datetime, warn: timedelta, remedy: str, *, needed: bool) -> Iterator[Finding]:
+def times(
+    ones: Sequence[Certificate], at: datetime, warn: timedelta, remedy: str, *, needed: bool
+) -> Iterator[Finding]:
     """Their times, as C(time) has it; a mere warning where they are not C(needed), as others do as well."""
     for one in ones:
         for each in time(one, at, warn):
@@ -83,10 +85,10 @@ def strength(key: object, source: str, whose: str) -> Iterator[Finding]:
         yield finding("weak-key", source, f"{whose} {weak}.", f"Order a certificate for a new key: {_NEW_KEY}")
 
 
-def signature(one: Facts, severity: str = "") -> Iterator[Finding]:
+def signature(one: Certificate, severity: str = "") -> Iterator[Finding]:
     """Not signed by way of SHA-1 or MD5, which OpenSSL's security level 1 refuses already."""
     try:
-        algorithm = one.certificate.signature_hash_algorithm
+        algorithm = one.parsed.signature_hash_algorithm
     except UnsupportedAlgorithm:
         return
     if isinstance(algorithm, (hashes.SHA1, hashes.MD5)):
@@ -94,9 +96,9 @@ def signature(one: Facts, severity: str = "") -> Iterator[Finding]:
         yield finding("weak-signature", one.source, message, "Ask the authority for one signed by SHA-256.", severity)
 
 
-def form(one: Facts) -> Iterator[Finding]:
+def form(one: Certificate) -> Iterator[Finding]:
     """Version 3 (RFC 5280, 4.1.2.1) with a serial number of 1 to 20 octets (4.1.2.2)."""
-    serial = one.certificate.serial_number
+    serial = one.parsed.serial_number
     wrong = []
     if one.version != x509.Version.v3:
         wrong.append("it is of version 1, which has no subject alternative names")
@@ -110,7 +112,7 @@ def form(one: Facts) -> Iterator[Finding]:
         )
 
 
-def server_use(one: Facts) -> Iterator[Finding]:
+def server_use(one: Certificate) -> Iterator[Finding]:
     """No CA, and usable for a TLS server (RFC 5280, 4.2.1.3 and 4.2.1.12)."""
     usage, purposes = one.extension(x509.KeyUsage), one.extension(x509.ExtendedKeyUsage)
     wrong = []
@@ -131,7 +133,7 @@ def server_use(one: Facts) -> Iterator[Finding]:
         yield finding("must-staple", one.source, message, remedy)
 
 
-def lifetime(one: Facts) -> Iterator[Finding]:
+def lifetime(one: Certificate) -> Iterator[Finding]:
     """No longer than the CA/Browser Forum allows for certificates of its date."""
     days = (one.end - one.begin + timedelta(seconds=1)) / timedelta(days=1)
     limit = next((limit for start, limit in LIFETIMES if one.begin >= start), days)
@@ -140,7 +142,7 @@ def lifetime(one: Facts) -> Iterator[Finding]:
         yield finding("long-lifetime", one.source, message, "Order the next one for a shorter time.")
 
 
-def server_names(one: Facts, domains: Sequence[str]) -> Iterator[Finding]:
+def server_names(one: Certificate, domains: Sequence[str]) -> Iterator[Finding]:
     """All domains are among the subject alternative names, the only ones that count (RFC 9525)."""
     if one.extension(x509.SubjectAlternativeName) is None:
         message = "it has no subject alternative name, and clients do not look at the common name (RFC 9525)."
@@ -155,14 +157,14 @@ def server_names(one: Facts, domains: Sequence[str]) -> Iterator[Finding]:
         yield finding("name-mismatch", one.source, message, "Give the certificate of that domain, or order one.")
 
 
-def issuing(one: Facts) -> Iterator[Finding]:
+def issuing(one: Certificate) -> Iterator[Finding]:
     """A CA by basic constraints and key usage (RFC 5280, 4.2.1.9 and 4.2.1.3)."""
     if not one.may_issue:
         message = f"'{one.label}' is no CA by basic constraints and key usage, and so may not issue certificates."
         yield finding("wrong-usage", one.source, message, "Give the chain that the authority published.")
 
 
-def link(one: Facts, issuer: Facts) -> Iterator[Finding]:
+def link(one: Certificate, issuer: Certificate) -> Iterator[Finding]:
     """What OpenSSL's clients ask of an issuer beyond RFC 5280: its key identifier, and its purpose by name."""
     named, own = one.extension(x509.AuthorityKeyIdentifier), issuer.extension(x509.SubjectKeyIdentifier)
     if named is not None and named.key_identifier and own is not None and named.key_identifier != own.digest:
@@ -177,7 +179,7 @@ def link(one: Facts, issuer: Facts) -> Iterator[Finding]:
         yield finding("wrong-usage", issuer.source, message, "Ask the authority for a chain that is for TLS servers.")
 
 
-def client_ca(one: Facts, together: Sequence[Facts]) -> Iterator[Finding]:
+def client_ca(one: Certificate, together: Sequence[Certificate]) -> Iterator[Finding]:
     """A CA that httpd takes for a trust anchor of clients, by itself or with the others."""
     if not one.may_issue:
         message = f"'{one.label}' is no CA by basic constraints and key usage; httpd would refuse every client."
@@ -190,7 +192,7 @@ def client_ca(one: Facts, together: Sequence[Facts]) -> Iterator[Finding]:
     if purposes is not None and not accepted & set(purposes):
         message = f"the extended key usage of '{one.label}' lacks clientAuth; httpd would refuse every client."
         yield finding("wrong-usage", one.source, message, _CHAT_CA)
-    if not one.self_issued and not any(signed_by(one.certificate, other.certificate) for other in together):
+    if not one.self_issued and not any(signed_by(one.parsed, other.parsed) for other in together):
         message = (
             f"'{one.label}' is an intermediate without its issuer '{called(one.issuer)}'; "
             "httpd refuses the clients of an intermediate alone."
@@ -203,7 +205,7 @@ def fingerprint(text: str) -> str:
     return re.sub(r"^[^=]*=|[\s:]", "", text).lower()
 
 
-def pins(given: Sequence[str], cas: Sequence[Facts]) -> Iterator[Finding]:
+def pins(given: Sequence[str], cas: Sequence[Certificate]) -> Iterator[Finding]:
     """Every client CA has a pinned fingerprint, where there are pins."""
     wanted = [fingerprint(pin) for pin in given]
     for number, pin in enumerate(wanted):
@@ -220,7 +222,7 @@ def pins(given: Sequence[str], cas: Sequence[Facts]) -> Iterator[Finding]:
             yield finding("wrong-fingerprint", one.source, message, remedy)
 
 
-def public(roots: Sequence[Facts], store: str) -> Iterator[Finding]:
+def public(roots: Sequence[Certificate], store: str) -> Iterator[Finding]:
     """No client CA is a public root, unless it is pinned; one finding for all that a file holds."""
     for source in dict.fromkeys(one.source for one in roots):
         found = [one for one in roots if one.source == source]
@@ -234,7 +236,7 @@ def public(roots: Sequence[Facts], store: str) -> Iterator[Finding]:
         yield finding("public-client-ca", source, message, remedy)
 
 
-def signed_crl(crl: x509.CertificateRevocationList, issuer: Facts) -> bool:
+def signed_crl(crl: x509.CertificateRevocationList, issuer: Certificate) -> bool:
     """Return whether the issuer's name and key are those that signed the CRL."""
     kinds = (rsa.RSAPublicKey, ec.EllipticCurvePublicKey, ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)
     if crl.issuer != issuer.subject or not isinstance(issuer.key, kinds):
@@ -250,7 +252,7 @@ def is_present(crl: x509.CertificateRevocationList, at: datetime) -> bool:
     return crl.last_update_utc <= at and (crl.next_update_utc is None or crl.next_update_utc >= at)
 
 
-def crl_signer(one: Facts) -> Iterator[Finding]:
+def crl_signer(one: Certificate) -> Iterator[Finding]:
     """A client CA whose key usage lets it sign CRLs (RFC 5280, 4.2.1.3)."""
     usage = one.extension(x509.KeyUsage)
     if usage is not None and not usage.crl_sign:
@@ -263,8 +265,8 @@ def crl_signer(one: Facts) -> Iterator[Finding]:
 def crl_itself(
     crl: x509.CertificateRevocationList,
     source: str,
-    issuers: Sequence[Facts],
-    known: Sequence[Facts],
+    issuers: Sequence[Certificate],
+    known: Sequence[Certificate],
     at: datetime,
     *,
     newer: bool,
@@ -297,7 +299,7 @@ def crl_itself(
         yield finding("crl-unsupported", source, message, "Give the CA's complete, direct CRL.", severity)
 
 
-def _odd_kinds(crl: x509.CertificateRevocationList, known: Sequence[Facts]) -> Iterator[tuple[str, str, str]]:
+def _odd_kinds(crl: x509.CertificateRevocationList, known: Sequence[Certificate]) -> Iterator[tuple[str, str, str]]:
     """Yield what keeps OpenSSL from taking the CRL for all certificates of its issuer, its own among them.
 
     And what some versions of it do instead.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime, timedelta
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Facts
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate
     from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import ForwardedIdentity, Site
 
@@ -88,7 +88,7 @@ def authorities(finder: Finder, site: Site, findings: list[Finding], at: datetim
 
     Adds what is wrong with them, C(at) a moment or within C(warn) from then, to C(findings).
     """
-    found: list[Facts] = []
+    found: list[Certificate] = []
     for material in materials(finder, vars(site), "proxy_ca", findings):
         try:
             certificates = parsing.read(material.data, material.name).certificates

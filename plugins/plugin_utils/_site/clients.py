@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime, timedelta
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Facts
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate
     from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import AllowedClient
 
@@ -76,7 +76,7 @@ def pins_of(
     Adds what is wrong with a certificate, C(at) a moment or within C(warn) from then, to C(findings).
     """
     pins: dict[str, bytes] = {}
-    known: list[Facts] = []
+    known: list[Certificate] = []
     for index, client in enumerate(allowed):
         if client.subject:
             pins[f"subject:{client.subject}"] = b""
@@ -108,7 +108,7 @@ def rule(pin: str) -> str:
     return f"%{{SSL_CLIENT_CERT}} == {quoting.released(value)}"
 
 
-def _certificate(data: bytes, option: str, source: str, findings: list[Finding]) -> Facts | None:
+def _certificate(data: bytes, option: str, source: str, findings: list[Finding]) -> Certificate | None:
     try:
         found = parsing.read(data, source).certificates
     except parsing.FormError as error:

@@ -118,7 +118,7 @@ def unfit(site: Site, certificate: bytes) -> Iterator[Finding]:
     days = (one.end - one.begin + timedelta(seconds=1)) / timedelta(days=1)
     apart = [
         *([] if isinstance(one.key, ec.EllipticCurvePublicKey) and one.key.curve.name in _KEY_CURVES else ["its key"]),
-        *([] if one.certificate.signature_algorithm_oid in _SIGNATURES else ["its signature"]),
+        *([] if one.parsed.signature_algorithm_oid in _SIGNATURES else ["its signature"]),
         *([] if days <= _MODERN_DAYS else [f"its {int(days)} days"]),
     ]
     if apart:

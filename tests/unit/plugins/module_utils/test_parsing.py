@@ -61,7 +61,7 @@ def found(data: bytes, passphrase: bytes | None = None) -> Contents:
 
 
 def certificates(data: bytes, passphrase: bytes | None = None) -> list[object]:
-    return [one.certificate for one in found(data, passphrase).certificates]
+    return [one.parsed for one in found(data, passphrase).certificates]
 
 
 def refused(data: bytes, passphrase: bytes | None = None) -> FormError:
