@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Generator, Iterable
+    from typing import TypeVar
+
+    Value = TypeVar("Value")
+    # What a judge is: it yields what it finds fault with, and returns what it found the material to be.
+    Judgement = Generator["Finding", None, Value]
 
 ERROR = "error"
 WARNING = "warning"
@@ -97,6 +102,21 @@ class Finding:
 def finding(code: str, subject: str, message: str, remedy: str, severity: str = "") -> Finding:
     """Return the finding; its severity is that of its code where none is given."""
     return Finding(code, severity or {**CODES, **SITE_CODES}[code][0], subject, message, remedy)
+
+
+def collect(judgement: Judgement[Value]) -> tuple[Value, tuple[Finding, ...]]:
+    """Return what a judge returns, and all findings that it yields before, in their order."""
+    findings: list[Finding] = []
+    while True:
+        try:
+            findings.append(next(judgement))
+        except StopIteration as end:
+            return end.value, tuple(findings)
+
+
+def has_errors(findings: Iterable[Finding], subject: str | None = None) -> bool:
+    """Return whether one of the findings is an error; if a subject is given, an error that concerns it."""
+    return any(one.severity == ERROR and subject in (None, one.subject) for one in findings)
 
 
 def in_shell(source: str) -> str:

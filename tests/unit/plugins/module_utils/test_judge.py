@@ -23,13 +23,23 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from demo_material import Authority, Issued, key_pem, new_key, pem, zipped
 from speed import at_once
 
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import CODES
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import default_store, judge, report
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import (
+    CODES,
+    ERROR,
+    WARNING,
+    Finding,
+    collect,
+    has_errors,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import judge, report
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.shared import default_store
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, MaterialSet, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Judgement
 
 DOMAIN = "www.example.com"
 NOW = datetime.now(timezone.utc).replace(microsecond=0)
@@ -815,6 +825,28 @@ def test_all_faults_of_all_sets_are_reported_errors_first_within_80_columns() ->
     assert text.index("bad.example.com:") < text.index("soon.example.com:") < text.index("WARNING")
     assert text.count("ERROR name-mismatch") == 1
     assert text.count("ERROR wrong-fingerprint") == 2
+
+
+def test_what_is_wrong_with_a_client_ca_is_said_of_each_set_that_gives_it() -> None:
+    several = [with_client_ca(SERVER.pem), GOOD, with_client_ca(SERVER.pem, domain="other.example.com")]
+    found = [[one.code for one in each.findings] for each in judge(several, at=NOW, warn_days=30)]
+    assert found == [["not-a-ca"], [], ["name-mismatch", "not-a-ca"]]
+
+
+def test_a_path_that_is_refused_for_what_was_said_of_its_certificate_brings_no_second_finding() -> None:
+    refused = served(made(SAN, AKI, (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), False)))
+    assert codes(refused) == ["wrong-usage"]
+
+
+def test_a_judges_findings_are_collected_in_their_order_with_what_it_returns() -> None:
+    def judged() -> Judgement[str]:
+        yield Finding("expired", ERROR, "a.crt", "it ended.", "Renew it.")
+        yield Finding("chain-order", WARNING, "b.crt", "it was out of order.", "Put it in order.")
+        return "value"
+
+    value, findings = collect(judged())
+    assert (value, [one.subject for one in findings]) == ("value", ["a.crt", "b.crt"])
+    assert [has_errors(findings, subject) for subject in (None, "a.crt", "b.crt")] == [True, True, False]
 
 
 def test_the_verdict_on_each_set_is_the_one_that_it_has_alone() -> None:

@@ -1,0 +1,98 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The clients' half of a verdict: the CA that issues their certificates, and its revocation lists."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import rules
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import iso, some
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.contents import read_shared
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import collect, finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cryptography import x509
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, Judgement
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.shared import Shared
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import MaterialSet
+
+
+def judge_client_cas(shared: Shared, given: MaterialSet) -> Judgement[tuple[Certificate, ...]]:
+    """Judge all client CAs together; what other sets give too is judged once.
+
+    Yields what is wrong with them. Returns their certificates.
+    """
+    if not given.client_ca:
+        return ()
+    key = (given.client_ca, given.client_ca_sha256)
+    if key not in shared.client_cas:
+        shared.client_cas[key] = collect(_judge_together(shared, given))
+    certificates, findings = shared.client_cas[key]
+    yield from findings
+    for one in certificates:
+        yield from rules.time(one, shared.at, shared.warn)
+    return certificates
+
+
+def _judge_together(shared: Shared, given: MaterialSet) -> Judgement[tuple[Certificate, ...]]:
+    """Read the client CAs, and judge all of them but their times; returns those that are worth describing."""
+    found: dict[Certificate, None] = {}
+    for material in given.client_ca:
+        contents = yield from read_shared(shared, material, "client_ca")
+        if contents.entries and len(contents.certificates) > 1:
+            message = f"is a zip in which {some(contents.entries)} could each be the client CA."
+            yield finding("ambiguous", material.name, message, "Unpack it, and give the client CA itself.")
+        found.update(dict.fromkeys(contents.certificates))
+    store = shared.default
+    roots = [one for one in found if not given.client_ca_sha256 and one.pem.strip() in store.data]
+    yield from rules.pins(given.client_ca_sha256, tuple(found))
+    yield from rules.public(roots, store.name)
+    for one in found:
+        if one not in roots:
+            yield from rules.client_ca(one, [other for other in found if other != one])
+    # That it is a store of public roots is all that there is to say of it.
+    return tuple(one for one in found if len(roots) < 2 or one not in roots)
+
+
+def judge_crls(
+    shared: Shared, given: MaterialSet, path: Sequence[Certificate], client_cas: Sequence[Certificate]
+) -> Judgement[tuple[x509.CertificateRevocationList, ...]]:
+    """Judge the revocation lists, of the client CAs and of those that issued the server's path (RFC 5280, 5).
+
+    `path` is the server's certificate and its issuers; empty without one. Yields what is wrong with the lists, and with
+    what they revoke. Returns them, in the order given.
+    """
+    found: list[tuple[x509.CertificateRevocationList, str]] = []
+    for material in given.crl:
+        contents = yield from read_shared(shared, material, "crl")
+        found += [(crl, material.name) for crl in contents.crls]
+    issuers = [*client_cas, *path[1:]]
+    present = {crl.issuer for crl, _source in found if rules.is_present(crl, shared.at)}
+    for crl, source in found:
+        known = [one for one in [*path[:1], *client_cas] if one.issuer == crl.issuer]
+        newer = crl.issuer in present
+        yield from rules.crl_itself(crl, source, issuers, known, shared.at, newer=newer)
+        for leaf in path[:1]:
+            yield from _judge_revoked(leaf, crl, source)
+    crls = tuple(crl for crl, _source in found)
+    for one in client_cas if crls else ():
+        yield from rules.crl_signer(one)
+        if not any(rules.signed_crl(crl, one) for crl in crls):
+            message = f"no CRL is of the client CA '{one.label}'; httpd would refuse all its clients."
+            yield finding("crl-missing", one.source, message, "Give a CRL of each client CA, or none at all.")
+    return crls
+
+
+def _judge_revoked(leaf: Certificate, crl: x509.CertificateRevocationList, source: str) -> Iterator[Finding]:
+    """The server's certificate is not on the list of its issuer (RFC 5280, 5.1.2.6)."""
+    entry = crl.get_revoked_certificate_by_serial_number(leaf.parsed.serial_number)
+    if entry is not None and crl.issuer == leaf.issuer:
+        message = f"the server's certificate is on the CRL {source}, since {iso(entry.revocation_date_utc)}."
+        yield finding("revoked", leaf.source, message, "Order a new certificate with a new key.")

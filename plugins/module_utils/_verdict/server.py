@@ -1,0 +1,144 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The server's half of a verdict: its names, its certificate and its private key. The path is in `server_path`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import rules
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import some
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.contents import read_own, read_shared
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import broken_rules, printable
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import finding, in_shell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from cryptography import x509
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, Judgement
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import PrivateKey
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.shared import Shared
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import MaterialSet
+
+_HOST_NAME = re.compile(r"(?:[a-z0-9-]+\.)*[a-z0-9-]*[a-z-][a-z0-9-]*", re.IGNORECASE)
+_UNUSABLE = frozenset({"empty", "ip-address", "space", "special-character", "empty-label"})
+
+
+@dataclass(frozen=True)
+class ServerMaterial:
+    """What is given for the server."""
+
+    leaf: Certificate  # its own
+    others: tuple[Certificate, ...]  # that may lead from its own to an anchor, in the order given
+    known: Mapping[x509.Certificate, Certificate]  # all of these, by their parsed form
+    keys: tuple[PrivateKey, ...] = field(repr=False)  # that of its certificate first
+    domains: tuple[str, ...]  # that its certificate is to be for
+
+
+def judge_domains(given: MaterialSet) -> Judgement[tuple[str, ...]]:
+    """Judge the domain and the aliases.
+
+    Yields a finding for each rule that keeps a name out of certificates. Returns the other names, in lower case.
+    """
+    usable = []
+    for name in (*([] if given.domain is None else [given.domain]), *given.aliases):
+        # A quick look first: most names are fine.
+        problems = [] if _HOST_NAME.fullmatch(name) else broken_rules(name)
+        problems = [problem for problem in problems if problem.rule in _UNUSABLE]
+        for problem in problems:
+            message = problem.message.removeprefix(f"'{printable(name)}': ")
+            yield finding("invalid-domain", printable(name), message, "Name the domain of the webhook URL.")
+        if not problems:
+            usable.append(name.lower())
+    return tuple(usable)
+
+
+def judge_server(shared: Shared, given: MaterialSet, domains: tuple[str, ...]) -> Judgement[ServerMaterial | None]:
+    """Judge the server's certificate and private key, for the domains.
+
+    Yields what is wrong with them. Returns them, and what is given as chain; None if there is no certificate.
+    """
+    server = yield from _read_server(shared, given, domains)
+    if server is None:
+        return None
+    leaf = server.leaf
+    yield from rules.time(leaf, shared.at, shared.warn)
+    if not server.keys:
+        yield from rules.strength(leaf.key, leaf.source, "its key")
+    for rule in (rules.form, rules.signature, rules.server_use):
+        yield from rule(leaf)
+    if given.issued_by == "public":
+        yield from rules.lifetime(leaf)
+    yield from rules.server_names(leaf, domains)
+    return server
+
+
+def _read_server(shared: Shared, given: MaterialSet, domains: tuple[str, ...]) -> Judgement[ServerMaterial | None]:
+    """Read what is given for the server, and judge its keys; returns None if there is no certificate."""
+    if given.bundle and (given.certificate or given.private_key):
+        message = "'bundle' holds certificate and key, and is given beside 'certificate' or 'private_key'."
+        yield finding("ambiguous", given.bundle.name, message, "Give 'bundle' alone, or the two without it.")
+        return None
+    main, option = (given.bundle, "bundle") if given.bundle else (given.certificate, "certificate")
+    contents = yield from read_own(main, option, given.private_key_passphrase)
+    keys, source = contents.keys, main
+    if given.private_key:
+        keys = (yield from read_own(given.private_key, "private_key", given.private_key_passphrase)).keys
+        source = given.private_key
+    chain = yield from read_shared(shared, given.chain, "chain")
+    leaf = yield from _choose_leaf(contents.certificates, keys, domains)
+    if leaf is not None:
+        keys = tuple(sorted(keys, key=lambda key: key.public_key() != leaf.key))
+    if given.bundle and contents.certificates and not keys:
+        message = f"'bundle' holds {contents} and no private key; httpd needs both."
+        yield finding("unreadable", given.bundle.name, message, "Download it from the console again, with its key.")
+    if keys and source:
+        yield from _judge_keys(keys, source.name, leaf)
+    if leaf is None:
+        return None
+    known: dict[x509.Certificate, Certificate] = {}
+    for one in (*contents.certificates, *chain.certificates):
+        known.setdefault(one.parsed, one)
+    others = tuple(one for one in known.values() if one != leaf)
+    return ServerMaterial(leaf, others, known, keys, domains)
+
+
+def _choose_leaf(
+    certificates: Sequence[Certificate], keys: Sequence[PrivateKey], domains: Sequence[str]
+) -> Judgement[Certificate | None]:
+    """Choose the server's certificate: that of the key, else one that is no CA's, for the domains, the last to end.
+
+    Yields a finding if several with different keys could be it. Returns None if there is no certificate at all.
+    """
+    if len(certificates) < 2:
+        return certificates[0] if certificates else None
+    public = [key.public_key() for key in keys]
+
+    def rank(one: Certificate) -> tuple[bool, bool, bool]:
+        return one.key in public, not one.is_ca, all(one.covers(domain) for domain in domains)
+
+    best = max(map(rank, certificates))
+    fitting = [one for one in certificates if rank(one) == best]
+    if best[1] and any(one.key != fitting[0].key for one in fitting):
+        message = f"holds several certificates that could be the server's: {some(one.label for one in fitting)}."
+        remedy = "Give 'domain', or a file with that of this server alone."
+        yield finding("ambiguous", fitting[0].source, message, remedy)
+    return max(fitting, key=lambda one: one.end) if best[1] else fitting[0]
+
+
+def _judge_keys(keys: Sequence[PrivateKey], source: str, leaf: Certificate | None) -> Iterator[Finding]:
+    """Judge the first of the keys: strong enough for TLS, and the one of the server's certificate, if there is one."""
+    yield from rules.strength(keys[0].public_key(), source, "the private key")
+    if leaf is not None and leaf.key != keys[0].public_key():
+        which = "the private key is not that" if len(keys) == 1 else f"none of {len(keys)} private keys is that"
+        message = f"{which} of the certificate in {leaf.source}; httpd would not start again."
+        look = f"openssl x509 -in {in_shell(leaf.source)} -noout -pubkey"
+        remedy = f"Find the key whose public half (pkey -pubout) is the one that this prints: {look}"
+        yield finding("key-mismatch", source, message, remedy)

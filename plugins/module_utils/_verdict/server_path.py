@@ -1,0 +1,273 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The path of the server's certificate: what it must end at, what is wrong with it, and why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import certification_path, rules
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import (
+    Certificate,
+    called,
+    signed_by,
+    some,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.contents import read_shared
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import collect, finding, has_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cryptography import x509
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, Judgement
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.server import ServerMaterial
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.shared import Anchors, Shared
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import MaterialSet
+
+
+@dataclass(frozen=True)
+class ServerPath:
+    """How far one comes from the server's certificate."""
+
+    certificates: tuple[Certificate, ...] = ()  # the valid path to an anchor; without one, the server's alone
+    issuers: tuple[tuple[Certificate, str], ...] = ()  # those looked at, each with its use: chain or trust_anchor
+    notes: tuple[str, ...] = ()  # what it was judged by
+
+
+@dataclass(frozen=True)
+class _Search:
+    """The search for a path: from where, by way of what, to where."""
+
+    shared: Shared
+    given: MaterialSet
+    server: ServerMaterial
+    client_cas: Sequence[Certificate]
+    anchors: Anchors
+
+    def certificate(self, parsed: x509.Certificate) -> Certificate:
+        """Return the certificate, with the source that it was given in; else with the anchors' name."""
+        return self.server.known.get(parsed) or Certificate(parsed, self.anchors.name)
+
+    def used(self, issuer: Certificate) -> tuple[Certificate, str]:
+        """Return the issuer with its use."""
+        return issuer, "chain" if issuer.parsed in self.server.known else "trust_anchor"
+
+
+def judge_path(
+    shared: Shared,
+    given: MaterialSet,
+    server: ServerMaterial,
+    client_cas: Sequence[Certificate],
+    said: Sequence[Finding],
+) -> Judgement[ServerPath]:
+    """Judge the path from the server's certificate to an anchor (RFC 5280, 6).
+
+    `said` are the findings on all else: what a path is refused for is said if they do not explain it. Yields what is
+    wrong with the path, or why there is none. Returns it, or the server's certificate alone.
+    """
+    leaf = server.leaf
+    # A root that is no anchor leads nowhere.
+    leading = [one for one in server.others if not one.self_signed]
+    if len(leading) > certification_path.MAXIMUM_MEMBERS or certification_path.too_many_ways(leaf, leading):
+        message = f"{len(leading)} further certificates offer too many ways to a trust anchor to be tried."
+        remedy = "Leave only those that lead from the server's to its root."
+        yield finding("path-refused", leaf.source, message, remedy)
+        return ServerPath((leaf,))
+    (anchors, notes), faults = collect(_find_anchors(shared, given, server, client_cas))
+    yield from faults
+    if anchors is None:
+        return ServerPath((leaf,), notes=notes)
+    search = _Search(shared, given, server, client_cas, anchors)
+    said = [*said, *faults]
+    path, objection = _build(search, leading)
+    if path is None:
+        issuers = yield from _explain(search, objection, said)
+        return ServerPath((leaf,), tuple(map(search.used, issuers)), notes)
+    members = yield from _judge_members(search, path, objection, said)
+    return ServerPath(members, tuple(map(search.used, members[1:])), notes)
+
+
+# What a path must end at
+
+
+def _find_anchors(
+    shared: Shared, given: MaterialSet, server: ServerMaterial, client_cas: Sequence[Certificate]
+) -> Judgement[tuple[Anchors | None, tuple[str, ...]]]:
+    """Return what the path must end at, and the notes that say so.
+
+    There are no anchors where nothing but the server's certificate is known of its path.
+    """
+    if given.trust_anchors:
+        name = some(one.name for one in given.trust_anchors)
+        certificates: list[x509.Certificate] = []
+        for material in given.trust_anchors:
+            contents = yield from read_shared(shared, material, "trust_anchors")
+            certificates += [one.parsed for one in contents.certificates]
+        return shared.anchors(certificates, name) if certificates else None, (f"The path was judged to end at {name}.",)
+    if given.issued_by == "public":
+        default = shared.default_anchors
+        number = len(default.certificates)
+        return default, (f"The path was judged to end at the store {default.name}, of {number} roots.",)
+    return _find_anchor_of_chat(shared, server.leaf, [*server.others, *client_cas])
+
+
+def _find_anchor_of_chat(
+    shared: Shared, leaf: Certificate, given: Sequence[Certificate]
+) -> tuple[Anchors | None, tuple[str, ...]]:
+    """Return the uppermost issuer that is given, as anchor of what Chat issued, and the notes that say so."""
+    note = "Issued by Chat for its own use: no public client trusts it, which is as it should be."
+    walk = certification_path.walk(leaf.parsed, [one.parsed for one in given], ())
+    top = walk.certificates[-1]
+    if walk.impostor is not None:
+        top = walk.impostor
+    elif top == leaf.parsed and not leaf.self_issued:
+        return None, (note, "Its issuer was not given, so its signature was not checked.")
+    source = next(one.source for one in [leaf, *given] if one.parsed == top)
+    return shared.anchors([top], source), (note,)
+
+
+# A path that there is
+
+
+def _build(search: _Search, leading: Sequence[Certificate]) -> tuple[certification_path.Path | None, str]:
+    """Return the path, or one that would hold if it were not for the server's certificate, and what is wrong."""
+    anchors, server = search.anchors, search.server
+    leaf = server.leaf
+    if anchors.store is None:
+        return None, "there are no trust anchors"
+    # A certificate out of its time, or of other names, is said to be so. Its path is judged as if it were not.
+    moment = min(max(search.shared.at, leaf.begin), max(leaf.begin, leaf.end))
+    own = [name.replace("*", "any", 1) for name in leaf.names]
+    name = next((domain for domain in server.domains if leaf.covers(domain)), own[0] if own else "none.invalid")
+    pool = [one.parsed for one in leading]
+    private = search.given.issued_by == "chat"
+    try:
+        return certification_path.build(leaf.parsed, pool, anchors.store, moment, name, private=private), ""
+    except certification_path.PathRefusedError as refused:
+        objection = str(refused)
+    try:
+        path = certification_path.build_regardless_of_leaf(leaf.parsed, pool, anchors.store, moment, private=private)
+    except certification_path.PathRefusedError:
+        return None, objection
+    return path, objection
+
+
+def _judge_members(
+    search: _Search, path: certification_path.Path, objection: str, said: Sequence[Finding]
+) -> Judgement[tuple[Certificate, ...]]:
+    """Judge the path, which may hold but for an objection to the server's certificate; returns its certificates."""
+    shared, leaf = search.shared, search.server.leaf
+    members = tuple(map(search.certificate, path.certificates))
+    faults: list[Finding] = []
+    for one, issuer in zip(members, members[1:]):
+        faults += rules.time(issuer, shared.at, shared.warn)
+        faults += rules.link(one, issuer)
+    yield from faults
+    if objection and not has_errors([*said, *faults], leaf.source):
+        yield _refused(leaf, objection)
+    if path.objection and search.given.issued_by == "public":
+        message = f"the path breaks the Web PKI's profile, and strict clients refuse it: {path.objection}."
+        remedy = "Ask the authority for a certificate that follows the CA/Browser Forum's requirements."
+        yield finding("outside-profile", leaf.source, message, remedy)
+    yield from _judge_order(search.server, members)
+    return members
+
+
+def _judge_order(server: ServerMaterial, path: Sequence[Certificate]) -> Iterator[Finding]:
+    """The chain is what clients need and no more, each certificate before its issuer's (RFC 5246, 7.4.2)."""
+    kept = [one for one in path[1:] if one.parsed in server.known and not one.self_signed]
+    left_out = [one for one in server.others if one not in kept]
+    if left_out:
+        root = " A root is never sent." if any(one.self_signed for one in left_out) else ""
+        message = f"left out of the chain, as clients need it not: {some(one.label for one in left_out)}.{root}"
+        yield finding("chain-superfluous", left_out[0].source, message, "To silence this, take it out of the file.")
+    if [one for one in server.others if one in kept] != kept:
+        message = f"the chain was out of order, and is put right: {some(one.label for one in kept)}."
+        remedy = "To silence this, let each certificate stand before its issuer's."
+        yield finding("chain-order", kept[0].source, message, remedy)
+
+
+def _refused(leaf: Certificate, objection: str) -> Finding:
+    """Return the finding on a path that leads to an anchor, and that is refused all the same."""
+    said = objection.lower()
+    code = "name-constraints" if "name constraint" in said else "path-refused"
+    if "eku" in said or "keyusage" in said or "basicconstraints" in said:
+        code = "wrong-usage"
+    message = f"clients refuse its path to the trust anchor: {objection}."
+    remedy = "Ask the authority for a certificate and chain that follow RFC 5280."
+    if "unsupported" in said:
+        message = f"its path to the trust anchor cannot be judged: {objection}."
+        remedy = "Give a certificate of a CA without that constraint; only some clients understand it."
+    return finding(code, leaf.source, message, remedy)
+
+
+# Why there is none
+
+
+def _explain(search: _Search, objection: str, said: Sequence[Finding]) -> Judgement[tuple[Certificate, ...]]:
+    """Say why there is no path, by following the issuers' names; returns the issuers that were come to."""
+    shared, server, anchors = search.shared, search.server, search.anchors
+    way = certification_path.walk(server.leaf.parsed, [one.parsed for one in server.others], anchors.certificates)
+    issuers = tuple(map(search.certificate, way.certificates[1:]))
+    faults: list[Finding] = []
+    for one in issuers:
+        faults += rules.time(one, shared.at, shared.warn)
+        faults += rules.strength(one.key, one.source, f"the key of '{one.label}'")
+        faults += rules.issuing(one)
+        if one.parsed not in anchors.certificates:
+            faults += rules.signature(one)
+    yield from faults
+    if not way.anchored:
+        yield _not_anchored(search, way)
+    elif not has_errors(faults) and not has_errors(said, server.leaf.source):
+        yield _refused(server.leaf, objection)
+    return issuers
+
+
+def _not_anchored(search: _Search, way: certification_path.Walk) -> Finding:
+    """Return the finding on a way that ends at no anchor."""
+    last = search.certificate(way.certificates[-1])
+    chat = next((one for one in search.client_cas if signed_by(last.parsed, one.parsed)), None)
+    if chat is not None and search.given.issued_by == "public":
+        message = f"the path ends at the client CA, '{chat.label}', which no public client trusts."
+        remedy = "If Chat issued it for your domain (case 2 of its page), set 'issued_by: chat'."
+        return finding("untrusted-issuer", last.source, message, remedy)
+    if way.impostor is not None:
+        impostor = search.certificate(way.impostor)
+        message = (
+            f"'{last.label}' names '{called(last.issuer)}' as issuer, and the one in {impostor.source} did not sign it."
+        )
+        remedy = "Give the certificate of that name whose key signed it; an authority may have several."
+        return finding("untrusted-issuer", last.source, message, remedy)
+    if last.self_issued:
+        name, own = search.anchors.name, search.given.trust_anchors
+        message = f"the path ends at '{last.label}', which signed itself and is no trust anchor ({name})."
+        remedy = f"If '{last.label}' is an authority of your own, give its certificate as 'trust_anchors'. If not, get "
+        remedy += "a certificate of one that is." if own else "one of a public authority."
+        return finding("untrusted-issuer", last.source, message, remedy)
+    return _without_issuer(search, way, last)
+
+
+def _without_issuer(search: _Search, way: certification_path.Walk, last: Certificate) -> Finding:
+    """Return the finding on a way whose last certificate has an issuer that is neither given nor an anchor."""
+    issuer = called(last.issuer)
+    missing = f"which is neither given nor a trust anchor ({search.anchors.name})"
+    others = [one for one in search.server.others if one.parsed not in way.certificates]
+    if others:
+        missing += f"; {others[0].source} holds {some(repr(one.label) for one in others)} instead"
+    if last == search.server.leaf or last.issuer_url:
+        message = f"'{last.label}' was issued by '{issuer}', {missing}; clients cannot build a path."
+        remedy = f"Get the certificate of '{issuer}' from the authority, and give it as 'chain'."
+        if not search.given.trust_anchors:
+            remedy += " If the authority is your own, give its root as 'trust_anchors' too."
+        if last.issuer_url:
+            remedy = f"Fetch the issuer, and give it as 'chain': curl -sO {last.issuer_url}"
+        return finding("chain-incomplete", last.source, message, remedy)
+    message = f"the path ends at '{last.label}', issued by '{issuer}', {missing}."
+    remedy = f"If '{issuer}' is an authority of your own, give its certificate as 'trust_anchors'. If not, "
+    return finding("untrusted-issuer", last.source, message, f"{remedy}give it in 'chain'.")

@@ -1,0 +1,116 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What many sets of material share, looked at once: the moment, files that all name, and trust anchors."""
+
+from __future__ import annotations
+
+import functools
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import certification_path
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import (
+    HAS_CRYPTOGRAPHY,
+    Contents,
+    FormError,
+    read,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material
+
+if HAS_CRYPTOGRAPHY:
+    from cryptography import x509
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
+
+    from cryptography.x509 import verification
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """What a path may end at, and what messages call it."""
+
+    certificates: tuple[x509.Certificate, ...]
+    store: verification.Store | None  # of the certificates; None if there are none
+    name: str
+
+
+class Shared:
+    """What many sets of material share, each thing looked at once.
+
+    Private keys, and what may hold them, are never given to it. So it keeps nothing that is secret.
+    """
+
+    def __init__(self, at: datetime, warn: timedelta, default_anchors: Material | None) -> None:
+        self.at = at
+        self.warn = warn
+        # By the client CAs' material and their pins: what it holds, and what is to be said of it.
+        self.client_cas: dict[object, tuple[tuple[Certificate, ...], tuple[Finding, ...]]] = {}
+        self._default = default_anchors
+        self._contents: dict[Material, Contents | FormError] = {}
+        self._anchors: dict[object, Anchors] = {}
+        self._descriptions: dict[tuple[Certificate, str], dict[str, Any]] = {}
+
+    @property
+    def default(self) -> Material:
+        """The store that a public path ends at where no anchors are given."""
+        return self._default or default_store()
+
+    def read(self, material: Material) -> Contents:
+        """Return what the material holds; raises FormError if it cannot be taken."""
+        if material not in self._contents:
+            try:
+                self._contents[material] = read(material.data, material.name)
+            except FormError as fault:
+                self._contents[material] = fault
+        found = self._contents[material]
+        if isinstance(found, FormError):
+            raise found
+        return found
+
+    def anchors(self, certificates: Sequence[x509.Certificate], name: str) -> Anchors:
+        """Return the certificates as anchors; the same object, with its first name, for the same certificates."""
+        key = tuple(certificates)
+        if key not in self._anchors:
+            self._anchors[key] = Anchors(key, certification_path.store(key), name)
+        return self._anchors[key]
+
+    @functools.cached_property
+    def default_anchors(self) -> Anchors:
+        """The default store, parsed."""
+        return Anchors(found := _readable(self.default), certification_path.store(found), self.default.name)
+
+    def description(self, one: Certificate, use: str) -> dict[str, Any]:
+        """Return the documented fields of the certificate; a server's is not kept, as each set has its own."""
+        if use == "server":
+            return one.description(self.at, use)
+        if (one, use) not in self._descriptions:
+            self._descriptions[one, use] = one.description(self.at, use)
+        return self._descriptions[one, use]
+
+
+@functools.cache
+def default_store() -> Material:
+    """Return the roots that the controller trusts: the file that its OpenSSL is set to, SSL_CERT_FILE first."""
+    paths = ssl.get_default_verify_paths()
+    known = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+    for path in (paths.cafile, paths.openssl_cafile, *known):
+        if path and Path(path).is_file():
+            return Material(Path(path).read_bytes(), path)
+    return Material(b"", "the controller's store (none was found)")
+
+
+def _readable(store: Material) -> tuple[x509.Certificate, ...]:
+    """Return the certificates of a trust store; none if it cannot be read."""
+    try:
+        return tuple(x509.load_pem_x509_certificates(store.data))
+    except ValueError:
+        return ()
