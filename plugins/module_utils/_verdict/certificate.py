@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -158,6 +159,14 @@ class Certificate:
             "days_left": left.days,
             "lifetime_left_percent": min(100, max(0, percent)),
         }
+
+
+@dataclass(frozen=True)
+class RevocationList:
+    """A CRL as cryptography parsed it, and what messages call the file or option that it came from."""
+
+    parsed: x509.CertificateRevocationList
+    source: str
 
 
 def signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:

@@ -59,6 +59,15 @@ class Path:
     objection: str = ""  # what the Web PKI's profile has against it, though RFC 5280 and OpenSSL have nothing
 
 
+@dataclass(frozen=True)
+class Terms:
+    """By what a path is judged: the anchors, an aware moment, and whether it is of a private authority."""
+
+    trusted: verification.Store
+    at: datetime
+    private: bool
+
+
 def store(anchors: Sequence[x509.Certificate]) -> verification.Store | None:
     """Return the anchors as cryptography wants them; None if there are none."""
     return verification.Store(list(anchors)) if anchors else None
@@ -83,42 +92,27 @@ def too_many_ways(leaf: Certificate, pool: Sequence[Certificate]) -> bool:
     return total > MAXIMUM_WAYS
 
 
-def build(
-    leaf: x509.Certificate,
-    pool: Sequence[x509.Certificate],
-    trusted: verification.Store,
-    at: datetime,
-    name: str,
-    *,
-    private: bool,
-) -> Path:
+def build(leaf: x509.Certificate, pool: Sequence[x509.Certificate], terms: Terms, name: str) -> Path:
     """Return the shortest valid path of a TLS server with this name; raises PathRefusedError if there is none.
 
     Tried first is the profile of the Web PKI, then the same without what authorities often omit; of a private one, all
     that OpenSSL accepts.
     """
-    builder = verification.PolicyBuilder().store(trusted).time(at)
+    builder = verification.PolicyBuilder().store(terms.trusted).time(terms.at)
     try:
         return Path(_shortest(builder, leaf, pool, name))
     except PathRefusedError as refused:
         objection = str(refused)
-    ca, server = _lenient(private)
+    ca, server = _lenient(terms.private)
     return Path(_shortest(builder.extension_policies(ca_policy=ca, ee_policy=server), leaf, pool, name), objection)
 
 
-def build_regardless_of_leaf(
-    leaf: x509.Certificate,
-    pool: Sequence[x509.Certificate],
-    trusted: verification.Store,
-    at: datetime,
-    *,
-    private: bool,
-) -> Path:
+def build_regardless_of_leaf(leaf: x509.Certificate, pool: Sequence[x509.Certificate], terms: Terms) -> Path:
     """Return a path that holds if the server's own certificate were fit for its use; raises PathRefusedError."""
-    ca, _server = _lenient(private)
+    ca, _server = _lenient(terms.private)
     ca = ca.may_be_present(x509.ExtendedKeyUsage, verification.Criticality.AGNOSTIC, None)
     anything = verification.ExtensionPolicy.permit_all()
-    builder = verification.PolicyBuilder().store(trusted).time(at)
+    builder = verification.PolicyBuilder().store(terms.trusted).time(terms.at)
     verifier = builder.extension_policies(ca_policy=ca, ee_policy=anything).build_client_verifier()
     try:
         return Path(tuple(verifier.verify(leaf, list(pool)).chain))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import rules
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import iso, some
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import RevocationList, iso, some
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.contents import read_shared
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import collect, finding
 
@@ -69,30 +69,30 @@ def judge_crls(
     `path` is the server's certificate and its issuers; empty without one. Yields what is wrong with the lists, and with
     what they revoke. Returns them, in the order given.
     """
-    found: list[tuple[x509.CertificateRevocationList, str]] = []
+    found: list[RevocationList] = []
     for material in given.crl:
         contents = yield from read_shared(shared, material, "crl")
-        found += [(crl, material.name) for crl in contents.crls]
+        found += [RevocationList(crl, material.name) for crl in contents.crls]
     issuers = [*client_cas, *path[1:]]
-    present = {crl.issuer for crl, _source in found if rules.is_present(crl, shared.at)}
-    for crl, source in found:
-        known = [one for one in [*path[:1], *client_cas] if one.issuer == crl.issuer]
-        newer = crl.issuer in present
-        yield from rules.crl_itself(crl, source, issuers, known, shared.at, newer=newer)
+    crls = tuple(crl.parsed for crl in found)
+    present = {crl.issuer for crl in crls if rules.is_present(crl, shared.at)}
+    for crl in found:
+        issuer = crl.parsed.issuer
+        known = [one for one in [*path[:1], *client_cas] if one.issuer == issuer]
+        yield from rules.crl_itself(crl, issuers, known, shared.at, newer=issuer in present)
         for leaf in path[:1]:
-            yield from _judge_revoked(leaf, crl, source)
-    crls = tuple(crl for crl, _source in found)
+            yield from _judge_revoked(leaf, crl)
     for one in client_cas if crls else ():
         yield from rules.crl_signer(one)
-        if not any(rules.signed_crl(crl, one) for crl in crls):
+        if not any(rules.signed_crl(each, one) for each in crls):
             message = f"no CRL is of the client CA '{one.label}'; httpd would refuse all its clients."
             yield finding("crl-missing", one.source, message, "Give a CRL of each client CA, or none at all.")
     return crls
 
 
-def _judge_revoked(leaf: Certificate, crl: x509.CertificateRevocationList, source: str) -> Iterator[Finding]:
+def _judge_revoked(leaf: Certificate, crl: RevocationList) -> Iterator[Finding]:
     """The server's certificate is not on the list of its issuer (RFC 5280, 5.1.2.6)."""
-    entry = crl.get_revoked_certificate_by_serial_number(leaf.parsed.serial_number)
-    if entry is not None and crl.issuer == leaf.issuer:
-        message = f"the server's certificate is on the CRL {source}, since {iso(entry.revocation_date_utc)}."
+    entry = crl.parsed.get_revoked_certificate_by_serial_number(leaf.parsed.serial_number)
+    if entry is not None and crl.parsed.issuer == leaf.issuer:
+        message = f"the server's certificate is on the CRL {crl.source}, since {iso(entry.revocation_date_utc)}."
         yield finding("revoked", leaf.source, message, "Order a new certificate with a new key.")

@@ -25,7 +25,7 @@ if HAS_CRYPTOGRAPHY:
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate, RevocationList
 
 # What OpenSSL's security level 2 asks for (the default of Debian and RHEL), and the CA/Browser Forum (BR 6.1.5).
 MINIMUM_RSA_BITS = 2048
@@ -263,8 +263,7 @@ def crl_signer(one: Certificate) -> Iterator[Finding]:
 
 
 def crl_itself(
-    crl: x509.CertificateRevocationList,
-    source: str,
+    given: RevocationList,
     issuers: Sequence[Certificate],
     known: Sequence[Certificate],
     at: datetime,
@@ -276,6 +275,7 @@ def crl_itself(
     `known` are the certificates of its issuer that it is for, as far as they are given. With a newer one beside it, an
     ended CRL is of no account.
     """
+    crl, source = given.parsed, given.source
     issuer = called(crl.issuer)
     renew = "Fetch the present CRL from the CA, and see to it that it is renewed in time."
     if issuers and not any(signed_crl(crl, one) for one in issuers):

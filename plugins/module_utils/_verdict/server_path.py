@@ -145,13 +145,13 @@ def _build(search: _Search, leading: Sequence[Certificate]) -> tuple[certificati
     own = [name.replace("*", "any", 1) for name in leaf.names]
     name = next((domain for domain in server.domains if leaf.covers(domain)), own[0] if own else "none.invalid")
     pool = [one.parsed for one in leading]
-    private = search.given.issued_by == "chat"
+    terms = certification_path.Terms(anchors.store, moment, search.given.issued_by == "chat")
     try:
-        return certification_path.build(leaf.parsed, pool, anchors.store, moment, name, private=private), ""
+        return certification_path.build(leaf.parsed, pool, terms, name), ""
     except certification_path.PathRefusedError as refused:
         objection = str(refused)
     try:
-        path = certification_path.build_regardless_of_leaf(leaf.parsed, pool, anchors.store, moment, private=private)
+        path = certification_path.build_regardless_of_leaf(leaf.parsed, pool, terms)
     except certification_path.PathRefusedError:
         return None, objection
     return path, objection
