@@ -37,7 +37,7 @@ except ImportError as error:
 HAS_CRYPTOGRAPHY = not CRYPTOGRAPHY_ERROR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
@@ -323,6 +323,14 @@ def _unzipped(data: bytes, source: str, passphrase: bytes | None) -> Contents:
         raise FormError(f"is a zip that cannot be unpacked ({_words(error)}).") from None
     except MemoryError:
         raise FormError("is a zip that cannot be unpacked (too large).") from None
+    return _together(found, faults)
+
+
+def _together(found: Sequence[tuple[str, Contents]], faults: Sequence[FormError]) -> Contents:
+    """Return what the files of a zip that could be read hold together.
+
+    Raises the fault of one that could not, if nothing was found, or if it may be the key that is missing.
+    """
     if not found:
         raise next(
             (fault for fault in faults if "neither PEM" not in str(fault)),
