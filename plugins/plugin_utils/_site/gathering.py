@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding
-    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Wish
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import MaterialSet
     from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import Site
 
@@ -33,7 +33,7 @@ class Gathered:
     """
 
     site: Site
-    material: Wish
+    material: MaterialSet
     backend_ca: bytes
     pins: tuple[str, ...]
     pinned_files: Mapping[str, bytes]
