@@ -50,7 +50,8 @@ def types_of(cls: type) -> dict[str, Any]:
         if isinstance(node, ast.ImportFrom) and node.module:
             for each in node.names:
                 if each.name not in OPAQUE:
-                    names.setdefault(each.asname or each.name, getattr(importlib.import_module(node.module), each.name))
+                    found = importlib.import_module(node.module)
+                    names.setdefault(each.asname or each.name, getattr(found, each.name, object))  # one for types alone
     return typing.get_type_hints(cls, names)
 
 
@@ -73,8 +74,11 @@ def made(kind: Any) -> Any:
 
 
 def instance(cls: type) -> Any:
+    """Return one with the marker wherever it fits; what has a default and holds none keeps it, as it may be checked."""
     wanted = types_of(cls)
-    return cls(**{each.name: made(wanted[each.name]) for each in dataclasses.fields(cls) if each.init})
+    values = {each.name: made(wanted[each.name]) for each in dataclasses.fields(cls) if each.init}
+    optional = {each.name for each in dataclasses.fields(cls) if each.default is not dataclasses.MISSING}
+    return cls(**{name: value for name, value in values.items() if holds(value) or name not in optional})
 
 
 def holds(value: object) -> bool:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import wish_from
@@ -34,9 +34,9 @@ class Gathered:
 
     site: Site
     material: MaterialSet
-    backend_ca: bytes
+    backend_ca: bytes = field(repr=False)
     pins: tuple[str, ...]
-    pinned_files: Mapping[str, bytes]
+    pinned_files: Mapping[str, bytes] = field(repr=False)
     findings: tuple[Finding, ...]
 
     @property
