@@ -205,6 +205,7 @@ DEPLOY = {
     ),
     "no number": fails(*answers(deploy_max_fail_percentage="many"), words="is a number up to 100"),
     "no serial": fails(*answers(deploy_serial="few"), words="deploy_serial is a number of hosts"),
+    "none at a time": fails(*answers(deploy_serial="0"), words="deploy_serial is a number of hosts"),
     "no boolean": fails(*answers(deploy_become="perhaps"), words="could not be converted to 'bool'"),
     "serial as a text": done(*answers(deploy_serial="1, 100%"), "-l", "d1,d2", at=("d1", "d2")),
     "empty answers": done(*EMPTY, at=WEBHOOKS, environment=PINNED),

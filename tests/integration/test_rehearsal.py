@@ -15,6 +15,7 @@ import select
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from contextlib import contextmanager
@@ -594,6 +595,48 @@ def test_a_server_that_starts_only_with_a_program_that_no_list_knows_is_rehearse
     assert report.rehearsal == "reduced"
     assert str(program) in report.rehearsal_reason
     assert mark.read_text() == before
+
+
+@pytest.mark.parametrize("rehearsal", ["full", "reduced"])
+def test_a_program_is_known_in_capital_letters_too(host: Host, rehearsal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    mark, program = programs(host)
+    host.add("LoadModule rewrite_module modules/mod_rewrite.so\n")
+    host.restart()
+    if rehearsal == "reduced":
+        forbid_namespaces(monkeypatch)
+    wish = host.wish(extra=f"RewriteEngine on\nRewriteMap mapped PRG:{program}")
+    assert "a rewriting program would be started" in host.refused(wish, times=rehearsal == "full")
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('CustomLog "|{program}" common', "a piped logger would be started"),
+        ("Define SOMEWHERE /etc/mtls-httpd-test.sh\nCustomLog ${{SOMEWHERE}} common", "lies below /etc"),
+    ],
+    ids=["a program", "a log"],
+)
+def test_what_only_the_live_server_reads_is_seen_before_the_reload(host: Host, line: str, words: str) -> None:
+    mark, program = programs(host)
+    extra = f'<IfFile "logs/error_log">\n{line.format(program=program)}\n</IfFile>'
+    before = host.state(times=False)[:2]
+    with pytest.raises(Refused, match=words):
+        host.apply(host.wish(extra=extra))
+    assert host.state(times=False)[:2] == before
+    assert not mark.exists()
+    assert not os.path.lexists("/etc/mtls-httpd-test.sh")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a file in /run")
+def test_a_file_below_run_that_a_site_names_is_read_in_a_rehearsal_too(host: Host) -> None:
+    with tempfile.TemporaryDirectory(dir="/run") as folder:
+        (Path(folder) / "more.conf").write_text('Header set X-More "yes"\n')
+        host.add("LoadModule headers_module modules/mod_headers.so\n")
+        host.restart()
+        wish = host.wish(extra=f"Include {folder}/more.conf")
+        assert host.apply(wish).rehearsal == "full"
+        assert host.apply(wish, host.wish("other.example.com"), check=True).rehearsal == "full"
 
 
 def test_what_a_request_starts_needs_no_leave_and_is_not_started_in_a_rehearsal(host: Host) -> None:

@@ -42,7 +42,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Turn SELinux on, as far as files tell; return the folder of its tools."""
     (tmp_path / "enforce").write_text("1")
     monkeypatch.setattr(selinux, "ENFORCE", str(tmp_path / "enforce"))
-    selinux_ports._listed.cache_clear()
+    selinux_ports._list_ports.cache_clear()
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")

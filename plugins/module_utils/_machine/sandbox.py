@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _NEWNS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = 0x00020000, 0x08000000, 0x10000000, 0x20000000, 0x40000000
 _MS_RDONLY, _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1, 0x1000, 0x4000, 0x40000
 _MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE, _ATTR_RDONLY = 442, -100, 0x8000, 0x1
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _CAP_SYS_ADMIN = 1, 4, 24, 21
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCSIFADDR, _SIOCGIFINDEX, _IFF_UP = 0x8913, 0x8914, 0x8916, 0x8933, 0x1
 
 # A tmpfs is put here for all that is written inside. Shared memory of the machine is hidden by it, which is wanted too.
@@ -196,6 +196,8 @@ def _outer(channel: socket.socket, world: World, sockets: Sequence[str], act: Ca
             _furnish(world, sockets)
         except OSError as error:
             raise Unavailable(f"{error.filename or 'a socket'}: {error.strerror}") from None
+        # What is started inside could unmount what hides and protects; our own mounts go on (capabilities(7)).
+        _libc.prctl(_PR_CAPBSET_DROP, _CAP_SYS_ADMIN, 0, 0, 0)
         answer = {"value": act()}
     except Unavailable as error:
         answer = {"unavailable": str(error)}
@@ -316,7 +318,7 @@ def _hide(folder: str) -> None:
         if status.st_mode & stat.S_IWOTH or len(skeleton) > 5000:
             break
         for path in (os.path.join(root, name) for name in folders):
-            with suppress(FileNotFoundError):
+            with suppress(OSError):  # gone, or another user's mount, into which not even root may look
                 if stat.S_ISDIR(os.lstat(path).st_mode):
                     skeleton.append((path, os.lstat(path)))
     _mount("tmpfs", folder, "tmpfs", 0, f"mode={stat.S_IMODE(status.st_mode):o}")

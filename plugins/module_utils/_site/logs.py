@@ -66,7 +66,7 @@ class LogRules:
             if reason:
                 raise Untrusted(f"{path} {reason}: name a new file in a folder of logs, such as /var/log")
         except Untrusted as reason:
-            return [f"a site's log: {reason}"]
+            return [f"a site's log: {reason}; or set 'access_log' and 'error_log' to 'server'"]
         return []
 
     def _among_own(self, at: str) -> bool:
@@ -112,7 +112,7 @@ def _everybodys(folder: str) -> bool:
 
 LOG_DIRECTIVES = ("errorlog", "customlog", "transferlog", "globallog", "forensiclog")
 # What names a site's log; all but the first take a path or a program alone.
-_SITE_LOGS = (*LOG_DIRECTIVES, "scriptlog", "secauditlog", "secdebuglog", "jklogfile", "cookielog")
+_SITE_LOGS = (*LOG_DIRECTIVES, "scriptlog", "secauditlog", "secauditlog2", "secdebuglog", "jklogfile", "cookielog")
 _ELSEWHERE = r"\||(?:syslog|journald)(?=[:\"]|$)"
 LOG_LINE = re.compile(rf'(?im)^(\s*(?:{"|".join(_SITE_LOGS)})\s+)(?!"?(?:{_ELSEWHERE}))("[^"\n$]+"|[^\s"$]+)')
 

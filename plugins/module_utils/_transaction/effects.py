@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import Facts
 
 # Directives that name a program to start with httpd: how their word for it begins, and what it is.
-_LOGGERS = (*LOG_DIRECTIVES, "secauditlog", "secdebuglog", "secguardianlog", "jklogfile")
+_LOGGERS = (*LOG_DIRECTIVES, "secauditlog", "secauditlog2", "secdebuglog", "secguardianlog", "jklogfile")
 _PROGRAMS: dict[str, tuple[tuple[str, ...], str]] = {
     **dict.fromkeys(_LOGGERS, (("|",), "a piped logger")),
     "rewritemap": (("prg:",), "a rewriting program"),
@@ -50,7 +50,7 @@ def _effective(described: Description) -> Iterator[tuple[Directive, str]]:
     for each in described.directives:
         name = each.name.lower()
         beginnings, words = _PROGRAMS.get(name, ((), ""))
-        if any(word.lstrip().startswith(beginnings) for word in each.words):
+        if any(word.lstrip().lower().startswith(beginnings) for word in each.words):
             yield each, f"{words} would be started"
         elif name in _EFFECTS:
             yield each, f"{each.name.lstrip('<')} has effects as soon as httpd starts"

@@ -70,6 +70,11 @@ class Seen:
         return bool(self.plan.changes or self.starts or stale)
 
     @property
+    def may_start_programs(self) -> frozenset[str]:
+        """The domains of sites that may. A release that is gone back to was served before, with what it starts."""
+        return frozenset(wish.domain for wish in self.wishes if wish.allow_programs or wish.previous)
+
+    @property
     def runs_after(self) -> bool:
         """Whether the server is to run when all is done."""
         return self.was_running or (self.request.start and bool(self.sites))

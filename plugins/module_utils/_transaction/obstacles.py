@@ -15,11 +15,13 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.conflicts import 
     find_conflicts,
     find_taken_ports,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import log_rules, named_logs
+from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import log_rules, named_logs, opened_logs
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import unwritable
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.effects import find_forbidden
 
 if TYPE_CHECKING:
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import Seen
 
 ROOM = 16  # blocks and inodes that are to be free besides those that are needed: others write too
@@ -59,6 +61,17 @@ def find_unwritable(seen: Seen, *folders: str) -> list[str]:
     # What starts a stopped server may make its folders.
     there = [folder for folder in needed if folder and (seen.was_running or os.path.isdir(folder))]
     return [fault for folder in there for fault in unwritable(folder, needed[folder])]
+
+
+def find_unrehearsed(seen: Seen, described: Description) -> list[str]:
+    """What of the sites only the live server reads (<IfFile>, <IfDefine>): programs to start, and logs to open.
+
+    C(described): the live configuration with the change.
+    """
+    places = {seen.store.path(site.domain, "current", SITE): site for site in seen.sites}
+    rules = log_rules(seen.server, seen.store, seen.user)
+    programs = find_forbidden(seen.server, seen.user, described, places, seen.may_start_programs)
+    return programs + [fault for log in opened_logs(described, places) for fault in rules.faults(log)]
 
 
 def _hindrances(seen: Seen) -> list[str]:

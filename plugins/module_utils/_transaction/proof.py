@@ -65,10 +65,8 @@ def _refuse_broken_before(seen: Seen, result: trial.Result) -> None:
 
 
 def _rehearsed(seen: Seen, plan: Plan, sites: Sequence[Facts]) -> trial.Result:
-    # A release that is gone back to was served before, with what it starts.
-    allowed = frozenset(wish.domain for wish in seen.wishes if wish.allow_programs or wish.previous)
     without_extra = {wish.domain: wish.without_extra for wish in seen.wishes if wish.without_extra}
-    draft = trial.Draft(plan.staged, plan.changes, allowed, without_extra)
+    draft = trial.Draft(plan.staged, plan.changes, seen.may_start_programs, without_extra)
     result = rehearsal.rehearse(seen.server, seen.store, seen.user, draft, sites, seen.request.probes)
     seen.server.forget()
     return result

@@ -201,6 +201,9 @@ def _welcome(store: Store, described: Description, tried: Sequence[tuple[Facts, 
                 sandbox.replace(path, known + b"\n" + more)
 
 
+_BELOW_RUN = re.compile(r"(?<![\w.])(?:/var)?/run/[^\s\"'|]+")
+
+
 def _world(server: Server, store: Store, user: Description, change: Draft, sites: Sequence[Facts]) -> sandbox.World:
     folders = {store.conf} | {
         os.path.dirname(each.path)
@@ -224,6 +227,9 @@ def _world(server: Server, store: Store, user: Description, change: Draft, sites
             present.append(store.facts(domain))
     written |= {user.log_folder} | {os.path.dirname(log) for site in present for log in site.logs}
     texts = [release.public[SITE].decode() for release, _folder in change.releases]
+    present_texts = ["\n".join(read_lines(store.path(domain, "current", SITE))) for domain in store.domains()]
+    # What sites name below /run is there inside too, as what the server's own configuration names.
+    needed |= {path for text in texts + present_texts for path in _BELOW_RUN.findall(text)}
     written |= {os.path.dirname(user.path(log)) for text in texts for log in named_logs(text)}
     hidden: list[str] = []
     overlays = sorted(folders)

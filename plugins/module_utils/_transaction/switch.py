@@ -19,7 +19,11 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes
 from ansible_collections.mtls.httpd.plugins.module_utils._site.bypasses import find_openings
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import StoreError, unwritable, why
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import in_force
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.obstacles import find_taken, find_unwritable
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.obstacles import (
+    find_taken,
+    find_unrehearsed,
+    find_unwritable,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.proof import name_site
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal import Refused, reason_of
 
@@ -93,7 +97,7 @@ def _reload(seen: Seen) -> bool:
     # Seen in a full rehearsal too, but for what the live server alone reads (<IfFile>).
     described = server.describe()
     faults += standing.misplaced(seen.store, described, seen.sites)
-    faults += find_openings(described, seen.store, seen.sites)
+    faults += find_openings(described, seen.store, seen.sites) + find_unrehearsed(seen, described)
     if faults:
         raise Refused("; ".join(faults))
     before, missing = server.workers(), DRY_AT_FIRST & set(described.modules) - server.loaded()

@@ -90,6 +90,8 @@ _OF_DIRECTIVES = {
 _OF_DIRECTIVES |= {"remote_src", "renewal_hook"}
 _OF_DIRECTIVES |= {"crl_check", "client_ocsp", "client_ocsp_responder", "client_ocsp_required", "client_ocsp_timeout"}
 _OF_DIRECTIVES |= documented_options("validate_certificate").keys()
+# How the names of variables begin that the collection defines for httpd.
+_OWN_VARIABLES = "MTLS_HTTPD_"
 # Options whose text goes through the quoting room into the virtual host.
 _QUOTED = {"document_root": quoting.path, "client_ocsp_responder": quoting.directive}
 # A site with nothing given but its domain.
@@ -213,6 +215,11 @@ def _wrong_text(site: Site) -> Iterator[str]:
     for name in (*_QUOTED, *logs, "extra_directives"):
         if quoting.RELEASE in (getattr(site, name) or ""):
             yield f"the option '{name}' holds {quoting.RELEASE}, which stands for the release's folder."
+    if _OWN_VARIABLES in (site.extra_directives or ""):
+        yield (
+            f"the option 'extra_directives' holds {_OWN_VARIABLES}, by which the collection tells httpd what to read. "
+            "Leave it out."
+        )
 
 
 def _wrong_sources(site: Site) -> Iterator[str]:

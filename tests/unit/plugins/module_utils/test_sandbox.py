@@ -181,6 +181,15 @@ def test_of_what_lies_in_run_only_folders_are_inside_and_what_is_to_be_kept() ->
         assert inside(change, kept=kept) == "EROFS"
 
 
+def test_what_is_started_inside_mounts_nothing() -> None:
+    script = 'import ctypes; print(ctypes.CDLL(None).mount(b"none", b"/mnt", b"tmpfs", 0, None))'
+
+    def act() -> str:
+        return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+
+    assert inside(act) == "-1\n"
+
+
 def test_no_network_but_the_loopback_is_there() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

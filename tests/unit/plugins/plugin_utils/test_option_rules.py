@@ -47,6 +47,11 @@ RULES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {"document_root": "/srv"},
         "both 'document_root' and 'proxy_pass' are given",
     ),
+    "a variable of the collection's": (
+        {"extra_directives": "Define MTLS_HTTPD_REHEARSAL"},
+        {"extra_directives": "Define MTLS_HTTP_REHEARSAL"},
+        "'extra_directives' holds MTLS_HTTPD_,",
+    ),
     "a responder over https": (
         {"client_ocsp_responder": "https://ocsp.example.com/"},
         {"client_ocsp_responder": "http://ocsp.example.com"},
