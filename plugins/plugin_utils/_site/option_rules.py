@@ -235,7 +235,7 @@ def _wrong_sources(site: Site) -> Iterator[str]:
     for name, paths in {**{name: [path] for name, path in given.items()}, "client_ca": site.client_ca or ()}.items():
         if not all(path.isprintable() for path in paths):
             yield f"the option '{name}' holds a character that cannot be shown, which no path on the host should have."
-    places = {path.startswith("/") for path in site.client_ca or ()} | {False for _ in site.client_ca_content or ()}
+    places = {path.startswith("/") for path in site.client_ca or ()} | {False for _text in site.client_ca_content or ()}
     if len(places) > 1:
         yield "the option 'client_ca' mixes files on the host (absolute paths) with the controller's. Take one kind."
     if True in places and (site.crl or site.crl_content):
