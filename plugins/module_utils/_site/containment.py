@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import Facts
 
 # They hold for the whole server wherever they stand (EXEC_ON_READ), end the virtual host, or run code as they are read.
-_REACHING = re.compile(r"(?i)\s*(LoadModule|LoadFile|Listen|</?VirtualHost|<Perl)(?![\w-])")
+# mod_security starts the program of a piped log as it reads the line.
+_READ = r"<Perl|Sec(?:Audit|Debug|Guardian)Log2?(?=\s+[\"']?\|)"
+_REACHING = re.compile(rf"(?i)\s*(LoadModule|LoadFile|Listen|</?VirtualHost|{_READ})(?![\w-])")
 _LOADING = re.compile(r"(?i)\s*(LoadFile)(?![\w-])")
 # What holds for all of the server, beside its directives and modules.
 _GENERAL = (

@@ -18,6 +18,8 @@ REACHING = {
     "\\\n\\\nListen 8": [(1, "Listen")],
     "<Perl>\nunlink '/x';\n</Perl>": [(1, "<Perl>")],
     "<PerlX>\nPerlSetVar a b": [],
+    'SecAuditLog "|/bin/a"\nsecauditlog2 |/bin/a': [(1, "SecAuditLog"), (2, "secauditlog2")],
+    "SecAuditLog /var/log/audit.log": [],
     "SetEnv A \\\nListen": [],
     "# </VirtualHost>\n# \\\nListen": [],
     'SetEnv A "</VirtualHost>"': [],
