@@ -92,7 +92,7 @@ def rehearse_reduced(
     if broken or not sites:
         return Result("reduced", reason, (), "; ".join(broken), not broken)
     scratch = rehearsal_folder(store)
-    shutil.rmtree(scratch, ignore_errors=True)
+    shutil.rmtree(scratch, ignore_errors=True)  # Of a killed run; what stays is said where the folder is made.
     disk = Scratch()
     with guarded(scratch) as guard:  # before a key is written
         disk.folder(scratch)
