@@ -146,11 +146,11 @@ def unit(tally: Tally) -> None:
 
 def integration(tally: Tally) -> None:
     """Run the tests with a real httpd of their own."""
-    if run(SUPPORT / "packages", "apache2-bin", "curl"):
+    if run(SUPPORT / "packages", "apache2-bin", "curl", "libapache2-mod-security2"):
         run(SUPPORT / "packages", "gcc", "libc6-dev")  # tests/support/mod_ssl_without; its tests say if they lack them
         pytest(tally, "integration", "--numprocesses=auto", "tests/integration")
     else:
-        tally.left_out.append("integration: apache2-bin or curl is missing here")
+        tally.left_out.append("integration: apache2-bin, curl or libapache2-mod-security2 is missing here")
 
 
 def molecule(tally: Tally) -> None:

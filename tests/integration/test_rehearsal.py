@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from demo_material import Authority, key_pem, new_key, write
 from embedded_httpd import EmbeddedHttpd, free_port
-from host import COLLECTION, Host, in_a_child, processes_in, until
+from host import COLLECTION, DOMAIN, Host, in_a_child, processes_in, until
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.processes import inodes, listening
@@ -471,6 +471,51 @@ def test_what_would_have_effects_when_started_twice_is_not_started_and_said(host
     assert "would be started" in report.rehearsal_reason
     assert f"{host.httpd.conf}:" in report.rehearsal_reason
     assert mark.read_text() == before
+
+
+def watch(host: Host) -> tuple[Path, Path]:
+    """Load mod_security, which starts the program of a piped log as it reads the line; return program and its mark."""
+    mark, program = programs(host)
+    modules = ("unique_id", "security2")
+    host.add("".join(f"LoadModule {name}_module modules/mod_{name}.so\n" for name in modules))
+    host.restart()
+    return mark, program
+
+
+def test_no_question_starts_what_a_module_starts_as_it_reads_the_servers_own_configuration(host: Host) -> None:
+    mark, program = watch(host)
+    host.add(f'SecAuditLog "|{program}"\n')
+    host.restart()
+    assert until(mark.exists)
+    time.sleep(0.5)  # Each reading of the configuration starts one.
+    before = mark.read_text()
+    wish = host.wish()
+    assert host.apply(wish, check=True).changed
+    assert mark.read_text() == before
+    host.apply(wish)
+    assert host.enforces()
+    assert until(lambda: mark.read_text() != before)  # httpd itself reads it at each reload.
+    time.sleep(0.5)
+    settled = mark.read_text()
+    assert not host.apply(wish).changed
+    assert mark.read_text() == settled
+
+
+@pytest.mark.parametrize("rehearsal", ["full", "reduced"])
+def test_a_program_that_a_module_starts_as_it_reads_an_included_file_is_refused_and_not_started(
+    host: Host, rehearsal: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark, program = watch(host)
+    if rehearsal == "reduced":
+        forbid_namespaces(monkeypatch)
+    included = host.conf / "audit.inc"
+    included.write_text(f'SecAuditLog "|{program}"\n')
+    message = host.refused(host.wish(extra=f"Include {included}"))
+    assert f"{DOMAIN}: a piped logger would be started ({included}:1): take it out" in message
+    assert not mark.exists()
+    included.write_text(f'SecAuditLog "{host.httpd.root}/logs/audit.log"\n')
+    host.apply(host.wish(extra=f"Include {included}"))
+    assert host.enforces()
 
 
 STARTING = {

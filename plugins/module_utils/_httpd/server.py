@@ -15,7 +15,6 @@ import re
 import shutil
 import signal
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -32,6 +31,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd.parents import (
     running_parents,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.supervision import Supervision, supervision, systemctl
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import programs
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import (
     HttpdError,
     Outcome,
@@ -48,7 +48,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.processes impo
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 # Defined in our host-level file's <IfDefine>: `httpd -D MTLS_HTTPD_OFF` is the server without us.
 OFF = "MTLS_HTTPD_OFF"
@@ -71,13 +71,16 @@ class Server:
 
     # -- asking
 
-    def run(self, *extra: str, timeout: float = 60) -> Outcome:
-        """Call the binary as the server was called, with C(extra) behind. C(timeout) in seconds."""
-        return run([self.binary, *self.arguments, *extra], self.environment, timeout)
+    def ask(self, *questions: Sequence[str]) -> list[Outcome]:
+        """Call the binary as the server was called, with a question's words behind; several are asked at once.
+
+        Nothing that the configuration names is started by it (programs.ask).
+        """
+        return programs.ask([[self.binary, *self.arguments, *each] for each in questions], self.environment, 60)
 
     def test(self) -> Outcome:
         """`httpd -t`. Says nothing of keys and certificates."""
-        return self.run("-t")
+        return self.ask(["-t"])[0]
 
     def describe(self, *, without_us: bool = False, with_ssl: bool = False) -> Description:
         """The configuration as httpd reads it now, in one call.
@@ -86,38 +89,44 @@ class Server:
         everything else.
         Raises HttpdError with httpd's own words, where the configuration is not sound.
         """
-        extra = ["-D", OFF] if without_us else []
-        if with_ssl:
-            extra += ["-C", f'LoadModule ssl_module "{self.module("mod_ssl.so")}"']
-        key = tuple(extra)
-        if key in self._descriptions:
-            return self._descriptions[key]
-        with suppress(HttpdError):  # It may be linked in; the dump tells whether it is there.
-            extra += ["-c", f'LoadModule info_module "{self.module("mod_info.so")}"']
-        dumps = ("DUMP_RUN_CFG", "DUMP_MODULES", "DUMP_INCLUDES", "DUMP_CONFIG")
-        outcome = self.run(*extra, "-t", *[word for dump in dumps for word in ("-D", dump)])
-        if outcome.code != 0:
-            raise HttpdError(f"the configuration {self.config} is not sound: {own_words(outcome.errors.splitlines())}")
-        if "# In file: " not in outcome.output:
-            raise HttpdError(f"{self.binary} has no mod_info, by which it would tell its configuration: install it")
-        described = parsed(outcome.output, self.built.root)
-        if "-c" in extra and "info_module is already loaded" not in outcome.errors:
-            described = replace(described, modules=tuple(name for name in described.modules if name != "info_module"))
-        self._descriptions[key] = described
-        return described
+        key = self._words_for(without_us=without_us, with_ssl=with_ssl)
+        if key not in self._descriptions:
+            self._descriptions[key] = self._described(*self.ask([*key, *self._dumps()]))
+        return self._descriptions[key]
 
     def describe_without_us(self) -> tuple[Description, Description]:
         """The configuration as if the collection had never been here, as it is, and with mod_ssl loaded before it.
 
         Both are asked at once. Where the second is not sound, the first stands for it. Raises as describe does.
         """
-        with ThreadPoolExecutor(2) as pool:
-            plain = pool.submit(self.describe, without_us=True)
-            with_ssl = pool.submit(self.describe, without_us=True, with_ssl=True)
-            try:
-                return plain.result(), with_ssl.result()
-            except HttpdError:
-                return plain.result(), plain.result()
+        keys = [self._words_for(without_us=True, with_ssl=with_ssl) for with_ssl in (False, True)]
+        plain, with_ssl = self.ask(*([*key, *self._dumps()] for key in keys))
+        self._descriptions[keys[0]] = self._described(plain)
+        with suppress(HttpdError):
+            self._descriptions[keys[1]] = self._described(with_ssl)
+        return self._descriptions[keys[0]], self._descriptions.get(keys[1], self._descriptions[keys[0]])
+
+    def _words_for(self, *, without_us: bool, with_ssl: bool) -> tuple[str, ...]:
+        words = ("-D", OFF) if without_us else ()
+        return (*words, "-C", f'LoadModule ssl_module "{self.module("mod_ssl.so")}"') if with_ssl else words
+
+    def _dumps(self) -> list[str]:
+        """The words by which httpd tells its configuration, with mod_info for it, where that is not linked in."""
+        dumps = ("DUMP_RUN_CFG", "DUMP_MODULES", "DUMP_INCLUDES", "DUMP_CONFIG")
+        words = ["-t", *[word for dump in dumps for word in ("-D", dump)]]
+        with suppress(HttpdError):  # The dump tells whether it is there.
+            words += ["-c", f'LoadModule info_module "{self.module("mod_info.so")}"']
+        return words
+
+    def _described(self, outcome: Outcome) -> Description:
+        if outcome.code != 0:
+            raise HttpdError(f"the configuration {self.config} is not sound: {own_words(outcome.errors.splitlines())}")
+        if "# In file: " not in outcome.output:
+            raise HttpdError(f"{self.binary} has no mod_info, by which it would tell its configuration: install it")
+        described = parsed(outcome.output, self.built.root)
+        if "info_module is already loaded" in outcome.errors or "info_module (static)" in outcome.output:
+            return described
+        return replace(described, modules=tuple(name for name in described.modules if name != "info_module"))
 
     def forget(self) -> None:
         """Drop what was described, as the configuration has changed."""
@@ -138,7 +147,7 @@ class Server:
             folders.append(os.path.join(os.path.dirname(self.built.suexec), "modules"))
         if not any(map(os.path.isdir, folders)):
             included = re.findall(
-                r"^\s+\((?:\*|\d+)\) (/.*)$", self.run("-t", "-D", "DUMP_INCLUDES").output, re.MULTILINE
+                r"^\s+\((?:\*|\d+)\) (/.*)$", self.ask(["-t", "-D", "DUMP_INCLUDES"])[0].output, re.MULTILINE
             )
             folders += [os.path.dirname(each) for path in included for each in _loaded(read(path), self._root(text))]
         return [each for each in dict.fromkeys(folders) if os.path.isdir(each)]

@@ -17,11 +17,16 @@ import mmap
 import os
 import platform
 import select
+import signal
 import socket
 import struct
+import subprocess
 import sys
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,6 +62,71 @@ def available() -> bool:
     return bool(_libc.syscall(number, _GET_ACTION_AVAIL, 0, ctypes.byref(action)) == 0)
 
 
+def can_confine(binary: str) -> bool:
+    """Whether the program at this path can be kept from starting others. A script is started by another itself."""
+    with suppress(OSError), open(binary, "rb") as stream:
+        return stream.read(4) == b"\x7fELF" and available()
+    return False
+
+
+def ask(calls: Sequence[Sequence[str]], environment: Mapping[str, str], timeout: float) -> list[Outcome]:
+    """Run commands at once, for C(timeout) seconds at most, and wait for all. None of them starts another program.
+
+    Reading a configuration may: mod_security starts a piped log as it reads the line. Where one cannot be kept from
+    it, it is run as it is.
+    """
+    return [running.outcome(timeout) for running in [_Running(words, environment) for words in calls]]
+
+
+class _Running:
+    """A command that runs, and writes what it says into memory, so that nobody needs to read along."""
+
+    def __init__(self, words: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._words = words
+        self._started = time.monotonic()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._streams = [os.fdopen(os.memfd_create(name), "r+b") for name in ("output", "errors")]
+        alone = Solitary(words, environment) if can_confine(words[0]) else None
+        try:
+            self._process = subprocess.Popen(
+                words,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=self._streams[0],
+                stderr=self._streams[1],
+                preexec_fn=alone.become if alone else None,
+                start_new_session=True,  # What ends us at a terminal, such as Ctrl-C, is not for httpd.
+            )
+        except OSError as error:
+            self._streams[1].write(os.fsencode(f"{words[0]}: {error.strerror}"))
+        except subprocess.SubprocessError:
+            self._streams[1].write(os.fsencode(f"{words[0]}: cannot be run, or not so that it starts no other program"))
+        finally:
+            if alone:
+                alone.close()
+
+    def outcome(self, timeout: float) -> Outcome:
+        """How it ended; what runs for longer than C(timeout) seconds is ended."""
+        if self._process is None:
+            return Outcome(127, "", self._said()[1])
+        try:
+            code = self._process.wait(max(0.0, self._started + timeout - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            self._said()
+            return Outcome(124, "", f"{self._words[0]} gave no answer within {timeout:.0f} seconds")
+        return Outcome(code, *self._said())
+
+    def _said(self) -> tuple[str, str]:
+        said = []
+        for stream in self._streams:
+            with stream:
+                stream.seek(0)
+                said.append(stream.read().decode("utf-8", "surrogateescape"))
+        return said[0], said[1]
+
+
 class Solitary:
     """A program that is to be started as the only one.
 
@@ -76,6 +146,8 @@ class Solitary:
 
     def become(self) -> None:
         """Become the program. Does not return. Raises OSError where it cannot be, or cannot be kept from others."""
+        # A program that was not started reads nothing, by which this one would end before it ignores the signal itself.
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)  # Without it, only who has CAP_SYS_ADMIN may set a filter.
         listener = self._confine(_TELL, _NEW_LISTENER)
         # Before Linux 5.0, and where a container's manager listens already, there is nobody to tell.

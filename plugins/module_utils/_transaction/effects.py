@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.programs import can_confine
 from ansible_collections.mtls.httpd.plugins.module_utils._site import standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import LOG_DIRECTIVES
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.second_httpd import is_confined
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
@@ -80,6 +80,6 @@ def find_forbidden(
             place = f"line {each.line} of its site.conf" if own else each.place
             if inside and site.domain not in allowed:
                 faults.append(f"{site.domain}: {words} ({place}): take it out, or set 'allow_programs' for this site")
-            elif inside and not is_confined(server):
+            elif inside and not can_confine(server.binary):
                 faults.append(f"{site.domain}: {words} ({place}), from which this host could not keep a rehearsal")
     return list(dict.fromkeys(faults))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.parents import REHEARSAL
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import Logs, own_words
-from ansible_collections.mtls.httpd.plugins.module_utils._machine.programs import Solitary, available
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.programs import Solitary, can_confine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -85,7 +85,7 @@ def serving(
     C(logs) are the sites' own error logs, C(limits) its resource limits by number, where they are not ours already.
     """
     words = [server.binary, *server.arguments, *arguments, "-D", REHEARSAL, "-X"]
-    alone = Solitary(words, server.environment) if is_confined(server) else None
+    alone = Solitary(words, server.environment) if can_confine(server.binary) else None
 
     def told() -> None:
         # By httpd itself before it is httpd, so that at no moment it runs unknown to the guard.
@@ -93,8 +93,6 @@ def serving(
         os.write(guard, b"%d\n" % os.getpid())
         processes.limit(limits or {})
         if alone:
-            # A logger that was not started reads nothing, by which httpd would end before it ignores the signal itself.
-            signal.signal(signal.SIGPIPE, signal.SIG_IGN)
             alone.become()
 
     said = os.path.join(scratch, "said")
@@ -129,12 +127,6 @@ def serving(
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def is_confined(server: Server) -> bool:
-    """Whether httpd can be kept from starting programs. A script that is called in its place starts it itself."""
-    with open(server.binary, "rb") as stream:
-        return stream.read(4) == b"\x7fELF" and available()
 
 
 def read_lines(path: str) -> list[str]:
