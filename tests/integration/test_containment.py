@@ -17,6 +17,7 @@ from demo_material import write
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import COLLECTION, DOMAIN, Host, until
 
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import effects
 
 if TYPE_CHECKING:
@@ -55,9 +56,6 @@ BEYOND = {
         f"<Macro Leave>\n</VirtualHost>\n{ANOTHER}\n</Macro>\nUse Leave",
         "VirtualHost at macro 'leave'",
     ),
-    "a module": ("Include conf/loading.inc", "loading usertrack_module"),
-    "a module in the text": ("LoadModule usertrack_module modules/mod_usertrack.so", "loading usertrack_module"),
-    "a shared object": ("Include conf/object.inc", "LoadFile in line 2 of {conf}/object.inc"),
     "a definition": ("Define GREETING bye", "another definition of GREETING"),
     "the root of relative paths": ('ServerRoot "{root}/other"', "another ServerRoot"),
 }
@@ -67,10 +65,11 @@ def prepare(host: Host) -> None:
     modules = ("macro", "env", "setenvif", "headers")
     host.add("".join(f"LoadModule {name}_module modules/mod_{name}.so\n" for name in modules))
     host.add("Define GREETING hello\n")
-    library = next(Path("/usr/lib").glob("*/libz.so.1"))
-    (host.conf / "loading.inc").write_text("LoadModule usertrack_module modules/mod_usertrack.so\n")
-    (host.conf / "object.inc").write_text(f"SetEnv A b\nLoadFile {library}\n")
+    host.add("<Macro Track>\nLoadModule usertrack_module modules/mod_usertrack.so\n</Macro>\n")
+    host.add(f"Define HERE {host.conf}\n")
     (host.conf / "plain.inc").write_text("SetEnv C d\n")
+    loaded = "LoadModule env_module modules/mod_env.so"
+    (host.conf / "loaded.inc").write_text(f"<IfModule !env_module>\n{loaded}\n</IfModule>\nSetEnv C d\n")
     (host.httpd.root / "other" / "logs").mkdir(parents=True)
     host.restart()
 
@@ -88,6 +87,12 @@ def test_extra_directives_that_reach_beyond_the_sites_virtual_host_are_refused(
     assert said.format(conf=host.conf) in message
 
 
+def test_a_macro_of_the_servers_that_loads_a_module_is_not_used(host: Host) -> None:
+    prepare(host)
+    message = host.refused(host.wish(extra="Use Track"))
+    assert "reaches beyond the site's one virtual host, by loading usertrack_module" in message
+
+
 def test_a_definition_that_others_files_read_is_left_as_it_is(host: Host) -> None:
     prepare(host)
     host.add("IncludeOptional sites/*.conf\nSetEnv SAID ${GREETING}\n")
@@ -103,6 +108,9 @@ def test_a_definition_that_others_files_read_is_left_as_it_is(host: Host) -> Non
 INSIDE = {
     "sections": '<Location "/x">\nHeader set X-A b\n</Location>\n<If "true">\nHeader set X-C d\n</If>',
     "a file of the operator's": "Include conf/plain.inc\nSetEnv A b",
+    "a file by a variable of the server's": 'Include "${HERE}/plain.inc"',
+    "no file": "IncludeOptional conf/none.inc\nIncludeOptional conf/none/*.inc",
+    "a module that is loaded": "Include conf/loaded.inc",
     "a macro": "<Macro Say $what>\nSetEnv A $what\n</Macro>\nUse Say b\nUndefMacro Say",
     "a log": 'CustomLog "{root}/elsewhere/extra.log" common\nErrorLog "{root}/elsewhere/extra-error.log"',
     "what looks like the end": '# </VirtualHost>\nSetEnv A "</VirtualHost>"',
@@ -124,6 +132,113 @@ def test_extra_directives_that_stay_in_the_sites_virtual_host_are_taken(
     host.apply(host.wish(extra=text))
     assert host.enforces()
     host.apply(host.wish(extra=text))  # With another certificate, and what is there by now.
+    assert host.enforces()
+
+
+# -- what they include
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shared object whose code leaves a file behind, beside it, as soon as it is loaded."""
+    folder = tmp_path_factory.mktemp("library")
+    folder.chmod(0o755)
+    source, library = folder / "code.c", folder / "code.so"
+    source.write_text(
+        "#include <fcntl.h>\n__attribute__((constructor)) static void run(void)"
+        f' {{ open("{folder}/ran", O_CREAT | O_WRONLY, 0644); }}\n'
+    )
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
+    return library
+
+
+# What is included, by the name of the file, and where the refusal says that the code stands.
+CODE = {
+    "in the text": ("LoadFile {library}", {}, "line {line} of its site.conf has LoadFile"),
+    "in quotes": ('"loadfile" {library}', {}, "line {line} of its site.conf has loadfile"),
+    "in a file": ("Include conf/a.inc", {"a.inc": "SetEnv A b\nLoad\\\nFile {library}"}, "{conf}/a.inc:2 has LoadFile"),
+    "as a module": ("Include conf/a.inc", {"a.inc": "LoadModule my_module {library}"}, "{conf}/a.inc:1 has LoadModule"),
+    "in a file's file": (
+        "IncludeOptional conf/a*.inc",
+        {"a1.inc": "SetEnv A b", "a2.inc": "Include conf/b.inc", "b.inc": "LoadFile {library}"},
+        "{conf}/b.inc:1 has LoadFile",
+    ),
+    "in a folder": ("Include conf/more", {"more/deep/a": "LoadFile {library}"}, "{conf}/more/deep/a:1 has LoadFile"),
+    "by a variable": (
+        "Define MINE conf\nInclude ${MINE}/a.inc",
+        {"a.inc": "LoadFile {library}"},
+        "{conf}/a.inc:1 has LoadFile",
+    ),
+    "by one of two values": (
+        "<IfFile /nowhere>\nDefine MINE conf/b\n</IfFile>\nDefine MINE conf/a\nInclude ${MINE}.inc",
+        {"a.inc": "LoadFile {library}", "b.inc": ""},
+        "includes a file by a name that only httpd could tell",
+    ),
+    "by a macro's parameter": (
+        "<Macro Read $what>\nInclude conf/$what.inc\n</Macro>\nUse Read a",
+        {"a.inc": "LoadFile {library}"},
+        "includes a file by a name that only httpd could tell",
+    ),
+    "by a directive that a macro makes": (
+        "<Macro Do $what>\n$what {library}\n</Macro>\nUse Do LoadFile",
+        {},
+        "line {line} of its site.conf makes a directive's name of a parameter",
+    ),
+}
+
+
+@rehearsed
+@pytest.mark.parametrize("how", CODE)
+def test_code_that_would_run_as_httpd_reads_what_a_site_includes_is_refused_and_does_not_run(
+    host: Host, how: str, rehearsed: str, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(host)
+    rehearse(rehearsed, monkeypatch)
+    extra, files, said = CODE[how]
+    for name, text in files.items():
+        path = host.conf / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text.replace("{library}", str(library)) + "\n")
+    wish = host.wish(extra=extra.replace("{library}", str(library)))
+    assert wish.release
+    lines = wish.release.public[SITE].decode().splitlines()
+    line = next((number for number, line in enumerate(lines, 1) if str(library) in line), 0)
+    message = host.refused(wish, check=True)
+    assert f"{DOMAIN}: " in message
+    assert said.format(conf=host.conf, line=line) in message
+    assert not (library.parent / "ran").exists()
+
+
+@as_root
+@pytest.mark.parametrize("include", ["Include {folder}/a.inc", "Include {folder}/*.inc", "Include {folder}"])
+def test_a_file_that_others_can_change_is_not_included(host: Host, include: str) -> None:
+    prepare(host)
+    folder = host.httpd.root / "others"
+    folder.mkdir()
+    file = folder / "a.inc"
+    file.write_text("SetEnv A b\n")
+    extra = include.format(folder=folder)
+    os.chown(file, 12345, -1)
+    assert f"{file} can be changed by others than the server's user" in host.refused(host.wish(extra=extra))
+    os.chown(file, 0, 0)
+    folder.chmod(0o777)
+    assert "can be changed by others" in host.refused(host.wish(extra=extra))
+    folder.chmod(0o755)
+    host.apply(host.wish(extra=extra))
+    assert host.enforces()
+
+
+@as_root
+def test_a_pattern_in_a_folder_where_anybody_may_put_files_is_not_included_and_a_file_there_is(host: Host) -> None:
+    prepare(host)
+    folder = host.httpd.root / "sticky"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    (folder / "a.inc").write_text("SetEnv A b\n")
+    for pattern in (f"{folder}/*.inc", folder):
+        message = host.refused(host.wish(extra=f"IncludeOptional {pattern}"))
+        assert f"{folder} is a folder where anybody may put files: name the file itself" in message
+    host.apply(host.wish(extra=f"Include {folder}/a.inc"))
     assert host.enforces()
 
 
@@ -309,7 +424,8 @@ def test_a_template_may_hold_more_than_a_virtual_host_and_extra_directives_stay_
     macros = "<Macro Out $end>\n<$end\n</Macro>\n<Macro In $start>\n$start\n</Macro>\n"
     text = f'{macros}Use Out /VirtualHost>\nUse In "{ANOTHER.splitlines()[0]}"'
     run = operator.refused(mutual_tls_sites=[site | {"extra_directives": text}])
-    assert f"{DOMAIN}: the option 'extra_directives' reaches beyond" in words(run)
+    assert f"{DOMAIN}: line" in words(run)
+    assert "makes a directive's name of a parameter of its macro" in words(run)
     operator.deploy(mutual_tls_sites=[site | {"extra_directives": "KeepAliveTimeout 4"}])
     assert operator.ask(operator.material.client).said == "HTTP/1.1 200 OK"
 

@@ -5,7 +5,7 @@
 """What a site's extra_directives do outside of its one virtual host.
 
 httpd tells, by the configuration that it reads with them and without them. A few directives are looked for in the text
-besides, where httpd would have loaded what they name before it tells anything.
+besides: they plainly leave, or httpd would run what they name before it tells anything (_site/includes.py).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
+from ansible_collections.mtls.httpd.plugins.module_utils._site.includes import joined_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 # mod_security starts the program of a piped log as it reads the line.
 _READ = r"<Perl|Sec(?:Audit|Debug|Guardian)Log2?(?=\s+[\"']?\|)"
 _REACHING = re.compile(rf"(?i)\s*(LoadModule|LoadFile|Listen|</?VirtualHost|{_READ})(?![\w-])")
-_LOADING = re.compile(r"(?i)\s*(LoadFile)(?![\w-])")
 # What holds for all of the server, beside its directives and modules.
 _GENERAL = (
     ("server_root", "ServerRoot"),
@@ -42,22 +42,12 @@ _GENERAL = (
 )
 
 
-def reaching(text: str, names: re.Pattern[str] = _REACHING) -> Iterator[tuple[int, str]]:
-    """Yield the number of each line that is to reach beyond a virtual host, and the name of its directive.
-
-    Lines that a backslash joins are one, as for httpd (ap_cfg_getline), numbered by the first of them.
-    """
-    joined, first = "", 0
-    for number, line in enumerate(text.split("\n"), 1):
-        first = first if joined else number
-        joined += line.rstrip("\r")
-        if joined.endswith("\\"):
-            joined = joined[:-1] or " "
-            continue
-        found = names.match(joined)
+def reaching(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the number of each line that is to reach beyond a virtual host, and the name of its directive."""
+    for number, line in joined_lines(text):
+        found = _REACHING.match(line)
         if found:
-            yield first, found.group(1) + (">" if found.group(1).startswith("<") else "")
-        joined = ""
+            yield number, found.group(1) + (">" if found.group(1).startswith("<") else "")
 
 
 def escapes(described: Description, without: Description, sites: Mapping[str, Facts]) -> list[str]:
@@ -97,9 +87,6 @@ def _general(described: Description, without: Description) -> str:
     for name, value in without.defines.items():
         if described.defines.get(name) != value:
             return f"another definition of {name}"
-    for path in described.files.keys() - without.files.keys():
-        for number, name in reaching(commands.read(path), _LOADING):
-            return f"{name} in line {number} of {path}"
     return ""
 
 

@@ -15,6 +15,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.conflicts import 
     find_conflicts,
     find_taken_ports,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._site.includes import Includes
 from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import log_rules, named_logs, opened_logs
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import unwritable
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
@@ -35,6 +36,7 @@ def find_obstacles(seen: Seen) -> list[str]:
         *_hindrances(seen),
         *find_unwritable(seen),
         *_log_faults(seen),
+        *_include_faults(seen),
     ]
 
 
@@ -97,3 +99,12 @@ def _log_faults(seen: Seen) -> list[str]:
     texts = [wish.release.public[SITE].decode() for wish in seen.wishes if wish.release]
     logs += [seen.user.path(log) for text in texts for log in named_logs(text)]
     return [fault for log in dict.fromkeys(logs) for fault in rules.faults(log)]
+
+
+def _include_faults(seen: Seen) -> list[str]:
+    """Why httpd should not read what sites include, before it reads anything of it."""
+    found = []
+    for release in [wish.release for wish in seen.wishes if wish.release]:
+        includes = Includes(seen.user, seen.server.environment)
+        found += [f"{release.domain}: {fault}" for fault in includes.faults(release.public[SITE].decode())]
+    return found

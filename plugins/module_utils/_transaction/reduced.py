@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import socket
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -203,6 +204,10 @@ def _minimal(
         f"Define {quoting.LOGS} {quoted(scratch)}",
     ]
     lines += [f"Listen {place}" for place in listens]
+    # The variables of the server's own, which sites may use. Without a value it is a flag, of our questions too.
+    for name, value in user.defines.items():
+        with suppress(quoting.NotQuotable):
+            lines += [f"Define {name} {quoted(value)}"] if value else []
     for path in user.files:
         for name, file in re.findall(
             r'^\s*LoadModule\s+(\w+)\s+"?([^"\n]+?)"?\s*$', "\n".join(read_lines(path)), re.MULTILINE | re.IGNORECASE
