@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An operator whose host is this machine, with an embedded httpd."""
+"""A host with an embedded httpd, as the transaction is tried on, and an operator whose host is this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from demo_material import CHAT_CA_NAME, Authority
 from embedded_httpd import free_port
-from host import loads
+from host import Host, loads
 from playing import Operator, Run, prepared
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
@@ -67,6 +67,19 @@ def tree(root: Path) -> dict[str, tuple[object, ...]]:
             times = None if path.is_dir() and not path.is_symlink() else status.st_mtime_ns
             result[name] = (status.st_mode, status.st_uid, status.st_gid, times, content)
     return result
+
+
+@pytest.fixture
+def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: answers.Probes) -> Host:
+    """Give a host with the embedded httpd, whose sites are on a free port. Some files have one of their own."""
+    return Host(embedded, authority, chat, free_port(), probes)
+
+
+@pytest.fixture
+def stopped(host: Host) -> Host:
+    """Give the host with its httpd stopped."""
+    host.httpd.stop()
+    return host
 
 
 @pytest.fixture

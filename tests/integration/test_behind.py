@@ -23,7 +23,6 @@ from backend import Backend, get, send
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from demo_material import Authority, Issued, write
-from embedded_httpd import free_port
 from host import DOMAIN, VERSIONS, Host, until
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import LocalOperator
-    from embedded_httpd import EmbeddedHttpd
 
 NAMES = {
     "subject": "X-Client-Subject",
@@ -43,11 +41,6 @@ NAMES = {
     "certificate": "X-Client-Certificate",
     "client_cert": True,
 }
-
-
-@pytest.fixture
-def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: answers.Probes) -> Host:
-    return Host(embedded, authority, chat, free_port(), probes)
 
 
 @pytest.fixture

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from backend import get, send
 from demo_material import Authority, write
-from embedded_httpd import EmbeddedHttpd, free_port
+from embedded_httpd import free_port
 from host import COLLECTION, DOMAIN, VERSIONS, Host
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import client
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Door, Identity, Probes, Question
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Door, Identity, Question
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
 
@@ -29,11 +29,6 @@ if TYPE_CHECKING:
 
 OWN = "own.example.com"
 OTHER = "shop.example.com"
-
-
-@pytest.fixture
-def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: Probes) -> Host:
-    return Host(embedded, authority, chat, free_port(), probes)
 
 
 def users_host(host: Host, *, extra: str = "", port: int = 0, names: str = f"ServerName {OWN}") -> str:

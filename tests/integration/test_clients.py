@@ -34,11 +34,6 @@ if TYPE_CHECKING:
     from conftest import LocalOperator
 
 
-@pytest.fixture
-def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: Probes) -> Host:
-    return Host(embedded, authority, chat, free_port(), probes)
-
-
 def client(host: Host, *names: tuple[x509.ObjectIdentifier, str], san: tuple[x509.GeneralName, ...] = ()) -> Issued:
     """Return a client of the client CA with this subject and these subject alternative names."""
     subject = x509.Name([x509.NameAttribute(kind, text) for kind, text in names])

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from demo_material import write
-from embedded_httpd import EmbeddedHttpd, free_port
 from host import COLLECTION, DOMAIN, Host, until
 
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
@@ -22,18 +21,10 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction import eff
 
 if TYPE_CHECKING:
     from conftest import LocalOperator
-    from demo_material import Authority
     from playing import Run
-
-    from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's files are out of others' reach")
 rehearsed = pytest.mark.parametrize("rehearsed", ["full", "reduced"])
-
-
-@pytest.fixture
-def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: answers.Probes) -> Host:
-    return Host(embedded, authority, chat, free_port(), probes)
 
 
 def rehearse(how: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,11 +41,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: answers.Probes) -> Host:
-    return Host(embedded, authority, chat, free_port(), probes)
-
-
-@pytest.fixture
 def asks(host: Host, tmp_path: Path) -> Callable[..., set[str]]:
     """Ask by curl, again and again over one version of TLS, as a client of the client CA.
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from demo_material import CHAT_CA_NAME, Authority, key_pem, new_key, write
-from embedded_httpd import EmbeddedHttpd, free_port
+from embedded_httpd import EmbeddedHttpd
 from host import DOMAIN, Host
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -38,7 +38,6 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import docum
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
     from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 
@@ -399,11 +398,6 @@ ATTACKS = {
     "what the live server alone reads": '<IfFile "{root}/logs/error_log">\nSSLVerifyClient none\n</IfFile>',
     "another CA that it alone reads": '<IfFile "{root}/logs/error_log">\n{beside}Path "{root}/conf/cas"\n</IfFile>',
 }
-
-
-@pytest.fixture
-def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: answers.Probes) -> Host:
-    return Host(embedded, authority, chat, free_port(), probes)
 
 
 @pytest.mark.parametrize("name", ATTACKS)

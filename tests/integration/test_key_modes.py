@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from demo_material import write
-from embedded_httpd import free_port
 from host import DOMAIN, Host
 from searching import secret_key, written_since
 from watching import watching
@@ -28,17 +27,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request im
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from demo_material import Authority
-    from embedded_httpd import EmbeddedHttpd
-
-    from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
-
 OWN = (0o600, os.geteuid())
-
-
-@pytest.fixture
-def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: answers.Probes) -> Host:
-    return Host(embedded, authority, chat, free_port(), probes)
 
 
 @contextmanager

@@ -26,11 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture
-def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: Any) -> Host:
-    return Host(embedded, authority, chat, free_port(), probes)
-
-
 def started_by(host: Host, *words: str | Path) -> subprocess.Popen[bytes]:
     """Start the stopped server by a command of the test's own, and wait until it answers."""
     process = subprocess.Popen(

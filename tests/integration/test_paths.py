@@ -11,17 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 from backend import Backend, get, send
 from demo_material import Authority, Issued, write
-from embedded_httpd import free_port
 from host import DOMAIN, VERSIONS, Host
 
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from embedded_httpd import EmbeddedHttpd
-
-    from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
 
 OPEN = "/healthz"
 CLOSED = "/callback"
@@ -49,11 +44,6 @@ EVASIONS = (
     "/a%2f..%2fcallback", "/callback;/../callback", "///callback", "/callback/../callback", "/callback%3fx",
     "/callback#x",
 )  # fmt: skip
-
-
-@pytest.fixture
-def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: answers.Probes) -> Host:
-    return Host(embedded, authority, chat, free_port(), probes)
 
 
 @pytest.fixture

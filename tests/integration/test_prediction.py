@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from demo_material import Authority, key_pem, new_key, write
-from embedded_httpd import EmbeddedHttpd, free_port
+from demo_material import key_pem, new_key, write
 from host import DOMAIN, Host
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
@@ -32,16 +31,9 @@ if TYPE_CHECKING:
 
     from conftest import LocalOperator
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
-
 OTHER = "shop.example.com"
 # What is seen on the live server, and what the clocks say, is no prediction.
 SEEN = ("mutual_tls", "running", "clock_skew")
-
-
-@pytest.fixture
-def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: answers.Probes) -> Host:
-    return Host(embedded, authority, chat, free_port(), probes)
 
 
 def told(host: Host, wishes: tuple[Wish, ...], options: dict[str, Any], *, check: bool) -> dict[str, Any]:

@@ -32,11 +32,6 @@ RESUMABLE = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
 OTHER = "shop.example.com"
 
 
-@pytest.fixture
-def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: answers.Probes) -> Host:
-    return Host(embedded, authority, chat, free_port(), probes)
-
-
 @dataclass
 class Client:
     """A client that asks by openssl s_client, or with a session that it keeps."""

@@ -6,11 +6,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from demo_material import Authority, write
-from embedded_httpd import free_port
+from demo_material import write
 from host import DOMAIN, Host, tree
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers, client
@@ -19,18 +18,11 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import
 
 if TYPE_CHECKING:
     from conftest import LocalOperator
-    from embedded_httpd import EmbeddedHttpd
-
 
 MODULE = "LoadModule remoteip_module modules/mod_remoteip.so\n"
 PIPED = 'CustomLog "|$/bin/cat >/dev/null" common\n'
 ON = "RemoteIPProxyProtocol On"
 REHEARSALS = pytest.mark.parametrize("rehearsal", ["full", "reduced"])
-
-
-@pytest.fixture
-def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: Any) -> Host:
-    return Host(embedded, authority, chat, free_port(), probes)
 
 
 def prepared(host: Host, rehearsal: str, text: str = MODULE) -> None:

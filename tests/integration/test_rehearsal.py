@@ -22,11 +22,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from demo_material import Authority, key_pem, new_key, write
-from embedded_httpd import EmbeddedHttpd, free_port
+from embedded_httpd import free_port
 from host import COLLECTION, DOMAIN, Host, in_a_child, processes_in, until
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
@@ -52,11 +52,6 @@ STEPS = {
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can have shared memory of his own")
 SERVED, WARNED = "served", "a warning"
 SSL = "LoadModule ssl_module modules/mod_ssl.so"
-
-
-@pytest.fixture
-def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: Any) -> Host:
-    return Host(embedded, authority, chat, free_port(), probes)
 
 
 @contextmanager

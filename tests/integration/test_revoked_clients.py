@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from demo_material import Authority, Issued, write
-from embedded_httpd import EmbeddedHttpd, free_port
+from embedded_httpd import free_port
 from host import DOMAIN, VERSIONS, Host
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
@@ -32,11 +32,6 @@ if TYPE_CHECKING:
 
 ACCEPTED = {"accepted"}
 REFUSED = {"refused"}
-
-
-@pytest.fixture
-def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: answers.Probes) -> Host:
-    return Host(embedded, authority, chat, free_port(), probes)
 
 
 def let_in(host: Host, client: Issued) -> set[str]:

@@ -39,6 +39,7 @@ WARM = 2  # After so many, the server has what it takes for rotations.
 def host(
     request: pytest.FixtureRequest, short_path: Path, chat: Authority, probes: Probes, authority: Authority
 ) -> Iterator[Host]:
+    """Give a host of each MPM, since a reload is another thing to each."""
     httpd = EmbeddedHttpd(short_path / "httpd", mpm=request.param)
     try:
         httpd.start()

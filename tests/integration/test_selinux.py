@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, Host, fingerprint, tree
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find, selinux_ports
@@ -21,8 +20,6 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request im
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused, carry_out
 
 if TYPE_CHECKING:
-    from demo_material import Authority
-
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
 
 # Lines of `semanage port -l -n` with Debian 12's selinux-policy-default.
@@ -52,11 +49,6 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def tool(path: Path, script: str) -> None:
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
-
-
-@pytest.fixture
-def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: Any) -> Host:
-    return Host(embedded, authority, chat, free_port(), probes)
 
 
 # -- labels

@@ -35,11 +35,6 @@ NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 
 
-@pytest.fixture
-def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: answers.Probes) -> Host:
-    return Host(embedded, authority, chat, free_port(), probes)
-
-
 @pytest.mark.parametrize(
     "path", [f"{DOMAIN}.crt", CLIENT_CA, f"mtls/{DOMAIN}/current", "mtls/host.conf", "mtls/journal"]
 )

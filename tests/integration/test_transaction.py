@@ -49,17 +49,6 @@ OTHER = "shop.example.com"
 ENFORCED = {"none": "refused", "untrusted": "refused", "trusted": "accepted"}
 
 
-@pytest.fixture
-def host(embedded: EmbeddedHttpd, authority: Authority, chat: Authority, probes: Probes) -> Host:
-    return Host(embedded, authority, chat, free_port(), probes)
-
-
-@pytest.fixture
-def stopped(host: Host) -> Host:
-    host.httpd.stop()
-    return host
-
-
 # -- the main job
 
 
