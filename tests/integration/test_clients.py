@@ -19,11 +19,11 @@ from cryptography.x509.oid import NameOID
 from demo_material import Authority, Issued, new_key
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, VERSIONS, Host
+from rehearsing import forbid_namespaces
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Door, Identity, Probes, Question
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import subject_name
-from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 
@@ -198,7 +198,7 @@ def test_a_log_can_lie_elsewhere_and_a_rehearsal_writes_nothing_to_it(
     host: Host, full: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not full:
-        without_namespaces(monkeypatch)
+        forbid_namespaces(monkeypatch)
     log = host.httpd.root / "elsewhere" / "calls.log"
     log.parent.mkdir()
     host.apply(host.wish(access_log=str(log)), check=True)
@@ -244,7 +244,7 @@ def test_a_rule_that_lets_all_clients_of_the_ca_in_is_refused(
     host: Host, full: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not full:
-        without_namespaces(monkeypatch)
+        forbid_namespaces(monkeypatch)
     wish = host.wish(allowed=[{"subject": "CN=Chat"}], extra="Redirect 204 /")
     assert "that is not among 'allowed_clients' got in over TLSv1.3" in host.refused(wish, times=full)
 
@@ -258,15 +258,8 @@ def test_a_rule_in_a_condition_within_another_is_refused_by_its_line(host: Host)
     host.apply(host.wish())
 
 
-def without_namespaces(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unavailable(*_arguments: object) -> None:
-        raise sandbox.Unavailable("the kernel forbids it")
-
-    monkeypatch.setattr(sandbox, "run", unavailable)
-
-
 def test_a_reduced_rehearsal_proves_each_way_to_pin(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    without_namespaces(monkeypatch)
+    forbid_namespaces(monkeypatch)
     chat = client(host, named("Chat"))
     pins = [{"subject": "CN=Chat 2"}, {"san": "chat.example.com"}, {"certificate_content": chat.pem.decode()}]
     assert host.apply(host.wish(allowed=pins)).rehearsal == "reduced"

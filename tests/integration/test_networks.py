@@ -10,6 +10,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from rehearsing import PIPED
 
 if TYPE_CHECKING:
     from conftest import LocalOperator
@@ -23,7 +24,6 @@ LAN_ALONE = (
     "ip link set lo up && ip link add lan type veth peer name other && ip link set lan up && ip link set other up"
     f' && ip address add {LAN}/24 dev lan && exec "$@"'
 )
-PIPED = 'CustomLog "|$/bin/cat >/dev/null" common\n'
 
 
 def surroundings(kind: str, script: str) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ import pytest
 from demo_material import Authority, write
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, Host, tree, until
+from rehearsing import PIPED
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import parents
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
@@ -204,7 +205,7 @@ def test_a_server_root_with_spaces_and_signs_is_taken_as_it_is(
     short_path: Path, authority: Authority, chat: Authority, probes: Any, rehearsal: str
 ) -> None:
     with below(short_path / " two  words # <x>; %{PATH} @mtls-httpd-release@ é ", authority, chat, probes) as host:
-        host.add('CustomLog "|$/bin/cat >/dev/null" common\n' if rehearsal == "reduced" else "")
+        host.add(PIPED if rehearsal == "reduced" else "")
         host.restart()
         before, wish = tree(host.httpd.root), host.wish()
         assert host.apply(wish).rehearsal == rehearsal

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from demo_material import key_pem, new_key, write
 from host import DOMAIN, Host
+from rehearsing import PIPED
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, FACTS, SITE
@@ -115,7 +116,7 @@ def test_a_renewal_the_way_back_and_a_removal_are_predicted(host: Host) -> None:
 
 
 def test_what_a_reduced_rehearsal_comes_to_is_predicted(host: Host) -> None:
-    host.add('CustomLog "|$/bin/cat >/dev/null" common\n')
+    host.add(PIPED)
     host.restart()
     assert agreed(host, host.wish())["rehearsal"] == "reduced"
     assert agreed(host, host.wish(), host.wish(OTHER))["changed"]

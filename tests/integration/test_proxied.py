@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from demo_material import write
 from host import DOMAIN, Host, tree
+from rehearsing import PIPED
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers, client
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from conftest import LocalOperator
 
 MODULE = "LoadModule remoteip_module modules/mod_remoteip.so\n"
-PIPED = 'CustomLog "|$/bin/cat >/dev/null" common\n'
 ON = "RemoteIPProxyProtocol On"
 REHEARSALS = pytest.mark.parametrize("rehearsal", ["full", "reduced"])
 

@@ -28,8 +28,8 @@ import pytest
 from demo_material import Authority, key_pem, new_key, write
 from embedded_httpd import free_port
 from host import COLLECTION, DOMAIN, Host, in_a_child, processes_in, until
+from rehearsing import forbid_namespaces
 
-from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.processes import inodes, listening
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import lock_path
@@ -427,13 +427,6 @@ def test_the_table_in_the_docs_says_the_same() -> None:
     rows = [f"| {case.name} | {case.full} | {case.reduced} |" for case in CASES]
     text = (COLLECTION / "docs/transaction.md").read_text()
     assert "\n".join(rows) in text
-
-
-def forbid_namespaces(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unavailable(*_arguments: object) -> None:
-        raise sandbox.Unavailable("the kernel forbids it")
-
-    monkeypatch.setattr(sandbox, "run", unavailable)
 
 
 # -- what makes it a reduced one

@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +28,11 @@ import pytest
 from demo_material import CHAT_CA_NAME, Authority, Issued, key_pem, new_key, write
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import COLLECTION, DOMAIN, Host, fingerprint, processes_in, tree, until
+from rehearsing import WHYS, reduced
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import parents
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
-from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes, sandbox
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
 from ansible_collections.mtls.httpd.plugins.module_utils._store import lock, store
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Disk, Entry, File
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, FACTS, SITE
@@ -1137,24 +1138,6 @@ def test_a_full_disk_before_the_switch_leaves_nothing_and_the_server_hears_nothi
 
 
 # -- the reduced rehearsal
-
-
-@contextmanager
-def reduced(host: Host, why: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Make a host on which the rehearsal is reduced, for one reason or the other."""
-    if why == "a piped logger":
-        host.add('CustomLog "|$/bin/cat >/dev/null" common\n')
-        host.restart()
-    else:
-
-        def unavailable(*_arguments: object) -> None:
-            raise sandbox.Unavailable("the kernel forbids it")
-
-        monkeypatch.setattr(sandbox, "run", unavailable)
-    yield
-
-
-WHYS = ["a piped logger", "no namespaces"]
 
 
 @pytest.mark.parametrize("why", WHYS)

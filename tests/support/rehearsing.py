@@ -1,0 +1,42 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What makes the rehearsal on a host a reduced one."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pytest
+    from host import Host
+
+# A program that would be started a second time.
+PIPED = 'CustomLog "|$/bin/cat >/dev/null" common\n'
+WHYS = ["a piped logger", "no namespaces"]
+
+
+def forbid_namespaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the kernel, as it seems, refuse the world of its own that a full rehearsal needs."""
+
+    def unavailable(*_arguments: object) -> None:
+        raise sandbox.Unavailable("the kernel forbids it")
+
+    monkeypatch.setattr(sandbox, "run", unavailable)
+
+
+@contextmanager
+def reduced(host: Host, why: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Make a host on which the rehearsal is reduced, for one reason or the other."""
+    if why == "a piped logger":
+        host.add(PIPED)
+        host.restart()
+    else:
+        forbid_namespaces(monkeypatch)
+    yield
