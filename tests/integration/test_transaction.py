@@ -17,7 +17,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 import time
 from contextlib import nullcontext
@@ -28,6 +27,7 @@ import pytest
 from demo_material import CHAT_CA_NAME, Authority, Issued, key_pem, new_key, write
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import COLLECTION, DOMAIN, Host, fingerprint, processes_in, tree, until
+from interrupting import forked, killed_at, snapshots
 from rehearsing import WHYS, reduced
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import parents
@@ -42,7 +42,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request im
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Probes
 
@@ -885,62 +885,6 @@ def test_a_server_that_serves_something_else_than_the_disk_says_is_reloaded(host
 
 
 # -- cut short
-
-
-_CHANGES = ("open", "os.rename", "os.remove", "os.mkdir", "os.symlink", "os.chmod", "os.rmdir", "os.chown")
-
-
-def watched(root: Path, act: Any) -> None:
-    """In this process, which is to end, call `act` before each change below `root` (PEP 578's audit events)."""
-    process, busy = os.getpid(), False
-
-    def hook(event: str, arguments: tuple[object, ...]) -> None:
-        nonlocal busy
-        if busy or event not in _CHANGES or os.getpid() != process:
-            return
-        if event == "open" and not (isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)):
-            return
-        paths = [os.fsdecode(each) for each in arguments if isinstance(each, (str, bytes))]
-        if event == "os.chmod" or any(path.startswith(str(root)) or "/" not in path for path in paths):
-            busy = True
-            act()
-            busy = False
-
-    sys.addaudithook(hook)
-
-
-def forked(act: Callable[[], object]) -> int:
-    """Call `act` in a child process, which then ends; return its exit code: 1 where it raised, -9 if killed."""
-    process = os.fork()
-    if process == 0:
-        code = 1
-        try:
-            act()
-            code = 0
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-
-
-def killed_at(at: int, root: Path, act: Callable[[], object]) -> None:
-    """In this process, which is to end, call `act`, and kill it before its change number `at` below `root`."""
-    numbers = itertools.count(1)
-    watched(root, lambda: next(numbers) == at and os.kill(os.getpid(), signal.SIGKILL))
-    act()
-
-
-def snapshots(host: Host, wish: Wish) -> list[Path]:
-    """Carry out `wish`, and return copies of the configuration folder as it was before each change to it."""
-    folder = host.httpd.root.with_name("snapshots")
-    folder.mkdir()
-
-    def act() -> None:
-        names = (folder / f"{number:03}" for number in itertools.count())
-        watched(host.conf, lambda: shutil.copytree(host.conf, next(names), symlinks=True))
-        host.apply(wish, start=False, adopt=True)
-
-    assert forked(act) == 0
-    return sorted(folder.iterdir())
 
 
 def put_back(host: Host, saved: Path) -> None:
