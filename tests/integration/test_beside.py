@@ -17,7 +17,7 @@ import pytest
 from backend import get, send
 from demo_material import Authority, write
 from embedded_httpd import free_port
-from host import COLLECTION, DOMAIN, VERSIONS, Host
+from host import COLLECTION, DOMAIN, OTHER, VERSIONS, Host
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import client
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Door, Identity, Question
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     import ssl
 
 OWN = "own.example.com"
-OTHER = "shop.example.com"
 
 
 def users_host(host: Host, *, extra: str = "", port: int = 0, names: str = f"ServerName {OWN}") -> str:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from demo_material import key_pem, new_key, write
-from host import DOMAIN, Host
+from host import DOMAIN, OTHER, Host
 from rehearsing import PIPED
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from conftest import LocalOperator
 
-OTHER = "shop.example.com"
 # What is seen on the live server, and what the clocks say, is no prediction.
 SEEN = ("mutual_tls", "running", "clock_skew")
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from demo_material import Authority, Issued, write
 from embedded_httpd import EmbeddedHttpd, free_port
-from host import DOMAIN, Host, until
+from host import DOMAIN, OTHER, Host, until
 
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 VERSIONS = {"TLSv1": "-tls1", "TLSv1.1": "-tls1_1", "TLSv1.2": "-tls1_2", "TLSv1.3": "-tls1_3"}
 RESUMABLE = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
-OTHER = "shop.example.com"
 
 
 @dataclass

@@ -26,9 +26,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from demo_material import CHAT_CA_NAME, Authority, Issued, key_pem, new_key, write
 from embedded_httpd import EmbeddedHttpd, free_port
-from host import COLLECTION, DOMAIN, Host, fingerprint, processes_in, tree, until
+from host import COLLECTION, DOMAIN, OTHER, Host, fingerprint, processes_in, tree, until
 from interrupting import forked, killed_at, snapshots
 from rehearsing import WHYS, reduced
+from users import manual_installation, users_site
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import parents
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 
     from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Probes
 
-OTHER = "shop.example.com"
 ENFORCED = {"none": "refused", "untrusted": "refused", "trusted": "accepted"}
 
 
@@ -340,28 +340,6 @@ def test_verify_client_optional_lets_a_client_without_certificate_in_and_no_stra
 
 
 # -- the user's own configuration
-
-
-def users_site(host: Host, issued: Issued, *, key: bytes | None = None, port: int = 0, names: str = "") -> str:
-    """A virtual host of the user's own, with mod_ssl and Listen; returns where it stands."""
-    write(host.conf, "own.crt", issued.full_pem)
-    write(host.conf, "own.key", key or issued.key_pem)
-    port = port or host.port
-    line = len(host.httpd.conf.read_text().splitlines()) + 3
-    host.add(
-        f"""\
-        LoadModule ssl_module modules/mod_ssl.so
-        Listen {port}
-        <VirtualHost *:{port}>
-        ServerName own.example.com
-        {names}
-        SSLEngine on
-        SSLCertificateFile conf/own.crt
-        SSLCertificateKeyFile conf/own.key
-        </VirtualHost>
-        """
-    )
-    return f"{host.httpd.conf}:{line}"
 
 
 def test_a_mismatched_key_of_somebody_elses_is_named_and_the_live_server_never_notices(host: Host) -> None:
@@ -1336,15 +1314,6 @@ def test_a_previous_release_that_a_hand_changed_is_refused(host: Host) -> None:
     site = next((host.store / DOMAIN).glob("previous/site.conf"))
     site.write_text(site.read_text().replace("SSLVerifyClient require", "SSLVerifyClient none"))
     assert "not as it was written" in host.refused(Wish(DOMAIN, previous=True))
-
-
-def manual_installation(host: Host) -> dict[str, bytes]:
-    """Put the reference page's three files where it says, and return them."""
-    own = host.public.issue(DOMAIN)
-    files = {f"{DOMAIN}.crt": own.full_pem, f"{DOMAIN}.key": own.key_pem, CLIENT_CA: host.chat.pem}
-    for name, content in files.items():
-        write(host.conf, name, content)
-    return files
 
 
 def test_files_of_a_manual_installation_are_an_error_that_names_the_way(host: Host) -> None:

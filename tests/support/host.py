@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import Site
 
 DOMAIN = "www.example.com"
+OTHER = "shop.example.com"
 COLLECTION = Path(__file__).resolve().parents[2]
 VERSIONS = ("TLSv1.2", "TLSv1.3")
 FINDER = Finder(cast("ActionBase", None))  # reads no file
