@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import http.server
 import json
 import os
@@ -31,7 +30,6 @@ from users import manual_installation, users_site
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import parents
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
-from ansible_collections.mtls.httpd.plugins.module_utils._store import lock
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Disk, Entry, File
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, FACTS, SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import request, run, switch
@@ -313,12 +311,6 @@ def test_a_stopped_server_is_not_started_to_take_a_site_away(host: Host) -> None
     host.httpd.stop()
     assert host.apply(Wish(DOMAIN)).changed
     assert not host.httpd.running()
-
-
-def test_a_refused_run_leaves_no_lock(host: Host) -> None:
-    host.refused(host.wish(key=key_pem(new_key())))
-    path = lock.lock_path(str(host.conf))
-    assert path == str(host.conf) or not os.path.lexists(path)
 
 
 def test_a_folder_that_an_unread_section_includes_is_not_ours_to_use(host: Host) -> None:
@@ -656,23 +648,6 @@ def test_a_server_that_serves_something_else_than_the_disk_says_is_reloaded(host
     report = host.apply(first)
     assert report.reloaded
     assert host.served() == fingerprint(first)
-
-
-# -- cut short
-
-
-def test_a_lock_that_another_run_holds_is_waited_for_and_its_holder_named(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(run, "LOCK_SECONDS", 0.3)
-    handle = os.open(lock.lock_path(str(host.conf)), os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(handle, fcntl.LOCK_EX)
-    message = host.refused(host.wish())
-    assert f"process {os.getpid()}" in message
-    monkeypatch.setattr(run, "LOCK_SECONDS", 20.0)
-    threading.Timer(0.5, os.close, (handle,)).start()
-    host.apply(host.wish())
-    assert host.enforces()
 
 
 # -- a live server that does not follow
