@@ -6,12 +6,10 @@
 
 from __future__ import annotations
 
-import errno
 import http.server
 import json
 import os
 import shutil
-import signal
 import socket
 import ssl
 import subprocess
@@ -28,11 +26,10 @@ from interrupting import snapshots
 from users import manual_installation, users_site
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import parents
-from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
-from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Disk, Entry, File
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Disk, Entry
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, FACTS, SITE
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction import request, run, switch
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import request, run
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 
@@ -648,74 +645,6 @@ def test_a_server_that_serves_something_else_than_the_disk_says_is_reloaded(host
     report = host.apply(first)
     assert report.reloaded
     assert host.served() == fingerprint(first)
-
-
-# -- a live server that does not follow
-
-
-def test_a_reload_that_does_nothing_brings_the_old_state_of_all_sites_back(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wishes = {domain: host.wish(domain) for domain in (DOMAIN, OTHER)}
-    host.apply(*wishes.values())
-    before = tree(host.httpd.root)
-    monkeypatch.setattr(switch, "CONFIRM_SECONDS", 1.0)
-    with monkeypatch.context() as patch:
-        patch.setattr(Server, "reload", lambda server: None)
-        with pytest.raises(
-            Refused, match=r"(no new worker process|another certificate is served).*is back and serving"
-        ):
-            host.apply(host.wish(), host.wish("new.example.com"), Wish(OTHER))
-    assert tree(host.httpd.root) == before
-    assert {domain: host.served(domain) for domain in wishes} == {
-        domain: fingerprint(wish) for domain, wish in wishes.items()
-    }
-    assert not host.apply(*wishes.values()).changed
-
-
-def test_a_parent_that_dies_at_the_reload_is_started_again_with_the_old_state(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wish = host.wish()
-    host.apply(wish)
-    before = tree(host.httpd.root)
-
-    def kill(server: Server) -> None:
-        assert server.parent
-        os.kill(server.parent.pid, signal.SIGKILL)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Server, "reload", kill)
-        with pytest.raises(Refused, match=r"ended at the reload.*The old state is back and serving"):
-            host.apply(host.wish())
-    assert tree(host.httpd.root) == before
-    assert host.httpd.running()
-    assert host.served() == fingerprint(wish)
-    assert host.enforces()
-
-
-def test_a_failed_first_deployment_leaves_nothing_behind(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = tree(host.httpd.root)
-    monkeypatch.setattr(switch, "CONFIRM_SECONDS", 0.5)
-    with monkeypatch.context() as patch:
-        patch.setattr(Server, "reload", lambda server: None)
-        with pytest.raises(Refused):
-            host.apply(host.wish())
-    assert tree(host.httpd.root) == before
-
-
-def test_a_full_disk_before_the_switch_leaves_nothing_and_the_server_hears_nothing(host: Host) -> None:
-    before = host.state(times=False)
-
-    class Full(Disk):
-        def write(self, path: str, file: File) -> None:
-            if path.endswith(FACTS) and "releases" in path:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
-            super().write(path, file)
-
-    with pytest.raises(Refused, match=r"No space left on device.*httpd was not reloaded, and nothing of this"):
-        host.apply(host.wish(), disk=Full())
-    assert host.state(times=False) == before
 
 
 # -- addresses
