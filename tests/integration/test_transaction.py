@@ -303,13 +303,6 @@ def test_a_listen_of_the_users_that_would_fail_at_our_reload_is_named(host: Host
         assert f"port {port} is held by" in host.refused(host.wish())
 
 
-def test_a_stopped_server_is_not_started_to_take_a_site_away(host: Host) -> None:
-    host.apply(host.wish())
-    host.httpd.stop()
-    assert host.apply(Wish(DOMAIN)).changed
-    assert not host.httpd.running()
-
-
 def test_a_folder_that_an_unread_section_includes_is_not_ours_to_use(host: Host) -> None:
     (host.conf / "unread").mkdir()
     host.add(
@@ -428,12 +421,6 @@ def test_another_owners_fifo_as_certificate_is_named_and_not_waited_for(host: Ho
         """
     )
     assert "is no plain file" in host.refused(host.wish())
-
-
-def test_a_stopped_server_is_not_started_for_a_site_that_is_absent(host: Host) -> None:
-    host.httpd.stop()
-    assert not host.apply(Wish(DOMAIN)).changed
-    assert not host.httpd.running()
 
 
 def test_check_mode_says_what_is_served_now(host: Host) -> None:
@@ -568,44 +555,6 @@ def test_a_file_of_the_users_at_the_path_of_our_link_is_refused(host: Host) -> N
 def test_a_configuration_folder_that_others_can_change_is_refused(host: Host) -> None:
     host.conf.chmod(0o777)
     assert "can be changed by others" in host.refused(host.wish())
-
-
-# -- stopped servers
-
-
-def test_a_stopped_server_is_started_where_that_is_wanted(stopped: Host) -> None:
-    report = stopped.apply(stopped.wish())
-    assert report.changed
-    assert stopped.httpd.running()
-    assert stopped.enforces()
-
-
-def test_a_stopped_server_stays_stopped_where_it_is_to_stay_so(stopped: Host) -> None:
-    wish = stopped.wish()
-    report = stopped.apply(wish, start=False)
-    assert (report.changed, report.reloaded, report.rehearsal) == (True, False, "full")
-    assert report.sites[0]["mutual_tls"] == "unproven"
-    assert not stopped.httpd.running()
-    before = stopped.state()
-    assert not stopped.apply(wish, start=False).changed
-    assert stopped.state() == before
-    stopped.httpd.start()
-    assert stopped.enforces()
-
-
-def test_a_server_that_was_stopped_since_is_started_again(host: Host) -> None:
-    wish = host.wish()
-    host.apply(wish)
-    host.httpd.stop()
-    report = host.apply(wish)
-    assert report.changed
-    assert host.enforces()
-
-
-def test_a_stopped_server_is_judged_as_strictly(stopped: Host) -> None:
-    for start in (True, False):
-        assert "do not match" in stopped.refused(stopped.wish(key=key_pem(new_key())), start=start)
-        assert not stopped.httpd.running()
 
 
 # -- drift
