@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING
 import pytest
 from demo_material import Authority, key_pem, new_key, write
 from embedded_httpd import EmbeddedHttpd, free_port
-from host import COLLECTION, DOMAIN, OTHER, Host, fingerprint, tree
+from host import COLLECTION, DOMAIN, Host, fingerprint, tree
 from interrupting import snapshots
 from users import manual_installation, users_site
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import parents
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Disk, Entry
-from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, FACTS, SITE
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import request, run
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
@@ -365,17 +365,6 @@ def test_a_default_host_is_not_displaced_however_its_address_is_written(host: Ho
     assert "would become the default" in host.refused(host.wish())
 
 
-def test_a_link_that_a_hand_wrote_in_another_form_keeps_its_site(host: Host) -> None:
-    host.apply(host.wish(), host.wish(OTHER))
-    current = host.store / OTHER / "current"
-    target = os.readlink(current)
-    current.unlink()
-    current.symlink_to(target + "/")
-    host.apply(host.wish())
-    assert current.exists()
-    assert host.enforces(OTHER)
-
-
 def test_what_an_operator_writes_meanwhile_is_not_lost(host: Host) -> None:
     class Slow(Disk):
         def put(self, path: str, entry: Entry) -> None:
@@ -427,28 +416,6 @@ def test_check_mode_says_what_is_served_now(host: Host) -> None:
     wish = host.wish()
     host.apply(wish)
     assert host.apply(host.wish(), check=True).sites[0]["mutual_tls"] == "unproven"
-
-
-def test_two_drifts_of_one_release_converge(host: Host) -> None:
-    wish = host.wish()
-    host.apply(wish)
-    for _time in range(2):
-        site = host.store / DOMAIN / "current" / SITE
-        site.write_text(site.read_text() + "# by hand\n")
-        assert host.apply(wish).changed
-        assert not host.apply(wish).changed
-    facts = host.store / DOMAIN / "current" / FACTS
-    facts.write_text("{}")
-    assert host.apply(wish).changed
-    assert not host.apply(wish).changed
-
-
-def test_a_folder_that_workers_may_not_enter_is_opened_again(host: Host) -> None:
-    wish = host.wish()
-    host.apply(wish)
-    host.store.chmod(0o700)
-    assert host.apply(wish).changed
-    assert host.enforces()
 
 
 def test_an_include_inside_a_section_is_not_ours_to_use(host: Host) -> None:
@@ -555,45 +522,6 @@ def test_a_file_of_the_users_at_the_path_of_our_link_is_refused(host: Host) -> N
 def test_a_configuration_folder_that_others_can_change_is_refused(host: Host) -> None:
     host.conf.chmod(0o777)
     assert "can be changed by others" in host.refused(host.wish())
-
-
-# -- drift
-
-
-def test_what_a_hand_changed_is_healed(stopped: Host) -> None:
-    host = stopped
-    current = host.store / DOMAIN / "current"
-    drifts = {
-        "an edited site": lambda: (current / SITE).write_text("# nothing\n"),
-        "a mode": lambda: (current / f"{DOMAIN}.key").chmod(0o644),
-        "another certificate": lambda: (current / f"{DOMAIN}.crt").write_bytes(host.public.issue(DOMAIN).full_pem),
-        "a missing file": (current / CLIENT_CA).unlink,
-        "a missing link": (host.conf / f"{DOMAIN}.crt").unlink,
-        "a missing switch": current.unlink,
-        "an edited host level": lambda: (host.store / "host.conf").write_text(""),
-    }
-    for name, drift in drifts.items():
-        wish = host.wish()
-        host.apply(wish, start=False)
-        drift()
-        assert host.apply(wish, start=False).changed, name
-        assert not host.apply(wish, start=False).changed, name
-    host.httpd.start()
-    assert host.enforces()
-
-
-def test_a_server_that_serves_something_else_than_the_disk_says_is_reloaded(host: Host) -> None:
-    first, second = host.wish(), host.wish()
-    host.apply(first)
-    saved = host.conf.with_name("saved")
-    shutil.copytree(host.conf, saved, symlinks=True)
-    host.apply(second)
-    shutil.rmtree(host.conf)
-    shutil.move(saved, host.conf)
-    assert host.served() == fingerprint(second)
-    report = host.apply(first)
-    assert report.reloaded
-    assert host.served() == fingerprint(first)
 
 
 # -- addresses
