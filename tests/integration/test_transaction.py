@@ -23,14 +23,12 @@ from demo_material import Authority, key_pem, new_key, write
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, Host, fingerprint, tree
 from interrupting import snapshots
-from users import manual_installation, users_site
+from users import users_site
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import parents
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
-from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Disk, Entry
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -282,21 +280,6 @@ def test_an_address_of_the_users_hosts_for_all_addresses_is_not_taken_from_them(
     assert "would stand before the virtual host at" in host.refused(host.wish(listen=("127.0.0.1",)))
 
 
-def test_a_folder_that_an_unread_section_includes_is_not_ours_to_use(host: Host) -> None:
-    (host.conf / "unread").mkdir()
-    host.add(
-        """
-        <IfDefine NEVER>
-        <IfModule mime_module>
-        </IfModule>
-        IncludeOptional conf/unread/*.conf
-        </IfDefine>
-        """
-    )
-    host.apply(host.wish())
-    assert host.enforces()
-
-
 def test_a_default_host_is_not_displaced_however_its_address_is_written(host: Host) -> None:
     (host.conf / "conf.d").mkdir()
     host.add(
@@ -322,20 +305,6 @@ def test_a_default_host_is_not_displaced_however_its_address_is_written(host: Ho
         """
     )
     assert "would become the default" in host.refused(host.wish())
-
-
-def test_what_an_operator_writes_meanwhile_is_not_lost(host: Host) -> None:
-    class Slow(Disk):
-        def put(self, path: str, entry: Entry) -> None:
-            if path.endswith("host.conf") and entry is not None:
-                host.add("# an operator's line\n")
-            super().put(path, entry)
-
-    with pytest.raises(Refused, match="changed by somebody while this run was under way"):
-        host.apply(host.wish(), disk=Slow())
-    assert "# an operator's line" in host.httpd.conf.read_text()
-    host.apply(host.wish())
-    assert "# an operator's line" in host.httpd.conf.read_text()
 
 
 def test_another_users_process_named_httpd_is_not_run_as_ours(host: Host, short_path: Path) -> None:
@@ -377,49 +346,10 @@ def test_check_mode_says_what_is_served_now(host: Host) -> None:
     assert host.apply(host.wish(), check=True).sites[0]["mutual_tls"] == "unproven"
 
 
-def test_an_include_inside_a_section_is_not_ours_to_use(host: Host) -> None:
-    (host.conf / "inside").mkdir()
-    host.add("<VirtualHost 127.0.0.1:1>\nIncludeOptional conf/inside/*.conf\n</VirtualHost>\n")
-    host.apply(host.wish())
-    assert list((host.conf / "inside").iterdir()) == []
-
-
 def test_a_mutex_directive_of_the_users_hides_nothing_behind_it(host: Host) -> None:
     host.add("Mutex file:logs default\n")
     host.add(f"<VirtualHost *:{host.port}>\nServerName {DOMAIN}\n</VirtualHost>\n")
     assert "has the name" in host.refused(host.wish())
-
-
-def test_a_folder_that_is_included_whole_gets_a_link_and_httpd_conf_stays(host: Host) -> None:
-    (host.conf / "sites-enabled").mkdir()
-    host.add("IncludeOptional conf/sites-enabled/*.conf\n")
-    text = host.httpd.conf.read_bytes()
-    before = tree(host.httpd.root)
-    host.apply(host.wish())
-    assert host.httpd.conf.read_bytes() == text
-    assert (host.conf / "sites-enabled/zz-mtls.conf").resolve() == host.store / "host.conf"
-    assert host.enforces()
-    host.apply(Wish(DOMAIN))
-    assert tree(host.httpd.root) == before
-
-
-def test_a_file_of_the_users_at_our_published_path_is_refused(host: Host) -> None:
-    (host.conf / f"{DOMAIN}.crt").write_text("mine")
-    message = host.refused(host.wish())
-    assert f"{host.conf}/{DOMAIN}.crt is not this collection's" in message
-
-
-def test_a_file_of_the_users_at_the_path_of_our_link_is_refused(host: Host) -> None:
-    (host.conf / "sites-enabled").mkdir()
-    host.add("IncludeOptional conf/sites-enabled/*.conf\n")
-    (host.conf / "sites-enabled/zz-mtls.conf").write_text("# mine\n")
-    assert "zz-mtls.conf is not this collection's" in host.refused(host.wish())
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
-def test_a_configuration_folder_that_others_can_change_is_refused(host: Host) -> None:
-    host.conf.chmod(0o777)
-    assert "can be changed by others" in host.refused(host.wish())
 
 
 # -- addresses
@@ -507,23 +437,6 @@ def test_neither_the_rehearsal_nor_a_probe_calls_the_backend(host: Host, backend
 
 
 # -- the way back
-
-
-def test_files_of_a_manual_installation_are_an_error_that_names_the_way(host: Host) -> None:
-    manual_installation(host)
-    message = host.refused(host.wish())
-    assert f"{DOMAIN}.crt" in message
-    assert "adopt" in message
-
-
-def test_files_of_a_manual_installation_are_adopted_and_given_back(host: Host) -> None:
-    files = manual_installation(host)
-    before = tree(host.httpd.root)
-    host.apply(host.wish(), adopt=True)
-    assert {name: (host.conf / f"{name}.before-mtls").read_bytes() for name in files} == files
-    assert (host.conf / f"{DOMAIN}.crt").is_symlink()
-    host.apply(Wish(DOMAIN))
-    assert tree(host.httpd.root) == before
 
 
 def test_a_private_key_is_its_owners_alone_from_its_first_byte(stopped: Host) -> None:
