@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from demo_material import Authority, write
 from embedded_httpd import EmbeddedHttpd, free_port
-from host import DOMAIN, Host, tree, until
+from host import DOMAIN, Host, fingerprint, tree, until
 from rehearsing import PIPED
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import parents
@@ -25,6 +27,8 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request im
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Probes
 
 
 def started_by(host: Host, *words: str | Path) -> subprocess.Popen[bytes]:
@@ -124,6 +128,37 @@ def test_a_httpd_that_only_asks_commands_or_rehearses_is_no_second_server(
         other.wait()
 
 
+def test_a_server_with_mounts_of_its_own_is_found_as_systemd_gives_them(host: Host) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root may give a process mounts of its own")
+    host.httpd.stop()
+    start = ["unshare", "--mount", host.httpd.binary, "-d", host.httpd.root, "-f", host.httpd.conf, "-k", "start"]
+    subprocess.run(start, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    host.httpd.wait_until_answers()
+    pid = host.httpd.pid
+    assert host.apply(host.wish()).rehearsal == "full"
+    assert host.httpd.pid == pid
+    assert host.enforces()
+
+
+def test_another_users_process_named_httpd_is_not_run_as_ours(host: Host, short_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can run a process as another user")
+    evil = short_path / "other" / "httpd"
+    evil.parent.mkdir()
+    shutil.copy("/bin/sleep", evil)
+    evil.chmod(0o755)
+    process = subprocess.Popen([evil, "60"], user="nobody")
+    try:
+        time.sleep(0.2)
+        assert evil.name in {stat.name for _pid, stat in processes.processes()}
+        assert str(evil) not in {exe for _pid, exe in parents.running_parents()}
+        host.apply(host.wish())
+    finally:
+        process.kill()
+        process.wait()
+
+
 # -- addresses
 
 
@@ -200,6 +235,22 @@ def below(folder: Path, authority: Authority, chat: Authority, probes: Any) -> I
         httpd.stop()
 
 
+def test_a_server_root_with_spaces_is_served(
+    short_path: Path, authority: Authority, chat: Authority, probes: Probes
+) -> None:
+    httpd = EmbeddedHttpd(short_path / "an httpd of its own")
+    try:
+        httpd.start()
+        host = Host(httpd, authority, chat, free_port(), probes)
+        before = tree(httpd.root)
+        assert host.apply(host.wish()).rehearsal == "full"
+        assert host.enforces()
+        host.apply(Wish(DOMAIN))
+        assert tree(httpd.root) == before
+    finally:
+        httpd.stop()
+
+
 @pytest.mark.parametrize("rehearsal", ["full", "reduced"])
 def test_a_server_root_with_spaces_and_signs_is_taken_as_it_is(
     short_path: Path, authority: Authority, chat: Authority, probes: Any, rehearsal: str
@@ -237,3 +288,18 @@ def test_of_two_servers_of_one_binary_the_named_one_alone_is_touched(
         assert other.enforces()
     finally:
         second.stop()
+
+
+def test_prefork_is_served_alike(short_path: Path, authority: Authority, chat: Authority, probes: Probes) -> None:
+    httpd = EmbeddedHttpd(short_path / "httpd", mpm="prefork")
+    try:
+        httpd.start()
+        host = Host(httpd, authority, chat, free_port(), probes)
+        for _time in range(2):
+            wish = host.wish()
+            assert host.apply(wish).rehearsal == "full"
+            assert host.served() == fingerprint(wish)
+        assert host.enforces()
+        assert not host.apply(wish).changed
+    finally:
+        httpd.stop()

@@ -8,31 +8,22 @@ from __future__ import annotations
 
 import http.server
 import json
-import os
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from demo_material import Authority, key_pem, new_key, write
-from embedded_httpd import EmbeddedHttpd, free_port
-from host import DOMAIN, Host, fingerprint, tree
+from host import DOMAIN, Host, tree
 from interrupting import snapshots
 
-from ansible_collections.mtls.httpd.plugins.module_utils._httpd import parents
-from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Probes
 
 ENFORCED = {"none": "refused", "untrusted": "refused", "trusted": "accepted"}
 
@@ -156,75 +147,10 @@ def test_the_mode_of_the_users_file_stays(host: Host) -> None:
 # -- the user's own configuration
 
 
-def test_a_server_with_mounts_of_its_own_is_found_as_systemd_gives_them(host: Host) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root may give a process mounts of its own")
-    host.httpd.stop()
-    start = ["unshare", "--mount", host.httpd.binary, "-d", host.httpd.root, "-f", host.httpd.conf, "-k", "start"]
-    subprocess.run(start, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    host.httpd.wait_until_answers()
-    pid = host.httpd.pid
-    assert host.apply(host.wish()).rehearsal == "full"
-    assert host.httpd.pid == pid
-    assert host.enforces()
-
-
-def test_another_users_process_named_httpd_is_not_run_as_ours(host: Host, short_path: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root can run a process as another user")
-    evil = short_path / "other" / "httpd"
-    evil.parent.mkdir()
-    shutil.copy("/bin/sleep", evil)
-    evil.chmod(0o755)
-    process = subprocess.Popen([evil, "60"], user="nobody")
-    try:
-        time.sleep(0.2)
-        assert evil.name in {stat.name for _pid, stat in processes.processes()}
-        assert str(evil) not in {exe for _pid, exe in parents.running_parents()}
-        host.apply(host.wish())
-    finally:
-        process.kill()
-        process.wait()
-
-
 def test_check_mode_says_what_is_served_now(host: Host) -> None:
     wish = host.wish()
     host.apply(wish)
     assert host.apply(host.wish(), check=True).sites[0]["mutual_tls"] == "unproven"
-
-
-# -- addresses
-
-
-def test_a_server_root_with_spaces_is_served(
-    short_path: Path, authority: Authority, chat: Authority, probes: Probes
-) -> None:
-    httpd = EmbeddedHttpd(short_path / "an httpd of its own")
-    try:
-        httpd.start()
-        host = Host(httpd, authority, chat, free_port(), probes)
-        before = tree(httpd.root)
-        assert host.apply(host.wish()).rehearsal == "full"
-        assert host.enforces()
-        host.apply(Wish(DOMAIN))
-        assert tree(httpd.root) == before
-    finally:
-        httpd.stop()
-
-
-def test_prefork_is_served_alike(short_path: Path, authority: Authority, chat: Authority, probes: Probes) -> None:
-    httpd = EmbeddedHttpd(short_path / "httpd", mpm="prefork")
-    try:
-        httpd.start()
-        host = Host(httpd, authority, chat, free_port(), probes)
-        for _time in range(2):
-            wish = host.wish()
-            assert host.apply(wish).rehearsal == "full"
-            assert host.served() == fingerprint(wish)
-        assert host.enforces()
-        assert not host.apply(wish).changed
-    finally:
-        httpd.stop()
 
 
 # -- a backend
