@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from demo_material import write
+from demo_material import key_pem, new_key, write
 from host import DOMAIN, Host
+from interrupting import snapshots
 from searching import secret_key, written_since
 from watching import watching
 
@@ -73,6 +74,29 @@ def test_so_is_one_that_lay_on_the_host_already(host: Host) -> None:
         host.apply(Wish(DOMAIN, Release(DOMAIN, public), sources=sources), adopt=True)
     assert {f"{host.store}/journal", f"{host.conf}/{DOMAIN}.key.before-mtls"} <= {*seen}
     assert {each for modes in seen.values() for each in modes} == {OWN}
+
+
+def test_a_private_key_is_its_owners_alone_from_its_first_byte(stopped: Host) -> None:
+    for cut in snapshots(stopped, stopped.wish()):
+        modes = {path.stat().st_mode & 0o777 for path in cut.rglob("*") if b"PRIVATE KEY" in content_of(path)}
+        assert modes <= {0o600}, cut.name
+    assert modes == {0o600}
+
+
+def content_of(path: Path) -> bytes:
+    return path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+
+
+def test_no_log_and_no_other_file_holds_key_bytes(host: Host) -> None:
+    issued = host.public.issue(DOMAIN)
+    other = key_pem(new_key())
+    host.apply(host.wish(issued=issued))
+    message = host.refused(host.wish(issued=issued, key=other))
+    for key in (issued.key_pem, other):
+        body = key.splitlines()[1]
+        assert body.decode() not in message
+        holders = [path for path in host.httpd.root.rglob("*") if path.is_file() and body in path.read_bytes()]
+        assert {path.resolve().name for path in holders} <= {f"{DOMAIN}.key"}
 
 
 @pytest.mark.parametrize("rehearsal", ["full", "reduced"])

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 import pytest
 from demo_material import Authority, key_pem, new_key, write
 from host import DOMAIN, Host, tree
-from interrupting import snapshots
 
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
@@ -201,29 +200,3 @@ def test_neither_the_rehearsal_nor_a_probe_calls_the_backend(host: Host, backend
         channel.sendall(f"GET /callback HTTP/1.1\r\nHost: {DOMAIN}\r\nConnection: close\r\n\r\n".encode())
         assert channel.recv(100).startswith(b"HTTP/1.1 200")
     assert asked == ["GET /callback"]
-
-
-# -- the way back
-
-
-def test_a_private_key_is_its_owners_alone_from_its_first_byte(stopped: Host) -> None:
-    for cut in snapshots(stopped, stopped.wish()):
-        modes = {path.stat().st_mode & 0o777 for path in cut.rglob("*") if b"PRIVATE KEY" in content_of(path)}
-        assert modes <= {0o600}, cut.name
-    assert modes == {0o600}
-
-
-def content_of(path: Path) -> bytes:
-    return path.read_bytes() if path.is_file() and not path.is_symlink() else b""
-
-
-def test_no_log_and_no_other_file_holds_key_bytes(host: Host) -> None:
-    issued = host.public.issue(DOMAIN)
-    other = key_pem(new_key())
-    host.apply(host.wish(issued=issued))
-    message = host.refused(host.wish(issued=issued, key=other))
-    for key in (issued.key_pem, other):
-        body = key.splitlines()[1]
-        assert body.decode() not in message
-        holders = [path for path in host.httpd.root.rglob("*") if path.is_file() and body in path.read_bytes()]
-        assert {path.resolve().name for path in holders} <= {f"{DOMAIN}.key"}
