@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Private keys on a host, watched by inotify(7) while a run is under way: at no moment are they open to others."""
+"""Private keys on a host, watched while a run is under way: at no moment are they open to others, or in other files."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The transaction on a real httpd: what it does, what it refuses, and what it leaves when it is cut short."""
+"""The transaction on a real httpd: a site is deployed, renewed, shown in check mode, and taken away again."""
 
 from __future__ import annotations
 
@@ -23,11 +23,6 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request im
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-ENFORCED = {"none": "refused", "untrusted": "refused", "trusted": "accepted"}
-
-
-# -- the main job
 
 
 def test_a_first_deployment_is_rehearsed_in_full_and_enforced_afterwards(host: Host) -> None:
@@ -81,6 +76,12 @@ def test_check_mode_rehearses_and_changes_nothing(host: Host) -> None:
 
 def test_check_mode_tells_of_a_fault_too(host: Host) -> None:
     assert "do not match" in host.refused(host.wish(key=key_pem(new_key())), check=True)
+
+
+def test_check_mode_says_what_is_served_now(host: Host) -> None:
+    wish = host.wish()
+    host.apply(wish)
+    assert host.apply(host.wish(), check=True).sites[0]["mutual_tls"] == "unproven"
 
 
 def test_the_diff_shows_which_client_cas_and_crls_come_and_go(host: Host) -> None:
@@ -141,15 +142,6 @@ def test_the_mode_of_the_users_file_stays(host: Host) -> None:
     host.httpd.conf.chmod(0o640)
     host.apply(host.wish())
     assert host.httpd.conf.stat().st_mode & 0o777 == 0o640
-
-
-# -- the user's own configuration
-
-
-def test_check_mode_says_what_is_served_now(host: Host) -> None:
-    wish = host.wish()
-    host.apply(wish)
-    assert host.apply(host.wish(), check=True).sites[0]["mutual_tls"] == "unproven"
 
 
 # -- a backend
