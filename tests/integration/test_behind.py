@@ -64,6 +64,16 @@ def spellings(name: str) -> list[str]:
     return [spelling for each in mixed for spelling in (each, each.upper(), each.lower())]
 
 
+def test_neither_the_rehearsal_nor_a_probe_calls_the_backend(host: Host, backend: Backend, client: Issued) -> None:
+    wish = host.wish(proxy_pass=f"http://127.0.0.1:{backend.port}/")
+    host.apply(wish)
+    host.apply(wish)
+    assert host.enforces()
+    assert backend.asked == []
+    assert get(host.port, DOMAIN, "/callback", client)[0] == 200
+    assert [head.partition(" HTTP/")[0] for head in backend.asked] == ["GET /callback"]
+
+
 def test_the_backend_learns_who_the_client_is_and_no_client_can_tell_it_otherwise(
     host: Host, backend: Backend, client: Issued
 ) -> None:

@@ -6,23 +6,14 @@
 
 from __future__ import annotations
 
-import http.server
 import json
-import socket
-import ssl
-import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import pytest
-from demo_material import Authority, key_pem, new_key, write
+from demo_material import Authority, key_pem, new_key
 from host import DOMAIN, Host, tree
 
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def test_a_first_deployment_is_rehearsed_in_full_and_enforced_afterwards(host: Host) -> None:
@@ -142,53 +133,3 @@ def test_the_mode_of_the_users_file_stays(host: Host) -> None:
     host.httpd.conf.chmod(0o640)
     host.apply(host.wish())
     assert host.httpd.conf.stat().st_mode & 0o777 == 0o640
-
-
-# -- a backend
-
-
-@pytest.fixture
-def backend() -> Iterator[tuple[int, list[str]]]:
-    """Run a backend that takes down what it is asked, by method and path; its port, and what it took down."""
-    asked: list[str] = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_any(self) -> None:
-            asked.append(f"{self.command} {self.path}")
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        do_GET = do_POST = do_OPTIONS = do_HEAD = do_any  # noqa: N815
-
-        def log_message(self, *_words: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server.server_port, asked
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_neither_the_rehearsal_nor_a_probe_calls_the_backend(host: Host, backend: tuple[int, list[str]]) -> None:
-    port, asked = backend
-    wish = host.wish(proxy_pass=f"http://127.0.0.1:{port}/")
-    host.apply(wish)
-    host.apply(wish)
-    assert host.enforces()
-    assert asked == []
-    write(host.httpd.root, "client.pem", (client := host.chat.issue(client=True, common_name="Chat")).full_pem)
-    write(host.httpd.root, "client.key", client.key_pem)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    context.load_cert_chain(host.httpd.root / "client.pem", host.httpd.root / "client.key")
-    with (
-        socket.create_connection(("127.0.0.1", host.port)) as plain,
-        context.wrap_socket(plain, server_hostname=DOMAIN) as channel,
-    ):
-        channel.sendall(f"GET /callback HTTP/1.1\r\nHost: {DOMAIN}\r\nConnection: close\r\n\r\n".encode())
-        assert channel.recv(100).startswith(b"HTTP/1.1 200")
-    assert asked == ["GET /callback"]
