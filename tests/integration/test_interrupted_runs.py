@@ -25,6 +25,8 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.reduced im
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 
+LONG = bool(os.environ.get("LONG"))
+
 
 def put_back(host: Host, saved: Path) -> None:
     shutil.rmtree(host.conf)
@@ -36,9 +38,6 @@ def whole(found: dict[str, tuple[object, ...]]) -> dict[str, tuple[object, ...]]
     found = {path: entry for path, entry in found.items() if not path.endswith(".mtls-new")}
     full = {str(parent) for path, entry in found.items() if entry[3] is not None for parent in Path(path).parents}
     return {path: entry for path, entry in found.items() if entry[3] is not None or path in full}
-
-
-LONG = bool(os.environ.get("LONG"))
 
 
 @pytest.mark.parametrize("case", ["first deployment", "renewal", "removal", "adoption", "giving back", "way back"])
