@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from embedded_httpd import EmbeddedHttpd, free_port
-from playing import prepared
+from playing import prepared, run_playbook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,18 +63,9 @@ class Fleet:
         if not isinstance(what, str):
             (self.folder / "site.yml").write_text(yaml.safe_dump(what, sort_keys=False))
         playbook = f"mtls.httpd.{what}" if isinstance(what, str) else "site.yml"
-        program = [Path(sys.executable).parent / "ansible-playbook", "-i", "inventory.yml", playbook, *arguments]
+        words = ("-i", "inventory.yml", playbook, *arguments)
         before = {host: self.shown(host) for host in WEBHOOKS}
-        done = subprocess.run(
-            program,
-            cwd=self.folder,
-            env=self.environment | environment,
-            input=answers,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        done = run_playbook(self.folder, self.environment | environment, *words, answers=answers)
         after = {host: self.shown(host) for host in WEBHOOKS}
         return Called(
             done.returncode,

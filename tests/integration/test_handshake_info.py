@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import pytest
 import yaml
 from demo_material import write
 from embedded_httpd import EmbeddedHttpd, free_port
+from playing import playbook_environment, run_playbook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +70,7 @@ class CallbackModule(CallbackBase):
 
 
 @dataclass(frozen=True)
-class LocalOperator:
+class TaskOperator:
     """Somebody with a playbook of one task, and an httpd with two sites: one requires certificates, one is open."""
 
     folder: Path
@@ -84,15 +84,7 @@ class LocalOperator:
         task = {MODULE: options, **keywords}
         play = {"hosts": "all", "gather_facts": False, "tasks": [task]}
         (self.folder / "play.yml").write_text(yaml.safe_dump([play]))
-        done = subprocess.run(
-            [BIN / "ansible-playbook", "-i", "inventory.yml", "play.yml", *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        done = run_playbook(self.folder, self.environment, "-i", "inventory.yml", "play.yml", *arguments)
         shown = self.folder / "shown.json"
         assert shown.exists(), done.stdout + done.stderr
         return {**json.loads(shown.read_text()), "output": done.stdout + done.stderr}
@@ -110,7 +102,7 @@ def oldest_python() -> str:
 @pytest.fixture
 def operator(
     short_path: Path, site_material: SiteMaterial, collections_path: Path, tmp_path: Path
-) -> Iterator[LocalOperator]:
+) -> Iterator[TaskOperator]:
     """Give an operator the two sites."""
     folder = tmp_path / "playbooks"
     (folder / "callback_plugins").mkdir(parents=True)
@@ -126,20 +118,13 @@ def operator(
     write(httpd.root / "conf", "server.key", site_material.server.key_pem)
     write(httpd.root / "conf", "client-ca.crt", site_material.chat.pem)
     httpd.start()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path),
-        "LC_ALL": "C.UTF-8",
-        "SHOWN": str(folder / "shown.json"),
-        "ANSIBLE_COLLECTIONS_PATH": str(collections_path),
-        "ANSIBLE_NOCOLOR": "1",
-    }
-    yield LocalOperator(folder, site_material, environment=environment, **ports)
+    environment = playbook_environment(tmp_path, collections_path) | {"SHOWN": str(folder / "shown.json")}
+    yield TaskOperator(folder, site_material, environment=environment, **ports)
     httpd.stop()
 
 
 @pytest.mark.parametrize("run_on", ["controller", "target"])
-def test_the_whole_result_is_the_same_from_either_side(operator: LocalOperator, run_on: str) -> None:
+def test_the_whole_result_is_the_same_from_either_side(operator: TaskOperator, run_on: str) -> None:
     files = operator.folder / "files" if run_on == "target" else Path()
     result = operator.run(
         {
@@ -180,7 +165,7 @@ def test_the_whole_result_is_the_same_from_either_side(operator: LocalOperator, 
 
 
 @pytest.mark.parametrize("run_on", ["controller", "target"])
-def test_all_endpoints_are_tried_and_every_failure_is_in_one_message(operator: LocalOperator, run_on: str) -> None:
+def test_all_endpoints_are_tried_and_every_failure_is_in_one_message(operator: TaskOperator, run_on: str) -> None:
     result = operator.run(
         {
             "address": "127.0.0.1",
@@ -206,14 +191,14 @@ def test_all_endpoints_are_tried_and_every_failure_is_in_one_message(operator: L
     assert [each["mutual_tls"] for each in result["endpoints"]] == ["off", "enforced", "off", "unproven"]
 
 
-def test_without_expectations_it_only_reports(operator: LocalOperator) -> None:
+def test_without_expectations_it_only_reports(operator: TaskOperator) -> None:
     result = operator.run({"endpoints": [{"port": operator.open}, {"port": 9}]}, "--check")
     assert not result["failed"]
     assert [each["mutual_tls"] for each in result["endpoints"]] == ["off", "unproven"]
 
 
 @pytest.mark.parametrize("run_on", ["controller", "target"])
-def test_a_summary_is_a_line_and_the_answers_are_there_where_it_fails(operator: LocalOperator, run_on: str) -> None:
+def test_a_summary_is_a_line_and_the_answers_are_there_where_it_fails(operator: TaskOperator, run_on: str) -> None:
     place = {"port": operator.closed, "server_name": "www.example.com", "run_on": run_on, "summary": True}
     told = operator.run(place)
     assert told["msg"].startswith(
@@ -225,7 +210,7 @@ def test_a_summary_is_a_line_and_the_answers_are_there_where_it_fails(operator: 
     assert failed["endpoints"][0]["answers"]
 
 
-def test_delegation_is_an_error_on_the_controller_and_honoured_on_the_target(operator: LocalOperator) -> None:
+def test_delegation_is_an_error_on_the_controller_and_honoured_on_the_target(operator: TaskOperator) -> None:
     options = {"port": operator.closed, "expect": "enforced"}
     refused = operator.run(options, delegate_to="localhost")
     assert refused["failed"]
@@ -240,7 +225,7 @@ def test_delegation_is_an_error_on_the_controller_and_honoured_on_the_target(ope
     assert not meant["failed"], meant["output"]
 
 
-def test_some_endpoints_are_asked_on_the_target_and_others_from_the_controller(operator: LocalOperator) -> None:
+def test_some_endpoints_are_asked_on_the_target_and_others_from_the_controller(operator: TaskOperator) -> None:
     place = {"address": "127.0.0.1", "server_name": "www.example.com"}
     several = [
         {"port": operator.open, "run_on": "target", "expect": "enforced"},
@@ -263,7 +248,7 @@ def test_some_endpoints_are_asked_on_the_target_and_others_from_the_controller(o
 
 
 def test_a_clients_key_does_not_leave_the_controller_for_an_endpoint_that_is_asked_on_the_target(
-    operator: LocalOperator,
+    operator: TaskOperator,
 ) -> None:
     client = {"client_certificate": "chat.crt", "client_key": "chat.key", "expect": "enforced"}
     place = {"port": operator.closed, "server_name": "www.example.com"}
@@ -274,7 +259,7 @@ def test_a_clients_key_does_not_leave_the_controller_for_an_endpoint_that_is_ask
     assert not taken["failed"], taken["output"]
 
 
-def test_become_is_ignored_on_the_controller_and_honoured_on_the_target(operator: LocalOperator) -> None:
+def test_become_is_ignored_on_the_controller_and_honoured_on_the_target(operator: TaskOperator) -> None:
     options = {"port": operator.closed, "expect": "enforced"}
     become = {"become": True, "become_user": "nobody", "vars": {"ansible_become_exe": "/bin/false"}}
     ignored = operator.run(options, **become)
@@ -283,7 +268,7 @@ def test_become_is_ignored_on_the_controller_and_honoured_on_the_target(operator
     assert honoured["failed"]
 
 
-def test_a_vaulted_key_is_opened_in_memory(operator: LocalOperator) -> None:
+def test_a_vaulted_key_is_opened_in_memory(operator: TaskOperator) -> None:
     (operator.folder / "password").write_text("correct horse")
     vaulted = operator.folder / "files" / "chat.key"
     command = [BIN / "ansible-vault", "encrypt", "--vault-password-file", operator.folder / "password", vaulted]
@@ -303,7 +288,7 @@ def test_a_vaulted_key_is_opened_in_memory(operator: LocalOperator) -> None:
 
 @pytest.mark.parametrize("pipelining", ["0", "1"])
 @pytest.mark.parametrize("run_on", ["controller", "target"])
-def test_no_key_is_printed_however_much_is_asked_for(operator: LocalOperator, run_on: str, pipelining: str) -> None:
+def test_no_key_is_printed_however_much_is_asked_for(operator: TaskOperator, run_on: str, pipelining: str) -> None:
     operator.environment["ANSIBLE_PIPELINING"] = pipelining
     files = operator.folder / "files"
     key = operator.material.client.key_pem.decode()
@@ -342,7 +327,7 @@ def test_no_key_is_printed_however_much_is_asked_for(operator: LocalOperator, ru
     ],
 )
 def test_what_is_wrong_with_the_options_is_said_in_one_line(
-    operator: LocalOperator, options: dict[str, Any], said: str
+    operator: TaskOperator, options: dict[str, Any], said: str
 ) -> None:
     result = operator.run(options)
     assert result["failed"]

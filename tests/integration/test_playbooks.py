@@ -6,10 +6,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-import sys
 import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 from embedded_httpd import EmbeddedHttpd
+from playing import playbook_environment, run_playbook
 
 if TYPE_CHECKING:
     from conftest import LocalOperator
@@ -33,22 +32,12 @@ Chat (stand-in), issued by the client CA   accepted  accepted"""
 @pytest.fixture
 def environment(collections_path: Path, tmp_path: Path) -> dict[str, str]:
     """Return an environment for ansible-playbook, with a home of its own."""
-    return {
-        "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path),
-        "LC_ALL": "C.UTF-8",
-        "ANSIBLE_COLLECTIONS_PATH": str(collections_path),
-        "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
-    }
+    return playbook_environment(tmp_path, collections_path) | {"ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml"}
 
 
 def run(playbook: str, environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a playbook of the collection."""
-    program = [Path(sys.executable).parent / "ansible-playbook", f"mtls.httpd.{playbook}", *arguments]
-    return subprocess.run(
-        program, env=environment, cwd=environment["HOME"], capture_output=True, text=True, check=False, timeout=120
-    )
+    return run_playbook(Path(environment["HOME"]), environment, f"mtls.httpd.{playbook}", *arguments)
 
 
 def test_the_demo_shows_who_is_let_in_before_and_after_and_removes_what_it_made(

@@ -104,16 +104,8 @@ class Operator:
         header = {"hosts": HOST, "gather_facts": False, "vars": self.variables | variables}
         playbook = [header | play for play in plays or default]
         (self.folder / "site.yml").write_text(yaml.safe_dump(playbook, sort_keys=False))
-        program = [Path(sys.executable).parent / "ansible-playbook", "-i", "inventory.yml", "site.yml", *arguments]
-        done = subprocess.run(
-            [*within, *program],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        words = ("-i", "inventory.yml", "site.yml", *arguments)
+        done = run_playbook(self.folder, self.environment, *words, within=within)
         return Run(done.returncode, done.stdout + done.stderr)
 
     def deploy(self, *arguments: str, **options: Any) -> Run:
@@ -169,12 +161,36 @@ def prepared(folder: Path, collections_path: Path, **host: Any) -> dict[str, str
     folder.mkdir()
     home.mkdir()
     (folder / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": {HOST: host}}}))
+    more = {"ANSIBLE_PIPELINING": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml"}
+    return playbook_environment(home, collections_path) | more
+
+
+def playbook_environment(home: Path, collections_path: Path) -> dict[str, str]:
+    """Return an environment for ansible-playbook, with a home of its own."""
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(home),
         "LC_ALL": "C.UTF-8",
         "ANSIBLE_COLLECTIONS_PATH": str(collections_path),
         "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_PIPELINING": "1",
-        "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
     }
+
+
+def run_playbook(
+    folder: Path,
+    environment: dict[str, str],
+    *arguments: str,
+    within: tuple[str, ...] = (),
+    answers: str | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run ansible-playbook in a folder, with `answers` on its standard input; `within` as of `Operator.play`."""
+    return subprocess.run(
+        [*within, Path(sys.executable).parent / "ansible-playbook", *arguments],
+        cwd=folder,
+        env=environment,
+        input=answers,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
