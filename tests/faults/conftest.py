@@ -10,11 +10,11 @@ import json
 import os
 import subprocess
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from container import Container
-from playing import Operator, Run, prepared
+from playing import Operator, prepared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -99,14 +99,6 @@ class Remote(Operator):
     def store(self) -> str:
         """The folder of the collection on the host."""
         return f"{self.layout.conf}/mtls"
-
-    def refused(self, *arguments: str, **options: Any) -> Run:
-        """Run a playbook that must fail, with the host the same before and after, and no word of httpd's in its log."""
-        before = self.state()
-        run = self.play(*arguments, **options)
-        assert run.status != 0, run.output
-        assert self.state() == before, run.output
-        return run
 
     def state(self, *, times: bool = True) -> tuple[list[str], str]:
         """Return all that a run could change, a line a path, and how often httpd was reloaded or started."""

@@ -15,7 +15,7 @@ import pytest
 from demo_material import CHAT_CA_NAME, Authority
 from embedded_httpd import free_port
 from host import Host, loads
-from playing import Operator, Run, prepared
+from playing import Operator, prepared
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
 
@@ -42,14 +42,6 @@ class LocalOperator(Operator):
             "mutual_tls_httpd_binary": str(self.httpd.binary),
             "mutual_tls_httpd_config": str(self.httpd.conf),
         }
-
-    def refused(self, *arguments: str, **options: Any) -> Run:
-        """Run a playbook that must fail, with the host the same before and after, and the server not reloaded."""
-        before = self.state()
-        run = self.play(*arguments, **options)
-        assert run.status != 0, run.output
-        assert self.state() == before, run.output
-        return run
 
     def state(self) -> tuple[dict[str, tuple[object, ...]], int | None, int]:
         """Return all that a run could change: files but for the logs, the server's process, how often it (re)loaded."""

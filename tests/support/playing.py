@@ -14,6 +14,7 @@ import socket
 import ssl
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPSConnection
@@ -75,7 +76,7 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Operator:
+class Operator(ABC):
     """Somebody with a folder of playbooks, and a host.
 
     variables: the role's, for its one `site`. address, port: where clients find that site.
@@ -113,6 +114,18 @@ class Operator:
         run = self.play(*arguments, **options)
         assert run.status == 0, run.output
         return run
+
+    def refused(self, *arguments: str, **options: Any) -> Run:
+        """Run a playbook that must fail, with the host the same before and after, and the server not reloaded."""
+        before = self.state()
+        run = self.play(*arguments, **options)
+        assert run.status != 0, run.output
+        assert self.state() == before, run.output
+        return run
+
+    @abstractmethod
+    def state(self) -> object:
+        """Return all that a run could change, and how often the server (re)loaded."""
 
     def ask(self, client: Issued | None, *, domain: str = "", port: int = 0, version: str = "TLSv1_3") -> Reply:
         """Return what `client` gets from the site; the server's certificate must be sound, or Chat's own."""
