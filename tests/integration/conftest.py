@@ -15,7 +15,7 @@ import pytest
 from demo_material import CHAT_CA_NAME, Authority
 from embedded_httpd import free_port
 from host import Host, loads
-from playing import Operator, prepared
+from playing import Operator, prepared, surroundings
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
 
@@ -90,6 +90,12 @@ def operator(
         "document_root": str(embedded.root / "site"),
     }
     return LocalOperator(folder, site_material, "127.0.0.1", port, site, environment, embedded)
+
+
+@pytest.fixture
+def bare(operator: LocalOperator) -> tuple[str, ...]:
+    """Return the command that runs another on a host without httpd."""
+    return surroundings(f"mount --bind /dev/null {operator.httpd.binary}", "--map-root-user", "--mount")
 
 
 @pytest.fixture(scope="session")

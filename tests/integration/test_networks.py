@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playing import surroundings
 from rehearsing import PIPED
 
 if TYPE_CHECKING:
@@ -17,21 +17,13 @@ if TYPE_CHECKING:
 
 ROLE = "mtls.httpd.mutual_tls"
 # Of a new network with nothing but its loopback interface.
-NO_ROUTE = 'ip link set lo up && exec "$@"'
-NO_IPV4 = 'ip link set lo up && ip -4 address flush dev lo && exec "$@"'
+NO_ROUTE = "ip link set lo up"
+NO_IPV4 = "ip link set lo up && ip -4 address flush dev lo"
 LAN = "198.51.100.7"
 LAN_ALONE = (
     "ip link set lo up && ip link add lan type veth peer name other && ip link set lan up && ip link set other up"
-    f' && ip address add {LAN}/24 dev lan && exec "$@"'
+    f" && ip address add {LAN}/24 dev lan"
 )
-
-
-def surroundings(kind: str, script: str) -> tuple[str, ...]:
-    """Return the command that runs another after `script` in a new namespace; skip the test where there is none."""
-    within = ("unshare", kind, "sh", "-c", script, "sh")
-    if subprocess.run([*within, "true"], capture_output=True, check=False).returncode != 0:
-        pytest.skip("a host of such a network is made with a namespace, which this kernel refuses")
-    return within
 
 
 @pytest.mark.parametrize("network", ["without a default route", "without IPv4"])
@@ -40,7 +32,7 @@ def test_a_host_on_an_odd_network_is_deployed_and_confirmed(
     operator: LocalOperator, network: str, site: str, rehearsal: str
 ) -> None:
     address, script = ("::1", NO_IPV4) if network == "without IPv4" else ("127.0.0.1", NO_ROUTE)
-    within = surroundings("--net", script)
+    within = surroundings(script, "--net")
     operator.httpd.stop()
     text = operator.httpd.conf.read_text() + (PIPED if rehearsal == "reduced" else "")
     listen = f"Listen [{address}]:" if ":" in address else f"Listen {address}:"
@@ -56,7 +48,7 @@ def test_a_host_on_an_odd_network_is_deployed_and_confirmed(
 def test_a_server_that_listens_on_one_address_alone_is_tried_and_confirmed_there(
     operator: LocalOperator, rehearsal: str
 ) -> None:
-    within = surroundings("--net", LAN_ALONE)
+    within = surroundings(LAN_ALONE, "--net")
     operator.httpd.stop()
     text = operator.httpd.conf.read_text().replace("Listen 127.0.0.1:", f"Listen {LAN}:")
     text += f"LoadModule ssl_module modules/mod_ssl.so\nListen {LAN}:{operator.port} https\n"
@@ -73,7 +65,7 @@ def test_the_confirmation_goes_where_ansible_connects_to_and_not_by_the_sites_na
 ) -> None:
     hosts = operator.folder / "hosts"
     hosts.write_text(f"127.0.0.1 localhost\n127.0.0.9 {operator.material.domain}\n")
-    within = surroundings("--mount", f'mount --bind {hosts} /etc/hosts && exec "$@"')
+    within = surroundings(f"mount --bind {hosts} /etc/hosts", "--mount")
     variables = {
         "mutual_tls_httpd_binary": str(operator.httpd.binary),
         "mutual_tls_httpd_config": str(operator.httpd.conf),

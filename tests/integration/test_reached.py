@@ -10,13 +10,13 @@ the command on this machine, and counts the trips.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from playing import surroundings
 
 if TYPE_CHECKING:
     from conftest import LocalOperator
@@ -25,7 +25,7 @@ ROLE = "mtls.httpd.mutual_tls"
 NEAR, FAR = "198.51.100.7", "198.51.100.8"
 LAN = (
     "ip link set lo up && ip link add lan type veth peer name other && ip link set lan up && ip link set other up"
-    f' && ip address add {NEAR}/24 dev lan && ip address add {FAR}/24 dev lan && exec "$@"'
+    f" && ip address add {NEAR}/24 dev lan && ip address add {FAR}/24 dev lan"
 )
 INSIDE = "Asked on the host itself."
 SSH = """\
@@ -81,9 +81,7 @@ class Network:
 @pytest.fixture
 def network(operator: LocalOperator) -> Network:
     """Make the network, on which nothing is served yet."""
-    within = ("unshare", "--net", "sh", "-c", LAN, "sh")
-    if subprocess.run([*within, "true"], capture_output=True, check=False).returncode != 0:
-        pytest.skip("a host of such a network is made with a namespace, which this kernel refuses")
+    within = surroundings(LAN, "--net")
     operator.httpd.stop()
     ssh = operator.folder / "ssh"
     ssh.write_text(SSH.format(trips=operator.folder / "trips"))

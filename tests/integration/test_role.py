@@ -118,16 +118,6 @@ def test_check_mode_says_what_would_change_and_changes_nothing(operator: LocalOp
     assert operator.deploy("--check", "--diff").recap["changed"] == 0
 
 
-@pytest.fixture
-def bare(operator: LocalOperator) -> tuple[str, ...]:
-    """Return the command that runs another on a host without httpd."""
-    script = f'mount --bind /dev/null {operator.httpd.binary} && exec "$@"'
-    within = ("unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh")
-    if subprocess.run([*within, "true"], capture_output=True, check=False).returncode != 0:
-        pytest.skip("a host without httpd is made with a mount namespace, which this kernel refuses")
-    return within
-
-
 @pytest.mark.parametrize(
     "left_out", [("--skip-tags", "install"), ("--tags", "apply,confirm"), ("-e", "mutual_tls_install=no")], ids=str
 )

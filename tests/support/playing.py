@@ -21,6 +21,7 @@ from http.client import HTTPSConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import yaml
 from demo_material import write
 
@@ -166,6 +167,14 @@ class Operator(ABC):
             write(self.folder, "client.key", client.key_pem)
             context.load_cert_chain(self.folder / "client.crt", self.folder / "client.key")
         return context
+
+
+def surroundings(script: str, *namespaces: str) -> tuple[str, ...]:
+    """Return the command that runs another after `script` in new namespaces; skip the test where there are none."""
+    within = ("unshare", *namespaces, "sh", "-c", f'{script} && exec "$@"', "sh")
+    if subprocess.run([*within, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("a host of such a kind is made with a namespace, which this kernel refuses")
+    return within
 
 
 def prepared(folder: Path, collections_path: Path, **host: Any) -> dict[str, str]:
