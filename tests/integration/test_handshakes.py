@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from demo_material import Authority, self_signed, write
 from embedded_httpd import EmbeddedHttpd, free_port
+from identities import identity
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import (
     VERSIONS,
@@ -21,7 +22,6 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers impo
     Clients,
     Door,
     Examination,
-    Identity,
     Question,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask, examine
@@ -99,11 +99,6 @@ class Site:
         server_name = self.material.domain if name is None else name
         question = Question(server_name, version, "none", client and identity(client))
         return ask(Door("127.0.0.1", self.port), question, timeout=10)
-
-
-def identity(issued: Issued) -> Identity:
-    """Return a client's identity as the probes take it."""
-    return Identity(issued.full_pem, issued.key_pem)
 
 
 def results(found: Examination, version: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from demo_material import write
 from host import DOMAIN, Host, tree
+from identities import identity
 from rehearsing import PIPED
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers, client
@@ -34,10 +35,9 @@ def prepared(host: Host, rehearsal: str, text: str = MODULE) -> None:
 def result(host: Host, *, proxied: bool, port: int = 0, address: str = "127.0.0.1") -> set[str]:
     """Return how clients of the client CA are answered, with a PROXY header or without."""
     chat = host.chat.issue(client=True, common_name="Chat")
-    identity = answers.Identity(chat.full_pem, chat.key_pem)
     door = answers.Door(address, port or host.port, proxied)
     return {
-        client.ask(door, answers.Question(DOMAIN, version, "trusted", identity), timeout=5).result
+        client.ask(door, answers.Question(DOMAIN, version, "trusted", identity(chat)), timeout=5).result
         for version in answers.VERSIONS
     }
 

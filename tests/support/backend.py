@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
+from identities import identity
+
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import client_context
 
 if TYPE_CHECKING:
@@ -110,8 +111,7 @@ def send(
 
     The `preface` goes before the handshake, which names no `domain` (SNI) if that is empty.
     """
-    identity = answers.Identity(client.full_pem, client.key_pem) if client else None
-    context = client_context(identity, version)
+    context = client_context(identity(client) if client else None, version)
     answer = b""
     try:
         with (

@@ -21,6 +21,7 @@ import jinja2
 import pytest
 from cryptography import x509
 from demo_material import CHAT_CA_NAME, Authority, Issued
+from identities import identity
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers, wire
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
@@ -137,12 +138,12 @@ class Host:
         path: str = "/",
     ) -> dict[str, Answer]:
         """Return what a client (default: none) is answered, by protocol version."""
-        identity = answers.Identity(client.full_pem, client.key_pem) if client else None
+        shown = identity(client) if client else None
         kind = "trusted" if client else "none"
         return {
             version: ask(
                 answers.Door(address, port or self.port),
-                answers.Question(domain, version, kind, identity, path=path),
+                answers.Question(domain, version, kind, shown, path=path),
                 timeout=5,
             )
             for version in VERSIONS

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Callable
 import pytest
 from cryptography.hazmat.primitives import serialization
 from demo_material import Authority, Issued, key_pem, new_key
+from identities import identity
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import (
     VERSIONS,
@@ -47,11 +48,6 @@ CLIENT_CA = Authority("Client CA, with a comma")
 SERVER = Authority("Server CA").issue(NAME)
 TRUSTED = CLIENT_CA.issue(client=True, common_name="trusted")
 STRANGER = Authority("Another CA").issue(client=True, common_name="stranger")
-
-
-def identity(issued: Issued) -> Identity:
-    """Return a client's identity as the probes take it."""
-    return Identity(issued.full_pem, issued.key_pem)
 
 
 @contextmanager
