@@ -13,8 +13,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from host import DOMAIN, Host, fingerprint, processes_in, tree, until
-from interrupting import forked, killed_at, snapshots
+from host import DOMAIN, Host, fingerprint, forked, processes_in, tree, until
+from interrupting import killed_at, snapshots
 from rehearsing import reduced
 from users import manual_installation
 

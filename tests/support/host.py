@@ -312,17 +312,24 @@ def until(condition: Callable[[], object], seconds: float = 20) -> bool:
     return True
 
 
-def in_a_child(act: Callable[[], None]) -> None:
-    """Call `act` in a process of its own; fail as it does."""
+def forked(act: Callable[[], object]) -> int:
+    """Call `act` in a child process, which then ends; return its exit code: 1 where it raised, -9 if killed."""
     process = os.fork()
     if process == 0:
+        code = 1
         try:
             act()
+            code = 0
         except BaseException:
             traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0, "see the traceback on standard error"
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def in_a_child(act: Callable[[], None]) -> None:
+    """Call `act` in a process of its own; fail as it does."""
+    assert forked(act) == 0, "see the traceback on standard error"
 
 
 def processes_in(*folders: str | Path) -> set[int]:

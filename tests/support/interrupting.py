@@ -13,6 +13,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
+from host import forked
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -41,19 +43,6 @@ def watched(root: Path, act: Any) -> None:
             busy = False
 
     sys.addaudithook(hook)
-
-
-def forked(act: Callable[[], object]) -> int:
-    """Call `act` in a child process, which then ends; return its exit code: 1 where it raised, -9 if killed."""
-    process = os.fork()
-    if process == 0:
-        code = 1
-        try:
-            act()
-            code = 0
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
 def killed_at(at: int, root: Path, act: Callable[[], object]) -> None:
