@@ -586,6 +586,30 @@ def test_a_program_that_no_list_knows_is_seen_as_it_would_start(
     assert not mark.exists()
 
 
+@pytest.mark.parametrize("rehearsal", ["full", "reduced"])
+@pytest.mark.parametrize("another", ["", "program", "another"], ids=["none", "the same", "another"])
+def test_the_leave_of_one_site_to_start_programs_is_none_for_another_of_its_run(
+    host: Host, another: str, rehearsal: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(effects, "_PROGRAMS", {})
+    if rehearsal == "reduced":
+        forbid_namespaces(monkeypatch)
+    mark, program = programs(host)
+    (host.httpd.root / "another").write_bytes(program.read_bytes())
+    (host.httpd.root / "another").chmod(0o755)
+    line = f'CustomLog "|{host.httpd.root}/{{}}" common'
+    may = host.wish(extra=line.format("program"), allow_programs=True)
+    if another:
+        wish = host.wish("other.example.com", extra=line.format(another))
+        message = host.refused(may, wish, times=rehearsal == "full", check=True)
+        assert f"other.example.com: httpd would start {host.httpd.root}/{another} for a site without" in message
+        assert f"{DOMAIN}:" not in message
+        assert not mark.exists()
+    host.apply(may, host.wish("other.example.com", extra="KeepAliveTimeout 4"))
+    assert until(mark.exists)
+    assert all(host.enforces(domain) for domain in (DOMAIN, "other.example.com"))
+
+
 def test_programs_that_the_server_starts_already_are_no_fault_of_a_site(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,11 +28,12 @@ FURTHER_SECONDS = 30.0
 
 def rehearse_change(seen: Seen) -> trial.Result:
     """Rehearse the change. Raises Refused where it would do harm, or where httpd would not start even without it."""
-    result = _rehearsed(seen, seen.plan, seen.sites)
+    result = _rehearsed(seen, seen.plan, seen.sites, seen.may_start_programs)
     if result.broken:
         _refuse_broken_before(seen, result)
-    if result.broken or result.faults:
-        faults = _faults(seen, result) + _further(seen, result)
+    faults = _faults(seen, result)
+    faults += _further(seen, result) if faults else _started_without_leave(seen, result)
+    if faults:
         stop = "." if result.broken else ":"
         raise Refused(f"the rehearsal failed, nothing was touched{stop} {'; '.join(faults)}")
     if result.mode == "reduced" and seen.was_running and seen.server.supervision.kind == "container":
@@ -64,9 +65,9 @@ def _refuse_broken_before(seen: Seen, result: trial.Result) -> None:
         raise Refused(f"{sentence}: {before.broken}. Nothing was touched: mend this first")
 
 
-def _rehearsed(seen: Seen, plan: Plan, sites: Sequence[Facts]) -> trial.Result:
+def _rehearsed(seen: Seen, plan: Plan, sites: Sequence[Facts], allowed: frozenset[str]) -> trial.Result:
     without_extra = {wish.domain: wish.without_extra for wish in seen.wishes if wish.without_extra}
-    draft = trial.Draft(plan.staged, plan.changes, seen.may_start_programs, without_extra)
+    draft = trial.Draft(plan.staged, plan.changes, allowed, without_extra)
     result = rehearsal.rehearse(seen.server, seen.store, seen.user, draft, sites, seen.request.probes)
     seen.server.forget()
     return result
@@ -74,7 +75,34 @@ def _rehearsed(seen: Seen, plan: Plan, sites: Sequence[Facts]) -> trial.Result:
 
 def _faults(seen: Seen, result: trial.Result) -> list[str]:
     said = f"httpd says: {name_site(seen.store, result.broken)}{_line(seen, result.broken)}"
-    return [*([said] if result.broken else []), *result.faults]
+    started = [
+        f"httpd would start {path}, and no site has 'allow_programs': take out what starts it, or set that for its site"
+        for path in result.unpermitted
+    ]
+    return [*([said] if result.broken else []), *result.faults, *started]
+
+
+def _started_without_leave(seen: Seen, result: trial.Result) -> list[str]:
+    """What sites would start that may not, where others of this run may: those that may not are rehearsed alone.
+
+    Who starts a program is not told by the kernel.
+    """
+    allowed = seen.may_start_programs
+    wishes = tuple(wish for wish in seen.wishes if wish.domain not in allowed)
+    sites = [site for site in seen.sites if site.domain not in allowed]
+    if not (result.programs and allowed and sites):
+        return []
+    plan = planned(seen.server, seen.store, seen.user, seen.with_ssl, wishes, adopt=seen.request.adopt)
+    alone = _rehearsed(seen, plan, sites, frozenset())
+    names = ", ".join(site.domain for site in sites)
+    if not alone.complete:
+        reason = "; ".join(_faults(seen, alone))
+        told = f"{names}: whether httpd would start a program for a site without 'allow_programs' was not to be told"
+        return [f"{told}, as the sites without it could not be rehearsed alone: {reason}. Deploy them in another run"]
+    return [
+        f"{names}: httpd would start {path} for a site without 'allow_programs': take out what starts it, or set that"
+        for path in alone.unpermitted
+    ]
 
 
 def _further(seen: Seen, result: trial.Result) -> list[str]:
@@ -92,7 +120,7 @@ def _further(seen: Seen, result: trial.Result) -> list[str]:
             return [*found, f"{len(sites)} more sites were not tried"]
         left = rest
         plan = planned(seen.server, seen.store, seen.user, seen.with_ssl, left, adopt=seen.request.adopt)
-        result = _rehearsed(seen, plan, sites)
+        result = _rehearsed(seen, plan, sites, seen.may_start_programs)
         found += _faults(seen, result)
     return found
 

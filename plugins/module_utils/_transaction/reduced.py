@@ -153,9 +153,8 @@ def rehearse_reduced(
                 for site in sites:
                     door = standing.find_door(described, here, ports[site.port])
                     faults += handshakes.try_site(occasion, site, door, probes)
-            if not change.allowed:
-                faults += [f"httpd would start {path}, as 'allow_programs' lets no site" for path in start.programs]
-        return Result("reduced", reason, tuple(faults), said, not (weak or said), start.programs)
+        unpermitted = () if change.allowed else tuple(dict.fromkeys(start.programs))
+        return Result("reduced", reason, tuple(faults), said, not (weak or said), start.programs, unpermitted)
 
 
 def rehearsal_folder(store: Store) -> str:

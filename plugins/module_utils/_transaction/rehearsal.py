@@ -83,8 +83,7 @@ def rehearse(
             if result.programs and not change.allowed:
                 before = _full(server, store, user, Draft(), [], probes).programs
                 more = dict.fromkeys(path for path in result.programs if path not in before)
-                unseen = [f"httpd would start {path}, which it does not without this change" for path in more]
-                result = replace(result, faults=(*result.faults, *unseen))
+                result = replace(result, unpermitted=tuple(more))
             return result
         except sandbox.Unavailable as error:
             reason = f"no private namespaces are to be had here ({error})"

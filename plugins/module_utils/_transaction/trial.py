@@ -47,7 +47,7 @@ class Result:
     """How a rehearsal ended.
 
     C(full) or C(reduced) and why; the faults found, one line each; what httpd said when it did not start; whether each
-    site was tried; the programs that it would have started, by path.
+    site was tried; the programs that it would have started, by path, and those of them that no site of the change may.
     """
 
     mode: str
@@ -56,6 +56,7 @@ class Result:
     broken: str
     complete: bool
     programs: tuple[str, ...] = ()
+    unpermitted: tuple[str, ...] = ()
 
 
 def find_escapes(
