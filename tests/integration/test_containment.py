@@ -61,6 +61,8 @@ def prepare(host: Host) -> None:
     (host.conf / "plain.inc").write_text("SetEnv C d\n")
     loaded = "LoadModule env_module modules/mod_env.so"
     (host.conf / "loaded.inc").write_text(f"<IfModule !env_module>\n{loaded}\n</IfModule>\nSetEnv C d\n")
+    log = f"{host.httpd.root}/elsewhere/included"
+    (host.conf / "log.inc").write_text(f'CustomLog "{log}.log" common\nErrorLog "{log}-error.log"\n')
     (host.httpd.root / "other" / "logs").mkdir(parents=True)
     host.restart()
 
@@ -104,6 +106,19 @@ INSIDE = {
     "a module that is loaded": "Include conf/loaded.inc",
     "a macro": "<Macro Say $what>\nSetEnv A $what\n</Macro>\nUse Say b\nUndefMacro Say",
     "a log": 'CustomLog "{root}/elsewhere/extra.log" common\nErrorLog "{root}/elsewhere/extra-error.log"',
+    "logs of a variable": (
+        'Define KEPT "{root}/elsewhere"\nCustomLog "${KEPT}/extra.log" "%h \\"%r\\" \\\\"\n'
+        "ErrorLog ${KEPT}/extra-error.log"
+    ),
+    "logs in an included file": (
+        '<Location "/a">\nSetEnv A "b \\"c\\" >"\n</Location>\n'
+        "<If \"%{REQUEST_URI} =~ m#^/x>$#\">\nSetEnv A 'b c'\n</If>\n"
+        '<Location "/a">\n</Location>\nInclude conf/log.inc\nSetEnv A \\\n  b'
+    ),
+    "logs of a macro": (
+        "<Macro Keep $where>\nTransferLog $where.log\nErrorLog $where-error.log\n</Macro>\n"
+        "Use Keep {root}/elsewhere/kept\nUndefMacro Keep"
+    ),
     "what looks like the end": '# </VirtualHost>\nSetEnv A "</VirtualHost>"',
 }
 
@@ -120,8 +135,13 @@ def test_extra_directives_that_stay_in_the_sites_virtual_host_are_taken(
     text = INSIDE[what].replace("{root}", str(host.httpd.root))
     assert host.apply(host.wish(extra=text), check=True).rehearsal == rehearsed
     assert not list(elsewhere.iterdir())
+    assert "got in" in host.refused(host.wish(extra=f"{text}\nSSLVerifyClient none"), times=rehearsed == "full")
+    assert not list(elsewhere.iterdir())
     host.apply(host.wish(extra=text))
     assert host.enforces()
+    assert len(list(elsewhere.iterdir())) == (2 if "log" in what else 0)
+    another = host.wish("other.example.com")
+    assert host.apply(another, check=True).rehearsal == rehearsed
     host.apply(host.wish(extra=text))  # With another certificate, and what is there by now.
     assert host.enforces()
 
@@ -316,6 +336,47 @@ def test_a_log_below_a_folder_of_everybodys_is_refused_where_that_is_not_the_ser
     shared.chmod(0o755)
     host.apply(host.wish(access_log=f"{shared}/mine/calls.log"))
     assert host.enforces()
+
+
+def with_mod_security(host: Host) -> None:
+    folder = host.httpd.root / "modules"
+    if not (folder / "mod_security2.so").exists():
+        pytest.skip("mod_security is not installed")
+    names = ("unique_id_module modules/mod_unique_id.so", "security2_module modules/mod_security2.so")
+    host.add("".join(f"LoadModule {name}\n" for name in names))
+    host.restart()
+    (host.httpd.root / "elsewhere").mkdir()
+
+
+# It opens them as it reads their lines.
+@rehearsed
+@pytest.mark.parametrize("name", ["SecAuditLog", "SecAuditLog2", "SecDebugLog"])
+def test_a_log_of_mod_security_is_judged_and_made_by_the_live_server_alone(
+    host: Host, name: str, rehearsed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_mod_security(host)
+    rehearse(rehearsed, monkeypatch)
+    first = "SecAuditLog logs/first.log\n" if name == "SecAuditLog2" else ""
+    log, wrong = host.httpd.root / "elsewhere" / "sec.log", host.conf / "mtls-httpd-test.conf"
+    message = host.refused(host.wish(extra=f'{first}{name} "{wrong}"'), check=True)
+    assert f"a site's log: {wrong} lies beside files of httpd's configuration" in message
+    assert not wrong.exists()
+    assert host.apply(host.wish(extra=f"{first}{name} {log}"), check=True).rehearsal == rehearsed
+    assert not log.exists()
+    host.apply(host.wish(extra=f"{first}{name} {log}"))
+    assert log.exists()
+    assert host.enforces()
+
+
+def test_a_log_of_mod_security_that_a_variable_names_is_not_asked_about_beside_the_live_server(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_mod_security(host)
+    rehearse("reduced", monkeypatch)
+    elsewhere = host.httpd.root / "elsewhere"
+    message = host.refused(host.wish(extra=f"Define KEPT {elsewhere}\nSecAuditLog ${{KEPT}}/sec.log"), check=True)
+    assert f"{DOMAIN}: SecAuditLog names its file by a variable" in message
+    assert not list(elsewhere.iterdir())
 
 
 # -- httpd's words

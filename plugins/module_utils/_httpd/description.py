@@ -44,9 +44,13 @@ class Directive:
         return f"{self.file}:{self.line}"
 
 
+# A word of a directive's arguments, in quotes or without them.
+WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\'|(\S+)')
+
+
 def split(arguments: str) -> list[str]:
     words = []
-    for match in re.finditer(r'"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\'|(\S+)', arguments):
+    for match in WORD.finditer(arguments):
         quoted = match.group(1) if match.group(1) is not None else match.group(2)
         words.append(match.group(3) if quoted is None else re.sub(r'\\(["\'\\])', r"\1", quoted))
     return words

@@ -18,10 +18,9 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands impor
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.trusted_paths import Untrusted, followed, lies_within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
-    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import Facts
     from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 
 # Where files are read, or run, by root without anybody's asking; by the names that links lead to, and by others.
@@ -135,8 +134,11 @@ def named_logs(text: str) -> list[str]:
     return [split(found.group(2))[0] for found in LOG_LINE.finditer(text)]
 
 
-def opened_logs(described: Description, places: Mapping[str, Facts]) -> list[str]:
-    """The logs that httpd would open for the sites, by their site.conf: those of extra_directives or a template too."""
+def opened_logs(described: Description, places: Collection[str]) -> list[str]:
+    """The logs that httpd would open for the sites, by the paths of their site.conf.
+
+    Those of extra_directives or a template too.
+    """
     files = {each.file for each in described.directives}
     theirs = {file for file in files if any(path in file for path in places)}  # also what uses a macro of it
     hosts = {host.place for host in described.virtual_hosts if host.file in theirs}
@@ -144,5 +146,10 @@ def opened_logs(described: Description, places: Mapping[str, Facts]) -> list[str
 
 
 def _logs_of(described: Description, directives: Sequence[Directive]) -> list[str]:
-    logs = [each.words[0] for each in directives if each.name.lower() in _SITE_LOGS and each.words]
-    return list(dict.fromkeys(described.path(log) for log in logs if not re.match(_ELSEWHERE, log)))
+    return list(dict.fromkeys(described.path(log) for log in map(log_of, directives) if log))
+
+
+def log_of(directive: Directive) -> str:
+    """The file that a directive names as a log, as httpd read it; empty for none."""
+    named = directive.words[0] if directive.name.lower() in _SITE_LOGS and directive.words else ""
+    return "" if re.match(_ELSEWHERE, named) else named

@@ -19,11 +19,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
-from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, join_endpoint, split
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import (
+    WORD,
+    Description,
+    Directive,
+    join_endpoint,
+    split,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError, Logs
 from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes, material, standing
-from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import LOG_LINE, log_rules, opened_logs
+from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import LOG_LINE, log_of, log_rules, opened_logs
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import File
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, EMPTY, SITE, Facts
 from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import lock_path
@@ -46,7 +52,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.trial impo
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
@@ -107,6 +113,7 @@ def rehearse_reduced(
             release = planned.get(site.domain) or store.read(site.domain, "current")
             files = release.filled(folder)
             text = files[SITE].content.decode()
+            faults += [f"{site.domain}: {fault}" for fault in _opened_at_once(text)]
             place = join_endpoint(here, ports[site.port])
             if site.included:
                 name = quoting.directive(site.domain)
@@ -128,7 +135,8 @@ def rehearse_reduced(
         config = os.path.join(scratch, "httpd.conf")
         paths = [os.path.join(scratch, site.domain, SITE) for site in sites]
         listens = [join_endpoint(here, port) for port in ports.values()]
-        disk.write(config, File(_minimal(server, user, scratch, listens, modules, paths).encode()))
+        minimal = _minimal(server, user, scratch, listens, modules)
+        disk.write(config, File((minimal + _including(paths)).encode()))
         alone = replace(server, arguments=("-f", config), parent=None, config=config, _descriptions={})
         try:
             described = alone.describe()
@@ -142,6 +150,14 @@ def rehearse_reduced(
             faults += rules.faults(log) if not trusted_paths.lies_below(log, scratch) else []
         if faults:
             return Result("reduced", reason, tuple(faults), "", False)
+        theirs = [each for each in described.directives if each.file != config]
+        if not all(trusted_paths.lies_below(described.path(log), scratch) for log in map(log_of, theirs) if log):
+            # A log of a variable, a macro or an included file: httpd is to read what it told, with that log moved.
+            told = os.path.join(scratch, "sites.conf")
+            # Readable to nobody else, as what it holds may stand in a file that is so too.
+            disk.write(told, File(_retold(theirs, scratch).encode("utf-8", "surrogateescape"), 0o600))
+            loading = "\n".join(_loading(described, described.files)) + "\n"
+            disk.put(config, File((minimal + loading + _including([told])).encode()))
         logs = Logs([os.path.join(scratch, os.path.basename(site.error_log)) for site in sites if site.error_log])
         with serving(alone, [], scratch, guard, logs, resource_limits(server)) as start:
             said = start.broken
@@ -178,19 +194,28 @@ def _moved(text: bytes, port: int, place: str, scratch: str) -> bytes:
     return LOG_LINE.sub(instead, moved).encode()
 
 
+# mod_security opens its logs as it reads their lines, in a question (-t) too.
+_AT_ONCE = re.compile(rf"(?im)^\s*(Sec(?:Audit|Debug)Log2?)\s[^\n]*\$(?!\{{{quoting.LOGS}\}})")
+
+
+def _opened_at_once(text: str) -> list[str]:
+    """Why httpd cannot be asked about a site's text beside the live server: it would open a log where that lies."""
+    return [
+        f"{found.group(1)} names its file by a variable, and would be opened as soon as httpd is asked what it reads: "
+        "name the path itself"
+        for found in _AT_ONCE.finditer(text)
+    ]
+
+
 def _minimal(
     server: Server,
     user: Description,
     scratch: str,
     listens: Sequence[str],
     modules: Sequence[str],
-    sites: Sequence[str],
 ) -> str:
-    """A configuration with the live server's modules and its server-level SSL directives, and the sites."""
-
-    def quoted(value: object) -> str:
-        return quoting.directive(value)
-
+    """A configuration with the live server's modules and its server-level SSL directives, for the sites to follow."""
+    quoted = quoting.directive
     lines = [
         f"ServerRoot {quoted(user.server_root)}",
         f"PidFile {quoted(scratch + '/pid')}",
@@ -207,12 +232,7 @@ def _minimal(
     for name, value in user.defines.items():
         with suppress(quoting.NotQuotable):
             lines += [f"Define {name} {quoted(value)}"] if value else []
-    for path in user.files:
-        for name, file in re.findall(
-            r'^\s*LoadModule\s+(\w+)\s+"?([^"\n]+?)"?\s*$', "\n".join(read_lines(path)), re.MULTILINE | re.IGNORECASE
-        ):
-            if name in user.modules:
-                lines += [f"<IfModule !{name}>", f"LoadModule {name} {quoted(user.path(file))}", "</IfModule>"]
+    lines += _loading(user, user.files)
     for name in modules:
         loaded = f"LoadModule {name}_module {quoted(server.module(f'mod_{name}.so'))}"
         lines += [f"<IfModule !{name}_module>", loaded, "</IfModule>"]
@@ -227,7 +247,49 @@ def _minimal(
             and each.name.lower() not in ("sslsessioncache", "sslstaplingcache", "sslrandomseed")
         ):
             lines.append(f"{each.name} {each.arguments}")
-    lines += [f"Include {quoted(quoting.path(site))}" for site in sites]
+    return "\n".join(lines) + "\n"
+
+
+def _loading(described: Description, files: Iterable[str]) -> list[str]:
+    """The lines that load the modules which C(files) of a configuration load."""
+    lines = []
+    for path in files:
+        for name, file in re.findall(
+            r'^\s*LoadModule\s+(\w+)\s+"?([^"\n]+?)"?\s*$', "\n".join(read_lines(path)), re.MULTILINE | re.IGNORECASE
+        ):
+            if name in described.modules:
+                loaded = f"LoadModule {name} {quoting.directive(described.path(file))}"
+                lines += [f"<IfModule !{name}>", loaded, "</IfModule>"]
+    return lines
+
+
+def _including(paths: Sequence[str]) -> str:
+    return "".join(f"Include {quoting.directive(quoting.path(path))}\n" for path in paths)
+
+
+def _retold(directives: Sequence[Directive], scratch: str) -> str:
+    """Directives as httpd told them, macros, variables and included files resolved, with their logs in C(scratch)."""
+    lines: list[str] = []
+    sections: list[str] = []
+
+    def close(depth: int) -> None:
+        while len(sections) > depth:
+            lines.append(f"</{sections.pop().split()[0]}>")
+
+    for each in directives:
+        if each.name.startswith("<"):
+            close(len(each.sections) - 1)
+            sections.append(each.sections[-1])
+            lines.append(f"<{sections[-1]}>")
+            continue
+        close(len(each.sections))
+        log, arguments = log_of(each), each.arguments
+        if log:
+            first = WORD.match(arguments)
+            kept = quoting.directive(os.path.join(scratch, os.path.basename(log)))
+            arguments = kept + arguments[first.end() if first else 0 :]
+        lines.append(f"{each.name} {arguments}")
+    close(0)
     return "\n".join(lines) + "\n"
 
 

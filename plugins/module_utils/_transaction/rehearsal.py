@@ -97,8 +97,16 @@ class _StartsPrograms(Exception):
 
 
 def _full(
-    server: Server, store: Store, user: Description, change: Draft, sites: Sequence[Facts], probes: answers.Probes
+    server: Server,
+    store: Store,
+    user: Description,
+    change: Draft,
+    sites: Sequence[Facts],
+    probes: answers.Probes,
+    logs_told: Sequence[str] = (),
 ) -> Result:
+    """Try it in a private world, where C(logs_told) may be written besides what the texts of the change name."""
+
     def act() -> dict[str, Any]:
         private = Store(store.conf, Scratch())
         try:
@@ -145,7 +153,8 @@ def _full(
             if start.broken:
                 weak = refused_as_weak(start.broken, sites)
                 broken = "" if weak else start.broken
-                return _ended(broken, faults + weak, programs=programs)
+                every = opened_logs(described, [store.path(domain, "current", SITE) for domain in store.domains()])
+                return _ended(broken, faults + weak, programs=programs, logs=opened, written=every)
             occasion = handshakes.Occasion(described, handshakes.Stage.REHEARSAL)
             for site, address in tried:
                 door = standing.find_door(described, address, site.port)
@@ -155,15 +164,20 @@ def _full(
         return _ended(faults=faults, complete=True, programs=programs, logs=opened)
 
     try:
-        value = sandbox.run(_world(server, store, user, change, sites), act, SECONDS + len(sites))
+        value = sandbox.run(_world(server, store, user, change, sites, logs_told), act, SECONDS + len(sites))
     except (TimeoutError, RuntimeError) as error:
         return Result("full", "", (f"the rehearsal itself failed: {error}",), "", True)
+    rules = log_rules(server, store, user)  # What is there is hidden inside.
+    misplaced = [fault for log in value["logs"] for fault in rules.faults(log)]
     if "Read-only file system" in value["broken"]:
+        if misplaced:
+            return Result("full", "", (*value["faults"], *misplaced), "", False)
+        if set(value["written"]) - set(logs_told):  # Of variables, macros and included files.
+            return _full(server, store, user, change, sites, probes, value["written"])
         raise sandbox.Unavailable(f"the configuration writes where a rehearsal may not: {value['broken']}")
     if value["broken"] and value["programs"]:
         raise _StartsPrograms(f"httpd does not start without what it starts itself ({', '.join(value['programs'])})")
-    rules = log_rules(server, store, user)  # What is there is hidden inside.
-    faults = [*value["faults"], *(fault for log in value["logs"] for fault in rules.faults(log))]
+    faults = [*value["faults"], *misplaced]
     return Result("full", "", tuple(faults), value["broken"], value["complete"], tuple(value["programs"]))
 
 
@@ -174,9 +188,15 @@ def _ended(
     complete: bool = False,
     programs: Sequence[str] = (),
     logs: Sequence[str] = (),
+    written: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """How it ended inside, as it comes out: all of it is fit for JSON."""
-    return {"broken": broken, "faults": [*faults], "complete": complete, "programs": [*programs], "logs": [*logs]}
+    """How it ended inside, as it comes out: all of it is fit for JSON.
+
+    C(logs): those that httpd would open for the sites that are tried; C(written): for these and all others that are
+    there.
+    """
+    lists = {"faults": faults, "programs": programs, "logs": logs, "written": written}
+    return {"broken": broken, "complete": complete, **{name: [*values] for name, values in lists.items()}}
 
 
 def _texts(change: Draft) -> dict[str, bytes]:
@@ -203,7 +223,9 @@ def _welcome(store: Store, described: Description, tried: Sequence[tuple[Facts, 
 _BELOW_RUN = re.compile(r"(?<![\w.])(?:/var)?/run/[^\s\"'|]+")
 
 
-def _world(server: Server, store: Store, user: Description, change: Draft, sites: Sequence[Facts]) -> sandbox.World:
+def _world(
+    server: Server, store: Store, user: Description, change: Draft, sites: Sequence[Facts], logs_told: Sequence[str]
+) -> sandbox.World:
     folders = {store.conf} | {
         os.path.dirname(each.path)
         for each in change.changes
@@ -229,7 +251,8 @@ def _world(server: Server, store: Store, user: Description, change: Draft, sites
     present_texts = ["\n".join(read_lines(store.path(domain, "current", SITE))) for domain in store.domains()]
     # What sites name below /run is there inside too, as what the server's own configuration names.
     needed |= {path for text in texts + present_texts for path in _BELOW_RUN.findall(text)}
-    written |= {os.path.dirname(user.path(log)) for text in texts for log in named_logs(text)}
+    logs = [*logs_told, *(log for text in texts + present_texts for log in named_logs(text))]
+    written |= {os.path.dirname(user.path(log)) for log in logs}
     hidden: list[str] = []
     overlays = sorted(folders)
     for folder in sorted({os.path.realpath(folder) for folder in written if folder}):
