@@ -146,6 +146,43 @@ def test_extra_directives_that_stay_in_the_sites_virtual_host_are_taken(
     assert host.enforces()
 
 
+# What the one site has, what the other has, and what is said where that changes the other's virtual host; None where
+# it does not. The second is read after the first.
+TOGETHER = {
+    "a variable of another's": ("Define WHO anybody", "SetEnv SAID ${WHO}", "SetEnv at {other}"),
+    "a macro of another's": ("<Macro Ask>\nSetEnv A b\n</Macro>", "Use Ask", "on which something else may lean"),
+    "another's condition": (
+        "Define OPEN",
+        "<IfDefine OPEN>\nSSLVerifyClient none\n</IfDefine>",
+        "SSLVerifyClient at {other}",
+    ),
+    "one variable of each": ("Define WHO a\nSetEnv SAID ${WHO}", "Define WHO b\nSetEnv SAID ${WHO}", None),
+    "the same lines": ("SetEnv A b\nSetEnv A b", "SetEnv A b\nSetEnv A b", None),
+}
+
+
+@rehearsed
+@pytest.mark.parametrize("more", [0, 3], ids=["two sites", "five sites"])
+@pytest.mark.parametrize("case", TOGETHER)
+def test_extra_directives_that_change_another_sites_virtual_host_are_refused_of_the_site_that_has_them(
+    host: Host, case: str, more: int, rehearsed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(host)
+    rehearse(rehearsed, monkeypatch)
+    first, second, said = TOGETHER[case]
+    wishes = [host.wish(f"a{number}.example.com", extra=f"SetEnv NUMBER {number}") for number in range(more)]
+    wishes += [host.wish(extra=first), host.wish("xyz.example.com", extra=second)]
+    if said is None:
+        host.apply(*wishes)
+        assert all(host.enforces(domain) for domain in (DOMAIN, "xyz.example.com"))
+        return
+    message = host.refused(*wishes, times=rehearsed == "full")
+    told = said.format(other=host.store / "xyz.example.com")
+    assert (told if rehearsed == "full" else told.partition(" at ")[0]) in message
+    assert f"{DOMAIN}: " in message
+    assert "example.com, " not in message
+
+
 # -- what they include
 
 

@@ -10,7 +10,9 @@ import os
 import re
 import shutil
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,28 +69,56 @@ def find_escapes(
     texts: Mapping[str, bytes],
     defines: Mapping[str, str],
 ) -> list[str]:
-    """What extra_directives do outside of their sites' virtual hosts: the configuration is described without them too.
+    """What extra_directives do outside of their site's virtual host: the configuration is described without them too.
 
+    Without those of all, and of some, so that of each two sites the one's are there without the other's once: they may
+    change each other's host.
     C(places): the sites by the path of their site.conf. C(texts): that without extra_directives, by domain. C(defines):
     the variables that the server's own configuration defines, with their values; a reduced one does not.
     """
     extended = {path: site for path, site in places.items() if site.domain in texts}
     if not extended:
         return []
-    kept = {path: File(Path(path).read_bytes()) for path in extended}
-    try:
-        for path, site in extended.items():
-            disk.put(path, File(texts[site.domain]))
-        server.forget()
-        without = server.describe()
-    except HttpdError as error:
-        return [f"without the option 'extra_directives', on which something else may lean: {error}"]
-    finally:
-        for path, file in kept.items():
-            disk.put(path, file)
-        server.forget()
-    told = [replace(each, defines={**defines, **each.defines}) for each in (described, without)]
-    return containment.escapes(told[0], told[1], extended)
+    told = replace(described, defines={**defines, **described.defines})
+
+    @cache
+    def describe_without(*paths: str) -> Description:
+        kept = {path: File(Path(path).read_bytes()) for path in paths}
+        try:
+            for path in paths:
+                disk.put(path, File(texts[places[path].domain]))
+            server.forget()
+            found = server.describe()
+        finally:
+            for path, file in kept.items():
+                disk.put(path, file)
+            server.forget()
+        return replace(found, defines={**defines, **found.defines})
+
+    def judge(*paths: str) -> list[str]:
+        """What those of some sites do, told of as few of these as it can be."""
+        some = {path: extended[path] for path in paths}
+        try:
+            without = describe_without(*paths)
+            fewer = {name: value for name, value in without.defines.items() if name in known}
+            found = containment.escapes(told, replace(without, defines=fewer), some)
+        except HttpdError as error:
+            names = ", ".join(site.domain for site in some.values())
+            found = [f"{names}: without the option 'extra_directives', on which something else may lean: {error}"]
+        middle = len(paths) // 2
+        parts = (paths[:middle], paths[middle:]) if found and middle else ()
+        return next(filter(None, (judge(*part) for part in parts)), found)
+
+    every, known = list(extended), set(defines)
+    with suppress(HttpdError):
+        # A variable that sites alone define may have another value for each of them.
+        known |= set(describe_without(*every).defines)
+    halves = [
+        [path for number, path in enumerate(every) if number >> bit & 1 == wanted]
+        for bit in range((len(every) - 1).bit_length())
+        for wanted in (0, 1)
+    ]
+    return next(filter(None, (judge(*paths) for paths in (every, *halves))), [])
 
 
 class Scratch(Disk):
