@@ -468,7 +468,8 @@ options:
           - What clients say stands in it, and root opens it. So it is a new file, or one that is a log already, among
             the server's own logs or in another folder of logs. Refused is what lies below C(/etc), C(/root), C(/usr),
             C(/boot), C(/proc), C(/sys), C(/dev), C(/run) or C(/var/spool), beside files of httpd's configuration, in a
-            folder of everybody's such as C(/tmp), is hidden, or could be changed by others. This holds for the logs of
+            folder of everybody's such as C(/tmp), among what httpd serves (below a C(DocumentRoot) or what an C(Alias)
+            leads to), is hidden, or could be changed by others. This holds for the logs of
             O(sites[].extra_directives) and O(sites[].template) too.
         type: str
       error_log:

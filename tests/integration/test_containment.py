@@ -334,6 +334,58 @@ def test_a_log_where_it_would_be_more_than_a_log_is_refused(host: Host, path: st
     assert log.exists() == before
 
 
+# Where a site's log is to lie, the line of the site's that serves something, empty for its document_root, and what is
+# said of a log there, None where it is fine. One beside what is served is fine in each case.
+SERVED = {
+    "the server's document root": ("htdocs/x.php", "SetEnv A b", "DocumentRoot at {conf}"),
+    "the site's document root": ("own/deep/x.html", "", "DocumentRoot at "),
+    "an alias": ("shown/x.html", 'Alias "/x" "{root}/shown"', "Alias at "),
+    "an alias in a section": ("shown/x.html", '<Location "/x">\nAlias "{root}/shown"\n</Location>', "Alias at "),
+    "a file alone": ("beside/x.html", 'Alias "/x" "{root}/beside/x.html"', "Alias at "),
+    "an expression": ("shown/a/y/x.html", 'AliasMatch "^/x/(.*)$" "{root}/shown/$1/y"', "AliasMatch at "),
+    "what an expression does not lead to": ("shown/a/x.html", 'AliasMatch "^/x/(.*)$" "{root}/shown/$1/y"', None),
+    "a folder by a link": ("linked/x.html", 'ScriptAlias "/x" "{root}/shown"', "ScriptAlias at "),
+    "a folder of that name's beginning": ("shown-not/x.html", 'Alias "/x" "{root}/shown"', None),
+}
+
+
+@rehearsed
+@pytest.mark.parametrize("case", SERVED)
+def test_a_log_among_what_httpd_serves_is_refused(
+    host: Host, case: str, rehearsed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rehearse(rehearsed, monkeypatch)
+    root = host.httpd.root
+    for name in ("own/deep", "shown/a/y", "beside", "shown-not"):
+        (root / name).mkdir(parents=True)
+    (root / "linked").symlink_to(root / "shown")
+    name, line, said = SERVED[case]
+    line = line.replace("{root}", str(root))
+    options = {} if line else {"document_root": f"{root}/own"}
+    for wish in (
+        host.wish(access_log=f"{root}/{name}", extra=line, **options),
+        host.wish(extra=f'{line}\nDefine KEPT "{root}/{name}"\nErrorLog "${{KEPT}}"', **options),
+    ):
+        if said is None:
+            host.apply(wish, check=True)
+        else:
+            message = host.refused(wish, times=rehearsed == "full", check=True)
+            told = f"a site's log: {root}/{name} lies among what httpd serves ({said.format(conf=host.httpd.conf)}"
+            assert told in message
+        assert not (root / name).exists()
+    host.apply(host.wish(access_log=f"{root}/beside/y.log", extra=line, **options))
+    assert host.enforces()
+
+
+def test_the_servers_own_logs_may_lie_among_what_it_serves_if_they_look_like_logs(host: Host) -> None:
+    logs = host.httpd.root / "logs"
+    host.add(f'Alias "/logs" "{logs}"\n')
+    host.restart()
+    assert "lies among what httpd serves" in host.refused(host.wish(access_log=f"{logs}/x.html"))
+    host.apply(host.wish())
+    assert host.enforces()
+
+
 # The second lies where a rehearsal in full may write.
 @as_root
 @rehearsed

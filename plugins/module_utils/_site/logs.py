@@ -10,7 +10,7 @@ import os
 import re
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive, split
@@ -18,7 +18,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands impor
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.trusted_paths import Untrusted, followed, lies_within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
     from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
@@ -35,13 +35,14 @@ class LogRules:
 
     own: the folder of the server's own logs, empty where there is none; what is there is the operator's word. conf: the
     server's configuration folder. folders: all that hold files of its configuration. known: the paths of the logs that
-    it writes today.
+    it writes today. served: what it answers requests with, as served_paths tells it.
     """
 
     own: str
     conf: str
     folders: frozenset[str]
     known: Callable[[], Collection[str]]
+    served: Mapping[str, str] = field(default_factory=dict)
 
     def faults(self, path: str) -> list[str]:
         """Why httpd should not open C(path), an absolute one, as a log: in one line, or none."""
@@ -59,7 +60,7 @@ class LogRules:
             if _everybodys(os.path.dirname(at)):
                 reason = "lies in a folder where anybody may put a link or a FIFO"
             else:
-                reason = "" if self._among_own(at) else self._misplaced(at)
+                reason = self._published(at) or ("" if self._among_own(at) else self._misplaced(at))
             if not reason and there:
                 reason = self._no_log(at)
             if reason:
@@ -95,6 +96,14 @@ class LogRules:
                 return f"lies below {each}, where anybody may make its folder when that is gone"
         return ""
 
+    def _published(self, at: str) -> str:
+        """Why clients would read, or run, what clients say. The server's own logs lie where the operator has them."""
+        own = os.path.realpath(self.own) if self.own else ""
+        if os.path.dirname(at) == own and at.endswith("log"):
+            return ""
+        served = next((words for pattern, words in self.served.items() if re.fullmatch(pattern, at)), "")
+        return f"lies among what httpd serves ({served}), where clients would read it, or have it run" if served else ""
+
     def _no_log(self, at: str) -> str:
         """Why a file that is there is not taken for a log: clients' words would stand behind what it holds."""
         if self._among_own(at) or lies_within(at, "/var/log"):
@@ -116,8 +125,39 @@ _ELSEWHERE = r"\||(?:syslog|journald)(?=[:\"]|$)"
 LOG_LINE = re.compile(rf'(?im)^(\s*(?:{"|".join(_SITE_LOGS)})\s+)(?!"?(?:{_ELSEWHERE}))("[^"\n$]+"|[^\s"$]+)')
 
 
-def log_rules(server: Server, store: Store, user: Description) -> LogRules:
-    """Where a site's logs may lie on this server."""
+# What leads to files that httpd answers with; and what in such a path stands for a part of a request, where it may.
+_SERVING = re.compile("documentroot|(wsgi)?(script)?alias(match)?|virtual(documentroot|scriptalias)|userdir")
+_FILLED = re.compile(r"match$|^virtual|^userdir")
+_PARTS = re.compile(r"(\$\d|%(?:p|-?\d+\+?(?:\.-?\d+\+?)?)|\*)")
+
+
+def served_paths(described: Description) -> dict[str, str]:
+    """What httpd answers requests with: expressions for the whole paths of files, each with the words for what says so.
+
+    What a rewriting rule makes of a request is not among them.
+    """
+    found = {}
+    for each in described.directives:
+        name, words = each.name.lower(), each.words
+        if _SERVING.fullmatch(name) and words:
+            path = words[1] if "alias" in name and len(words) > 1 else words[0]
+            if name != "userdir" or path.startswith("/"):
+                expression = _expression(described.path(path), filled=bool(_FILLED.search(name)))
+                found[expression] = f"{each.name} at {each.place}"
+    return found
+
+
+def _expression(path: str, *, filled: bool) -> str:
+    """An expression for a path and all below it; C(filled): parts of it come from requests."""
+    literal, *parts = _PARTS.split(path) if filled else [path]
+    folder, slash, name = literal.rpartition("/") if parts else (literal, "", "")
+    literal = os.path.realpath(folder or "/").rstrip("/") + slash + name  # Links may lead a log there, too.
+    rest = (re.escape(each) if not _PARTS.fullmatch(each) else ".*" if each[0] == "$" else "[^/]*" for each in parts)
+    return re.escape(literal) + "".join(rest) + "(/.*)?"
+
+
+def log_rules(server: Server, store: Store, user: Description, served: Mapping[str, str] | None = None) -> LogRules:
+    """Where a site's logs may lie on this server. C(served): what the changed configuration serves besides."""
 
     def known() -> list[str]:
         with suppress(HttpdError):
@@ -126,7 +166,7 @@ def log_rules(server: Server, store: Store, user: Description) -> LogRules:
         return []
 
     folders = {os.path.dirname(os.path.realpath(path)) for path in (server.config, *user.files)}
-    return LogRules(user.log_folder, store.conf, frozenset(folders), known)
+    return LogRules(user.log_folder, store.conf, frozenset(folders), known, {**served_paths(user), **(served or {})})
 
 
 def named_logs(text: str) -> list[str]:

@@ -16,7 +16,12 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.conflicts import 
     find_taken_ports,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._site.includes import Includes
-from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import log_rules, named_logs, opened_logs
+from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import (
+    log_rules,
+    named_logs,
+    opened_logs,
+    served_paths,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import unwritable
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.effects import find_forbidden
@@ -71,7 +76,7 @@ def find_unrehearsed(seen: Seen, described: Description) -> list[str]:
     C(described): the live configuration with the change.
     """
     places = {seen.store.path(site.domain, "current", SITE): site for site in seen.sites}
-    rules = log_rules(seen.server, seen.store, seen.user)
+    rules = log_rules(seen.server, seen.store, seen.user, served_paths(described))
     programs = find_forbidden(seen.server, seen.user, described, places, seen.may_start_programs)
     return programs + [fault for log in opened_logs(described, places) for fault in rules.faults(log)]
 

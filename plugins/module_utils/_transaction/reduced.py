@@ -29,7 +29,14 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description impo
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError, Logs
 from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes, material, standing
-from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import LOG_LINE, log_of, log_rules, opened_logs
+from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import (
+    LOG_LINE,
+    log_of,
+    log_rules,
+    named_logs,
+    opened_logs,
+    served_paths,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import File
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, EMPTY, SITE, Facts
 from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import lock_path
@@ -108,12 +115,14 @@ def rehearse_reduced(
         planned = {release.domain: release for release, _folder in change.releases}
         faults: list[str] = []
         texts: dict[str, bytes] = {}
+        named: list[str] = []
         for site in sites:
             folder = os.path.join(scratch, site.domain)
             release = planned.get(site.domain) or store.read(site.domain, "current")
             files = release.filled(folder)
             text = files[SITE].content.decode()
             faults += [f"{site.domain}: {fault}" for fault in _opened_at_once(text)]
+            named += [*site.logs, *map(user.path, named_logs(text))]
             place = join_endpoint(here, ports[site.port])
             if site.included:
                 name = quoting.directive(site.domain)
@@ -145,9 +154,10 @@ def rehearse_reduced(
         places = dict(zip(paths, sites))
         faults += find_escapes(alone, disk, described, places, texts, user.defines)
         faults += find_forbidden(server, user, described, places, change.allowed)
-        rules = log_rules(server, store, user)
-        for log in opened_logs(described, places):
-            faults += rules.faults(log) if not trusted_paths.lies_below(log, scratch) else []
+        rules = log_rules(server, store, user, served_paths(described))
+        opened = [log for log in opened_logs(described, places) if not trusted_paths.lies_below(log, scratch)]
+        for log in dict.fromkeys([*(os.path.join(user.log_folder, log) for log in named), *opened]):
+            faults += rules.faults(log)
         if faults:
             return Result("reduced", reason, tuple(faults), "", False)
         theirs = [each for each in described.directives if each.file != config]

@@ -31,6 +31,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import (
     log_rules,
     named_logs,
     opened_logs,
+    served_paths,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import StoreError, why
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, SITE, Facts
@@ -55,7 +56,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.trial impo
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
@@ -130,7 +131,7 @@ def _full(
         except HttpdError as error:
             return _ended(str(error))
         places = {store.path(site.domain, "current", SITE): site for site in sites}
-        opened = opened_logs(described, places)
+        opened, served = opened_logs(described, places), served_paths(described)
         beyond = find_escapes(server, private.disk, described, places, _texts(change), {})
         beyond += find_forbidden(server, user, described, places, change.allowed)
         if beyond:
@@ -154,20 +155,20 @@ def _full(
                 weak = refused_as_weak(start.broken, sites)
                 broken = "" if weak else start.broken
                 every = opened_logs(described, [store.path(domain, "current", SITE) for domain in store.domains()])
-                return _ended(broken, faults + weak, programs=programs, logs=opened, written=every)
+                return _ended(broken, faults + weak, programs=programs, logs=opened, written=every, served=served)
             occasion = handshakes.Occasion(described, handshakes.Stage.REHEARSAL)
             for site, address in tried:
                 door = standing.find_door(described, address, site.port)
                 found = handshakes.try_site(occasion, site, door, probes)
                 # Where the door itself is open, a way around it says nothing.
                 faults += found or handshakes.try_detours(private, described, site, address, probes)
-        return _ended(faults=faults, complete=True, programs=programs, logs=opened)
+        return _ended(faults=faults, complete=True, programs=programs, logs=opened, served=served)
 
     try:
         value = sandbox.run(_world(server, store, user, change, sites, logs_told), act, SECONDS + len(sites))
     except (TimeoutError, RuntimeError) as error:
         return Result("full", "", (f"the rehearsal itself failed: {error}",), "", True)
-    rules = log_rules(server, store, user)  # What is there is hidden inside.
+    rules = log_rules(server, store, user, value["served"])  # What is there is hidden inside.
     misplaced = [fault for log in value["logs"] for fault in rules.faults(log)]
     if "Read-only file system" in value["broken"]:
         if misplaced:
@@ -189,14 +190,20 @@ def _ended(
     programs: Sequence[str] = (),
     logs: Sequence[str] = (),
     written: Sequence[str] = (),
+    served: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """How it ended inside, as it comes out: all of it is fit for JSON.
 
     C(logs): those that httpd would open for the sites that are tried; C(written): for these and all others that are
-    there.
+    there. C(served): what served_paths tells.
     """
     lists = {"faults": faults, "programs": programs, "logs": logs, "written": written}
-    return {"broken": broken, "complete": complete, **{name: [*values] for name, values in lists.items()}}
+    return {
+        "broken": broken,
+        "complete": complete,
+        "served": served or {},
+        **{name: [*values] for name, values in lists.items()},
+    }
 
 
 def _texts(change: Draft) -> dict[str, bytes]:
