@@ -148,11 +148,15 @@ def _sockets() -> list[str]:
     """The paths of Unix sockets on this machine: root inside is root to who listens there, such as D-Bus.
 
     Each network namespace tells its own (proc(5), /proc/net/unix), and a path means what it means in another's root
-    folder, so that not each of them is one here.
+    folder, so that not each of them is one here. A relative one is told as it was bound: it is looked for in the
+    folder where any process works, which is mostly that of who bound it, or of who started that.
     """
     found: set[str] = set()
     told: set[str] = set()
+    folders: set[str] = set()
     for pid in ("self", *(each for each in os.listdir("/proc") if each.isdigit())):
+        with suppress(OSError):
+            folders.add(os.readlink(f"/proc/{pid}/cwd"))
         try:
             network = os.readlink(f"/proc/{pid}/ns/net")
             if network in told:
@@ -162,8 +166,10 @@ def _sockets() -> list[str]:
                 fields = [line.rstrip("\n").split(None, 7) for line in stream]
         except OSError:  # It has ended, or is another user's.
             continue
-        found |= {each[7] for each in fields if len(each) == 8 and each[7].startswith("/")}
-    return sorted(found)
+        found |= {each[7] for each in fields if len(each) == 8 and not each[7].startswith("@")}
+    relative = {path for path in found if not path.startswith("/")}
+    beside = {os.path.join(folder, path) for path in relative for folder in folders}
+    return sorted(found - relative | set(filter(_is_socket, beside)))
 
 
 def _outer(channel: socket.socket, world: World, sockets: Sequence[str], act: Callable[[], Any]) -> None:

@@ -141,6 +141,24 @@ def test_no_socket_of_the_machine_is_reached_inside(tmp_path: Path, world: dict[
         assert inside(lambda: [reached(path), path.exists()], **options) == [False, True]
 
 
+# Who bound it works there still, or has left, and who started it is there.
+@pytest.mark.parametrize("then", ["", "os.chdir('/')"], ids=["stays", "leaves"])
+@pytest.mark.parametrize("name", ["by name.sock", "../command.sock"])
+def test_a_socket_that_was_bound_by_a_relative_name_is_not_reached_inside(tmp_path: Path, name: str, then: str) -> None:
+    folder = tmp_path / "service"
+    folder.mkdir()
+    listen = f"import os, socket; s = socket.socket(socket.AF_UNIX); s.bind({name!r}); s.listen(); {then}"
+    command = ["/bin/sh", "-c", '"$@"; true', "sh", sys.executable, "-c", f"{listen}\nprint(flush=True); input()"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, cwd=folder) as service:
+        assert service.stdout
+        assert service.stdout.readline()
+        assert reached(folder / name)
+        assert not inside(lambda: reached(folder / name))
+        assert inside(lambda: (folder / name).exists())
+        service.communicate(b"\n")
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can enter a network namespace alone")
 def test_a_socket_of_another_network_namespace_is_not_reached_inside(tmp_path: Path) -> None:
     path = tmp_path / "elsewhere.sock"
