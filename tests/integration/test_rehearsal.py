@@ -7,14 +7,17 @@
 from __future__ import annotations
 
 import ctypes
+import grp
 import http.client
 import os
+import pwd
 import re
 import resource
 import select
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -721,6 +724,59 @@ def test_a_socket_of_the_machine_is_not_reached_from_a_rehearsal(host: Host) -> 
         host.apply(host.wish(extra=f'ProxyPass "/" "unix:{path}|http://localhost/"'), check=True)
         with pytest.raises(BlockingIOError):  # Nobody has called.
             listening.accept()
+
+
+@contextmanager
+def accounts_of_a_service(host: Host) -> Iterator[None]:
+    """Have the server run as a user whom a service alone knows, and who is in a group that it alone knows.
+
+    For this process and its children from now on, in whose /run the socket of the service is.
+    """
+    assert ctypes.CDLL(None).unshare(0x00020000) == 0  # CLONE_NEWNS
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
+    folder = Path("/run/nscd")
+    folder.mkdir()
+    worker = pwd.getpwnam("www-data")
+    write(folder, "users", f"svc-web:x:{worker.pw_uid}:54320:of a service:/:/bin/false\n".encode())
+    write(folder, "groups", b"svc-web:x:54320:\nwebfiles:x:54321:other,svc-web\n")
+    script = COLLECTION / "tests" / "support" / "name_service.py"
+    command = [sys.executable, script, folder / "socket", folder / "users", folder / "groups"]
+    text = host.httpd.conf.read_text()
+    host.httpd.conf.write_text(text.replace("User www-data", "User svc-web").replace("Group www-data", "Group svc-web"))
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as service:
+        try:
+            assert service.stdout
+            assert service.stdout.readline() == b"ready\n"
+            for _number in range(101):  # After it was not there once, the C library asks it again after 100 questions.
+                pwd.getpwuid(0)
+                grp.getgrgid(0)
+            host.restart()
+            yield
+            host.httpd.stop()
+        finally:
+            service.kill()
+
+
+@as_root
+@pytest.mark.parametrize("rehearsal", ["full", "reduced"])
+def test_a_user_whom_a_service_alone_knows_is_known_in_a_rehearsal_with_his_groups(
+    host: Host, rehearsal: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if rehearsal == "reduced":
+        forbid_namespaces(monkeypatch)
+
+    def act() -> None:
+        with accounts_of_a_service(host):
+            served = host.httpd.root / "served"
+            served.mkdir(mode=0o750)
+            (served / "index.html").write_text("It works!")
+            os.chown(served, 0, 54321)
+            report = host.apply(host.wish(document_root=str(served)))
+            assert report.rehearsal == rehearsal
+            assert host.enforces()
+
+    in_a_child(act)
 
 
 # -- what a rehearsal leaves

@@ -62,8 +62,8 @@ class World:
     overlays: folders that may be written, and whose changes vanish. hidden: folders that are empty but for their
     subfolders.
     kept: files and folders below /run that are there inside too.
-    addresses: IP addresses that the loopback interface is given. hosts: text added to /etc/hosts, for names that no
-    DNS tells.
+    addresses: IP addresses that the loopback interface is given. added: text at the end of files, by path, such as
+    names in /etc/hosts that no DNS tells inside, or users in /etc/passwd that no service does.
     limits: resource limits by number (getrlimit(2)).
     sealed: Unavailable where the kernel cannot make all else unwritable (5.12 can), as nobody knows what will run.
     """
@@ -71,7 +71,7 @@ class World:
     overlays: Sequence[str] = ()
     hidden: Sequence[str] = ()
     addresses: Sequence[str] = ()
-    hosts: str = ""
+    added: Mapping[str, str] = field(default_factory=dict)
     kept: Sequence[str] = ()
     limits: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     sealed: bool = False
@@ -231,11 +231,10 @@ def _furnish(world: World, sockets: Sequence[str]) -> None:
     for path in sockets:  # last, as an overlay shows what a mount below its folder hides
         if _is_socket(path):
             _mount(empty, os.path.realpath(path), None, _MS_BIND, None)
-    if world.hosts:
-        with open("/etc/hosts", encoding="utf-8", errors="surrogateescape") as stream:
+    for path, text in world.added.items():
+        with open(path, "rb") as stream:
             known = stream.read()
-        _write(os.path.join(SCRATCH, ".hosts"), known + "\n" + world.hosts)
-        _mount(os.path.join(SCRATCH, ".hosts"), "/etc/hosts", None, _MS_BIND, None)
+        replace(path, known + b"\n" * (not known.endswith(b"\n")) + os.fsencode(text))
     _network(world.addresses)
     processes.limit(world.limits)  # One that we may not have ourselves cannot be had inside either.
 

@@ -12,8 +12,10 @@ names is loaded.
 
 from __future__ import annotations
 
+import grp
 import ipaddress
 import os
+import pwd
 import re
 import socket
 from contextlib import suppress
@@ -284,14 +286,50 @@ def _world(
     told = {word for line in read_lines("/etc/hosts") for word in line.partition("#")[0].lower().split()}
     names = [each for each in dict.fromkeys(listens) if each and not standing.numeric(each)]
     names = [each for each in names if each.lower() not in told]
+    hosts = "".join(f"{address} {name}\n" for name in names for address in _resolved(name))
+    added = {"/etc/hosts": hosts, **_accounts(user)}
     return sandbox.World(
         overlays=sorted(overlays, key=len),
         hidden=hidden,
         addresses=[each for each in wanted if not ipaddress.ip_address(each).is_loopback],
-        hosts="".join(f"{address} {name}\n" for name in names for address in _resolved(name)),
+        added={path: text for path, text in added.items() if text and os.path.isfile(path)},
         kept=sorted(path for path in map(os.path.realpath, needed) if trusted_paths.lies_below(path, sandbox.RUN)),
         limits=resource_limits(server),
     )
+
+
+def _accounts(user: Description) -> dict[str, str]:
+    """Lines by which users and groups of the configuration are known where no service is reached that tells of them.
+
+    As sssd and winbind do, by a socket. A user's further groups may be told so although he stands in a file.
+    """
+    words = [(each.name.lower(), word) for each in user.directives for word in each.words]
+    users = {word for name, word in words if name in ("user", "suexecusergroup", "assignuserid")}
+    groups = {word for name, word in words if name in ("group", "suexecusergroup", "assignuserid")}
+    passwd, group = (read_lines(path) for path in ("/etc/passwd", "/etc/group"))
+    members = [line.split(":") for line in group if line.count(":") == 3]
+    listed = {(number, name) for _group, _password, number, names in members for name in names.split(",")}
+    added: dict[str, list[str]] = {"/etc/passwd": [], "/etc/group": []}
+    for name in sorted(users):
+        with suppress(KeyError):
+            found = pwd.getpwnam(name)
+            if not any(line.startswith(f"{name}:") for line in passwd):
+                added["/etc/passwd"].append(f"{name}:x:{found.pw_uid}:{found.pw_gid}::/:/bin/false\n")
+            for number in os.getgrouplist(name, found.pw_gid):
+                if number != found.pw_gid and (str(number), name) not in listed:
+                    added["/etc/group"].append(f"{_group_name(number)}:x:{number}:{name}\n")
+    for name in sorted(groups):
+        with suppress(KeyError):
+            if not any(line.startswith(f"{name}:") for line in group):
+                added["/etc/group"].append(f"{name}:x:{grp.getgrnam(name).gr_gid}:\n")
+    return {path: "".join(lines) for path, lines in added.items()}
+
+
+def _group_name(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
 
 
 def _resolved(name: str) -> list[str]:

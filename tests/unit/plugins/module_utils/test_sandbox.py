@@ -241,7 +241,8 @@ def test_addresses_of_the_machine_are_had_inside(address: str) -> None:
 
 
 def test_names_that_are_told_resolve_inside() -> None:
-    assert inside(lambda: socket.gethostbyname("a.test"), hosts="198.51.100.7 a.test\n") == "198.51.100.7"
+    added = {"/etc/hosts": "198.51.100.7 a.test\n"}
+    assert inside(lambda: socket.gethostbyname("a.test"), added=added) == "198.51.100.7"
 
 
 def test_limits_are_set_inside() -> None:
