@@ -37,6 +37,7 @@ _MACHINES = {
     "aarch64": (0xC00000B7, 221, 281, 277),
     "riscv64": (0xC00000F3, 221, 281, 277),
     "s390x": (0x80000016, 11, 354, 348),
+    "ppc64le": (0xC0000015, 11, 362, 358),
 }
 # linux/filter.h, linux/seccomp.h, linux/prctl.h
 _LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06

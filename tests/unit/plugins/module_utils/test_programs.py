@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -74,6 +75,19 @@ def test_once_nobody_listens_a_program_is_refused_without_being_waited_for() -> 
 def test_where_the_kernel_tells_nothing_programs_are_refused_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "_NEW_LISTENER", 1 << 20)  # a flag that no kernel has
     assert run("/bin/sh", "-c", "exec /bin/true") == (126, [], "")
+
+
+def test_the_numbers_of_each_machine_are_those_that_libseccomp_knows() -> None:
+    try:
+        library = ctypes.CDLL("libseccomp.so.2")
+    except OSError:
+        pytest.skip("libseccomp is not installed")
+    library.seccomp_syscall_resolve_name_arch.argtypes = (ctypes.c_uint32, ctypes.c_char_p)
+    library.seccomp_arch_resolve_name.restype = ctypes.c_uint32
+    for machine, (architecture, *numbers) in programs._MACHINES.items():
+        assert library.seccomp_arch_resolve_name(machine.encode()) == architecture
+        calls = (b"execve", b"execveat", b"seccomp")
+        assert [library.seccomp_syscall_resolve_name_arch(architecture, call) for call in calls] == numbers
 
 
 def test_a_machine_whose_calls_are_not_known_keeps_nothing_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:

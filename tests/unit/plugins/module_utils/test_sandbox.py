@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import select
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
+from host import in_a_child
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.sandbox import Unavailable, World
@@ -197,6 +199,27 @@ def test_of_what_lies_in_run_only_folders_are_inside_and_what_is_to_be_kept() ->
             return "written"
 
         assert inside(change, kept=kept) == "EROFS"
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not os.path.exists("/dev/fuse"), reason="only root can mount for another")
+def test_another_users_mount_below_run_into_which_root_may_not_look_is_no_hindrance() -> None:
+    def act() -> None:
+        libc = ctypes.CDLL(None)
+        assert libc.unshare(0x00020000) == 0  # CLONE_NEWNS
+        assert libc.mount(None, b"/", None, 0x44000, None) == 0  # MS_REC | MS_PRIVATE
+        with tempfile.TemporaryDirectory(dir="/run") as made:
+            theirs = Path(made) / "theirs"
+            theirs.mkdir()
+            file_system = os.open("/dev/fuse", os.O_RDWR)
+            data = f"fd={file_system},rootmode=40000,user_id=12345,group_id=12345"
+            assert libc.mount(b"theirs", bytes(theirs), b"fuse", 0, data.encode()) == 0
+            with pytest.raises(PermissionError):
+                theirs.stat()
+            assert inside(lambda: [os.path.isdir(made), os.path.lexists(theirs)]) == [True, False]
+            libc.umount2(bytes(theirs), 2)  # MNT_DETACH
+            os.close(file_system)
+
+    in_a_child(act)
 
 
 def test_what_is_started_inside_mounts_nothing() -> None:
