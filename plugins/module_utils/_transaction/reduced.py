@@ -152,7 +152,7 @@ def rehearse_reduced(
         except HttpdError as error:
             return Result("reduced", reason, (), str(error), False)
         places = dict(zip(paths, sites))
-        faults += find_escapes(alone, disk, described, places, texts, user.defines)
+        faults += find_escapes(alone, disk, described, places, texts)
         faults += find_forbidden(server, user, described, places, change.allowed)
         rules = log_rules(server, store, user, served_paths(described))
         opened = [log for log in opened_logs(described, places) if not trusted_paths.lies_below(log, scratch)]

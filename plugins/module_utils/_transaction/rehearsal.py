@@ -134,7 +134,7 @@ def _full(
             return _ended(str(error))
         places = {store.path(site.domain, "current", SITE): site for site in sites}
         opened, served = opened_logs(described, places), served_paths(described)
-        beyond = find_escapes(server, private.disk, described, places, _texts(change), {})
+        beyond = find_escapes(server, private.disk, described, places, _texts(change))
         beyond += find_forbidden(server, user, described, places, change.allowed)
         if beyond:
             return _ended(faults=beyond)

@@ -67,19 +67,16 @@ def find_escapes(
     described: Description,
     places: Mapping[str, Facts],
     texts: Mapping[str, bytes],
-    defines: Mapping[str, str],
 ) -> list[str]:
     """What extra_directives do outside of their site's virtual host: the configuration is described without them too.
 
     Without those of all, and of some, so that of each two sites the one's are there without the other's once: they may
     change each other's host.
-    C(places): the sites by the path of their site.conf. C(texts): that without extra_directives, by domain. C(defines):
-    the variables that the server's own configuration defines, with their values; a reduced one does not.
+    C(places): the sites by the path of their site.conf. C(texts): that without extra_directives, by domain.
     """
     extended = {path: site for path, site in places.items() if site.domain in texts}
     if not extended:
         return []
-    told = replace(described, defines={**defines, **described.defines})
 
     @cache
     def describe_without(*paths: str) -> Description:
@@ -88,12 +85,11 @@ def find_escapes(
             for path in paths:
                 disk.put(path, File(texts[places[path].domain]))
             server.forget()
-            found = server.describe()
+            return server.describe()
         finally:
             for path, file in kept.items():
                 disk.put(path, file)
             server.forget()
-        return replace(found, defines={**defines, **found.defines})
 
     def judge(*paths: str) -> list[str]:
         """What those of some sites do, told of as few of these as it can be."""
@@ -101,7 +97,7 @@ def find_escapes(
         try:
             without = describe_without(*paths)
             fewer = {name: value for name, value in without.defines.items() if name in known}
-            found = containment.escapes(told, replace(without, defines=fewer), some)
+            found = containment.escapes(described, replace(without, defines=fewer), some)
         except HttpdError as error:
             names = ", ".join(site.domain for site in some.values())
             found = [f"{names}: without the option 'extra_directives', on which something else may lean: {error}"]
@@ -109,10 +105,11 @@ def find_escapes(
         parts = (paths[:middle], paths[middle:]) if found and middle else ()
         return next(filter(None, (judge(*part) for part in parts)), found)
 
-    every, known = list(extended), set(defines)
+    every: list[str] = list(extended)
+    known: set[str] = set()
     with suppress(HttpdError):
         # A variable that sites alone define may have another value for each of them.
-        known |= set(describe_without(*every).defines)
+        known = set(describe_without(*every).defines)
     halves = [
         [path for number, path in enumerate(every) if number >> bit & 1 == wanted]
         for bit in range((len(every) - 1).bit_length())
