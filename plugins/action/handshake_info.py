@@ -17,8 +17,8 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Clients, Identity
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.endpoints import (
     Endpoint,
-    endpoints_of,
     examine_endpoints,
+    read_endpoints,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import DAMAGED
@@ -69,7 +69,7 @@ class ActionModule(ActionBase):
     def _answers(self, options: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         """Return what the endpoints answered, in their order, from wherever each was to be asked."""
         reached = reached_at(self._connection, self._play_context.remote_addr)
-        endpoints = endpoints_of(options, "127.0.0.1" if self._connection.transport == "local" else reached)
+        endpoints = read_endpoints(options, "127.0.0.1" if self._connection.transport == "local" else reached)
         here = [endpoint for endpoint in endpoints if endpoint.run_on == "controller"]
         there = [endpoint for endpoint in endpoints if endpoint.run_on == "target"]
         if here and self._task.delegate_to and not self._is_said_where(options):

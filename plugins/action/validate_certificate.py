@@ -21,7 +21,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import (
     on_controller,
     without_cryptography,
 )
-from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder, wish_from
+from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder, read_material_set
 from ansible_collections.mtls.httpd.plugins.plugin_utils._shares import in_shares
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class ActionModule(ActionBase):
 
 
 def _judged(finder: Finder, sets: Sequence[Mapping[str, Any]], at: datetime, warn_days: int) -> list[Verdict]:
-    wishes = [wish_from(finder, one) for one in sets]
+    wishes = [read_material_set(finder, one) for one in sets]
     verdicts = judge([wish for wish, _missing in wishes], at=at, warn_days=warn_days, deploy=False)
     return [
         dataclasses.replace(verdict, findings=(*missing, *verdict.findings)) if missing else verdict

@@ -319,7 +319,7 @@ import base64
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Clients, Identity
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.endpoints import endpoints_of, examine_endpoints
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.endpoints import examine_endpoints, read_endpoints
 
 
 def identity_at(certificate: str, key: str) -> Identity:
@@ -363,7 +363,7 @@ def main() -> None:
     )
     options = module.params
     try:
-        endpoints = endpoints_of(options, "127.0.0.1")
+        endpoints = read_endpoints(options, "127.0.0.1")
         untrusted = base64.b64decode(options["untrusted_client"] or "")
         clients = Clients(
             untrusted=Identity(untrusted, untrusted) if untrusted else None,

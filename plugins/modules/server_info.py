@@ -217,7 +217,7 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
 
 
-def told(server: Server) -> dict[str, Any]:
+def tell_server(server: Server) -> dict[str, Any]:
     """Return what RETURN documents under C(server)."""
     answer: dict[str, Any] = {
         "binary": server.binary,
@@ -264,7 +264,7 @@ def main() -> None:
         module.fail_json(msg=_python.too_old())
     try:
         server = find.find(module.params["httpd_binary"], module.params["httpd_config"])
-        answer = told(server) if server else {}
+        answer = tell_server(server) if server else {}
     except commands.HttpdError as error:
         module.fail_json(msg=str(error))
     module.exit_json(found=server is not None, server=answer, clock=time.time())

@@ -83,7 +83,7 @@ class Finder:
         return contents
 
 
-def wish_from(finder: Finder, options: Mapping[str, Any]) -> tuple[MaterialSet, list[Finding]]:
+def read_material_set(finder: Finder, options: Mapping[str, Any]) -> tuple[MaterialSet, list[Finding]]:
     """Return the wish that the options describe, and findings for the material that could not be had.
 
     `options` are those of validate_certificate, or of one site: for each material `x` a path and a twin `x_content`.

@@ -31,7 +31,7 @@ from host import COLLECTION, VERSIONS, wished
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, Wish, packed
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, SiteWish, packed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -66,7 +66,7 @@ ss -Htln | awk '{print $4}' | sort
 class Deployed:
     """A site that is there: with a certificate, a key and a client CA that no other has."""
 
-    wish: Wish
+    wish: SiteWish
     client: answers.Identity
 
     def fits(self, client: answers.Identity | None, answer: answers.Answer) -> bool:
@@ -182,7 +182,7 @@ class Scene:
 
     def run(self, sites: Sites, **how: Any) -> dict[str, Any]:
         """Run the target's half for `sites`, disturbed as victim.py's requests say."""
-        wishes = tuple(site.wish if site else Wish(domain) for domain, site in sites.items())
+        wishes = tuple(site.wish if site else SiteWish(domain) for domain, site in sites.items())
         request = Request(
             wishes=wishes,
             probes=self.probes,

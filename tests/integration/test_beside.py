@@ -22,7 +22,7 @@ from host import COLLECTION, DOMAIN, OTHER, VERSIONS, Host
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import client
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Door, Identity, Question
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 
 if TYPE_CHECKING:
     import ssl
@@ -182,7 +182,7 @@ def test_an_httpd_that_lets_in_by_the_session_of_another_site_is_found_in_the_re
     assert "): update httpd" in message
 
 
-def as_for_an_older_httpd(wish: Wish) -> Wish:
+def as_for_an_older_httpd(wish: SiteWish) -> SiteWish:
     """Return a wish whose site takes this httpd, of whichever release, for one from before the fix."""
     assert wish.release
     text = wish.release.public[SITE]
@@ -388,11 +388,11 @@ def test_directives_that_are_included_still_are_not_taken_away(host: Host) -> No
     host.apply(host.wish(manage="directives"))
     included(host)
     host.apply(host.wish(manage="directives"))
-    assert f"the virtual host at {place} includes" in host.refused(Wish(DOMAIN))
+    assert f"the virtual host at {place} includes" in host.refused(SiteWish(DOMAIN))
     assert "still: take that line out" in host.refused(host.wish())
     text = host.httpd.conf.read_text()
     host.httpd.conf.write_text(text.replace(INCLUDE, "\n".join(OLD)))
-    host.apply(Wish(DOMAIN))
+    host.apply(SiteWish(DOMAIN))
     assert not host.store.exists()
     assert host.answers()["TLSv1.3"].result == "accepted"
 

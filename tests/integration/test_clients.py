@@ -24,7 +24,7 @@ from rehearsing import forbid_namespaces
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Door, Identity, Probes, Question
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import subject_name
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 
 if TYPE_CHECKING:
@@ -275,7 +275,7 @@ def test_the_way_back_leads_to_the_clients_of_then(host: Host) -> None:
     for each in (old, new):
         pins = [{"certificate_content": each.pem.decode()}, {"subject": f"CN=of {each.sha256[:8]}"}]
         host.apply(host.wish(issued=issued, allowed=pins))
-    host.apply(Wish(DOMAIN, previous=True))
+    host.apply(SiteWish(DOMAIN, previous=True))
     assert [got(host, each) for each in (old, new)] == ["accepted", "refused"]
 
 
@@ -293,7 +293,7 @@ def test_a_configuration_folder_with_quotes_in_its_name_serves_pinned_certificat
         assert got(host, client(host, named("Chat"))) == "refused"
         assert not host.apply(wish).changed
         host.apply(host.wish())
-        host.apply(Wish(DOMAIN, previous=True))
+        host.apply(SiteWish(DOMAIN, previous=True))
         assert got(host, client(host, named("Chat"))) == "refused"
     finally:
         httpd.stop()

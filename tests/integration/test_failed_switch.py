@@ -17,7 +17,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Se
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Disk, File
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import FACTS
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import switch
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 
 
@@ -33,7 +33,7 @@ def test_a_reload_that_does_nothing_brings_the_old_state_of_all_sites_back(
         with pytest.raises(
             Refused, match=r"(no new worker process|another certificate is served).*is back and serving"
         ):
-            host.apply(host.wish(), host.wish("new.example.com"), Wish(OTHER))
+            host.apply(host.wish(), host.wish("new.example.com"), SiteWish(OTHER))
     assert tree(host.httpd.root) == before
     assert {domain: host.served(domain) for domain in wishes} == {
         domain: fingerprint(wish) for domain, wish in wishes.items()

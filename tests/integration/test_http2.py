@@ -21,7 +21,7 @@ from load import Load
 
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import effects, switch
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 
 if TYPE_CHECKING:
@@ -68,11 +68,11 @@ def killed(host: Host) -> list[str]:
     return re.findall("exit signal .*", host.httpd.error_log.read_text())
 
 
-def wish(host: Host, **options: Any) -> Wish:
+def wish(host: Host, **options: Any) -> SiteWish:
     return host.wish(document_root=str(host.httpd.root / "site"), http2=True, **options)
 
 
-def as_by_template(wished: Wish, old: bytes, new: bytes) -> Wish:
+def as_by_template(wished: SiteWish, old: bytes, new: bytes) -> SiteWish:
     """Return the wish with another text, as if the operator's own template had made it."""
     assert wished.release
     public = wished.release.public
@@ -127,7 +127,7 @@ def test_it_works_where_a_rollback_brings_mod_http2_back(host: Host, asks: Calla
     host.apply(host.wish(issued=issued))
     host.restart()
     before = loads(host.httpd)
-    host.apply(Wish(DOMAIN, previous=True))
+    host.apply(SiteWish(DOMAIN, previous=True))
     assert loads(host.httpd) == before + 2
     assert asks("TLSv1.2") == {"2 200"}
     assert killed(host) == []

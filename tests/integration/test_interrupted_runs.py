@@ -22,7 +22,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store import store
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Disk, Entry
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.reduced import rehearsal_folder
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 
 LONG = bool(os.environ.get("LONG"))
@@ -45,12 +45,12 @@ def test_a_run_cut_at_any_point_leaves_a_server_that_starts_and_the_next_run_hea
     host = stopped
     first, second = host.wish(), host.wish()
     before, old, new = {
-        "first deployment": (None, Wish(DOMAIN), first),
+        "first deployment": (None, SiteWish(DOMAIN), first),
         "renewal": (None, first, second),
-        "removal": (None, first, Wish(DOMAIN)),
-        "adoption": (None, Wish(DOMAIN), first),
-        "giving back": (None, first, Wish(DOMAIN)),
-        "way back": (first, second, Wish(DOMAIN, previous=True)),
+        "removal": (None, first, SiteWish(DOMAIN)),
+        "adoption": (None, SiteWish(DOMAIN), first),
+        "giving back": (None, first, SiteWish(DOMAIN)),
+        "way back": (first, second, SiteWish(DOMAIN, previous=True)),
     }[case]
     there = fingerprint(before or new)
     if case in ("adoption", "giving back"):
@@ -87,7 +87,7 @@ def test_a_run_that_is_killed_beside_a_live_server_is_healed_by_the_next(host: H
     assert not host.apply(second).changed
 
 
-def journal_of_a_killed_run(host: Host, wish: Wish, *, reloaded: bool = False) -> None:
+def journal_of_a_killed_run(host: Host, wish: SiteWish, *, reloaded: bool = False) -> None:
     """Leave what a run leaves that is killed after its switch, before it reloads, or as late as it can be."""
 
     class Cut(Disk):

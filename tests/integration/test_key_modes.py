@@ -23,7 +23,7 @@ from watching import watching
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.reduced import rehearsal_folder
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Sources, Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish, Sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +71,7 @@ def test_so_is_one_that_lay_on_the_host_already(host: Host) -> None:
     public = {name: content for name, content in wish.release.public.items() if not name.startswith(DOMAIN)}
     sources = Sources(f"{host.conf}/live.crt", f"{host.conf}/live.key")
     with keys_in(host.conf) as seen:
-        host.apply(Wish(DOMAIN, Release(DOMAIN, public), sources=sources), adopt=True)
+        host.apply(SiteWish(DOMAIN, Release(DOMAIN, public), sources=sources), adopt=True)
     assert {f"{host.store}/journal", f"{host.conf}/{DOMAIN}.key.before-mtls"} <= {*seen}
     assert {each for modes in seen.values() for each in modes} == {OWN}
 
@@ -138,5 +138,5 @@ def test_keys_go_with_their_releases(host: Host) -> None:
     for issued in renewals:
         host.apply(host.wish(issued=issued))
     assert stored() == ["1", "2"]
-    host.apply(Wish(DOMAIN))
+    host.apply(SiteWish(DOMAIN))
     assert stored() == []

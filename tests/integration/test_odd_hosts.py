@@ -23,7 +23,7 @@ from rehearsing import PIPED
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import parents
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -177,7 +177,7 @@ def test_a_listen_on_all_ipv4_addresses_serves_a_site_for_all_addresses(host: Ho
     before = tree(host.httpd.root)
     assert host.apply(host.wish()).rehearsal == "full"
     assert host.enforces()
-    host.apply(Wish(DOMAIN))
+    host.apply(SiteWish(DOMAIN))
     assert tree(host.httpd.root) == before
 
 
@@ -220,7 +220,7 @@ def test_a_virtual_host_behind_the_folder_that_is_included_whole_stays_the_defau
     assert host.enforces()
     assert host.served("nobody.example.com") == default
     assert list((host.conf / "conf.d").iterdir()) == []
-    host.apply(Wish(DOMAIN))
+    host.apply(SiteWish(DOMAIN))
     assert tree(host.httpd.root) == before
 
 
@@ -245,7 +245,7 @@ def test_a_server_root_with_spaces_is_served(
         before = tree(httpd.root)
         assert host.apply(host.wish()).rehearsal == "full"
         assert host.enforces()
-        host.apply(Wish(DOMAIN))
+        host.apply(SiteWish(DOMAIN))
         assert tree(httpd.root) == before
     finally:
         httpd.stop()
@@ -262,7 +262,7 @@ def test_a_server_root_with_spaces_and_signs_is_taken_as_it_is(
         assert host.apply(wish).rehearsal == rehearsal
         assert host.enforces()
         assert not host.apply(wish).changed
-        host.apply(Wish(DOMAIN))
+        host.apply(SiteWish(DOMAIN))
         assert tree(host.httpd.root) == before
 
 

@@ -27,7 +27,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLI
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release, key_file
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import renewal
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Sources, Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish, Sources
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
 
 if TYPE_CHECKING:
@@ -85,9 +85,9 @@ def releases_by_name() -> dict[str, Release]:
     return found
 
 
-def same(host: Host) -> Wish:
+def same(host: Host) -> SiteWish:
     """Return the wish that is in force."""
-    return Wish(DOMAIN, releases_by_name()["second"])
+    return SiteWish(DOMAIN, releases_by_name()["second"])
 
 
 def changed(before: dict[str, tuple[object, ...]]) -> set[str]:
@@ -125,7 +125,7 @@ def test_the_same_wish_changes_nothing(host: Host) -> None:
 
 def test_a_site_of_the_hosts_own_material_gets_the_program_of_today_and_nothing_else(host: Host) -> None:
     sources = Sources(str(ROOT / "own" / "own.crt"), str(ROOT / "own" / "own.key"))
-    wish = Wish(RENEWED, releases_by_name()["renewed"], sources=sources)
+    wish = SiteWish(RENEWED, releases_by_name()["renewed"], sources=sources)
     before = tree(ROOT)
     report = host.apply(wish, adopt=True)
     assert [site["changed"] for site in report.sites] == [False]
@@ -137,7 +137,7 @@ def test_it_goes_back_to_the_release_before(host: Host) -> None:
     wished = releases_by_name()
     first = (wished["first"].facts.certificate_sha256, wished["second"].facts.certificate_sha256)
     assert host.served(address=ADDRESS) == first[1]
-    report = host.apply(Wish(DOMAIN, previous=True))
+    report = host.apply(SiteWish(DOMAIN, previous=True))
     assert report.sites[0]["release"] == wished["first"].name
     assert host.served(address=ADDRESS) == first[0]
 
@@ -156,14 +156,14 @@ def test_a_run_of_it_that_was_killed_is_undone_by_its_journal(host: Host) -> Non
 
 def test_its_program_is_known_as_ours_and_goes_with_its_site(host: Host) -> None:
     assert renewal.is_ours(entry_of(str(PROGRAM)))
-    host.apply(Wish(RENEWED))
+    host.apply(SiteWish(RENEWED))
     assert not PROGRAM.exists()
     assert Store(str(host.conf)).domains() == [DOMAIN]
 
 
 def test_its_sites_are_removed_and_what_was_adopted_comes_back(host: Host) -> None:
     adopted = (host.conf / f"{DOMAIN}.key.before-mtls").read_bytes()
-    host.apply(Wish(DOMAIN), Wish(RENEWED))
+    host.apply(SiteWish(DOMAIN), SiteWish(RENEWED))
     assert not host.store.exists()
     assert {path.name for path in host.conf.iterdir()} == {"httpd.conf", "mime.types", f"{DOMAIN}.key"}
     assert (host.conf / f"{DOMAIN}.key").read_bytes() == adopted

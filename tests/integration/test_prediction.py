@@ -23,7 +23,7 @@ from rehearsing import PIPED
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, FACTS, SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Sources, Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish, Sources
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 SEEN = ("mutual_tls", "running", "clock_skew")
 
 
-def told(host: Host, wishes: tuple[Wish, ...], options: dict[str, Any], *, check: bool) -> dict[str, Any]:
+def told(host: Host, wishes: tuple[SiteWish, ...], options: dict[str, Any], *, check: bool) -> dict[str, Any]:
     """Return what a run, or check mode, says: its result, or why it refuses, but for the time of day."""
     try:
         return asdict(host.apply(*wishes, check=check, **options))
@@ -49,7 +49,7 @@ def without(result: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     return json.loads(text, object_hook=lambda found: {key: found[key] for key in found if key not in names})
 
 
-def agreed(host: Host, *wishes: Wish, **options: Any) -> dict[str, Any]:
+def agreed(host: Host, *wishes: SiteWish, **options: Any) -> dict[str, Any]:
     """Return what a run did, which check mode predicted in all fields without a change, as the diff showed it."""
     before = host.state()
     predicted = told(host, wishes, options, check=True)
@@ -108,9 +108,9 @@ def test_a_stopped_server_is_predicted(host: Host) -> None:
 def test_a_renewal_the_way_back_and_a_removal_are_predicted(host: Host) -> None:
     host.apply(host.wish(), host.wish(OTHER))
     assert agreed(host, host.wish())["sites"][0]["changed"]
-    assert agreed(host, Wish(DOMAIN, previous=True))["sites"][0]["previous"]
-    assert agreed(host, Wish(DOMAIN), Wish(OTHER, previous=False), Wish("none.example.com"))["changed"]
-    assert "refused" in agreed(host, Wish(DOMAIN, previous=True))
+    assert agreed(host, SiteWish(DOMAIN, previous=True))["sites"][0]["previous"]
+    assert agreed(host, SiteWish(DOMAIN), SiteWish(OTHER, previous=False), SiteWish("none.example.com"))["changed"]
+    assert "refused" in agreed(host, SiteWish(DOMAIN, previous=True))
 
 
 def test_what_a_reduced_rehearsal_comes_to_is_predicted(host: Host) -> None:
@@ -119,7 +119,7 @@ def test_what_a_reduced_rehearsal_comes_to_is_predicted(host: Host) -> None:
     assert agreed(host, host.wish())["rehearsal"] == "reduced"
     assert agreed(host, host.wish(), host.wish(OTHER))["changed"]
     assert "got in" in agreed(host, host.wish(extra="SSLVerifyClient none"))["refused"]
-    assert agreed(host, Wish(DOMAIN, previous=True), Wish(OTHER))["changed"]
+    assert agreed(host, SiteWish(DOMAIN, previous=True), SiteWish(OTHER))["changed"]
 
 
 def test_what_becomes_of_a_virtual_host_of_the_users_own_is_predicted(host: Host) -> None:
@@ -319,7 +319,7 @@ def test_a_drifted_site_is_removed_as_predicted(host: Host, name: str) -> None:
     before = host.state(times=False)[0]
     host.apply(host.wish())
     DRIFTS[name].act(host)
-    agreed(host, Wish(DOMAIN))
+    agreed(host, SiteWish(DOMAIN))
     assert host.state(times=False)[0] == before
 
 
@@ -339,7 +339,7 @@ def test_a_program_for_renewals_is_put_right_too(host: Host, named: str) -> None
     assert release
     facts = replace(release.facts, renewal_hook=str(hook))
     files = {CLIENT_CA: host.chat.pem, SITE: release.public[SITE], FACTS: facts.content}
-    wish = Wish(DOMAIN, Release(DOMAIN, files), sources=Sources(f"{host.conf}/own.crt", f"{host.conf}/own.key"))
+    wish = SiteWish(DOMAIN, Release(DOMAIN, files), sources=Sources(f"{host.conf}/own.crt", f"{host.conf}/own.key"))
     assert agreed(host, wish)["healed"] == []
     HOOKS[named](hook)
     assert agreed(host, wish)["healed"] == [f"not as they were left: {hook} {named}"]
@@ -390,7 +390,7 @@ def test_on_a_bare_host_what_would_be_refused_with_httpd_is_refused(
     monkeypatch.setattr(find, "find", lambda _binary, _config: None)
     for wish, words in (
         (host.wish(ends="2001-01-01T00:00:00Z"), "ended at"),
-        (Wish(DOMAIN, previous=True), "no previous"),
+        (SiteWish(DOMAIN, previous=True), "no previous"),
     ):
         for check in (True, False):
             assert words in told(host, (wish,), {"required": False}, check=check)["refused"]

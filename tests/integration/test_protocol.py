@@ -20,7 +20,7 @@ from demo_material import Authority, Issued, write
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, OTHER, Host, until
 
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -413,7 +413,7 @@ def test_httpd_outlives_the_removal_of_all_that_was_deployed(host: Host, loaded:
         host.restart()
     parent = host.httpd.pid
     host.apply(host.wish(http2=True, hsts=1, ocsp_stapling=True))
-    host.apply(Wish(DOMAIN))
+    host.apply(SiteWish(DOMAIN))
     time.sleep(1.5)  # A directive whose cache is gone ends httpd a moment after the reload.
     assert host.httpd.pid == parent
     host.httpd.run("-k", "graceful")

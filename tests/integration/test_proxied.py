@@ -15,7 +15,7 @@ from identities import identity
 from rehearsing import PIPED
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers, client
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def result(host: Host, *, proxied: bool, port: int = 0, address: str = "127.0.0.
     }
 
 
-def refused(host: Host, *wishes: Wish) -> str:
+def refused(host: Host, *wishes: SiteWish) -> str:
     """Return why the wishes are refused, with the host's files the same before and after."""
     before = tree(host.httpd.root)
     with pytest.raises(Refused) as caught:
@@ -61,7 +61,7 @@ def test_a_site_that_expects_a_proxy_header_is_tried_with_one(host: Host, rehear
     assert (result(host, proxied=True), result(host, proxied=False)) == ({"accepted"}, {"unproven"})
     again = host.apply(wish)
     assert (again.changed, again.sites[0]["proxy_protocol"]) == (False, True)
-    host.apply(Wish(DOMAIN))
+    host.apply(SiteWish(DOMAIN))
     assert tree(host.httpd.root) == before
 
 

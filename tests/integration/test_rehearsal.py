@@ -39,7 +39,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import lock
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import effects, switch
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.reduced import rehearsal_folder
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 
 if TYPE_CHECKING:
@@ -93,12 +93,12 @@ def asked_all_the_while(host: Host) -> Iterator[None]:
 # -- what is caught by which step
 
 
-def without(wish: Wish, *directives: str) -> Wish:
+def without(wish: SiteWish, *directives: str) -> SiteWish:
     """The wish as of a template of the operator's own that leaves some directives out."""
     assert wish.release
     lines = wish.release.public[SITE].decode().splitlines(keepends=True)
     text = "".join(line for line in lines if not line.strip().startswith(directives)).encode()
-    return Wish(wish.domain, replace(wish.release, public={**wish.release.public, SITE: text}))
+    return SiteWish(wish.domain, replace(wish.release, public={**wish.release.public, SITE: text}))
 
 
 def leaking_trust(host: Host) -> None:
@@ -261,7 +261,7 @@ class Case:
     reduced: str
     words: str
     spoil: Callable[[Host], None] = lambda host: None
-    wish: Callable[[Host], Wish] = lambda host: host.wish()
+    wish: Callable[[Host], SiteWish] = lambda host: host.wish()
 
 
 CASES = [
@@ -860,7 +860,7 @@ def test_a_rehearsal_that_is_killed_leaves_nothing(
     in_a_child(act)
 
 
-def kill_a_rehearsal(host: Host, wish: Wish, moment: str) -> None:
+def kill_a_rehearsal(host: Host, wish: SiteWish, moment: str) -> None:
     """Begin rehearsals, end their caller by SIGKILL at the moment, and wait until no process that it forked lives."""
     folders = (host.httpd.root, rehearsal_folder(Store(str(host.conf))))
     known = processes_in(*folders)

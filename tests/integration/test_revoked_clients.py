@@ -23,7 +23,7 @@ from host import DOMAIN, VERSIONS, Host
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 
 if TYPE_CHECKING:
     import ssl
@@ -98,8 +98,8 @@ def test_a_list_that_is_due_by_the_hosts_clock_is_refused_and_to_go_back_to_it_n
     host.apply(host.wish())
     time.sleep(2)
     assert "a CRL was to be renewed at" in host.refused(host.wish(crl=host.chat.crl(), crl_ends=soon))
-    assert "set 'force'" in host.refused(Wish(DOMAIN, previous=True))
-    assert host.apply(Wish(DOMAIN, previous=True, force=True)).changed
+    assert "set 'force'" in host.refused(SiteWish(DOMAIN, previous=True))
+    assert host.apply(SiteWish(DOMAIN, previous=True, force=True)).changed
 
 
 # -- OCSP of clients

@@ -21,7 +21,7 @@ from load import Load
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import switch
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def test_another_site_loses_no_request_while_one_goes_back_by_hand_and_by_itself
     load = Load(host.port, tmp_path)
     load.start(host.chat.issue(client=True, common_name="Chat"))
     try:
-        host.apply(Wish(other, previous=True))
+        host.apply(SiteWish(other, previous=True))
         assert host.served(other) == fingerprint(first)
         with monkeypatch.context() as patch:
             patch.setattr(switch, "CONFIRM_SECONDS", 1.0)
@@ -142,7 +142,7 @@ def test_another_site_loses_no_request_while_one_goes_back_by_hand_and_by_itself
             with pytest.raises(Refused, match="The old state is back and serving"):
                 host.apply(second)
         assert host.served(other) == fingerprint(first)
-        host.apply(Wish(other))
+        host.apply(SiteWish(other))
         assert host.served(other) not in (fingerprint(first), fingerprint(second))
     finally:
         load.stop()

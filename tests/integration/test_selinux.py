@@ -110,7 +110,8 @@ def labelled(host: Host, tmp_path: Path) -> Server:
 def test_a_port_that_the_policy_forbids_is_said_with_the_command_that_allows_it(labelled: Server, tools: Path) -> None:
     tool(tools / "semanage", f'[ "$*" = "port -l -n" ] && cat <<END\n{PORTS}END')
     told = [
-        each.partition("`")[2].partition("`")[0] for each in selinux_ports.forbidden(labelled, [443, 8442, 10003, 22])
+        each.partition("`")[2].partition("`")[0]
+        for each in selinux_ports.find_forbidden_ports(labelled, [443, 8442, 10003, 22])
     ]
     assert told == ["semanage port -a -t http_port_t -p tcp 8442", "semanage port -m -t http_port_t -p tcp 22"]
 
@@ -119,19 +120,19 @@ def test_a_port_that_the_policy_forbids_is_said_with_the_command_that_allows_it(
 def test_no_port_is_refused_where_the_policy_cannot_be_asked(labelled: Server, tools: Path, script: str | None) -> None:
     if script:
         tool(tools / "semanage", script)
-    assert selinux_ports.forbidden(labelled, [8442]) == []
+    assert selinux_ports.find_forbidden_ports(labelled, [8442]) == []
 
 
 def test_no_port_is_refused_where_the_policy_does_not_enforce_or_does_not_confine_httpd(
     labelled: Server, tools: Path
 ) -> None:
     tool(tools / "semanage", f"cat <<END\n{PORTS}END")
-    assert selinux_ports.forbidden(labelled, [8442])
+    assert selinux_ports.find_forbidden_ports(labelled, [8442])
     (tools.parent / "enforce").write_text("0")
-    assert selinux_ports.forbidden(labelled, [8442]) == []
+    assert selinux_ports.find_forbidden_ports(labelled, [8442]) == []
     (tools.parent / "enforce").write_text("1")
     os.setxattr(labelled.binary, "security.selinux", b"system_u:object_r:bin_t:s0\0")
-    assert selinux_ports.forbidden(labelled, [8442]) == []
+    assert selinux_ports.find_forbidden_ports(labelled, [8442]) == []
 
 
 def test_a_forbidden_port_is_refused_before_anything_is_touched(host: Host, tools: Path, labelled: Server) -> None:

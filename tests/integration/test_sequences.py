@@ -22,7 +22,7 @@ import pytest
 from embedded_httpd import EmbeddedHttpd, HttpdError, free_port
 from host import Host
 
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,10 +71,10 @@ class Walk:
     def some(self) -> list[str]:
         return self.chance.sample(DOMAINS, self.chance.randint(1, len(DOMAINS)))
 
-    def wish(self, domain: str, deployed: Deployed, **options: Any) -> Wish:
+    def wish(self, domain: str, deployed: Deployed, **options: Any) -> SiteWish:
         return self.host.wish(domain, issued=deployed.issued, port=deployed.port, **options)
 
-    def all(self) -> list[Wish]:
+    def all(self) -> list[SiteWish]:
         return [self.wish(*each) for each in self.sites.items()]
 
     # -- runs
@@ -94,7 +94,7 @@ class Walk:
     def remove(self) -> None:
         domains = self.some()
         self.steps.append(f"remove {domains}")
-        self.host.apply(*map(Wish, domains))
+        self.host.apply(*map(SiteWish, domains))
         for domain in domains:
             self.sites.pop(domain, None)
             self.before.pop(domain, None)
@@ -106,10 +106,12 @@ class Walk:
         self.steps.append(f"go back {domain}")
         if domain in self.before:
             # A second time changes nothing.
-            assert self.host.apply(Wish(domain, previous=True)).changed == (self.before[domain] != self.sites[domain])
+            assert self.host.apply(SiteWish(domain, previous=True)).changed == (
+                self.before[domain] != self.sites[domain]
+            )
             self.sites[domain] = self.before[domain]
         else:
-            assert domain in self.host.refused(Wish(domain, previous=True))
+            assert domain in self.host.refused(SiteWish(domain, previous=True))
 
     def deploy_what_is_wrong(self) -> None:
         domain, *others = self.some()

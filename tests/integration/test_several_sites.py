@@ -17,7 +17,7 @@ from host import DOMAIN, OTHER, Host
 from rehearsing import reduced
 
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 
 
 def test_several_sites_are_one_transaction(host: Host) -> None:
@@ -75,7 +75,7 @@ def test_certificates_that_are_late_by_the_hosts_clock_are_all_named(host: Host)
 
 def test_sites_without_a_release_to_go_back_to_are_all_named(host: Host) -> None:
     host.apply(host.wish())
-    message = host.refused(Wish(DOMAIN, previous=True), Wish(OTHER, previous=True))
+    message = host.refused(SiteWish(DOMAIN, previous=True), SiteWish(OTHER, previous=True))
     assert DOMAIN in message
     assert f"{OTHER}: there is no such site on this host" in message
 
@@ -86,7 +86,7 @@ def test_a_site_that_is_not_among_the_wishes_stays(host: Host) -> None:
     host.apply(host.wish(OTHER))
     assert host.enforces()
     assert host.enforces(OTHER)
-    host.apply(Wish(OTHER))
+    host.apply(SiteWish(OTHER))
     assert host.enforces()
     assert not host.apply(kept).changed
 
@@ -95,7 +95,7 @@ def test_sites_with_different_client_cas_publish_none(host: Host) -> None:
     second = Authority("Another client CA")
     host.apply(host.wish(), host.wish(OTHER, client_ca=second.pem))
     assert not os.path.lexists(host.conf / CLIENT_CA)
-    host.apply(Wish(OTHER))
+    host.apply(SiteWish(OTHER))
     assert (host.conf / CLIENT_CA).read_bytes() == host.chat.pem
 
 

@@ -16,7 +16,7 @@ from host import DOMAIN, OTHER, Host, tree
 from rehearsing import WHYS, reduced
 from users import users_site
 
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 
 FAULTS = {
     "a syntax error": ({"extra": "NoSuchDirective on"}, "of the refused virtual host is: NoSuchDirective on"),
@@ -120,7 +120,7 @@ def test_a_reduced_rehearsal_says_so_and_deploys(host: Host, why: str, monkeypat
         assert report.rehearsal == "reduced"
         assert ("piped logger" in report.rehearsal_reason) == (why == "a piped logger")
         assert host.enforces()
-        host.apply(Wish(DOMAIN))
+        host.apply(SiteWish(DOMAIN))
         assert tree(host.httpd.root) == before
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from demo_material import key_pem, new_key
 from host import DOMAIN, Host
 
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 
 
 def test_a_stopped_server_is_started_where_that_is_wanted(stopped: Host) -> None:
@@ -50,11 +50,11 @@ def test_a_stopped_server_is_judged_as_strictly(stopped: Host) -> None:
 def test_a_stopped_server_is_not_started_to_take_a_site_away(host: Host) -> None:
     host.apply(host.wish())
     host.httpd.stop()
-    assert host.apply(Wish(DOMAIN)).changed
+    assert host.apply(SiteWish(DOMAIN)).changed
     assert not host.httpd.running()
 
 
 def test_a_stopped_server_is_not_started_for_a_site_that_is_absent(host: Host) -> None:
     host.httpd.stop()
-    assert not host.apply(Wish(DOMAIN)).changed
+    assert not host.apply(SiteWish(DOMAIN)).changed
     assert not host.httpd.running()

@@ -13,7 +13,7 @@ from demo_material import Authority, key_pem, new_key
 from host import DOMAIN, Host, tree
 
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 
 
 def test_a_first_deployment_is_rehearsed_in_full_and_enforced_afterwards(host: Host) -> None:
@@ -76,7 +76,7 @@ def test_check_mode_says_what_is_served_now(host: Host) -> None:
 
 
 def test_the_diff_shows_which_client_cas_and_crls_come_and_go(host: Host) -> None:
-    def shown(wish: Wish) -> dict[str, tuple[list[str], list[str]]]:
+    def shown(wish: SiteWish) -> dict[str, tuple[list[str], list[str]]]:
         report = host.apply(wish, check=True)
         return {
             Path(part["after_header"]).name: (part["before"].split("\n")[:-1], part["after"].split("\n")[:-1])
@@ -107,7 +107,7 @@ def test_the_diff_shows_no_private_key(host: Host) -> None:
 def test_a_removal_gives_back_every_byte(host: Host) -> None:
     before = tree(host.httpd.root)
     host.apply(host.wish())
-    report = host.apply(Wish(DOMAIN))
+    report = host.apply(SiteWish(DOMAIN))
     assert report.changed
     assert report.sites[0]["mutual_tls"] == "absent"
     assert tree(host.httpd.root) == before
@@ -119,13 +119,13 @@ def test_a_removal_gives_back_a_file_without_a_final_line_end(host: Host) -> Non
     before = tree(host.httpd.root)
     host.apply(host.wish())
     assert host.enforces()
-    host.apply(Wish(DOMAIN))
+    host.apply(SiteWish(DOMAIN))
     assert tree(host.httpd.root) == before
 
 
 def test_a_removal_of_what_is_not_there_changes_nothing(host: Host) -> None:
     before = host.state()
-    assert not host.apply(Wish(DOMAIN)).changed
+    assert not host.apply(SiteWish(DOMAIN)).changed
     assert host.state() == before
 
 

@@ -13,7 +13,7 @@ from host import DOMAIN, Host, tree
 from users import manual_installation
 
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Disk, Entry
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 
 
@@ -66,7 +66,7 @@ def test_files_of_a_manual_installation_are_adopted_and_given_back(host: Host) -
     host.apply(host.wish(), adopt=True)
     assert {name: (host.conf / f"{name}.before-mtls").read_bytes() for name in files} == files
     assert (host.conf / f"{DOMAIN}.crt").is_symlink()
-    host.apply(Wish(DOMAIN))
+    host.apply(SiteWish(DOMAIN))
     assert tree(host.httpd.root) == before
 
 
@@ -82,7 +82,7 @@ def test_a_folder_that_is_included_whole_gets_a_link_and_httpd_conf_stays(host: 
     assert host.httpd.conf.read_bytes() == text
     assert (host.conf / "sites-enabled/zz-mtls.conf").resolve() == host.store / "host.conf"
     assert host.enforces()
-    host.apply(Wish(DOMAIN))
+    host.apply(SiteWish(DOMAIN))
     assert tree(host.httpd.root) == before
 
 

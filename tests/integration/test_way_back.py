@@ -13,14 +13,14 @@ from host import DOMAIN, Host, fingerprint
 
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import run
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 
 
 def test_the_previous_release_comes_back_without_its_material(host: Host) -> None:
     first, second = host.wish(), host.wish()
     host.apply(first)
     host.apply(second)
-    report = host.apply(Wish(DOMAIN, previous=True))
+    report = host.apply(SiteWish(DOMAIN, previous=True))
     assert first.release
     assert (report.changed, report.rehearsal, report.sites[0]["release"]) == (True, "full", first.release.name)
     assert host.served() == first.release.facts.certificate_sha256
@@ -29,9 +29,9 @@ def test_the_previous_release_comes_back_without_its_material(host: Host) -> Non
 def test_going_back_twice_is_going_back_once(host: Host) -> None:
     host.apply(host.wish())
     host.apply(host.wish())
-    host.apply(Wish(DOMAIN, previous=True))
+    host.apply(SiteWish(DOMAIN, previous=True))
     before = host.state()
-    assert not host.apply(Wish(DOMAIN, previous=True)).changed
+    assert not host.apply(SiteWish(DOMAIN, previous=True)).changed
     assert host.state() == before
 
 
@@ -44,26 +44,26 @@ def test_the_release_to_go_back_to_is_never_one_that_a_hand_has_edited(host: Hos
         (host.store / DOMAIN / "current" / SITE).write_text("# nothing\n")
         host.apply(wish)
         assert (host.store / DOMAIN / "previous").samefile(host.store / DOMAIN / "releases" / first.release.name)
-    host.apply(Wish(DOMAIN, previous=True))
+    host.apply(SiteWish(DOMAIN, previous=True))
     (host.store / DOMAIN / "current" / SITE).write_text("# nothing\n")
     host.apply(first)
-    assert not host.apply(Wish(DOMAIN, previous=True)).changed
+    assert not host.apply(SiteWish(DOMAIN, previous=True)).changed
     (host.store / DOMAIN / "current" / SITE).write_text("# nothing\n")
     host.apply(second)
-    assert "no previous release" in host.refused(Wish(DOMAIN, previous=True))
+    assert "no previous release" in host.refused(SiteWish(DOMAIN, previous=True))
     assert len(list((host.store / DOMAIN / "releases").iterdir())) == 1
 
 
 def test_a_site_with_one_release_has_none_to_go_back_to(host: Host) -> None:
     host.apply(host.wish())
-    assert "no previous release" in host.refused(Wish(DOMAIN, previous=True))
+    assert "no previous release" in host.refused(SiteWish(DOMAIN, previous=True))
 
 
 def test_a_misspelt_domain_to_go_back_with_is_told_from_one_with_a_single_release(host: Host) -> None:
     words = "www.exmaple.com: there is no such site on this host, whose sites are: "
-    assert f"{words}none" in host.refused(Wish("www.exmaple.com", previous=True))
+    assert f"{words}none" in host.refused(SiteWish("www.exmaple.com", previous=True))
     host.apply(host.wish())
-    assert f"{words}{DOMAIN}. Correct the name" in host.refused(Wish("www.exmaple.com", previous=True))
+    assert f"{words}{DOMAIN}. Correct the name" in host.refused(SiteWish("www.exmaple.com", previous=True))
 
 
 @pytest.mark.parametrize("what", ["ends", "crl_ends"])
@@ -76,10 +76,10 @@ def test_a_previous_release_that_has_ended_is_refused_unless_forced(
     with monkeypatch.context() as later:
         moment = time.gmtime(2_000_000_000)
         later.setattr(run.time, "gmtime", lambda: moment)
-        message = host.refused(Wish(DOMAIN, previous=True))
+        message = host.refused(SiteWish(DOMAIN, previous=True))
         assert "2030-01-31T23:59:59Z" in message
         assert "set 'force'" in message
-        host.apply(Wish(DOMAIN, previous=True, force=True))
+        host.apply(SiteWish(DOMAIN, previous=True, force=True))
     assert host.served() == fingerprint(old)
 
 
@@ -88,4 +88,4 @@ def test_a_previous_release_that_a_hand_changed_is_refused(host: Host) -> None:
     host.apply(host.wish())
     site = next((host.store / DOMAIN).glob("previous/site.conf"))
     site.write_text(site.read_text().replace("SSLVerifyClient require", "SSLVerifyClient none"))
-    assert "not as it was written" in host.refused(Wish(DOMAIN, previous=True))
+    assert "not as it was written" in host.refused(SiteWish(DOMAIN, previous=True))

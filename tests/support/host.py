@@ -34,11 +34,11 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import (
     CRL,
     FACTS,
     SITE,
-    Facts,
+    SiteFacts,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import run
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, SiteWish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
@@ -100,12 +100,12 @@ class Host:
         client_ca: bytes | None = None,
         port: int = 0,
         **options: Any,
-    ) -> Wish:
+    ) -> SiteWish:
         """Wish for a site of this host's authorities."""
         issued = issued or self.public.issue(domain)
         return wished(domain, issued, self.chat.pem if client_ca is None else client_ca, port or self.port, **options)
 
-    def apply(self, *wishes: Wish, **options: Any) -> Report:
+    def apply(self, *wishes: SiteWish, **options: Any) -> Report:
         """Carry the wishes out."""
         pins = [pin for wish in wishes if wish.release for pin in wish.release.facts.pins]
         probes = make_probes(pins=pins) if pins else self.probes
@@ -113,7 +113,7 @@ class Host:
         request = Request(wishes, probes, str(self.httpd.binary), str(self.httpd.conf), **{"start": True, **options})
         return run.carry_out(request, **carrying)
 
-    def refused(self, *wishes: Wish, times: bool = True, **options: Any) -> str:
+    def refused(self, *wishes: SiteWish, times: bool = True, **options: Any) -> str:
         """Return why the wishes are refused, with files, parent and workers the same before and after."""
         before = self.state(times=times)
         with pytest.raises(Refused) as caught:
@@ -207,7 +207,7 @@ def wished(
     crl: bytes = b"",
     crl_ends: str = "",
     **options: Any,
-) -> Wish:
+) -> SiteWish:
     """Wish for a site, rendered by the role's own template. `options` are those of `sites`."""
     paths = [{"path": path, "proxy_pass": url} for path, url in (protected or {}).items()]
     site = read_site(
@@ -225,7 +225,7 @@ def wished(
     )
     pins, files = pins_of(FINDER, site.allowed_clients or (), [], datetime.now(timezone.utc), timedelta())
     logs = rendering.log_files(site)
-    facts = Facts(
+    facts = SiteFacts(
         domain=domain,
         port=port,
         listen=site.listen,
@@ -258,7 +258,7 @@ def wished(
         SITE: _rendered(site, pins),
         **({CRL: crl} if crl else {}),
     }
-    return Wish(
+    return SiteWish(
         domain,
         Release(domain, public, Secret(key or issued.key_pem)),
         allow_bypass=site.allow_bypass,
@@ -297,7 +297,7 @@ def subjects(client_ca: bytes) -> set[str]:
     return set()
 
 
-def fingerprint(wish: Wish) -> str | None:
+def fingerprint(wish: SiteWish) -> str | None:
     """Return that of the certificate which a wish asks for, None for an absent site."""
     return wish.release.facts.certificate_sha256 if wish.release else None
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from host import Host
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 
 _CHANGES = ("open", "os.rename", "os.remove", "os.mkdir", "os.symlink", "os.chmod", "os.rmdir", "os.chown")
 
@@ -52,7 +52,7 @@ def killed_at(at: int, root: Path, act: Callable[[], object]) -> None:
     act()
 
 
-def snapshots(host: Host, wish: Wish) -> list[Path]:
+def snapshots(host: Host, wish: SiteWish) -> list[Path]:
     """Carry out `wish`, and return copies of the configuration folder as it was before each change to it."""
     folder = host.httpd.root.with_name("snapshots")
     folder.mkdir()

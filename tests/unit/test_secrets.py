@@ -114,7 +114,7 @@ def test_a_dataclass_prints_no_bytes_that_it_holds_and_so_no_private_key(cls: ty
 
 def test_all_that_carries_a_private_key_is_among_them_and_was_made_with_one() -> None:
     carriers = {cls.__name__ for cls in CLASSES if holds(instance(cls))}
-    assert {"Release", "File", "Change", "Wish", "Request", "Identity", "Probes"} <= carriers
+    assert {"Release", "File", "Change", "SiteWish", "Request", "Identity", "Probes"} <= carriers
     assert {"Material", "Deployable", "Verdict", "Plan", "Draft"} <= carriers
 
 

@@ -64,7 +64,7 @@ class Endpoint:
         return f"{self.server_name} at {place}" if self.server_name not in ("", self.address) else place
 
 
-def endpoints_of(options: Mapping[str, Any], default_address: str | None) -> list[Endpoint]:
+def read_endpoints(options: Mapping[str, Any], default_address: str | None) -> list[Endpoint]:
     """Return the endpoints that the options of handshake_info name.
 
     ``default_address``: where the controller reaches the target; None where that is no address of a network. What is

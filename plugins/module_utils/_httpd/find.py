@@ -78,7 +78,7 @@ def find(binary: str | None = None, config: str | None = None) -> Server | None:
 def _trusted(name: str, path: str) -> None:
     """See that nobody but root or this user could change what we are about to run. Raises HttpdError."""
     try:
-        trusted_paths.followed(path)
+        trusted_paths.follow_path(path)
     except trusted_paths.Untrusted as reason:
         raise HttpdError(f"{name}{reason}") from None
 

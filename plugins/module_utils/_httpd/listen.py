@@ -12,10 +12,10 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description impo
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
 
 
-def switched(user: Description, port: int) -> list[str]:
+def find_listen_flags(without_us: Description, port: int) -> list[str]:
     """The flags that would bring the user's own Listen for a port: <IfDefine SSL> in SUSE's listen.conf."""
     found = []
-    for path in user.files:
+    for path in without_us.files:
         depth: list[str] = []
         for line in commands.read(path).splitlines():
             opened = re.match(r"\s*<IfDefine\s+([^>]*)>", line, re.IGNORECASE)

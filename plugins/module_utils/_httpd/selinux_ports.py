@@ -28,7 +28,7 @@ _TYPES = {"http_port_t", "http_cache_port_t", "jboss_management_port_t", "jboss_
 _TYPES |= {"puppet_port_t"}
 
 
-def forbidden(server: Server, ports: Sequence[int]) -> list[str]:
+def find_forbidden_ports(server: Server, ports: Sequence[int]) -> list[str]:
     """Why httpd may not listen on ports that it does not listen on yet, one line each.
 
     Nothing where the policy does not enforce, does not confine this httpd, or cannot be asked.

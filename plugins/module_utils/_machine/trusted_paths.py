@@ -14,8 +14,8 @@ class Untrusted(Exception):
     """A path is not used: others could change what it leads to, or it leads nowhere. One line, for an operator."""
 
 
-def followed(path: str, *, group: bool = False) -> str:
-    """Return where an absolute path leads, each folder and link on the way judged by `safe`. Raises Untrusted."""
+def follow_path(path: str, *, group: bool = False) -> str:
+    """Return where an absolute path leads, each folder and link on the way judged by `refuse_unsafe`: Untrusted."""
     at, rest = "/", path.split("/")
     for _step in range(256):
         if not rest:
@@ -26,7 +26,7 @@ def followed(path: str, *, group: bool = False) -> str:
         at = os.path.dirname(at) if name == ".." else os.path.join(at, name)
         try:
             status = os.lstat(at)
-            safe(at, status, group=group)
+            refuse_unsafe(at, status, group=group)
             if stat.S_ISLNK(status.st_mode):
                 target = os.readlink(at)
                 at, rest = "/" if target.startswith("/") else os.path.dirname(at), target.split("/") + rest
@@ -35,7 +35,7 @@ def followed(path: str, *, group: bool = False) -> str:
     raise Untrusted(f"{path} leads from link to link without end: name the file itself")
 
 
-def safe(path: str, status: os.stat_result, *, group: bool = False) -> None:
+def refuse_unsafe(path: str, status: os.stat_result, *, group: bool = False) -> None:
     """See that nobody but root or the server's user could change what lies there. Raises Untrusted.
 
     C(group): a group may, as one does in the folders of logs.

@@ -25,7 +25,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SIT
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import Facts
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
     from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
     from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 
@@ -70,27 +70,27 @@ class _Site:
 
 
 def find_bypasses(
-    user: Description,
+    without_us: Description,
     store: Store,
     releases: Mapping[str, Release | None],
     accepted: Mapping[str, Sequence[str]],
 ) -> list[str]:
     """What serves a protected site's content to clients without a certificate, and is not accepted by its wish.
 
-    C(user) is the configuration without us; C(releases) has what each listed domain is to get, or None; C(accepted) has
+    C(releases) has what each listed domain is to get, or None; C(accepted) has
     its 'allow_bypass'. C(store) knows the sites of ours that are not listed.
     """
     sites = {}
     for domain, release in releases.items():
         if release:
             text = release.filled(store.place(release))[SITE].content
-            sites[domain] = _site(user, release.facts, text.decode(errors="replace"))
+            sites[domain] = _site(without_us, release.facts, text.decode(errors="replace"))
     for domain in store.domains():
         if domain not in releases:
-            sites[domain] = _site(user, store.facts(domain), commands.read(store.path(domain, "current", SITE)))
+            sites[domain] = _site(without_us, store.facts(domain), commands.read(store.path(domain, "current", SITE)))
     included = {site.place for site in sites.values()}
-    places = ["", *(host.place for host in user.virtual_hosts if host.place not in included)]
-    hosts = {place: _open(user, place) for place in places}
+    places = ["", *(host.place for host in without_us.virtual_hosts if host.place not in included)]
+    hosts = {place: _open(without_us, place) for place in places}
     found = []
     for domain, site in sites.items():
         if domain in releases:
@@ -101,7 +101,7 @@ def find_bypasses(
                 for place, contents in hosts.items()
                 for content in contents
                 for mine in site.guarded
-                if content.overlaps(mine) and (content.backend or not _denied(user, place, content, mine))
+                if content.overlaps(mine) and (content.backend or not _denied(without_us, place, content, mine))
             }
             for place, said in ways:
                 named = {each for where in (place, said.place) for each in (where, where.rpartition(":")[0])}
@@ -121,7 +121,7 @@ def find_bypasses(
     return list(dict.fromkeys(found))
 
 
-def find_openings(described: Description, store: Store, sites: Sequence[Facts]) -> list[str]:
+def find_openings(described: Description, store: Store, sites: Sequence[SiteFacts]) -> list[str]:
     """What else of a site leads to the backend of its protected path, in the configuration as httpd reads it with us.
 
     Unlike the text of a virtual host, that shows what Include, Define and Use bring in.
@@ -165,26 +165,26 @@ def _opens(site: _Site, other: _Site) -> bool:
     )
 
 
-def _site(user: Description, facts: Facts, text: str) -> _Site:
-    mine = standing.host_of(facts, user)
-    directives = _of_host(user, mine.place) if mine else _lines(text)
+def _site(without_us: Description, facts: SiteFacts, text: str) -> _Site:
+    mine = standing.host_of(facts, without_us)
+    directives = _of_host(without_us, mine.place) if mine else _lines(text)
     # What the server level gives to each host, such as a distribution's /icons/, is nobody's own.
     directives = [each for each in directives if each.host or not mine or "alias" not in each.name.lower()]
     if not mine and facts.mutual_tls != "enforced":
         # Its own DocumentRoot or ProxyPass stands before that of the server level.
-        directives += [each for each in _inherited(user) if each.name.lower() != "documentroot"]
-    guarded, opened, past = _divided(user, facts, directives)
+        directives += [each for each in _inherited(without_us) if each.name.lower() != "documentroot"]
+    guarded, opened, past = _divided(without_us, facts, directives)
     return _Site(tuple(guarded), tuple(opened), mine.place if mine else "", past)
 
 
 def _divided(
-    user: Description, facts: Facts, directives: Sequence[Directive]
+    without_us: Description, facts: SiteFacts, directives: Sequence[Directive]
 ) -> tuple[list[Content], list[Content], Directive | None]:
     """What directives of a site serve to callers with a certificate alone, what to others, and _Site.past."""
     sections = {f'Location "{path}"' for path in facts.protected_paths}
     guarded, opened = [], []
     for each in directives:
-        for content in _find_contents(user, each):
+        for content in _find_contents(without_us, each):
             if facts.mutual_tls == "enforced":
                 guarded.append(content)
                 opened += [content.below(path) for path in facts.open_paths]
@@ -197,31 +197,35 @@ def _divided(
     return guarded, opened, next(iter(past), None)
 
 
-def _open(user: Description, place: str) -> list[Content]:
+def _open(without_us: Description, place: str) -> list[Content]:
     """What a host, the main server for an empty C(place), serves to clients without a certificate."""
-    if _verifies(user, place) or (not place and not _main_is_reached(user)) or _rewrites_away(user, place):
+    if (
+        _verifies(without_us, place)
+        or (not place and not _main_is_reached(without_us))
+        or _rewrites_away(without_us, place)
+    ):
         return []
-    found = [content for each in _of_host(user, place) for content in _find_contents(user, each)]
-    if _redirects_away(user, place):
+    found = [content for each in _of_host(without_us, place) for content in _find_contents(without_us, each)]
+    if _redirects_away(without_us, place):
         # A backend, and a path of RewriteRule, are found before a Redirect is.
         return [content for content in found if content.backend or content.said.name.lower() == "rewriterule"]
     return found
 
 
-def _of_host(user: Description, place: str) -> list[Directive]:
+def _of_host(without_us: Description, place: str) -> list[Directive]:
     """The directives of a host, with those of the server level that it inherits."""
-    own = [each for each in user.directives if each.host == place]
+    own = [each for each in without_us.directives if each.host == place]
     if not place:
         return own
-    base = _inherited(user)
+    base = _inherited(without_us)
     if any(each.name.lower() == "documentroot" for each in own):
         base = [each for each in base if each.name.lower() != "documentroot"]
     return own + base
 
 
-def _inherited(user: Description) -> list[Directive]:
+def _inherited(without_us: Description) -> list[Directive]:
     """What each host has of the server level, if it says nothing else itself."""
-    return [each for each in user.directives if not each.host and each.name.lower() != "rewriterule"]
+    return [each for each in without_us.directives if not each.host and each.name.lower() != "rewriterule"]
 
 
 def _lines(text: str) -> list[Directive]:
@@ -239,15 +243,15 @@ def _lines(text: str) -> list[Directive]:
     return found
 
 
-def _find_contents(user: Description, each: Directive) -> Iterator[Content]:
+def _find_contents(without_us: Description, each: Directive) -> Iterator[Content]:
     """What a directive makes a host serve."""
     name, words = each.name.lower(), each.words
     if not words:
         return
     if name in ("documentroot", "virtualdocumentroot"):
-        yield _as_files(user, words[0], each)
+        yield _as_files(without_us, words[0], each)
     elif name in ("alias", "aliasmatch", "scriptalias", "scriptaliasmatch"):
-        yield _as_files(user, words[-1], each)
+        yield _as_files(without_us, words[-1], each)
     elif name in ("proxypass", "proxypassmatch", "balancermember"):
         found = [word for word in words[:2] if re.match(r"unix:|\w+://", word, re.IGNORECASE)]
         yield from (_as_proxied(word, each) for word in found[:1])
@@ -255,7 +259,7 @@ def _find_contents(user: Description, each: Directive) -> Iterator[Content]:
         if _flag(words, "P|proxy"):
             yield _as_proxied(words[1], each)
         elif words[1].startswith("/") and _fixed_part(words[1]) != "/" and not _flag(words, "PT|passthrough"):
-            yield _as_files(user, words[1], each)
+            yield _as_files(without_us, words[1], each)
     elif name == "sethandler" and words[0].lower().startswith("proxy:"):
         yield _as_proxied(words[0][len("proxy:") :], each)
 
@@ -271,9 +275,9 @@ def _fixed_part(text: str) -> str:
     return start if start == text else start.rpartition("/")[0] or "/"
 
 
-def _as_files(user: Description, text: str, each: Directive) -> Content:
+def _as_files(without_us: Description, text: str, each: Directive) -> Content:
     literal = each.name.lower() in ("documentroot", "alias", "scriptalias")
-    written = user.path(text if literal else _fixed_part(text))
+    written = without_us.path(text if literal else _fixed_part(text))
     return Content("", os.path.realpath(written), each, written)
 
 
@@ -281,40 +285,40 @@ def _as_proxied(url: str, each: Directive) -> Content:
     return Content(*backends.backend(url, here=True), each)
 
 
-def _effective_value(user: Description, place: str, name: str) -> str:
+def _effective_value(without_us: Description, place: str, name: str) -> str:
     """The value of a directive for a whole host, in lower case: its own, or that of the server level."""
     values = {
         each.host: each.arguments.strip('"').lower()
-        for each in user.directives
+        for each in without_us.directives
         if each.name.lower() == name and each.host in ("", place) and len(each.sections) == bool(each.host)
     }
     return values.get(place, values.get("", ""))
 
 
-def _verifies(user: Description, place: str) -> bool:
+def _verifies(without_us: Description, place: str) -> bool:
     return (
-        _effective_value(user, place, "sslengine") == "on"
-        and _effective_value(user, place, "sslverifyclient") == "require"
+        _effective_value(without_us, place, "sslengine") == "on"
+        and _effective_value(without_us, place, "sslverifyclient") == "require"
     )
 
 
-def _main_is_reached(user: Description) -> bool:
+def _main_is_reached(without_us: Description) -> bool:
     """Whether a connection can come to the main server: one that no virtual host claims."""
-    claimed = {endpoint(address) for host in user.virtual_hosts for address in host.addresses}
-    listens = {endpoint(each.words[0]) for each in user.listens}
+    claimed = {endpoint(address) for host in without_us.virtual_hosts for address in host.addresses}
+    listens = {endpoint(each.words[0]) for each in without_us.listens}
     return any(
         not claimed & {(host, number) for host in ("", address) for number in ("*", port)} for address, port in listens
     )
 
 
-def _direct(user: Description, place: str) -> list[Directive]:
+def _direct(without_us: Description, place: str) -> list[Directive]:
     """The directives that hold for all of a host, without those that it inherits."""
-    return [each for each in user.directives if each.host == place and len(each.sections) == bool(place)]
+    return [each for each in without_us.directives if each.host == place and len(each.sections) == bool(place)]
 
 
-def _redirects_away(user: Description, place: str) -> bool:
+def _redirects_away(without_us: Description, place: str) -> bool:
     """Whether a Redirect of a host sends every request away before it looks for files."""
-    for each in _direct(user, place):
+    for each in _direct(without_us, place):
         name, words = each.name.lower(), each.words
         if name in ("redirect", "redirectmatch") and words and _STATUS.fullmatch(words[0]):
             words = words[1:]
@@ -325,13 +329,15 @@ def _redirects_away(user: Description, place: str) -> bool:
     return False
 
 
-def _rewrites_away(user: Description, place: str) -> bool:
+def _rewrites_away(without_us: Description, place: str) -> bool:
     """Whether a RewriteRule of a host turns every request away before all else: the first that does not do so alone."""
-    if [each.arguments.lower() for each in _direct(user, place) if each.name.lower() == "rewriteengine"][-1:] != ["on"]:
+    if [each.arguments.lower() for each in _direct(without_us, place) if each.name.lower() == "rewriteengine"][-1:] != [
+        "on"
+    ]:
         return False
-    always = _WITHOUT_TLS if _effective_value(user, place, "sslengine") in ("", "off") else set()
+    always = _WITHOUT_TLS if _effective_value(without_us, place, "sslengine") in ("", "off") else set()
     conditions: set[tuple[str, ...]] = set()
-    for each in _direct(user, place):
+    for each in _direct(without_us, place):
         name, words = each.name.lower(), each.words
         if name == "rewritecond":
             conditions.add(tuple(words))
@@ -344,7 +350,7 @@ def _rewrites_away(user: Description, place: str) -> bool:
     return False
 
 
-def _denied(user: Description, place: str, content: Content, mine: Content) -> bool:
+def _denied(without_us: Description, place: str, content: Content, mine: Content) -> bool:
     """Whether a host surely lets nobody get at C(mine) by way of C(content).
 
     The longest <Directory> that says so with nothing in between decides; what grants anywhere else opens.
@@ -352,7 +358,7 @@ def _denied(user: Description, place: str, content: Content, mine: Content) -> b
     path = content.written
     if trusted_paths.lies_within(mine.path, content.path):
         path = os.path.normpath(os.path.join(path, os.path.relpath(mine.path, content.path)))
-    directives = [each for each in user.directives if each.host in ("", place)]
+    directives = [each for each in without_us.directives if each.host in ("", place)]
     shown = {
         each.sections
         for each in directives

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
-    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import Facts
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
 
 _ALL = {"0.0.0.0", "::"}
 # Kinds of SSLSessionCache that a reload leaves nothing of.
@@ -30,31 +30,31 @@ _MANAGED = ("mdomain", "<mdomainset", "mdmember")
 
 
 def find_conflicts(
-    user: Description, sites: Sequence[Facts], beside: Sequence[Facts], listens: Sequence[tuple[str, int]]
+    without_us: Description, sites: Sequence[SiteFacts], beside: Sequence[SiteFacts], listens: Sequence[tuple[str, int]]
 ) -> list[str]:
     """What in the user's configuration, and among our own sites, the wished sites cannot stand beside.
 
     C(beside): all sites of ours that will be there, the wished ones too. C(listens): addresses (empty for all) and
     ports that we add.
     """
-    found = [*_names(user, sites), *_twice(beside), *_listens(user, listens), *_caches(user, sites)]
+    found = [*_names(without_us, sites), *_twice(beside), *_listens(without_us, listens), *_caches(without_us, sites)]
     for site in sites:
-        if not site.included and not any({"*", str(site.port)} & host.ports() for host in user.virtual_hosts):
-            found += _main_server(user, site)
+        if not site.included and not any({"*", str(site.port)} & host.ports() for host in without_us.virtual_hosts):
+            found += _main_server(without_us, site)
     return list(dict.fromkeys(found))
 
 
-def _names(user: Description, sites: Sequence[Facts]) -> Iterator[str]:
+def _names(without_us: Description, sites: Sequence[SiteFacts]) -> Iterator[str]:
     for site in sites:
         names = (site.domain, *site.aliases)
-        for host in user.virtual_hosts:
+        for host in without_us.virtual_hosts:
             named = [name for name in names if host.answers(name)]
             if named and not site.included and {"*", str(site.port)} & host.ports():
                 yield (
                     f"{site.domain}: the virtual host at {host.place} has the name {named[0]} on port {site.port} "
                     "already: remove it, or that name from it"
                 )
-        for each in user.directives:
+        for each in without_us.directives:
             if each.name.lower() in _MANAGED and any(
                 fnmatch.fnmatch(name, word.lower()) for name in names for word in each.words
             ):
@@ -64,7 +64,7 @@ def _names(user: Description, sites: Sequence[Facts]) -> Iterator[str]:
                 )
 
 
-def _twice(sites: Sequence[Facts]) -> Iterator[str]:
+def _twice(sites: Sequence[SiteFacts]) -> Iterator[str]:
     """Names, and addresses of a port, that several sites of ours claim."""
     for number, site in enumerate(sites):
         for other in sites[:number]:
@@ -85,9 +85,9 @@ def _twice(sites: Sequence[Facts]) -> Iterator[str]:
                 )
 
 
-def _caches(user: Description, sites: Sequence[Facts]) -> Iterator[str]:
+def _caches(without_us: Description, sites: Sequence[SiteFacts]) -> Iterator[str]:
     """Caches of TLS sessions that a reload does not empty: who is in one is let in without being looked at again."""
-    for each in user.directives:
+    for each in without_us.directives:
         kind = each.arguments.strip('"').partition(":")[0].lower()
         if each.name.lower() == "sslsessioncache" and sites and kind not in _EMPTIED:
             yield (
@@ -96,9 +96,9 @@ def _caches(user: Description, sites: Sequence[Facts]) -> Iterator[str]:
             )
 
 
-def _listens(user: Description, listens: Sequence[tuple[str, int]]) -> Iterator[str]:
+def _listens(without_us: Description, listens: Sequence[tuple[str, int]]) -> Iterator[str]:
     for address, port in listens:
-        for each in user.listens:
+        for each in without_us.listens:
             known, number = listened(each)
             if number == str(port) and (not known or not address):
                 yield (
@@ -107,10 +107,10 @@ def _listens(user: Description, listens: Sequence[tuple[str, int]]) -> Iterator[
                 )
 
 
-def _main_server(user: Description, site: Facts) -> Iterator[str]:
+def _main_server(without_us: Description, site: SiteFacts) -> Iterator[str]:
     """A port that the main server serves plainly: the first virtual host on it would take all of it."""
-    engine = [each for each in user.directives if each.name.lower() == "sslengine" and not each.host]
-    for each in user.listens:
+    engine = [each for each in without_us.directives if each.name.lower() == "sslengine" and not each.host]
+    for each in without_us.listens:
         address, port = listened(each)
         if port != str(site.port) or not any(covers(address, wanted) for wanted in site.listen or (address,)):
             continue
@@ -122,10 +122,10 @@ def _main_server(user: Description, site: Facts) -> Iterator[str]:
             )
 
 
-def find_changed_mpm(server: Server, user: Description) -> list[str]:
+def find_changed_mpm(server: Server, without_us: Description) -> list[str]:
     """Why the running server would end at a reload, whatever it is told: another MPM than in its files."""
     loaded = server.mpm()
-    named = [name for name in user.modules if name.startswith("mpm_")]
+    named = [name for name in without_us.modules if name.startswith("mpm_")]
     if not loaded or not named or loaded in named:
         return []
     told = f"httpd runs with {loaded}, and its files now load {named[0]}, which cannot change while it runs"
@@ -133,7 +133,7 @@ def find_changed_mpm(server: Server, user: Description) -> list[str]:
 
 
 def find_taken_ports(
-    server: Server, user: Description, sites: Sequence[Facts], listens: Sequence[tuple[str, int]]
+    server: Server, without_us: Description, sites: Sequence[SiteFacts], listens: Sequence[tuple[str, int]]
 ) -> list[str]:
     """Why the machine does not let httpd listen where it must: an end of httpd at the next reload.
 
@@ -151,7 +151,7 @@ def find_taken_ports(
                 found.append(f"{site.domain}: listen: {place}: correct 'listen', or add it")
     held = processes.listening()
     own = processes.inodes(server.parent.pid) if server.parent and server.running() else set()
-    theirs = [listened(each) for each in user.listens]
+    theirs = [listened(each) for each in without_us.listens]
     wanted = [*listens, *((address, int(port)) for address, port in theirs if port.isdigit())]
     for address, port in dict.fromkeys(wanted):
         mine = {each for each, number, inode in held if number == port and inode in own}
@@ -169,7 +169,7 @@ def find_taken_ports(
                     "end it, or choose another port"
                 )
     heard = {number for _address, number, inode in held if inode in own}
-    found += selinux_ports.forbidden(server, sorted({port for _address, port in wanted} - heard))
+    found += selinux_ports.find_forbidden_ports(server, sorted({port for _address, port in wanted} - heard))
     return list(dict.fromkeys(found))
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         Directive,
         VirtualHost,
     )
-    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import Facts
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
 
 # They hold for the whole server wherever they stand (EXEC_ON_READ), end the virtual host, or run code as they are read.
 # mod_security starts the program of a piped log as it reads the line.
@@ -50,7 +50,7 @@ def reaching(text: str) -> Iterator[tuple[int, str]]:
             yield number, found.group(1) + (">" if found.group(1).startswith("<") else "")
 
 
-def escapes(described: Description, without: Description, sites: Mapping[str, Facts]) -> list[str]:
+def escapes(described: Description, without: Description, sites: Mapping[str, SiteFacts]) -> list[str]:
     """What extra_directives do outside of their sites' virtual hosts: the first of it, in one line, or nothing.
 
     C(described): the configuration with them, C(without) as if there were none. C(sites): those that have some, by the
@@ -91,7 +91,7 @@ def _general(described: Description, without: Description) -> str:
 
 
 def _directives_outside(
-    described: Description, without: Description, sites: Mapping[str, Facts], origins: Mapping[str, str]
+    described: Description, without: Description, sites: Mapping[str, SiteFacts], origins: Mapping[str, str]
 ) -> list[list[Directive]]:
     """The directives of both that stand in no site's one virtual host.
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
-    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import Facts
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
     from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 
 _SECONDS = 5.0
@@ -78,7 +78,7 @@ class _Caller:
     paths: Sequence[str]
 
 
-def try_site(occasion: Occasion, site: Facts, door: Door, probes: Probes) -> list[str]:
+def try_site(occasion: Occasion, site: SiteFacts, door: Door, probes: Probes) -> list[str]:
     """Shake hands with a site as each kind of client, over each version of TLS. Returns the faults.
 
     And over HTTP/2, where the site promises it.
@@ -100,11 +100,11 @@ def try_site(occasion: Occasion, site: Facts, door: Door, probes: Probes) -> lis
     # Over no older TLS (RFC 9113, section 9.2).
     versions = VERSIONS if "http2" in site.welcome and occasion.described.has_http2 else ()
     over_http2 = [answer for version in versions for answer in asked(version, http2=True) if answer.offered]
-    faults = [*faults_of(site, answers + over_http2, occasion.stage), *_without_http2(over_http2)]
+    faults = [*judge_answers(site, answers + over_http2, occasion.stage), *_without_http2(over_http2)]
     return [f"{_name_place(site, door.address)}: {fault}" for fault in dict.fromkeys(faults)]
 
 
-def _callers(stage: Stage, site: Facts, probes: Probes) -> list[_Caller]:
+def _callers(stage: Stage, site: SiteFacts, probes: Probes) -> list[_Caller]:
     """Who asks: strangers, and in a rehearsal the clients of the throwaway CA."""
     closed = site.protected_paths or ("/",)
     callers = [_Caller("none", None, (*closed, *site.open_paths)), _Caller("untrusted", probes.stranger, ("/",))]
@@ -135,32 +135,32 @@ def _without_http2(answers: Sequence[Answer]) -> Iterator[str]:
         )
 
 
-def _name_place(site: Facts, address: str) -> str:
+def _name_place(site: SiteFacts, address: str) -> str:
     """Name a site by its own port, whichever it is tried at."""
     return f"{site.domain} at {join_endpoint(address, site.port)}"
 
 
-def shown(described: Description, site: Facts, address: str) -> bool:
+def shows_site(described: Description, site: SiteFacts, address: str) -> bool:
     """Whether the live server shows a site as it is wished, in one handshake."""
     return not differs_from_live(described, site, address)
 
 
-def differs_from_live(described: Description, site: Facts, address: str) -> list[str]:
+def differs_from_live(described: Description, site: SiteFacts, address: str) -> list[str]:
     """How the live server differs from a site as it is wished, in one handshake."""
     door = find_door(described, address, site.port)
     for version in _versions(site):
         answer = ask(door, Question(site.domain, version, "none"), _SECONDS)
         if answer.offered:
             break
-    return [f"{_name_place(site, address)}: {fault}" for fault in faults_of(site, [answer], Stage.LIVE)]
+    return [f"{_name_place(site, address)}: {fault}" for fault in judge_answers(site, [answer], Stage.LIVE)]
 
 
-def _versions(site: Facts) -> list[str]:
+def _versions(site: SiteFacts) -> list[str]:
     """The versions of TLS to try: those wished, and the present ones, which a template may have added."""
     return list(dict.fromkeys((*site.versions, *VERSIONS)))
 
 
-def faults_of(site: Facts, answers: Sequence[Answer], stage: Stage) -> Iterator[str]:
+def judge_answers(site: SiteFacts, answers: Sequence[Answer], stage: Stage) -> Iterator[str]:
     """What is wrong with the answers; nothing where all is as it must be.
 
     Strangers must be refused by an alert, as a 403 says something of one path alone; the clients of the throwaway CA
@@ -206,7 +206,7 @@ def faults_of(site: Facts, answers: Sequence[Answer], stage: Stage) -> Iterator[
                 yield f"clients of other CAs than the site's are asked for over {answer.version}"
 
 
-def _expected_answer(site: Facts, answer: Answer) -> str:
+def _expected_answer(site: SiteFacts, answer: Answer) -> str:
     """What a client must be answered: C(alert), C(403), C(accepted), or empty where either will do."""
     if answer.client == "untrusted":
         return "accepted" if site.verify_client == "optional_no_ca" else "alert"
@@ -223,7 +223,7 @@ def _expected_answer(site: Facts, answer: Answer) -> str:
     return "403" if site.open_paths or answer.path in site.protected_paths else ""
 
 
-def try_detours(store: Store, described: Description, site: Facts, address: str, probes: Probes) -> list[str]:
+def try_detours(store: Store, described: Description, site: SiteFacts, address: str, probes: Probes) -> list[str]:
     """Try to reach what a site protects by way of virtual hosts that share its address and port. Returns the faults.
 
     By the site's name in a request on their connections, and by resuming their sessions (CVE-2025-23048), as the

@@ -123,7 +123,7 @@ def _matching_literally(path: str) -> list[str]:
     if not os.path.lexists(path):
         return []
     _refuse_shared(path)
-    trusted_paths.followed(path)
+    trusted_paths.follow_path(path)
     if not os.path.isdir(path):
         return [path] if os.path.isfile(path) else []
     return [file for name in sorted(os.listdir(path)) for file in _matching_literally(os.path.join(path, name))]
@@ -133,6 +133,6 @@ def _refuse_shared(folder: str) -> None:
     """Raise Untrusted for a folder where anybody may put a file, as in /tmp. What lies there is not judged."""
     if not os.path.isdir(folder):
         return
-    trusted_paths.followed(folder)
+    trusted_paths.follow_path(folder)
     if os.stat(folder).st_mode & stat.S_IWOTH:
         raise trusted_paths.Untrusted(f"{folder} is a folder where anybody may put files: name the file itself")

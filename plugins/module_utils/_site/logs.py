@@ -15,7 +15,11 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive, split
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError
-from ansible_collections.mtls.httpd.plugins.module_utils._machine.trusted_paths import Untrusted, followed, lies_within
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.trusted_paths import (
+    Untrusted,
+    follow_path,
+    lies_within,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -49,11 +53,11 @@ class LogRules:
         if path == os.devnull:  # Nothing stands in it.
             return []
         try:
-            folder = followed(os.path.dirname(path), group=True)
+            folder = follow_path(os.path.dirname(path), group=True)
             at = os.path.join(folder, os.path.basename(path))
             there = os.path.lexists(at)
             if there:
-                at = followed(at, group=True)
+                at = follow_path(at, group=True)
                 # It hangs on a FIFO, or ends, at the reload.
                 if not stat.S_ISREG(os.lstat(at).st_mode):
                     raise Untrusted(f"{path} is no plain file, which a log must be: move it away, or name another")
@@ -156,7 +160,9 @@ def _expression(path: str, *, filled: bool) -> str:
     return re.escape(literal) + "".join(rest) + "(/.*)?"
 
 
-def log_rules(server: Server, store: Store, user: Description, served: Mapping[str, str] | None = None) -> LogRules:
+def log_rules(
+    server: Server, store: Store, without_us: Description, served: Mapping[str, str] | None = None
+) -> LogRules:
     """Where a site's logs may lie on this server. C(served): what the changed configuration serves besides."""
 
     def known() -> list[str]:
@@ -165,8 +171,10 @@ def log_rules(server: Server, store: Store, user: Description, served: Mapping[s
             return _logs_of(described, described.directives)
         return []
 
-    folders = {os.path.dirname(os.path.realpath(path)) for path in (server.config, *user.files)}
-    return LogRules(user.log_folder, store.conf, frozenset(folders), known, {**served_paths(user), **(served or {})})
+    folders = {os.path.dirname(os.path.realpath(path)) for path in (server.config, *without_us.files)}
+    return LogRules(
+        without_us.log_folder, store.conf, frozenset(folders), known, {**served_paths(without_us), **(served or {})}
+    )
 
 
 def named_logs(text: str) -> list[str]:

@@ -26,7 +26,7 @@ _MATERIAL = (
 _NAMING = ("sslcacertificatefile", "sslcadnrequestfile")
 
 
-def material_faults(described: Description) -> list[str]:
+def find_material_faults(described: Description) -> list[str]:
     """Each certificate, key, CA and CRL named by the configuration that OpenSSL does not take, with file and line.
 
     Keys with a passphrase are left out. Several certificates of a virtual host go with the keys in their order

@@ -23,7 +23,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description impo
     endpoint,
     listened,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, EMPTY, SITE, Facts
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, EMPTY, SITE, SiteFacts
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import FOLDER, Store
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _TRUST = ("verifycafile", "verifycapath", "verifycastore")
 _EXTENT = {"leaf": 1, "chain": 2, "on": 2}
 
 
-def neighbours(store: Store, described: Description, site: Facts, address: str) -> list[tuple[VirtualHost, str]]:
+def neighbours(store: Store, described: Description, site: SiteFacts, address: str) -> list[tuple[VirtualHost, str]]:
     """The virtual hosts by way of which a site that protects anything is tried, with the name that leads to each.
 
     That is empty for no SNI. The default and two more: they tell how httpd takes it.
@@ -53,7 +53,7 @@ def neighbours(store: Store, described: Description, site: Facts, address: str) 
     return [(host, "" if host == hosts[0] else host.name) for host in named if host != mine][:3]
 
 
-def their_clients(store: Store, described: Description, tried: Sequence[tuple[Facts, str]]) -> dict[str, str]:
+def their_clients(store: Store, described: Description, tried: Sequence[tuple[SiteFacts, str]]) -> dict[str, str]:
     """The files by which those virtual hosts of the sites know their own clients, with the name of the directive.
 
     C(tried): sites, each with an address.
@@ -120,11 +120,11 @@ def _sharing(described: Description, address: str, port: str) -> list[VirtualHos
     return at(address) or at("")
 
 
-def _of_site(store: Store, host: VirtualHost, site: Facts) -> bool:
+def _of_site(store: Store, host: VirtualHost, site: SiteFacts) -> bool:
     return host.file.startswith(store.path(site.domain) + "/") and host.answers(site.domain)
 
 
-def addresses(site: Facts, description: Description) -> list[str]:
+def addresses(site: SiteFacts, description: Description) -> list[str]:
     """The addresses at which a site is tried.
 
     Its own, or the loopback, and those that other virtual hosts claim on its port.
@@ -170,7 +170,7 @@ def numeric(address: str) -> bool:
         return False
 
 
-def host_of(site: Facts, described: Description) -> VirtualHost | None:
+def host_of(site: SiteFacts, described: Description) -> VirtualHost | None:
     """The user's virtual host that includes the directives of a site, None where there is none."""
     if not site.included:
         return None
@@ -178,21 +178,21 @@ def host_of(site: Facts, described: Description) -> VirtualHost | None:
     return next((host for host in described.virtual_hosts if host.place in places), None)
 
 
-def _is_site(path: str, site: Facts) -> bool:
+def _is_site(path: str, site: SiteFacts) -> bool:
     return path.endswith(os.path.join("/", FOLDER, site.domain, "current", SITE))
 
 
-def to_include(store: Store, user: Description, site: Facts) -> str:
+def to_include(store: Store, without_us: Description, site: SiteFacts) -> str:
     """What the user has to do so that the directives of a site come into force."""
     line = f"Include {quoting.directive(store.path(site.domain, 'current', SITE))}"
-    mine = [host for host in user.virtual_hosts if host.answers(site.domain) and str(site.port) in host.ports()]
+    mine = [host for host in without_us.virtual_hosts if host.answers(site.domain) and str(site.port) in host.ports()]
     where = f"the virtual host at {mine[0].place}" if mine else f"your virtual host of that name on port {site.port}"
-    own = [each for each in user.directives if mine and each.host == mine[0].place and each.name.lower() in _OWN]
+    own = [each for each in without_us.directives if mine and each.host == mine[0].place and each.name.lower() in _OWN]
     instead = ", in the place of " + ", ".join(f"{each.name} (line {each.line})" for each in own) if own else ""
     return f"{site.domain} is not in force: put `{line}` into {where} as its last line{instead}, and run again"
 
 
-def misplaced(store: Store, described: Description, sites: Sequence[Facts]) -> list[str]:
+def find_misplaced(store: Store, described: Description, sites: Sequence[SiteFacts]) -> list[str]:
     """Faults in the configuration as httpd reads it with our change, that no handshake would show, or not clearly.
 
     A site that is not included; that stands before another's on the same address and port, and so becomes their
@@ -240,7 +240,7 @@ def misplaced(store: Store, described: Description, sites: Sequence[Facts]) -> l
     return list(dict.fromkeys(faults))
 
 
-def _hidden(described: Description, site: Facts, mine: VirtualHost) -> Iterator[str]:
+def _hidden(described: Description, site: SiteFacts, mine: VirtualHost) -> Iterator[str]:
     """Why requests for a site do not come to the user's virtual host that includes it."""
     if not mine.answers(site.domain):
         yield f"{site.domain}: the virtual host at {mine.place} includes it, and has not its name: set ServerName there"
@@ -252,7 +252,7 @@ def _hidden(described: Description, site: Facts, mine: VirtualHost) -> Iterator[
             yield f"{site.domain}: the virtual host at {first.place} has its name too, and stands before {mine.place}"
 
 
-def _headers(described: Description, without: Description, site: Facts, mine: VirtualHost) -> Iterator[str]:
+def _headers(described: Description, without: Description, site: SiteFacts, mine: VirtualHost) -> Iterator[str]:
     """Where a site's RemoteIPProxyProtocol holds for others, or theirs for the site. C(without): as if without us."""
     for other in without.virtual_hosts if described.proxy_headers else ():
         for address, port in map(endpoint, other.addresses):
@@ -273,7 +273,7 @@ def _headers(described: Description, without: Description, site: Facts, mine: Vi
         )
 
 
-def _doors(store: Store, described: Description, site: Facts, mine: VirtualHost) -> Iterator[str]:
+def _doors(store: Store, described: Description, site: SiteFacts, mine: VirtualHost) -> Iterator[str]:
     """Directives in force for the site by which others than the clients of its client CAs would get in."""
     release = os.path.realpath(store.path(site.domain, "current"))
     wanted = {
@@ -315,7 +315,7 @@ def _doors(store: Store, described: Description, site: Facts, mine: VirtualHost)
             )
 
 
-def _taken_back(described: Description, site: Facts, mine: VirtualHost) -> Iterator[str]:
+def _taken_back(described: Description, site: SiteFacts, mine: VirtualHost) -> Iterator[str]:
     """Directives by which less is asked about revoked clients than the site's own ask.
 
     No handshake of a run shows each: a rehearsal reaches no responder, and revokes no intermediate; the live server
@@ -343,7 +343,7 @@ def _extent(each: Directive) -> tuple[int, set[str]]:
     return _EXTENT.get("".join(words[:1]), 0), set(words[1:])
 
 
-def _lasting(described: Description, site: Facts, mine: VirtualHost) -> Iterator[str]:
+def _lasting(described: Description, site: SiteFacts, mine: VirtualHost) -> Iterator[str]:
     """Keys of tickets that outlive a reload, and with it the removal of a client CA, where the site gives tickets."""
     keys = [each for each in described.directives if each.name.lower() == "sslsessionticketkeyfile"]
     switch = _effective_directives(described, mine, ("sslsessiontickets",)).get("sslsessiontickets")

@@ -51,24 +51,24 @@ class StoreError(Exception):
     """The store, or a path of ours, is not as it must be. One line, for an operator."""
 
 
-def why(error: OSError, place: str = "a system call") -> str:
+def explain_os_error(error: OSError, place: str = "a system call") -> str:
     """What the kernel refused, where, and what to do, in one line. C(place): where the error names no path."""
     advice = _ADVICE.get(error.errno or 0)
     return f"{error.filename2 or error.filename or place}: {error.strerror}" + (f": {advice}" if advice else "")
 
 
-def unwritable(folder: str, files: int) -> list[str]:
+def explain_unwritable(folder: str, files: int) -> list[str]:
     """Why httpd could not make so many new files of a block each in C(folder), in one line."""
     try:
         disk = os.statvfs(folder)
     except OSError as error:
-        return [f"{why(error)}: httpd makes files there, so make it again, and run again"]
+        return [f"{explain_os_error(error)}: httpd makes files there, so make it again, and run again"]
     root = os.geteuid() == 0  # what is kept back for root is ours too
     blocks, inodes = (disk.f_bfree, disk.f_ffree) if root else (disk.f_bavail, disk.f_favail)
     # A small one, such as a tmpfs for a PidFile, need not have more free than half; none in all means no limit.
     full = blocks < min(files, (disk.f_blocks + 1) // 2) or inodes < min(files, (disk.f_files + 1) // 2)
     number = errno.EROFS if disk.f_flag & os.ST_RDONLY else errno.ENOSPC if full else 0
-    return [why(OSError(number, os.strerror(number), folder))] if number else []
+    return [explain_os_error(OSError(number, os.strerror(number), folder))] if number else []
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ def entry_of(path: str) -> Entry:
         return File(stream.read(), stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
 
 
-def difference(found: Entry, wanted: Entry) -> str:
+def describe_difference(found: Entry, wanted: Entry) -> str:
     """What was done to a path where C(wanted) had been put, as the end of a sentence; empty for nothing."""
     if found is None or wanted is None:
         return "is gone" if wanted else "does not belong there" if found else ""

@@ -20,7 +20,7 @@ PINNED = "certificate:"  # before the name of a file, in the pins of a site's fa
 
 
 @dataclass(frozen=True)
-class Facts:
+class SiteFacts:
     """What a release says of its site, as site.json: for the host-level file, its neighbours, and a later way back.
 
     port: TCP port. listen: IP addresses, none for all. modules: names of httpd modules that it needs beside mod_ssl.
@@ -63,7 +63,7 @@ class Facts:
     stapling: bool = False
 
     @classmethod
-    def read(cls, content: bytes) -> Facts:
+    def read(cls, content: bytes) -> SiteFacts:
         """The facts of the bytes of a site.json. Raises ValueError for anything else."""
         data = json.loads(content)
         try:

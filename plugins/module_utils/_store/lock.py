@@ -14,7 +14,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import StoreError, why
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import StoreError, explain_os_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ def locked(conf: str, seconds: float) -> Iterator[None]:
         try:
             handle = os.open(path, flags, 0o600)
         except OSError as error:
-            raise StoreError(f"the lock cannot be taken: {why(error, path)}") from None
+            raise StoreError(f"the lock cannot be taken: {explain_os_error(error, path)}") from None
         try:
             _lock(handle, conf, deadline, seconds)
             # The one before us may have removed the file that we waited for.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import File
-from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import FACTS, SITE, Facts
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import FACTS, SITE, SiteFacts
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ class Release:
         return digest.hexdigest()[:16]
 
     @cached_property
-    def facts(self) -> Facts:
-        return Facts.read(self.public[FACTS])
+    def facts(self) -> SiteFacts:
+        return SiteFacts.read(self.public[FACTS])
 
     def filled(self, folder: str) -> dict[str, File]:
         """The files as they lie in C(folder), an absolute path on the host, with their modes."""

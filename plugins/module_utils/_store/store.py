@@ -34,12 +34,12 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
     File,
     StoreError,
     are_alike,
-    difference,
+    describe_difference,
     entry_of,
+    explain_os_error,
     folder_is_open,
-    why,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import EMPTY, FACTS, SITE, Facts
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import EMPTY, FACTS, SITE, SiteFacts
 from ansible_collections.mtls.httpd.plugins.module_utils._store.journal import entry_from_json, entry_to_json
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import PRIVATE, Release, key_file
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
@@ -82,7 +82,7 @@ class Store:
                     f"mode {stat.S_IMODE(status.st_mode):04o}): mend its owner and mode"
                 )
             if os.statvfs(path).f_flag & os.ST_RDONLY:
-                raise StoreError(why(OSError(errno.EROFS, os.strerror(errno.EROFS), path)))
+                raise StoreError(explain_os_error(OSError(errno.EROFS, os.strerror(errno.EROFS), path)))
             if not os.access(path, os.W_OK):
                 raise StoreError(
                     f"{path} cannot be written by user {os.geteuid()}: run with become, or as the "
@@ -121,11 +121,11 @@ class Store:
         match = re.match(r"releases/([0-9a-f]{16}(?:\.\d+)?)$", target)
         return match.group(1) if match else ""
 
-    def facts(self, domain: str) -> Facts:
+    def facts(self, domain: str) -> SiteFacts:
         """What the current release says of its site."""
         try:
             with open(self.path(domain, "current", FACTS), "rb") as stream:
-                return Facts.read(stream.read())
+                return SiteFacts.read(stream.read())
         except (OSError, ValueError):
             raise StoreError(
                 f"{self.path(domain, 'current', FACTS)} cannot be read: "
@@ -167,7 +167,7 @@ class Store:
             more = sorted(set(os.listdir(folder)) - {*wanted, EMPTY})
             found = [f"{name} does not belong there" for name in more]
             for name, file in wanted.items():
-                words = difference(entry_of(os.path.join(folder, name)), file)
+                words = describe_difference(entry_of(os.path.join(folder, name)), file)
                 found += [f"{name} {words}"] if words else []
             empty = os.path.join(folder, EMPTY)
             found += [f"{EMPTY} is not empty"] if os.listdir(empty) else []

@@ -15,12 +15,12 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine import command
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Entry, Link
 
 if TYPE_CHECKING:
-    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import Facts
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
 
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]+-----([A-Za-z0-9+/=\s]*)-----END ")
 
 
-def dates_of(facts: Facts | None) -> str:
+def dates_of(facts: SiteFacts | None) -> str:
     """What a diff says of a certificate."""
     return f"SHA-256 {facts.certificate_sha256}\nvalid {facts.begins} to {facts.ends}\n" if facts else ""
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
-    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import Facts
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
 
 # Directives that name a program to start with httpd: how their word for it begins, and what it is.
 _LOGGERS = (*LOG_DIRECTIVES, "secauditlog", "secauditlog2", "secdebuglog", "secguardianlog", "jklogfile")
@@ -40,9 +40,9 @@ _EFFECTS = {
 }
 
 
-def find_effects(user: Description) -> str:
+def find_effects(without_us: Description) -> str:
     """Why the live configuration is not started in full beside the live server; empty where it can be."""
-    return next((f"{words} ({each.place})" for each, words in _effective(user)), "")
+    return next((f"{words} ({each.place})" for each, words in _effective(without_us)), "")
 
 
 def _effective(described: Description) -> Iterator[tuple[Directive, str]]:
@@ -58,9 +58,9 @@ def _effective(described: Description) -> Iterator[tuple[Directive, str]]:
 
 def find_forbidden(
     server: Server,
-    user: Description,
+    without_us: Description,
     described: Description,
-    places: Mapping[str, Facts],
+    places: Mapping[str, SiteFacts],
     allowed: Container[str],
 ) -> list[str]:
     """What sites would start and may not, or may, and this host could not keep a rehearsal from it; one fault each.
@@ -68,7 +68,7 @@ def find_forbidden(
     C(described): the changed configuration. C(places): the sites by the path of their site.conf in it. C(allowed): the
     domains of sites that may.
     """
-    known = {(each.place, each.name, each.arguments) for each in user.directives}
+    known = {(each.place, each.name, each.arguments) for each in without_us.directives}
     faults = []
     for each, words in _effective(described):
         if (each.place, each.name, each.arguments) in known:

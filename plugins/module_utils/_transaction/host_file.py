@@ -20,7 +20,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description impo
     covers,
     listened,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._httpd.listen import switched, with_ssl_alone
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.listen import find_listen_flags, with_ssl_alone
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import OFF
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
@@ -31,14 +31,14 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
     change_to,
     entry_of,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE, Facts
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE, SiteFacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
     from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
-    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 
 HOOK = "zz-mtls.conf"
 # Curves by the OpenSSL that is the first to have them; a virtual host names them under <IfDefine MTLS_HTTPD_…>.
@@ -48,8 +48,8 @@ IN_HOST_FILE = "MTLS_HTTPD_HOST_FILE"
 _ASKING = re.compile(rb"(?m)^\s*SSLOCSPEnable (on|leaf)\b")
 
 
-def host_level_file(
-    server: Server, store: Store, user: Description, with_ssl: Description, sites: Iterable[Facts]
+def render_host_file(
+    server: Server, store: Store, without_us: Description, with_ssl: Description, sites: Iterable[SiteFacts]
 ) -> tuple[list[tuple[str, int]], bytes]:
     """Addresses and ports that we add to the server's own, and the host-level file.
 
@@ -60,35 +60,35 @@ def host_level_file(
     everyone = sorted(sites, key=lambda site: site.domain)
     sites = [site for site in everyone if not site.included]
     wanted = sorted({(_usual(address), site.port) for site in sites for address in (site.listen or ("",))})
-    always = [each for each in user.listens if not with_ssl_alone(each)]
+    always = [each for each in without_us.listens if not with_ssl_alone(each)]
     missing = [each for each in wanted if not _covered(each, with_ssl.listens)]
     with_us = [each for each in wanted if each not in missing and not _covered(each, always)]
     lines = [
         f"# `httpd -D {OFF}` runs the server without it.",
         f"<IfDefine !{OFF}>",
         "    <IfModule !ssl_module>",
-        *_load(server, user, "ssl"),
+        *_load(server, without_us, "ssl"),
         *[f"        Listen {_listen(*each)}" for each in with_us],
         "    </IfModule>",
     ]
     for name in dict.fromkeys(
-        name for site in sites for name in (*site.modules, *available_modules(server, user, site))
+        name for site in sites for name in (*site.modules, *available_modules(server, without_us, site))
     ):
-        lines += [f"    <IfModule !{name}_module>", *_load(server, user, name), "    </IfModule>"]
-    lines += [f"    {line}" for line in defines(server, user)]
+        lines += [f"    <IfModule !{name}_module>", *_load(server, without_us, name), "    </IfModule>"]
+    lines += [f"    {line}" for line in defines(server, without_us)]
     for each in missing:
         # A flag that would bring the user's own Listen takes ours away.
-        flags = switched(user, each[1])
+        flags = find_listen_flags(without_us, each[1])
         lines += [f"    <IfDefine !{flag}>" for flag in flags]
         lines += [f"    Listen {_listen(*each)}", *["    </IfDefine>" for _flag in flags]]
     if any(not log.startswith("/") for site in sites for log in site.logs):
-        lines.append(f"    Define {quoting.LOGS} {quoting.directive(_log_folder(user))}")
+        lines.append(f"    Define {quoting.LOGS} {quoting.directive(_log_folder(without_us))}")
     include = [f"    IncludeOptional {quoting.directive(quoting.path(store.root) + '/*/current/' + SITE)}"]
     if len(sites) < len(everyone):
         # What is for a virtual host of the user's is skipped here.
         include = [f"    Define {IN_HOST_FILE}", *include, f"    UnDefine {IN_HOST_FILE}"]
     lines += include
-    added = missing if "ssl_module" in user.modules else missing + with_us
+    added = missing if "ssl_module" in without_us.modules else missing + with_us
     return added, _sealed("\n".join([*lines, "</IfDefine>", ""]))
 
 
@@ -102,14 +102,14 @@ def is_sealed(content: bytes) -> bool:
     return content == _sealed(content.decode(errors="replace").partition("\n")[2])
 
 
-def defines(server: Server, user: Description) -> list[str]:
+def defines(server: Server, without_us: Description) -> list[str]:
     """The lines that tell virtual hosts what this host has.
 
     Caches are the operator's to set: a reload that finds the directive of one no longer ends httpd.
     """
     version = _openssl(server)
     had = [curve for curve, first in CURVES.items() if version >= first]
-    given = _given(user)
+    given = _given(without_us)
     # Without a key file, the keys of tickets are made anew by each reload, so that no ticket outlives its client CA.
     if not given & {"sslsessioncache", "sslsessionticketkeyfile"}:
         had.append("TICKETS")
@@ -118,8 +118,8 @@ def defines(server: Server, user: Description) -> list[str]:
     return [f"Define MTLS_HTTPD_{name}" for name in had]
 
 
-def _given(user: Description) -> set[str]:
-    return {each.name.lower() for each in user.directives}
+def _given(without_us: Description) -> set[str]:
+    return {each.name.lower() for each in without_us.directives}
 
 
 def _openssl(server: Server) -> tuple[int, ...]:
@@ -128,31 +128,31 @@ def _openssl(server: Server) -> tuple[int, ...]:
     return tuple(map(int, found.groups())) if found else ()
 
 
-def available_modules(server: Server, user: Description, site: Facts) -> list[str]:
+def available_modules(server: Server, without_us: Description, site: SiteFacts) -> list[str]:
     """The modules that are welcome to a site and can be had here."""
-    return [name for name in site.welcome if not _lacking(server, user, name)]
+    return [name for name in site.welcome if not _lacking(server, without_us, name)]
 
 
-def _lacking(server: Server, user: Description, name: str) -> str:
+def _lacking(server: Server, without_us: Description, name: str) -> str:
     """Why a module cannot be had here; empty where it can."""
-    if name == "http2" and "mpm_prefork_module" in user.modules:
+    if name == "http2" and "mpm_prefork_module" in without_us.modules:
         return "mod_http2 does not work with the MPM prefork"
     try:
-        _load(server, user, name)
+        _load(server, without_us, name)
     except commands.HttpdError as error:
         return str(error)
     return ""
 
 
-def limits(server: Server, user: Description, wishes: Sequence[Wish]) -> list[str]:
+def list_unavailable(server: Server, without_us: Description, wishes: Sequence[SiteWish]) -> list[str]:
     """What is wished for and cannot be had here, one line each; the sites work without it."""
     found = []
     releases = [wish.release for wish in wishes if wish.release]
     for name in dict.fromkeys(name for release in releases for name in release.facts.welcome):
-        reason = _lacking(server, user, name)
+        reason = _lacking(server, without_us, name)
         if reason:
             found.append(f"{name} is not served: {reason}")
-    given = _given(user)
+    given = _given(without_us)
     if "sslsessionticketkeyfile" in given and "sslsessioncache" not in given:
         found.append(
             "sessions are not resumed: tickets would outlive the removal of a client CA, as the server sets "
@@ -182,21 +182,21 @@ def limits(server: Server, user: Description, wishes: Sequence[Wish]) -> list[st
     return found
 
 
-def _log_folder(user: Description) -> str:
-    if not user.log_folder:
+def _log_folder(without_us: Description) -> str:
+    if not without_us.log_folder:
         raise StoreError(
-            f"no log of this server is a file ({user.error_log}), so that there is no folder for the sites' own: set "
-            "their access_log and error_log to server, or to paths"
+            f"no log of this server is a file ({without_us.error_log}), so that there is no folder for the sites' "
+            "own: set their access_log and error_log to server, or to paths"
         )
-    return user.log_folder
+    return without_us.log_folder
 
 
-def _load(server: Server, user: Description, name: str) -> list[str]:
+def _load(server: Server, without_us: Description, name: str) -> list[str]:
     """The line that loads a module, none where it is linked in. Raises HttpdError where this httpd has none."""
     try:
         return [f"        LoadModule {name}_module {quoting.directive(server.module(f'mod_{name}.so'))}"]
     except commands.HttpdError:
-        if f"{name}_module" in user.modules:
+        if f"{name}_module" in without_us.modules:
             return []
         raise
 
@@ -217,7 +217,7 @@ def _covered(wanted: tuple[str, int], listens: Sequence[Directive]) -> bool:
     return any(number == str(port) and covers(listen, address) for listen, number in known)
 
 
-def inclusion(server: Server, store: Store, user: Description, wanted: bool) -> list[Change]:
+def plan_inclusion(server: Server, store: Store, without_us: Description, wanted: bool) -> list[Change]:
     """The changes by which the server comes to read host.conf, or no longer does.
 
     A link in the folder of which its main file includes all of *.conf, the last such, if no virtual host of the user's
@@ -232,19 +232,19 @@ def inclusion(server: Server, store: Store, user: Description, wanted: bool) -> 
     last = 0
     for number, words in enumerate(_outside(text), 1):
         found_glob = re.match(r'(?i)\s*Include(?:Optional)?\s+"?([^"$*?\[]*)/\*\.conf"?\s*$', words)
-        folder = os.path.realpath(user.path(found_glob.group(1))) if found_glob else ""
+        folder = os.path.realpath(without_us.path(found_glob.group(1))) if found_glob else ""
         if folder and os.path.isdir(folder):
             links.insert(0, (os.path.join(folder, HOOK), Link(os.path.relpath(host, folder))))
             last = number
     there = [path for path, link in links if entry_of(path) == link]
-    after = any((user.files.get(each.file) or each.line) > last for each in user.virtual_hosts)
+    after = any((without_us.files.get(each.file) or each.line) > last for each in without_us.virtual_hosts)
     line = f"IncludeOptional {quoting.directive(quoting.path(host))}"
     lined = line in map(str.strip, text.splitlines())
     if not wanted:
         edited = _without(text, line) if lined else text
         gone = [change for path in there for change in change_to(path, None)]
         return gone + ([Change(main, found, _edited(found, edited))] if lined else [])
-    if there or lined or host in map(os.path.realpath, user.files):  # A hand may have written the line otherwise.
+    if there or lined or host in map(os.path.realpath, without_us.files):  # A hand may have written the line otherwise.
         return []
     for path, link in [] if after else links[:1]:
         if entry_of(path) is not None:

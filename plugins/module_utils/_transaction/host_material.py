@@ -34,7 +34,7 @@ class SourceError(Exception):
     """Material on the host cannot be used. One line, for an operator; no content of a file is in it."""
 
 
-def completed(release: Release, sources: Sources) -> Release:
+def complete_release(release: Release, sources: Sources) -> Release:
     """Return the release with the material in it, and what its facts say of that. Raises SourceError."""
     facts = release.facts
     leaf, *others = _certificates(sources.certificate)
@@ -137,13 +137,13 @@ def _read(path: str) -> bytes:
     Links are followed where the same holds of them, as of certbot's own: what is copied is the file they lead to.
     """
     try:
-        found = trusted_paths.followed(path)
+        found = trusted_paths.follow_path(path)
         handle = os.open(found, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(handle, "rb") as stream:
             status = os.fstat(handle)
             if not stat.S_ISREG(status.st_mode):
                 raise SourceError(f"{path} is no plain file: name the file itself")
-            trusted_paths.safe(found, status)
+            trusted_paths.refuse_unsafe(found, status)
             content = stream.read(MAXIMUM_SIZE + 1)
     except trusted_paths.Untrusted as reason:
         raise SourceError(f"{reason}. With remote_src, absolute paths are the host's") from None

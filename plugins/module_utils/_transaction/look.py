@@ -15,7 +15,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands impor
 from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes, standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.bypasses import find_bypasses
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Link, StoreError
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.plan import Plan, planned
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.plan import Plan, make_plan
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal import Refused, each
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
-    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import Facts
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
     from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
-    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, Wish
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, SiteWish
 
 ASKING_SECONDS = 15.0
 
@@ -35,7 +35,7 @@ class Seen:
     """What a run found before it changed anything.
 
     server, store: the httpd, and its releases. request: what is asked for, with wishes as they came.
-    user, with_ssl: the server's configuration without us, as it is, and with mod_ssl loaded before it.
+    without_us, with_ssl: the server's configuration without us, as it is, and with mod_ssl loaded before it.
     wishes: with the releases that they go back to. sites: the wished ones that httpd is to serve. pending: those whose
     directives no virtual host of the user's includes yet.
     was_running: whether httpd ran. interrupted: whether a killed run was undone before.
@@ -46,15 +46,15 @@ class Seen:
     server: Server
     store: Store
     request: Request
-    user: Description
+    without_us: Description
     with_ssl: Description
-    wishes: tuple[Wish, ...]
-    sites: tuple[Facts, ...]
-    pending: tuple[Facts, ...]
+    wishes: tuple[SiteWish, ...]
+    sites: tuple[SiteFacts, ...]
+    pending: tuple[SiteFacts, ...]
     was_running: bool
     interrupted: bool
     plan: Plan
-    differing: tuple[tuple[Facts, str], ...]
+    differing: tuple[tuple[SiteFacts, str], ...]
     leftovers: tuple[str, ...]
     enables: bool
 
@@ -95,27 +95,27 @@ def look(server: Server, store: Store, request: Request, *, interrupted: bool, s
     C(interrupted): a killed run was undone before. C(skew): this host's clock less the controller's, in seconds.
     """
     was_running = server.running()
-    wishes = each(request.wishes, lambda wish: _with_release(store, wish) if wish.previous else wish)
+    wishes = each(request.wishes, lambda wish: _add_release(store, wish) if wish.previous else wish)
     refuse_untimely(wishes, skew)
-    user, with_ssl = _described(server)
-    _refuse_still_included(server, store, user, wishes)
+    without_us, with_ssl = _describe_without_us(server)
+    _refuse_still_included(server, store, without_us, wishes)
     sites = [wish.release.facts for wish in wishes if wish.release]
-    pending = [site for site in sites if site.included and not standing.host_of(site, user)]
+    pending = [site for site in sites if site.included and not standing.host_of(site, without_us)]
     sites = [site for site in sites if site not in pending]
     for site in pending:
         if store.current(site.domain):
-            raise Refused(f"{standing.to_include(store, user, site)}. Nothing was touched")
+            raise Refused(f"{standing.to_include(store, without_us, site)}. Nothing was touched")
     releases = {wish.domain: wish.release for wish in wishes}
-    bypasses = find_bypasses(user, store, releases, {wish.domain: wish.allow_bypass for wish in wishes})
+    bypasses = find_bypasses(without_us, store, releases, {wish.domain: wish.allow_bypass for wish in wishes})
     if bypasses:
         raise Refused("; ".join(bypasses) + ". Nothing was touched")
-    plan = planned(server, store, user, with_ssl, wishes, adopt=request.adopt)
+    plan = make_plan(server, store, without_us, with_ssl, wishes, adopt=request.adopt)
     asked = was_running and not plan.changes and not interrupted
     return Seen(
         server=server,
         store=store,
         request=request,
-        user=user,
+        without_us=without_us,
         with_ssl=with_ssl,
         wishes=tuple(wishes),
         sites=tuple(sites),
@@ -123,7 +123,7 @@ def look(server: Server, store: Store, request: Request, *, interrupted: bool, s
         was_running=was_running,
         interrupted=interrupted,
         plan=plan,
-        differing=tuple(_differing(server, user, wishes, sites)) if asked else (),
+        differing=tuple(_differing(server, without_us, wishes, sites)) if asked else (),
         leftovers=() if interrupted else tuple(_leftovers(store, wishes)),
         enables=request.start and server.supervision.enabled is False and bool(sites),
     )
@@ -136,7 +136,7 @@ def find_amiss(seen: Seen) -> list[str]:
     """
     amiss = list(seen.plan.amiss)
     if seen.plan.amiss and seen.was_running:
-        faults = _differing(seen.server, seen.user, seen.wishes, list(_before(seen)))
+        faults = _differing(seen.server, seen.without_us, seen.wishes, list(_before(seen)))
         amiss += [f"until this run, {fault}" for _site, fault in faults if " got in " in fault]
     if seen.leftovers:
         amiss.append(f"left over: {', '.join(seen.leftovers)}")
@@ -149,13 +149,13 @@ def find_amiss(seen: Seen) -> list[str]:
     return amiss
 
 
-def in_force(server: Server, user: Description, wishes: Sequence[Wish]) -> Description:
-    """The configuration with us, where it may say of PROXY headers what C(user), the one without us, does not."""
+def in_force(server: Server, without_us: Description, wishes: Sequence[SiteWish]) -> Description:
+    """The configuration with us, where it may say of PROXY headers what the one without us does not."""
     ours = any("remoteip" in wish.release.facts.modules for wish in wishes if wish.release)
-    return server.describe() if ours or "remoteip_module" in user.modules else user
+    return server.describe() if ours or "remoteip_module" in without_us.modules else without_us
 
 
-def refuse_untimely(wishes: Sequence[Wish], skew: float) -> None:
+def refuse_untimely(wishes: Sequence[SiteWish], skew: float) -> None:
     """Judge the certificates' dates by this host's clock, as httpd does. Raises Refused."""
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     late = []
@@ -184,7 +184,7 @@ def refuse_untimely(wishes: Sequence[Wish], skew: float) -> None:
         raise Refused("; ".join(late))
 
 
-def _with_release(store: Store, wish: Wish) -> Wish:
+def _add_release(store: Store, wish: SiteWish) -> SiteWish:
     """The wish for a previous release, with the release as it lies on the host."""
     if not os.path.isdir(store.path(wish.domain, "releases")):
         known = store.domains()
@@ -196,19 +196,19 @@ def _with_release(store: Store, wish: Wish) -> Wish:
     return replace(wish, release=store.read(wish.domain, "previous"))
 
 
-def _described(server: Server) -> tuple[Description, Description]:
+def _describe_without_us(server: Server) -> tuple[Description, Description]:
     try:
         return server.describe_without_us()
     except HttpdError as error:
         raise Refused(f"{error}. This was so before, nothing was touched: mend it first") from None
 
 
-def _refuse_still_included(server: Server, store: Store, user: Description, wishes: Sequence[Wish]) -> None:
+def _refuse_still_included(server: Server, store: Store, without_us: Description, wishes: Sequence[SiteWish]) -> None:
     """Raise Refused where directives of a site that is to go are included by a virtual host of the user's still."""
     for wish in wishes:
         if wish.release is None or not wish.release.facts.included:
             folder = store.path(wish.domain, "current") + "/"
-            still = next((each for each in user.directives if each.file.startswith(folder)), None)
+            still = next((each for each in without_us.directives if each.file.startswith(folder)), None)
             if still:
                 raise Refused(
                     f"{wish.domain}: the virtual host at {still.host or server.config} includes {still.file} "
@@ -216,13 +216,13 @@ def _refuse_still_included(server: Server, store: Store, user: Description, wish
                 )
 
 
-def _leftovers(store: Store, wishes: Sequence[Wish]) -> list[str]:
+def _leftovers(store: Store, wishes: Sequence[SiteWish]) -> list[str]:
     """What no site needs, but for the folders of the wished sites: those are made good."""
     kept = [store.path(wish.domain) + "/" for wish in wishes if wish.release]
     return [path for path in store.leftovers() if not any(folder.startswith(path + "/") for folder in kept)]
 
 
-def _before(seen: Seen) -> Iterator[Facts]:
+def _before(seen: Seen) -> Iterator[SiteFacts]:
     """The wished sites as they were before this run; but for those whose facts were edited, or that are the user's."""
     for site in seen.sites:
         damaged = site.domain in seen.plan.damaged
@@ -235,13 +235,13 @@ def _before(seen: Seen) -> Iterator[Facts]:
 
 
 def _differing(
-    server: Server, user: Description, wishes: Sequence[Wish], sites: Sequence[Facts]
-) -> Iterator[tuple[Facts, str]]:
+    server: Server, without_us: Description, wishes: Sequence[SiteWish], sites: Sequence[SiteFacts]
+) -> Iterator[tuple[SiteFacts, str]]:
     """How the live server differs from the sites, each in one handshake at each address."""
     deadline = time.monotonic() + ASKING_SECONDS
-    described = in_force(server, user, wishes)
+    described = in_force(server, without_us, wishes)
     for site in sites:
-        for address in standing.addresses(site, user):
+        for address in standing.addresses(site, without_us):
             if time.monotonic() < deadline:
                 yield from ((site, fault) for fault in handshakes.differs_from_live(described, site, address))
             else:

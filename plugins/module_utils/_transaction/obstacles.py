@@ -22,7 +22,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import (
     opened_logs,
     served_paths,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import unwritable
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import explain_unwritable
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.effects import find_forbidden
 
@@ -36,7 +36,7 @@ ROOM = 16  # blocks and inodes that are to be free besides those that are needed
 def find_obstacles(seen: Seen) -> list[str]:
     """All that stands in the way, one line each, before anything is rehearsed."""
     return [
-        *find_conflicts(seen.user, seen.sites, seen.plan.sites, seen.plan.listens),
+        *find_conflicts(seen.without_us, seen.sites, seen.plan.sites, seen.plan.listens),
         *find_taken(seen),
         *_hindrances(seen),
         *find_unwritable(seen),
@@ -49,8 +49,8 @@ def find_taken(seen: Seen) -> list[str]:
     """Why httpd would end at a reload that the rehearsal takes well. Asked again right before the reload."""
     if not seen.runs_after:
         return []
-    found = find_changed_mpm(seen.server, seen.user) if seen.was_running else []
-    return found + find_taken_ports(seen.server, seen.user, seen.sites, seen.plan.listens)
+    found = find_changed_mpm(seen.server, seen.without_us) if seen.was_running else []
+    return found + find_taken_ports(seen.server, seen.without_us, seen.sites, seen.plan.listens)
 
 
 def find_unwritable(seen: Seen, *folders: str) -> list[str]:
@@ -58,16 +58,16 @@ def find_unwritable(seen: Seen, *folders: str) -> list[str]:
 
     It would end then. A rehearsal writes elsewhere, so it does not see that.
     """
-    user, made = seen.user, []
+    without_us, made = seen.without_us, []
     if seen.runs_after and not seen.changes_nothing_that_is_read:
-        logs = [os.path.join(user.log_folder, log) for site in seen.sites for log in site.logs]
-        made = [user.pid_file, *(log for log in logs if not os.path.lexists(log))]
-    needed = {user.log_folder: 0} if made else {}
+        logs = [os.path.join(without_us.log_folder, log) for site in seen.sites for log in site.logs]
+        made = [without_us.pid_file, *(log for log in logs if not os.path.lexists(log))]
+    needed = {without_us.log_folder: 0} if made else {}
     needed |= {os.path.dirname(path): len(made) + ROOM for path in made}
     needed |= dict.fromkeys(folders, len(seen.plan.changes) + len(made) + 2 * ROOM)
     # What starts a stopped server may make its folders.
     there = [folder for folder in needed if folder and (seen.was_running or os.path.isdir(folder))]
-    return [fault for folder in there for fault in unwritable(folder, needed[folder])]
+    return [fault for folder in there for fault in explain_unwritable(folder, needed[folder])]
 
 
 def find_unrehearsed(seen: Seen, described: Description) -> list[str]:
@@ -76,8 +76,8 @@ def find_unrehearsed(seen: Seen, described: Description) -> list[str]:
     C(described): the live configuration with the change.
     """
     places = {seen.store.path(site.domain, "current", SITE): site for site in seen.sites}
-    rules = log_rules(seen.server, seen.store, seen.user, served_paths(described))
-    programs = find_forbidden(seen.server, seen.user, described, places, seen.may_start_programs)
+    rules = log_rules(seen.server, seen.store, seen.without_us, served_paths(described))
+    programs = find_forbidden(seen.server, seen.without_us, described, places, seen.may_start_programs)
     return programs + [fault for log in opened_logs(described, places) for fault in rules.faults(log)]
 
 
@@ -99,10 +99,10 @@ def _hindrances(seen: Seen) -> list[str]:
 
 def _log_faults(seen: Seen) -> list[str]:
     """Why httpd should not open logs of the sites, before anything does. A rehearsal sees those that are left."""
-    rules = log_rules(seen.server, seen.store, seen.user)
-    logs = [os.path.join(seen.user.log_folder, log) for site in seen.sites for log in site.logs]
+    rules = log_rules(seen.server, seen.store, seen.without_us)
+    logs = [os.path.join(seen.without_us.log_folder, log) for site in seen.sites for log in site.logs]
     texts = [wish.release.public[SITE].decode() for wish in seen.wishes if wish.release]
-    logs += [seen.user.path(log) for text in texts for log in named_logs(text)]
+    logs += [seen.without_us.path(log) for text in texts for log in named_logs(text)]
     return [fault for log in dict.fromkeys(logs) for fault in rules.faults(log)]
 
 
@@ -110,6 +110,6 @@ def _include_faults(seen: Seen) -> list[str]:
     """Why httpd should not read what sites include, before it reads anything of it."""
     found = []
     for release in [wish.release for wish in seen.wishes if wish.release]:
-        includes = Includes(seen.user, seen.server.environment)
+        includes = Includes(seen.without_us, seen.server.environment)
         found += [f"{release.domain}: {fault}" for fault in includes.faults(release.public[SITE].decode())]
     return found

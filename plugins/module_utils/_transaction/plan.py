@@ -19,7 +19,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
     Link,
     StoreError,
     change_to,
-    difference,
+    describe_difference,
     entry_of,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import (
@@ -28,7 +28,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import (
     CRL,
     EMPTY,
     SITE,
-    Facts,
+    SiteFacts,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.diff import (
     dates_of,
@@ -37,16 +37,16 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.diff impor
     outline_of,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_file import (
-    host_level_file,
-    inclusion,
     is_sealed,
+    plan_inclusion,
+    render_host_file,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.published import (
     KEPT,
     is_handled,
     is_ours,
-    published_paths,
-    renewal_programs,
+    plan_published,
+    plan_renewal_programs,
 )
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
     from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
     from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
-    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 
 
 @dataclass(frozen=True)
@@ -72,25 +72,25 @@ class Plan:
     changes: tuple[Change, ...]
     changed: Mapping[str, bool]
     diff: tuple[dict[str, str], ...]
-    sites: tuple[Facts, ...]
+    sites: tuple[SiteFacts, ...]
     listens: tuple[tuple[str, int], ...]
     amiss: tuple[str, ...]
     damaged: frozenset[str]
 
 
-def planned(
+def make_plan(
     server: Server,
     store: Store,
-    user: Description,
+    without_us: Description,
     with_ssl: Description,
-    wishes: Sequence[Wish],
+    wishes: Sequence[SiteWish],
     *,
     adopt: bool = False,
 ) -> Plan:
     """Compare the wishes with the disk, and say what is to be done.
 
-    C(user), C(with_ssl): the server's configuration without us, as it is, and with mod_ssl loaded before it. C(adopt):
-    a user's plain files may be moved aside. Raises StoreError where a path is taken.
+    C(without_us), C(with_ssl): the server's configuration without us, as it is, and with mod_ssl loaded before it.
+    C(adopt): a user's plain files may be moved aside. Raises StoreError where a path is taken.
     """
     listed = {wish.domain for wish in wishes}
     before = {domain: store.facts(domain) for domain in store.domains() if domain not in listed}
@@ -128,20 +128,22 @@ def planned(
                     diff.append({"before_header": path, "after_header": path, "before": old, "after": new})
 
     releases = {wish.domain: wish.release for wish in wishes if wish.release}
-    published = published_paths(store, {*before, *after, *listed}, releases, set(after), adopt)
+    published = plan_published(store, {*before, *after, *listed}, releases, set(after), adopt)
     host, main = store.path("host.conf"), os.path.realpath(server.config)
     hooks = {wish.domain: wish.hook for wish in wishes if wish.hook}
-    published += renewal_programs(before, after, hooks)
-    listens, wanted = host_level_file(server, store, user, with_ssl, after.values())
-    _listens, between = host_level_file(server, store, user, with_ssl, [*before.values(), *after.values()])
+    published += plan_renewal_programs(before, after, hooks)
+    listens, wanted = render_host_file(server, store, without_us, with_ssl, after.values())
+    _listens, between = render_host_file(server, store, without_us, with_ssl, [*before.values(), *after.values()])
     if all(site.included for site in after.values()):
-        changes = inclusion(server, store, user, False) + change_to(host, None) + currents + published
+        changes = plan_inclusion(server, store, without_us, False) + change_to(host, None) + currents + published
     elif currents and between != wanted:
         # At no moment does a site lack what it needs, so that a start in between reads a sound configuration.
-        changes = change_to(host, File(between)) + inclusion(server, store, user, True) + currents + published
+        changes = (
+            change_to(host, File(between)) + plan_inclusion(server, store, without_us, True) + currents + published
+        )
         changes.append(Change(host, File(between), File(wanted)))
     else:
-        changes = change_to(host, File(wanted)) + inclusion(server, store, user, True) + currents + published
+        changes = change_to(host, File(wanted)) + plan_inclusion(server, store, without_us, True) + currents + published
     for path in (host, main):
         for change in [change for change in changes if change.path == path][-1:]:
             after_text = change.after.content.decode(errors="replace") if isinstance(change.after, File) else ""
@@ -151,7 +153,7 @@ def planned(
             old, new = outline_of(change.before), outline_of(change.after)
             diff.append({"before_header": change.path, "after_header": change.path, "before": old, "after": new})
     amiss = [f"the release of {domain} was not as it was written: {damage}" for domain, damage in damages.items()]
-    drifted = _drifted(server, store, user, with_ssl, before, hooks, adopt)
+    drifted = _drifted(server, store, without_us, with_ssl, before, hooks, adopt)
     if drifted:
         amiss.append(f"not as they were left: {', '.join(drifted)}")
     return Plan(
@@ -166,7 +168,7 @@ def planned(
     )
 
 
-def _damage(store: Store, wish: Wish) -> str:
+def _damage(store: Store, wish: SiteWish) -> str:
     """What was done to the current release of a site that is to stay since it was written; empty for nothing."""
     if wish.release is None:
         return ""
@@ -203,9 +205,9 @@ def _younger(folder: str) -> list[str]:
 def _drifted(
     server: Server,
     store: Store,
-    user: Description,
+    without_us: Description,
     with_ssl: Description,
-    before: Mapping[str, Facts],
+    before: Mapping[str, SiteFacts],
     hooks: Mapping[str, Entry],
     adopt: bool,
 ) -> list[str]:
@@ -219,24 +221,24 @@ def _drifted(
     needed = not all(site.included for site in before.values())
     drifts: list[Change] = []
     with suppress(StoreError, commands.HttpdError):  # What is in the way is said where it is in the way.
-        drifts += published_paths(store, before, {}, before, adopt)
-        content = host_level_file(server, store, user, with_ssl, before.values())[1]
+        drifts += plan_published(store, before, {}, before, adopt)
+        content = render_host_file(server, store, without_us, with_ssl, before.values())[1]
         drifts += change_to(host, File(content) if needed else None)
-        drifts += inclusion(server, store, user, needed)
+        drifts += plan_inclusion(server, store, without_us, needed)
         known = {domain: hook for domain, hook in hooks.items() if domain in before and before[domain].renewal_hook}
-        drifts += [each for each in renewal_programs({}, before, known) if is_handled(each)]
+        drifts += [each for each in plan_renewal_programs({}, before, known) if is_handled(each)]
     words = {main: "lacks our line" if needed else "has a line of ours"}
     found = entry_of(host)
     if isinstance(found, File) and (found.mode, found.uid) == (0o644, os.geteuid()) and is_sealed(found.content):
         words[host] = "no longer fits the server's own configuration"
     return [
-        f"{change.path} {words.get(change.path) or difference(change.before, change.after)}"
+        f"{change.path} {words.get(change.path) or describe_difference(change.before, change.after)}"
         for change in drifts
         if not change.path.endswith(KEPT)
     ]
 
 
-def _kept(store: Store, wish: Wish, release: Release, name: str, damaged: bool) -> list[Change]:
+def _kept(store: Store, wish: SiteWish, release: Release, name: str, damaged: bool) -> list[Change]:
     """What C(previous) is to lead to when C(name) becomes current: the one before it, if that is one to go back to.
 
     C(damaged): the current one is not.

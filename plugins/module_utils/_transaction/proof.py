@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 from ansible_collections.mtls.httpd.plugins.module_utils._site import material
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import rehearsal, trial
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.plan import Plan, planned
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.plan import Plan, make_plan
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import Facts
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
     from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import Seen
 
@@ -53,22 +53,22 @@ def name_site(store: Store, words: str) -> str:
 def _refuse_broken_before(seen: Seen, result: trial.Result) -> None:
     """Raise Refused where httpd would not start without the change either."""
     sentence = "httpd would not start again with the configuration as it stands, without this change"
-    already = material.material_faults(seen.user)
+    already = material.find_material_faults(seen.without_us)
     if already:
         said = f". httpd says: {result.broken}" if result.mode == "full" else ""
         raise Refused(
             f"{sentence}: {'; '.join(already)}. A reload would end it. Nothing was touched: mend this first{said}"
         )
-    before = rehearsal.rehearse(seen.server, seen.store, seen.user, trial.Draft(), [], seen.request.probes)
+    before = rehearsal.rehearse(seen.server, seen.store, seen.without_us, trial.Draft(), [], seen.request.probes)
     seen.server.forget()
     if before.broken:
         raise Refused(f"{sentence}: {before.broken}. Nothing was touched: mend this first")
 
 
-def _rehearsed(seen: Seen, plan: Plan, sites: Sequence[Facts], allowed: frozenset[str]) -> trial.Result:
+def _rehearsed(seen: Seen, plan: Plan, sites: Sequence[SiteFacts], allowed: frozenset[str]) -> trial.Result:
     without_extra = {wish.domain: wish.without_extra for wish in seen.wishes if wish.without_extra}
     draft = trial.Draft(plan.staged, plan.changes, allowed, without_extra)
-    result = rehearsal.rehearse(seen.server, seen.store, seen.user, draft, sites, seen.request.probes)
+    result = rehearsal.rehearse(seen.server, seen.store, seen.without_us, draft, sites, seen.request.probes)
     seen.server.forget()
     return result
 
@@ -92,7 +92,7 @@ def _started_without_leave(seen: Seen, result: trial.Result) -> list[str]:
     sites = [site for site in seen.sites if site.domain not in allowed]
     if not (result.programs and allowed and sites):
         return []
-    plan = planned(seen.server, seen.store, seen.user, seen.with_ssl, wishes, adopt=seen.request.adopt)
+    plan = make_plan(seen.server, seen.store, seen.without_us, seen.with_ssl, wishes, adopt=seen.request.adopt)
     alone = _rehearsed(seen, plan, sites, frozenset())
     names = ", ".join(site.domain for site in sites)
     if not alone.complete:
@@ -119,7 +119,7 @@ def _further(seen: Seen, result: trial.Result) -> list[str]:
         if time.monotonic() > deadline:
             return [*found, f"{len(sites)} more sites were not tried"]
         left = rest
-        plan = planned(seen.server, seen.store, seen.user, seen.with_ssl, left, adopt=seen.request.adopt)
+        plan = make_plan(seen.server, seen.store, seen.without_us, seen.with_ssl, left, adopt=seen.request.adopt)
         result = _rehearsed(seen, plan, sites, seen.may_start_programs)
         found += _faults(seen, result)
     return found

@@ -18,7 +18,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
     change_to,
     entry_of,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, Facts
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, SiteFacts
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import FOLDER, Store
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import renewal
 
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 KEPT = ".before-mtls"
 
 
-def renewal_programs(
-    before: Mapping[str, Facts], after: Mapping[str, Facts], hooks: Mapping[str, Entry]
+def plan_renewal_programs(
+    before: Mapping[str, SiteFacts], after: Mapping[str, SiteFacts], hooks: Mapping[str, Entry]
 ) -> list[Change]:
     """The changes by which the programs for renewals come, and go with their sites."""
     kept = {site.renewal_hook for site in after.values()}
@@ -54,7 +54,7 @@ def is_handled(hook: Change) -> bool:
     return found is None or (isinstance(found, File) and isinstance(wanted, File) and found.content == wanted.content)
 
 
-def published_paths(
+def plan_published(
     store: Store, domains: Iterable[str], releases: Mapping[str, Release], present: Iterable[str], adopt: bool
 ) -> list[Change]:
     """The links by which people and tools find the files where the reference page puts them.

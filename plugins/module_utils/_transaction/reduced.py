@@ -38,7 +38,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import (
     served_paths,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import File
-from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, EMPTY, SITE, Facts
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, EMPTY, SITE, SiteFacts
 from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import lock_path
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.effects import find_forbidden
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_file import available_modules, defines
@@ -69,15 +69,15 @@ if TYPE_CHECKING:
 _REACHING = re.compile("(Location|LocationMatch|If|ElseIf|Else)( |$)", re.IGNORECASE)
 
 
-def find_untried(user: Description) -> str:
+def find_untried(without_us: Description) -> str:
     """What is to be said of rules of the server level that hold for the sites too, by path or condition.
 
     Left out is what guards a page of httpd's own, such as server-status.
     """
-    own = {(each.file, each.sections) for each in user.directives if each.name.lower() == "sethandler"}
+    own = {(each.file, each.sections) for each in without_us.directives if each.name.lower() == "sethandler"}
     places = [
         each.place
-        for each in user.directives
+        for each in without_us.directives
         if each.name.lower() in ("require", "deny", "sslrequire")
         and each.arguments.lower() != "all granted"
         and not each.host
@@ -96,13 +96,13 @@ def find_untried(user: Description) -> str:
 def rehearse_reduced(
     server: Server,
     store: Store,
-    user: Description,
+    without_us: Description,
     change: Draft,
-    sites: Sequence[Facts],
+    sites: Sequence[SiteFacts],
     probes: answers.Probes,
     reason: str,
 ) -> Result:
-    broken = material.material_faults(user)
+    broken = material.find_material_faults(without_us)
     if broken or not sites:
         return Result("reduced", reason, (), "; ".join(broken), not broken)
     scratch = rehearsal_folder(store)
@@ -122,7 +122,7 @@ def rehearse_reduced(
             files = release.filled(folder)
             text = files[SITE].content.decode()
             faults += [f"{site.domain}: {fault}" for fault in _opened_at_once(text)]
-            named += [*site.logs, *map(user.path, named_logs(text))]
+            named += [*site.logs, *map(without_us.path, named_logs(text))]
             place = join_endpoint(here, ports[site.port])
             if site.included:
                 name = quoting.directive(site.domain)
@@ -139,12 +139,12 @@ def rehearse_reduced(
             admit_probes(disk, site, folder, probes)
         if faults:
             return Result("reduced", reason, tuple(faults), "", False)
-        needed = [name for site in sites for name in (*site.modules, *available_modules(server, user, site))]
+        needed = [name for site in sites for name in (*site.modules, *available_modules(server, without_us, site))]
         modules = list(dict.fromkeys(["ssl", *needed]))
         config = os.path.join(scratch, "httpd.conf")
         paths = [os.path.join(scratch, site.domain, SITE) for site in sites]
         listens = [join_endpoint(here, port) for port in ports.values()]
-        minimal = _minimal(server, user, scratch, listens, modules)
+        minimal = _minimal(server, without_us, scratch, listens, modules)
         disk.write(config, File((minimal + _including(paths)).encode()))
         alone = replace(server, arguments=("-f", config), parent=None, config=config, _descriptions={})
         try:
@@ -153,10 +153,10 @@ def rehearse_reduced(
             return Result("reduced", reason, (), str(error), False)
         places = dict(zip(paths, sites))
         faults += find_escapes(alone, disk, described, places, texts)
-        faults += find_forbidden(server, user, described, places, change.allowed)
-        rules = log_rules(server, store, user, served_paths(described))
+        faults += find_forbidden(server, without_us, described, places, change.allowed)
+        rules = log_rules(server, store, without_us, served_paths(described))
         opened = [log for log in opened_logs(described, places) if not trusted_paths.lies_below(log, scratch)]
-        for log in dict.fromkeys([*(os.path.join(user.log_folder, log) for log in named), *opened]):
+        for log in dict.fromkeys([*(os.path.join(without_us.log_folder, log) for log in named), *opened]):
             faults += rules.faults(log)
         if faults:
             return Result("reduced", reason, tuple(faults), "", False)
@@ -219,7 +219,7 @@ def _opened_at_once(text: str) -> list[str]:
 
 def _minimal(
     server: Server,
-    user: Description,
+    without_us: Description,
     scratch: str,
     listens: Sequence[str],
     modules: Sequence[str],
@@ -227,7 +227,7 @@ def _minimal(
     """A configuration with the live server's modules and its server-level SSL directives, for the sites to follow."""
     quoted = quoting.directive
     lines = [
-        f"ServerRoot {quoted(user.server_root)}",
+        f"ServerRoot {quoted(without_us.server_root)}",
         f"PidFile {quoted(scratch + '/pid')}",
         f"ErrorLog {quoted(scratch + '/error.log')}",
     ]
@@ -239,18 +239,18 @@ def _minimal(
     ]
     lines += [f"Listen {place}" for place in listens]
     # The variables of the server's own, which sites may use. Without a value it is a flag, of our questions too.
-    for name, value in user.defines.items():
+    for name, value in without_us.defines.items():
         with suppress(quoting.NotQuotable):
             lines += [f"Define {name} {quoted(value)}"] if value else []
-    lines += _loading(user, user.files)
+    lines += _loading(without_us, without_us.files)
     for name in modules:
         loaded = f"LoadModule {name}_module {quoted(server.module(f'mod_{name}.so'))}"
         lines += [f"<IfModule !{name}_module>", loaded, "</IfModule>"]
-    lines += defines(server, user)
+    lines += defines(server, without_us)
     lines += ["<IfModule mime_module>", "TypesConfig /dev/null", "</IfModule>"]
     if os.geteuid() == 0:
-        lines += [f"User {user.user}", f"Group {user.group}"]
-    for each in user.directives:
+        lines += [f"User {without_us.user}", f"Group {without_us.group}"]
+    for each in without_us.directives:
         if (
             not each.sections
             and each.name.lower().startswith("ssl")

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError
-from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import StoreError, why
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import StoreError, explain_os_error
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import host_material
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 
 
 class Refused(Exception):
@@ -38,10 +38,10 @@ REASONS = (
 
 def reason_of(error: Exception) -> str:
     """What an error says, in words for an operator."""
-    return why(error) if isinstance(error, OSError) else str(error)
+    return explain_os_error(error) if isinstance(error, OSError) else str(error)
 
 
-def each(wishes: Iterable[Wish], act: Callable[[Wish], Wish]) -> list[Wish]:
+def each(wishes: Iterable[SiteWish], act: Callable[[SiteWish], SiteWish]) -> list[SiteWish]:
     """What is made of each wish. Raises Refused with what is said against any of them."""
     made, reasons = [], []
     for wish in wishes:

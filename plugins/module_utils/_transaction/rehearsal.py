@@ -35,8 +35,8 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import (
     opened_logs,
     served_paths,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import StoreError, why
-from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, SITE, Facts
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import StoreError, explain_os_error
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, SITE, SiteFacts
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import effects
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.effects import find_forbidden
@@ -76,15 +76,20 @@ _WRITTEN = {*LOG_DIRECTIVES, *_STATE, *_OTHERS, "fcgidprocesstablefile", "defaul
 
 
 def rehearse(
-    server: Server, store: Store, user: Description, change: Draft, sites: Sequence[Facts], probes: answers.Probes
+    server: Server,
+    store: Store,
+    without_us: Description,
+    change: Draft,
+    sites: Sequence[SiteFacts],
+    probes: answers.Probes,
 ) -> Result:
-    """Try the change. C(user) is the configuration without us. Nothing on the disk is touched, and nothing is left."""
-    reason = effects.find_effects(user)
+    """Try the change. Nothing on the disk is touched, and nothing is left."""
+    reason = effects.find_effects(without_us)
     if not reason:
         try:
-            result = _full(server, store, user, change, sites, probes)
+            result = _full(server, store, without_us, change, sites, probes)
             if result.programs and not change.allowed:
-                before = _full(server, store, user, Draft(), [], probes).programs
+                before = _full(server, store, without_us, Draft(), [], probes).programs
                 more = dict.fromkeys(path for path in result.programs if path not in before)
                 result = replace(result, unpermitted=tuple(more))
             return result
@@ -92,7 +97,7 @@ def rehearse(
             reason = f"no private namespaces are to be had here ({error})"
         except _StartsPrograms as error:
             reason = str(error)
-    return rehearse_reduced(server, store, user, change, sites, probes, reason + find_untried(user))
+    return rehearse_reduced(server, store, without_us, change, sites, probes, reason + find_untried(without_us))
 
 
 class _StartsPrograms(Exception):
@@ -102,9 +107,9 @@ class _StartsPrograms(Exception):
 def _full(
     server: Server,
     store: Store,
-    user: Description,
+    without_us: Description,
     change: Draft,
-    sites: Sequence[Facts],
+    sites: Sequence[SiteFacts],
     probes: answers.Probes,
     logs_told: Sequence[str] = (),
 ) -> Result:
@@ -117,7 +122,7 @@ def _full(
                 private.stage(release, folder)
             private.switch(change.changes)
         except OSError as error:
-            return _ended(faults=[why(error)], complete=True)
+            return _ended(faults=[explain_os_error(error)], complete=True)
         faults = [
             fault
             for site in sites
@@ -135,10 +140,10 @@ def _full(
         places = {store.path(site.domain, "current", SITE): site for site in sites}
         opened, served = opened_logs(described, places), served_paths(described)
         beyond = find_escapes(server, private.disk, described, places, _texts(change))
-        beyond += find_forbidden(server, user, described, places, change.allowed)
+        beyond += find_forbidden(server, without_us, described, places, change.allowed)
         if beyond:
             return _ended(faults=beyond)
-        faults = standing.misplaced(store, described, sites) + bypasses.find_openings(described, store, sites)
+        faults = standing.find_misplaced(store, described, sites) + bypasses.find_openings(described, store, sites)
         tried = [(site, address) for site in sites for address in standing.addresses(site, described)]
         _welcome(private, described, tried, probes)
         scratch = os.path.join(sandbox.SCRATCH, "run")
@@ -150,7 +155,7 @@ def _full(
             f'DefaultRuntimeDir "{scratch}"',
         ]
         arguments = [word for each in instead for word in ("-c", each)]
-        logs = Logs([os.path.join(user.log_folder, site.error_log) for site in sites if site.error_log])
+        logs = Logs([os.path.join(without_us.log_folder, site.error_log) for site in sites if site.error_log])
         with guarded(scratch) as guard, serving(server, arguments, scratch, guard, logs) as start:
             programs = list(start.programs)
             if start.broken:
@@ -167,16 +172,16 @@ def _full(
         return _ended(faults=faults, complete=True, programs=programs, logs=opened, served=served)
 
     try:
-        value = sandbox.run(_world(server, store, user, change, sites, logs_told), act, SECONDS + len(sites))
+        value = sandbox.run(_world(server, store, without_us, change, sites, logs_told), act, SECONDS + len(sites))
     except (TimeoutError, RuntimeError) as error:
         return Result("full", "", (f"the rehearsal itself failed: {error}",), "", True)
-    rules = log_rules(server, store, user, value["served"])  # What is there is hidden inside.
+    rules = log_rules(server, store, without_us, value["served"])  # What is there is hidden inside.
     misplaced = [fault for log in value["logs"] for fault in rules.faults(log)]
     if "Read-only file system" in value["broken"]:
         if misplaced:
             return Result("full", "", (*value["faults"], *misplaced), "", False)
         if set(value["written"]) - set(logs_told):  # Of variables, macros and included files.
-            return _full(server, store, user, change, sites, probes, value["written"])
+            return _full(server, store, without_us, change, sites, probes, value["written"])
         raise sandbox.Unavailable(f"the configuration writes where a rehearsal may not: {value['broken']}")
     if value["broken"] and value["programs"]:
         raise _StartsPrograms(f"httpd does not start without what it starts itself ({', '.join(value['programs'])})")
@@ -217,7 +222,9 @@ def _texts(change: Draft) -> dict[str, bytes]:
     }
 
 
-def _welcome(store: Store, described: Description, tried: Sequence[tuple[Facts, str]], probes: answers.Probes) -> None:
+def _welcome(
+    store: Store, described: Description, tried: Sequence[tuple[SiteFacts, str]], probes: answers.Probes
+) -> None:
     """Have the virtual hosts beside the sites let the throwaway CA's client in too, so that it has a session there."""
     for path, name in standing.their_clients(store, described, tried).items():
         more = probes.ca if name == "sslcacertificatefile" else probes.crl
@@ -233,7 +240,12 @@ _BELOW_RUN = re.compile(r"(?<![\w.])(?:/var)?/run/[^\s\"'|]+")
 
 
 def _world(
-    server: Server, store: Store, user: Description, change: Draft, sites: Sequence[Facts], logs_told: Sequence[str]
+    server: Server,
+    store: Store,
+    without_us: Description,
+    change: Draft,
+    sites: Sequence[SiteFacts],
+    logs_told: Sequence[str],
 ) -> sandbox.World:
     folders = {store.conf} | {
         os.path.dirname(each.path)
@@ -241,27 +253,40 @@ def _world(
         if not each.path.startswith(store.conf + "/") or trusted_paths.lies_below(each.path, store.root)
     }
     folders = {folder for folder in folders if folder == store.conf or not trusted_paths.lies_below(folder, store.conf)}
-    needed = {server.binary, server.config, user.server_root, *user.files, *server.module_folders(), *folders}
-    written = {os.path.dirname(user.pid_file), user.runtime_folder, os.path.dirname(user.error_log), "/tmp", "/var/tmp"}
-    for each in user.directives:
+    needed = {
+        server.binary,
+        server.config,
+        without_us.server_root,
+        *without_us.files,
+        *server.module_folders(),
+        *folders,
+    }
+    written = {
+        os.path.dirname(without_us.pid_file),
+        without_us.runtime_folder,
+        os.path.dirname(without_us.error_log),
+        "/tmp",
+        "/var/tmp",
+    }
+    for each in without_us.directives:
         for number, word in enumerate(each.words):
             if each.name.lower() not in _WRITTEN:
                 if "/" in word:
-                    needed.add(user.path(word))
+                    needed.add(without_us.path(word))
             elif number == 0 and not word.startswith(("|", "syslog")):
-                path = user.path(re.sub(r"\(.*\)$|^\w+:", "", word))
+                path = without_us.path(re.sub(r"\(.*\)$|^\w+:", "", word))
                 written.add(path if os.path.isdir(path) else os.path.dirname(path))
     present = list(sites)
     for domain in set(store.domains()) - {site.domain for site in sites}:
         with suppress(StoreError):  # One that is damaged is tried as far as it is read.
             present.append(store.facts(domain))
-    written |= {user.log_folder} | {os.path.dirname(log) for site in present for log in site.logs}
+    written |= {without_us.log_folder} | {os.path.dirname(log) for site in present for log in site.logs}
     texts = [release.public[SITE].decode() for release, _folder in change.releases]
     present_texts = ["\n".join(read_lines(store.path(domain, "current", SITE))) for domain in store.domains()]
     # What sites name below /run is there inside too, as what the server's own configuration names.
     needed |= {path for text in texts + present_texts for path in _BELOW_RUN.findall(text)}
     logs = [*logs_told, *(log for text in texts + present_texts for log in named_logs(text))]
-    written |= {os.path.dirname(user.path(log)) for log in logs}
+    written |= {os.path.dirname(without_us.path(log)) for log in logs}
     hidden: list[str] = []
     overlays = sorted(folders)
     for folder in sorted({os.path.realpath(folder) for folder in written if folder}):
@@ -278,8 +303,8 @@ def _world(
             hidden.append(folder)
         elif folder not in ("/tmp", "/var/tmp"):
             overlays.append(folder)
-    listens = [endpoint(each.words[0])[0] for each in user.listens]
-    listens += [endpoint(address)[0] for host in user.virtual_hosts for address in host.addresses]
+    listens = [endpoint(each.words[0])[0] for each in without_us.listens]
+    listens += [endpoint(address)[0] for host in without_us.virtual_hosts for address in host.addresses]
     listens += [address for site in present for address in site.listen]
     wanted = [each for each in dict.fromkeys(listens) if standing.numeric(each)]
     # A name that stands in /etc/hosts is known inside too; told twice, it would be listened on twice.
@@ -287,7 +312,7 @@ def _world(
     names = [each for each in dict.fromkeys(listens) if each and not standing.numeric(each)]
     names = [each for each in names if each.lower() not in told]
     hosts = "".join(f"{address} {name}\n" for name in names for address in _resolved(name))
-    added = {"/etc/hosts": hosts, **_accounts(user)}
+    added = {"/etc/hosts": hosts, **_accounts(without_us)}
     return sandbox.World(
         overlays=sorted(overlays, key=len),
         hidden=hidden,
@@ -298,12 +323,12 @@ def _world(
     )
 
 
-def _accounts(user: Description) -> dict[str, str]:
+def _accounts(without_us: Description) -> dict[str, str]:
     """Lines by which users and groups of the configuration are known where no service is reached that tells of them.
 
     As sssd and winbind do, by a socket. A user's further groups may be told so although he stands in a file.
     """
-    words = [(each.name.lower(), word) for each in user.directives for word in each.words]
+    words = [(each.name.lower(), word) for each in without_us.directives for word in each.words]
     users = {word for name, word in words if name in ("user", "suexecusergroup", "assignuserid")}
     groups = {word for name, word in words if name in ("group", "suexecusergroup", "assignuserid")}
     passwd, group = (read_lines(path) for path in ("/etc/passwd", "/etc/group"))

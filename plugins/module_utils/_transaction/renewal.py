@@ -20,7 +20,11 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import File, StoreError, entry_of
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, told, understood
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import (
+    Request,
+    request_from_json,
+    request_to_json,
+)
 
 if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Entry
@@ -49,7 +53,7 @@ def program(path: str, wanted: Request) -> Entry:
     The probes are new in each run, and those of the first do. Raises StoreError for what is not ours there, and
     Untrusted where somebody else could put another program in its place, which root would run.
     """
-    trusted_paths.followed(os.path.dirname(path))
+    trusted_paths.follow_path(os.path.dirname(path))
     found = entry_of(path)
     if found is not None and not is_ours(found):
         raise StoreError(f"{path} is not this collection's, and stands where 'renewal_hook' puts its own: move it away")
@@ -74,7 +78,7 @@ def is_ours(entry: Entry) -> bool:
 def request(path: str) -> Request:
     """What the program at C(path) is to do. Raises NotARequest."""
     with zipfile.ZipFile(path) as archive:
-        return understood({**json.loads(archive.read(_REQUEST)), "probes": json.loads(archive.read(_PROBES))})
+        return request_from_json({**json.loads(archive.read(_REQUEST)), "probes": json.loads(archive.read(_PROBES))})
 
 
 def _shebang() -> bytes:
@@ -82,7 +86,7 @@ def _shebang() -> bytes:
 
 
 def _entries(wanted: Request) -> dict[str, bytes]:
-    data = told(wanted)
+    data = request_to_json(wanted)
     probes = data.pop("probes")
     entries = {
         "__main__.py": _MAIN.encode(),

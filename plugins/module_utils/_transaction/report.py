@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils._site import standing
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_file import limits
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_file import list_unavailable
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import in_force
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import Seen
-    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Wish
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.trial import Result
 
 
@@ -40,7 +40,7 @@ class Report:
     diff: list[dict[str, str]] = field(default_factory=list)
 
 
-def tell_site(wish: Wish, changed: bool, shown: str) -> dict[str, Any]:
+def tell_site(wish: SiteWish, changed: bool, shown: str) -> dict[str, Any]:
     facts = wish.release.facts if wish.release else None
     return {
         "domain": wish.domain,
@@ -77,9 +77,9 @@ def tell(
         sites=[_site(seen, wish, running and not (check and seen.acts)) for wish in seen.wishes],
         reloaded=seen.acts and seen.runs_after and not seen.changes_nothing_that_is_read if check else reloaded,
         server={"binary": seen.server.binary, "config": seen.server.config, "running": running},
-        limits=limits(seen.server, seen.user, seen.wishes),
+        limits=list_unavailable(seen.server, seen.without_us, seen.wishes),
         healed=list(healed),
-        pending=[standing.to_include(seen.store, seen.user, site) for site in seen.pending],
+        pending=[standing.to_include(seen.store, seen.without_us, site) for site in seen.pending],
         clock_skew=skew,
         diff=list(seen.plan.diff),
     )
@@ -90,7 +90,7 @@ def tell(
     return report
 
 
-def _site(seen: Seen, wish: Wish, shown: bool) -> dict[str, Any]:
+def _site(seen: Seen, wish: SiteWish, shown: bool) -> dict[str, Any]:
     """What is told of one site. C(shown): handshakes on the live server have shown the sites."""
     state = "absent" if wish.release is None else "unproven"
     if wish.release and shown and wish.release.facts not in seen.pending:
@@ -99,7 +99,7 @@ def _site(seen: Seen, wish: Wish, shown: bool) -> dict[str, Any]:
     if wish.release and wish.release.facts.included:
         told["include"] = seen.store.path(wish.domain, "current", SITE)
     if wish.release and state != "unproven":
-        facts, described = wish.release.facts, in_force(seen.server, seen.user, seen.wishes)
+        facts, described = wish.release.facts, in_force(seen.server, seen.without_us, seen.wishes)
         address = standing.addresses(facts, described)[0]
         told["proxy_protocol"] = standing.expects_proxy_header(described, address, facts.port)
     return told

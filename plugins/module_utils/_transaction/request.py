@@ -62,7 +62,7 @@ class Sources:
 
 
 @dataclass(frozen=True)
-class Wish:
+class SiteWish:
     """One site as wished: a release for a present one, none for an absent one.
 
     C(previous): the release before the current one, which is on the host already; C(force): although it has ended.
@@ -86,7 +86,7 @@ class Wish:
 class Request:
     """What is asked of the target. clock: the controller's time, in seconds since 1970, if it is known."""
 
-    wishes: tuple[Wish, ...]
+    wishes: tuple[SiteWish, ...]
     probes: Probes
     binary: str | None = None
     config: str | None = None
@@ -103,10 +103,10 @@ class Request:
 
 def packed(request: Request) -> str:
     """The request as one line."""
-    return _text(json.dumps(told(request)).encode())
+    return _text(json.dumps(request_to_json(request)).encode())
 
 
-def told(request: Request) -> dict[str, Any]:
+def request_to_json(request: Request) -> dict[str, Any]:
     """The request as JSON can hold it."""
     return {
         "wishes": [
@@ -163,10 +163,10 @@ def unpacked(text: str) -> Request:
         data = json.loads(_decoded(text))
     except ValueError:
         data = None
-    return understood(data)
+    return request_from_json(data)
 
 
-def understood(data: Any) -> Request:
+def request_from_json(data: Any) -> Request:
     """The request that C(data) tells, checked as by `unpacked`. Raises NotARequest."""
     try:
         ca, crl, *pairs = (_decoded(each) for each in data["probes"])
@@ -208,13 +208,13 @@ def _places(data: Any) -> tuple[str, ...]:
     return tuple(data)
 
 
-def _wish(data: Any) -> Wish:
+def _wish(data: Any) -> SiteWish:
     domain = data["domain"]
     if broken_rules(domain) or domain != domain.lower():
         raise NotARequest("a domain breaks the rules")
     quoting.name(domain)
     if data["public"] is None:
-        return Wish(domain, previous=bool(data["previous"]), force=bool(data["force"]))
+        return SiteWish(domain, previous=bool(data["previous"]), force=bool(data["force"]))
     given = data["sources"]
     sources = given and Sources(
         given["certificate"],
@@ -276,7 +276,7 @@ def _wish(data: Any) -> Wish:
         raise NotARequest("a release's facts hold a fingerprint or a moment that is none")
     if b"PRIVATE KEY" in b"".join(release.public.values()):
         raise NotARequest("a private key stands where none belongs")
-    return Wish(domain, release, sources=sources or None, without_extra=_decoded(data["without_extra"]))
+    return SiteWish(domain, release, sources=sources or None, without_extra=_decoded(data["without_extra"]))
 
 
 def _text(content: bytes) -> str:

@@ -48,7 +48,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.switch imp
 if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
     from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Disk
-    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, Wish
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, SiteWish
 
 LOCK_SECONDS = 60.0
 
@@ -60,7 +60,7 @@ def carry_out(request: Request, *, check: bool = False, disk: Disk | None = None
     """
     run = _Run(check)
     try:
-        request = replace(request, wishes=tuple(each(request.wishes, lambda wish: _completed(wish, request))))
+        request = replace(request, wishes=tuple(each(request.wishes, lambda wish: _complete_wish(wish, request))))
         skew = 0.0 if request.clock is None else round(time.time() - request.clock, 1)
         server = find.find(request.binary, request.config)
         if server is None:
@@ -130,14 +130,14 @@ class _Run:
         return True
 
 
-def _completed(wish: Wish, request: Request) -> Wish:
+def _complete_wish(wish: SiteWish, request: Request) -> SiteWish:
     """The wish with the material that lies on this host, and the program that does the same again for it alone."""
     if wish.release is None or wish.sources is None:
         return wish
     path = wish.release.facts.renewal_hook
     again = replace(request, wishes=(wish,), start=False, required=True, adopt=False, clock=None)
     hook = renewal.program(path, again) if path else None
-    return replace(wish, release=host_material.completed(wish.release, wish.sources), hook=hook)
+    return replace(wish, release=host_material.complete_release(wish.release, wish.sources), hook=hook)
 
 
 def _without_httpd(request: Request, check: bool, skew: float) -> Report:

@@ -17,7 +17,11 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine import command
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError
 from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes, standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.bypasses import find_openings
-from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import StoreError, unwritable, why
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
+    StoreError,
+    explain_os_error,
+    explain_unwritable,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import in_force
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.obstacles import (
     find_taken,
@@ -96,7 +100,7 @@ def _reload(seen: Seen) -> bool:
     faults = find_taken(seen) + find_unwritable(seen)
     # Seen in a full rehearsal too, but for what the live server alone reads (<IfFile>).
     described = server.describe()
-    faults += standing.misplaced(seen.store, described, seen.sites)
+    faults += standing.find_misplaced(seen.store, described, seen.sites)
     faults += find_openings(described, seen.store, seen.sites) + find_unrehearsed(seen, described)
     if faults:
         raise Refused("; ".join(faults))
@@ -167,7 +171,8 @@ def _keep(seen: Seen) -> None:
         seen.store.prune()
     except OSError as error:
         raise Refused(
-            f"the new state is in place, but could not be kept: {why(error)}, which undoes it and begins anew"
+            f"the new state is in place, but could not be kept: {explain_os_error(error)}, which undoes it and "
+            "begins anew"
         ) from None
 
 
@@ -225,14 +230,16 @@ def _serve_again(seen: Seen, sockets: set[tuple[str, int]]) -> None:
     server, store = seen.server, seen.store
     taken = _take_old_state(seen)
     deadline = time.monotonic() + CONFIRM_SECONDS
-    user = server.describe(without_us=True)
+    without_us = server.describe(without_us=True)
     old = [store.facts(domain) for domain in store.domains()]
-    old = [site for site in old if not site.included or standing.host_of(site, user)]
-    described = in_force(server, user, seen.wishes)
+    old = [site for site in old if not site.included or standing.host_of(site, without_us)]
+    described = in_force(server, without_us, seen.wishes)
     while True:
         missing = [f"[{address}]:{port}" for address, port in sorted(sockets - server.sockets())]
         hidden = [
-            site.domain for site in old if not handshakes.shown(described, site, standing.addresses(site, user)[0])
+            site.domain
+            for site in old
+            if not handshakes.shows_site(described, site, standing.addresses(site, without_us)[0])
         ]
         if server.running() and not missing and not hidden:
             if not taken and not old:
@@ -251,7 +258,7 @@ def _take_old_state(seen: Seen) -> bool:
         test = server.test()
         if test.code != 0:
             raise HttpdError(f"`httpd -t` fails with the old files too, so it was not reloaded: {test.words}")
-        full = unwritable(os.path.dirname(server.describe().pid_file), 1)
+        full = explain_unwritable(os.path.dirname(server.describe().pid_file), 1)
         if full:
             raise HttpdError(f"it was not reloaded, as it would end: {full[0]}")
         server.signal()  # Not by its manager, which may be what fails.
@@ -266,8 +273,8 @@ def _take_old_state(seen: Seen) -> bool:
 
 def _logs(seen: Seen) -> commands.Logs:
     """What is written from now on to the server's and the sites' error logs: httpd's words on a site go there."""
-    own = [os.path.join(seen.user.log_folder, site.error_log) for site in seen.sites if site.error_log]
-    return commands.Logs([seen.user.error_log, *own])
+    own = [os.path.join(seen.without_us.log_folder, site.error_log) for site in seen.sites if site.error_log]
+    return commands.Logs([seen.without_us.error_log, *own])
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError
 from ansible_collections.mtls.httpd.plugins.module_utils._site import containment, material
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Change, Disk, File
-from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, Facts
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, SiteFacts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,7 +65,7 @@ def find_escapes(
     server: Server,
     disk: Disk,
     described: Description,
-    places: Mapping[str, Facts],
+    places: Mapping[str, SiteFacts],
     texts: Mapping[str, bytes],
 ) -> list[str]:
     """What extra_directives do outside of their site's virtual host: the configuration is described without them too.
@@ -134,7 +134,7 @@ class Scratch(Disk):
         pass
 
 
-def unreadable_client_ca(site: Facts, path: str) -> list[str]:
+def unreadable_client_ca(site: SiteFacts, path: str) -> list[str]:
     """What OpenSSL says against a client CA file, before the throwaway CA in it would make any file a good one."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cafile=path)
@@ -143,7 +143,7 @@ def unreadable_client_ca(site: Facts, path: str) -> list[str]:
     return []
 
 
-def admit_probes(disk: Disk, site: Facts, folder: str, probes: answers.Probes) -> None:
+def admit_probes(disk: Disk, site: SiteFacts, folder: str, probes: answers.Probes) -> None:
     """Ready a site's files for the rehearsal. They are written anew, as files of an unmapped owner take no more.
 
     The throwaway CA joins the client CAs, its revocation list theirs, and its clients are those that are compared
@@ -162,8 +162,8 @@ def admit_probes(disk: Disk, site: Facts, folder: str, probes: answers.Probes) -
             disk.put(os.path.join(folder, name), File(probes.pinned[pin].certificate))
 
 
-def refused_as_weak(broken: str, sites: Sequence[Facts]) -> list[str]:
-    """The fault, where httpd did not start because of a client CA that `_furnish` showed to it."""
+def refused_as_weak(broken: str, sites: Sequence[SiteFacts]) -> list[str]:
+    """The fault, where httpd did not start because of a client CA that `admit_probes` showed to it."""
     found = re.search(r"AH02562: .*?/([^/]+)\.crt;.*::(ca (?:key|md) too (?:small|weak))", broken)
     if found is None or found[1] not in {site.domain for site in sites}:
         return []

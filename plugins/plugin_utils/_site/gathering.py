@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.plugin_utils._material import wish_from
+from ansible_collections.mtls.httpd.plugins.plugin_utils._material import read_material_set
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.backend import authorities
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.clients import pins_of
 
@@ -51,7 +51,7 @@ def gather(finder: Finder, sites: Iterable[Site], at: datetime, warn: timedelta)
 
 
 def _gather_site(finder: Finder, site: Site, at: datetime, warn: timedelta) -> Gathered:
-    material, findings = wish_from(finder, vars(_on_controller(site)))
+    material, findings = read_material_set(finder, vars(_on_controller(site)))
     backend_ca = authorities(finder, site, findings, at, warn)
     pins, pinned_files = pins_of(finder, site.allowed_clients or (), findings, at, warn)
     return Gathered(site, material, backend_ca, pins, pinned_files, tuple(findings))

@@ -22,10 +22,10 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import (
     CRL,
     FACTS,
     SITE,
-    Facts,
+    SiteFacts,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, Sources, Wish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, SiteWish, Sources
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.rules import fingerprint
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.backend import modules
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.protocol import protocol
@@ -77,9 +77,9 @@ def pack_request(
     )
 
 
-def _pack_site(site: Site, release: Release | None, without_extra: str) -> Wish:
+def _pack_site(site: Site, release: Release | None, without_extra: str) -> SiteWish:
     """Return the wish for a site: with its release, or for one to be taken away or back, with none."""
-    return Wish(
+    return SiteWish(
         site.domain,
         release,
         previous=site.state == "previous",
@@ -124,11 +124,11 @@ def _sources(site: Site) -> Sources | None:
     return Sources(site.certificate or "", site.private_key or "", site.chain, authorities, pins)
 
 
-def _facts(gathered: Gathered, material: Deployable | None) -> Facts:
+def _facts(gathered: Gathered, material: Deployable | None) -> SiteFacts:
     """Return the facts of a site, but for those of the certificate that it serves."""
     site = gathered.site
     logs = log_files(site)
-    return Facts(
+    return SiteFacts(
         domain=site.domain,
         port=site.port,
         listen=tuple(str(ipaddress.ip_address(address)) for address in site.listen),

@@ -60,7 +60,7 @@ def main() -> None:
             run.carry_out(replace(request, start=True))
             break
         except run.Refused as error:
-            shown = all(handshakes.shown(described, site, "127.0.0.1") for site in old)
+            shown = all(handshakes.shows_site(described, site, "127.0.0.1") for site in old)
             found.append((str(error), tree(conf) == before, shown))
     print(json.dumps(found))
 

@@ -12,7 +12,11 @@ from typing import Any
 import pytest
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Answer, Examination
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.endpoints import Endpoint, endpoints_of, shortfalls
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.endpoints import (
+    Endpoint,
+    read_endpoints,
+    shortfalls,
+)
 
 DEFAULTS: dict[str, Any] = {
     "address": None,
@@ -37,7 +41,7 @@ SERVED_SHA256 = hashlib.sha256(b"DER").hexdigest()
 
 def endpoints(**options: Any) -> list[Endpoint]:
     """Return the endpoints of these options."""
-    return endpoints_of({**DEFAULTS, **options}, "192.0.2.1")
+    return read_endpoints({**DEFAULTS, **options}, "192.0.2.1")
 
 
 def found(*, trusted: tuple[str, str] | None = None, strangers: tuple[str, str] = REFUSED) -> Examination:
@@ -86,9 +90,9 @@ def test_what_is_asked_on_the_target_is_asked_at_its_own_loopback_beside_what_is
 def test_a_host_without_an_address_needs_one_or_is_asked_itself() -> None:
     nowhere: dict[str, Any] = {**DEFAULTS, "endpoints": [{"address": "192.0.2.7"}, {}, {"run_on": "target"}]}
     with pytest.raises(ValueError, match=r"\Aendpoints\[1\]: option 'address' is missing.* set 'run_on' to target\.\Z"):
-        endpoints_of(nowhere, None)
+        read_endpoints(nowhere, None)
     nowhere["endpoints"].pop(1)
-    assert [each.address for each in endpoints_of(nowhere, None)] == ["192.0.2.7", "127.0.0.1"]
+    assert [each.address for each in read_endpoints(nowhere, None)] == ["192.0.2.7", "127.0.0.1"]
 
 
 def test_a_fingerprint_is_taken_in_any_usual_form() -> None:

@@ -14,10 +14,10 @@ from demo_material import Authority, key_pem, new_key, write
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Answer
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive
-from ansible_collections.mtls.httpd.plugins.module_utils._site.handshakes import Stage, faults_of
-from ansible_collections.mtls.httpd.plugins.module_utils._site.material import material_faults
-from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import addresses, misplaced
-from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import Facts
+from ansible_collections.mtls.httpd.plugins.module_utils._site.handshakes import Stage, judge_answers
+from ansible_collections.mtls.httpd.plugins.module_utils._site.material import find_material_faults
+from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import addresses, find_misplaced
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import effects
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 DOMAIN = "www.example.com"
 SERVED = b"the site's own certificate"
-SITE = Facts(
+SITE = SiteFacts(
     domain=DOMAIN,
     port=443,
     listen=(),
@@ -58,8 +58,8 @@ def answers(*, served: bytes = SERVED, detail: str = "alert unknown_ca", **resul
     ]
 
 
-def faults(given: list[Answer], site: Facts = SITE, stage: Stage = Stage.REHEARSAL) -> str:
-    return "; ".join(faults_of(site, given, stage))
+def faults(given: list[Answer], site: SiteFacts = SITE, stage: Stage = Stage.REHEARSAL) -> str:
+    return "; ".join(judge_answers(site, given, stage))
 
 
 def test_strangers_refused_and_the_client_accepted_is_no_fault() -> None:
@@ -260,7 +260,7 @@ def host(file: str, name: str, address: str = "*:443") -> list[Directive]:
 def order(*hosts: list[Directive]) -> list[str]:
     store = Store("/conf")
     directives = tuple(each for directives in hosts for each in directives)
-    return misplaced(store, Description("/", "", "", "", "", "", (), {}, directives), [SITE])
+    return find_misplaced(store, Description("/", "", "", "", "", "", (), {}, directives), [SITE])
 
 
 OURS = host(f"/conf/mtls/{DOMAIN}/current/site.conf", DOMAIN)
@@ -339,7 +339,7 @@ def folder(tmp_path: Path, authority: Authority) -> Path:
 def test_material_that_openssl_does_not_take_is_named_with_file_and_line(
     folder: Path, lines: tuple[str, ...], words: str
 ) -> None:
-    told = "; ".join(material_faults(described(*lines, root=str(folder))))
+    told = "; ".join(find_material_faults(described(*lines, root=str(folder))))
     assert words in told
     assert bool(told) == bool(words)
     assert "PRIVATE KEY" not in told
@@ -354,4 +354,4 @@ def test_each_virtual_host_has_its_own_pair(folder: Path) -> None:
         "SSLCertificateFile b.crt",
         "SSLCertificateKeyFile b.key",
     )
-    assert material_faults(described(*lines, root=str(folder))) == []
+    assert find_material_faults(described(*lines, root=str(folder))) == []

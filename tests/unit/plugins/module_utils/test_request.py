@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Identity, Probes
-from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, FACTS, SITE, Facts
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, FACTS, SITE, SiteFacts
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import (
     NotARequest,
     Request,
-    Wish,
+    SiteWish,
     packed,
     unpacked,
 )
@@ -39,7 +39,7 @@ PROBES = Probes(
 KEY = b"-----BEGIN PRIVATE KEY-----\ns3cret\n-----END PRIVATE KEY-----\n"
 
 
-FACTS_OF = Facts(
+FACTS_OF = SiteFacts(
     domain=DOMAIN,
     port=443,
     listen=("192.0.2.1", "2001:db8::1"),
@@ -62,7 +62,7 @@ FACTS_OF = Facts(
 )
 
 
-def wish(domain: str = DOMAIN, **files: bytes) -> Wish:
+def wish(domain: str = DOMAIN, **files: bytes) -> SiteWish:
     content = {
         f"{domain}.crt": b"certificate",
         CLIENT_CA: b"ca",
@@ -70,12 +70,12 @@ def wish(domain: str = DOMAIN, **files: bytes) -> Wish:
         FACTS: replace(FACTS_OF, domain=domain).content,
     }
     content.update({name.replace("_", "."): text for name, text in files.items()})
-    return Wish(domain, Release(domain, content, Secret(KEY)))
+    return SiteWish(domain, Release(domain, content, Secret(KEY)))
 
 
-def request(*wishes: Wish) -> Request:
+def request(*wishes: SiteWish) -> Request:
     return Request(
-        wishes or (wish(), Wish("gone.example.com", previous=True)),
+        wishes or (wish(), SiteWish("gone.example.com", previous=True)),
         PROBES,
         "/sbin/httpd",
         None,
@@ -115,7 +115,7 @@ def test_a_request_knows_whether_a_private_key_travels_in_it() -> None:
     keyless = replace(sent, release=replace(sent.release, private_key=None))
     assert request(sent).holds_keys
     assert request(keyless, sent).holds_keys
-    assert not request(keyless, Wish("gone.example.com")).holds_keys
+    assert not request(keyless, SiteWish("gone.example.com")).holds_keys
 
 
 @given(st.binary(), st.binary())
