@@ -110,7 +110,7 @@ def labelled(host: Host, tmp_path: Path) -> Server:
 def test_a_port_that_the_policy_forbids_is_said_with_the_command_that_allows_it(labelled: Server, tools: Path) -> None:
     tool(tools / "semanage", f'[ "$*" = "port -l -n" ] && cat <<END\n{PORTS}END')
     told = [
-        each.partition("`")[2].partition("`")[0]
+        each.remedy.partition("`")[2].partition("`")[0]
         for each in selinux_ports.find_forbidden_ports(labelled, [443, 8442, 10003, 22])
     ]
     assert told == ["semanage port -a -t http_port_t -p tcp 8442", "semanage port -m -t http_port_t -p tcp 22"]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.parents import (
@@ -34,6 +35,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd.supervision impo
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import PLAIN_ENVIRONMENT, HttpdError, run
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,13 +53,23 @@ def find(binary: str | None = None, config: str | None = None) -> Server | None:
     for name, path in (("httpd_binary", binary), ("httpd_config", config)):
         # Not shown, as it may be anything.
         if path is not None and not (path.startswith("/") and path.isprintable() and len(path) < _PATH_MAX):
-            raise HttpdError(f"{name}: what is given is not an absolute path, of printable characters, on this host")
+            raise HttpdError(
+                Fault(
+                    "httpd-not-found",
+                    "",
+                    f"{name}: what is given is not an absolute path, of printable characters, on this host",
+                    "",
+                )
+            )
     if binary is not None and not os.access(binary, os.X_OK):
-        raise HttpdError(f"httpd_binary: {binary} is not an executable file on this host")
+        raise HttpdError(
+            Fault("httpd-not-found", "", f"httpd_binary: {binary} is not an executable file on this host", "")
+        )
     if binary is not None:
         _trusted("httpd_binary: ", binary)
     if config is not None and not os.path.isfile(config):
-        raise HttpdError(f"httpd_config: {config} is not a file on this host, or this user may not see it")
+        words = f"httpd_config: {config} is not a file on this host, or this user may not see it"
+        raise HttpdError(Fault("httpd-not-found", "", words, ""))
     servers = []
     for pid, exe in running_parents():
         server = _of_process(pid, exe)
@@ -65,7 +77,11 @@ def find(binary: str | None = None, config: str | None = None) -> Server | None:
             servers.append(server)
     if len(servers) > 1:
         told = ", ".join(f"{each.binary} with {each.config}" for each in servers)
-        raise HttpdError(f"several httpd run here ({told}): say which by httpd_binary and httpd_config")
+        raise HttpdError(
+            Fault(
+                "httpd-ambiguous", "", f"several httpd run here ({told})", "say which by httpd_binary and httpd_config"
+            )
+        )
     if servers:
         return servers[0]
     candidates = [binary] if binary else [os.path.join(folder, name) for folder in _FOLDERS for name in NAMES]
@@ -80,7 +96,7 @@ def _trusted(name: str, path: str) -> None:
     try:
         trusted_paths.follow_path(path)
     except trusted_paths.Untrusted as reason:
-        raise HttpdError(f"{name}{reason}") from None
+        raise HttpdError(*(replace(each, message=f"{name}{each.message}") for each in reason.faults)) from None
 
 
 def _is_asked_for(server: Server, binary: str | None, config: str | None) -> bool:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError, run
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.processes import (
     inodes,
     listening,
@@ -141,7 +142,7 @@ def ask_build(binary: str, arguments: tuple[str, ...], environment: Mapping[str,
     # The quickest way to ask: it would read the whole configuration otherwise.
     outcome = run([binary, "-f", os.devnull, "-V"], environment, 10)
     if "Server version" not in outcome.output:
-        raise HttpdError(f"{binary} does not answer `-V` as httpd does: {outcome.words}")
+        raise HttpdError(Fault("httpd-odd", "", f"{binary} does not answer `-V` as httpd does: {outcome.words}", ""))
 
     def said(pattern: str) -> str:
         match = re.search(pattern, outcome.output, re.MULTILINE)

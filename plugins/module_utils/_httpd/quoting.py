@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import posixpath
 
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, OperatorError
+
 # Stands for the release's folder in rendered text until the host fills it in, so that a release's name can be the hash
 # of its text.
 RELEASE = "@mtls-httpd-release@"
@@ -16,8 +18,11 @@ LOGS = "MTLS_HTTPD_LOGS"
 _FILE = "file('"  # ap_expr's function that reads a file
 
 
-class NotQuotable(ValueError):
+class NotQuotable(OperatorError, ValueError):
     """A value that cannot stand in httpd's configuration. The message never holds the value."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Fault("bad-value", "", message, ""))
 
 
 def _escaped(value: str) -> str:

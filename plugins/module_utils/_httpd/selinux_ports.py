@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import selinux
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import read
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.selinux import find_program, run_program
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ _TYPES = {"http_port_t", "http_cache_port_t", "jboss_management_port_t", "jboss_
 _TYPES |= {"puppet_port_t"}
 
 
-def find_forbidden_ports(server: Server, ports: Sequence[int]) -> list[str]:
-    """Why httpd may not listen on ports that it does not listen on yet, one line each.
+def find_forbidden_ports(server: Server, ports: Sequence[int]) -> list[Fault]:
+    """Why httpd may not listen on ports that it does not listen on yet, one fault each.
 
     Nothing where the policy does not enforce, does not confine this httpd, or cannot be asked.
     """
@@ -42,10 +43,9 @@ def find_forbidden_ports(server: Server, ports: Sequence[int]) -> list[str]:
         if known and not types & _TYPES:
             # One that is named by itself can only be modified.
             verb = "-m" if any(first == last == port for _kind, first, last in known) else "-a"
-            found.append(
-                f"port {port}: SELinux does not let httpd listen there: `semanage port {verb} -t http_port_t -p tcp "
-                f"{port}`, or choose another port"
-            )
+            words = f"port {port}: SELinux does not let httpd listen there"
+            remedy = f"`semanage port {verb} -t http_port_t -p tcp {port}`, or choose another port"
+            found.append(Fault("port-forbidden", "", words, remedy))
     return found
 
 

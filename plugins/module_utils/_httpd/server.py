@@ -39,6 +39,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands impor
     read,
     run,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.processes import (
     inodes,
     listening,
@@ -54,6 +55,10 @@ if TYPE_CHECKING:
 OFF = "MTLS_HTTPD_OFF"
 
 RELOAD_SECONDS = 30.0
+_NOT_RUNNING = Fault("not-running", "", "httpd is not running, so it cannot be reloaded", "")
+_OF_A_CONTAINER = Fault(
+    "service-refuses", "", "httpd was process 1 of its container", "only the container's manager can start it again"
+)
 
 
 @dataclass
@@ -120,9 +125,11 @@ class Server:
 
     def _described(self, outcome: Outcome) -> Description:
         if outcome.code != 0:
-            raise HttpdError(f"the configuration {self.config} is not sound: {own_words(outcome.errors.splitlines())}")
+            words = own_words(outcome.errors.splitlines())
+            raise HttpdError(Fault("unsound", "", f"the configuration {self.config} is not sound: {words}", ""))
         if "# In file: " not in outcome.output:
-            raise HttpdError(f"{self.binary} has no mod_info, by which it would tell its configuration: install it")
+            words = f"{self.binary} has no mod_info, by which it would tell its configuration"
+            raise HttpdError(Fault("module-missing", "", words, "install it"))
         described = parsed(outcome.output, self.built.root)
         if "info_module is already loaded" in outcome.errors or "info_module (static)" in outcome.output:
             return described
@@ -157,11 +164,9 @@ class Server:
         for folder in self.module_folders():
             if os.path.exists(os.path.join(folder, file)):
                 return os.path.join(folder, file)
-        raise HttpdError(
-            f"{self.binary} has no {file} in "
-            f"{', '.join(self.module_folders()) or 'any folder of modules'}: install the package that "
-            "brings it"
-        )
+        folders = ", ".join(self.module_folders()) or "any folder of modules"
+        words = f"{self.binary} has no {file} in {folders}"
+        raise HttpdError(Fault("module-missing", "", words, "install the package that brings it"))
 
     def _root(self, text: str) -> str:
         match = re.search(r'^\s*ServerRoot\s+"?([^"\n]+?)"?\s*$', text, re.MULTILINE | re.IGNORECASE)
@@ -230,7 +235,7 @@ class Server:
         words.
         """
         if not self.running() or self.parent is None:
-            raise HttpdError("httpd is not running, so it cannot be reloaded")
+            raise HttpdError(_NOT_RUNNING)
         if self.supervision.kind == "systemd":
             systemctl("reload", self.supervision.unit, timeout=RELOAD_SECONDS)
         else:
@@ -239,7 +244,7 @@ class Server:
     def signal(self) -> None:
         """Reload gracefully without the service manager (httpd's "Stopping and Restarting": USR1)."""
         if not self.running() or self.parent is None:
-            raise HttpdError("httpd is not running, so it cannot be reloaded")
+            raise HttpdError(_NOT_RUNNING)
         os.kill(self.parent.pid, signal.SIGUSR1)
 
     def start(self) -> None:
@@ -251,7 +256,7 @@ class Server:
             systemctl("reset-failed", self.supervision.unit, check=False)
             systemctl("start", self.supervision.unit)
         elif self.supervision.kind == "container":
-            raise HttpdError("httpd was process 1 of its container: only the container's manager can start it again")
+            raise HttpdError(_OF_A_CONTAINER)
         else:
             dead = self.parent
             if self._restarted():
@@ -263,14 +268,16 @@ class Server:
             words = [self.binary, *[part for word in arguments for part in word], "-k", "start"]
             outcome = run(words, self.environment, 60)
             if outcome.code != 0:
-                raise HttpdError(f"httpd does not start: {outcome.words}")
+                raise HttpdError(Fault("unsound", "", f"httpd does not start: {outcome.words}", ""))
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             self.refresh()
             if self.running() and (self.sockets() or self.workers()):
                 return
             time.sleep(0.02)
-        raise HttpdError("httpd was started, but no process of it is there after 10 seconds")
+        raise HttpdError(
+            Fault("not-running", "", "httpd was started, but no process of it is there after 10 seconds", "")
+        )
 
     def _without_stale_pid_file(self) -> None:
         """Remove a PidFile that names a zombie, or a process that is no httpd: `-k start` would do nothing."""

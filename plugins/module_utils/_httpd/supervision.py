@@ -22,6 +22,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands impor
     read,
     run,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,8 +115,13 @@ def would_call(supervision: Supervision, binary: str, folder: str) -> tuple[str,
     if changed or not text:
         reason = f"it would change {changed}" if changed else words or "it does not call httpd"
         raise HttpdError(
-            f"httpd does not run, and {supervision.program[0]} alone knows the arguments that {supervision.unit} "
-            f"starts it with ({reason}): `systemctl start {supervision.unit}`, then run again"
+            Fault(
+                "httpd-odd",
+                "",
+                f"httpd does not run, and {supervision.program[0]} alone knows the arguments that {supervision.unit} "
+                f"starts it with ({reason})",
+                f"`systemctl start {supervision.unit}`, then run again",
+            )
         )
     count, called, *rest = text.split("\0")
     pairs = (pair.partition("=") for pair in rest[int(count) :] if "=" in pair)
@@ -182,4 +188,5 @@ def systemctl(verb: str, unit: str, *, timeout: float = 120, check: bool = True)
         words = ["journalctl", "--unit", unit, f"--since=@{begun:.3f}", "--output", "cat", "--no-pager"]
         journal = run(words, PLAIN_ENVIRONMENT, 10).output.splitlines()
         told = [line for line in outcome.errors.splitlines() + journal if not _NARRATION.search(line)]
-        raise HttpdError(f"`systemctl {verb} {unit}` failed: {own_words(told).rstrip('.')}")
+        said = f"`systemctl {verb} {unit}` failed: {own_words(told).rstrip('.')}"
+        raise HttpdError(Fault("service-refuses", "", said, ""))

@@ -14,14 +14,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import OperatorError, plain
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 PLAIN_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C"}
 
 
-class HttpdError(Exception):
-    """httpd, or the machine, cannot do what is needed. One line, for an operator."""
+class HttpdError(OperatorError):
+    """httpd, or the machine, cannot do what is needed."""
 
 
 @dataclass(frozen=True)
@@ -115,11 +117,6 @@ def _without_line(place: re.Match[str], words: str) -> str:
         return word.replace(bare, "…") if part or not bare.isascii() or "\\" in bare else word
 
     return re.sub(r"'[^']*'|\"[^\"]*\"|<[^>]*>|[^\s'\"<]+", shown, words)
-
-
-def plain(text: str) -> str:
-    """The text on one line, with nothing that a terminal obeys: others on the machine have a say in names and logs."""
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 class Logs:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import stat
 
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, OperatorError
 
-class Untrusted(Exception):
-    """A path is not used: others could change what it leads to, or it leads nowhere. One line, for an operator."""
+
+class Untrusted(OperatorError):
+    """A path is not used: others could change what it leads to, or it leads nowhere."""
 
 
 def follow_path(path: str, *, group: bool = False) -> str:
@@ -31,8 +33,10 @@ def follow_path(path: str, *, group: bool = False) -> str:
                 target = os.readlink(at)
                 at, rest = "/" if target.startswith("/") else os.path.dirname(at), target.split("/") + rest
         except OSError as error:
-            raise Untrusted(f"{path} cannot be used on this host: {error.strerror}") from None
-    raise Untrusted(f"{path} leads from link to link without end: name the file itself")
+            raise Untrusted(
+                Fault("disk-refuses", "", f"{path} cannot be used on this host: {error.strerror}", "")
+            ) from None
+    raise Untrusted(Fault("untrusted-path", "", f"{path} leads from link to link without end", "name the file itself"))
 
 
 def refuse_unsafe(path: str, status: os.stat_result, *, group: bool = False) -> None:
@@ -45,8 +49,13 @@ def refuse_unsafe(path: str, status: os.stat_result, *, group: bool = False) -> 
     sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
     if status.st_uid not in (0, os.geteuid()) or (open_to_others and not sticky):
         raise Untrusted(
-            f"{path} can be changed by others than the server's user (owner {status.st_uid}, mode "
-            f"{stat.S_IMODE(status.st_mode):04o}), so it is not used: mend its owner and mode"
+            Fault(
+                "untrusted-path",
+                "",
+                f"{path} can be changed by others than the server's user (owner {status.st_uid}, mode "
+                f"{stat.S_IMODE(status.st_mode):04o}), so it is not used",
+                "mend its owner and mode",
+            )
         )
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive, endpoint
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands, trusted_paths
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site import backends, standing
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 
@@ -74,7 +75,7 @@ def find_bypasses(
     store: Store,
     releases: Mapping[str, Release | None],
     accepted: Mapping[str, Sequence[str]],
-) -> list[str]:
+) -> list[Fault]:
     """What serves a protected site's content to clients without a certificate, and is not accepted by its wish.
 
     C(releases) has what each listed domain is to get, or None; C(accepted) has
@@ -107,21 +108,19 @@ def find_bypasses(
                 named = {each for where in (place, said.place) for each in (where, where.rpartition(":")[0])}
                 if not named & set(accepted[domain]):
                     host = f"the virtual host at {place}" if place else "the main server"
-                    found.append(
-                        f"{domain}: {host} serves its content too, and asks for no client certificate "
-                        f"({said.name} at {said.place}): take that out, or accept it by 'allow_bypass: [{said.file}]'"
-                    )
+                    words = f"{domain}: {host} serves its content too, and asks for no client certificate"
+                    remedy = f"take that out, or accept it by 'allow_bypass: [{said.file}]'"
+                    found.append(Fault("bypass", domain, f"{words} ({said.name} at {said.place})", remedy))
         for other in sites:
             listing, name = (domain, other) if domain in releases else (other, domain)
             if other != domain and _opens(sites[other], site) and not _accepted(accepted, domain, other):
-                found.append(
-                    f"{domain}: your site {other} serves its content too, and asks for no client certificate there: "
-                    f"protect it alike, or accept it by 'allow_bypass: [{name}]' of {listing}"
-                )
+                words = f"{domain}: your site {other} serves its content too, and asks for no client certificate there"
+                remedy = f"protect it alike, or accept it by 'allow_bypass: [{name}]' of {listing}"
+                found.append(Fault("bypass", domain, words, remedy))
     return list(dict.fromkeys(found))
 
 
-def find_openings(described: Description, store: Store, sites: Sequence[SiteFacts]) -> list[str]:
+def find_openings(described: Description, store: Store, sites: Sequence[SiteFacts]) -> list[Fault]:
     """What else of a site leads to the backend of its protected path, in the configuration as httpd reads it with us.
 
     Unlike the text of a virtual host, that shows what Include, Define and Use bring in.
@@ -137,11 +136,13 @@ def find_openings(described: Description, store: Store, sites: Sequence[SiteFact
     return found
 
 
-def _leads(domain: str, past: Directive) -> str:
-    return (
+def _leads(domain: str, past: Directive) -> Fault:
+    return Fault(
+        "bypass",
+        domain,
         f"{domain}: {past.name} at {past.place} leads to the backend of a protected path too, and asks for no "
-        "certificate: take that out (of extra_directives, where it stands there), or give the protected path a backend "
-        "of its own"
+        "certificate",
+        "take that out (of extra_directives, where it stands there), or give the protected path a backend of its own",
     )
 
 

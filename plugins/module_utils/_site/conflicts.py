@@ -16,6 +16,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd import selinux_p
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, covers, listened
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.listen import with_ssl_alone
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,7 +32,7 @@ _MANAGED = ("mdomain", "<mdomainset", "mdmember")
 
 def find_conflicts(
     without_us: Description, sites: Sequence[SiteFacts], beside: Sequence[SiteFacts], listens: Sequence[tuple[str, int]]
-) -> list[str]:
+) -> list[Fault]:
     """What in the user's configuration, and among our own sites, the wished sites cannot stand beside.
 
     C(beside): all sites of ours that will be there, the wished ones too. C(listens): addresses (empty for all) and
@@ -44,70 +45,74 @@ def find_conflicts(
     return list(dict.fromkeys(found))
 
 
-def _names(without_us: Description, sites: Sequence[SiteFacts]) -> Iterator[str]:
+def _names(without_us: Description, sites: Sequence[SiteFacts]) -> Iterator[Fault]:
     for site in sites:
         names = (site.domain, *site.aliases)
         for host in without_us.virtual_hosts:
             named = [name for name in names if host.answers(name)]
             if named and not site.included and {"*", str(site.port)} & host.ports():
-                yield (
-                    f"{site.domain}: the virtual host at {host.place} has the name {named[0]} on port {site.port} "
-                    "already: remove it, or that name from it"
-                )
+                words = f"{site.domain}: the virtual host at {host.place} has the name {named[0]} on port {site.port}"
+                yield Fault("name-taken", site.domain, f"{words} already", "remove it, or that name from it")
         for each in without_us.directives:
             if each.name.lower() in _MANAGED and any(
                 fnmatch.fnmatch(name, word.lower()) for name in names for word in each.words
             ):
-                yield (
-                    f"{site.domain}: mod_md manages a name of it ({each.place}), and would put its own certificate in "
-                    f"place: take it out of {each.name.lstrip('<')}"
+                words = (
+                    f"{site.domain}: mod_md manages a name of it ({each.place}), and would put its own certificate in"
                 )
+                yield Fault("name-taken", site.domain, f"{words} place", f"take it out of {each.name.lstrip('<')}")
 
 
-def _twice(sites: Sequence[SiteFacts]) -> Iterator[str]:
+def _twice(sites: Sequence[SiteFacts]) -> Iterator[Fault]:
     """Names, and addresses of a port, that several sites of ours claim."""
     for number, site in enumerate(sites):
         for other in sites[:number]:
             if site.port != other.port or site.included or other.included:
                 continue
             if ("remoteip" in site.modules) != ("remoteip" in other.modules):
-                yield (
+                yield Fault(
+                    "proxy-protocol-conflict",
+                    site.domain,
                     f"{site.domain}: it and {other.domain} share port {site.port}, and one alone has 'proxy_protocol', "
-                    "which goes for all that is served there: give both the same, or ports of their own"
+                    "which goes for all that is served there",
+                    "give both the same, or ports of their own",
                 )
             both = {site.domain, *site.aliases} & {other.domain, *other.aliases}
             if both:
-                yield f"{site.domain}: {other.domain} has the name {min(both)} too, and one would hide the other"
+                words = f"{site.domain}: {other.domain} has the name {min(both)} too, and one would hide the other"
+                yield Fault("name-taken", site.domain, words, "")
             if bool(site.listen) != bool(other.listen):
-                yield (
+                yield Fault(
+                    "listen-conflict",
+                    site.domain,
                     f"{site.domain}: it and {other.domain} share port {site.port}, one on all addresses, one on some, "
-                    "and httpd would serve only the latter there: give both the same 'listen', or ports of their own"
+                    "and httpd would serve only the latter there",
+                    "give both the same 'listen', or ports of their own",
                 )
 
 
-def _caches(without_us: Description, sites: Sequence[SiteFacts]) -> Iterator[str]:
+def _caches(without_us: Description, sites: Sequence[SiteFacts]) -> Iterator[Fault]:
     """Caches of TLS sessions that a reload does not empty: who is in one is let in without being looked at again."""
     for each in without_us.directives:
         kind = each.arguments.strip('"').partition(":")[0].lower()
         if each.name.lower() == "sslsessioncache" and sites and kind not in _EMPTIED:
-            yield (
-                f"{each.place}: sessions in SSLSessionCache {kind} outlive the removal of a client CA: take shmcb, and "
-                "restart httpd"
-            )
+            words = f"{each.place}: sessions in SSLSessionCache {kind} outlive the removal of a client CA"
+            yield Fault("sessions-outlast", "", words, "take shmcb, and restart httpd")
 
 
-def _listens(without_us: Description, listens: Sequence[tuple[str, int]]) -> Iterator[str]:
+def _listens(without_us: Description, listens: Sequence[tuple[str, int]]) -> Iterator[Fault]:
     for address, port in listens:
         for each in without_us.listens:
             known, number = listened(each)
             if number == str(port) and (not known or not address):
-                yield (
-                    f"port {port}: `Listen {each.arguments}` at {each.place} and one for "
-                    f"{address or 'all addresses'} exclude each other: set 'listen' of the site to the address there"
+                words = (
+                    f"port {port}: `Listen {each.arguments}` at {each.place} and one for {address or 'all addresses'}"
                 )
+                remedy = "set 'listen' of the site to the address there"
+                yield Fault("listen-conflict", "", f"{words} exclude each other", remedy)
 
 
-def _main_server(without_us: Description, site: SiteFacts) -> Iterator[str]:
+def _main_server(without_us: Description, site: SiteFacts) -> Iterator[Fault]:
     """A port that the main server serves plainly: the first virtual host on it would take all of it."""
     engine = [each for each in without_us.directives if each.name.lower() == "sslengine" and not each.host]
     for each in without_us.listens:
@@ -116,30 +121,28 @@ def _main_server(without_us: Description, site: SiteFacts) -> Iterator[str]:
             continue
         plain = site.port != 443 and not with_ssl_alone(each) and "https" not in each.words[1:]
         if plain or any(directive.arguments.lower() == "on" for directive in engine):
-            yield (
-                f"{site.domain}: port {site.port} is the main server's ({each.place}), whose own pages would vanish "
-                "from it: choose another port"
-            )
+            words = f"{site.domain}: port {site.port} is the main server's ({each.place}), whose own pages would vanish"
+            yield Fault("takes-the-port", site.domain, f"{words} from it", "choose another port")
 
 
-def find_changed_mpm(server: Server, without_us: Description) -> list[str]:
+def find_changed_mpm(server: Server, without_us: Description) -> list[Fault]:
     """Why the running server would end at a reload, whatever it is told: another MPM than in its files."""
     loaded = server.mpm()
     named = [name for name in without_us.modules if name.startswith("mpm_")]
     if not loaded or not named or loaded in named:
         return []
     told = f"httpd runs with {loaded}, and its files now load {named[0]}, which cannot change while it runs"
-    return [f"{told}, so that a reload would end it: restart httpd, then run again"]
+    return [Fault("mpm-changed", "", f"{told}, so that a reload would end it", "restart httpd, then run again")]
 
 
 def find_taken_ports(
     server: Server, without_us: Description, sites: Sequence[SiteFacts], listens: Sequence[tuple[str, int]]
-) -> list[str]:
+) -> list[Fault]:
     """Why the machine does not let httpd listen where it must: an end of httpd at the next reload.
 
     The user's own Listen directives too, as one that is not yet in force would fail at our reload.
     """
-    found: list[str] = []
+    found: list[Fault] = []
     for site in sites:
         for address in site.listen:
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -148,7 +151,8 @@ def find_taken_ports(
                     probe.bind((address, 0))
             except OSError as error:
                 place = f"{address} is no address of this host ({os.strerror(error.errno or 0)})"
-                found.append(f"{site.domain}: listen: {place}: correct 'listen', or add it")
+                words = f"{site.domain}: listen: {place}"
+                found.append(Fault("address-missing", site.domain, words, "correct 'listen', or add it"))
     held = processes.listening()
     own = processes.inodes(server.parent.pid) if server.parent and server.running() else set()
     theirs = [listened(each) for each in without_us.listens]
@@ -158,16 +162,13 @@ def find_taken_ports(
         if address in mine or (not address and mine & _ALL) or re.search(r"[^0-9a-f:.]", address):
             continue
         if any(_overlap(address, each) for each in mine):
-            found.append(
-                f"port {port}: httpd listens on {', '.join(sorted(mine))} now, and cannot change to "
-                f"{address or 'all addresses'} without a stop: choose another port, or stop httpd and run again"
-            )
+            words = f"port {port}: httpd listens on {', '.join(sorted(mine))} now, and cannot change to"
+            remedy = "choose another port, or stop httpd and run again"
+            found.append(Fault("port-taken", "", f"{words} {address or 'all addresses'} without a stop", remedy))
         for other, number, inode in held:
             if number == port and inode not in own and _overlap(address, other):
-                found.append(
-                    f"port {port} is held by {processes.holder(inode)} ({other}), so httpd could not listen there: "
-                    "end it, or choose another port"
-                )
+                words = f"port {port} is held by {processes.holder(inode)} ({other}), so httpd could not listen there"
+                found.append(Fault("port-taken", "", words, "end it, or choose another port"))
     heard = {number for _address, number, inode in held if inode in own}
     found += selinux_ports.find_forbidden_ports(server, sorted({port for _address, port in wanted} - heard))
     return list(dict.fromkeys(found))

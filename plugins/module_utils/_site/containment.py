@@ -15,6 +15,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site.includes import joined_lines
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ def reaching(text: str) -> Iterator[tuple[int, str]]:
             yield number, found.group(1) + (">" if found.group(1).startswith("<") else "")
 
 
-def escapes(described: Description, without: Description, sites: Mapping[str, SiteFacts]) -> list[str]:
-    """What extra_directives do outside of their sites' virtual hosts: the first of it, in one line, or nothing.
+def escapes(described: Description, without: Description, sites: Mapping[str, SiteFacts]) -> list[Fault]:
+    """What extra_directives do outside of their sites' virtual hosts: the first of it, or nothing.
 
     C(described): the configuration with them, C(without) as if there were none. C(sites): those that have some, by the
     path of their site.conf, as httpd names it.
@@ -61,7 +62,8 @@ def escapes(described: Description, without: Description, sites: Mapping[str, Si
     origins = {file: next((path for path in sites if path in file), "") for file in files}
     found = _directives_outside(described, without, sites, origins)
     known = [Counter(_comparison_key(each, origins) for each in directives) for directives in found]
-    reached, domain = "", ", ".join(site.domain for site in sites.values())
+    domains = [site.domain for site in sites.values()]
+    reached, domain = "", ", ".join(domains)
     # What there is with them alone, then what there is without them alone: a definition of theirs may have changed it.
     for directives, differing in zip(found, (known[0] - known[1], known[1] - known[0])):
         for each in directives:
@@ -73,7 +75,8 @@ def escapes(described: Description, without: Description, sites: Mapping[str, Si
     if not reached:
         return []
     told = f"{domain}: the option 'extra_directives' reaches beyond the site's one virtual host, by {reached}"
-    return [f"{told}: say that in the server's own configuration, and leave it out"]
+    remedy = "say that in the server's own configuration, and leave it out"
+    return [Fault("reaches-beyond", domain if domain in domains else "", told, remedy)]
 
 
 def _general(described: Description, without: Description) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers impo
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask, ask_by_way_of
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.http2 import ALPN_NAME
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import join_endpoint
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import find_door, neighbours
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class _Caller:
     paths: Sequence[str]
 
 
-def try_site(occasion: Occasion, site: SiteFacts, door: Door, probes: Probes) -> list[str]:
+def try_site(occasion: Occasion, site: SiteFacts, door: Door, probes: Probes) -> list[Fault]:
     """Shake hands with a site as each kind of client, over each version of TLS. Returns the faults.
 
     And over HTTP/2, where the site promises it.
@@ -100,8 +101,8 @@ def try_site(occasion: Occasion, site: SiteFacts, door: Door, probes: Probes) ->
     # Over no older TLS (RFC 9113, section 9.2).
     versions = VERSIONS if "http2" in site.welcome and occasion.described.has_http2 else ()
     over_http2 = [answer for version in versions for answer in asked(version, http2=True) if answer.offered]
-    faults = [*judge_answers(site, answers + over_http2, occasion.stage), *_without_http2(over_http2)]
-    return [f"{_name_place(site, door.address)}: {fault}" for fault in dict.fromkeys(faults)]
+    faults = [*judge_answers(site, answers + over_http2, occasion.stage), *_without_http2(site, over_http2)]
+    return [_name_place(site, door.address, fault) for fault in dict.fromkeys(faults)]
 
 
 def _callers(stage: Stage, site: SiteFacts, probes: Probes) -> list[_Caller]:
@@ -122,22 +123,24 @@ def _callers(stage: Stage, site: SiteFacts, probes: Probes) -> list[_Caller]:
     return callers
 
 
-def _without_http2(answers: Sequence[Answer]) -> Iterator[str]:
+def _without_http2(site: SiteFacts, answers: Sequence[Answer]) -> Iterator[Fault]:
     """Where HTTP/2 was not chosen, although the client offered it, or was chosen, and ended without an answer.
 
     As where the cipher is one that HTTP/2 may not have: measured on httpd 2.4, mod_http2 chooses it, and ends it then.
     """
     for version in dict.fromkeys(a.version for a in answers if (a.protocol == ALPN_NAME) == (a.result == "unproven")):
-        yield (
-            f"HTTP/2 is not served over {version}, although 'http2' asks for it: see that Protocols names h2, in your "
-            "own template too, and that 'tls_ciphers' has some with ECDHE or DHE and GCM or CHACHA20, or leave 'http2' "
-            "out"
+        yield Fault(
+            "not-offered",
+            site.domain,
+            f"HTTP/2 is not served over {version}, although 'http2' asks for it",
+            "see that Protocols names h2, in your own template too, and that 'tls_ciphers' has some with ECDHE or DHE "
+            "and GCM or CHACHA20, or leave 'http2' out",
         )
 
 
-def _name_place(site: SiteFacts, address: str) -> str:
-    """Name a site by its own port, whichever it is tried at."""
-    return f"{site.domain} at {join_endpoint(address, site.port)}"
+def _name_place(site: SiteFacts, address: str, fault: Fault) -> Fault:
+    """Name where a site was tried in a fault, by its own port, whichever it is tried at."""
+    return replace(fault, message=f"{site.domain} at {join_endpoint(address, site.port)}: {fault.message}")
 
 
 def shows_site(described: Description, site: SiteFacts, address: str) -> bool:
@@ -145,14 +148,14 @@ def shows_site(described: Description, site: SiteFacts, address: str) -> bool:
     return not differs_from_live(described, site, address)
 
 
-def differs_from_live(described: Description, site: SiteFacts, address: str) -> list[str]:
+def differs_from_live(described: Description, site: SiteFacts, address: str) -> list[Fault]:
     """How the live server differs from a site as it is wished, in one handshake."""
     door = find_door(described, address, site.port)
     for version in _versions(site):
         answer = ask(door, Question(site.domain, version, "none"), _SECONDS)
         if answer.offered:
             break
-    return [f"{_name_place(site, address)}: {fault}" for fault in judge_answers(site, [answer], Stage.LIVE)]
+    return [_name_place(site, address, fault) for fault in judge_answers(site, [answer], Stage.LIVE)]
 
 
 def _versions(site: SiteFacts) -> list[str]:
@@ -160,27 +163,33 @@ def _versions(site: SiteFacts) -> list[str]:
     return list(dict.fromkeys((*site.versions, *VERSIONS)))
 
 
-def judge_answers(site: SiteFacts, answers: Sequence[Answer], stage: Stage) -> Iterator[str]:
+def judge_answers(site: SiteFacts, answers: Sequence[Answer], stage: Stage) -> Iterator[Fault]:
     """What is wrong with the answers; nothing where all is as it must be.
 
     Strangers must be refused by an alert, as a 403 says something of one path alone; the clients of the throwaway CA
     must be let in, but for one that C(site.pins) leaves out; the site's own certificate must be served, and its client
     CAs be asked for; all that in every version of TLS that the server offers, the wished ones among them.
-    Where some paths want no certificate, a client without one gets just these.
+    Where some paths want no certificate, a client without one gets just these. Where it was asked is not in a message.
     """
+
+    def fault(code: str, message: str, remedy: str = "") -> Fault:
+        return Fault(code, site.domain, message, remedy)
+
     offered = [answer for answer in answers if answer.offered]
     details = {answer.detail for answer in offered}
     if not offered:
-        yield f"{' and '.join(dict.fromkeys(answer.version for answer in answers))} are not offered"
+        versions = dict.fromkeys(answer.version for answer in answers)
+        yield fault("not-offered", f"{' and '.join(versions)} are not offered")
         return
     if len(details) == 1 and all(answer.result == "unproven" for answer in offered):
-        yield f"no clear answer to any client: {details.pop()}"
+        yield fault("no-clear-answer", f"no clear answer to any client: {details.pop()}")
         return
     for version in site.versions:
         if any(answer.version == version for answer in answers) and not any(a.version == version for a in offered):
-            yield (
-                f"{version} is not offered, although 'tls_profile' asks for it: look for what else sets the protocol, "
-                "such as the address's default virtual host"
+            yield fault(
+                "not-offered",
+                f"{version} is not offered, although 'tls_profile' asks for it",
+                "look for what else sets the protocol, such as the address's default virtual host",
             )
     for answer in offered:
         who = _WHO.get(answer.client, f"a client such as {answer.client} wants it")
@@ -188,22 +197,24 @@ def judge_answers(site: SiteFacts, answers: Sequence[Answer], stage: Stage) -> I
         at = "" if answer.path == "/" else f"at {answer.path} "
         expected = _expected_answer(site, answer)
         if answer.result == "unproven":
-            yield f"{who} got no clear answer {at}{over}"
+            yield fault("no-clear-answer", f"{who} got no clear answer {at}{over}")
         elif expected == "accepted" and answer.result == "refused":
-            yield f"{who} was locked out {over}, to the request OPTIONS {answer.path}"
+            yield fault("locked-out", f"{who} was locked out {over}, to the request OPTIONS {answer.path}")
         elif expected in ("alert", "403") and answer.result == "accepted":
-            yield f"{who} got in {at}{over}"
+            yield fault("stranger-let-in", f"{who} got in {at}{over}")
         elif expected == "alert" and not answer.detail.startswith("alert"):
-            yield f"{who} was refused a path, not the handshake, {at}{over}"
+            yield fault("refused-otherwise", f"{who} was refused a path, not the handshake, {at}{over}")
         elif expected == "403" and answer.detail.startswith("alert"):
-            yield f"{who} was refused the handshake, not a path, {at}{over}"
+            yield fault("refused-otherwise", f"{who} was refused the handshake, not a path, {at}{over}")
         served = answer.certificate_sha256
         if served is not None and served != site.certificate_sha256:
-            yield f"another certificate is served over {answer.version} (SHA-256 {served[:16]}…)"
+            words = f"another certificate is served over {answer.version} (SHA-256 {served[:16]}…)"
+            yield fault("wrong-certificate", words)
         if answer.client == "none" and answer.client_ca_names is not None:
             asked, known = set(answer.client_ca_names), set(site.client_ca_names)
             if not (asked == known if stage is Stage.LIVE else asked >= known):
-                yield f"clients of other CAs than the site's are asked for over {answer.version}"
+                words = f"clients of other CAs than the site's are asked for over {answer.version}"
+                yield fault("wrong-client-ca", words)
 
 
 def _expected_answer(site: SiteFacts, answer: Answer) -> str:
@@ -223,13 +234,13 @@ def _expected_answer(site: SiteFacts, answer: Answer) -> str:
     return "403" if site.open_paths or answer.path in site.protected_paths else ""
 
 
-def try_detours(store: Store, described: Description, site: SiteFacts, address: str, probes: Probes) -> list[str]:
+def try_detours(store: Store, described: Description, site: SiteFacts, address: str, probes: Probes) -> list[Fault]:
     """Try to reach what a site protects by way of virtual hosts that share its address and port. Returns the faults.
 
     By the site's name in a request on their connections, and by resuming their sessions (CVE-2025-23048), as the
     throwaway CA's client, whom `their_clients` lets in there, and as a stranger.
     """
-    faults: list[str] = []
+    faults: list[Fault] = []
     # By another CA's client of the same subject, say, a pin is no help.
     allowed = next((probes.pinned[pin] for pin in site.pins if pin in probes.pinned), probes.trusted)
     door = find_door(described, address, site.port)
@@ -241,10 +252,10 @@ def try_detours(store: Store, described: Description, site: SiteFacts, address: 
             ways = [("by its name in a request to", first), *(("by a TLS session of", answer) for answer in resumed)]
             for way, answer in ways:
                 if answer.result == "accepted" and not re.search(r" 4(00|21)( |$)", answer.detail):
+                    words = f"{site.domain}: a client whose certificate was not checked for it got in {way} the virtual"
+                    remedy = "update httpd (CVE-2025-23048), and take SSLVHostSNIPolicy out where it is set"
                     faults.append(
-                        f"{site.domain}: a client whose certificate was not checked for it got in {way} the virtual "
-                        f"host at {other.place} ({answer.detail}): update httpd (CVE-2025-23048), and take "
-                        "SSLVHostSNIPolicy out where it is set"
+                        Fault("detour", site.domain, f"{words} host at {other.place} ({answer.detail})", remedy)
                     )
             if first.offered:
                 break

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import split
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands, trusted_paths
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -44,20 +45,18 @@ def joined_lines(text: str) -> Iterator[tuple[int, str]]:
 class Includes:
     """What a site's text includes, and what speaks against that httpd reads it.
 
-    described: the configuration without it; what is read or loaded for that is neither looked at nor new.
-    environment: httpd's variables.
+    domain: the site's. described: the configuration without it; what is read or loaded for that is neither looked at
+    nor new. environment: httpd's variables.
     """
 
-    def __init__(self, described: Description, environment: Mapping[str, str]) -> None:
+    def __init__(self, domain: str, described: Description, environment: Mapping[str, str]) -> None:
+        self._domain = domain
         self._described = described
         self._variables = {name: {value} for name, value in {**environment, **described.defines}.items()}
         self._seen = set(described.files)
 
-    def faults(self, text: str, path: str = "") -> Iterator[str]:
-        """Yield why httpd is not to read C(text), the content of the file C(path), or of the site's site.conf.
-
-        Each is a sentence's end, for an operator, and begins with the place.
-        """
+    def faults(self, text: str, path: str = "") -> Iterator[Fault]:
+        """Yield why httpd is not to read C(text), the content of the file C(path), or of the site's site.conf."""
         parameters: list[str] = []
         for number, line in joined_lines(text):
             place = f"{path}:{number}" if path else f"line {number} of its site.conf"
@@ -66,12 +65,10 @@ class Includes:
             if directive in ("<macro", "</macro"):
                 parameters = words[1:]
             elif any(each in name for each in parameters):
-                yield f"{place} makes a directive's name of a parameter of its macro: write the name"
+                yield self._fault(f"{place} makes a directive's name of a parameter of its macro", "write the name")
             elif _CODE.fullmatch(directive) and not (directive == "loadmodule" and self._is_loaded(words)):
-                yield (
-                    f"{place} has {name.lstrip('<')}, whose code would run as soon as httpd reads it: say that in the "
-                    "server's own configuration, and leave it out"
-                )
+                words_of = f"{place} has {name.lstrip('<')}, whose code would run as soon as httpd reads it"
+                yield self._fault(words_of, "say that in the server's own configuration, and leave it out")
             elif directive == "define" and words:
                 # httpd minds sections, which are not followed here: it may have the one value or the other.
                 self._variables.setdefault(words[0], set()).add(self._filled("".join(words[1:2])))
@@ -90,16 +87,19 @@ class Includes:
 
         return re.sub(r"\$\{([^}]*)\}", value, text)
 
-    def _include(self, place: str, word: str, parameters: list[str]) -> Iterator[str]:
+    def _fault(self, words: str, remedy: str) -> Fault:
+        return Fault("include-refused", self._domain, f"{self._domain}: {words}", remedy)
+
+    def _include(self, place: str, word: str, parameters: list[str]) -> Iterator[Fault]:
         path = self._filled(word)
         if any(each in word for each in parameters) or "${" in path:
-            yield f"{place} includes a file by a name that only httpd could tell: write the path"
+            yield self._fault(f"{place} includes a file by a name that only httpd could tell", "write the path")
             return
         path = self._described.path(path)
         try:
             found = _matching(path)
         except trusted_paths.Untrusted as error:
-            yield f"{place} includes what httpd is not to read: {error}"
+            yield self._fault(f"{place} includes what httpd is not to read: {error}", "")
             return
         for file in found:
             if file not in self._seen:
@@ -135,4 +135,5 @@ def _refuse_shared(folder: str) -> None:
         return
     trusted_paths.follow_path(folder)
     if os.stat(folder).st_mode & stat.S_IWOTH:
-        raise trusted_paths.Untrusted(f"{folder} is a folder where anybody may put files: name the file itself")
+        words = f"{folder} is a folder where anybody may put files"
+        raise trusted_paths.Untrusted(Fault("untrusted-path", "", words, "name the file itself"))

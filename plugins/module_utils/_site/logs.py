@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive, split
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.trusted_paths import (
     Untrusted,
     follow_path,
@@ -48,8 +49,8 @@ class LogRules:
     known: Callable[[], Collection[str]]
     served: Mapping[str, str] = field(default_factory=dict)
 
-    def faults(self, path: str) -> list[str]:
-        """Why httpd should not open C(path), an absolute one, as a log: in one line, or none."""
+    def faults(self, path: str) -> list[Fault]:
+        """Why httpd should not open C(path), an absolute one, as a log: one fault, or none."""
         if path == os.devnull:  # Nothing stands in it.
             return []
         try:
@@ -60,7 +61,8 @@ class LogRules:
                 at = follow_path(at, group=True)
                 # It hangs on a FIFO, or ends, at the reload.
                 if not stat.S_ISREG(os.lstat(at).st_mode):
-                    raise Untrusted(f"{path} is no plain file, which a log must be: move it away, or name another")
+                    words = f"{path} is no plain file, which a log must be"
+                    raise Untrusted(Fault("log-refused", "", words, "move it away, or name another"))
             if _everybodys(os.path.dirname(at)):
                 reason = "lies in a folder where anybody may put a link or a FIFO"
             else:
@@ -68,9 +70,19 @@ class LogRules:
             if not reason and there:
                 reason = self._no_log(at)
             if reason:
-                raise Untrusted(f"{path} {reason}: name a new file in a folder of logs, such as /var/log")
-        except Untrusted as reason:
-            return [f"a site's log: {reason}; or set 'access_log' and 'error_log' to 'server'"]
+                remedy = "name a new file in a folder of logs, such as /var/log"
+                raise Untrusted(Fault("log-refused", "", f"{path} {reason}", remedy))
+        except Untrusted as error:
+            way = "set 'access_log' and 'error_log' to 'server'"
+            return [
+                Fault(
+                    "log-refused",
+                    "",
+                    f"a site's log: {each.message}",
+                    f"{each.remedy}; or {way}" if each.remedy else way,
+                )
+                for each in error.faults
+            ]
         return []
 
     def _among_own(self, at: str) -> bool:

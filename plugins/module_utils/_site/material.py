@@ -11,6 +11,8 @@ import ssl
 import stat
 from typing import TYPE_CHECKING
 
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
+
 if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive
 
@@ -26,7 +28,7 @@ _MATERIAL = (
 _NAMING = ("sslcacertificatefile", "sslcadnrequestfile")
 
 
-def find_material_faults(described: Description) -> list[str]:
+def find_material_faults(described: Description) -> list[Fault]:
     """Each certificate, key, CA and CRL named by the configuration that OpenSSL does not take, with file and line.
 
     Keys with a passphrase are left out. Several certificates of a virtual host go with the keys in their order
@@ -47,7 +49,8 @@ def find_material_faults(described: Description) -> list[str]:
             try:
                 read_as(name, path)
             except OSError as error:
-                faults.append(f"{each.place}: {each.name} {path}: {explain_openssl_error(error)}")
+                words = f"{each.place}: {each.name} {path}: {explain_openssl_error(error)}"
+                faults.append(Fault("broken-before", "", words, ""))
     for found in pairs.values():
         certificates, keys = found.get("sslcertificatefile", []), found.get("sslcertificatekeyfile", [])
         for number, certificate in enumerate(certificates):
@@ -60,10 +63,8 @@ def find_material_faults(described: Description) -> list[str]:
             except _HasPassphrase:
                 continue
             except (OSError, ssl.SSLError) as error:
-                faults.append(
-                    f"{certificate.place}: SSLCertificateFile {paths[0]} with {key.place}: {key.name} "
-                    f"{paths[1]}: {explain_openssl_error(error)}"
-                )
+                words = f"{certificate.place}: SSLCertificateFile {paths[0]} with {key.place}: {key.name} {paths[1]}"
+                faults.append(Fault("broken-before", "", f"{words}: {explain_openssl_error(error)}", ""))
     return faults
 
 

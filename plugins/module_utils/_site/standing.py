@@ -23,6 +23,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description impo
     endpoint,
     listened,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, EMPTY, SITE, SiteFacts
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import FOLDER, Store
 
@@ -182,23 +183,24 @@ def _is_site(path: str, site: SiteFacts) -> bool:
     return path.endswith(os.path.join("/", FOLDER, site.domain, "current", SITE))
 
 
-def to_include(store: Store, without_us: Description, site: SiteFacts) -> str:
-    """What the user has to do so that the directives of a site come into force."""
+def to_include(store: Store, without_us: Description, site: SiteFacts) -> Fault:
+    """That the directives of a site are not in force, and what the user has to do so that they are."""
     line = f"Include {quoting.directive(store.path(site.domain, 'current', SITE))}"
     mine = [host for host in without_us.virtual_hosts if host.answers(site.domain) and str(site.port) in host.ports()]
     where = f"the virtual host at {mine[0].place}" if mine else f"your virtual host of that name on port {site.port}"
     own = [each for each in without_us.directives if mine and each.host == mine[0].place and each.name.lower() in _OWN]
     instead = ", in the place of " + ", ".join(f"{each.name} (line {each.line})" for each in own) if own else ""
-    return f"{site.domain} is not in force: put `{line}` into {where} as its last line{instead}, and run again"
+    remedy = f"put `{line}` into {where} as its last line{instead}, and run again"
+    return Fault("not-included", site.domain, f"{site.domain} is not in force", remedy)
 
 
-def find_misplaced(store: Store, described: Description, sites: Sequence[SiteFacts]) -> list[str]:
+def find_misplaced(store: Store, described: Description, sites: Sequence[SiteFacts]) -> list[Fault]:
     """Faults in the configuration as httpd reads it with our change, that no handshake would show, or not clearly.
 
     A site that is not included; that stands before another's on the same address and port, and so becomes their
     default; that lets clients of more CAs in than its own.
     """
-    faults: list[str] = []
+    faults: list[Fault] = []
     hosts = described.virtual_hosts
     theirs = tuple(each for each in described.directives if not each.file.startswith(store.root + "/"))
     without = replace(described, directives=theirs)
@@ -213,25 +215,27 @@ def find_misplaced(store: Store, described: Description, sites: Sequence[SiteFac
             faults += _doors(store, described, site, mine)
             continue
         if mine is None:
-            faults.append(
-                f"{site.domain}: no virtual host of this name comes from {store.path(site.domain, 'current', SITE)}: "
-                f"check the template's ServerName, and that {store.path('host.conf')} is included"
-            )
+            path = store.path(site.domain, "current", SITE)
+            words = f"{site.domain}: no virtual host of this name comes from {path}"
+            remedy = f"check the template's ServerName, and that {store.path('host.conf')} is included"
+            faults.append(Fault("not-in-force", site.domain, words, remedy))
             continue
         faults += _headers(described, without, site, mine)
         for address in map(endpoint, mine.addresses):
             same = [host for host in hosts if address in map(endpoint, host.addresses)]
             if not foreign(same[0]) and any(map(foreign, same)):
                 other = next(filter(foreign, same))
-                faults.append(
-                    f"{site.domain}: it would become the default of its address and port in the place of the virtual "
-                    f"host at {other.place}: have the other's file included before it"
+                words = (
+                    f"{site.domain}: it would become the default of its address and port in the place of the virtual"
                 )
+                remedy = "have the other's file included before it"
+                faults.append(Fault("takes-the-default", site.domain, f"{words} host at {other.place}", remedy))
             for other in filter(foreign, hosts) if address[0] and not any(map(foreign, same)) else ():
                 if any(not known and port in ("*", address[1]) for known, port in map(endpoint, other.addresses)):
+                    words = f"{site.domain}: on {address[0]} it would stand before the virtual host at {other.place}"
+                    remedy = "leave 'listen' out, or take another port"
                     faults.append(
-                        f"{site.domain}: on {address[0]} it would stand before the virtual host at {other.place}, "
-                        "which is for all addresses: leave 'listen' out, or take another port"
+                        Fault("takes-the-default", site.domain, f"{words}, which is for all addresses", remedy)
                     )
         # extra_directives, or a template, may have brought another of them, for an address of its own.
         for host in hosts:
@@ -240,40 +244,44 @@ def find_misplaced(store: Store, described: Description, sites: Sequence[SiteFac
     return list(dict.fromkeys(faults))
 
 
-def _hidden(described: Description, site: SiteFacts, mine: VirtualHost) -> Iterator[str]:
+def _hidden(described: Description, site: SiteFacts, mine: VirtualHost) -> Iterator[Fault]:
     """Why requests for a site do not come to the user's virtual host that includes it."""
     if not mine.answers(site.domain):
-        yield f"{site.domain}: the virtual host at {mine.place} includes it, and has not its name: set ServerName there"
+        words = f"{site.domain}: the virtual host at {mine.place} includes it, and has not its name"
+        yield Fault("not-in-force", site.domain, words, "set ServerName there")
     if str(site.port) not in mine.ports():
-        yield f"{site.domain}: the virtual host at {mine.place} includes it on another port: set the option 'port'"
+        words = f"{site.domain}: the virtual host at {mine.place} includes it on another port"
+        yield Fault("not-in-force", site.domain, words, "set the option 'port'")
     for address, port in map(endpoint, mine.addresses):
         first = next((host for host in _sharing(described, address, port) if host.answers(site.domain)), mine)
         if first != mine:
-            yield f"{site.domain}: the virtual host at {first.place} has its name too, and stands before {mine.place}"
+            words = f"{site.domain}: the virtual host at {first.place} has its name too, and stands before {mine.place}"
+            yield Fault("not-in-force", site.domain, words, "")
 
 
-def _headers(described: Description, without: Description, site: SiteFacts, mine: VirtualHost) -> Iterator[str]:
+def _headers(described: Description, without: Description, site: SiteFacts, mine: VirtualHost) -> Iterator[Fault]:
     """Where a site's RemoteIPProxyProtocol holds for others, or theirs for the site. C(without): as if without us."""
     for other in without.virtual_hosts if described.proxy_headers else ():
         for address, port in map(endpoint, other.addresses):
             if port in ("*", str(site.port)) and (
                 expects_proxy_header(described, address, site.port) != expects_proxy_header(without, address, site.port)
             ):
-                yield (
+                yield Fault(
+                    "proxy-protocol-conflict",
+                    site.domain,
                     f"{site.domain}: its RemoteIPProxyProtocol would hold for the virtual host at {other.place} too, "
-                    "as it goes by address and port: take another port, or say the same there"
+                    "as it goes by address and port",
+                    "take another port, or say the same there",
                 )
     wished = "remoteip" in site.modules
     if wished and not all(
         expects_proxy_header(described, known, site.port) for known, _port in map(endpoint, mine.addresses)
     ):
-        yield (
-            f"{site.domain}: RemoteIPProxyProtocol Off for its address and port takes 'proxy_protocol' back: take that "
-            "line out"
-        )
+        words = f"{site.domain}: RemoteIPProxyProtocol Off for its address and port takes 'proxy_protocol' back"
+        yield Fault("proxy-protocol-conflict", site.domain, words, "take that line out")
 
 
-def _doors(store: Store, described: Description, site: SiteFacts, mine: VirtualHost) -> Iterator[str]:
+def _doors(store: Store, described: Description, site: SiteFacts, mine: VirtualHost) -> Iterator[Fault]:
     """Directives in force for the site by which others than the clients of its client CAs would get in."""
     release = os.path.realpath(store.path(site.domain, "current"))
     wanted = {
@@ -287,21 +295,27 @@ def _doors(store: Store, described: Description, site: SiteFacts, mine: VirtualH
     foreign = [each for each in described.directives if each.host == mine.place and not _is_site(each.file, site)]
     for each in foreign if site.included else ():
         if each.name.lower() in _PAIR:
-            yield f"{site.domain}: {each.name} at {each.place} stands beside the site's own: take it out"
+            words = f"{site.domain}: {each.name} at {each.place} stands beside the site's own"
+            yield Fault("others-get-in", site.domain, words, "take it out")
     if "sslverifyclient" not in in_force:
-        yield f"{site.domain}: the virtual host at {mine.place} has no SSLVerifyClient, so that others would get in"
+        words = f"{site.domain}: the virtual host at {mine.place} has no SSLVerifyClient, so that others would get in"
+        yield Fault("others-get-in", site.domain, words, "")
     for name, each in in_force.items():
         value = each.words[0] if each.words else ""
         if (os.path.realpath(described.path(value)) if "ca" in name else value.lower()) != wanted[name]:
-            yield f"{site.domain}: {each.name} at {each.place} is not the site's own, so that others would get in"
+            words = f"{site.domain}: {each.name} at {each.place} is not the site's own, so that others would get in"
+            yield Fault("others-get-in", site.domain, words, "")
     # What OpenSSL is told past mod_ssl: CAs in the place of SSLCACertificateFile's.
     for each in described.directives:
         if each.host not in ("", mine.place) or each.name.lower() != "sslopensslconfcmd":
             continue
         if "".join(each.words[:1]).lower() in _TRUST:
-            yield (
+            yield Fault(
+                "others-get-in",
+                site.domain,
                 f"{site.domain}: {each.name} {each.words[0]} at {each.place} takes the place of the site's client CA, "
-                "so that others would get in: take that line out"
+                "so that others would get in",
+                "take that line out",
             )
     yield from _taken_back(described, site, mine)
     yield from _lasting(described, site, mine)
@@ -309,13 +323,11 @@ def _doors(store: Store, described: Description, site: SiteFacts, mine: VirtualH
     for each in described.directives if site.pins or site.open_paths or site.protected_paths else ():
         within = len(list(filter(_CONDITION.match, each.sections))) > 1
         if within and each.host in ("", mine.place) and each.name.lower() in ("require", "satisfy", "authmerging"):
-            yield (
-                f"{site.domain}: {each.name} at {each.place} is in an <If> within another, and could let others in: "
-                "take it out of the inner one"
-            )
+            words = f"{site.domain}: {each.name} at {each.place} is in an <If> within another, and could let others in"
+            yield Fault("others-get-in", site.domain, words, "take it out of the inner one")
 
 
-def _taken_back(described: Description, site: SiteFacts, mine: VirtualHost) -> Iterator[str]:
+def _taken_back(described: Description, site: SiteFacts, mine: VirtualHost) -> Iterator[Fault]:
     """Directives by which less is asked about revoked clients than the site's own ask.
 
     No handshake of a run shows each: a rehearsal reaches no responder, and revokes no intermediate; the live server
@@ -328,13 +340,15 @@ def _taken_back(described: Description, site: SiteFacts, mine: VirtualHost) -> I
             continue
         extent, spared = _extent(asked[-1])
         if extent < wanted or spared - exempt:
-            yield f"{site.domain}: {asked[-1].name} at {asked[-1].place} takes '{option}' back: take that line out"
+            words = f"{site.domain}: {asked[-1].name} at {asked[-1].place} takes '{option}' back"
+            yield Fault("others-get-in", site.domain, words, "take that line out")
         unproven = (
             _effective_directives(described, mine, ("sslocspnoverify",)).values() if option == "client_ocsp" else ()
         )
         for each in unproven:
             if each.words[0].lower() == "on":
-                yield f"{site.domain}: {each.name} at {each.place} lets anybody answer for the CA: take that line out"
+                words = f"{site.domain}: {each.name} at {each.place} lets anybody answer for the CA"
+                yield Fault("others-get-in", site.domain, words, "take that line out")
 
 
 def _extent(each: Directive) -> tuple[int, set[str]]:
@@ -343,7 +357,7 @@ def _extent(each: Directive) -> tuple[int, set[str]]:
     return _EXTENT.get("".join(words[:1]), 0), set(words[1:])
 
 
-def _lasting(described: Description, site: SiteFacts, mine: VirtualHost) -> Iterator[str]:
+def _lasting(described: Description, site: SiteFacts, mine: VirtualHost) -> Iterator[Fault]:
     """Keys of tickets that outlive a reload, and with it the removal of a client CA, where the site gives tickets."""
     keys = [each for each in described.directives if each.name.lower() == "sslsessionticketkeyfile"]
     switch = _effective_directives(described, mine, ("sslsessiontickets",)).get("sslsessiontickets")
@@ -361,9 +375,12 @@ def _lasting(described: Description, site: SiteFacts, mine: VirtualHost) -> Iter
     }
     given = switch is None or switch.words[0].lower() == "on" or options & {"sessionticket", "+sessionticket"}
     if keys and given:
-        yield (
+        yield Fault(
+            "sessions-outlast",
+            site.domain,
             f"{site.domain}: {keys[0].name} at {keys[0].place} would let clients of a removed client CA in by their "
-            "sessions: take that line out, or whatever has tickets given (SSLSessionTickets, SSLOpenSSLConfCmd Options)"
+            "sessions",
+            "take that line out, or whatever has tickets given (SSLSessionTickets, SSLOpenSSLConfCmd Options)",
         )
 
 

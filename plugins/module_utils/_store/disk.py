@@ -11,10 +11,11 @@ import os
 import shutil
 import stat
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Union
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import selinux
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, OperatorError
 
 
 def change_to(path: str, after: Entry) -> list[Change]:
@@ -47,22 +48,24 @@ _ADVICE = {
 }
 
 
-class StoreError(Exception):
-    """The store, or a path of ours, is not as it must be. One line, for an operator."""
+class StoreError(OperatorError):
+    """The store, or a path of ours, is not as it must be."""
 
 
-def explain_os_error(error: OSError, place: str = "a system call") -> str:
-    """What the kernel refused, where, and what to do, in one line. C(place): where the error names no path."""
-    advice = _ADVICE.get(error.errno or 0)
-    return f"{error.filename2 or error.filename or place}: {error.strerror}" + (f": {advice}" if advice else "")
+def explain_os_error(error: OSError, place: str = "a system call") -> Fault:
+    """What the kernel refused, where, and what to do. C(place): where the error names no path."""
+    where = error.filename2 or error.filename or place
+    return Fault("disk-refuses", "", f"{where}: {error.strerror}", _ADVICE.get(error.errno or 0, ""))
 
 
-def explain_unwritable(folder: str, files: int) -> list[str]:
-    """Why httpd could not make so many new files of a block each in C(folder), in one line."""
+def explain_unwritable(folder: str, files: int) -> list[Fault]:
+    """Why httpd could not make so many new files of a block each in C(folder)."""
     try:
         disk = os.statvfs(folder)
     except OSError as error:
-        return [f"{explain_os_error(error)}: httpd makes files there, so make it again, and run again"]
+        fault = explain_os_error(error)
+        remedy = "httpd makes files there, so make it again, and run again"
+        return [replace(fault, remedy=f"{fault.remedy}: {remedy}" if fault.remedy else remedy)]
     root = os.geteuid() == 0  # what is kept back for root is ours too
     blocks, inodes = (disk.f_bfree, disk.f_ffree) if root else (disk.f_bavail, disk.f_favail)
     # A small one, such as a tmpfs for a PidFile, need not have more free than half; none in all means no limit.
@@ -159,7 +162,8 @@ class Disk:
         """Give paths, and what is below them, the labels of SELinux's policy, where it is on."""
         failed = selinux.relabel(paths)
         if failed:
-            raise StoreError(f"{failed}, so httpd might not read what is there: mend the policy, then run again")
+            words = f"{failed}, so httpd might not read what is there"
+            raise StoreError(Fault("not-labelled", "", words, "mend the policy, then run again"))
 
     def remove(self, path: str) -> None:
         """Remove a folder and all in it."""
@@ -197,9 +201,8 @@ def entry_of(path: str) -> Entry:
     if stat.S_ISLNK(status.st_mode):
         return Link(os.readlink(path))
     if not stat.S_ISREG(status.st_mode):
-        raise StoreError(
-            f"{path} is neither a file nor a link, and stands where this collection puts one: move it away"
-        )
+        words = f"{path} is neither a file nor a link, and stands where this collection puts one"
+        raise StoreError(Fault("in-the-way", "", words, "move it away"))
     with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as stream:
         return File(stream.read(), stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
 

@@ -12,8 +12,10 @@ import hashlib
 import os
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import StoreError, explain_os_error
 
 if TYPE_CHECKING:
@@ -43,7 +45,8 @@ def locked(conf: str, seconds: float) -> Iterator[None]:
         try:
             handle = os.open(path, flags, 0o600)
         except OSError as error:
-            raise StoreError(f"the lock cannot be taken: {explain_os_error(error, path)}") from None
+            fault = explain_os_error(error, path)
+            raise StoreError(replace(fault, message=f"the lock cannot be taken: {fault.message}")) from None
         try:
             _lock(handle, conf, deadline, seconds)
             # The one before us may have removed the file that we waited for.
@@ -69,12 +72,10 @@ def _lock(handle: int, conf: str, deadline: float, seconds: float) -> None:
             return
         except OSError as error:
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                raise StoreError(f"{conf} cannot be locked: {error.strerror}") from None
+                raise StoreError(Fault("disk-refuses", "", f"{conf} cannot be locked: {error.strerror}", "")) from None
         if time.monotonic() > deadline:
-            raise StoreError(
-                f"another run holds the lock on {conf} ({_lock_holder(handle)}), "
-                f"waited {seconds:.0f} seconds: run again when it has ended"
-            )
+            words = f"another run holds the lock on {conf} ({_lock_holder(handle)}), waited {seconds:.0f} seconds"
+            raise StoreError(Fault("locked", "", words, "run again when it has ended"))
         time.sleep(0.05)
 
 

@@ -27,6 +27,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
     NEW_SUFFIX,
     Change,
@@ -65,37 +66,39 @@ class Store:
         try:
             quoting.path(self.conf)
         except quoting.NotQuotable as error:
-            raise StoreError(
-                f"httpd's configuration folder {self.conf} cannot be named in a directive ({error}): move it elsewhere"
-            ) from None
+            words = f"httpd's configuration folder {self.conf} cannot be named in a directive ({error})"
+            raise StoreError(Fault("bad-value", "", words, "move it elsewhere")) from None
         for path in (self.conf, self.root):
             try:
                 status = os.lstat(path)
             except FileNotFoundError:
                 continue
             if not stat.S_ISDIR(status.st_mode) and not (path == self.conf and os.path.isdir(path)):
-                raise StoreError(f"{path} is not a directory: move it away")
+                raise StoreError(Fault("in-the-way", "", f"{path} is not a directory", "move it away"))
             status = os.stat(path)
             if status.st_uid not in (0, os.geteuid()) or status.st_mode & stat.S_IWOTH:
                 raise StoreError(
-                    f"{path} can be changed by others than its server's user (owner {status.st_uid}, "
-                    f"mode {stat.S_IMODE(status.st_mode):04o}): mend its owner and mode"
+                    Fault(
+                        "untrusted-path",
+                        "",
+                        f"{path} can be changed by others than its server's user (owner {status.st_uid}, "
+                        f"mode {stat.S_IMODE(status.st_mode):04o})",
+                        "mend its owner and mode",
+                    )
                 )
             if os.statvfs(path).f_flag & os.ST_RDONLY:
                 raise StoreError(explain_os_error(OSError(errno.EROFS, os.strerror(errno.EROFS), path)))
             if not os.access(path, os.W_OK):
-                raise StoreError(
-                    f"{path} cannot be written by user {os.geteuid()}: run with become, or as the "
-                    "user that the server belongs to"
-                )
+                words = f"{path} cannot be written by user {os.geteuid()}"
+                remedy = "run with become, or as the user that the server belongs to"
+                raise StoreError(Fault("disk-refuses", "", words, remedy))
         for folder, folders, _files in os.walk(self.root):
             for path in (os.path.join(folder, name) for name in folders):
                 owner = os.lstat(path).st_uid
                 if owner not in (0, os.geteuid()):
-                    raise StoreError(
-                        f"{path} belongs to user {owner}, who could change what httpd reads: look into it, then "
-                        f"`chown -Rh {os.geteuid()} {self.root}`, and run again"
-                    )
+                    words = f"{path} belongs to user {owner}, who could change what httpd reads"
+                    remedy = f"look into it, then `chown -Rh {os.geteuid()} {self.root}`, and run again"
+                    raise StoreError(Fault("untrusted-path", "", words, remedy))
 
     def domains(self) -> list[str]:
         """The sites that have a current release, sorted."""
@@ -127,10 +130,9 @@ class Store:
             with open(self.path(domain, "current", FACTS), "rb") as stream:
                 return SiteFacts.read(stream.read())
         except (OSError, ValueError):
-            raise StoreError(
-                f"{self.path(domain, 'current', FACTS)} cannot be read: "
-                f"run with {domain} among the sites, or remove that site"
-            ) from None
+            words = f"{self.path(domain, 'current', FACTS)} cannot be read"
+            remedy = f"run with {domain} among the sites, or remove that site"
+            raise StoreError(Fault("release-damaged", domain, words, remedy)) from None
 
     def read(self, domain: str, link: str) -> Release:
         """The release that a site's link leads to, as it was before its folder was filled in.
@@ -139,7 +141,8 @@ class Store:
         """
         name = self.current(domain, link)
         if not name:
-            raise StoreError(f"{domain}: there is no {link} release on this host: deploy instead")
+            words = f"{domain}: there is no {link} release on this host"
+            raise StoreError(Fault("no-previous-release", domain, words, "deploy instead"))
         folder = self.path(domain, "releases", name)
         public: dict[str, bytes] = {}
         private_key = None
@@ -153,14 +156,15 @@ class Store:
         public[SITE] = quoting.emptied(text, folder).encode(errors="surrogateescape")
         release = Release(domain, public, private_key)
         if release.name != name.partition(".")[0]:
-            raise StoreError(f"{folder} is not as it was written: deploy {domain} with its material")
+            remedy = f"deploy {domain} with its material"
+            raise StoreError(Fault("release-damaged", domain, f"{folder} is not as it was written", remedy))
         return release
 
     def whole(self, release: Release, folder: str) -> bool:
         """Whether C(folder) holds just this release: names, bytes, modes and owner."""
-        return not self.faults(release, folder)
+        return not self.list_damage(release, folder)
 
-    def faults(self, release: Release, folder: str) -> list[str]:
+    def list_damage(self, release: Release, folder: str) -> list[str]:
         """What keeps C(folder) from being just this release: names, bytes, modes and owner."""
         wanted = release.filled(folder)
         try:
@@ -225,7 +229,8 @@ class Store:
         for change in changes:
             found = entry_of(change.path)
             if not are_alike(found, change.before) and not are_alike(found, change.after):
-                raise StoreError(f"{change.path} was changed by somebody while this run was under way: run again")
+                words = f"{change.path} was changed by somebody while this run was under way"
+                raise StoreError(Fault("changed-meanwhile", "", words, "run again"))
             self.disk.put(change.path, change.after)
         self.disk.label(*[change.path for change in changes])
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.programs import can_confine
 from ansible_collections.mtls.httpd.plugins.module_utils._site import standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import LOG_DIRECTIVES
@@ -62,7 +63,7 @@ def find_forbidden(
     described: Description,
     places: Mapping[str, SiteFacts],
     allowed: Container[str],
-) -> list[str]:
+) -> list[Fault]:
     """What sites would start and may not, or may, and this host could not keep a rehearsal from it; one fault each.
 
     C(described): the changed configuration. C(places): the sites by the path of their site.conf in it. C(allowed): the
@@ -79,7 +80,9 @@ def find_forbidden(
             inside = own or path in each.host or (including and each.host == including.place)
             place = f"line {each.line} of its site.conf" if own else each.place
             if inside and site.domain not in allowed:
-                faults.append(f"{site.domain}: {words} ({place}): take it out, or set 'allow_programs' for this site")
+                remedy = "take it out, or set 'allow_programs' for this site"
+                faults.append(Fault("starts-program", site.domain, f"{site.domain}: {words} ({place})", remedy))
             elif inside and not can_confine(server.binary):
-                faults.append(f"{site.domain}: {words} ({place}), from which this host could not keep a rehearsal")
+                told = f"{site.domain}: {words} ({place}), from which this host could not keep a rehearsal"
+                faults.append(Fault("starts-program", site.domain, told, ""))
     return list(dict.fromkeys(faults))

@@ -23,6 +23,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description impo
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.listen import find_listen_flags, with_ssl_alone
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import OFF
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
     Change,
     File,
@@ -184,10 +185,10 @@ def list_unavailable(server: Server, without_us: Description, wishes: Sequence[S
 
 def _log_folder(without_us: Description) -> str:
     if not without_us.log_folder:
-        raise StoreError(
-            f"no log of this server is a file ({without_us.error_log}), so that there is no folder for the sites' "
-            "own: set their access_log and error_log to server, or to paths"
+        words = (
+            f"no log of this server is a file ({without_us.error_log}), so that there is no folder for the sites' own"
         )
+        raise StoreError(Fault("no-log-folder", "", words, "set their access_log and error_log to server, or to paths"))
     return without_us.log_folder
 
 
@@ -226,7 +227,7 @@ def plan_inclusion(server: Server, store: Store, without_us: Description, wanted
     main, host = os.path.realpath(server.config), store.path("host.conf")
     found = entry_of(main)
     if not isinstance(found, File):
-        raise StoreError(f"{main} is not a plain file")
+        raise StoreError(Fault("in-the-way", "", f"{main} is not a plain file", ""))
     text = found.content.decode(errors="surrogateescape")
     links: list[tuple[str, Link]] = []
     last = 0
@@ -248,7 +249,8 @@ def plan_inclusion(server: Server, store: Store, without_us: Description, wanted
         return []
     for path, link in [] if after else links[:1]:
         if entry_of(path) is not None:
-            raise StoreError(f"{path} is not this collection's, and stands where it puts its own: move it away")
+            words = f"{path} is not this collection's, and stands where it puts its own"
+            raise StoreError(Fault("in-the-way", "", words, "move it away"))
         return change_to(path, link)
     edited = text + f"{line}\n" if not text or text.endswith("\n") else f"{text}\n{line}"
     return [Change(main, found, _edited(found, edited))]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import readable
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, OperatorError
 from ansible_collections.mtls.httpd.plugins.module_utils._site import material
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, FACTS
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
@@ -30,8 +31,8 @@ _KEY = re.compile(rb"-----BEGIN ((?:[A-Z]+ )*)PRIVATE KEY-----(.*?)-----END \1PR
 _PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN; named by the ssl module from Python 3.10 on
 
 
-class SourceError(Exception):
-    """Material on the host cannot be used. One line, for an operator; no content of a file is in it."""
+class SourceError(OperatorError):
+    """Material on the host cannot be used. No content of a file is in it."""
 
 
 def complete_release(release: Release, sources: Sources) -> Release:
@@ -63,20 +64,22 @@ def _certificates(path: str) -> list[bytes]:
     """Return the certificates of a file, each as PEM with LF and no text around it."""
     found = _CERTIFICATE.findall(_read(path))
     if not found:
-        raise SourceError(f"{path} holds no PEM certificate: give one that does")
+        raise SourceError(Fault("unusable-source", "", f"{path} holds no PEM certificate", "give one that does"))
     try:
         for each in found:
             wire.read_certificate(_der(each))
         return [ssl.DER_cert_to_PEM_cert(_der(each)).encode() for each in found]
     except ValueError:  # UnicodeError and binascii.Error among them
-        raise SourceError(f"{path} holds a certificate that is damaged: put a good one there") from None
+        words = f"{path} holds a certificate that is damaged"
+        raise SourceError(Fault("unusable-source", "", words, "put a good one there")) from None
 
 
 def _pinned(path: str, sources: Sources) -> list[bytes]:
     """Return the client CAs of a file, each of which must have one of the pinned fingerprints, if any are."""
     found = _certificates(path)
     if sources.client_ca_sha256 and not {wire.sha256(_der(each)) for each in found} <= set(sources.client_ca_sha256):
-        raise SourceError(f"{path} holds another client CA than 'client_ca_sha256' pins: see where it came from")
+        words = f"{path} holds another client CA than 'client_ca_sha256' pins"
+        raise SourceError(Fault("wrong-client-ca-pin", "", words, "see where it came from"))
     return found
 
 
@@ -84,9 +87,11 @@ def _private_key(path: str) -> Secret:
     """Return the one private key of a file."""
     found = list(_KEY.finditer(_read(path)))
     if len(found) != 1:
-        raise SourceError(f"{path} holds {len(found) or 'no'} PEM private key{'s' * (len(found) > 1)}: one is wanted")
+        words = f"{path} holds {len(found) or 'no'} PEM private key{'s' * (len(found) > 1)}"
+        raise SourceError(Fault("unusable-source", "", words, "one is wanted"))
     if b"ENCRYPTED" in found[0].group(1) + found[0].group(2):
-        raise SourceError(f"{path}: the private key has a passphrase, for which httpd could not ask: decrypt it")
+        words = f"{path}: the private key has a passphrase, for which httpd could not ask"
+        raise SourceError(Fault("unusable-source", "", words, "decrypt it"))
     return Secret(found[0].group().replace(b"\r\n", b"\n") + b"\n")
 
 
@@ -120,12 +125,11 @@ def _try(name: str, leaf: bytes, certificate: bytes, private_key: Secret, source
             except ssl.SSLWantReadError:
                 continue
     except ssl.SSLCertVerificationError as error:
-        raise SourceError(f"{sources.certificate}: {error.verify_message.rstrip('.')}: put a good one there") from None
+        words = f"{sources.certificate}: {error.verify_message.rstrip('.')}"
+        raise SourceError(Fault("unusable-source", "", words, "put a good one there")) from None
     except (ssl.SSLError, OSError) as error:
-        reason = material.explain_openssl_error(error)
-        raise SourceError(
-            f"{sources.certificate} with {sources.private_key}: {reason}: put a good pair there"
-        ) from None
+        words = f"{sources.certificate} with {sources.private_key}: {material.explain_openssl_error(error)}"
+        raise SourceError(Fault("unusable-source", "", words, "put a good pair there")) from None
 
 
 # -- reading
@@ -142,13 +146,21 @@ def _read(path: str) -> bytes:
         with os.fdopen(handle, "rb") as stream:
             status = os.fstat(handle)
             if not stat.S_ISREG(status.st_mode):
-                raise SourceError(f"{path} is no plain file: name the file itself")
+                raise SourceError(Fault("unusable-source", "", f"{path} is no plain file", "name the file itself"))
             trusted_paths.refuse_unsafe(found, status)
             content = stream.read(MAXIMUM_SIZE + 1)
     except trusted_paths.Untrusted as reason:
-        raise SourceError(f"{reason}. With remote_src, absolute paths are the host's") from None
+        hint = ". With remote_src, absolute paths are the host's"
+        raise SourceError(*(_add_hint(each, hint) for each in reason.faults)) from None
     except OSError as error:
-        raise SourceError(f"{path} cannot be read on this host: {error.strerror}") from None
+        words = f"{path} cannot be read on this host: {error.strerror}"
+        raise SourceError(Fault("unusable-source", "", words, "")) from None
     if len(content) > MAXIMUM_SIZE:
-        raise SourceError(f"{path} has more than {MAXIMUM_SIZE} bytes: it cannot be what it should be")
+        words = f"{path} has more than {MAXIMUM_SIZE} bytes"
+        raise SourceError(Fault("unusable-source", "", words, "it cannot be what it should be"))
     return content
+
+
+def _add_hint(fault: Fault, hint: str) -> Fault:
+    """The fault with a hint at its end."""
+    return replace(fault, remedy=fault.remedy + hint) if fault.remedy else replace(fault, message=fault.message + hint)

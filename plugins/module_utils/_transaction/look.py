@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, tell_fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes, standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.bypasses import find_bypasses
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Link, StoreError
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.plan import Plan, make_plan
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal import Refused, each
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal import Refused, change_each
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,7 +55,7 @@ class Seen:
     was_running: bool
     interrupted: bool
     plan: Plan
-    differing: tuple[tuple[SiteFacts, str], ...]
+    differing: tuple[tuple[SiteFacts, Fault], ...]
     leftovers: tuple[str, ...]
     enables: bool
 
@@ -95,7 +96,7 @@ def look(server: Server, store: Store, request: Request, *, interrupted: bool, s
     C(interrupted): a killed run was undone before. C(skew): this host's clock less the controller's, in seconds.
     """
     was_running = server.running()
-    wishes = each(request.wishes, lambda wish: _add_release(store, wish) if wish.previous else wish)
+    wishes = change_each(request.wishes, lambda wish: _add_release(store, wish) if wish.previous else wish)
     refuse_untimely(wishes, skew)
     without_us, with_ssl = _describe_without_us(server)
     _refuse_still_included(server, store, without_us, wishes)
@@ -104,11 +105,11 @@ def look(server: Server, store: Store, request: Request, *, interrupted: bool, s
     sites = [site for site in sites if site not in pending]
     for site in pending:
         if store.current(site.domain):
-            raise Refused(f"{standing.to_include(store, without_us, site)}. Nothing was touched")
+            raise Refused(standing.to_include(store, without_us, site))
     releases = {wish.domain: wish.release for wish in wishes}
     bypasses = find_bypasses(without_us, store, releases, {wish.domain: wish.allow_bypass for wish in wishes})
     if bypasses:
-        raise Refused("; ".join(bypasses) + ". Nothing was touched")
+        raise Refused(*bypasses)
     plan = make_plan(server, store, without_us, with_ssl, wishes, adopt=request.adopt)
     asked = was_running and not plan.changes and not interrupted
     return Seen(
@@ -137,10 +138,10 @@ def find_amiss(seen: Seen) -> list[str]:
     amiss = list(seen.plan.amiss)
     if seen.plan.amiss and seen.was_running:
         faults = _differing(seen.server, seen.without_us, seen.wishes, list(_before(seen)))
-        amiss += [f"until this run, {fault}" for _site, fault in faults if " got in " in fault]
+        amiss += [f"until this run, {tell_fault(each)}" for _site, each in faults if each.code == "stranger-let-in"]
     if seen.leftovers:
         amiss.append(f"left over: {', '.join(seen.leftovers)}")
-    shown = [fault for site, fault in seen.differing if not site.included]
+    shown = [tell_fault(fault) for site, fault in seen.differing if not site.included]
     if shown:
         more = f"; and {len(shown) - 3} more" if len(shown) > 3 else ""
         amiss.append(f"the live server did not show the sites as they are on the disk: {'; '.join(shown[:3])}{more}")
@@ -165,23 +166,20 @@ def refuse_untimely(wishes: Sequence[SiteWish], skew: float) -> None:
         facts = wish.release.facts
         if facts.ends <= now:
             way = "deploy a valid one, or set 'force' for this site" if wish.previous else "set its clock"
-            late.append(
-                f"{wish.domain}: a certificate ended at {facts.ends}, by this host's clock ({now}), so it would be "
-                f"refused: {way}"
-            )
+            words = f"{wish.domain}: a certificate ended at {facts.ends}, by this host's clock ({now}), so it would be"
+            late.append(Fault("untimely", wish.domain, f"{words} refused", way))
         if facts.crl_ends and facts.crl_ends <= now:
             way = "deploy a new one, or set 'force' for this site" if wish.previous else "give a new one"
-            late.append(
-                f"{wish.domain}: a CRL was to be renewed at {facts.crl_ends}, by this host's clock ({now}), so every "
-                f"client would be refused: {way}"
+            words = (
+                f"{wish.domain}: a CRL was to be renewed at {facts.crl_ends}, by this host's clock ({now}), so every"
             )
+            late.append(Fault("untimely", wish.domain, f"{words} client would be refused", way))
         if facts.begins > now:
-            late.append(
-                f"{wish.domain}: a certificate is not valid before {facts.begins}, by this host's clock ({now}, "
-                f"{skew:+.0f} s from the controller's): set its clock"
-            )
+            clock = f"by this host's clock ({now}, {skew:+.0f} s from the controller's)"
+            words = f"{wish.domain}: a certificate is not valid before {facts.begins}, {clock}"
+            late.append(Fault("untimely", wish.domain, words, "set its clock"))
     if late:
-        raise Refused("; ".join(late))
+        raise Refused(*late)
 
 
 def _add_release(store: Store, wish: SiteWish) -> SiteWish:
@@ -189,10 +187,10 @@ def _add_release(store: Store, wish: SiteWish) -> SiteWish:
     if not os.path.isdir(store.path(wish.domain, "releases")):
         known = store.domains()
         few = ", ".join(known[:5]) + (f" and {len(known) - 5} more" if len(known) > 5 else "")
-        raise Refused(
-            f"{wish.domain}: there is no such site on this host, whose sites are: {few or 'none'}. Correct the "
-            "name, or deploy it"
+        words = (
+            f"{wish.domain}: there is no such site on this host, whose sites are: {few or 'none'}. Correct the name,"
         )
+        raise Refused(Fault("no-such-site", wish.domain, f"{words} or deploy it", ""))
     return replace(wish, release=store.read(wish.domain, "previous"))
 
 
@@ -200,7 +198,7 @@ def _describe_without_us(server: Server) -> tuple[Description, Description]:
     try:
         return server.describe_without_us()
     except HttpdError as error:
-        raise Refused(f"{error}. This was so before, nothing was touched: mend it first") from None
+        raise Refused(Fault("broken-before", "", f"{error}. This was so before", "mend it first")) from None
 
 
 def _refuse_still_included(server: Server, store: Store, without_us: Description, wishes: Sequence[SiteWish]) -> None:
@@ -210,10 +208,8 @@ def _refuse_still_included(server: Server, store: Store, without_us: Description
             folder = store.path(wish.domain, "current") + "/"
             still = next((each for each in without_us.directives if each.file.startswith(folder)), None)
             if still:
-                raise Refused(
-                    f"{wish.domain}: the virtual host at {still.host or server.config} includes {still.file} "
-                    "still: take that line out of it first. Nothing was touched"
-                )
+                words = f"{wish.domain}: the virtual host at {still.host or server.config} includes {still.file} still"
+                raise Refused(Fault("still-included", wish.domain, words, "take that line out of it first"))
 
 
 def _leftovers(store: Store, wishes: Sequence[SiteWish]) -> list[str]:
@@ -236,7 +232,7 @@ def _before(seen: Seen) -> Iterator[SiteFacts]:
 
 def _differing(
     server: Server, without_us: Description, wishes: Sequence[SiteWish], sites: Sequence[SiteFacts]
-) -> Iterator[tuple[SiteFacts, str]]:
+) -> Iterator[tuple[SiteFacts, Fault]]:
     """How the live server differs from the sites, each in one handshake at each address."""
     deadline = time.monotonic() + ASKING_SECONDS
     described = in_force(server, without_us, wishes)
@@ -245,4 +241,5 @@ def _differing(
             if time.monotonic() < deadline:
                 yield from ((site, fault) for fault in handshakes.differs_from_live(described, site, address))
             else:
-                yield site, f"{site.domain}: not asked, as {ASKING_SECONDS:.0f} seconds were over"
+                words = f"{site.domain}: not asked, as {ASKING_SECONDS:.0f} seconds were over"
+                yield site, Fault("not-tried", site.domain, words, "")

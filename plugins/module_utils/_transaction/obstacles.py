@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site.conflicts import (
     find_changed_mpm,
     find_conflicts,
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 ROOM = 16  # blocks and inodes that are to be free besides those that are needed: others write too
 
 
-def find_obstacles(seen: Seen) -> list[str]:
-    """All that stands in the way, one line each, before anything is rehearsed."""
+def find_obstacles(seen: Seen) -> list[Fault]:
+    """All that stands in the way, before anything is rehearsed."""
     return [
         *find_conflicts(seen.without_us, seen.sites, seen.plan.sites, seen.plan.listens),
         *find_taken(seen),
@@ -45,7 +46,7 @@ def find_obstacles(seen: Seen) -> list[str]:
     ]
 
 
-def find_taken(seen: Seen) -> list[str]:
+def find_taken(seen: Seen) -> list[Fault]:
     """Why httpd would end at a reload that the rehearsal takes well. Asked again right before the reload."""
     if not seen.runs_after:
         return []
@@ -53,7 +54,7 @@ def find_taken(seen: Seen) -> list[str]:
     return found + find_taken_ports(seen.server, seen.without_us, seen.sites, seen.plan.listens)
 
 
-def find_unwritable(seen: Seen, *folders: str) -> list[str]:
+def find_unwritable(seen: Seen, *folders: str) -> list[Fault]:
     """Why C(folders) do not take the switch, or those where httpd makes files at a reload do not take these.
 
     It would end then. A rehearsal writes elsewhere, so it does not see that.
@@ -70,7 +71,7 @@ def find_unwritable(seen: Seen, *folders: str) -> list[str]:
     return [fault for folder in there for fault in explain_unwritable(folder, needed[folder])]
 
 
-def find_unrehearsed(seen: Seen, described: Description) -> list[str]:
+def find_unrehearsed(seen: Seen, described: Description) -> list[Fault]:
     """What of the sites only the live server reads (<IfFile>, <IfDefine>): programs to start, and logs to open.
 
     C(described): the live configuration with the change.
@@ -81,23 +82,21 @@ def find_unrehearsed(seen: Seen, described: Description) -> list[str]:
     return programs + [fault for log in opened_logs(described, places) for fault in rules.faults(log)]
 
 
-def _hindrances(seen: Seen) -> list[str]:
+def _hindrances(seen: Seen) -> list[Fault]:
     """Why httpd could not be reloaded, or started, although its configuration is sound."""
     found = []
     unit = seen.server.supervision.unit
     if seen.server.supervision.masked and seen.runs_after:
-        found.append(
-            f"{unit} is masked, so systemd neither starts nor reloads it: `systemctl unmask {unit}`, run again"
-        )
+        words = f"{unit} is masked, so systemd neither starts nor reloads it"
+        found.append(Fault("service-refuses", "", words, f"`systemctl unmask {unit}`, run again"))
     if seen.server.parent is not None and processes.stopped(seen.server.parent.pid):
         pid = seen.server.parent.pid
-        found.append(
-            f"httpd's parent process was stopped by a signal, so it takes no reload: `kill -CONT {pid}`, run again"
-        )
+        words = "httpd's parent process was stopped by a signal, so it takes no reload"
+        found.append(Fault("service-refuses", "", words, f"`kill -CONT {pid}`, run again"))
     return found
 
 
-def _log_faults(seen: Seen) -> list[str]:
+def _log_faults(seen: Seen) -> list[Fault]:
     """Why httpd should not open logs of the sites, before anything does. A rehearsal sees those that are left."""
     rules = log_rules(seen.server, seen.store, seen.without_us)
     logs = [os.path.join(seen.without_us.log_folder, log) for site in seen.sites for log in site.logs]
@@ -106,10 +105,12 @@ def _log_faults(seen: Seen) -> list[str]:
     return [fault for log in dict.fromkeys(logs) for fault in rules.faults(log)]
 
 
-def _include_faults(seen: Seen) -> list[str]:
+def _include_faults(seen: Seen) -> list[Fault]:
     """Why httpd should not read what sites include, before it reads anything of it."""
-    found = []
-    for release in [wish.release for wish in seen.wishes if wish.release]:
-        includes = Includes(seen.without_us, seen.server.environment)
-        found += [f"{release.domain}: {fault}" for fault in includes.faults(release.public[SITE].decode())]
-    return found
+    return [
+        fault
+        for release in [wish.release for wish in seen.wishes if wish.release]
+        for fault in Includes(release.domain, seen.without_us, seen.server.environment).faults(
+            release.public[SITE].decode()
+        )
+    ]

@@ -186,11 +186,11 @@ def _damage(store: Store, wish: SiteWish) -> str:
         return f"{folder} is gone"
     try:
         same = wish.release.name == name.partition(".")[0]
-        faults = store.faults(wish.release if same else store.read(wish.domain, "current"), folder)
+        damages = store.list_damage(wish.release if same else store.read(wish.domain, "current"), folder)
     except (OSError, StoreError):  # Not the one wished for, and no longer what its name says.
-        faults = [f"{each} was edited" for each in _younger(folder)]
-        return f"in {folder}, {', '.join(faults) or 'a file was edited'}"
-    return f"in {folder}, {', '.join(faults)}" if faults else ""
+        damages = [f"{each} was edited" for each in _younger(folder)]
+        return f"in {folder}, {', '.join(damages) or 'a file was edited'}"
+    return f"in {folder}, {', '.join(damages)}" if damages else ""
 
 
 def _younger(folder: str) -> list[str]:

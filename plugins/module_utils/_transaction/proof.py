@@ -10,11 +10,13 @@ import re
 import time
 from typing import TYPE_CHECKING
 
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import complaints
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, tell_faults
 from ansible_collections.mtls.httpd.plugins.module_utils._site import material
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import rehearsal, trial
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.plan import Plan, make_plan
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal import Refused
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal import Circumstances, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,13 +36,16 @@ def rehearse_change(seen: Seen) -> trial.Result:
     faults = _faults(seen, result)
     faults += _further(seen, result) if faults else _started_without_leave(seen, result)
     if faults:
-        stop = "." if result.broken else ":"
-        raise Refused(f"the rehearsal failed, nothing was touched{stop} {'; '.join(faults)}")
+        raise Refused(*faults, circumstances=Circumstances(stage="the rehearsal failed"))
     if result.mode == "reduced" and seen.was_running and seen.server.supervision.kind == "container":
         raise Refused(
-            "httpd is process 1 of its container, which would end with it, so it is not reloaded without a full "
-            f'rehearsal, and that cannot be had: {result.reason}. Nothing was touched: see "In a container" in '
-            "docs/transaction.md"
+            Fault(
+                "rehearsal-needed",
+                "",
+                "httpd is process 1 of its container, which would end with it, so it is not reloaded without a full "
+                f"rehearsal, and that cannot be had: {result.reason}",
+                'see "In a container" in docs/transaction.md',
+            )
         )
     return result
 
@@ -55,14 +60,14 @@ def _refuse_broken_before(seen: Seen, result: trial.Result) -> None:
     sentence = "httpd would not start again with the configuration as it stands, without this change"
     already = material.find_material_faults(seen.without_us)
     if already:
-        said = f". httpd says: {result.broken}" if result.mode == "full" else ""
-        raise Refused(
-            f"{sentence}: {'; '.join(already)}. A reload would end it. Nothing was touched: mend this first{said}"
-        )
+        said = result.broken if result.mode == "full" else ""
+        words = f"{sentence}: {tell_faults(already)}. A reload would end it"
+        reason = Fault("broken-before", "", words, "mend this first")
+        raise Refused(reason, circumstances=Circumstances(said=said))
     before = rehearsal.rehearse(seen.server, seen.store, seen.without_us, trial.Draft(), [], seen.request.probes)
     seen.server.forget()
     if before.broken:
-        raise Refused(f"{sentence}: {before.broken}. Nothing was touched: mend this first")
+        raise Refused(Fault("broken-before", "", f"{sentence}: {before.broken}", "mend this first"))
 
 
 def _rehearsed(seen: Seen, plan: Plan, sites: Sequence[SiteFacts], allowed: frozenset[str]) -> trial.Result:
@@ -73,16 +78,19 @@ def _rehearsed(seen: Seen, plan: Plan, sites: Sequence[SiteFacts], allowed: froz
     return result
 
 
-def _faults(seen: Seen, result: trial.Result) -> list[str]:
-    said = f"httpd says: {name_site(seen.store, result.broken)}{_line(seen, result.broken)}"
-    started = [
-        f"httpd would start {path}, and no site has 'allow_programs': take out what starts it, or set that for its site"
-        for path in result.unpermitted
-    ]
-    return [*([said] if result.broken else []), *result.faults, *started]
+def _faults(seen: Seen, result: trial.Result) -> list[Fault]:
+    """What is wrong, httpd's own words first."""
+    found = [*result.faults]
+    if result.broken:
+        named = complaints.find_named(result.broken, [wish.domain for wish in seen.wishes])
+        said = f"httpd says: {name_site(seen.store, result.broken)}{_quote_line(seen, result.broken)}"
+        found.insert(0, Fault("unsound", named.pop() if len(named) == 1 else "", said, ""))
+    remedy = "take out what starts it, or set that for its site"
+    words = (f"httpd would start {path}, and no site has 'allow_programs'" for path in result.unpermitted)
+    return found + [Fault("starts-program", "", each, remedy) for each in words]
 
 
-def _started_without_leave(seen: Seen, result: trial.Result) -> list[str]:
+def _started_without_leave(seen: Seen, result: trial.Result) -> list[Fault]:
     """What sites would start that may not, where others of this run may: those that may not are rehearsed alone.
 
     Who starts a program is not told by the kernel.
@@ -94,30 +102,32 @@ def _started_without_leave(seen: Seen, result: trial.Result) -> list[str]:
         return []
     plan = make_plan(seen.server, seen.store, seen.without_us, seen.with_ssl, wishes, adopt=seen.request.adopt)
     alone = _rehearsed(seen, plan, sites, frozenset())
-    names = ", ".join(site.domain for site in sites)
+    domain, names = sites[0].domain if len(sites) == 1 else "", ", ".join(site.domain for site in sites)
     if not alone.complete:
-        reason = "; ".join(_faults(seen, alone))
-        told = f"{names}: whether httpd would start a program for a site without 'allow_programs' was not to be told"
-        return [f"{told}, as the sites without it could not be rehearsed alone: {reason}. Deploy them in another run"]
-    return [
-        f"{names}: httpd would start {path} for a site without 'allow_programs': take out what starts it, or set that"
-        for path in alone.unpermitted
-    ]
+        words = (
+            f"{names}: whether httpd would start a program for a site without 'allow_programs' was not to be told, as "
+            f"the sites without it could not be rehearsed alone ({tell_faults(_faults(seen, alone))})"
+        )
+        return [Fault("starts-program", domain, words, "deploy them in another run")]
+    remedy = "take out what starts it, or set that"
+    words_of = "httpd would start {} for a site without 'allow_programs'"
+    return [Fault("starts-program", domain, f"{names}: {words_of.format(path)}", remedy) for path in alone.unpermitted]
 
 
-def _further(seen: Seen, result: trial.Result) -> list[str]:
+def _further(seen: Seen, result: trial.Result) -> list[Fault]:
     """What is wrong with other sites than httpd ended at: they are rehearsed without those that were named."""
-    found: list[str] = []
+    found: list[Fault] = []
     left = seen.wishes
     deadline = time.monotonic() + FURTHER_SECONDS
     while not result.complete:
-        words = "; ".join(_faults(seen, result))
-        rest = tuple(wish for wish in left if not re.search(rf"(?<![\w.-]){re.escape(wish.domain)}(?![\w.-])", words))
+        named = complaints.find_named(result.broken, [wish.domain for wish in left])
+        named |= {fault.domain for fault in result.faults}
+        rest = tuple(wish for wish in left if wish.domain not in named)
         sites = [wish.release.facts for wish in rest if wish.release and wish.release.facts in seen.sites]
         if not sites or len(rest) == len(left):
             break
         if time.monotonic() > deadline:
-            return [*found, f"{len(sites)} more sites were not tried"]
+            return [*found, Fault("not-tried", "", f"{len(sites)} more sites were not tried", "")]
         left = rest
         plan = make_plan(seen.server, seen.store, seen.without_us, seen.with_ssl, left, adopt=seen.request.adopt)
         result = _rehearsed(seen, plan, sites, seen.may_start_programs)
@@ -125,12 +135,11 @@ def _further(seen: Seen, result: trial.Result) -> list[str]:
     return found
 
 
-def _line(seen: Seen, words: str) -> str:
+def _quote_line(seen: Seen, words: str) -> str:
     """The line of a refused virtual host that httpd speaks of: the file that it names is not on the host."""
-    found = re.search(r"line (\d+) of \S*?/([^/\s]+)/(?:current/|releases/[0-9a-f.]+/)?site\.conf", words)
+    domain, number = complaints.find_line(words) or ("", 0)
     for wish in seen.wishes:
-        if found and wish.release and wish.domain == found.group(2):
-            lines = wish.release.public[SITE].decode(errors="replace").splitlines()
-            line = lines[int(found.group(1)) - 1 : int(found.group(1))]
-            return "".join(f" (line {found.group(1)} of the refused virtual host is: {text.strip()})" for text in line)
+        if wish.release and wish.domain == domain:
+            lines = wish.release.public[SITE].decode(errors="replace").splitlines()[number - 1 : number]
+            return "".join(f" (line {number} of the refused virtual host is: {text.strip()})" for text in lines)
     return ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
     Change,
     Entry,
@@ -88,11 +89,11 @@ def _link(path: str, target: str | None, adopt: bool) -> list[Change]:
         return change_to(path, Link(target))
     if not adopt or not isinstance(found, File):
         way = ", or set adopt (in the role mutual_tls_adopt), which keeps it beside" if isinstance(found, File) else ""
-        raise StoreError(
-            f"{path} is not this collection's, and stands where it publishes its own: move it away{way}, then run again"
-        )
+        words = f"{path} is not this collection's, and stands where it publishes its own"
+        raise StoreError(Fault("in-the-way", "", words, f"move it away{way}, then run again"))
     if entry_of(kept) is not None:
-        raise StoreError(f"{kept} keeps a file that was adopted before: move it away, then run again")
+        words = f"{kept} keeps a file that was adopted before"
+        raise StoreError(Fault("in-the-way", "", words, "move it away, then run again"))
     return [Change(kept, None, found), Change(path, found, Link(target))]
 
 

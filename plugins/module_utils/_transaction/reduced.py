@@ -28,6 +28,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description impo
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError, Logs
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, tell_faults
 from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes, material, standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import (
     LOG_LINE,
@@ -104,7 +105,7 @@ def rehearse_reduced(
 ) -> Result:
     broken = material.find_material_faults(without_us)
     if broken or not sites:
-        return Result("reduced", reason, (), "; ".join(broken), not broken)
+        return Result("reduced", reason, (), tell_faults(broken), not broken)
     scratch = rehearsal_folder(store)
     shutil.rmtree(scratch, ignore_errors=True)  # Of a killed run; what stays is said where the folder is made.
     disk = Scratch()
@@ -113,7 +114,7 @@ def rehearse_reduced(
         here = standing.locally("")
         ports = dict(zip(sorted({site.port for site in sites}), _free_ports(here, len({site.port for site in sites}))))
         planned = {release.domain: release for release, _folder in change.releases}
-        faults: list[str] = []
+        faults: list[Fault] = []
         texts: dict[str, bytes] = {}
         named: list[str] = []
         for site in sites:
@@ -121,7 +122,7 @@ def rehearse_reduced(
             release = planned.get(site.domain) or store.read(site.domain, "current")
             files = release.filled(folder)
             text = files[SITE].content.decode()
-            faults += [f"{site.domain}: {fault}" for fault in _opened_at_once(text)]
+            faults += _opened_at_once(site.domain, text)
             named += [*site.logs, *map(without_us.path, named_logs(text))]
             place = join_endpoint(here, ports[site.port])
             if site.included:
@@ -208,13 +209,11 @@ def _moved(text: bytes, port: int, place: str, scratch: str) -> bytes:
 _AT_ONCE = re.compile(rf"(?im)^\s*(Sec(?:Audit|Debug)Log2?)\s[^\n]*\$(?!\{{{quoting.LOGS}\}})")
 
 
-def _opened_at_once(text: str) -> list[str]:
+def _opened_at_once(domain: str, text: str) -> list[Fault]:
     """Why httpd cannot be asked about a site's text beside the live server: it would open a log where that lies."""
-    return [
-        f"{found.group(1)} names its file by a variable, and would be opened as soon as httpd is asked what it reads: "
-        "name the path itself"
-        for found in _AT_ONCE.finditer(text)
-    ]
+    words = "names its file by a variable, and would be opened as soon as httpd is asked what it reads"
+    named = [found.group(1) for found in _AT_ONCE.finditer(text)]
+    return [Fault("log-refused", domain, f"{domain}: {name} {words}", "name the path itself") for name in named]
 
 
 def _minimal(

@@ -19,14 +19,15 @@ import pwd
 import re
 import socket
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import complaints, quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, endpoint
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox, trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError, Logs
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site import bypasses, handshakes, material, standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import (
     LOG_DIRECTIVES,
@@ -174,24 +175,26 @@ def _full(
     try:
         value = sandbox.run(_world(server, store, without_us, change, sites, logs_told), act, SECONDS + len(sites))
     except (TimeoutError, RuntimeError) as error:
-        return Result("full", "", (f"the rehearsal itself failed: {error}",), "", True)
+        fault = Fault("rehearsal-failed", "", f"the rehearsal itself failed: {error}", "")
+        return Result("full", "", (fault,), "", True)
     rules = log_rules(server, store, without_us, value["served"])  # What is there is hidden inside.
+    faults = [Fault(**each) for each in value["faults"]]
     misplaced = [fault for log in value["logs"] for fault in rules.faults(log)]
-    if "Read-only file system" in value["broken"]:
+    if complaints.writes_to_read_only(value["broken"]):
         if misplaced:
-            return Result("full", "", (*value["faults"], *misplaced), "", False)
+            return Result("full", "", (*faults, *misplaced), "", False)
         if set(value["written"]) - set(logs_told):  # Of variables, macros and included files.
             return _full(server, store, without_us, change, sites, probes, value["written"])
         raise sandbox.Unavailable(f"the configuration writes where a rehearsal may not: {value['broken']}")
     if value["broken"] and value["programs"]:
         raise _StartsPrograms(f"httpd does not start without what it starts itself ({', '.join(value['programs'])})")
-    faults = [*value["faults"], *misplaced]
+    faults += misplaced
     return Result("full", "", tuple(faults), value["broken"], value["complete"], tuple(value["programs"]))
 
 
 def _ended(
     broken: str = "",
-    faults: Sequence[str] = (),
+    faults: Sequence[Fault] = (),
     *,
     complete: bool = False,
     programs: Sequence[str] = (),
@@ -204,9 +207,10 @@ def _ended(
     C(logs): those that httpd would open for the sites that are tried; C(written): for these and all others that are
     there. C(served): what served_paths tells.
     """
-    lists = {"faults": faults, "programs": programs, "logs": logs, "written": written}
+    lists = {"programs": programs, "logs": logs, "written": written}
     return {
         "broken": broken,
+        "faults": [asdict(each) for each in faults],
         "complete": complete,
         "served": served or {},
         **{name: [*values] for name, values in lists.items()},

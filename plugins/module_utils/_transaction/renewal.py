@@ -19,6 +19,7 @@ import zipfile
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import File, StoreError, entry_of
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import (
     Request,
@@ -56,7 +57,8 @@ def program(path: str, wanted: Request) -> Entry:
     trusted_paths.follow_path(os.path.dirname(path))
     found = entry_of(path)
     if found is not None and not is_ours(found):
-        raise StoreError(f"{path} is not this collection's, and stands where 'renewal_hook' puts its own: move it away")
+        words = f"{path} is not this collection's, and stands where 'renewal_hook' puts its own"
+        raise StoreError(Fault("in-the-way", "", words, "move it away"))
     if isinstance(found, File) and os.path.realpath(sys.argv[0]) == os.path.realpath(path):
         return File(found.content, _MODE)  # It is running, and leaves what it does as it is.
     entries = _entries(wanted)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import tell_fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site import standing
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_file import list_unavailable
@@ -79,7 +80,7 @@ def tell(
         server={"binary": seen.server.binary, "config": seen.server.config, "running": running},
         limits=list_unavailable(seen.server, seen.without_us, seen.wishes),
         healed=list(healed),
-        pending=[standing.to_include(seen.store, seen.without_us, site) for site in seen.pending],
+        pending=[tell_fault(standing.to_include(seen.store, seen.without_us, site)) for site in seen.pending],
         clock_skew=skew,
         diff=list(seen.plan.diff),
     )

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Identity, Probes
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, OperatorError
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import BACKEND_CA, CLIENT_CA, CRL, FACTS, SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import broken_rules
@@ -38,8 +39,11 @@ _CRL_CHECKS = ("chain", "leaf")
 _MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
 
-class NotARequest(ValueError):
+class NotARequest(OperatorError, ValueError):
     """The payload is not one of this version's controller half. The message never holds a value of it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Fault("bad-request", "", message, ""))
 
 
 @dataclass(frozen=True)

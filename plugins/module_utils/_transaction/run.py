@@ -31,7 +31,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
-from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import entry_of
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import locked
@@ -41,7 +41,14 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look impor
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.obstacles import find_obstacles
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.proof import rehearse_change
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.reduced import rehearsal_folder
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal import REASONS, Refused, each, reason_of
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal import (
+    REASONS,
+    UNTOUCHED,
+    Refused,
+    amend,
+    change_each,
+    refusal_of,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.report import Report, tell, tell_site
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.switch import reload_alone, switch
 
@@ -60,7 +67,8 @@ def carry_out(request: Request, *, check: bool = False, disk: Disk | None = None
     """
     run = _Run(check)
     try:
-        request = replace(request, wishes=tuple(each(request.wishes, lambda wish: _complete_wish(wish, request))))
+        wishes = change_each(request.wishes, lambda wish: _complete_wish(wish, request))
+        request = replace(request, wishes=tuple(wishes))
         skew = 0.0 if request.clock is None else round(time.time() - request.clock, 1)
         server = find.find(request.binary, request.config)
         if server is None:
@@ -71,15 +79,16 @@ def carry_out(request: Request, *, check: bool = False, disk: Disk | None = None
             server.refresh()  # Another run may have started or ended it while we waited.
             return run.carry_out(server, store, request, skew)
     except REASONS as error:
-        reason = reason_of(error)
-        if not run.touched and "othing was touched" not in reason:
-            reason += ". Nothing was touched"
-        healed = f". Before that: {'; '.join(run.healed)}" if run.healed else ""
-        raise Refused(commands.plain(reason + healed)) from None
+        refused = refusal_of(error)
+        state = refused.circumstances.state if run.touched else UNTOUCHED
+        raise amend(refused, state=state, healed=tuple(run.healed)) from None
 
 
 class _Run:
-    """What has to be known of a run where it fails. touched: something was changed. healed: what was amiss before."""
+    """What has to be known of a run where it fails.
+
+    touched: something was changed, and what an error says of that holds. healed: what was amiss before.
+    """
 
     def __init__(self, check: bool) -> None:
         self.check, self.touched = check, False
@@ -96,7 +105,7 @@ class _Run:
         if seen.acts:
             obstacles = find_obstacles(seen)
             if obstacles:
-                raise Refused("; ".join(obstacles) + ". Nothing was touched")
+                raise Refused(*obstacles)
             result = rehearse_change(seen)  # 1.
         if seen.acts and not self.check:
             self.touched = True
@@ -120,12 +129,12 @@ class _Run:
         if not os.path.lexists(journal):
             return False
         if self.check:
-            raise Refused(
-                f"{journal} tells of a run that was killed: run without check mode, which goes back by it first"
-            )
+            remedy = "run without check mode, which goes back by it first"
+            raise Refused(Fault("killed-run", "", f"{journal} tells of a run that was killed", remedy))
         entry_of(journal)  # Raises for what is no journal.
         self.touched = True
         store.undo()
+        self.touched = False
         self.healed.append("a run that was killed was undone by its journal")
         return True
 
@@ -143,13 +152,15 @@ def _complete_wish(wish: SiteWish, request: Request) -> SiteWish:
 def _without_httpd(request: Request, check: bool, skew: float) -> Report:
     """What is to be said of a host without httpd. Raises Refused for what would fail on it with one."""
     if request.required and not check:
-        raise Refused("no httpd is found on this host: install it, or name it by httpd_binary")
+        remedy = "install it, or name it by httpd_binary"
+        raise Refused(Fault("httpd-not-found", "", "no httpd is found on this host", remedy))
     wishes = request.wishes
     report = Report(httpd_found=False, rehearsal_reason="no httpd is on this host yet", clock_skew=skew)
     refuse_untimely(wishes, skew)
-    gone = ", ".join(wish.domain for wish in wishes if wish.previous)
+    gone = [wish.domain for wish in wishes if wish.previous]
     if gone:
-        raise Refused(f"{gone}: there is no previous release on this host, nor an httpd: deploy instead")
+        words = f"{', '.join(gone)}: there is no previous release on this host, nor an httpd"
+        raise Refused(Fault("no-previous-release", gone[0] if len(gone) == 1 else "", words, "deploy instead"))
     if check:
         report.rehearsal_reason += ", so this is predicted, and unrehearsed"
         report.sites = [

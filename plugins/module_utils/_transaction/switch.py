@@ -10,11 +10,12 @@ import os
 import signal
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes, standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.bypasses import find_openings
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
@@ -29,7 +30,12 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.obstacles 
     find_unwritable,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.proof import name_site
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal import Refused, reason_of
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal import (
+    Circumstances,
+    Refused,
+    amend,
+    refusal_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,8 +81,8 @@ def reload_alone(seen: Seen) -> bool:
                 with suppress(HttpdError):
                     seen.server.start()
             down = seen.was_running and not seen.server.running()
-            state = ". httpd is down: look after this host now" if down else ""
-            raise Refused(f"{error}. httpd says: {said}{state}") from None
+            further = Fault("not-running", "", "httpd is down", "look after this host now") if down else None
+            raise amend(error, said=said, further=further) from None
 
 
 def _stage(seen: Seen) -> None:
@@ -86,7 +92,7 @@ def _stage(seen: Seen) -> None:
         seen.store.stage(release, folder)
     full = find_unwritable(seen, seen.store.conf)
     if full:
-        raise Refused("; ".join(full))
+        raise Refused(*full)
 
 
 def _reload(seen: Seen) -> bool:
@@ -96,14 +102,14 @@ def _reload(seen: Seen) -> bool:
     server = seen.server
     test = server.test()
     if test.code != 0:
-        raise Refused(f"`httpd -t` fails: {test.words}")
+        raise Refused(Fault("unsound", "", f"`httpd -t` fails: {test.words}", ""))
     faults = find_taken(seen) + find_unwritable(seen)
     # Seen in a full rehearsal too, but for what the live server alone reads (<IfFile>).
     described = server.describe()
     faults += standing.find_misplaced(seen.store, described, seen.sites)
     faults += find_openings(described, seen.store, seen.sites) + find_unrehearsed(seen, described)
     if faults:
-        raise Refused("; ".join(faults))
+        raise Refused(*faults)
     before, missing = server.workers(), DRY_AT_FIRST & set(described.modules) - server.loaded()
     if seen.was_running:
         server.reload()
@@ -140,7 +146,7 @@ def _confirm(seen: Seen, before: Workers) -> None:
     occasion = handshakes.Occasion(described, handshakes.Stage.LIVE, deadline)
     _await_workers(seen, before, deadline)
     while True:
-        faults: list[str] = []
+        faults: list[Fault] = []
         for site in seen.sites:
             for address in standing.addresses(site, described):
                 door = standing.find_door(described, address, site.port)
@@ -150,7 +156,7 @@ def _confirm(seen: Seen, before: Workers) -> None:
         if not faults:
             return
         if not seen.server.running() or time.monotonic() > deadline:
-            raise Refused("on the live server, " + "; ".join(faults))
+            raise Refused(*faults, circumstances=Circumstances(stage="on the live server"))
         time.sleep(0.05)
 
 
@@ -158,9 +164,10 @@ def _await_workers(seen: Seen, before: Workers, deadline: float) -> None:
     """Wait for a new generation of workers. Raises Refused where none comes."""
     while not seen.server.workers() - before:
         if not seen.server.running():
-            raise Refused("httpd's parent process ended at the reload")
+            raise Refused(Fault("not-reloaded", "", "httpd's parent process ended at the reload", ""))
         if time.monotonic() > deadline:
-            raise Refused(f"no new worker process within {CONFIRM_SECONDS:.0f} seconds of the reload")
+            words = f"no new worker process within {CONFIRM_SECONDS:.0f} seconds of the reload"
+            raise Refused(Fault("not-reloaded", "", words, ""))
         time.sleep(0.005)
 
 
@@ -170,10 +177,10 @@ def _keep(seen: Seen) -> None:
         seen.store.done()
         seen.store.prune()
     except OSError as error:
-        raise Refused(
-            f"the new state is in place, but could not be kept: {explain_os_error(error)}, which undoes it and "
-            "begins anew"
-        ) from None
+        fault = explain_os_error(error)
+        words = f"the new state is in place, but could not be kept: {fault.message}"
+        remedy = f"{fault.remedy or 'run again'}, which undoes it and begins anew"
+        raise Refused(Fault("not-kept", "", words, remedy)) from None
 
 
 # -- the way back
@@ -195,15 +202,16 @@ def _way_back(seen: Seen) -> Iterator[_Way]:
         yield way
     except (OSError, HttpdError, StoreError, Refused) as error:
         said = log.words()
-        words = reason_of(error) + (f". httpd says: {name_site(seen.store, said)}" if said else "")
-        _go_back(seen, words, sockets, switched=way.switched)
+        refused = amend(error, said=name_site(seen.store, said))
+        _go_back(seen, refused, sockets, switched=way.switched)
+        state = f"The old state is back{' and serving' if seen.was_running else ''}"
         if not way.switched:
-            raise Refused(f"{words}. httpd was not reloaded, and nothing of this run is left") from None
-        raise Refused(f"{words}. The old state is back{' and serving' if seen.was_running else ''}") from None
+            state = "httpd was not reloaded, and nothing of this run is left"
+        raise amend(refused, state=state) from None
 
 
-def _go_back(seen: Seen, words: str, sockets: set[tuple[str, int]], *, switched: bool) -> None:
-    """Put the old state back. Raises Refused with C(words) before the rest where that did not come to its end."""
+def _go_back(seen: Seen, refused: Refused, sockets: set[tuple[str, int]], *, switched: bool) -> None:
+    """Put the old state back. Raises C(refused) and what is wrong besides where that did not come to its end."""
     server, store = seen.server, seen.store
     try:
         store.undo()
@@ -219,10 +227,9 @@ def _go_back(seen: Seen, words: str, sockets: set[tuple[str, int]], *, switched:
             with suppress(HttpdError):  # With what is there: each site's release is whole.
                 server.start()
         state = "runs" if server.running() else "is down"
-        raise Refused(
-            f"{words}. The way back did not come to its end, which the next run sees to first. Look after this "
-            f"host now, httpd {state}: {reason_of(error)}"
-        ) from None
+        words = "The way back did not come to its end, which the next run sees to first. Look after this host now"
+        further = Fault("way-back-failed", "", f"{words}, httpd {state}: {refusal_of(error)}", "")
+        raise amend(refused, further=further) from None
 
 
 def _serve_again(seen: Seen, sockets: set[tuple[str, int]]) -> None:
@@ -243,10 +250,12 @@ def _serve_again(seen: Seen, sockets: set[tuple[str, int]]) -> None:
         ]
         if server.running() and not missing and not hidden:
             if not taken and not old:
-                raise HttpdError("it took no reload within 5 seconds, so nothing shows what it serves")
+                words = "it took no reload within 5 seconds, so nothing shows what it serves"
+                raise HttpdError(Fault("not-as-before", "", words, ""))
             return
         if time.monotonic() > deadline:
-            raise HttpdError(f"httpd does not serve {', '.join(missing + hidden) or 'anything'} as before")
+            words = f"httpd does not serve {', '.join(missing + hidden) or 'anything'} as before"
+            raise HttpdError(Fault("not-as-before", "", words, ""))
         time.sleep(0.05)
 
 
@@ -257,10 +266,12 @@ def _take_old_state(seen: Seen) -> bool:
     if server.running():
         test = server.test()
         if test.code != 0:
-            raise HttpdError(f"`httpd -t` fails with the old files too, so it was not reloaded: {test.words}")
+            words = f"`httpd -t` fails with the old files too, so it was not reloaded: {test.words}"
+            raise HttpdError(Fault("unsound", "", words, ""))
         full = explain_unwritable(os.path.dirname(server.describe().pid_file), 1)
         if full:
-            raise HttpdError(f"it was not reloaded, as it would end: {full[0]}")
+            words = f"it was not reloaded, as it would end: {full[0].message}"
+            raise HttpdError(replace(full[0], message=words))
         server.signal()  # Not by its manager, which may be what fails.
     else:
         server.start()

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import ssl
 from contextlib import suppress
@@ -16,7 +15,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import complaints
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site import containment, material
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Change, Disk, File
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, SiteFacts
@@ -48,13 +49,13 @@ class Draft:
 class Result:
     """How a rehearsal ended.
 
-    C(full) or C(reduced) and why; the faults found, one line each; what httpd said when it did not start; whether each
-    site was tried; the programs that it would have started, by path, and those of them that no site of the change may.
+    C(full) or C(reduced) and why; the faults found; what httpd said when it did not start; whether each site was tried;
+    the programs that it would have started, by path, and those of them that no site of the change may.
     """
 
     mode: str
     reason: str
-    faults: tuple[str, ...]
+    faults: tuple[Fault, ...]
     broken: str
     complete: bool
     programs: tuple[str, ...] = ()
@@ -67,7 +68,7 @@ def find_escapes(
     described: Description,
     places: Mapping[str, SiteFacts],
     texts: Mapping[str, bytes],
-) -> list[str]:
+) -> list[Fault]:
     """What extra_directives do outside of their site's virtual host: the configuration is described without them too.
 
     Without those of all, and of some, so that of each two sites the one's are there without the other's once: they may
@@ -91,7 +92,7 @@ def find_escapes(
                 disk.put(path, file)
             server.forget()
 
-    def judge(*paths: str) -> list[str]:
+    def judge(*paths: str) -> list[Fault]:
         """What those of some sites do, told of as few of these as it can be."""
         some = {path: extended[path] for path in paths}
         try:
@@ -100,7 +101,8 @@ def find_escapes(
             found = containment.escapes(described, replace(without, defines=fewer), some)
         except HttpdError as error:
             names = ", ".join(site.domain for site in some.values())
-            found = [f"{names}: without the option 'extra_directives', on which something else may lean: {error}"]
+            words = f"{names}: without the option 'extra_directives', on which something else may lean: {error}"
+            found = [Fault("reaches-beyond", names if len(some) == 1 else "", words, "")]
         middle = len(paths) // 2
         parts = (paths[:middle], paths[middle:]) if found and middle else ()
         return next(filter(None, (judge(*part) for part in parts)), found)
@@ -134,12 +136,13 @@ class Scratch(Disk):
         pass
 
 
-def unreadable_client_ca(site: SiteFacts, path: str) -> list[str]:
+def unreadable_client_ca(site: SiteFacts, path: str) -> list[Fault]:
     """What OpenSSL says against a client CA file, before the throwaway CA in it would make any file a good one."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cafile=path)
     except (OSError, ssl.SSLError) as error:
-        return [f"{site.domain}: httpd cannot read the client CA file: {material.explain_openssl_error(error)}"]
+        words = f"{site.domain}: httpd cannot read the client CA file: {material.explain_openssl_error(error)}"
+        return [Fault("client-ca-unreadable", site.domain, words, "")]
     return []
 
 
@@ -162,10 +165,11 @@ def admit_probes(disk: Disk, site: SiteFacts, folder: str, probes: answers.Probe
             disk.put(os.path.join(folder, name), File(probes.pinned[pin].certificate))
 
 
-def refused_as_weak(broken: str, sites: Sequence[SiteFacts]) -> list[str]:
+def refused_as_weak(broken: str, sites: Sequence[SiteFacts]) -> list[Fault]:
     """The fault, where httpd did not start because of a client CA that `admit_probes` showed to it."""
-    found = re.search(r"AH02562: .*?/([^/]+)\.crt;.*::(ca (?:key|md) too (?:small|weak))", broken)
-    if found is None or found[1] not in {site.domain for site in sites}:
+    domain, reason = complaints.find_weak_ca(broken) or ("", "")
+    if domain not in {site.domain for site in sites}:
         return []
-    told = f"{found[1]}: OpenSSL on this host refuses a client CA, or a CA in the certificate's chain"
-    return [f"{told}, by its security level ({found[2]}), and so every client of it: have a stronger one issued"]
+    told = f"{domain}: OpenSSL on this host refuses a client CA, or a CA in the certificate's chain"
+    words = f"{told}, by its security level ({reason}), and so every client of it"
+    return [Fault("client-ca-weak", domain, words, "have a stronger one issued")]

@@ -14,6 +14,7 @@ from demo_material import Authority, key_pem, new_key, write
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Answer
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import tell_fault, tell_faults
 from ansible_collections.mtls.httpd.plugins.module_utils._site.handshakes import Stage, judge_answers
 from ansible_collections.mtls.httpd.plugins.module_utils._site.material import find_material_faults
 from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import addresses, find_misplaced
@@ -59,7 +60,7 @@ def answers(*, served: bytes = SERVED, detail: str = "alert unknown_ca", **resul
 
 
 def faults(given: list[Answer], site: SiteFacts = SITE, stage: Stage = Stage.REHEARSAL) -> str:
-    return "; ".join(judge_answers(site, given, stage))
+    return "; ".join(map(tell_fault, judge_answers(site, given, stage)))
 
 
 def test_strangers_refused_and_the_client_accepted_is_no_fault() -> None:
@@ -260,7 +261,8 @@ def host(file: str, name: str, address: str = "*:443") -> list[Directive]:
 def order(*hosts: list[Directive]) -> list[str]:
     store = Store("/conf")
     directives = tuple(each for directives in hosts for each in directives)
-    return find_misplaced(store, Description("/", "", "", "", "", "", (), {}, directives), [SITE])
+    faults = find_misplaced(store, Description("/", "", "", "", "", "", (), {}, directives), [SITE])
+    return [tell_fault(each) for each in faults]
 
 
 OURS = host(f"/conf/mtls/{DOMAIN}/current/site.conf", DOMAIN)
@@ -339,7 +341,7 @@ def folder(tmp_path: Path, authority: Authority) -> Path:
 def test_material_that_openssl_does_not_take_is_named_with_file_and_line(
     folder: Path, lines: tuple[str, ...], words: str
 ) -> None:
-    told = "; ".join(find_material_faults(described(*lines, root=str(folder))))
+    told = tell_faults(find_material_faults(described(*lines, root=str(folder))))
     assert words in told
     assert bool(told) == bool(words)
     assert "PRIVATE KEY" not in told

@@ -1,0 +1,45 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What httpd says when it does not start, made into data: the one room that looks for words in its words.
+
+There is no other source. By the number of a message (AH02562) where it has one; it is the same in each language.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# "httpd: Syntax error on line 3 of …/mtls/www.example.com/current/site.conf", in a release's or a rehearsal's folder
+_LINE = re.compile(r"line (\d+) of \S*?/([^/\s]+)/(?:current/|releases/[0-9a-f.]+/)?site\.conf")
+# ssl_engine_init.c; the reason is OpenSSL's, of SSL_R_CA_KEY_TOO_SMALL and SSL_R_CA_MD_TOO_WEAK
+_WEAK = re.compile(r"AH02562: .*?/([^/]+)\.crt;.*::(ca (?:key|md) too (?:small|weak))")
+
+
+def writes_to_read_only(words: str) -> bool:
+    """Whether httpd could not write where nothing can be written. APR puts the system's words before its own."""
+    return os.strerror(errno.EROFS) in words
+
+
+def find_weak_ca(words: str) -> tuple[str, str] | None:
+    """The name before .crt of the chain whose CA OpenSSL refuses by its security level, and its reason; or None."""
+    found = _WEAK.search(words)
+    return (found[1], found[2]) if found else None
+
+
+def find_line(words: str) -> tuple[str, int] | None:
+    """The site in whose site.conf httpd stopped, by the name of its folder, and the number of the line; or None."""
+    found = _LINE.search(words)
+    return (found[2], int(found[1])) if found else None
+
+
+def find_named(words: str, domains: Iterable[str]) -> set[str]:
+    """Those of the sites that httpd names, as a server's name or in a path."""
+    return {each for each in domains if re.search(rf"(?<![\w.-]){re.escape(each)}(?![\w.-])", words)}

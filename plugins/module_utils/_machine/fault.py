@@ -1,0 +1,257 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Faults of a host: every code with its meaning and what to do, and how they are told to people.
+
+What a verdict's findings are on the controller: what is decided is decided by the code and the domain, never by words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# What each code means, and what to do. docs/messages.md is made of it (`make generate`).
+CODES: dict[str, tuple[str, str]] = {
+    # -- what is asked for
+    "bad-request": (
+        "The target's half got something else than `mtls.httpd.sites` sends.",
+        "Call `mtls.httpd.sites`, of the same version on both ends.",
+    ),
+    "bad-value": (
+        "A value cannot stand in httpd's configuration, or in the name of a file.",
+        "Give another value: no quoting makes this one safe.",
+    ),
+    "no-such-site": (
+        "There is no site of this name on the host, so there is nothing to go back to.",
+        "Correct the name, or deploy the site.",
+    ),
+    "no-previous-release": ("The site has no release to go back to.", "Deploy it with its material instead."),
+    "untimely": (
+        "By the host's clock a certificate has ended, or has not begun, or a CRL is out of date.",
+        "Set the host's clock, or give a valid one.",
+    ),
+    "unusable-source": (
+        "With `remote_src`: a file on the host is missing, not PEM, damaged, too large, or of no use for its site.",
+        "Put a good file there, or correct the path.",
+    ),
+    "wrong-client-ca-pin": (
+        "With `remote_src`: a client CA on the host has none of the fingerprints in `client_ca_sha256`.",
+        "See where the file came from before anything else.",
+    ),
+    # -- the server
+    "httpd-not-found": (
+        "There is no httpd, or none where `httpd_binary` or `httpd_config` says.",
+        "Install it, or correct the path.",
+    ),
+    "httpd-ambiguous": (
+        "Several httpd run on the host, and nothing says which is meant.",
+        "Set `httpd_binary` and `httpd_config`.",
+    ),
+    "httpd-odd": (
+        "What lies there does not answer as httpd does, or its unit does not tell how it is called.",
+        "Name httpd itself by `httpd_binary`, or start it, and run again.",
+    ),
+    "module-missing": ("This httpd lacks a module.", "Install the package that brings it."),
+    "unsound": (
+        "httpd does not take its configuration, or does not start with it.",
+        "Read what httpd says, and mend that. A line of the refused virtual host is named with it.",
+    ),
+    "broken-before": (
+        "The configuration is broken already, without the change: a reload would have ended httpd.",
+        "Mend that first.",
+    ),
+    "service-refuses": (
+        "The service manager, or whoever keeps httpd, does not start, reload or stop it.",
+        "Do what the message says with `systemctl`, or at the container's manager.",
+    ),
+    "not-running": (
+        "httpd does not run where it must.",
+        "Look after the host now, where the message says that httpd is down.",
+    ),
+    "not-reloaded": ("httpd took no reload, or ended at it.", "Read its error log. The old state is back."),
+    "not-as-before": (
+        "After the way back httpd does not serve as it did before.",
+        "Look after the host now: the journal stays, and the next run goes back by it first.",
+    ),
+    "mpm-changed": (
+        "The files load another MPM than the one that runs, so that a reload would end httpd.",
+        "Restart httpd, then run again.",
+    ),
+    "rehearsal-failed": ("The rehearsal itself came to no end.", "Run again; if it stays so, report it."),
+    "rehearsal-needed": (
+        "httpd is process 1 of its container, and a full rehearsal cannot be had there.",
+        'See "In a container" in docs/transaction.md.',
+    ),
+    "not-tried": ("Time was over before the rest was tried or asked.", "Mend what is named, then run again."),
+    # -- the disk
+    "disk-refuses": (
+        "The kernel refuses to read or write a path: no space, read-only, not permitted, or something in the way.",
+        "Do what the message says for the path that it names.",
+    ),
+    "in-the-way": (
+        "Something that is not this collection's stands where it puts a file or a link.",
+        "Move it away; or set `adopt`, which keeps a plain file beside.",
+    ),
+    "untrusted-path": (
+        "Others than root or the server's user could change what lies at a path.",
+        "Mend its owner and mode, after a look at what lies there.",
+    ),
+    "not-labelled": ("SELinux's labels could not be given.", "Mend the policy, then run again."),
+    "locked": ("Another run holds the lock of this server.", "Run again when it has ended."),
+    "changed-meanwhile": ("Somebody changed a path while the run was under way.", "Run again."),
+    "killed-run": (
+        "The journal of a run that was killed is there, and check mode changes nothing.",
+        "Run without check mode, which goes back by it first.",
+    ),
+    "release-damaged": (
+        "A release on the disk is not as it was written.",
+        "Deploy the site with its material, which makes it good.",
+    ),
+    "not-kept": (
+        "The new state is in place and serves, but its journal could not be removed.",
+        "Mend the disk, and run again: that undoes it and begins anew.",
+    ),
+    "way-back-failed": (
+        "The change failed, and the way back did not come to its end.",
+        "Look after the host now. The next run goes back by the journal first.",
+    ),
+    "log-refused": (
+        "A site's log would lie where root reads or runs files, where anybody may put a link, or over what is no log.",
+        "Name a new file in a folder of logs, or set `access_log` and `error_log` to `server`.",
+    ),
+    "no-log-folder": ("The server has no log that is a file, and so no folder for the sites' own.", "Name paths."),
+    # -- ports, addresses and names
+    "port-taken": ("Another program, or httpd's own way of listening, holds a port.", "End it, or take another port."),
+    "port-forbidden": ("SELinux does not let httpd listen on a port.", "Add the port to the policy, or take another."),
+    "address-missing": ("An address in `listen` is none of the host's.", "Correct `listen`, or add the address."),
+    "listen-conflict": (
+        "Two Listen directives, or two sites of one port, exclude each other.",
+        "Give both the same addresses, or ports of their own.",
+    ),
+    "name-taken": (
+        "Another virtual host, site or mod_md has a name of the site.",
+        "Take the name out of one of them.",
+    ),
+    "proxy-protocol-conflict": (
+        "The PROXY header is expected by address and port, and not all that is served there has it.",
+        "Say the same for all of them, or take another port.",
+    ),
+    "takes-the-default": (
+        "The site would take the place of another virtual host on its address and port.",
+        "Have the other's file included before, leave `listen` out, or take another port.",
+    ),
+    "takes-the-port": ("The main server's own pages would vanish from a port.", "Take another port."),
+    # -- a site's place in the configuration
+    "not-included": (
+        "No virtual host of yours includes the site's directives.",
+        "Put the line that is named into the virtual host.",
+    ),
+    "still-included": (
+        "A virtual host of yours still includes the directives of a site that is to go.",
+        "Take that line out first.",
+    ),
+    "not-in-force": (
+        "The site's virtual host is not read, or another one of its name stands before it.",
+        "Do what the message says: ServerName, port, or the order of files.",
+    ),
+    "others-get-in": (
+        "A directive has the site ask for less than its options say, so that others would get in.",
+        "Take that line out.",
+    ),
+    "sessions-outlast": (
+        "TLS sessions would outlive the removal of a client CA.",
+        "Take out what the message names, so that a reload ends them.",
+    ),
+    "bypass": (
+        "Something else serves a protected site's content without a client certificate.",
+        "Take it out, protect it alike, or accept it by `allow_bypass`.",
+    ),
+    "reaches-beyond": (
+        "The option `extra_directives` changes more than the site's one virtual host.",
+        "Say that in the server's own configuration, and leave it out.",
+    ),
+    "include-refused": (
+        "A site's text has code that would run as soon as httpd reads it, or includes a file that cannot be judged.",
+        "Load code in the server's own configuration; include files by their paths, where root alone can change them.",
+    ),
+    "starts-program": (
+        "A site would have httpd start a program.",
+        "Take it out, or set `allow_programs` for the site.",
+    ),
+    "client-ca-unreadable": ("httpd cannot read the client CA file.", "Give another client CA file."),
+    "client-ca-weak": ("OpenSSL on the host refuses a CA by its security level.", "Have a stronger one issued."),
+    # -- what handshakes show
+    "not-offered": (
+        "TLS, a version of it, or HTTP/2 is not offered as wished.",
+        "Look for what else sets the protocol, such as the address's default virtual host.",
+    ),
+    "no-clear-answer": (
+        "A client was neither let in nor refused in a way that tells which.",
+        "Read httpd's error log: it may crash, or something before it cuts the connection.",
+    ),
+    "locked-out": ("A client that is to be let in is refused.", "Look for rules of the server that hold for it too."),
+    "stranger-let-in": ("A client that is to be refused got in.", "Look for what else decides at that path."),
+    "refused-otherwise": (
+        "A client was refused a path where the handshake was to be refused, or the other way round.",
+        "Look for what else sets SSLVerifyClient, or rules by path.",
+    ),
+    "wrong-certificate": (
+        "Another certificate than the site's is served.",
+        "Look for another virtual host on its address and port.",
+    ),
+    "wrong-client-ca": (
+        "Clients of other CAs than the site's are asked for.",
+        "Look for what else sets SSLCACertificateFile.",
+    ),
+    "detour": (
+        "A client got in by way of another virtual host on the address and port (CVE-2025-23048).",
+        "Update httpd, and take SSLVHostSNIPolicy out.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why a host is not changed: a stable code, the site (empty for the host), what is so, and what to do.
+
+    The message names its site and its place, so that it is understood alone. An empty remedy: the message says all.
+    """
+
+    code: str
+    domain: str
+    message: str
+    remedy: str
+
+
+class OperatorError(Exception):
+    """What an operator is to read. The faults say it as data, the text in one line; no secret is in either."""
+
+    def __init__(self, *faults: Fault) -> None:
+        super().__init__(tell_faults(faults))
+        self.faults = faults
+
+
+def list_faults(faults: Iterable[Fault]) -> list[dict[str, str]]:
+    """Return the faults for a module's result. A fault without a remedy of its own has that of its code."""
+    told = ({**asdict(each), "remedy": each.remedy or CODES[each.code][1]} for each in dict.fromkeys(faults))
+    return [{name: plain(text) for name, text in each.items()} for each in told]
+
+
+def tell_fault(fault: Fault) -> str:
+    """Return the sentence that an operator reads."""
+    return f"{fault.message}: {fault.remedy}" if fault.remedy else fault.message
+
+
+def tell_faults(faults: Iterable[Fault]) -> str:
+    """Return the sentences in one line, each of them once."""
+    return "; ".join(dict.fromkeys(map(tell_fault, faults)))
+
+
+def plain(text: str) -> str:
+    """The text on one line, with nothing that a terminal obeys: others on the machine have a say in names and logs."""
+    return "".join(character if character.isprintable() else "?" for character in text)

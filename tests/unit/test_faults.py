@@ -1,0 +1,95 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Faults of a host are data: each has a code of the one table, and each code of the table is used."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import (
+    CODES,
+    Fault,
+    OperatorError,
+    list_faults,
+    tell_fault,
+    tell_faults,
+)
+
+PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
+# What makes a fault: the class, and the function of handshakes.py that fills in the site.
+MAKERS = {"Fault", "fault"}
+
+
+def codes_in(source: str) -> dict[str, str]:
+    """Return the code of each fault that the source makes, by its place; what is no literal as it is written.
+
+    Left out are C(Fault(**…)), which comes from a fault, and the maker that hands its own parameter on.
+    """
+    found = {}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MAKERS and node.args:
+            code = node.args[0]
+            if not (isinstance(code, ast.Name) and code.id == "code"):
+                found[f"{node.lineno}"] = code.value if isinstance(code, ast.Constant) else ast.unparse(code)
+    return found
+
+
+SOURCES = {str(path.relative_to(PLUGINS)): path.read_text(encoding="utf-8") for path in PLUGINS.rglob("*.py")}
+USED = {f"{path}:{line}": code for path, text in SOURCES.items() for line, code in codes_in(text).items()}
+
+
+def test_each_fault_has_a_code_of_the_table() -> None:
+    assert {place: code for place, code in USED.items() if code not in CODES} == {}
+
+
+def test_each_code_of_the_table_is_used() -> None:
+    assert set(CODES) - set(USED.values()) == set()
+
+
+def test_a_code_that_the_table_lacks_is_seen_however_the_fault_is_raised() -> None:
+    text = (
+        'raise StoreError(Fault("unheard-of", "", f"{path}", ""))\nyield fault("locked", "x")\nFault(name, "", "", "")'
+    )
+    assert codes_in(text) == {"1": "unheard-of", "2": "locked", "3": "name"}
+    assert codes_in('Fault(**each)\nreplace(each, message="x")') == {}
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_what_a_code_means_and_what_to_do_are_sentences(code: str) -> None:
+    assert all(text[0].isupper() or text.startswith("httpd ") for text in CODES[code])
+    assert all(text.endswith(".") for text in CODES[code])
+
+
+def errors_below(error: type[Exception]) -> set[str]:
+    """Return the names of all classes that derive from one."""
+    return {name for each in error.__subclasses__() for name in (each.__name__, *errors_below(each))}
+
+
+def test_all_errors_that_an_operator_sees_have_one_base() -> None:
+    named = {"HttpdError", "StoreError", "SourceError", "Untrusted", "NotQuotable", "NotARequest", "Refused"}
+    assert named <= errors_below(OperatorError)
+
+
+def test_a_fault_is_told_in_one_sentence_and_several_are_told_once_each() -> None:
+    full, bare = Fault("locked", "", "the lock is held", "run again"), Fault("bad-value", "", "it is odd", "")
+    assert tell_fault(full) == "the lock is held: run again"
+    assert tell_fault(bare) == "it is odd"
+    assert tell_faults([full, bare, full]) == "the lock is held: run again; it is odd"
+    assert str(OperatorError(full, bare)) == tell_faults([full, bare])
+
+
+def test_a_fault_without_a_remedy_of_its_own_has_that_of_its_code_in_a_result() -> None:
+    faults = [Fault("locked", "", "the lock is held", "wait"), Fault("locked", "a.example.com", "the lock is held", "")]
+    told = list_faults([*faults, *faults])
+    assert [each["remedy"] for each in told] == ["wait", CODES["locked"][1]]
+    assert told[1] == {
+        "code": "locked",
+        "domain": "a.example.com",
+        "message": "the lock is held",
+        "remedy": CODES["locked"][1],
+    }
