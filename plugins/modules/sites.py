@@ -719,6 +719,35 @@ findings:
   type: list
   elements: dict
   sample: []
+faults:
+  description:
+    - Why the host was not changed, each reason by itself. The message of the task tells all of them in one line.
+    - Decide by RV(faults[].code), which stays the same, and never by words. All codes are in C(docs/messages.md) of the
+      collection.
+  returned: failure on the host
+  type: list
+  elements: dict
+  contains:
+    code:
+      description: What is so, as one word for programs.
+      returned: always
+      type: str
+      sample: port-taken
+    domain:
+      description: The site that it is about, empty for the host as such.
+      returned: always
+      type: str
+      sample: ""
+    message:
+      description: What is so, and where.
+      returned: always
+      type: str
+      sample: port 8443 is held by process 4711 (haproxy) (0.0.0.0), so httpd could not listen there
+    remedy:
+      description: What to do.
+      returned: always
+      type: str
+      sample: end it, or choose another port
 limits:
   description:
     - What was wished for and this host's httpd or OpenSSL does not have, or does not do in full. The sites work without

@@ -54,6 +54,12 @@ sites:
   type: list
   elements: dict
   sample: []
+faults:
+  description: As RV(mtls.httpd.sites#module:faults).
+  returned: failure
+  type: list
+  elements: dict
+  sample: []
 """
 
 from dataclasses import asdict
@@ -71,8 +77,9 @@ def main() -> None:
         module.fail_json(msg=_python.too_old())
     # An older Python does not even understand them.
     from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
+    from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import OperatorError, list_faults
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction import run
-    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import NotARequest, unpacked
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import unpacked
 
     try:
         request = unpacked(module.params["payload"])
@@ -83,8 +90,8 @@ def main() -> None:
                 "file, and take log_input and log_stdin out of its sudoers for this user, or connect as root."
             )
         report = run.carry_out(request, check=module.check_mode)
-    except (NotARequest, run.Refused) as error:
-        module.fail_json(msg=str(error))
+    except OperatorError as error:
+        module.fail_json(msg=str(error), faults=list_faults(error.faults))
     module.exit_json(**asdict(report))
 
 
