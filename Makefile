@@ -4,7 +4,7 @@
 #   make test         everything; lint, sanity, unit, integration, molecule, faults and newest are its parts
 #   make test-long    the same with all that is slow (LONG=1, hours)
 #   make bench        the costs of the design's budget, measured; writes docs/performance.md
-#   make generate     the role's argument specification, of the documentation of the module sites
+#   make generate     the role's argument specification, of the documentation of the module sites; docs/messages.md, of the tables of codes
 #   make build        the artifact, and the tree made of it that all of these run on
 
 COLLECTION := build/collections/ansible_collections/mtls/httpd
@@ -44,6 +44,8 @@ generate:
 	mkdir -p build
 	$(IN) run python tests/support/argument_specs.py >build/argument_specs.yml
 	cp build/argument_specs.yml roles/mutual_tls/meta/argument_specs.yml
+	$(IN) run python tests/support/messages_page.py >build/messages.md
+	cp build/messages.md docs/messages.md
 
 clean:
 	rm -rf build tests/output

@@ -7,8 +7,12 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from typing import TYPE_CHECKING, Any
+
+import yaml
+from host import COLLECTION
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import CODES
 
@@ -56,6 +60,25 @@ def test_a_taken_port_is_a_fault_of_the_host_with_its_remedy(operator: LocalOper
     assert fault["message"].startswith(f"port {operator.port} is held by ")
     assert fault["remedy"] == "end it, or choose another port"
     assert result["msg"] == f"{fault['message']}: {fault['remedy']}. Nothing was touched"
+
+
+def page_play() -> dict[str, Any]:
+    """Return the play that the page about messages shows, for the operator's host."""
+    page = (COLLECTION / "docs" / "messages.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    (play,) = yaml.safe_load(shown)
+    return {name: value for name, value in play.items() if name != "hosts"}
+
+
+def test_the_pages_play_goes_on_where_a_port_is_taken_and_stops_for_any_other_reason(operator: LocalOperator) -> None:
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", operator.port))
+        holder.listen()
+        assert operator.deploy(plays=[page_play()]).recap["rescued"] == 1
+    broken = {**operator.site, "extra_directives": "NoSuchDirective on"}
+    assert operator.play(plays=[page_play()], mutual_tls_sites=[broken]).status != 0
+    assert operator.deploy(plays=[page_play()]).recap["rescued"] == 0
 
 
 def test_each_fault_names_its_site(operator: LocalOperator) -> None:

@@ -1,0 +1,99 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Print docs/messages.md, made of the tables of codes in the source: those of faults, and those of findings."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MODULE_UTILS = Path(__file__).resolve().parents[2] / "plugins" / "module_utils"
+
+PAGE = """\
+<!--
+Copyright (c) 2026, mtls.httpd contributors
+GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+SPDX-License-Identifier: GPL-3.0-or-later
+-->
+
+<!-- Made by `make generate` of the tables of codes in the source. -->
+
+# What a code means, and what to do
+
+Where a run of the role or of `mtls.httpd.sites` fails, its result says why as data. Reasons on the host are in
+`faults`, each with `code`, `domain` (empty for the host as such), `message` and `remedy`. What is said of the material
+is in `findings`. The codes stay the same; the words may change, so decide by codes:
+
+```yaml
+- name: Deploy, and go on where only a port is taken
+  hosts: webhooks
+  tasks:
+    - name: Deploy
+      block:
+        - name: Serve the sites
+          ansible.builtin.include_role:
+            name: mtls.httpd.mutual_tls
+      rescue:
+        - name: Stop for any other reason
+          ansible.builtin.assert:
+            that: >-
+              ansible_failed_result.faults | default([]) | map(attribute='code') | unique == ['port-taken']
+```
+
+The `remedy` of a fault or finding says what to do in its own case. Here is what its code means in general.
+
+## Faults of a host
+
+Whether anything was touched is said at the end of the task's message: "Nothing was touched", "The old state is back",
+or what to look after.
+
+{faults}
+
+## Findings on the material
+
+An error fails the task before anything is sent; a warning does not. [The verdict](verdict.md) tells what is judged.
+
+{findings}
+
+## Findings on a site
+
+{site_findings}
+"""
+
+
+def page() -> str:
+    """Return the page."""
+    faults = _read("_machine/fault.py")["CODES"]
+    findings, remedies = _read("_verdict/findings.py"), _read("_verdict/remedies.py")["REMEDIES"]
+    return PAGE.format(
+        faults=_table(("code", "what is so", "what to do"), ((f"`{code}`", *told) for code, told in faults.items())),
+        **{
+            name: _table(
+                ("code", "severity", "what is so", "what to do"),
+                ((f"`{code}`", *told, remedies[code]) for code, told in findings[table].items()),
+            )
+            for name, table in (("findings", "CODES"), ("site_findings", "SITE_CODES"))
+        },
+    )
+
+
+def _read(path: str) -> dict[str, Any]:
+    """Return the names of a file that imports nothing of the collection."""
+    return runpy.run_path(str(MODULE_UTILS / path))
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [tuple(head), *map(tuple, rows)]
+    lines.insert(1, ("---",) * len(lines[0]))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
