@@ -12,7 +12,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any
 
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleError, AnsibleFileNotFound
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, finding
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import MAXIMUM_SIZE
@@ -31,10 +31,11 @@ _SEVERAL = ("client_ca", "crl", "trust_anchors")
 class MaterialError(Exception):
     """Material cannot be had. The text says all; the subject is the path, unless that may be pasted material."""
 
-    def __init__(self, option: str, subject: str, reason: str) -> None:
+    def __init__(self, option: str, subject: str, reason: str, remedy: str = "") -> None:
         super().__init__(f"'{option}': {subject} {reason}" if subject != option else f"'{option}' {reason}")
         self.subject = subject
         self.reason = reason
+        self.remedy = remedy or f"Correct '{option}', or put the file there."
 
 
 class Finder:
@@ -75,12 +76,19 @@ class Finder:
             # Not blocking, as a named pipe would, if one came there just now.
             with open(os.open(found, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
                 contents = file.read(MAXIMUM_SIZE)
-            if contents.startswith(b"$ANSIBLE_VAULT"):
-                # The loader decrypts in memory. Its public methods write what they decrypt to disk, or want text.
-                contents = bytes(self._action._loader._get_file_contents(found)[0])
         except (AnsibleError, OSError, ValueError) as error:
             raise MaterialError(option, _named(option, path), _reason(error)) from None
-        return contents
+        return self._decrypted(option, path, found) if contents.startswith(b"$ANSIBLE_VAULT") else contents
+
+    def _decrypted(self, option: str, path: str, found: str) -> bytes:
+        """Return the bytes of a vaulted file, whatever its loader has against it being that no secret opens it."""
+        try:
+            # The loader decrypts in memory. Its public methods write what they decrypt to disk, or want text.
+            return bytes(self._action._loader._get_file_contents(found)[0])
+        except (AnsibleError, ValueError):
+            reason = "is vaulted, and no given vault secret opens it."
+            remedy = "Give the secret that opens it: --vault-id, or --ask-vault-pass."
+            raise MaterialError(option, _named(option, path), reason, remedy) from None
 
 
 def read_material_set(finder: Finder, options: Mapping[str, Any]) -> tuple[MaterialSet, list[Finding]]:
@@ -134,10 +142,7 @@ def _file(finder: Finder, name: str, path: str, findings: list[Finding]) -> Mate
     try:
         return Material(finder.read(name, path), path)
     except MaterialError as error:
-        remedy = f"Correct '{name}', or put the file there."
-        if "vault secret" in error.reason:
-            remedy = "Give the secret that opens it: --vault-id, or --ask-vault-pass."
-        findings.append(finding("unreadable", error.subject, f"'{name}' {error.reason}", remedy))
+        findings.append(finding("unreadable", error.subject, f"'{name}' {error.reason}", error.remedy))
         return None
 
 
@@ -182,9 +187,6 @@ def _reason(error: Exception) -> str:
         return "may not be read by the user that Ansible runs as on the controller."
     if isinstance(error, OSError):
         return f"cannot be read: {error.strerror}."
-    name = type(error).__name__
-    if "NotFound" in name:
+    if isinstance(error, AnsibleFileNotFound):
         return "is not on the controller: in no 'files' of role or playbook, nor beside them, nor beside the inventory."
-    if "Vault" in name or "vault" in str(error).lower():
-        return "is vaulted, and no given vault secret opens it."
     return "cannot be read."

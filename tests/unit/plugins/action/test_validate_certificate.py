@@ -118,6 +118,7 @@ def test_vaulted_files_are_decrypted_without_touching_the_disk(folder: Path) -> 
     verdict, _output = play(folder, FILES)
     assert codes(verdict) == ["unreadable"]
     assert "vault" in verdict["msg"]
+    assert verdict["findings"][0]["remedy"].startswith("Give the secret that opens it: --vault-id")
 
 
 def test_many_sets_are_judged_in_one_call(folder: Path) -> None:
