@@ -98,13 +98,26 @@ class Question:
 
 
 @dataclass(frozen=True)
+class Met:
+    """What a client met with: as in an C(Answer), before it is known who asked for what."""
+
+    result: str
+    detail: str
+    status: int = 0
+    offered: bool = True
+    cut: bool = False
+
+
+@dataclass(frozen=True)
 class Answer:
     """How a server answered one client.
 
     ``version`` is TLSv1.2 or TLSv1.3, or an older one. ``client`` is none, untrusted or trusted, or what the caller
     calls it. ``path`` is what was asked for.
     ``result`` is accepted (a status line other than 403), refused (an alert after the server asked for a certificate,
-    or 403) or unproven (anything else). ``detail`` is the status line, the alert, or what happened instead.
+    or 403) or unproven (anything else). ``detail`` is the status line, the alert, or what happened instead, in words;
+    as data, ``status`` is that of HTTP, 0 where none came, ``offered`` is false where the server does not speak this
+    version at all, and ``cut`` is true where the connection ended without an answer.
     ``certificate`` is the leaf served (DER). ``asked`` says whether the server asked for a certificate, and
     ``client_ca_names`` of which authorities. Each of the last three is None where it cannot be known.
     ``protocol`` is what the server chose of those that the client offered by ALPN; empty where it chose none.
@@ -119,16 +132,14 @@ class Answer:
     client_ca_names: tuple[str, ...] | None = None
     path: str = "/"
     protocol: str = ""
+    status: int = 0
+    offered: bool = True
+    cut: bool = False
 
     @property
     def certificate_sha256(self) -> str | None:
         """SHA-256 of the leaf served, lower-case hexadecimal."""
         return None if self.certificate is None else hashlib.sha256(self.certificate).hexdigest()
-
-    @property
-    def offered(self) -> bool:
-        """False when the server does not speak this version at all."""
-        return not self.detail.startswith(NOT_OFFERED)
 
 
 @dataclass(frozen=True)

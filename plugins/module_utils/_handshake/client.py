@@ -27,12 +27,12 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers impo
     Door,
     Examination,
     Identity,
+    Met,
     Question,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.http2 import ALPN_NAME, first_line, make_request
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.transcript import (
     ENDED,
-    RESET,
     Channel,
     Transcript,
     overhear,
@@ -129,7 +129,7 @@ def ask(
     def once(patience: float = 0) -> Answer:
         heard = Transcript(version, listens=hasattr(context, _MESSAGE_CALLBACK))
         certificate = None
-        result, protocol = "unproven", ""
+        protocol = ""
         try:
             with (
                 _connected(door, deadline) as plain,
@@ -151,35 +151,39 @@ def ask(
                 # In TLS 1.3 the server judges the client only now, and may close before we write: read all the same.
                 with suppress(OSError):
                     connection.sendall(_request(_authority(door, question), question.path, protocol))
-                result, detail = _judged_line(_first_line(connection, deadline, early, protocol))
-                if sessions is not None and connection.session and result != "unproven":
+                met = _judge_line(_first_line(connection, deadline, early, protocol))
+                if sessions is not None and connection.session and met.result != "unproven":
                     sessions.append(connection.session)  # TLS 1.3 grants it after the handshake.
         except socket.timeout:
-            detail = f"no answer within {timeout:g} s"
+            met = Met("unproven", f"no answer within {timeout:g} s")
         except ssl.SSLError as error:
-            result, detail = heard.judged_error(error)
+            met = heard.judge_error(error)
         except ConnectionResetError:
-            detail = RESET
+            met = Met("unproven", "connection reset", cut=True)
         except OSError as error:
-            detail = (error.strerror or "connection failed").lower()
+            met = Met("unproven", (error.strerror or "connection failed").lower())
         except ValueError:  # UnicodeError among them, of the ssl module
-            detail = "the address or the server name is no host name"
+            met = Met("unproven", "the address or the server name is no host name")
         if question.identity and heard.withheld:
-            result, detail = "unproven", f"the client's certificate fits no algorithm that the server takes ({detail})"
+            words = f"the client's certificate fits no algorithm that the server takes ({met.detail})"
+            met = replace(met, result="unproven", detail=words, offered=True, cut=False)
         return Answer(
             version,
             question.client,
-            result,
-            detail,
+            met.result,
+            met.detail,
             certificate or heard.certificate,
             heard.asked,
             heard.client_ca_names,
             question.path,
             protocol,
+            met.status,
+            met.offered,
+            met.cut,
         )
 
     answer = once()
-    if answer.detail in (RESET, ENDED) and answer.certificate and version == "TLSv1.3":
+    if answer.cut and answer.certificate and version == "TLSv1.3":
         # It judged the client while our request was on its way, which it did not read any more. The reset that follows
         # from that can overtake its alert. So nothing is sent before that had its time to come.
         again = once(patience=_PATIENCE)
@@ -356,14 +360,17 @@ def _first_line(connection: ssl.SSLSocket, deadline: _Deadline, answer: bytes, p
     return first_line(answer) if is_http2 else answer.split(b"\n", 1)[0]
 
 
-def _judged_line(line: bytes) -> tuple[str, str]:
-    """Return result and detail for the first line of an answer."""
-    status = _STATUS_LINE.match(line)
-    if status:
-        return "refused" if status[1] == b"403" else "accepted", _printable_line(line)
+def _judge_line(line: bytes) -> Met:
+    """Return what the first line of an answer shows."""
+    found = _STATUS_LINE.match(line)
+    if found:
+        status = int(found[1])
+        return Met("refused" if status == 403 else "accepted", _printable_line(line), status)
     if line.startswith(b"HTTP/2 "):
-        return "unproven", _printable_line(line)
-    return "unproven", f"the answer is not HTTP: {_printable_line(line)}" if line else ENDED
+        return Met("unproven", _printable_line(line))
+    if not line:
+        return Met("unproven", ENDED, cut=True)
+    return Met("unproven", f"the answer is not HTTP: {_printable_line(line)}")
 
 
 def _printable_line(line: bytes) -> str:

@@ -10,10 +10,10 @@ import re
 import ssl
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import NOT_OFFERED
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import NOT_OFFERED, Met
 
 _HANDSHAKE = 22  # content type, RFC 8446, section 5.1
-RESET, ENDED = "connection reset", "connection ended without an answer"
+ENDED = "connection ended without an answer"
 _ALERT = re.compile(r"(?:SSLV3|TLSV1|TLSV13)_(?:ALERT_)?(\w+)")
 
 
@@ -66,26 +66,27 @@ class Transcript:
         except (KeyError, ValueError):
             return None
 
-    def judged_error(self, error: ssl.SSLError) -> tuple[str, str]:
-        """Return result and detail for an error of the TLS connection."""
+    def judge_error(self, error: ssl.SSLError) -> Met:
+        """Return what an error of the TLS connection shows."""
         reason = reason_of(error)
         alert = _ALERT.match(reason)
         if not alert:
             if isinstance(error, ssl.SSLEOFError) or "EOF" in reason:
-                return "unproven", ENDED
+                return Met("unproven", ENDED, cut=True)
             if reason in ("UNSUPPORTED_PROTOCOL", "WRONG_SSL_VERSION"):
-                return "unproven", NOT_OFFERED
+                return Met("unproven", NOT_OFFERED, offered=False)
             if reason in ("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"):
-                return "unproven", "the answer is not TLS"
-            return "unproven", f"TLS failed: {reason.lower()}"
+                return Met("unproven", "the answer is not TLS")
+            return Met("unproven", f"TLS failed: {reason.lower()}")
         name = alert[1].lower()
         if name == "protocol_version":
-            return "unproven", NOT_OFFERED
+            return Met("unproven", NOT_OFFERED, offered=False)
         if self.asked or not self._listens:
-            return "refused", f"alert {name}"
+            return Met("refused", f"alert {name}")
         if self.asked is None and name in ("handshake_failure", "insufficient_security"):
-            return "unproven", f"{NOT_OFFERED}, or not with ciphers in common (alert {name})"
-        return "unproven", f"alert {name}, before any certificate was asked for"
+            words = f"{NOT_OFFERED}, or not with ciphers in common (alert {name})"
+            return Met("unproven", words, offered=False)
+        return Met("unproven", f"alert {name}, before any certificate was asked for")
 
 
 class Channel(ssl.SSLSocket):

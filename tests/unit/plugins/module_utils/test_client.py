@@ -146,7 +146,7 @@ def test_any_status_line_but_403_says_accepted(served: Path, version: str, statu
 def test_a_403_says_refused(served: Path) -> None:
     with listening(over_tls(server_context(served), replying(b"HTTP/1.1 403 Forbidden\r\n\r\n"))) as port:
         answer = asked(port)
-    assert (answer.result, answer.detail) == ("refused", "HTTP/1.1 403 Forbidden")
+    assert (answer.result, answer.detail, answer.status) == ("refused", "HTTP/1.1 403 Forbidden", 403)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -592,8 +592,8 @@ def test_what_the_answers_to_strangers_add_up_to(mutual_tls: str, answers: tuple
     kinds = [(version, client) for version in VERSIONS for client in ("none", "untrusted")]
     found = Examination(
         tuple(
-            Answer(version, client, result, detail, asked=asked)
-            for (version, client), (result, detail, asked) in zip(kinds, answers)
+            Answer(version, client, *met[:2], asked=met[2], offered=met is not NOT_OFFERED)
+            for (version, client), met in zip(kinds, answers)
         )
     )
     assert found.mutual_tls == mutual_tls

@@ -47,7 +47,12 @@ def endpoints(**options: Any) -> list[Endpoint]:
 def found(*, trusted: tuple[str, str] | None = None, strangers: tuple[str, str] = REFUSED) -> Examination:
     """Return an examination over TLS 1.3 in which strangers, and the trusted client, met these."""
     met = {"none": strangers, "untrusted": strangers, **({"trusted": trusted} if trusted else {})}
-    return Examination(tuple(Answer("TLSv1.3", client, *answer, b"DER", asked=True) for client, answer in met.items()))
+    return Examination(
+        tuple(
+            Answer("TLSv1.3", client, *answer, b"DER", asked=True, offered=answer is not NOT_OFFERED)
+            for client, answer in met.items()
+        )
+    )
 
 
 @pytest.mark.parametrize(

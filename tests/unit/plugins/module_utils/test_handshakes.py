@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from demo_material import Authority, key_pem, new_key, write
 
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Answer
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Answer, Met
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import tell_fault, tell_faults
 from ansible_collections.mtls.httpd.plugins.module_utils._site.handshakes import Stage, judge_answers
@@ -51,9 +51,11 @@ SITE = SiteFacts(
 SOUND = {"none": "refused", "untrusted": "refused", "trusted": "accepted"}
 
 
-def answers(*, served: bytes = SERVED, detail: str = "alert unknown_ca", **results: str) -> list[Answer]:
+def answers(
+    *, served: bytes = SERVED, detail: str = "alert unknown_ca", status: int = 0, **results: str
+) -> list[Answer]:
     return [
-        Answer(version, client, result, detail, served)
+        Answer(version, client, result, detail, served, status=status)
         for version in ("TLSv1.2", "TLSv1.3")
         for client, result in {**SOUND, **results}.items()
     ]
@@ -89,7 +91,7 @@ def test_a_fault_over_http2_says_so(protocol: str) -> None:
 
 
 def test_a_403_is_no_refusal_of_a_stranger() -> None:
-    assert "refused a path, not the handshake" in faults(answers(detail="HTTP/1.1 403 Forbidden"))
+    assert "refused a path, not the handshake" in faults(answers(detail="HTTP/1.1 403 Forbidden", status=403))
 
 
 def test_a_server_that_nobody_reaches_is_told_once() -> None:
@@ -118,7 +120,7 @@ def test_another_certificate_is_a_fault() -> None:
 
 
 def test_a_version_that_is_not_offered_is_a_fault_where_it_was_wished() -> None:
-    missing = [Answer("TLSv1.3", client, "unproven", "protocol not offered") for client in SOUND]
+    missing = [Answer("TLSv1.3", client, "unproven", "protocol not offered", offered=False) for client in SOUND]
     sound = [answer for answer in answers() if answer.version == "TLSv1.2"]
     assert faults(sound + missing, replace(SITE, versions=("TLSv1.2",))) == ""
     assert "TLSv1.3 is not offered, although" in faults(sound + missing)
@@ -137,9 +139,13 @@ def test_where_any_certificate_will_do_nobody_must_be_refused() -> None:
     assert "a client of another CA was locked out" in faults(answers(none="accepted"), anybody)
 
 
-REFUSED = ("refused", "HTTP/1.1 403 Forbidden")
-LET_IN = ("accepted", "HTTP/1.1 200 OK")
-ALERT = ("refused", "alert handshake_failure")
+REFUSED = Met("refused", "HTTP/1.1 403 Forbidden", 403)
+LET_IN = Met("accepted", "HTTP/1.1 200 OK", 200)
+ALERT = Met("refused", "alert handshake_failure")
+
+
+def answer(client: str, met: Met, path: str = "/") -> Answer:
+    return Answer("TLSv1.3", client, met.result, met.detail, SERVED, path=path, status=met.status)
 
 
 @pytest.mark.parametrize(
@@ -154,11 +160,9 @@ ALERT = ("refused", "alert handshake_failure")
         ("untrusted", "/", ALERT, ""),
     ],
 )
-def test_a_client_without_certificate_gets_the_open_paths_alone(
-    client: str, path: str, got: tuple[str, str], words: str
-) -> None:
+def test_a_client_without_certificate_gets_the_open_paths_alone(client: str, path: str, got: Met, words: str) -> None:
     site = replace(SITE, verify_client="optional", open_paths=("/healthz",))
-    assert (words or "nothing") in (faults([Answer("TLSv1.3", client, *got, SERVED, path=path)], site) or "nothing")
+    assert (words or "nothing") in (faults([answer(client, got, path)], site) or "nothing")
 
 
 @pytest.mark.parametrize(
@@ -170,9 +174,9 @@ def test_a_client_without_certificate_gets_the_open_paths_alone(
         ("/callback", LET_IN, "a client without a certificate got in at /callback over TLSv1.3"),
     ],
 )
-def test_a_client_without_certificate_gets_no_protected_path(path: str, got: tuple[str, str], words: str) -> None:
+def test_a_client_without_certificate_gets_no_protected_path(path: str, got: Met, words: str) -> None:
     site = replace(SITE, verify_client="optional", protected_paths=("/callback",))
-    assert (words or "nothing") in (faults([Answer("TLSv1.3", "none", *got, SERVED, path=path)], site) or "nothing")
+    assert (words or "nothing") in (faults([answer("none", got, path)], site) or "nothing")
 
 
 @pytest.mark.parametrize(
@@ -185,11 +189,9 @@ def test_a_client_without_certificate_gets_no_protected_path(path: str, got: tup
         ("allowed_clients[0]", REFUSED, "a client such as allowed_clients[0] wants it was locked out"),
     ],
 )
-def test_of_the_client_cas_clients_those_that_are_listed_must_get_in(
-    client: str, got: tuple[str, str], words: str
-) -> None:
+def test_of_the_client_cas_clients_those_that_are_listed_must_get_in(client: str, got: Met, words: str) -> None:
     site = replace(SITE, pins=("subject:CN=Chat",))
-    assert (words or "nothing") in (faults([Answer("TLSv1.3", client, *got, SERVED)], site) or "nothing")
+    assert (words or "nothing") in (faults([answer(client, got)], site) or "nothing")
 
 
 # -- the configuration
