@@ -756,6 +756,13 @@ limits:
   type: list
   elements: str
   sample: ["http2 is not served: mod_http2 does not work with the MPM prefork"]
+unasked_limits:
+  description:
+    - Those of RV(limits) that no option asks for, such as the newest curves. No warning is made of them.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 rehearsal:
   description:
     - How the change was rehearsed. V(full) is the whole configuration in private namespaces. V(reduced) is the sites

@@ -248,7 +248,9 @@ def test_a_group_that_no_openssl_knows_is_refused_before_the_live_server_hears_o
 
 def test_what_the_hosts_openssl_lacks_is_said_and_the_same_at_every_run(host: Host) -> None:
     wish = host.wish()
-    limits = host.apply(wish).limits
+    report = host.apply(wish)
+    limits = report.limits
+    assert report.unasked_limits == limits
     again = host.apply(wish)
     assert (again.changed, again.limits) == (False, limits)
     version = subprocess.run(["openssl", "version"], capture_output=True, text=True, check=True).stdout

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What httpd says when it does not start, made into data: the one room that looks for words in its words.
+"""What httpd says, made into data that a run decides by: the one room that looks for words in its words for that.
 
 There is no other source. By the number of a message (AH02562) where it has one; it is the same in each language.
 """
@@ -32,6 +32,11 @@ def find_weak_ca(words: str) -> tuple[str, str] | None:
     """The name before .crt of the chain whose CA OpenSSL refuses by its security level, and its reason; or None."""
     found = _WEAK.search(words)
     return (found[1], found[2]) if found else None
+
+
+def has_loaded_already(words: str, module: str) -> bool:
+    """Whether a LoadModule said nothing new (mod_so, AH01574)."""
+    return f"AH01574: module {module} is already loaded" in words
 
 
 def find_line(words: str) -> tuple[str, int] | None:

@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import complaints
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, parsed
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.parents import (
     PROCESS_NAME,
@@ -131,7 +132,7 @@ class Server:
             words = f"{self.binary} has no mod_info, by which it would tell its configuration"
             raise HttpdError(Fault("module-missing", "", words, "install it"))
         described = parsed(outcome.output, self.built.root)
-        if "info_module is already loaded" in outcome.errors or "info_module (static)" in outcome.output:
+        if "info_module (static)" in outcome.output or complaints.has_loaded_already(outcome.errors, "info_module"):
             return described
         return replace(described, modules=tuple(name for name in described.modules if name != "info_module"))
 

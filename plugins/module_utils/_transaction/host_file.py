@@ -172,9 +172,16 @@ def list_unavailable(server: Server, without_us: Description, wishes: Sequence[S
         )
     if "sslstaplingcache" not in given and any(release.facts.stapling for release in releases):
         found.append("OCSP answers are not stapled: the server has no SSLStaplingCache")
+    return found
+
+
+def list_missing_curves(server: Server, wishes: Sequence[SiteWish]) -> list[str]:
+    """The curves that this httpd's OpenSSL is too old for, one line each. No option asks for one of them."""
+    found = []
+    texts = [wish.release.public[SITE] for wish in wishes if wish.release]
     version = _openssl(server)
     for curve, first in CURVES.items():
-        if version < first and any(f"MTLS_HTTPD_{curve}".encode() in release.public[SITE] for release in releases):
+        if version < first and any(f"MTLS_HTTPD_{curve}".encode() in text for text in texts):
             needed = ".".join(map(str, first))
             found.append(
                 f"{curve} is not offered: this httpd has {server.openssl() or 'an unknown TLS library'}, and OpenSSL "

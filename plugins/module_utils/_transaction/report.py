@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import tell_fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site import standing
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_file import list_unavailable
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_file import (
+    list_missing_curves,
+    list_unavailable,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import in_force
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ class Report:
     reloaded: bool = False
     server: dict[str, Any] = field(default_factory=dict)
     limits: list[str] = field(default_factory=list)
+    unasked_limits: list[str] = field(default_factory=list)
     healed: list[str] = field(default_factory=list)
     pending: list[str] = field(default_factory=list)
     clock_skew: float = 0.0
@@ -72,13 +76,14 @@ def tell(
     C(result): how the rehearsal ended, if there was one. C(reloaded): httpd was reloaded, or started. C(healed): what
     was amiss before. C(skew): this host's clock less the controller's, in seconds.
     """
-    running = seen.server.running()
+    running, curves = seen.server.running(), list_missing_curves(seen.server, seen.wishes)
     report = Report(
         changed=bool(seen.acts or seen.enables or seen.interrupted or seen.leftovers),
         sites=[_site(seen, wish, running and not (check and seen.acts)) for wish in seen.wishes],
         reloaded=seen.acts and seen.runs_after and not seen.changes_nothing_that_is_read if check else reloaded,
         server={"binary": seen.server.binary, "config": seen.server.config, "running": running},
-        limits=list_unavailable(seen.server, seen.without_us, seen.wishes),
+        limits=[*list_unavailable(seen.server, seen.without_us, seen.wishes), *curves],
+        unasked_limits=curves,
         healed=list(healed),
         pending=[tell_fault(standing.to_include(seen.store, seen.without_us, site)) for site in seen.pending],
         clock_skew=skew,

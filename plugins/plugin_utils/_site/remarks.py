@@ -10,7 +10,7 @@ import datetime
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, finding
-from ansible_collections.mtls.httpd.plugins.plugin_utils._site.protocol import NEW_CURVES, protocol
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.protocol import protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -84,7 +84,7 @@ def noteworthy(result: Mapping[str, Any], warn_days: int) -> Iterator[str]:
     for each in result.get("healed", ()):
         yield f"found amiss: {each}."
     for each in result.get("limits", ()) if result.get("changed") else ():
-        if not each.startswith(NEW_CURVES):  # which nobody asked for
+        if each not in result.get("unasked_limits", ()):
             yield f"{each}."
     soon = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=warn_days)).isoformat()
     for each in result.get("sites", ()):
