@@ -7,10 +7,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.quoting import NotQuotable
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import (
     CODES,
     Fault,
@@ -19,6 +22,11 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import (
     tell_fault,
     tell_faults,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.trusted_paths import Untrusted
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import StoreError
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_material import SourceError
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal import Refused
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import NotARequest
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 # What makes a fault: the class, and the function of handshakes.py that fills in the site.
@@ -65,14 +73,65 @@ def test_what_a_code_means_and_what_to_do_are_sentences(code: str) -> None:
     assert all(text.endswith(".") for text in CODES[code])
 
 
-def errors_below(error: type[Exception]) -> set[str]:
-    """Return the names of all classes that derive from one."""
-    return {name for each in error.__subclasses__() for name in (each.__name__, *errors_below(each))}
+# Where it is read what a program of the machine says, as there is no other source: httpd on its build, on its
+# configuration and on what is wrong, and sudo.
+READERS = {
+    *(f"module_utils/_httpd/{name}.py" for name in ("parents", "description", "server", "complaints")),
+    "action/sites.py",
+}
+# The verdict has findings, not faults.
+JUDGES = "module_utils/_verdict/"
 
 
-def test_all_errors_that_an_operator_sees_have_one_base() -> None:
-    named = {"HttpdError", "StoreError", "SourceError", "Untrusted", "NotQuotable", "NotARequest", "Refused"}
-    assert named <= errors_below(OperatorError)
+def words_looked_for(source: str) -> list[str]:
+    """Return the texts of several words that the source looks for in another text."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        texts: list[ast.expr] = []
+        if isinstance(node, ast.Compare) and isinstance(node.ops[0], (ast.In, ast.NotIn)):
+            texts = [node.left]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            texts = node.args[:1] if node.func.attr in ("startswith", "endswith", "find", "index") else []
+        found += [
+            each.value
+            for each in texts
+            if isinstance(each, ast.Constant) and isinstance(each.value, str) and re.search("[a-z] +[a-z]", each.value)
+        ]
+    return found
+
+
+def test_nothing_decides_by_the_words_of_a_message() -> None:
+    readers = {path for path, text in SOURCES.items() if words_looked_for(text) and not path.startswith(JUDGES)}
+    assert readers <= READERS
+
+
+def test_looking_for_words_is_seen_in_each_form() -> None:
+    assert words_looked_for('"got in" in fault or "was touched" not in str(error)') == ["got in", "was touched"]
+    assert words_looked_for('each.startswith("not offered")') == ["not offered"]
+    assert words_looked_for('"ssl_module" in modules or each.startswith("/") or " " in name') == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [HttpdError, Untrusted, NotQuotable, StoreError, SourceError, NotARequest, Refused],
+    ids=lambda one: one.__name__,
+)
+def test_all_errors_that_an_operator_sees_have_one_base(error: type[Exception]) -> None:
+    assert issubclass(error, OperatorError)
+
+
+def test_no_other_class_of_the_target_is_raised_to_an_operator() -> None:
+    rooms = ("_transaction", "_store", "_httpd", "_machine")
+    classes = {
+        node.name: [ast.unparse(base) for base in node.bases]
+        for path, text in SOURCES.items()
+        if path.startswith(tuple(f"module_utils/{room}/" for room in rooms))
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ClassDef)
+    }
+    bare = {name for name, bases in classes.items() if {"Exception", "ValueError", "OSError"} & {*bases[:1]}}
+    # The root itself; and what ends a rehearsal in full, whose reason is told of the reduced one.
+    assert bare == {"OperatorError", "Unavailable", "_StartsPrograms"}
 
 
 def test_a_fault_is_told_in_one_sentence_and_several_are_told_once_each() -> None:
