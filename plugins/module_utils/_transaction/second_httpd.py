@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
 
 _READY = 20.0
-# A program is tried to be started by a child of httpd's, which may come to it after httpd is ready.
-_SOON, _LATER = 0.01, 0.1
+# A program is tried to be started by a child of httpd's, which may come to it after httpd is ready: the later, the
+# slower this machine is just now, as the start shows.
+_SOON, _LATER, _LATEST = 0.01, 0.1, 0.3
+_PART_OF_START = 0.3
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def serving(
         if alone:
             alone.become()
 
-    said = os.path.join(scratch, "said")
+    said, began = os.path.join(scratch, "said"), time.monotonic()
     with open(said, "wb") as stream:
         process = subprocess.Popen(
             words,
@@ -120,7 +122,8 @@ def serving(
             if not alone:
                 time.sleep(0.003)
         if alone:
-            programs += alone.tried(_LATER if programs else _SOON)
+            slow = min(_LATEST, _PART_OF_START * (time.monotonic() - began))
+            programs += alone.tried(max(slow, _LATER if programs else _SOON))
             alone.close()  # What a request starts is not of the configuration: it is refused, and not waited for.
         yield _Start(broken, tuple(programs))
     finally:
