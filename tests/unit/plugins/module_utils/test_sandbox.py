@@ -16,12 +16,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
-from host import in_a_child
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.sandbox import Unavailable, World
@@ -219,7 +219,15 @@ def test_another_users_mount_below_run_into_which_root_may_not_look_is_no_hindra
             libc.umount2(bytes(theirs), 2)  # MNT_DETACH
             os.close(file_system)
 
-    in_a_child(act)
+    child = os.fork()  # With a mount namespace of its own.
+    if child == 0:
+        try:
+            act()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, "see the traceback on standard error"
 
 
 def test_what_is_started_inside_mounts_nothing() -> None:
