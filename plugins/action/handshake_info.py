@@ -21,7 +21,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.endpoints im
     read_endpoints,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import DAMAGED
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import DAMAGED
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, checked, documented_options
 from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import failure, reached_at, without_cryptography
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder, MaterialError

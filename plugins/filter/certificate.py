@@ -15,12 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import (
-    HAS_CRYPTOGRAPHY,
-    MAXIMUM_SIZE,
-    FormError,
-    read,
-)
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import MAXIMUM_SIZE, FormError
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import HAS_CRYPTOGRAPHY
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable

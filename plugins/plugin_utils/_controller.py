@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import CRYPTOGRAPHY_ERROR, HAS_CRYPTOGRAPHY
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import CRYPTOGRAPHY_ERROR, HAS_CRYPTOGRAPHY
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError
 
 if TYPE_CHECKING:

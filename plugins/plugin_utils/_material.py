@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ansible.errors import AnsibleError, AnsibleFileNotFound
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, finding
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import MAXIMUM_SIZE
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import MAXIMUM_SIZE
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, MaterialSet
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import holds_key
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import OLDEST_CRYPTOGRAPHY
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import OLDEST_CRYPTOGRAPHY
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACES = [

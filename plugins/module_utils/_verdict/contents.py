@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import finding, in_shell
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import Contents, FormError, read
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import Contents, FormError
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import read
 
 if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, Judgement

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import iso
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.client_ca import judge_client_cas, judge_crls
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import collect, has_errors, report_findings
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import HAS_CRYPTOGRAPHY
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import HAS_CRYPTOGRAPHY
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.server import judge_domains, judge_server
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.server_path import ServerPath, judge_path
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate
-    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import PrivateKey
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import PrivateKey
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.server import ServerMaterial
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, MaterialSet
 

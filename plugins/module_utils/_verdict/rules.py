@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import called, iso, signed_by, some
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import WARNING, Finding, finding, in_shell
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import HAS_CRYPTOGRAPHY, MAXIMUM_RSA_BITS
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.keys import MAXIMUM_RSA_BITS
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import HAS_CRYPTOGRAPHY
 
 if HAS_CRYPTOGRAPHY:
     from cryptography import x509

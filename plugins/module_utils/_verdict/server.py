@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, Judgement
-    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import PrivateKey
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import PrivateKey
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.shared import Shared
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import MaterialSet
 

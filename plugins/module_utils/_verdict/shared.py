@@ -13,12 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import certification_path
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import (
-    HAS_CRYPTOGRAPHY,
-    Contents,
-    FormError,
-    read,
-)
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import Contents, FormError
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import HAS_CRYPTOGRAPHY
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import read
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material
 
 if HAS_CRYPTOGRAPHY:

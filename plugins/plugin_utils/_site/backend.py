@@ -10,8 +10,10 @@ import itertools
 import re
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict import parsing, rules
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import rules
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, finding
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import FormError
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import read
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import materials
 
 if TYPE_CHECKING:
@@ -91,8 +93,8 @@ def authorities(finder: Finder, site: Site, findings: list[Finding], at: datetim
     found: list[Certificate] = []
     for material in materials(finder, vars(site), "proxy_ca", findings):
         try:
-            certificates = parsing.read(material.data, material.name).certificates
-        except parsing.FormError as error:
+            certificates = read(material.data, material.name).certificates
+        except FormError as error:
             findings.append(finding(error.code, material.name, f"'proxy_ca' {error}", "Give the CA's certificate."))
             continue
         if not certificates or not all(each.may_issue for each in certificates):

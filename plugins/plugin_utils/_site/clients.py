@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import alternative_name, subject_name
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import PINNED
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict import parsing, rules
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import rules
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, finding
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import FormError
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import read
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import materials
 
 with contextlib.suppress(ImportError):  # The verdict says so where it is missing.
@@ -110,8 +112,8 @@ def rule(pin: str) -> str:
 
 def _certificate(data: bytes, option: str, source: str, findings: list[Finding]) -> Certificate | None:
     try:
-        found = parsing.read(data, source).certificates
-    except parsing.FormError as error:
+        found = read(data, source).certificates
+    except FormError as error:
         findings.append(finding(error.code, source, f"'{option}' {error}", "Give the client's certificate."))
         return None
     if len(found) != 1:

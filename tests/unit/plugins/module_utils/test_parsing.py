@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
     KeySerializationEncryption,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
     pkcs7,
     pkcs12,
 )
@@ -37,9 +38,10 @@ from hypothesis import strategies as st
 from odd_certificates import Pair, ca, dns, leaf, limits, named
 from speed import at_once
 
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict import parsing
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import forms
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import Contents, FormError
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import judge, report
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import Contents, FormError, read
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import read
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, MaterialSet
 
 if TYPE_CHECKING:
@@ -209,7 +211,7 @@ REFUSED = {
     "damaged base64": (SERVER.pem.replace(b"MII", b"M*I"), "is no base64"),
     "damaged certificate": (pem(SERVER.certificate).replace(b"MII", b"MIJ"), "cannot be parsed"),
     "cut off DER": (SERVER.certificate.public_bytes(Encoding.DER)[:-9], "is cut off or damaged"),
-    "too large": (b"x" * (parsing.MAXIMUM_SIZE + 1), "bytes; at most"),
+    "too large": (b"x" * (forms.MAXIMUM_SIZE + 1), "bytes; at most"),
     "damaged key": (SERVER.key_pem.replace(b"MIG", b"MIH"), "damaged"),
     "damaged zip": (zipped("a.crt", FULL)[:-30], "cannot be unpacked"),
     "zip of nothing": (zipped_as({}), "without a certificate"),
@@ -248,7 +250,7 @@ def test_an_rsa_key_whose_numbers_do_not_fit_is_damaged() -> None:
 
 
 def test_an_ec_key_with_the_public_half_of_another_is_damaged() -> None:
-    point = (Encoding.X962, parsing.serialization.PublicFormat.UncompressedPoint)
+    point = (Encoding.X962, PublicFormat.UncompressedPoint)
     der = SERVER.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     mine, others = SERVER.key.public_key().public_bytes(*point), new_key().public_key().public_bytes(*point)
     assert "damaged" in str(refused(der.replace(mine, others)))
@@ -322,7 +324,7 @@ def within_limits() -> Iterator[None]:
 
 @pytest.mark.parametrize("case", HOSTILE)
 def test_nothing_under_a_mebibyte_takes_long(case: str) -> None:
-    data = HOSTILE[case][: parsing.MAXIMUM_SIZE]
+    data = HOSTILE[case][: forms.MAXIMUM_SIZE]
     for passphrase in (None, PASSPHRASE):
         with within_limits():
             try:
@@ -379,9 +381,7 @@ PILED = piled()
 
 @pytest.mark.parametrize("case", PILED)
 def test_much_material_is_judged_at_once(case: str) -> None:
-    assert all(
-        len(one.data) <= parsing.MAXIMUM_SIZE for one in (PILED[case].certificate, PILED[case].private_key) if one
-    )
+    assert all(len(one.data) <= forms.MAXIMUM_SIZE for one in (PILED[case].certificate, PILED[case].private_key) if one)
     with within_limits():
         assert judge([PILED[case]], at=NOW, warn_days=30)
 
