@@ -71,7 +71,7 @@ An error fails the task before anything is sent; a warning does not. [The verdic
 def page() -> str:
     """Return the page."""
     faults = _read("_machine/fault.py")["CODES"]
-    findings, remedies = _read("_verdict/findings.py"), _read("_verdict/remedies.py")["REMEDIES"]
+    findings, remedies = _read("_verdict/findings.py"), _read("_verdict/code_remedies.py")["REMEDIES"]
     return PAGE.format(
         faults=_table(("code", "what is so", "what to do"), ((f"`{code}`", *told) for code, told in faults.items())),
         **{

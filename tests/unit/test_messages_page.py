@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import fault
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.code_remedies import REMEDIES
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import CODES, SITE_CODES
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.remedies import REMEDIES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "messages.md").read_text(encoding="utf-8")
