@@ -6,79 +6,135 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from dataclasses import dataclass
+import ssl
+from dataclasses import dataclass, field
 from datetime import timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import der
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import printable
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import DAMAGED, HAS_CRYPTOGRAPHY
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.odd_encoding import SignedParts, signed_parts
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.signature import (
+    Signature,
+    algorithm_of,
+    check,
+    name_key,
+)
 
-try:
+if HAS_CRYPTOGRAPHY:
     from cryptography import x509
-    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
     from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
-except ImportError:
-    # parsing.HAS_CRYPTOGRAPHY tells, and nobody comes here without asking it.
-    pass
+
+    _KINDS = (
+        rsa.RSAPublicKey,
+        ec.EllipticCurvePublicKey,
+        ed25519.Ed25519PublicKey,
+        ed448.Ed448PublicKey,
+        dsa.DSAPublicKey,
+    )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.signature import NameKey
+
     Extension = TypeVar("Extension", bound=x509.ExtensionType)
+
+
+# An EC key whose curve is written out in numbers, in place of its name (RFC 5480, 2.1.1, forbids it).
+_WRITTEN_OUT = bytes.fromhex("06072a8648ce3d0201") + bytes([der.SEQUENCE])
+# Kinds of keys that certificates may have and that cryptography, or one of its versions, does not know.
+_KEY_KINDS = {
+    "1.2.156.10197.1.301": "on the curve SM2",
+    "2.16.840.1.101.3.4.3.17": "of the kind ML-DSA-44",
+    "2.16.840.1.101.3.4.3.18": "of the kind ML-DSA-65",
+    "2.16.840.1.101.3.4.3.19": "of the kind ML-DSA-87",
+    "1.2.840.10045.2.1": "on a curve that is not known",
+}
 
 
 class Certificate:
     """A certificate, and what messages call the file or option that it came from.
 
     It is written `Certificate` wherever it stands, and that of cryptography, which it holds as `parsed`, is always
-    written `x509.Certificate`. Two are equal if what is parsed is. Making one raises what cryptography raises for an
-    extension that it cannot parse.
+    written `x509.Certificate`. Where OpenSSL reads the encoding and cryptography does not, `parsed` is a copy for
+    judging alone, and `oddities` says why; `given` is always what was given. Two are equal if what was given is.
+
+    All that is used later is read as one is made, which raises what cryptography raises for what it cannot parse.
     """
 
-    def __init__(self, certificate: x509.Certificate, source: str) -> None:
+    def __init__(
+        self, certificate: x509.Certificate, source: str, given: bytes = b"", oddities: tuple[str, ...] = ()
+    ) -> None:
         self.parsed = certificate
         self.source = source
+        self.given = given or certificate.public_bytes(serialization.Encoding.DER)
+        self.oddities = oddities
         self.begin = certificate.not_valid_before_utc
         self.end = certificate.not_valid_after_utc
         self.subject = certificate.subject  # the name of its holder
         self.issuer = certificate.issuer  # the name of who signed it
         self.version = certificate.version
+        self.serial = certificate.serial_number
+        self.algorithm = algorithm_of(certificate)
+        self.key = _known_key(certificate)
         self._extensions: dict[type[x509.ExtensionType], Any] = {
             type(extension.value): extension.value for extension in certificate.extensions
         }
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Certificate) and self.parsed == other.parsed
+        return isinstance(other, Certificate) and self.given == other.given
 
     def __hash__(self) -> int:
-        return hash(self.parsed)
+        return hash(self.given)
 
     def extension(self, kind: type[Extension]) -> Extension | None:
         """Return the value of the extension, or None."""
         return self._extensions.get(kind)
 
     @cached_property
-    def key(self) -> CertificatePublicKeyTypes | None:
-        """Its public key; None if it is of a kind that is not known."""
-        try:
-            return self.parsed.public_key()
-        except (ValueError, UnsupportedAlgorithm):
-            return None
+    def subject_key(self) -> NameKey:
+        """What its subject is compared by."""
+        return name_key(self.subject)
+
+    @cached_property
+    def issuer_key(self) -> NameKey:
+        """What its issuer is compared by."""
+        return name_key(self.issuer)
+
+    @cached_property
+    def parts(self) -> SignedParts:
+        """What of it is signed, and the signature, as they were given."""
+        return signed_parts(self.given)
+
+    @cached_property
+    def key_kind(self) -> str:
+        """What to say of a public key that is not known, behind 'its key is'; empty for one that is."""
+        if self.key is not None:
+            return ""
+        if _WRITTEN_OUT in self.given:
+            return "on a curve that is written out in numbers instead of named"
+        known = [_KEY_KINDS[one] for one in _numbers_of_key(self.given) if one in _KEY_KINDS]
+        return known[-1] if known else "of a kind that is not known"
 
     @cached_property
     def self_issued(self) -> bool:
         """Whether subject and issuer are the same."""
-        return self.subject == self.issuer
+        return self.subject_key == self.issuer_key
 
     @cached_property
     def self_signed(self) -> bool:
         """Whether its own key signed it, as a root's. A CA's certificate for its next key is self-issued alone."""
-        return self.self_issued and signed_by(self.parsed, self.parsed)
+        return signed_by(self, self)
 
     @cached_property
     def is_ca(self) -> bool:
@@ -133,14 +189,26 @@ class Certificate:
         return ""
 
     @cached_property
+    def generalized_times(self) -> list[datetime]:
+        """Those of its times that are written as GeneralizedTime."""
+        parts = [one for one in der.first(self.parts.signed).children() if one.tag == der.SEQUENCE]
+        times = parts[2].children() if len(parts) > 2 else []  # behind algorithm and issuer
+        return [moment for one, moment in zip(times, (self.begin, self.end)) if one.tag == der.GENERALIZED_TIME]
+
+    def read_all(self) -> Certificate:
+        """Work out what of it may raise, and return it: whatever cryptography raises for what it cannot parse."""
+        _worked_out = self.label, self.names, self.key_kind, self.generalized_times, self.subject_key, self.issuer_key
+        return self
+
+    @cached_property
     def sha256(self) -> str:
         """Its SHA-256 fingerprint, in lower-case hexadecimal."""
-        return self.parsed.fingerprint(hashes.SHA256()).hex()
+        return hashlib.sha256(self.given).hexdigest()
 
     @cached_property
     def pem(self) -> bytes:
         """It as PEM, with LF and no text around it."""
-        return self.parsed.public_bytes(serialization.Encoding.PEM)
+        return ssl.DER_cert_to_PEM_cert(self.given).encode()
 
     def description(self, at: datetime, use: str) -> dict[str, Any]:
         """Return the fields that validate_certificate documents, as of an aware moment."""
@@ -152,7 +220,7 @@ class Certificate:
             "subject": self.subject.rfc4514_string(),
             "issuer": self.issuer.rfc4514_string(),
             "names": self.names,
-            "serial": f"{self.parsed.serial_number:x}",
+            "serial": f"{self.serial:x}",
             "sha256": self.sha256,
             "not_before": iso(self.begin),
             "not_after": iso(self.end),
@@ -163,19 +231,60 @@ class Certificate:
 
 @dataclass(frozen=True)
 class RevocationList:
-    """A CRL as cryptography parsed it, and what messages call the file or option that it came from."""
+    """A CRL as cryptography parsed it, and what messages call the file or option that it came from.
 
-    parsed: x509.CertificateRevocationList
-    source: str
+    Where OpenSSL reads the encoding and cryptography does not, `parsed` is a copy for judging alone; `given` is what
+    was given. Two are equal if that is.
+    """
+
+    parsed: x509.CertificateRevocationList = field(compare=False)
+    source: str = field(compare=False)
+    given: bytes
+    revoked: Mapping[int, datetime] = field(compare=False, repr=False)  # serial numbers, and since when
+
+    @property
+    def pem(self) -> bytes:
+        """It as PEM, with LF and no text around it."""
+        text = ssl.DER_cert_to_PEM_cert(self.given)
+        return text.replace(" CERTIFICATE-", " X509 CRL-").encode()
+
+    def signature(self, issuer: Certificate) -> Signature:
+        """Return whether the issuer's key signed it."""
+        return check(signed_parts(self.given), algorithm_of(self.parsed), issuer.key)
 
 
-def signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Return whether the issuer's name and key are those that signed the certificate."""
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+def signed_by(certificate: Certificate, issuer: Certificate) -> bool:
+    """Return whether the issuer's name fits, and its key is not known to be another than the one that signed.
+
+    What cannot be checked here counts as signed: that somebody did not sign is said where a check failed alone.
+    """
+    if certificate.issuer_key != issuer.subject_key:
         return False
-    return True
+    return check(certificate.parts, certificate.algorithm, issuer.key) is not Signature.WRONG
+
+
+def _known_key(certificate: x509.Certificate) -> CertificatePublicKeyTypes | None:
+    """Return the public key; None where no TLS server has keys of its kind, whatever the library makes of it.
+
+    Some versions of cryptography take a curve that is written out for the one of these numbers; OpenSSL refuses it.
+    """
+    if _WRITTEN_OUT in certificate.tbs_certificate_bytes:
+        return None
+    try:
+        key = certificate.public_key()
+    except DAMAGED:
+        return None
+    return key if isinstance(key, _KINDS) else None
+
+
+def _numbers_of_key(given: bytes) -> Iterator[str]:
+    """Yield the numbers by which a certificate says what kind of key it has, the kind before the curve."""
+    fields = signed_parts(given).signed
+    parts = [one for one in der.first(fields).children() if one.tag == der.SEQUENCE]
+    # Algorithm, issuer, times, subject, key (RFC 5280, 4.1).
+    for one in parts[4].children()[0].children() if len(parts) > 4 else ():
+        if one.tag == der.OID:
+            yield der.dotted(one.body)
 
 
 def called(name: x509.Name) -> str:

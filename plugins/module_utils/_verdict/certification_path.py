@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import signed_by
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.odd_encoding import EXTENSIONS
 
 try:
     from cryptography import x509
@@ -26,25 +27,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.signature import NameKey
 
 MAXIMUM_MEMBERS = 32  # certificates between the server's and an anchor that a path is looked for in
 MAXIMUM_DEPTH = 8  # intermediates in a path; the Web PKI uses one or two
 MAXIMUM_WAYS = 500  # to go by the names of issuers; each costs a signature check or more
-
-# cryptography names extensions by number (RFC 5280, 4.2).
-_EXTENSIONS = {
-    "2.5.29.14": "subjectKeyIdentifier",
-    "2.5.29.15": "keyUsage",
-    "2.5.29.17": "subjectAltName",
-    "2.5.29.19": "basicConstraints",
-    "2.5.29.30": "nameConstraints",
-    "2.5.29.33": "policyMappings",
-    "2.5.29.35": "authorityKeyIdentifier",
-    "2.5.29.36": "policyConstraints",
-    "2.5.29.37": "extendedKeyUsage",
-    "2.5.29.54": "inhibitAnyPolicy",
-    "1.3.6.1.5.5.7.1.1": "authorityInfoAccess",
-}
 
 
 class PathRefusedError(Exception):
@@ -80,13 +67,13 @@ def too_many_ways(leaf: Certificate, pool: Sequence[Certificate]) -> bool:
     """
     if len(pool) < 2:
         return False
-    below: dict[x509.Name, int] = {leaf.issuer: 1}
+    below: dict[NameKey, int] = {leaf.issuer_key: 1}
     total = 1
     for _depth in range(MAXIMUM_DEPTH):
-        above: dict[x509.Name, int] = {}
+        above: dict[NameKey, int] = {}
         for one in pool:
-            if one.subject in below:
-                above[one.issuer] = above.get(one.issuer, 0) + below[one.subject]
+            if one.subject_key in below:
+                above[one.issuer_key] = above.get(one.issuer_key, 0) + below[one.subject_key]
         below = above
         total += sum(below.values())
     return total > MAXIMUM_WAYS
@@ -182,29 +169,31 @@ def _may_sign_certificates(
 def _sentence(error: Exception) -> str:
     """Return cryptography's words without what it repeats."""
     text = " ".join(str(error).partition(" (encountered processing")[0].split())
-    text = re.sub(r"\d+(\.\d+){3,}", lambda number: _EXTENSIONS.get(number[0], number[0]), text)
+    # cryptography names extensions by number (RFC 5280, 4.2).
+    text = re.sub(r"\d+(\.\d+){3,}", lambda number: EXTENSIONS.get(number[0], number[0]), text)
     for prefix in ("validation failed: ", "candidates exhausted: "):
         text = text.removeprefix(prefix)
-    return text[:200]
+    # Some end with what is for the makers of cryptography alone.
+    return re.sub(r":?\s*\w*\s*\{.*", "", text)[:200]
 
 
 @dataclass(frozen=True)
 class Walk:
     """How far one comes from a certificate by the names of issuers: what to say where no path is valid."""
 
-    certificates: tuple[x509.Certificate, ...]  # each signed by the next
+    certificates: tuple[Certificate, ...]  # each signed by the next
     anchored: bool  # the last one is a trust anchor
-    impostor: x509.Certificate | None = None  # has the name of the last one's issuer, and did not sign it
+    impostor: Certificate | None = None  # has the name of the last one's issuer, and did not sign it
 
 
-def walk(leaf: x509.Certificate, pool: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate]) -> Walk:
+def walk(leaf: Certificate, pool: Sequence[Certificate], anchors: Sequence[Certificate]) -> Walk:
     """Follow the issuers upwards, trust anchors first, then the longest valid."""
     way = [leaf]
     impostor = None
     while way[-1] not in anchors and len(way) <= MAXIMUM_DEPTH + 2:
         last = way[-1]
-        named = [one for one in (*anchors, *pool) if one.subject == last.issuer and one not in way]
-        named.sort(key=lambda one: (one not in anchors, -one.not_valid_after_utc.timestamp()))
+        named = [one for one in (*anchors, *pool) if one.subject_key == last.issuer_key and one not in way]
+        named.sort(key=lambda one: (one not in anchors, -one.end.timestamp()))
         signer = next((one for one in named[:MAXIMUM_MEMBERS] if signed_by(last, one)), None)
         if signer is None:
             impostor = named[0] if named else None

@@ -9,16 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import rules
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import RevocationList, iso, some
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import iso, some
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.contents import read_shared
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import collect, finding
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.signature import name_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cryptography import x509
-
-    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate, RevocationList
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, Judgement
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.shared import Shared
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import MaterialSet
@@ -63,7 +62,7 @@ def _judge_together(shared: Shared, given: MaterialSet) -> Judgement[tuple[Certi
 
 def judge_crls(
     shared: Shared, given: MaterialSet, path: Sequence[Certificate], client_cas: Sequence[Certificate]
-) -> Judgement[tuple[x509.CertificateRevocationList, ...]]:
+) -> Judgement[tuple[RevocationList, ...]]:
     """Judge the revocation lists, of the client CAs and of those that issued the server's path (RFC 5280, 5).
 
     `path` is the server's certificate and its issuers; empty without one. Yields what is wrong with the lists, and with
@@ -72,13 +71,13 @@ def judge_crls(
     found: list[RevocationList] = []
     for material in given.crl:
         contents = yield from read_shared(shared, material, "crl")
-        found += [RevocationList(crl, material.name) for crl in contents.crls]
+        found += contents.crls
     issuers = [*client_cas, *path[1:]]
-    crls = tuple(crl.parsed for crl in found)
-    present = {crl.issuer for crl in crls if rules.is_present(crl, shared.at)}
+    crls = tuple(found)
+    present = {name_key(crl.parsed.issuer) for crl in crls if rules.is_present(crl.parsed, shared.at)}
     for crl in found:
-        issuer = crl.parsed.issuer
-        known = [one for one in [*path[:1], *client_cas] if one.issuer == issuer]
+        issuer = name_key(crl.parsed.issuer)
+        known = [one for one in [*path[:1], *client_cas] if one.issuer_key == issuer]
         yield from rules.crl_itself(crl, issuers, known, shared.at, newer=issuer in present)
         for leaf in path[:1]:
             yield from _judge_revoked(leaf, crl)
@@ -92,7 +91,7 @@ def judge_crls(
 
 def _judge_revoked(leaf: Certificate, crl: RevocationList) -> Iterator[Finding]:
     """The server's certificate is not on the list of its issuer (RFC 5280, 5.1.2.6)."""
-    entry = crl.parsed.get_revoked_certificate_by_serial_number(leaf.parsed.serial_number)
-    if entry is not None and crl.parsed.issuer == leaf.issuer:
-        message = f"the server's certificate is on the CRL {crl.source}, since {iso(entry.revocation_date_utc)}."
+    since = crl.revoked.get(leaf.serial)
+    if since is not None and name_key(crl.parsed.issuer) == leaf.issuer_key:
+        message = f"the server's certificate is on the CRL {crl.source}, since {iso(since)}."
         yield finding("revoked", leaf.source, message, "Order a new certificate with a new key.")

@@ -8,6 +8,11 @@ from __future__ import annotations
 
 REMEDIES = {
     "unreadable": "Correct the path, or give a file that holds what its option wants.",
+    "unknown-form": "Turn it into another form by the command that the message names.",
+    "member-unreadable": "Nothing, where the others are enough. To be rid of the warning, mend it or leave it out.",
+    "odd-encoding": "Have the certificate issued anew by a CA that keeps to DER.",
+    "store-unreadable": "Give `trust_anchors` in PEM, or mend the controller's store.",
+    "chain-swapped": "Give each file in the other's place.",
     "encrypted-key": "Give `private_key_passphrase`, vaulted, or a key without a passphrase.",
     "ambiguous": "Give one of the two.",
     "invalid-domain": "Give a name of letters, digits and hyphens that a public CA issues for.",

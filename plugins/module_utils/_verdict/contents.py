@@ -8,21 +8,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import finding, in_shell
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import Contents, FormError
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import WARNING, finding, in_shell
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import Contents, Form, FormError
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import read
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.remedies import look_at, remedy
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, Judgement
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.shared import Shared
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material
 
+MAXIMUM_TOLD = 5  # members of one file that cannot be read and are named
+_KEYS = (Form.KEY, Form.CURVE_IN_NUMBERS)
+_FORMS = {"private_key": (*_KEYS, Form.CUT_OFF), "crl": (Form.CRL, Form.CUT_OFF)}
+_OF_CERTIFICATES = (Form.CERTIFICATE, Form.PKCS7, Form.PKCS12, Form.CUT_OFF)
 
-def read_own(material: Material | None, option: str, passphrase: bytes | None) -> Judgement[Contents]:
+
+def read_own(
+    material: Material | None, option: str, passphrase: bytes | None, *, wants_key: bool = True
+) -> Judgement[Contents]:
     """Read material that may hold a private key, and that is one set's alone.
 
-    Yields a finding for what cannot be read, or is not what the option wants. Returns what the material holds: nothing
-    after such a finding, or if there is no material.
+    Yields a finding for what cannot be read, or is not what the option wants; also for a key that cannot be read, if
+    it is the one that is wanted. Returns what the material holds: nothing after an error, or if there is no material.
     """
     if material is None:
         return Contents()
@@ -31,13 +41,19 @@ def read_own(material: Material | None, option: str, passphrase: bytes | None) -
     except FormError as fault:
         yield _unreadable(fault, material, option)
         return Contents()
+    keys = contents.faults_of(_KEYS)
+    if keys and wants_key and not contents.keys:
+        # A key that cannot be read is not to be told as a key that is missing.
+        yield _unreadable(keys[0], material, option)
+        return Contents()
     return (yield from _fitting(contents, material, option))
 
 
 def read_shared(shared: Shared, material: Material | None, option: str) -> Judgement[Contents]:
     """Read material that no private key belongs in, and that other sets may name too.
 
-    Yields and returns what `read_own` does, and a finding for a key that lies in it all the same.
+    Yields and returns what `read_own` does, and a finding for a key that lies in it all the same. Nothing is returned
+    of a client CA's material with a key in it: it is the server's own.
     """
     if material is None:
         return Contents()
@@ -46,21 +62,47 @@ def read_shared(shared: Shared, material: Material | None, option: str) -> Judge
     except FormError as fault:
         yield _unreadable(fault, material, option)
         return Contents()
+    keys = contents.faults_of(_KEYS)
     fitting = yield from _fitting(contents, material, option)
-    if fitting.keys:
+    if fitting.keys or (keys and not fitting.is_empty()):
         message = f"'{option}' holds a private key beside {_wanted(option)}, and would be readable by everybody."
-        remedy = f"Keep the key out of it: openssl x509 -in {in_shell(material.name)}"
-        yield finding("unreadable", material.name, message, remedy)
+        if option == "client_ca":
+            message += " It may be the server's own material; the client CA is another, Chat's."
+        name = in_shell(material.name)
+        look = f"unzip -l {name}" if material.data[:2] == b"PK" else f"openssl x509 -in {name}"
+        yield finding("unreadable", material.name, message, f"Keep the key out of it: {look}")
+        return Contents() if option == "client_ca" else fitting
     return fitting
+
+
+def passed_over(contents: Contents, material: Material, option: str) -> Iterator[Finding]:
+    """Yield a warning for each member that cannot be read, where others can; not for keys, where others are wanted."""
+    faults = contents.faults_of(form for form in Form if form not in _KEYS)
+    for fault in faults[:MAXIMUM_TOLD]:
+        message = f"'{option}' {fault} That member was passed over, and the others count."
+        do = remedy(fault, material, option, _wanted(option))
+        yield finding("member-unreadable", material.name, message, do, WARNING)
+    more = len(faults) - MAXIMUM_TOLD
+    if more > 0:
+        message = f"'{option}' holds {more} more members that cannot be read, and that were passed over."
+        yield finding("member-unreadable", material.name, message, "Copy or download it again, whole.", WARNING)
 
 
 def _fitting(contents: Contents, material: Material, option: str) -> Judgement[Contents]:
     """Return the contents if what the option wants is among them; else yield a finding, and return nothing."""
     if {"private_key": contents.keys, "crl": contents.crls}.get(option, contents.certificates):
+        yield from passed_over(contents, material, option)
         return contents
+    faults = contents.faults_of(_FORMS.get(option, _OF_CERTIFICATES))
+    if faults:
+        yield _unreadable(faults[0], material, option)
+        return Contents()
     word = _wanted(option)
+    form = contents.others[0] if contents.is_empty() and contents.others else None
+    form = form or (Form.CERTIFICATE if contents.certificates else Form.CRL if contents.crls else Form.KEY)
     message = f"'{option}' holds {contents}, and {word} belongs there."
-    yield finding("unreadable", material.name, message, f"Give the file that holds {word}.")
+    do = f"Give the file that holds {word}. What is in this one: {look_at(form, material)}"
+    yield finding("unreadable", material.name, message, do)
     return Contents()
 
 
@@ -71,23 +113,5 @@ def _wanted(option: str) -> str:
 
 def _unreadable(fault: FormError, material: Material, option: str) -> Finding:
     """Return the finding for material that cannot be taken."""
-    return finding(fault.code, material.name, f"'{option}' {fault}", _remedy(fault, material, option))
-
-
-def _remedy(fault: FormError, material: Material, option: str) -> str:
-    """Return what to do about material that cannot be taken."""
-    if fault.code == "encrypted-key":
-        if option not in ("certificate", "private_key", "bundle"):
-            return f"Give the file that holds {_wanted(option)}. No key belongs there."
-        return "Give the right 'private_key_passphrase', vaulted. The key is decrypted in memory, as httpd cannot ask."
-    name = in_shell(material.name)
-    if not material.data.strip():
-        return "Download or copy it again, whole."
-    if material.data[:2] == b"PK":
-        return f"Test the zip: unzip -t {name}. Where it is damaged, download it again; else give the file itself."
-    if option == "private_key":
-        return f"Look at it: openssl pkey -in {name} -noout"
-    kind, forms = ("crl", "PEM or DER") if option == "crl" else ("x509", "PEM, DER, PKCS#7, PKCS#12 or a zip of these")
-    if material.data[:1] == b"<":  # A console that wants a login, or a mirror without the file, answers with a page.
-        return f"It looks like a web page. Download the file itself again: {forms}."
-    return f"Give {forms}. Look at it: openssl {kind} -in {name} -noout -text"
+    do = remedy(fault, material, option, _wanted(option))
+    return finding(fault.code, material.name, f"'{option}' {fault}", do)

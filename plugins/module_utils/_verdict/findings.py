@@ -26,6 +26,14 @@ WARNING = "warning"
 # Code: severity and meaning. The table in docs/verdict.md is generated from here.
 CODES: dict[str, tuple[str, str]] = {
     "unreadable": (ERROR, "Material is missing, empty, too large, damaged, or not what its option wants."),
+    "unknown-form": (
+        ERROR,
+        "Material is well, and of a form that the library here does not know. The remedy turns it into another.",
+    ),
+    "member-unreadable": (WARNING, "A member of a file cannot be read, and was passed over. The others count."),
+    "odd-encoding": (ERROR, "OpenSSL reads a certificate of the server's path, and strict clients do not."),
+    "store-unreadable": (ERROR, "Nothing could be read from the store that a public path must end at."),
+    "chain-swapped": (ERROR, "`certificate` holds the chain, and `chain` the server's certificate."),
     "encrypted-key": (ERROR, "A key or PKCS#12 is encrypted, and no passphrase, or a wrong one, is given."),
     "ambiguous": (ERROR, "Two options, or two entries of a zip, give the same thing, and they may differ."),
     "invalid-domain": (ERROR, "The domain or alias is no name that a certificate can be issued for."),
@@ -40,10 +48,13 @@ CODES: dict[str, tuple[str, str]] = {
     "weak-key": (ERROR, "RSA under 2048 bits, or a kind of key or curve that TLS clients refuse."),
     "weak-signature": (
         ERROR,
-        "A certificate is signed by SHA-1 or MD5. Only a warning for a client CA, which may sign its clients so.",
+        "A certificate is signed by SHA-1, MD5 or an unknown way. Only a warning for a CRL, and a client CA's own.",
     ),
     "wrong-usage": (ERROR, "Key usage, extended key usage or basic constraints forbid what the certificate is for."),
-    "bad-form": (ERROR, "The certificate is not of version 3, or its serial number is not positive or over 20 octets."),
+    "bad-form": (
+        ERROR,
+        "The certificate, or its root, is not of version 3, or its serial number is not positive or over 20 octets.",
+    ),
     "long-lifetime": (WARNING, "Valid for longer than the CA/Browser Forum allows for certificates of its date."),
     "must-staple": (WARNING, "The certificate demands stapled OCSP answers, which the site does not send."),
     "chain-incomplete": (ERROR, "The certificate of an issuer is missing between the server's and a trust anchor."),

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Union
 
@@ -17,11 +18,10 @@ if HAS_CRYPTOGRAPHY:
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate, RevocationList
 
     PrivateKey = Union[
         rsa.RSAPrivateKey,
@@ -36,12 +36,61 @@ MAXIMUM_ENTRIES = 64  # files in a zip
 MAXIMUM_CERTIFICATES = 512  # in one file; a whole trust store has some 150
 
 
-class FormError(Exception):
-    """Material cannot be taken. The text says why; the code is that of the finding to make of it."""
+class Kind(enum.Enum):
+    """Why material cannot be taken: different things, each with another way out."""
 
-    def __init__(self, message: str, code: str = "unreadable") -> None:
+    DAMAGED = "damaged"  # nobody can read it
+    LOCKED = "locked"  # it is encrypted, and no passphrase is given, or another one
+    UNKNOWN = "unknown"  # it is well, and the library here does not know its form
+    MISPLACED = "misplaced"  # it is well, and not what belongs there
+    UNFIT = "unfit"  # it is a key, and of a kind that nobody could use
+
+
+CODES = {Kind.LOCKED: "encrypted-key", Kind.UNKNOWN: "unknown-form", Kind.UNFIT: "weak-key"}
+
+
+class Form(enum.Enum):
+    """What material is, as far as it can be told: by this a remedy is chosen."""
+
+    NOTHING = "nothing"
+    TEXT = "text"
+    CERTIFICATE = "certificate"
+    CRL = "CRL"
+    KEY = "private key"
+    REQUEST = "certificate request"
+    PKCS7 = "PKCS#7"
+    PKCS12 = "PKCS#12"
+    ZIP = "zip"
+    JAVA_KEYSTORE = "Java keystore"
+    WEB_PAGE = "web page"
+    LFS_POINTER = "Git LFS pointer"
+    PUBLIC_KEY = "public key"
+    SSH_KEY = "SSH key"
+    CURVE_IN_NUMBERS = "private key on a curve in numbers"
+    CUT_OFF = "block without its end"
+    OTHER = "block of another kind"
+
+
+class FormError(Exception):
+    """Material, or a member of it, cannot be taken. The text says why, as the end of a sentence about it.
+
+    The kind says which of four things is the matter, the form what it is.
+    """
+
+    def __init__(self, message: str, kind: Kind = Kind.DAMAGED, form: Form = Form.TEXT, entry: str = "") -> None:
         super().__init__(message)
-        self.code = code
+        self.kind = kind
+        self.form = form
+        self.entry = entry  # of a zip
+
+    @property
+    def code(self) -> str:
+        """The code of the finding to make of it."""
+        return CODES.get(self.kind, "unreadable")
+
+    def within(self, entry: str) -> FormError:
+        """Return the same, said of a zip with this entry."""
+        return FormError(f"is a zip whose '{entry}' {self}", self.kind, self.form, entry)
 
 
 @dataclass(frozen=True)
@@ -50,34 +99,55 @@ class Contents:
 
     certificates: tuple[Certificate, ...] = ()
     keys: tuple[PrivateKey, ...] = field(default=(), repr=False)
-    crls: tuple[x509.CertificateRevocationList, ...] = ()
-    others: tuple[str, ...] = ()  # such as 'a certificate request'
-    entries: tuple[str, ...] = ()  # of a zip: those that something was found in
+    crls: tuple[RevocationList, ...] = ()
+    others: tuple[Form, ...] = ()  # that are well, and of no use for a verdict
+    entries: tuple[str, ...] = ()  # of a zip: those that certificates or CRLs were found in
+    faults: tuple[FormError, ...] = ()  # why some of its members cannot be taken
 
     def __str__(self) -> str:
         """Say what is in it, as the end of 'holds …'."""
         counted = ((len(self.certificates), "certificate"), (len(self.keys), "private key"), (len(self.crls), "CRL"))
         words = [f"{number} {noun}{'s' if number > 1 else ''}" for number, noun in counted if number]
-        return " and ".join([*words, *self.others]) or "nothing known"
+        return " and ".join([*words, *(f"a {one.value}" for one in self.others)]) or "nothing known"
+
+    def faults_of(self, forms: Iterable[Form]) -> tuple[FormError, ...]:
+        """Return why members of these forms cannot be taken."""
+        wanted = tuple(forms)
+        return tuple(fault for fault in self.faults if fault.form in wanted)
+
+    def is_empty(self) -> bool:
+        """Whether nothing is in it that a verdict can be on."""
+        return not (self.certificates or self.keys or self.crls)
 
 
 def merged(parts: Iterable[Contents]) -> Contents:
     """Return all parts as one, duplicates left out."""
     certificates: dict[Certificate, None] = {}
     keys: dict[bytes, PrivateKey] = {}
-    crls: list[x509.CertificateRevocationList] = []
-    others: dict[str, None] = {}
+    crls: dict[RevocationList, None] = {}
+    others: dict[Form, None] = {}
+    faults: dict[str, FormError] = {}
     parts = list(parts)
     if len(parts) == 1:
         return parts[0]
     for part in parts:
         certificates.update(dict.fromkeys(part.certificates))
         keys.update((public_bytes(key.public_key()), key) for key in part.keys)
-        crls += [crl for crl in part.crls if crl not in crls]
+        crls.update(dict.fromkeys(part.crls))
         others.update(dict.fromkeys(part.others))
+        faults.update((str(fault), fault) for fault in part.faults)
         if len(certificates) > MAXIMUM_CERTIFICATES or len(crls) + len(keys) > MAXIMUM_ENTRIES:
             raise FormError(f"holds more than {MAXIMUM_CERTIFICATES} certificates, or {MAXIMUM_ENTRIES} keys and CRLs.")
-    return Contents(tuple(certificates), tuple(keys.values()), tuple(crls), tuple(others))
+    return Contents(
+        tuple(certificates), tuple(keys.values()), tuple(crls), tuple(others), faults=tuple(faults.values())
+    )
+
+
+def or_fault(contents: Contents) -> Contents:
+    """Return the contents; raises their first fault where there is nothing but faults in them."""
+    if contents.is_empty() and contents.faults and not contents.others:
+        raise contents.faults[0]
+    return contents
 
 
 def public_bytes(key: PublicKeyTypes) -> bytes:
@@ -85,10 +155,6 @@ def public_bytes(key: PublicKeyTypes) -> bytes:
     return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
-def words(error: BaseException) -> str:
-    """Return what a library said, on one short line."""
-    return printable(" ".join(str(error).split()))[:160] or type(error).__name__
-
-
 def printable(text: str) -> str:
+    """Return the text with a mark in the place of each character that does not print."""
     return "".join(c if c.isprintable() else "?" for c in text)[:200]

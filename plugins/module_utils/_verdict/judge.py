@@ -30,9 +30,7 @@ if HAS_CRYPTOGRAPHY:
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from cryptography import x509
-
-    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate, RevocationList
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import PrivateKey
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.server import ServerMaterial
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, MaterialSet
@@ -101,7 +99,7 @@ def _deployable(
     server: ServerMaterial | None,
     path: ServerPath,
     client_cas: Sequence[Certificate],
-    crls: Sequence[x509.CertificateRevocationList],
+    crls: Sequence[RevocationList],
 ) -> Deployable | None:
     """Return what httpd wants of material without fault; None if its key, or all of it, is not given."""
     if not (client_cas if server is None else server.keys):
@@ -115,8 +113,8 @@ def _deployable(
         certificate=certificate,
         private_key=private_key,
         client_ca=b"".join(one.pem for one in client_cas),
-        crl=b"".join(crl.public_bytes(serialization.Encoding.PEM) for crl in crls) or None,
-        crl_ends=min((iso(crl.next_update_utc) for crl in crls if crl.next_update_utc), default=""),
+        crl=b"".join(crl.pem for crl in crls) or None,
+        crl_ends=min((iso(end) for end in (crl.parsed.next_update_utc for crl in crls) if end), default=""),
     )
 
 

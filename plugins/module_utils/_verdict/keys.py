@@ -8,10 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.der import header, refuse_costly
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import FormError
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import der
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.decryption import (
+    OF_LIBRARY,
+    encrypted_by,
+    not_opened,
+    open_pkcs8,
+    open_traditional,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.der import DerError, Element
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import Form, FormError, Kind
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import DAMAGED, HAS_CRYPTOGRAPHY
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.pem import decoded
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.pkcs12_costs import refuse_costly
 
 if HAS_CRYPTOGRAPHY:
     from cryptography.hazmat.primitives import serialization
@@ -22,60 +31,153 @@ if TYPE_CHECKING:
 
 MAXIMUM_RSA_BITS = 16384  # OpenSSL takes no longer ones
 
+_EC = "1.2.840.10045.2.1"
+# The octets of a key on each curve that OpenSSL 3.0 knows by name and that somebody has keys on (RFC 5915, 3).
+_OCTETS = {
+    "1.2.840.10045.3.1.7": 32,
+    "1.3.132.0.34": 48,
+    "1.3.132.0.35": 66,
+    "1.3.132.0.10": 32,
+    "1.3.132.0.33": 28,
+    "1.3.36.3.3.2.8.1.1.7": 32,
+    "1.3.36.3.3.2.8.1.1.11": 48,
+    "1.3.36.3.3.2.8.1.1.13": 64,
+}
+_KINDS = ("1.2.840.113549.1.1.1", "1.2.840.113549.1.1.10", _EC, "1.3.101.112", "1.3.101.113", "1.2.840.10040.4.1")
+_NAMES = {
+    "1.2.156.10197.1.301": "on the curve SM2",
+    "1.3.101.110": "of the kind X25519",
+    "1.3.101.111": "of the kind X448",
+    "2.16.840.1.101.3.4.3.17": "of the kind ML-DSA-44",
+    "2.16.840.1.101.3.4.3.18": "of the kind ML-DSA-65",
+    "2.16.840.1.101.3.4.3.19": "of the kind ML-DSA-87",
+}
 
-def private_key(label: str, body: bytes, passphrase: bytes | None) -> PrivateKey:
-    """Return the key of a PEM block, encrypted or not, in PKCS#8, PKCS#1, SEC1 or the traditional encrypted form."""
-    if b"DEK-Info" in body:
-        lines = b"\n".join(line.strip() for line in body.replace(b"\r", b"\n").split(b"\n") if line.strip())
-        headers, _mark, encoded = lines.rpartition(b"DEK-Info:")
-        first, _line, rest = encoded.partition(b"\n")
-        armour = b"-----BEGIN %b-----\n%bDEK-Info:%b\n\n%b\n-----END %b-----\n"
-        name = label.encode()
-        return loaded_key(armour % (name, headers, first, rest, name), passphrase, pem=True)
-    return loaded_key(decoded(body), passphrase, pem=False)
+
+def key_of_pem(label: str, body: bytes, passphrase: bytes | None) -> PrivateKey:
+    """Return the key of a PEM block, in PKCS#8, PKCS#1, SEC1 or the traditional encrypted form; raises FormError."""
+    if b"DEK-Info" not in body:
+        return key_of_der(decoded(body, Form.KEY), passphrase)
+    if not passphrase:
+        raise not_opened(Form.KEY, None)
+    lines = [line.strip() for line in body.replace(b"\r", b"\n").split(b"\n")]
+    at = next((number for number, line in enumerate(lines) if line.startswith(b"DEK-Info:")), len(lines) - 1)
+    cipher, _comma, vector = lines[at].decode("ascii", "replace").partition(":")[2].strip().partition(",")
+    sealed = decoded(b"".join(lines[at + 1 :]), Form.KEY)
+    return key_of_der(open_traditional(cipher.strip(), vector.strip(), sealed, passphrase), None)
 
 
-def loaded_key(data: bytes, passphrase: bytes | None, *, pem: bool) -> PrivateKey:
-    load = serialization.load_pem_private_key if pem else serialization.load_der_private_key
-    encrypted = pem
-    if not pem:
-        _length, inner = header(data, 0)
-        encrypted = data[inner : inner + 1] == b"\x30"
-    if encrypted and not passphrase:
-        raise not_opened("a private key", None)
-    if encrypted and not pem:
-        refuse_costly(data)
+def key_of_der(given: bytes, passphrase: bytes | None) -> PrivateKey:
+    """Return the key that the DER begins with; raises FormError."""
+    try:
+        key = der.first(given)
+        if der.first(key.body).tag == der.SEQUENCE:
+            return _opened(key.raw, passphrase)
+        tidy = _tidy(key)
+    except DerError as error:
+        raise FormError(f"holds a private key that is cut off or damaged: it {error}.", form=Form.KEY) from None
+    return _loaded(tidy, None)
+
+
+def _opened(key: bytes, passphrase: bytes | None) -> PrivateKey:
+    """Return the key in an encrypted PKCS#8; raises FormError and DerError."""
+    scheme = encrypted_by(key)
+    if not passphrase:
+        raise not_opened(Form.KEY, None)
+    if scheme in OF_LIBRARY:
+        refuse_costly(key)
+        return _loaded(key, passphrase)
+    try:
+        opened = open_pkcs8(key, passphrase)
+    except FormError:
+        raise
+    except (ValueError, OverflowError, MemoryError):
+        raise FormError("holds a private key that is damaged: it is not encrypted as it says.", form=Form.KEY) from None
+    return key_of_der(opened, None)
+
+
+def _loaded(key: bytes, passphrase: bytes | None) -> PrivateKey:
     try:
         # The test of RSA's primes takes 30 ms. That the numbers fit each other is checked below; of other kinds, here.
-        key = load(data, passphrase if encrypted else None, unsafe_skip_rsa_key_validation=True)
+        found = serialization.load_der_private_key(key, passphrase, unsafe_skip_rsa_key_validation=True)
     except DAMAGED:
-        if encrypted:
-            raise not_opened("a private key", passphrase) from None
-        raise FormError("holds a private key that is damaged.") from None
-    return usable_key(key)
+        if passphrase:
+            raise not_opened(Form.KEY, passphrase) from None
+        raise FormError("holds a private key that is damaged.", form=Form.KEY) from None
+    return usable_key(found)
+
+
+def _tidy(key: Element) -> bytes:
+    """Return a key that is not encrypted as the library reads it; raises DerError, and FormError for a kind of no use.
+
+    OpenSSL takes an EC key without the zeros in front, or with one more; newer versions of the library do not. Neither
+    takes a PKCS#8 of version 2, with the public key in it, from OpenSSL 3.0 on behalf of the library.
+    """
+    parts = key.children()
+    if len(parts) < 3 or parts[0].tag != der.INTEGER:
+        return key.raw
+    if parts[1].tag == der.OCTET_STRING:
+        return _padded(key, _named_curve([one for one in parts[2:] if one.tag == 0xA0]))
+    if parts[1].tag != der.SEQUENCE or parts[2].tag != der.OCTET_STRING:
+        return key.raw
+    algorithm = parts[1].children()
+    kind = der.dotted(algorithm[0].body) if algorithm and algorithm[0].tag == der.OID else ""
+    secret = parts[2]
+    if kind == _EC:
+        padded = _padded(der.first(secret.body), _named_curve(algorithm[1:]))
+        secret = der.first(der.written(der.OCTET_STRING, padded))
+    elif kind not in _KINDS:
+        raise _of_no_use(kind)
+    first_version = der.written(der.INTEGER, b"\x00")
+    kept = [one.raw for one in parts[3:] if one.tag != 0x81]
+    return der.written(der.SEQUENCE, first_version, parts[1].raw, secret.raw, *kept)
+
+
+def _named_curve(parameters: list[Element]) -> str:
+    """Return the number of the curve; raises FormError for one that is written out, or that TLS does not know."""
+    one = parameters[0] if parameters else None
+    if one is not None and one.tag == 0xA0:
+        one = der.first(one.body)
+    if one is None or one.tag == der.NULL:
+        return ""
+    if one.tag == der.SEQUENCE:
+        reason = "holds a private key on a curve that is written out in numbers instead of named."
+        raise FormError(reason, Kind.UNKNOWN, Form.CURVE_IN_NUMBERS)
+    number = der.dotted(one.body)
+    if number in _NAMES:
+        raise _of_no_use(number)
+    return number
+
+
+def _padded(key: Element, curve: str) -> bytes:
+    """Return an EC key (RFC 5915) whose number has as many octets as its curve wants."""
+    parts = key.children()
+    size = _OCTETS.get(curve)
+    if size is None or len(parts) < 2 or parts[1].tag != der.OCTET_STRING or len(parts[1].body) == size:
+        return key.raw
+    number = parts[1].body.lstrip(b"\0").rjust(size, b"\0")
+    return der.written(key.tag, parts[0].raw, der.written(der.OCTET_STRING, number), *(one.raw for one in parts[2:]))
+
+
+def _of_no_use(number: str) -> FormError:
+    kind = _NAMES.get(number, f"of a kind that is not known here ({number or 'without a number'})")
+    return FormError(f"holds a private key {kind}; TLS clients do not know it.", Kind.UNFIT, Form.KEY)
 
 
 def usable_key(key: object) -> PrivateKey:
     """Return the key if TLS servers can use its kind, and its numbers fit each other."""
     if isinstance(key, rsa.RSAPrivateKey):
         if key.key_size > MAXIMUM_RSA_BITS:  # their arithmetic takes seconds
-            raise FormError(
-                f"holds a private key of {key.key_size} bits of RSA; OpenSSL takes {MAXIMUM_RSA_BITS} at most."
-            )
+            reason = f"holds a private key of {key.key_size} bits of RSA; OpenSSL takes {MAXIMUM_RSA_BITS} at most."
+            raise FormError(reason, Kind.UNFIT, Form.KEY)
         numbers = key.private_numbers()
         p, q, d, public = numbers.p, numbers.q, numbers.d, numbers.public_numbers
         fits = p > 1 and q > 1 and p * q == public.n and d * public.e % (p - 1) == 1 == d * public.e % (q - 1)
         if not (fits and numbers.dmp1 == d % (p - 1) and numbers.dmq1 == d % (q - 1) and numbers.iqmp * q % p == 1):
-            raise FormError("holds a private key that is damaged: its numbers do not fit each other.")
+            raise FormError("holds a private key that is damaged: its numbers do not fit each other.", form=Form.KEY)
         return key
     if isinstance(
         key, (ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey, dsa.DSAPrivateKey)
     ):
         return key
-    raise FormError("holds a private key of a kind that no TLS server uses.")
-
-
-def not_opened(what: str, passphrase: bytes | None) -> FormError:
-    if passphrase:
-        return FormError(f"holds {what} that the given passphrase does not open, or that is damaged.", "encrypted-key")
-    return FormError(f"holds {what} that is encrypted, and no passphrase is given.", "encrypted-key")
+    raise FormError("holds a private key of a kind that no TLS server uses.", Kind.UNFIT, Form.KEY)

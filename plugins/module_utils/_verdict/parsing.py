@@ -7,76 +7,198 @@
 from __future__ import annotations
 
 import warnings
+from typing import TYPE_CHECKING
 
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import der
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.containers import from_pkcs7, from_pkcs12, from_zip
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.der import first_element, header
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import MAXIMUM_SIZE, Contents, FormError, merged
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.keys import loaded_key, private_key
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.pem import blocks, decoded, without_mark
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.der import DerError
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import (
+    MAXIMUM_SIZE,
+    Contents,
+    Form,
+    FormError,
+    Kind,
+    merged,
+    or_fault,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.keys import key_of_der, key_of_pem
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.pem import (
+    Block,
+    blocks,
+    decoded,
+    from_base64,
+    plain_text,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.x509_parsing import parse_certificate, parse_crl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate
+
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_JAVA = (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce")  # JKS and JCEKS
+_LFS = b"version https://git-lfs"
+_CERTIFICATES = ("CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE")
+_OTHERS = {
+    "CERTIFICATE REQUEST": Form.REQUEST,
+    "NEW CERTIFICATE REQUEST": Form.REQUEST,
+    "OPENSSH PRIVATE KEY": Form.SSH_KEY,
+    "PUBLIC KEY": Form.PUBLIC_KEY,
+    "RSA PUBLIC KEY": Form.PUBLIC_KEY,
+}
+MAXIMUM_FAULTS = 64  # that are kept of one file
 
 
 def read(data: bytes, source: str, passphrase: bytes | None = None) -> Contents:
     """Return what PEM, DER, PKCS#7, PKCS#12 or a zip of these holds. Messages call it by its source.
 
-    Raises FormError for what is empty, too large, damaged, none of these, or encrypted and not opened.
+    Members that cannot be read are among its faults. Raises FormError for what is empty, too large, none of these, or
+    of which nothing can be read.
     """
     if len(data) > MAXIMUM_SIZE:
         raise FormError(f"has {len(data)} bytes; at most {MAXIMUM_SIZE} are read.")
     if not data.strip():
-        raise FormError("is empty.")
+        raise FormError("is empty.", form=Form.NOTHING)
     with warnings.catch_warnings():
         # Such as a negative serial number. What matters of it becomes a finding.
         warnings.simplefilter("ignore")
-        if data[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
-            return from_zip(data, lambda content: _single(content, source, passphrase))
+        if data.startswith(_ZIP):
+            return from_zip(data, lambda content: _inside_a_zip(content, source, passphrase))
         return _single(data, source, passphrase)
 
 
+def _inside_a_zip(data: bytes, source: str, passphrase: bytes | None) -> Contents:
+    """Return what a file of a zip holds; also one that is a zip itself, as when a download is packed once more."""
+    if data.startswith(_ZIP):
+        return from_zip(data, lambda content: _single(content, source, passphrase))
+    return _single(data, source, passphrase)
+
+
 def _single(data: bytes, source: str, passphrase: bytes | None) -> Contents:
-    if data[:1] == b"\x30":
+    if _is_der(data):
         return _from_der(data, source, passphrase)
-    text = without_mark(data)
-    if b"-----BEGIN " in text:
-        return merged(_from_block(label, body, source, passphrase) for label, body in blocks(text))
-    raise FormError("is neither PEM, DER, PKCS#7, PKCS#12 nor a zip.")
+    if data.startswith(_JAVA):
+        reason = "is a Java keystore (JKS), which httpd and the library here do not read."
+        raise FormError(reason, Kind.UNKNOWN, Form.JAVA_KEYSTORE)
+    if data.startswith(_ZIP):
+        raise FormError("is a zip in a zip in a zip.", Kind.MISPLACED, Form.ZIP)
+    text = plain_text(data)
+    members = list(_members(text, source, passphrase))
+    if members:
+        return or_fault(merged(members))
+    encoded = from_base64(text)
+    if encoded is not None and _is_der(encoded):
+        return _from_der(encoded, source, passphrase)
+    raise _no_form(text.lstrip())
 
 
-def _from_block(label: str, body: bytes, source: str, passphrase: bytes | None) -> Contents:
+def read_store(data: bytes, source: str) -> Contents:
+    """Return the certificates of a trust store, of any number. As OpenSSL there, it takes blocks of PEM alone."""
+    found: list[Certificate] = []
+    faults: list[FormError] = []
+    for block in blocks(plain_text(data)):
+        if isinstance(block, Block) and block.label in _CERTIFICATES:
+            try:
+                found.append(parse_certificate(decoded(block.body, Form.CERTIFICATE), source))
+            except FormError as fault:
+                faults.append(fault)
+    return Contents(certificates=tuple(dict.fromkeys(found)), faults=tuple(faults))
+
+
+def _no_form(text: bytes) -> FormError:
+    """Return the fault of what is none of our forms, by how it begins."""
+    if text.startswith(_LFS):
+        reason = "is a pointer of Git LFS, not the file itself."
+        return FormError(reason, Kind.MISPLACED, Form.LFS_POINTER)
+    if text.startswith(b"<"):  # A console that wants a login, or a mirror without the file, answers with a page.
+        return FormError("is a web page.", Kind.MISPLACED, Form.WEB_PAGE)
+    return FormError("is neither PEM, DER, PKCS#7, PKCS#12 nor a zip.", Kind.MISPLACED, Form.TEXT)
+
+
+def _is_der(data: bytes) -> bool:
+    """Whether it begins as DER or BER does. The figure 0 begins a text in the same way."""
+    if data[:1] != b"\x30":
+        return False
+    return data[1:2] >= b"\x80" or der.is_whole(data.rstrip(b"\r\n")) or der.is_whole(data)
+
+
+def _members(text: bytes, source: str, passphrase: bytes | None) -> Iterator[Contents]:
+    """Yield what each block of PEM holds, or its fault."""
+    faults = 0
+    for block in blocks(text):
+        try:
+            if isinstance(block, FormError):
+                raise block
+            yield _from_block(block, source, passphrase)
+        except FormError as fault:
+            faults += 1
+            if faults <= MAXIMUM_FAULTS:
+                yield Contents(faults=(fault,))
+
+
+def _from_block(block: Block, source: str, passphrase: bytes | None) -> Contents:
+    label, body = block.label, block.body
+    if label in _OTHERS:
+        return Contents(others=(_OTHERS[label],))
     if label.endswith("PRIVATE KEY"):
-        if label == "OPENSSH PRIVATE KEY":
-            return Contents(others=("an SSH key",))
-        return Contents(keys=(private_key(label, body, passphrase),))
-    if label in ("CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"):
-        der = decoded(body)
+        return Contents(keys=(key_of_pem(label, body, passphrase),))
+    if label in _CERTIFICATES:
         # OpenSSL puts its trust settings behind a TRUSTED CERTIFICATE.
-        return Contents(
-            certificates=(parse_certificate(first_element(der) if label.startswith("TRUSTED") else der, source),)
-        )
+        return Contents(certificates=(parse_certificate(decoded(body, Form.CERTIFICATE), source),))
     if label == "X509 CRL":
-        return Contents(crls=(parse_crl(decoded(body)),))
+        return Contents(crls=(parse_crl(decoded(body, Form.CRL), source),))
     if label in ("PKCS7", "CMS"):
-        return from_pkcs7(decoded(body), source)
-    names = {"CERTIFICATE REQUEST": "a certificate request", "NEW CERTIFICATE REQUEST": "a certificate request"}
-    return Contents(others=(names.get(label, "something else in PEM"),))
+        return from_pkcs7(decoded(body, Form.PKCS7), source)
+    if label == "PKCS12":
+        return from_pkcs12(decoded(body, Form.PKCS12), source, passphrase)
+    return Contents(others=(Form.OTHER,))
 
 
 def _from_der(data: bytes, source: str, passphrase: bytes | None) -> Contents:
-    """Return what is in DER, told apart by how each form starts (RFC 5280, 2315, 7292, 5958, 5915, 8017)."""
-    _length, inner = header(data, 0)
-    head = data[inner : inner + 32]
-    if head.startswith(b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07"):
+    """Return what DER begins with; what stands behind it, such as a line's end, is passed over, as OpenSSL does."""
+    form = _form_of(data)
+    if form is Form.KEY:
+        return Contents(keys=(key_of_der(data, passphrase),))
+    if form is Form.PKCS7:
         return from_pkcs7(data, source)
-    if head.startswith(b"\x02\x01\x03"):
+    if form is Form.PKCS12:
         return from_pkcs12(data, source, passphrase)
-    if head.startswith((b"\x02\x01\x00", b"\x02\x01\x01")):
-        return Contents(keys=(loaded_key(data, passphrase, pem=False),))
-    if b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x05" in head[:16] or b"\x06\x0a\x2a\x86\x48\x86\xf7\x0d\x01\x0c" in head:
-        return Contents(keys=(loaded_key(data, passphrase, pem=False),))
-    try:
+    if form is Form.CRL:
+        return Contents(crls=(parse_crl(data, source),))
+    if form is Form.CERTIFICATE:
         return Contents(certificates=(parse_certificate(data, source),))
-    except FormError as not_a_certificate:
-        try:
-            return Contents(crls=(parse_crl(data),))
-        except FormError:
-            raise not_a_certificate from None
+    return Contents(others=(form,))
+
+
+def _form_of(data: bytes) -> Form:
+    """Tell forms apart by how each is made (RFC 5280, 2986, 2315, 7292, 5958, 5915, 8017)."""
+    head = der.opening(data)
+    tags = [one.tag for one in head]
+    if tags[:1] == [der.OID]:
+        return Form.PKCS7
+    if tags[:1] == [der.INTEGER]:
+        if head[0].body == b"\x03" and tags[1:2] == [der.SEQUENCE]:
+            return Form.PKCS12
+        return Form.PUBLIC_KEY if tags == [der.INTEGER, der.INTEGER] else Form.KEY
+    if tags == [der.SEQUENCE, der.OCTET_STRING]:
+        return Form.KEY
+    if tags == [der.SEQUENCE, der.BIT_STRING]:
+        return Form.PUBLIC_KEY
+    return _form_of_signed(head[0]) if tags[:1] == [der.SEQUENCE] else Form.CERTIFICATE
+
+
+def _form_of_signed(signed: der.Element) -> Form:
+    """Tell certificate, request and CRL apart by what of them is signed."""
+    try:
+        tags = [one.tag for one in signed.children()]
+    except DerError:
+        return Form.CERTIFICATE
+    if tags[:3] == [der.INTEGER, der.SEQUENCE, der.SEQUENCE] and tags[3:4] in ([], [0xA0]):
+        return Form.REQUEST
+    if tags[:1] == [der.INTEGER]:
+        tags = tags[1:]
+    is_crl = (
+        tags[:2] == [der.SEQUENCE, der.SEQUENCE] and bool(tags[2:3]) and tags[2] in (der.UTC_TIME, der.GENERALIZED_TIME)
+    )
+    return Form.CRL if is_crl else Form.CERTIFICATE

@@ -2,41 +2,101 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""PEM: text that holds blocks of base64 (RFC 7468)."""
+"""PEM: text that holds blocks of base64 (RFC 7468), in the shapes that copying gives it."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import FormError
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import Form, FormError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_MARKS = re.compile(rb"-----(BEGIN|END) ([^-\r\n]{0,80}?) *-----")
+_BEGIN = b"-----BEGIN "
+# What web pages and word processors put where there was a space, or nothing.
+_BLANKS = {0xA0: " ", 0x202F: " ", 0x2007: " ", 0x200B: None, 0x200C: None, 0x200D: None, 0x2060: None, 0xFEFF: None}
+# In UTF-16 of plain text, each second byte of the beginning is NUL.
+_LOOKED_AT = 64
 
-def without_mark(data: bytes) -> bytes:
-    """Return text without its byte order mark, and UTF-16 as ASCII: Windows' editors write both."""
+
+@dataclass(frozen=True)
+class Block:
+    """One block: its label, what stands between its marks, and the line that it begins in."""
+
+    label: str
+    body: bytes
+    line: int
+
+
+def plain_text(data: bytes) -> bytes:
+    """Return text as ASCII, without what editors, web pages and variables leave in it.
+
+    A byte order mark and UTF-16 come from Windows, no-break spaces from web pages, and a backslash with an n in place
+    of a line's end from JSON and environment variables. Base64 has none of these.
+    """
+    start = data[:_LOOKED_AT]
+    encoding = "utf-8"
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return data.decode("utf-16", "replace").encode("ascii", "replace")
-    return data[3:] if data[:3] == b"\xef\xbb\xbf" else data
-
-
-def blocks(text: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield label and body of each PEM block (RFC 7468); text around them is skipped. Linear in the size."""
-    start = text.find(b"-----BEGIN ")
-    while start >= 0:
-        label, mark, _rest = text[start + 11 : start + 80].partition(b"-----")
-        end = text.find(b"-----END ", start)
-        if not mark or not text.startswith(label + b"-----", end + 9) or end < 0:
-            raise FormError("is cut off or damaged: a line '-----BEGIN …-----' has no '-----END …-----' of its kind.")
-        yield label.decode("ascii", "replace"), text[start + 11 + len(label) + 5 : end]
-        start = text.find(b"-----BEGIN ", end)
-
-
-def decoded(body: bytes) -> bytes:
+        encoding = "utf-16"
+    elif len(start) > 3 and not start[1::2].strip(b"\0") and b"\0" not in start[::2]:
+        encoding = "utf-16-le"
+    elif len(start) > 3 and not start[::2].strip(b"\0") and b"\0" not in start[1::2]:
+        encoding = "utf-16-be"
     try:
-        return base64.b64decode(b"".join(body.split()), validate=True)
+        text = data.decode(encoding)
+    except UnicodeDecodeError:
+        text = data.decode("latin-1" if encoding == "utf-8" else encoding, "replace")
+    if not text.isascii():
+        text = text.translate(_BLANKS)
+    plain = text.encode("ascii", "replace")
+    if _BEGIN in plain and b"\\" in plain:
+        plain = plain.replace(b"\\r", b"").replace(b"\\n", b"\n")
+    return plain
+
+
+def blocks(text: bytes) -> Iterator[Block | FormError]:
+    """Yield each block, and a fault for each that has no end; text around them is skipped. Linear in the size."""
+    begun: re.Match[bytes] | None = None
+    line, counted = 1, 0
+    for mark in _MARKS.finditer(text):
+        is_end = mark[1] == b"END"
+        if begun is not None and is_end and mark[2] == begun[2]:
+            yield Block(begun[2].decode("ascii", "replace"), text[begun.end() : mark.start()], line)
+        elif begun is not None:
+            yield _without_end(begun[2], line)
+        begun = None if is_end else mark
+        line, counted = line + text.count(b"\n", counted, mark.start()), mark.start()
+    if begun is not None or (not counted and _BEGIN in text):
+        yield _without_end(begun[2] if begun else b"", line)
+
+
+def _without_end(label: bytes, line: int) -> FormError:
+    reason = f"is cut off or damaged: line {line}, '-----BEGIN …-----', has no '-----END …-----' of its kind."
+    return FormError(reason, form=Form.KEY if label.endswith(b"PRIVATE KEY") else Form.CUT_OFF)
+
+
+def decoded(body: bytes, form: Form) -> bytes:
+    """Return what base64 stands for, in a block of this form; raises FormError."""
+    found = from_base64(body)
+    if found is None:
+        reason = f"holds a {form.value} that is damaged: what stands between BEGIN and END is no base64."
+        raise FormError(reason, form=form)
+    return found
+
+
+def from_base64(text: bytes) -> bytes | None:
+    """Return what base64 stands for, also that of URLs, which has '-' and '_' (RFC 4648, 5); None for other text."""
+    joined = b"".join(text.split())
+    if b"-" in joined or b"_" in joined:
+        joined = joined.replace(b"-", b"+").replace(b"_", b"/")
+        joined += b"=" * (-len(joined) % 4)
+    try:
+        return base64.b64decode(joined, validate=True)
     except binascii.Error:
-        raise FormError("is damaged: what stands between BEGIN and END is no base64.") from None
+        return None

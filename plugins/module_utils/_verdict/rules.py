@@ -15,10 +15,10 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate im
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import WARNING, Finding, finding, in_shell
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.keys import MAXIMUM_RSA_BITS
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import HAS_CRYPTOGRAPHY
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.signature import Signature, algorithm_of, name_key
 
 if HAS_CRYPTOGRAPHY:
     from cryptography import x509
-    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
     from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -40,6 +40,7 @@ LIFETIMES = (
     (datetime(2018, 3, 1, tzinfo=timezone.utc), 825),
     (datetime(2015, 4, 1, tzinfo=timezone.utc), 1186),
 )
+_FROM_GENERALIZED = 2050  # RFC 5280, 4.1.2.5: from then on times are GeneralizedTime, before that UTCTime
 _NEW_KEY = "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out new.key"
 _CHAT_CA = "Give the CA certificate that Chat publishes, TencentQQAuthCA.crt."
 
@@ -67,39 +68,93 @@ def times(
             yield replace(each, severity=each.severity if needed else WARNING, remedy=remedy)
 
 
-def strength(key: object, source: str, whose: str) -> Iterator[Finding]:
-    """A key of a kind and size that TLS clients and OpenSSL's default security level take."""
+def strength(key: object, source: str, whose: str, kind: str = "") -> Iterator[Finding]:
+    """A key of a kind and size that TLS clients and OpenSSL's default security level take.
+
+    Of a key that is not known, `kind` says what it is.
+    """
     weak = ""
     if isinstance(key, ec.EllipticCurvePublicKey):
         if key.curve.name not in CURVES:
             weak = f"is on the curve {key.curve.name}, which clients do not know"
     elif isinstance(key, rsa.RSAPublicKey):
         if key.key_size < MINIMUM_RSA_BITS:
-            weak = f"has {key.key_size} bits of RSA; {MINIMUM_RSA_BITS} are the least that clients and OpenSSL take"
+            least = f"{MINIMUM_RSA_BITS} are the least by the CA/Browser Forum (BR 6.1.5)"
+            weak = f"has {key.key_size} bits of RSA; {least}, and many clients refuse it"
         elif key.key_size > MAXIMUM_RSA_BITS:
             weak = f"has {key.key_size} bits of RSA; OpenSSL takes at most {MAXIMUM_RSA_BITS}"
     elif isinstance(key, dsa.DSAPublicKey):
         weak = "is a DSA key, which TLS knows no more"
     elif not isinstance(key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
-        weak = "is of a kind that TLS clients do not know"
+        weak = f"is {kind or 'of a kind that is not known'}, which TLS clients do not take"
     if weak:
         yield finding("weak-key", source, f"{whose} {weak}.", f"Order a certificate for a new key: {_NEW_KEY}")
 
 
 def signature(one: Certificate, severity: str = "") -> Iterator[Finding]:
-    """Not signed by way of SHA-1 or MD5, which OpenSSL's security level 1 refuses already."""
-    try:
-        algorithm = one.parsed.signature_hash_algorithm
-    except UnsupportedAlgorithm:
-        return
-    if isinstance(algorithm, (hashes.SHA1, hashes.MD5)):
-        message = f"'{one.label}' is signed by {algorithm.name.upper()}, which clients and OpenSSL refuse."
-        yield finding("weak-signature", one.source, message, "Ask the authority for one signed by SHA-256.", severity)
+    """Not signed by way of SHA-1 or MD5, which OpenSSL's security level 1 refuses already, nor in an unknown way."""
+    digest, weak = one.algorithm.digest, ""
+    if isinstance(digest, (hashes.SHA1, hashes.MD5)):
+        weak = f"by {digest.name.upper()}, which clients and OpenSSL refuse"
+    elif not one.algorithm.is_known and not severity:
+        weak = "in a way that is not known, or that lacks its parameters; clients refuse it, and httpd does not start"
+    if weak:
+        message = f"'{one.label}' is signed {weak}."
+        look = f"openssl x509 -in {in_shell(one.source)} -noout -text"
+        remedy = f"Ask the authority for one signed by SHA-256. To see it: {look}"
+        yield finding("weak-signature", one.source, message, remedy, severity)
+
+
+def encoding(one: Certificate) -> Iterator[Finding]:
+    """In DER, as X.690 has it, and not only as OpenSSL reads it."""
+    if one.oddities:
+        message = (
+            f"'{one.label}' is read by OpenSSL, and so by httpd, but not by strict clients, nor by the library here "
+            f"(cryptography): {some(one.oddities)}."
+        )
+        remedy = f"Ask the authority for one in DER. To see it: openssl x509 -in {in_shell(one.source)} -noout -text"
+        yield finding("odd-encoding", one.source, message, remedy)
+
+
+def spelling(one: Certificate, issuer: Certificate) -> Iterator[Finding]:
+    """The issuer's name, written as the issuer itself writes it; OpenSSL does not mind (RFC 5280, 7.1)."""
+    if (
+        not (one.oddities or issuer.oddities)
+        and one.parsed.issuer.public_bytes() != issuer.parsed.subject.public_bytes()
+    ):
+        message = (
+            f"'{one.label}' writes the name of its issuer '{issuer.label}' otherwise than that one does (case, blanks "
+            "or type of text): OpenSSL's clients follow it, strict ones do not."
+        )
+        remedy = (
+            f"Ask the authority for one that names it alike: openssl x509 -in {in_shell(one.source)} -noout -issuer"
+        )
+        yield finding("path-refused", one.source, message, f"{remedy} -nameopt multiline,show_type")
+
+
+def root_form(one: Certificate) -> Iterator[Finding]:
+    """A root of version 3, with a positive serial number and times as RFC 5280 writes them: strict clients ask for it.
+
+    A certificate of the path is not to be looked at for a fault of its root.
+    """
+    wrong = []
+    if one.version != x509.Version.v3:
+        wrong.append("it is of version 1")
+    if one.serial <= 0:
+        wrong.append("its serial number is not positive")
+    if any(moment.year < _FROM_GENERALIZED for moment in one.generalized_times):
+        wrong.append(f"it writes a time before {_FROM_GENERALIZED} as GeneralizedTime")
+    if wrong:
+        message = f"strict clients refuse the root '{one.label}', though OpenSSL's follow it: {some(wrong)}."
+        look = f"openssl x509 -in {in_shell(one.source)} -noout -text"
+        yield finding(
+            "bad-form", one.source, message, f"Ask the authority for a root without the fault. To see it: {look}"
+        )
 
 
 def form(one: Certificate) -> Iterator[Finding]:
     """Version 3 (RFC 5280, 4.1.2.1) with a serial number of 1 to 20 octets (4.1.2.2)."""
-    serial = one.parsed.serial_number
+    serial = one.serial
     wrong = []
     if one.version != x509.Version.v3:
         wrong.append("it is of version 1, which has no subject alternative names")
@@ -186,14 +241,14 @@ def client_ca(one: Certificate, together: Sequence[Certificate]) -> Iterator[Fin
         message = f"'{one.label}' is no CA by basic constraints and key usage; httpd would refuse every client."
         yield finding("not-a-ca", one.source, message, _CHAT_CA)
         return
-    yield from strength(one.key, one.source, f"the key of '{one.label}'")
+    yield from strength(one.key, one.source, f"the key of '{one.label}'", one.key_kind)
     yield from signature(one, WARNING)
     purposes = one.extension(x509.ExtendedKeyUsage)
     accepted = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
     if purposes is not None and not accepted & set(purposes):
         message = f"the extended key usage of '{one.label}' lacks clientAuth; httpd would refuse every client."
         yield finding("wrong-usage", one.source, message, _CHAT_CA)
-    if not one.self_issued and not any(signed_by(one.parsed, other.parsed) for other in together):
+    if not one.self_issued and not any(signed_by(one, other) for other in together):
         message = (
             f"'{one.label}' is an intermediate without its issuer '{called(one.issuer)}'; "
             "httpd refuses the clients of an intermediate alone."
@@ -237,15 +292,9 @@ def public(roots: Sequence[Certificate], store: str) -> Iterator[Finding]:
         yield finding("public-client-ca", source, message, remedy)
 
 
-def signed_crl(crl: x509.CertificateRevocationList, issuer: Certificate) -> bool:
-    """Return whether the issuer's name and key are those that signed the CRL."""
-    kinds = (rsa.RSAPublicKey, ec.EllipticCurvePublicKey, ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)
-    if crl.issuer != issuer.subject or not isinstance(issuer.key, kinds):
-        return False
-    try:
-        return crl.is_signature_valid(issuer.key)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        return False
+def signed_crl(crl: RevocationList, issuer: Certificate) -> bool:
+    """Return whether the issuer's name fits, and its key is not known to be another than the one that signed."""
+    return name_key(crl.parsed.issuer) == issuer.subject_key and crl.signature(issuer) is not Signature.WRONG
 
 
 def is_present(crl: x509.CertificateRevocationList, at: datetime) -> bool:
@@ -279,9 +328,14 @@ def crl_itself(
     crl, source = given.parsed, given.source
     issuer = called(crl.issuer)
     renew = "Fetch the present CRL from the CA, and see to it that it is renewed in time."
-    if issuers and not any(signed_crl(crl, one) for one in issuers):
+    if issuers and not any(signed_crl(given, one) for one in issuers):
         message = f"the CRL says that '{issuer}' issued it, and no client CA of that name signed it."
         yield finding("crl-wrong-issuer", source, message, "Give the CRL of the client CA.")
+    digest = algorithm_of(crl).digest
+    if isinstance(digest, (hashes.SHA1, hashes.MD5)):
+        message = f"the CRL of '{issuer}' is signed by {digest.name.upper()}; httpd takes it today."
+        look = f"openssl crl -in {in_shell(source)} -noout -text"
+        yield finding("weak-signature", source, message, f"Ask the CA for one signed by SHA-256: {look}", WARNING)
     begin, end = crl.last_update_utc, crl.next_update_utc
     if begin > at:
         message = f"the CRL of '{issuer}' begins at {iso(begin)}; until then httpd would refuse every client."

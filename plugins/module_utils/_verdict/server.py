@@ -70,9 +70,9 @@ def judge_server(shared: Shared, given: MaterialSet, domains: tuple[str, ...]) -
         return None
     leaf = server.leaf
     yield from rules.time(leaf, shared.at, shared.warn)
-    if not server.keys:
-        yield from rules.strength(leaf.key, leaf.source, "its key")
-    for rule in (rules.form, rules.signature, rules.server_use):
+    if not server.keys or leaf.key is None:
+        yield from rules.strength(leaf.key, leaf.source, "its key", leaf.key_kind)
+    for rule in (rules.form, rules.signature, rules.encoding, rules.server_use):
         yield from rule(leaf)
     if given.issued_by == "public":
         yield from rules.lifetime(leaf)
@@ -87,13 +87,19 @@ def _read_server(shared: Shared, given: MaterialSet, domains: tuple[str, ...]) -
         yield finding("ambiguous", given.bundle.name, message, "Give 'bundle' alone, or the two without it.")
         return None
     main, option = (given.bundle, "bundle") if given.bundle else (given.certificate, "certificate")
-    contents = yield from read_own(main, option, given.private_key_passphrase)
+    # A key beside the certificate is not needed where another one is given, and nobody asks for its passphrase.
+    contents = yield from read_own(main, option, given.private_key_passphrase, wants_key=given.private_key is None)
     keys, source = contents.keys, main
     if given.private_key:
         keys = (yield from read_own(given.private_key, "private_key", given.private_key_passphrase)).keys
         source = given.private_key
     chain = yield from read_shared(shared, given.chain, "chain")
     leaf = yield from _choose_leaf(contents.certificates, keys, domains)
+    if given.chain and leaf is not None and leaf.is_ca and given.certificate:
+        servers = [one for one in chain.certificates if not one.is_ca]
+        if servers:
+            yield _swapped(leaf, servers[0])
+            return None
     if leaf is not None:
         keys = tuple(sorted(keys, key=lambda key: key.public_key() != leaf.key))
     if given.bundle and contents.certificates and not keys:
@@ -133,10 +139,21 @@ def _choose_leaf(
     return max(fitting, key=lambda one: one.end) if best[1] else fitting[0]
 
 
+def _swapped(leaf: Certificate, server: Certificate) -> Finding:
+    """Return the finding on a certificate and a chain of which each is given in the place of the other."""
+    message = (
+        f"'certificate' holds the CA '{leaf.label}', and 'chain' ({server.source}) holds the server's "
+        f"'{server.label}': the two are swapped."
+    )
+    look = f"openssl x509 -in {in_shell(server.source)} -noout -subject -issuer"
+    return finding("chain-swapped", leaf.source, message, f"Give each under the option of the other. To see it: {look}")
+
+
 def _judge_keys(keys: Sequence[PrivateKey], source: str, leaf: Certificate | None) -> Iterator[Finding]:
     """Judge the first of the keys: strong enough for TLS, and the one of the server's certificate, if there is one."""
     yield from rules.strength(keys[0].public_key(), source, "the private key")
-    if leaf is not None and leaf.key != keys[0].public_key():
+    # Where nobody could use the certificate's key, no other key would help.
+    if leaf is not None and leaf.key is not None and leaf.key != keys[0].public_key():
         which = "the private key is not that" if len(keys) == 1 else f"none of {len(keys)} private keys is that"
         message = f"{which} of the certificate in {leaf.source}; httpd would not start again."
         look = f"openssl x509 -in {in_shell(leaf.source)} -noout -pubkey"

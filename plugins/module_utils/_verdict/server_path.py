@@ -17,7 +17,12 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate im
     some,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.contents import read_shared
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import collect, finding, has_errors
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import (
+    collect,
+    finding,
+    has_errors,
+    in_shell,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -104,15 +109,22 @@ def _find_anchors(
     """
     if given.trust_anchors:
         name = some(one.name for one in given.trust_anchors)
-        certificates: list[x509.Certificate] = []
+        certificates: list[Certificate] = []
         for material in given.trust_anchors:
             contents = yield from read_shared(shared, material, "trust_anchors")
-            certificates += [one.parsed for one in contents.certificates]
+            certificates += contents.certificates
         return shared.anchors(certificates, name) if certificates else None, (f"The path was judged to end at {name}.",)
     if given.issued_by == "public":
         default = shared.default_anchors
-        number = len(default.certificates)
-        return default, (f"The path was judged to end at the store {default.name}, of {number} roots.",)
+        if not default.members:
+            message = "nothing in it could be read: OpenSSL takes blocks of PEM there, and no path can end at it."
+            look = f"head -c 300 {in_shell(default.name)}"
+            remedy = f"Set SSL_CERT_FILE to a store, or give 'trust_anchors'. To see this one: {look}"
+            yield finding("store-unreadable", default.name, message, remedy)
+            return None, ()
+        note = f"The path was judged to end at the store {default.name}, of {len(default.members)} roots."
+        passed_over = f"{default.unread} more in {default.name} cannot be read, and were passed over."
+        return default, (note, *([passed_over] if default.unread else []))
     return _find_anchor_of_chat(shared, server.leaf, [*server.others, *client_cas])
 
 
@@ -121,14 +133,13 @@ def _find_anchor_of_chat(
 ) -> tuple[Anchors | None, tuple[str, ...]]:
     """Return the uppermost issuer that is given, as anchor of what Chat issued, and the notes that say so."""
     note = "Issued by Chat for its own use: no public client trusts it, which is as it should be."
-    walk = certification_path.walk(leaf.parsed, [one.parsed for one in given], ())
+    walk = certification_path.walk(leaf, given, ())
     top = walk.certificates[-1]
     if walk.impostor is not None:
         top = walk.impostor
-    elif top == leaf.parsed and not leaf.self_issued:
+    elif top == leaf and not leaf.self_issued:
         return None, (note, "Its issuer was not given, so its signature was not checked.")
-    source = next(one.source for one in [leaf, *given] if one.parsed == top)
-    return shared.anchors([top], source), (note,)
+    return shared.anchors([top], top.source), (note,)
 
 
 # A path that there is
@@ -212,15 +223,19 @@ def _refused(leaf: Certificate, objection: str) -> Finding:
 def _explain(search: _Search, objection: str, said: Sequence[Finding]) -> Judgement[tuple[Certificate, ...]]:
     """Say why there is no path, by following the issuers' names; returns the issuers that were come to."""
     shared, server, anchors = search.shared, search.server, search.anchors
-    way = certification_path.walk(server.leaf.parsed, [one.parsed for one in server.others], anchors.certificates)
-    issuers = tuple(map(search.certificate, way.certificates[1:]))
+    way = certification_path.walk(server.leaf, server.others, anchors.members)
+    issuers = way.certificates[1:]
     faults: list[Finding] = []
     for one in issuers:
         faults += rules.time(one, shared.at, shared.warn)
-        faults += rules.strength(one.key, one.source, f"the key of '{one.label}'")
+        faults += rules.strength(one.key, one.source, f"the key of '{one.label}'", one.key_kind)
         faults += rules.issuing(one)
-        if one.parsed not in anchors.certificates:
-            faults += rules.signature(one)
+        if one not in anchors.members:
+            faults += [*rules.signature(one), *rules.encoding(one)]
+    for one, issuer in zip(way.certificates, issuers):
+        faults += rules.spelling(one, issuer)
+    if way.anchored and issuers and not has_errors([*said, *faults], server.leaf.source):
+        faults += rules.root_form(issuers[-1])
     yield from faults
     if not way.anchored:
         yield _not_anchored(search, way)
@@ -231,14 +246,14 @@ def _explain(search: _Search, objection: str, said: Sequence[Finding]) -> Judgem
 
 def _not_anchored(search: _Search, way: certification_path.Walk) -> Finding:
     """Return the finding on a way that ends at no anchor."""
-    last = search.certificate(way.certificates[-1])
-    chat = next((one for one in search.client_cas if signed_by(last.parsed, one.parsed)), None)
+    last = way.certificates[-1]
+    chat = next((one for one in search.client_cas if signed_by(last, one)), None)
     if chat is not None and search.given.issued_by == "public":
         message = f"the path ends at the client CA, '{chat.label}', which no public client trusts."
         remedy = "If Chat issued it for your domain (case 2 of its page), set 'issued_by: chat'."
         return finding("untrusted-issuer", last.source, message, remedy)
     if way.impostor is not None:
-        impostor = search.certificate(way.impostor)
+        impostor = way.impostor
         message = (
             f"'{last.label}' names '{called(last.issuer)}' as issuer, and the one in {impostor.source} did not sign it."
         )
@@ -257,7 +272,7 @@ def _without_issuer(search: _Search, way: certification_path.Walk, last: Certifi
     """Return the finding on a way whose last certificate has an issuer that is neither given nor an anchor."""
     issuer = called(last.issuer)
     missing = f"which is neither given nor a trust anchor ({search.anchors.name})"
-    others = [one for one in search.server.others if one.parsed not in way.certificates]
+    others = [one for one in search.server.others if one not in way.certificates]
     if others:
         missing += f"; {others[0].source} holds {some(repr(one.label) for one in others)} instead"
     if last == search.server.leaf or last.issuer_url:

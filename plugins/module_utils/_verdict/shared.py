@@ -14,17 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import certification_path
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import Contents, FormError
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import HAS_CRYPTOGRAPHY
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import read
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import read, read_store
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material
-
-if HAS_CRYPTOGRAPHY:
-    from cryptography import x509
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
 
+    from cryptography import x509
     from cryptography.x509 import verification
 
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate
@@ -35,9 +32,15 @@ if TYPE_CHECKING:
 class Anchors:
     """What a path may end at, and what messages call it."""
 
-    certificates: tuple[x509.Certificate, ...]
-    store: verification.Store | None  # of the certificates; None if there are none
+    members: tuple[Certificate, ...]
+    store: verification.Store | None  # of the members; None if there are none
     name: str
+    unread: int = 0  # certificates that it holds besides, and that cannot be read
+
+    @functools.cached_property
+    def certificates(self) -> tuple[x509.Certificate, ...]:
+        """The members as cryptography knows them."""
+        return tuple(one.parsed for one in self.members)
 
 
 class Shared:
@@ -73,17 +76,20 @@ class Shared:
             raise found
         return found
 
-    def anchors(self, certificates: Sequence[x509.Certificate], name: str) -> Anchors:
+    def anchors(self, certificates: Sequence[Certificate], name: str) -> Anchors:
         """Return the certificates as anchors; the same object, with its first name, for the same certificates."""
         key = tuple(certificates)
         if key not in self._anchors:
-            self._anchors[key] = Anchors(key, certification_path.store(key), name)
+            parsed = [one.parsed for one in key]
+            self._anchors[key] = Anchors(key, certification_path.store(parsed), name)
         return self._anchors[key]
 
     @functools.cached_property
     def default_anchors(self) -> Anchors:
         """The default store, parsed."""
-        return Anchors(found := _readable(self.default), certification_path.store(found), self.default.name)
+        found = read_store(self.default.data, self.default.name)
+        parsed = [one.parsed for one in found.certificates]
+        return Anchors(found.certificates, certification_path.store(parsed), self.default.name, len(found.faults))
 
     def description(self, one: Certificate, use: str) -> dict[str, Any]:
         """Return the documented fields of the certificate; a server's is not kept, as each set has its own."""
@@ -103,11 +109,3 @@ def default_store() -> Material:
         if path and Path(path).is_file():
             return Material(Path(path).read_bytes(), path)
     return Material(b"", "the controller's store (none was found)")
-
-
-def _readable(store: Material) -> tuple[x509.Certificate, ...]:
-    """Return the certificates of a trust store; none if it cannot be read."""
-    try:
-        return tuple(x509.load_pem_x509_certificates(store.data))
-    except ValueError:
-        return ()

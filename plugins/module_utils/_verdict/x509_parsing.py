@@ -2,29 +2,103 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Certificates and revocation lists out of DER."""
+"""Certificates and revocation lists out of DER: by cryptography, and where that refuses, as OpenSSL reads them.
+
+All that is used later is read here, inside one `try`. What a file holds can raise nowhere else.
+"""
 
 from __future__ import annotations
 
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import FormError, words
+import re
+
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import der
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate, RevocationList
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.der import DerError
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import Form, FormError
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import DAMAGED, HAS_CRYPTOGRAPHY
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.odd_encoding import (
+    extension_numbers,
+    tidy_certificate,
+    tidy_crl,
+)
 
 if HAS_CRYPTOGRAPHY:
     from cryptography import x509
 
+# A signature algorithm of RSA without its NULL, which cryptography reads, and then does not follow.
+_LACKS_NULL = re.compile(rb"\x30\x0b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01[\x02\x04\x05\x0b-\x0e]")
+MAXIMUM_SPARED = 16  # extensions of a certificate that are tried one by one
 
-def parse_certificate(der: bytes, source: str) -> Certificate:
+
+def parse_certificate(given: bytes, source: str) -> Certificate:
+    """Return the certificate that the DER begins with; raises FormError."""
+    given = _whole(given, Form.CERTIFICATE)
+    if not _LACKS_NULL.search(given):
+        try:
+            return Certificate(x509.load_der_x509_certificate(given), source, given).read_all()
+        except DAMAGED:
+            pass
     try:
-        return Certificate(x509.load_der_x509_certificate(der), source)
-    except DAMAGED as error:
-        raise FormError(f"holds a certificate that cannot be parsed ({words(error)}).") from None
+        return _parse_oddly_encoded(given, source)
+    except DerError as error:
+        raise FormError(f"holds a certificate that is damaged: it {error}.", form=Form.CERTIFICATE) from None
+    except DAMAGED:
+        raise _unknown(Form.CERTIFICATE) from None
 
 
-def parse_crl(der: bytes) -> x509.CertificateRevocationList:
+def _parse_oddly_encoded(given: bytes, source: str) -> Certificate:
+    """Return the certificate with a copy of it for judging, made as DER wants it; raises DAMAGED."""
+    copy, oddities = tidy_certificate(given)
     try:
-        crl = x509.load_der_x509_crl(der)
-        _read = crl.extensions, crl.issuer, crl.next_update_utc, crl.last_update_utc
-    except DAMAGED as error:
-        raise FormError(f"holds a CRL that cannot be parsed ({words(error)}).") from None
-    return crl
+        return Certificate(x509.load_der_x509_certificate(copy), source, given, oddities).read_all()
+    except DAMAGED:
+        spared = frozenset(one for one in extension_numbers(given)[:MAXIMUM_SPARED] if not _loads_with(given, one))
+    copy, oddities = tidy_certificate(given, spared)
+    return Certificate(x509.load_der_x509_certificate(copy), source, given, oddities).read_all()
+
+
+def _loads_with(given: bytes, number: str) -> bool:
+    """Whether the certificate's extension of this number parses, the others that no verdict needs left out."""
+    others = frozenset(extension_numbers(given)) - {number}
+    try:
+        _read = x509.load_der_x509_certificate(tidy_certificate(given, others)[0]).extensions
+    except DAMAGED:
+        return False
+    return True
+
+
+def parse_crl(given: bytes, source: str) -> RevocationList:
+    """Return the revocation list that the DER begins with; raises FormError."""
+    given = _whole(given, Form.CRL)
+    try:
+        return _parse_crl(given, source, given)
+    except DAMAGED:
+        pass
+    try:
+        return _parse_crl(tidy_crl(given)[0], source, given)
+    except DerError as error:
+        raise FormError(f"holds a CRL that is damaged: it {error}.", form=Form.CRL) from None
+    except DAMAGED:
+        raise _unknown(Form.CRL) from None
+
+
+def _parse_crl(copy: bytes, source: str, given: bytes) -> RevocationList:
+    crl = x509.load_der_x509_crl(copy)
+    _read = crl.extensions, crl.issuer, crl.next_update_utc, crl.last_update_utc
+    # Newer versions of cryptography keep the entries of a list unread until they are asked for.
+    return RevocationList(crl, source, given, {one.serial_number: one.revocation_date_utc for one in crl})
+
+
+def _whole(given: bytes, form: Form) -> bytes:
+    """Return the first element; raises FormError where less is there than it announces."""
+    try:
+        return der.first(given).raw
+    except DerError as error:
+        raise FormError(f"holds a {form.value} that is cut off or damaged: it {error}.", form=form) from None
+
+
+def _unknown(form: Form) -> FormError:
+    reason = (
+        f"holds a {form.value} that is damaged, or made in a way that the library here (cryptography) does not know."
+    )
+    return FormError(reason, form=form)
