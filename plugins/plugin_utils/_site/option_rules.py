@@ -154,17 +154,24 @@ def _missing_material(site: Site) -> Iterator[str]:
     if site.bundle or site.bundle_content:
         return
     if not (site.certificate or site.certificate_content):
-        yield _missing("certificate", "what the server shows")
+        yield _missing(site, "certificate", "what the server shows")
     if not (site.private_key or site.private_key_content or _may_hold_key(site)):
-        yield _missing("private_key", "the key of the certificate")
+        yield _missing(site, "private_key", "the key of the certificate")
 
 
-def _missing(name: str, sense: str) -> str:
+def _missing(site: Site, name: str, sense: str) -> str:
+    if site.remote_src:
+        return f"the option '{name}' ({sense}) is missing. Give the absolute path of a PEM file on the host."
     return f"the option '{name}' ({sense}) is missing. Give it, or '{name}_content', or 'bundle'."
 
 
 def _may_hold_key(site: Site) -> bool:
-    """Whether the certificate's file may bring the key along, as PKCS#12 does, so that the verdict has to tell."""
+    """Whether the certificate's file may bring the key along, as PKCS#12 does, so that the verdict has to tell.
+
+    On the host no file does: httpd reads PEM there, and the controller has no verdict on it.
+    """
+    if site.remote_src:
+        return False
     return bool(site.private_key_passphrase or (site.certificate or "").lower().endswith((".p12", ".pfx")))
 
 

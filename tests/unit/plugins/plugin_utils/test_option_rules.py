@@ -91,6 +91,11 @@ RULES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         ON_HOST,
         "'certificate' is not an absolute path on the host",
     ),
+    "PKCS#12 on the host, which httpd does not read": (
+        {"remote_src": True, "certificate": "/etc/a.p12", "private_key": None},
+        {"remote_src": False, "certificate": "/etc/a.p12", "private_key": None},
+        "the option 'private_key' (the key of the certificate) is missing. Give the absolute path of a PEM file",
+    ),
     "a passphrase on the host": (
         {**ON_HOST, "private_key_passphrase": "x"},
         ON_HOST,
