@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import rules
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.contents import passed_over
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, finding
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import FormError
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import read
@@ -93,10 +94,12 @@ def authorities(finder: Finder, site: Site, findings: list[Finding], at: datetim
     found: list[Certificate] = []
     for material in materials(finder, vars(site), "proxy_ca", findings):
         try:
-            certificates = read(material.data, material.name).certificates
+            contents = read(material.data, material.name)
         except FormError as error:
             findings.append(finding(error.code, material.name, f"'proxy_ca' {error}", "Give the CA's certificate."))
             continue
+        findings += passed_over(contents, material, "proxy_ca")
+        certificates = contents.certificates
         if not certificates or not all(each.may_issue for each in certificates):
             message = "'proxy_ca' holds no certificate, or one that is no CA."
             findings.append(finding("not-a-ca", material.name, message, "Give the CA's certificate alone."))

@@ -13,9 +13,11 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes impor
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import PINNED
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import rules
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.contents import passed_over
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, finding
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import FormError
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import read
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import materials
 
 with contextlib.suppress(ImportError):  # The verdict says so where it is missing.
@@ -89,7 +91,7 @@ def pins_of(
             for material in materials(finder, vars(client), "certificate", findings):
                 option = f"allowed_clients[{index}]"
                 source = option if client.certificate_content else material.name
-                one = _certificate(material.data, option, source, findings)
+                one = _certificate(material, option, source, findings)
                 if one is not None and one not in known:
                     known.append(one)
                     pins[f"{PINNED}client-{len(known)}.crt"] = one.pem
@@ -110,12 +112,14 @@ def rule(pin: str) -> str:
     return f"%{{SSL_CLIENT_CERT}} == {quoting.released(value)}"
 
 
-def _certificate(data: bytes, option: str, source: str, findings: list[Finding]) -> Certificate | None:
+def _certificate(material: Material, option: str, source: str, findings: list[Finding]) -> Certificate | None:
     try:
-        found = read(data, source).certificates
+        contents = read(material.data, source)
     except FormError as error:
         findings.append(finding(error.code, source, f"'{option}' {error}", "Give the client's certificate."))
         return None
+    findings += passed_over(contents, Material(material.data, source), option)
+    found = contents.certificates
     if len(found) != 1:
         message = f"'{option}' holds {len(found)} certificates, and is compared with one."
         findings.append(finding("unreadable", source, message, "Give the client's own certificate alone."))
