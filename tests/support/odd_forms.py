@@ -18,11 +18,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, paddin
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable
 
     Parts = list[bytes]
     Change = Callable[[Parts], Parts]
 
+_TAGS = (0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x0C, 0x13, 0x14, 0x17, 0x18, 0x1E, 0x30, 0x31, 0x80, 0xA0, 0xA3)
 TRUE, FALSE, TRUE_AS_ONE = b"\x01\x01\xff", b"\x01\x01\x00", b"\x01\x01\x01"
 RSA_SHA256 = bytes.fromhex("300d06092a864886f70d01010b0500")
 RSA_SHA256_BARE = bytes.fromhex("300b06092a864886f70d01010b")
@@ -201,6 +203,36 @@ def indefinite(whole: bytes, depth: int = 2) -> bytes:
     if depth == 0 or not whole[0] & 0x20:
         return whole
     return bytes([whole[0], 0x80]) + b"".join(indefinite(part, depth - 1) for part in apart(whole)) + b"\0\0"
+
+
+def mutated(whole: bytes, chance: random.Random) -> bytes:
+    """Return DER in which one element is another, all lengths around it right: what reaches the depths of a reader."""
+    try:
+        parts = apart(whole) if whole[0] & 0x20 else []
+    except IndexError:
+        parts = []
+    if parts and chance.random() < 0.85:
+        at = chance.randrange(len(parts))
+        return element(whole[0], *parts[:at], mutated(parts[at], chance), *parts[at + 1 :])
+    body = whole[_inside(whole, 0)[0] :]
+    inner = body[:1] == b"\x30" and whole[0] == 0x04
+    if inner and chance.random() < 0.8:  # an extension's value, or a key in its wrapping
+        return element(0x04, mutated(body, chance))
+    return chance.choice(
+        (
+            lambda: b"",
+            lambda: whole + whole,
+            lambda: element(chance.choice(_TAGS), body),
+            lambda: element(whole[0], bytes(chance.randrange(256) for _octet in range(chance.choice((0, 1, 2, 20))))),
+            lambda: element(whole[0], bytes(octet ^ (chance.random() < 0.1) for octet in body)),
+            lambda: element(whole[0], body[: len(body) // 2]),
+            lambda: element(whole[0], body, body[:1]),
+            lambda: element(whole[0] ^ 0x20, body),
+            lambda: bytes([whole[0], 0x80]) + body + b"\0\0",
+            lambda: element(whole[0], *parts[::-1]),
+            lambda: element(whole[0], b"\xff" * len(body)),
+        )
+    )()
 
 
 def openssl(*arguments: str, data: bytes = b"") -> bytes:

@@ -17,7 +17,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import der
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import printable
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import DAMAGED, HAS_CRYPTOGRAPHY
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.odd_encoding import SignedParts, signed_parts
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.odd_encoding import (
+    WRITTEN_OUT,
+    SignedParts,
+    signed_parts,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.signature import (
     Signature,
     algorithm_of,
@@ -50,8 +54,6 @@ if TYPE_CHECKING:
     Extension = TypeVar("Extension", bound=x509.ExtensionType)
 
 
-# An EC key whose curve is written out in numbers, in place of its name (RFC 5480, 2.1.1, forbids it).
-_WRITTEN_OUT = bytes.fromhex("06072a8648ce3d0201") + bytes([der.SEQUENCE])
 # Kinds of keys that certificates may have and that cryptography, or one of its versions, does not know.
 _KEY_KINDS = {
     "1.2.156.10197.1.301": "on the curve SM2",
@@ -114,14 +116,16 @@ class Certificate:
     @cached_property
     def parts(self) -> SignedParts:
         """What of it is signed, and the signature, as they were given."""
-        return signed_parts(self.given)
+        if self.oddities:
+            return signed_parts(self.given)
+        return SignedParts(self.parsed.tbs_certificate_bytes, self.parsed.signature)
 
     @cached_property
     def key_kind(self) -> str:
         """What to say of a public key that is not known, behind 'its key is'; empty for one that is."""
         if self.key is not None:
             return ""
-        if _WRITTEN_OUT in self.given:
+        if WRITTEN_OUT in self.given:
             return "on a curve that is written out in numbers instead of named"
         known = [_KEY_KINDS[one] for one in _numbers_of_key(self.given) if one in _KEY_KINDS]
         return known[-1] if known else "of a kind that is not known"
@@ -197,7 +201,7 @@ class Certificate:
 
     def read_all(self) -> Certificate:
         """Work out what of it may raise, and return it: whatever cryptography raises for what it cannot parse."""
-        _worked_out = self.label, self.names, self.key_kind, self.generalized_times, self.subject_key, self.issuer_key
+        _worked_out = self.label, self.names, self.key_kind
         return self
 
     @cached_property
@@ -268,7 +272,7 @@ def _known_key(certificate: x509.Certificate) -> CertificatePublicKeyTypes | Non
 
     Some versions of cryptography take a curve that is written out for the one of these numbers; OpenSSL refuses it.
     """
-    if _WRITTEN_OUT in certificate.tbs_certificate_bytes:
+    if WRITTEN_OUT in certificate.tbs_certificate_bytes:
         return None
     try:
         key = certificate.public_key()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MAXIMUM_TOLD = 5  # members of one file that cannot be read and are named
 _KEYS = (Form.KEY, Form.CURVE_IN_NUMBERS)
 _FORMS = {"private_key": (*_KEYS, Form.CUT_OFF), "crl": (Form.CRL, Form.CUT_OFF)}
+_NO_KEYS = tuple(form for form in Form if form not in _KEYS)
 _OF_CERTIFICATES = (Form.CERTIFICATE, Form.PKCS7, Form.PKCS12, Form.CUT_OFF)
 
 
@@ -77,7 +78,7 @@ def read_shared(shared: Shared, material: Material | None, option: str) -> Judge
 
 def passed_over(contents: Contents, material: Material, option: str) -> Iterator[Finding]:
     """Yield a warning for each member that cannot be read, where others can; not for keys, where others are wanted."""
-    faults = contents.faults_of(form for form in Form if form not in _KEYS)
+    faults = contents.faults_of(_NO_KEYS)
     for fault in faults[:MAXIMUM_TOLD]:
         message = f"'{option}' {fault} That member was passed over, and the others count."
         do = remedy(fault, material, option, _wanted(option))

@@ -16,7 +16,7 @@ if HAS_CRYPTOGRAPHY:
     from cryptography.hazmat.primitives import serialization
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -110,10 +110,9 @@ class Contents:
         words = [f"{number} {noun}{'s' if number > 1 else ''}" for number, noun in counted if number]
         return " and ".join([*words, *(f"a {one.value}" for one in self.others)]) or "nothing known"
 
-    def faults_of(self, forms: Iterable[Form]) -> tuple[FormError, ...]:
+    def faults_of(self, forms: Sequence[Form]) -> tuple[FormError, ...]:
         """Return why members of these forms cannot be taken."""
-        wanted = tuple(forms)
-        return tuple(fault for fault in self.faults if fault.form in wanted)
+        return tuple(fault for fault in self.faults if fault.form in forms)
 
     def is_empty(self) -> bool:
         """Whether nothing is in it that a verdict can be on."""

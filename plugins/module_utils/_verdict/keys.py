@@ -19,6 +19,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.decryption imp
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.der import DerError, Element
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import Form, FormError, Kind
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import DAMAGED, HAS_CRYPTOGRAPHY
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.odd_encoding import WRITTEN_OUT
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.pem import decoded
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.pkcs12_costs import refuse_costly
 
@@ -73,10 +74,14 @@ def key_of_der(given: bytes, passphrase: bytes | None) -> PrivateKey:
         key = der.first(given)
         if der.first(key.body).tag == der.SEQUENCE:
             return _opened(key.raw, passphrase)
-        tidy = _tidy(key)
+        if WRITTEN_OUT not in key.raw:
+            try:
+                return usable_key(_load(key.raw, None))
+            except DAMAGED:
+                pass
+        return _loaded(_tidy(key), None)
     except DerError as error:
         raise FormError(f"holds a private key that is cut off or damaged: it {error}.", form=Form.KEY) from None
-    return _loaded(tidy, None)
 
 
 def _opened(key: bytes, passphrase: bytes | None) -> PrivateKey:
@@ -98,20 +103,23 @@ def _opened(key: bytes, passphrase: bytes | None) -> PrivateKey:
 
 def _loaded(key: bytes, passphrase: bytes | None) -> PrivateKey:
     try:
-        # The test of RSA's primes takes 30 ms. That the numbers fit each other is checked below; of other kinds, here.
-        found = serialization.load_der_private_key(key, passphrase, unsafe_skip_rsa_key_validation=True)
+        return usable_key(_load(key, passphrase))
     except DAMAGED:
         if passphrase:
             raise not_opened(Form.KEY, passphrase) from None
         raise FormError("holds a private key that is damaged.", form=Form.KEY) from None
-    return usable_key(found)
+
+
+def _load(key: bytes, passphrase: bytes | None) -> object:
+    # The test of RSA's primes takes 30 ms. That the numbers fit each other is checked below; of other kinds, here.
+    return serialization.load_der_private_key(key, passphrase, unsafe_skip_rsa_key_validation=True)
 
 
 def _tidy(key: Element) -> bytes:
     """Return a key that is not encrypted as the library reads it; raises DerError, and FormError for a kind of no use.
 
-    OpenSSL takes an EC key without the zeros in front, or with one more; newer versions of the library do not. Neither
-    takes a PKCS#8 of version 2, with the public key in it, from OpenSSL 3.0 on behalf of the library.
+    OpenSSL takes an EC key without the zeros in front, or with one more; newer versions of the library do not. No
+    version takes PKCS#8 of version 2, with the public key in it.
     """
     parts = key.children()
     if len(parts) < 3 or parts[0].tag != der.INTEGER:

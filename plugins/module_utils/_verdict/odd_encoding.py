@@ -36,6 +36,8 @@ _RSA = "1.2.840.113549.1.1."
 _WITH_NULL = {f"{_RSA}{number}" for number in (2, 4, 5, 11, 12, 13, 14)}
 _WITHOUT = "1.2.840.10045.4."
 _PRINTABLE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 '()+,-./:=?")
+# An EC key whose curve is written out in numbers, in place of its name (RFC 5480, 2.1.1, forbids it).
+WRITTEN_OUT = bytes.fromhex("06072a8648ce3d0201") + bytes([der.SEQUENCE])
 _TRUE = b"\xff"
 _V3 = 2
 

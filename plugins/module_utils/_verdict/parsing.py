@@ -22,6 +22,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import (
     or_fault,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.keys import key_of_der, key_of_pem
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import DAMAGED, HAS_CRYPTOGRAPHY
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.pem import (
     Block,
     blocks,
@@ -31,8 +32,12 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.pem import (
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.x509_parsing import parse_certificate, parse_crl
 
+if HAS_CRYPTOGRAPHY:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import serialization
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate
 
@@ -104,6 +109,26 @@ def read_store(data: bytes, source: str) -> Contents:
             except FormError as fault:
                 faults.append(fault)
     return Contents(certificates=tuple(dict.fromkeys(found)), faults=tuple(faults))
+
+
+def read_whole_store(data: bytes) -> tuple[x509.Certificate, ...]:
+    """Return the certificates of a trust store in which all is well, at once; nothing where anything is odd in it."""
+    try:
+        found = tuple(x509.load_pem_x509_certificates(data))
+    except DAMAGED:
+        return ()
+    return found if len(found) == data.count(b"-----BEGIN ") else ()
+
+
+def looked_at(parsed: Iterable[x509.Certificate], source: str) -> tuple[Certificate, ...]:
+    """Return what is known of certificates that have been parsed, without those of which something cannot be read."""
+    found = []
+    for one in parsed:
+        try:
+            found.append(parse_certificate(one.public_bytes(serialization.Encoding.DER), source))
+        except FormError:
+            continue
+    return tuple(found)
 
 
 def _no_form(text: bytes) -> FormError:

@@ -116,13 +116,13 @@ def _find_anchors(
         return shared.anchors(certificates, name) if certificates else None, (f"The path was judged to end at {name}.",)
     if given.issued_by == "public":
         default = shared.default_anchors
-        if not default.members:
+        if not default.certificates:
             message = "nothing in it could be read: OpenSSL takes blocks of PEM there, and no path can end at it."
             look = f"head -c 300 {in_shell(default.name)}"
             remedy = f"Set SSL_CERT_FILE to a store, or give 'trust_anchors'. To see this one: {look}"
             yield finding("store-unreadable", default.name, message, remedy)
             return None, ()
-        note = f"The path was judged to end at the store {default.name}, of {len(default.members)} roots."
+        note = f"The path was judged to end at the store {default.name}, of {len(default.certificates)} roots."
         passed_over = f"{default.unread} more in {default.name} cannot be read, and were passed over."
         return default, (note, *([passed_over] if default.unread else []))
     return _find_anchor_of_chat(shared, server.leaf, [*server.others, *client_cas])

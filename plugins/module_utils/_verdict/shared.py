@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import certification_path
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import Contents, FormError
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import read, read_store
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import (
+    looked_at,
+    read,
+    read_store,
+    read_whole_store,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material
 
 if TYPE_CHECKING:
@@ -32,15 +37,16 @@ if TYPE_CHECKING:
 class Anchors:
     """What a path may end at, and what messages call it."""
 
-    members: tuple[Certificate, ...]
-    store: verification.Store | None  # of the members; None if there are none
+    certificates: tuple[x509.Certificate, ...]
+    store: verification.Store | None  # of the certificates; None if there are none
     name: str
+    known: tuple[Certificate, ...] = ()  # the same, where they have been looked at
     unread: int = 0  # certificates that it holds besides, and that cannot be read
 
     @functools.cached_property
-    def certificates(self) -> tuple[x509.Certificate, ...]:
-        """The members as cryptography knows them."""
-        return tuple(one.parsed for one in self.members)
+    def members(self) -> tuple[Certificate, ...]:
+        """Each certificate with what is known of it; of a large store, worked out where it is needed alone."""
+        return self.known or looked_at(self.certificates, self.name)
 
 
 class Shared:
@@ -80,16 +86,19 @@ class Shared:
         """Return the certificates as anchors; the same object, with its first name, for the same certificates."""
         key = tuple(certificates)
         if key not in self._anchors:
-            parsed = [one.parsed for one in key]
-            self._anchors[key] = Anchors(key, certification_path.store(parsed), name)
+            parsed = tuple(one.parsed for one in key)
+            self._anchors[key] = Anchors(parsed, certification_path.store(parsed), name, key)
         return self._anchors[key]
 
     @functools.cached_property
     def default_anchors(self) -> Anchors:
         """The default store, parsed."""
-        found = read_store(self.default.data, self.default.name)
-        parsed = [one.parsed for one in found.certificates]
-        return Anchors(found.certificates, certification_path.store(parsed), self.default.name, len(found.faults))
+        name = self.default.name
+        if whole := read_whole_store(self.default.data):
+            return Anchors(whole, certification_path.store(whole), name)
+        found = read_store(self.default.data, name)
+        parsed = tuple(one.parsed for one in found.certificates)
+        return Anchors(parsed, certification_path.store(parsed), name, found.certificates, len(found.faults))
 
     def description(self, one: Certificate, use: str) -> dict[str, Any]:
         """Return the documented fields of the certificate; a server's is not kept, as each set has its own."""

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import io
 import os
+import random
 import subprocess
 import zipfile
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,7 @@ from odd_forms import (
     element,
     indefinite,
     kept,
+    mutated,
     number_of,
     numbered,
     of_issuer,
@@ -711,3 +713,50 @@ def test_equal_sets_are_judged_alike_whatever_else_is_in_the_task() -> None:
     first, second, third = judge(sets, at=NOW, warn_days=30)
     assert (first.ok, second.ok, third.ok) == (True, False, True)
     assert first == third
+
+
+# Fuzzed: whatever element of sound material is another, there is a verdict
+
+LISTED = crl(CHAT, SERVER).public_bytes(Encoding.DER)
+ROLES: dict[str, list[tuple[bytes, str]]] = {
+    "certificate": [(DER, "CERTIFICATE"), (RSA_SERVER.certificate.public_bytes(Encoding.DER), "CERTIFICATE")],
+    "chain": [(ISSUING.certificate.public_bytes(Encoding.DER), "CERTIFICATE")],
+    "private_key": [
+        (pkcs8(SERVER.key), "PRIVATE KEY"),
+        (pkcs8(RSA_SERVER.key), "PRIVATE KEY"),
+        (sealed_by_java(SERVER.key, PASSPHRASE), "ENCRYPTED PRIVATE KEY"),
+        (pkcs8_of_version_2(ed25519.Ed25519PrivateKey.generate()), "PRIVATE KEY"),
+    ],
+    "client_ca": [(CHAT.certificate.public_bytes(Encoding.DER), "CERTIFICATE")],
+    "crl": [(LISTED, "X509 CRL")],
+    "trust_anchors": [(ROOT.certificate.public_bytes(Encoding.DER), "CERTIFICATE")],
+    "bundle": [(PKCS12, "PKCS12")],
+    "store": [(ROOT.certificate.public_bytes(Encoding.DER), "CERTIFICATE")],
+}
+TIMES = int(os.environ.get("MUTATIONS", "0")) or (20_000 if os.environ.get("LONG") else 400)
+
+
+def offered(data: bytes, label: str, beside: tuple[bytes, str], chance: random.Random) -> bytes:
+    """Return the data in one of the forms that people hold, by itself or beside what is sound."""
+    whole = armoured(data, label)
+    forms = (data, whole, whole + armoured(*beside), zip_of(a_crt=whole, b_pem=pem(CHAT.certificate)))
+    return chance.choice(forms)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_whatever_element_of_sound_material_is_another_there_is_a_verdict(role: str) -> None:
+    chance = random.Random(f"20261129 {role}")
+    sound = site(client_ca=[pem(CHAT.certificate)], crl=[crl(CHAT).public_bytes(Encoding.PEM)], **OPEN)
+    for _time in range(TIMES // len(ROLES)):
+        data, label = chance.choice(ROLES[role])
+        for _change in range(chance.choice((1, 1, 2, 4))):
+            data = mutated(data, chance) or b"\x30\x00"
+        given = offered(data, label, ROLES[role][0], chance)
+        if role == "store":
+            found = verdict(armoured(data), **{**sound, "trust_anchors": []})
+        elif role == "bundle":
+            found = verdict(**bundle(given), client_ca=sound["client_ca"], **OPEN)
+        else:
+            found = verdict(**{**sound, role: [given] if isinstance(sound.get(role), list) else given})
+        assert all(one.message.isprintable() and one.remedy.isprintable() for one in found.findings), data.hex()
+        assert not any(word in words(found) for word in ("ParseError", "PhantomData", "{")), (words(found), data.hex())
