@@ -124,10 +124,14 @@ def _tidy(key: Element) -> bytes:
     parts = key.children()
     if len(parts) < 3 or parts[0].tag != der.INTEGER:
         return key.raw
+    if _has_more_primes(key.raw):
+        raise _of_more_primes()
     if parts[1].tag == der.OCTET_STRING:
         return _padded(key, _named_curve([one for one in parts[2:] if one.tag == 0xA0]))
     if parts[1].tag != der.SEQUENCE or parts[2].tag != der.OCTET_STRING:
         return key.raw
+    if _has_more_primes(parts[2].body):
+        raise _of_more_primes()
     algorithm = parts[1].children()
     kind = der.dotted(algorithm[0].body) if algorithm and algorithm[0].tag == der.OID else ""
     secret = parts[2]
@@ -141,6 +145,20 @@ def _tidy(key: Element) -> bytes:
     return der.written(der.SEQUENCE, first_version, parts[1].raw, secret.raw, *kept)
 
 
+def _has_more_primes(key: bytes) -> bool:
+    """Whether it is an RSA key with a list of further primes behind its numbers (RFC 8017, A.1.2)."""
+    try:
+        tags = [one.tag for one in der.first(key).children()]
+    except DerError:
+        return False
+    return tags == [der.INTEGER] * 9 + [der.SEQUENCE]
+
+
+def _of_more_primes() -> FormError:
+    reason = "holds a private key of RSA with more than two primes, which the library here does not know."
+    return FormError(reason, Kind.UNFIT, Form.KEY)
+
+
 def _named_curve(parameters: list[Element]) -> str:
     """Return the number of the curve; raises FormError for one that is written out, or that TLS does not know."""
     one = parameters[0] if parameters else None
@@ -152,8 +170,8 @@ def _named_curve(parameters: list[Element]) -> str:
         reason = "holds a private key on a curve that is written out in numbers instead of named."
         raise FormError(reason, Kind.UNKNOWN, Form.CURVE_IN_NUMBERS)
     number = der.dotted(one.body)
-    if number in _NAMES:
-        raise _of_no_use(number)
+    if number not in _OCTETS:
+        raise _of_no_use(number, "on a curve")
     return number
 
 
@@ -167,8 +185,8 @@ def _padded(key: Element, curve: str) -> bytes:
     return der.written(key.tag, parts[0].raw, der.written(der.OCTET_STRING, number), *(one.raw for one in parts[2:]))
 
 
-def _of_no_use(number: str) -> FormError:
-    kind = _NAMES.get(number, f"of a kind that is not known here ({number or 'without a number'})")
+def _of_no_use(number: str, whatever: str = "of a kind") -> FormError:
+    kind = _NAMES.get(number, f"{whatever} that is not known here ({number or 'without a number'})")
     return FormError(f"holds a private key {kind}; TLS clients do not know it.", Kind.UNFIT, Form.KEY)
 
 

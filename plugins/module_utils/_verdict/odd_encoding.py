@@ -10,18 +10,21 @@ is what was given. Where nothing is odd, nothing of this is used.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import der
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.der import DerError, Element
 
-# RFC 5280, 4.2: how messages call an extension. What others a certificate has, no verdict needs.
+# RFC 5280, 4.2: how messages call an extension.
 EXTENSIONS = {
     "2.5.29.14": "subjectKeyIdentifier",
     "2.5.29.15": "keyUsage",
     "2.5.29.17": "subjectAltName",
     "2.5.29.19": "basicConstraints",
     "2.5.29.30": "nameConstraints",
+    "2.5.29.31": "cRLDistributionPoints",
+    "2.5.29.32": "certificatePolicies",
     "2.5.29.33": "policyMappings",
     "2.5.29.35": "authorityKeyIdentifier",
     "2.5.29.36": "policyConstraints",
@@ -29,15 +32,17 @@ EXTENSIONS = {
     "2.5.29.54": "inhibitAnyPolicy",
     "1.3.6.1.5.5.7.1.1": "authorityInfoAccess",
 }
-_NOT_NEEDED = {"1.3.6.1.5.5.7.1.1"}
+# What OpenSSL reads of every certificate, whether it is critical or not, and refuses it for (measured: OpenSSL 3.0).
+_READ_BY_OPENSSL = frozenset(f"2.5.29.{number}" for number in (14, 15, 17, 19, 30, 31, 35, 37))
 _BASIC_CONSTRAINTS, _DISTRIBUTION_POINT = "2.5.29.19", "2.5.29.28"
 # RFC 4055, 5: the parameters of these are NULL. RFC 5758, 3.2: those of the others are absent.
 _RSA = "1.2.840.113549.1.1."
 _WITH_NULL = {f"{_RSA}{number}" for number in (2, 4, 5, 11, 12, 13, 14)}
 _WITHOUT = "1.2.840.10045.4."
 _PRINTABLE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 '()+,-./:=?")
-# An EC key whose curve is written out in numbers, in place of its name (RFC 5480, 2.1.1, forbids it).
-WRITTEN_OUT = bytes.fromhex("06072a8648ce3d0201") + bytes([der.SEQUENCE])
+# The field of a curve that is written out in numbers, in place of its name (RFC 5480, 2.1.1, forbids it).
+WRITTEN_OUT = bytes.fromhex("06072a8648ce3d01")
+_TIMES = {der.UTC_TIME: re.compile(rb"\d{12}Z"), der.GENERALIZED_TIME: re.compile(rb"\d{14}Z")}
 _TRUE = b"\xff"
 _V3 = 2
 
@@ -81,6 +86,7 @@ def tidy_certificate(given: bytes, spare: frozenset[str] = frozenset()) -> tuple
     if len(parts) < 6 or parts[0].tag != der.INTEGER:
         raise DerError("is not made as a certificate is")
     serial, inner, issuer, times, subject, key, *rest = parts
+    _check_times(times)
     told = [
         version,
         serial.raw,
@@ -109,15 +115,14 @@ def tidy_crl(given: bytes) -> tuple[bytes, tuple[str, ...]]:
     return whole, tuple(copy.oddities)
 
 
-def extension_numbers(given: bytes) -> list[str]:
-    """Return the numbers of a certificate's extensions that are not critical, and that no verdict needs."""
-    found = []
+def extension_numbers(given: bytes) -> tuple[list[str], frozenset[str]]:
+    """Return the numbers of a certificate's extensions, and of those that OpenSSL passes over where they are broken."""
+    found: dict[str, bool] = {}
     for part in _three(given)[0].children():
         for one in part.children()[0].children() if part.tag == 0xA3 else ():
             number, critical, _value = _extension(one)
-            if not any(critical) and (number not in EXTENSIONS or number in _NOT_NEEDED):
-                found.append(number)
-    return found
+            found[number] = found.get(number, True) and not any(critical) and number not in _READ_BY_OPENSSL
+    return list(found), frozenset(number for number, is_spare in found.items() if is_spare)
 
 
 def _three(given: bytes) -> tuple[Element, Element, Element]:
@@ -175,6 +180,14 @@ def _pair(part: Element, whose: str) -> tuple[Element, Element]:
     return two[0], two[1]
 
 
+def _check_times(times: Element) -> None:
+    """Raise DerError for times that OpenSSL does not take either: without seconds, with a part of one, or of a zone."""
+    for one in times.children():
+        pattern = _TIMES.get(one.tag)
+        if pattern is None or not pattern.fullmatch(one.body):
+            raise DerError("has a time that is written as no client reads it (RFC 5280, 4.1.2.5)")
+
+
 def _text(value: Element, whose: str, copy: _Copy) -> bytes:
     """Return a text as it is, or, where its type may not hold it, in UTF-8. OpenSSL takes T61 for Latin-1."""
     body, odd = value.body, ""
@@ -207,7 +220,7 @@ def _extensions(part: Element, copy: _Copy) -> bytes:
         number, critical, value = _extension(one)
         called = EXTENSIONS.get(number, number)
         if number in copy.spare:
-            copy.note(f"its extension {called} cannot be parsed, and is passed over")
+            copy.note(f"its extension {called} cannot be parsed, or stands there twice; it is passed over")
             continue
         flag = _boolean(critical, f"the mark 'critical' of its extension {called}", copy)
         if number in (_BASIC_CONSTRAINTS, _DISTRIBUTION_POINT):

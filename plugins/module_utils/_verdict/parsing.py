@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _JAVA = (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce")  # JKS and JCEKS
+_ARCHIVES = {b"\x1f\x8b": "gzip", b"7z\xbc\xaf": "7z", b"Rar!": "RAR", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
 _LFS = b"version https://git-lfs"
 _CERTIFICATES = ("CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE")
 _OTHERS = {
@@ -88,6 +89,9 @@ def _single(data: bytes, source: str, passphrase: bytes | None) -> Contents:
         raise FormError(reason, Kind.UNKNOWN, Form.JAVA_KEYSTORE)
     if data.startswith(_ZIP):
         raise FormError("is a zip in a zip in a zip.", Kind.MISPLACED, Form.ZIP)
+    for magic, name in _ARCHIVES.items():
+        if data.startswith(magic):
+            raise FormError(f"is packed ({name}). Unpack it, and give the file itself.", Kind.MISPLACED, Form.TEXT)
     text = plain_text(data)
     members = list(_members(text, source, passphrase))
     if members:
@@ -115,6 +119,8 @@ def read_whole_store(data: bytes) -> tuple[x509.Certificate, ...]:
     """Return the certificates of a trust store in which all is well, at once; nothing where anything is odd in it."""
     try:
         found = tuple(x509.load_pem_x509_certificates(data))
+        # What cryptography leaves unread until it is asked for.
+        _read = [(one.subject, one.issuer, one.extensions, one.not_valid_after_utc) for one in found]
     except DAMAGED:
         return ()
     return found if len(found) == data.count(b"-----BEGIN ") else ()
@@ -136,6 +142,8 @@ def _no_form(text: bytes) -> FormError:
     if text.startswith(_LFS):
         reason = "is a pointer of Git LFS, not the file itself."
         return FormError(reason, Kind.MISPLACED, Form.LFS_POINTER)
+    if text.startswith(b"$ANSIBLE_VAULT"):
+        return FormError("is vaulted, and was not decrypted.", Kind.MISPLACED, Form.VAULT)
     if text.startswith(b"<"):  # A console that wants a login, or a mirror without the file, answers with a page.
         return FormError("is a web page.", Kind.MISPLACED, Form.WEB_PAGE)
     return FormError("is neither PEM, DER, PKCS#7, PKCS#12 nor a zip.", Kind.MISPLACED, Form.TEXT)
@@ -181,7 +189,7 @@ def _from_block(block: Block, source: str, passphrase: bytes | None) -> Contents
 
 
 def _from_der(data: bytes, source: str, passphrase: bytes | None) -> Contents:
-    """Return what DER begins with; what stands behind it, such as a line's end, is passed over, as OpenSSL does."""
+    """Return what DER begins with. What stands behind it is passed over, as OpenSSL does, and said."""
     form = _form_of(data)
     if form is Form.KEY:
         return Contents(keys=(key_of_der(data, passphrase),))
@@ -190,10 +198,19 @@ def _from_der(data: bytes, source: str, passphrase: bytes | None) -> Contents:
     if form is Form.PKCS12:
         return from_pkcs12(data, source, passphrase)
     if form is Form.CRL:
-        return Contents(crls=(parse_crl(data, source),))
+        return Contents(crls=(parse_crl(data, source),), faults=_behind(data, form))
     if form is Form.CERTIFICATE:
-        return Contents(certificates=(parse_certificate(data, source),))
+        return Contents(certificates=(parse_certificate(data, source),), faults=_behind(data, form))
     return Contents(others=(form,))
+
+
+def _behind(data: bytes, form: Form) -> tuple[FormError, ...]:
+    """Return the fault of what stands behind the first element of DER, if more does than the end of a line."""
+    rest = data[len(der.first(data).raw) :].strip(b"\r\n\0\x1a ")
+    if not rest:
+        return ()
+    reason = f"has {len(rest)} bytes behind the first {form.value}, which OpenSSL does not read; PEM may hold several."
+    return (FormError(reason, form=form),)
 
 
 def _form_of(data: bytes) -> Form:

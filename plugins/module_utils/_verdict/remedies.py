@@ -79,13 +79,15 @@ def _for_form(fault: FormError, material: Material) -> str:
         return "Download or copy it again, whole."
     if fault.form is Form.WEB_PAGE:
         return f"It looks like a web page. Download the file itself again. Look at it: head -c 300 {name}"
+    if fault.form is Form.VAULT:
+        return f"Give the secret that opens it, and material that is vaulted once: ansible-vault view {name}"
     if fault.form is Form.LFS_POINTER:
         return f"Fetch the file that it points at: git lfs pull --include {name}"
     if fault.kind is Kind.UNKNOWN and fault.form in _TURN:
         return f"Turn it into a form that is read here: {_command(_TURN, fault, material)}"
     if fault.form in _LOOK:
         return f"Copy or download it again. Look at it: {_command(_LOOK, fault, material)}"
-    return f"{_FORMS} Look at it: head -c 300 {name}"
+    return f"{_FORMS} Look at it: head -c 300 {name} | cat -v"
 
 
 def _command(commands: dict[Form, str], fault: FormError, material: Material) -> str:

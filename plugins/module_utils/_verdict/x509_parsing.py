@@ -17,6 +17,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.der import Der
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import Form, FormError
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import DAMAGED, HAS_CRYPTOGRAPHY
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.odd_encoding import (
+    EXTENSIONS,
     extension_numbers,
     tidy_certificate,
     tidy_crl,
@@ -25,15 +26,19 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.odd_encoding i
 if HAS_CRYPTOGRAPHY:
     from cryptography import x509
 
-# A signature algorithm of RSA without its NULL, which cryptography reads, and then does not follow.
-_LACKS_NULL = re.compile(rb"\x30\x0b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01[\x02\x04\x05\x0b-\x0e]")
-MAXIMUM_SPARED = 16  # extensions of a certificate that are tried one by one
+# A signature algorithm of RSA without its NULL, or of ECDSA with one, which some versions of cryptography read, and
+# then do not follow.
+_ODD_ALGORITHM = re.compile(
+    rb"\x30\x0b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01[\x02\x04\x05\x0b-\x0e]"
+    rb"|\x06\x08\x2a\x86\x48\xce\x3d\x04\x03[\x01-\x04]\x05\x00|\x06\x07\x2a\x86\x48\xce\x3d\x04\x01\x05\x00"
+)
+MAXIMUM_TRIED = 32  # extensions of a certificate that are tried one by one
 
 
 def parse_certificate(given: bytes, source: str) -> Certificate:
     """Return the certificate that the DER begins with; raises FormError."""
     given = _whole(given, Form.CERTIFICATE)
-    if not _LACKS_NULL.search(given):
+    if not _ODD_ALGORITHM.search(given):
         try:
             return Certificate(x509.load_der_x509_certificate(given), source, given).read_all()
         except DAMAGED:
@@ -41,7 +46,9 @@ def parse_certificate(given: bytes, source: str) -> Certificate:
     try:
         return _parse_oddly_encoded(given, source)
     except DerError as error:
-        raise FormError(f"holds a certificate that is damaged: it {error}.", form=Form.CERTIFICATE) from None
+        raise FormError(
+            f"holds a certificate that is damaged, or wrongly made: it {error}.", form=Form.CERTIFICATE
+        ) from None
     except DAMAGED:
         raise _unknown(Form.CERTIFICATE) from None
 
@@ -52,14 +59,18 @@ def _parse_oddly_encoded(given: bytes, source: str) -> Certificate:
     try:
         return Certificate(x509.load_der_x509_certificate(copy), source, given, oddities).read_all()
     except DAMAGED:
-        spared = frozenset(one for one in extension_numbers(given)[:MAXIMUM_SPARED] if not _loads_with(given, one))
-    copy, oddities = tidy_certificate(given, spared)
+        numbers, spare = extension_numbers(given)
+    broken = [one for one in numbers[:MAXIMUM_TRIED] if not _loads_with(given, one, numbers)]
+    if any(one not in spare for one in broken):
+        called = ", ".join(EXTENSIONS.get(one, one) for one in broken if one not in spare)
+        raise DerError(f"has an extension that cannot be parsed, or that stands there twice ({called})")
+    copy, oddities = tidy_certificate(given, frozenset(broken))
     return Certificate(x509.load_der_x509_certificate(copy), source, given, oddities).read_all()
 
 
-def _loads_with(given: bytes, number: str) -> bool:
-    """Whether the certificate's extension of this number parses, the others that no verdict needs left out."""
-    others = frozenset(extension_numbers(given)) - {number}
+def _loads_with(given: bytes, number: str, numbers: list[str]) -> bool:
+    """Whether the certificate's extension of this number parses, the others left out."""
+    others = frozenset(numbers) - {number}
     try:
         _read = x509.load_der_x509_certificate(tidy_certificate(given, others)[0]).extensions
     except DAMAGED:
@@ -77,7 +88,7 @@ def parse_crl(given: bytes, source: str) -> RevocationList:
     try:
         return _parse_crl(tidy_crl(given)[0], source, given)
     except DerError as error:
-        raise FormError(f"holds a CRL that is damaged: it {error}.", form=Form.CRL) from None
+        raise FormError(f"holds a CRL that is damaged, or wrongly made: it {error}.", form=Form.CRL) from None
     except DAMAGED:
         raise _unknown(Form.CRL) from None
 

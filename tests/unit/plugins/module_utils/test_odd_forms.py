@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import io
 import os
@@ -24,6 +25,7 @@ from demo_material import key_pem, pem, zipped
 from odd_certificates import DOMAIN, NOW, ca, crl, key_id, leaf
 from odd_forms import (
     ECDSA_SHA1,
+    ECDSA_SHA256,
     FALSE,
     RSA_PSS_BARE,
     RSA_SHA1,
@@ -217,11 +219,15 @@ def test_an_odd_crl_is_read_and_deployed_as_it_was_given() -> None:
     assert read(found.deployable.crl or b"", "deployed").crls[0].given == odd
 
 
-def test_a_signature_algorithm_without_its_null_is_told_in_words() -> None:
+def test_a_signature_algorithm_without_its_null_or_with_one_too_many_is_told_in_words() -> None:
     bare = changed(RSA_SERVER.certificate, RSA_ISSUING.key, kept, RSA_SHA256_BARE)
     found = verdict(
         **site(certificate=armoured(bare), private_key=key_pem(RSA_SERVER.key), chain=pem(RSA_ISSUING.certificate))
     )
+    assert told(found) == ["odd-encoding"]
+    assert "NULL" in words(found)
+    more = changed(SERVER.certificate, ISSUING.key, kept, ECDSA_SHA256[:1] + b"\x0c" + ECDSA_SHA256[2:] + b"\x05\x00")
+    found = verdict(**site(certificate=armoured(more)))
     assert told(found) == ["odd-encoding"]
     assert "NULL" in words(found)
 
@@ -234,6 +240,27 @@ def test_a_name_that_is_spelled_otherwise_is_said_to_be_so_and_not_unsigned(tmp_
         found = verdict(**site(certificate=one))
         assert told(found) == ["path-refused"]
         assert "writes the name of its issuer" in words(found)
+
+
+BROKEN = {
+    "a broken name": with_extension("2.5.29.17", b"\x04\x00"),
+    "a broken place of CRLs": with_extension("2.5.29.31", b"\x30\x03\x02\x01"),
+    "an extension twice": lambda parts: [
+        *parts[:-1],
+        element(0xA3, sequence(*apart(apart(parts[-1])[0]), apart(apart(parts[-1])[0])[0])),
+    ],
+    "a time without seconds": begun(b"\x17\x0b2611010000Z"),
+    "a time of a zone": begun(b"\x17\x11261101000000+0000"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_what_openssl_refuses_is_not_said_to_be_read_by_it_and_the_part_is_named(case: str, tmp_path: Path) -> None:
+    odd = armoured(changed(CHAT.certificate, CHAT.key, BROKEN[case]))
+    assert not verified(pem(leaf(CHAT, eku=None).certificate), odd, tmp_path, purpose="sslclient")
+    found = verdict(client_ca=[odd])
+    assert told(found) == ["unreadable"]
+    assert "extension" in words(found) or "a time" in words(found)
 
 
 # Nothing that a file holds ends the task
@@ -270,6 +297,13 @@ def test_the_store_is_read_certificate_by_certificate(beside: str) -> None:
         found = verdict(store, **without_anchors())
         assert found.findings == (), words(found)
         assert any("passed over" in note for note in found.notes) is (beside == "one that is damaged")
+
+
+def test_a_root_whose_name_is_left_unread_at_first_ends_no_task() -> None:
+    # cryptography loads it, finds the path by it, and raises when somebody asks for the name of its issuer.
+    nameless = armoured(changed(ROOT.certificate, ROOT.key, of_issuer(called(("2.5.4.3", 0x01, b"x")))))
+    assert told(verdict(nameless, **without_anchors())) == ["store-unreadable"]
+    assert verdict(nameless + pem(ROOT.certificate), **without_anchors()).ok
 
 
 def test_a_store_with_trust_settings_is_read() -> None:
@@ -490,6 +524,23 @@ def test_a_key_that_no_client_takes_is_said_to_be_one_and_no_other_is_sought() -
     assert "Find the key" not in words(found)
 
 
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (("ecparam", "-name", "secp224k1", "-genkey", "-noout"), "on a curve"),
+        (("ecparam", "-name", "brainpoolP256t1", "-genkey", "-noout"), "on a curve"),
+        (("genpkey", "-algorithm", "X25519"), "no TLS server uses"),
+        (("genrsa", "-primes", "3", "2048"), "more than two primes"),
+    ],
+)
+def test_a_key_that_openssl_reads_and_nobody_here_knows_is_not_called_damaged(make: tuple[str, ...], name: str) -> None:
+    given = openssl(*make)
+    for form in (given, openssl("pkey", data=given), openssl("pkey", "-outform", "DER", data=given)):
+        found = verdict(private_key=form)
+        assert told(found) == ["weak-key"]
+        assert name in words(found)
+
+
 def test_a_curve_in_numbers_is_told_as_such_with_the_command_that_names_it(tmp_path: Path) -> None:
     public = openssl("ec", "-pubout", "-param_enc", "explicit", "-outform", "DER", data=KEY)
     one = armoured(changed(SERVER.certificate, ISSUING.key, with_key(public)))
@@ -559,6 +610,12 @@ def test_text_is_read_whatever_copying_did_to_it(form: str) -> None:
 @pytest.mark.parametrize("form", BARE)
 def test_der_is_read_also_bare(form: str) -> None:
     assert verdict(**site(certificate=BARE[form])).findings == ()
+
+
+def test_what_stands_behind_der_is_said() -> None:
+    found = verdict(**site(certificate=DER + ISSUING.certificate.public_bytes(Encoding.DER)))
+    assert (told(found), found.ok) == (["member-unreadable"], True)
+    assert "bytes behind the first certificate" in words(found)
 
 
 def test_a_crl_with_a_lines_end_behind_is_read() -> None:
@@ -665,6 +722,8 @@ NAMED = {
     "a certificate request": (armoured(REQUEST, "CERTIFICATE REQUEST"), "certificate request", "CN = x"),
     "a certificate request in DER": (REQUEST, "certificate request", "CN = x"),
     "a public key": (openssl("pkey", "-pubout", data=KEY), "public key", "Public-Key"),
+    "gzip": (gzip.compress(b"x"), "packed (gzip)", ""),
+    "7z": (b"7z\xbc\xaf\x27\x1c" + bytes(30), "packed (7z)", ""),
     "other text": (b"hello", "neither PEM", "hello"),
     "PEM that is cut off": (pem(SERVER.certificate)[:300], "cut off", ""),
 }
