@@ -218,7 +218,10 @@ def _object_identifier(content: bytes) -> str:
 def _read_value(value: _Element) -> str:
     """Return an attribute's value: text, or where it is none, its encoding."""
     encoding = _ENCODINGS.get(value.tag)
-    return _escape_value(value.content.decode(encoding)) if encoding else "#" + value.encoded.hex()
+    if encoding is None:
+        return "#" + value.encoded.hex()
+    # Some authorities write more into a type of text than it may hold; OpenSSL takes such a name as it is.
+    return _escape_value(value.content.decode(encoding, "backslashreplace"))
 
 
 def _escape_value(text: str) -> str:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import ipaddress
 import ssl
@@ -37,9 +36,6 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Deployable, Verdict
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.gathering import Gathered
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import Options, Site
-
-with contextlib.suppress(ImportError):  # The verdict says so where it is missing.
-    from cryptography import x509
 
 # For how long a host's own program for renewals can rehearse.
 HOOK_DAYS = 3650
@@ -156,5 +152,6 @@ def _facts(gathered: Gathered, material: Deployable | None) -> SiteFacts:
 
 
 def _subjects(client_ca: bytes) -> set[str]:
-    """Return the names that httpd asks clients for, as a handshake shows them."""
-    return {wire.rfc4514(each.subject.public_bytes()) for each in x509.load_pem_x509_certificates(client_ca)}
+    """Return the names that httpd asks clients for, as a handshake shows them: read as they are written, even oddly."""
+    blocks = [f"{block.strip()}{_END}" for block in client_ca.decode().split(_END)[:-1]]
+    return {wire.rfc4514(wire.read_certificate(ssl.PEM_cert_to_DER_cert(block)).subject) for block in blocks}

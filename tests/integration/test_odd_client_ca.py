@@ -1,0 +1,63 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A client CA whose encoding DER forbids and OpenSSL reads is deployed as it is, and httpd lets its clients in."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+from demo_material import Issued, write
+from odd_forms import FALSE, TRUE, TRUE_AS_ONE, apart, armoured, called, changed, of_issuer, of_subject, with_extension
+from odd_forms import sequence as der_sequence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import LocalOperator
+
+OK = "HTTP/1.1 200 OK"
+ODD: dict[str, Callable[[list[bytes]], list[bytes]]] = {
+    "critical FALSE written out": with_extension("2.16.840.1.113730.1.13", b"\x16\x01x", FALSE),
+    "cA TRUE as 01": with_extension("2.5.29.19", der_sequence(TRUE_AS_ONE), TRUE),
+    "a T61String in GBK": of_subject(called(("2.5.4.10", 0x14, "腾讯".encode("gbk"))), root=True),
+    "a PrintableString of more": of_subject(called(("2.5.4.3", 0x13, b"A*B@C_D&E")), root=True),
+    "an IA5String of more": of_subject(called(("2.5.4.3", 0x16, b"caf\xe9")), root=True),
+}
+
+
+@dataclass(frozen=True)
+class OddlyIssued(Issued):
+    """A client's certificate that cryptography does not parse, beside the one that it was made of."""
+
+    given: bytes = b""
+
+    @property
+    def pem(self) -> bytes:
+        return armoured(self.given)
+
+
+def issued_anew(client: Issued, authority: bytes, signer: object) -> OddlyIssued:
+    """Return the client's certificate with its issuer named as the authority's certificate (DER) names itself."""
+    subject = next(part for part in reversed(apart(apart(authority)[0])[:6]) if part[0] == 0x30)
+    given = changed(client.certificate, signer, of_issuer(subject))
+    return OddlyIssued(client.certificate, client.key, given=given)
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_its_clients_are_let_in_and_nobody_else(operator: LocalOperator, case: str) -> None:
+    chat = operator.material.chat
+    odd = changed(chat.certificate, chat.key, ODD[case])
+    write(operator.material.folder, "odd.crt", armoured(odd))
+    operator.deploy(mutual_tls_sites=[operator.site | {"client_ca": f"{operator.material.folder}/odd.crt"}])
+    deployed = (operator.httpd.conf.parent / "TencentQQAuthCA.crt").read_text()
+    assert ssl.PEM_cert_to_DER_cert(deployed) == odd
+    assert operator.ask(issued_anew(operator.material.client, odd, chat.key)).said == OK
+    assert operator.ask(operator.material.stranger).said == "TLSV1_ALERT_UNKNOWN_CA"
+    before = operator.state()
+    operator.deploy(mutual_tls_sites=[operator.site | {"client_ca": f"{operator.material.folder}/odd.crt"}])
+    assert operator.state() == before
