@@ -134,9 +134,12 @@ def pytest(tally: Tally, step: str, *arguments: str | Path, within: tuple[str | 
 
 
 def unit(tally: Tally) -> None:
-    """Run the unit tests, then those of what runs on a target on the oldest Python there."""
+    """Run the unit tests, the verdict's on the oldest cryptography, and a target's on the oldest Python there."""
     run(SUPPORT / "packages", "openssl")
     pytest(tally, "unit", "--numprocesses=auto", "tests/unit")
+    oldest = (SUPPORT / "environment", "oldest")
+    verdict = [f"tests/unit/plugins/module_utils/test_{name}.py" for name in ("judge", "odd_forms")]
+    pytest(tally, "unit on the oldest cryptography", *verdict, within=oldest)
     old = (SUPPORT / "environment", "target")
     if run(*old, "true"):
         pytest(tally, "unit on 3.9", "tests/unit/plugins/module_utils", within=old)

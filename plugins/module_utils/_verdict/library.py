@@ -25,6 +25,7 @@ DAMAGED = (
         ValueError,
         TypeError,
         OverflowError,
+        LookupError,  # of a text in a name that is of no type of text
         UnsupportedAlgorithm,
         x509.DuplicateExtension,
         x509.InvalidVersion,
