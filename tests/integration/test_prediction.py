@@ -457,7 +457,18 @@ def test_on_a_bare_host_a_site_is_predicted_and_marked_unrehearsed(
 ) -> None:
     predicted = applied(operator, "--check", "--diff", within=bare, require_httpd=False)
     done = applied(operator, "--diff")
-    seen = (*SEEN, "diff", "endpoints", "httpd_found", "limits", "rehearsal", "rehearsal_reason", "server", "warnings")
+    seen = (
+        *SEEN,
+        "diff",
+        "endpoints",
+        "httpd_found",
+        "limits",
+        "rehearsal",
+        "rehearsal_reason",
+        "server",
+        "unasked_limits",
+        "warnings",
+    )
     assert without(predicted, seen) == without(done, seen)
     assert (predicted["httpd_found"], predicted["rehearsal"], predicted["endpoints"]) == (False, "none", [])
     assert [part["after_header"] for part in predicted["diff"]] == [f"site.conf of {operator.material.domain}"]
