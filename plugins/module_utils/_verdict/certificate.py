@@ -243,7 +243,7 @@ class RevocationList:
 
     parsed: x509.CertificateRevocationList = field(compare=False)
     source: str = field(compare=False)
-    given: bytes
+    given: bytes = field(repr=False)
     revoked: Mapping[int, datetime] = field(compare=False, repr=False)  # serial numbers, and since when
 
     @property

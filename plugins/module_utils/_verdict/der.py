@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 BOOLEAN, INTEGER, BIT_STRING, OCTET_STRING, NULL, OID = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06
 UTC_TIME, GENERALIZED_TIME = 0x17, 0x18
@@ -31,8 +31,8 @@ class Element:
     """One element: its tag, its content, and all of it as it was given."""
 
     tag: int
-    body: bytes
-    raw: bytes
+    body: bytes = field(repr=False)  # it may be a key's
+    raw: bytes = field(repr=False)
 
     def children(self) -> list[Element]:
         """Return the elements in it; raises DerError."""

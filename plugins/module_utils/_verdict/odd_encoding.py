@@ -51,8 +51,8 @@ _V3 = 2
 class SignedParts:
     """What every signed thing is made of (RFC 5280, 4.1 and 5.1): what is signed, and the signature."""
 
-    signed: bytes
-    signature: bytes
+    signed: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
 
 
 @dataclass

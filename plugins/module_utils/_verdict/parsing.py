@@ -88,7 +88,7 @@ def _single(data: bytes, source: str, passphrase: bytes | None) -> Contents:
         reason = "is a Java keystore (JKS), which httpd and the library here do not read."
         raise FormError(reason, Kind.UNKNOWN, Form.JAVA_KEYSTORE)
     if data.startswith(_ZIP):
-        raise FormError("is a zip in a zip in a zip.", Kind.MISPLACED, Form.ZIP)
+        raise FormError("is a zip in a zip in a zip. Unpack it first.", Kind.UNKNOWN, Form.ZIP)
     for magic, name in _ARCHIVES.items():
         if data.startswith(magic):
             raise FormError(f"is packed ({name}). Unpack it, and give the file itself.", Kind.MISPLACED, Form.TEXT)

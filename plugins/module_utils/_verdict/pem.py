@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import Form, FormError
@@ -30,7 +30,7 @@ class Block:
     """One block: its label, what stands between its marks, and the line that it begins in."""
 
     label: str
-    body: bytes
+    body: bytes = field(repr=False)  # it may be a key's
     line: int
 
 

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.odd_encoding import SignedParts
 
-    Parameters = Union[padding.PSS, padding.PKCS1v15, ec.ECDSA, None]
     # What tells two names apart: the attributes of each set, each with its number and its folded text.
     NameKey = tuple[frozenset[tuple[str, Union[str, bytes]]], ...]
 
@@ -49,7 +48,7 @@ class Algorithm:
     """By what something says that it was signed."""
 
     digest: hashes.HashAlgorithm | None = None
-    parameters: Parameters = None
+    parameters: object = None  # cryptography's padding of RSA, or its ECDSA
     is_known: bool = False  # to the library, with these parameters
 
 
@@ -78,7 +77,8 @@ def check(parts: SignedParts, algorithm: Algorithm, key: object) -> Signature:
             return Signature.UNCHECKED
         # Of some old algorithms cryptography knows no parameters.
         if isinstance(key, rsa.RSAPublicKey) and digest is not None and not isinstance(parameters, ec.ECDSA):
-            key.verify(parts.signature, parts.signed, parameters or padding.PKCS1v15(), digest)
+            filling = parameters if isinstance(parameters, _OF_RSA) else padding.PKCS1v15()
+            key.verify(parts.signature, parts.signed, filling, digest)
         elif isinstance(key, ec.EllipticCurvePublicKey) and digest is not None and not isinstance(parameters, _OF_RSA):
             key.verify(parts.signature, parts.signed, ec.ECDSA(digest))
         elif isinstance(key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)) and digest is None:

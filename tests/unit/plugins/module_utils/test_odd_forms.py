@@ -12,6 +12,7 @@ import hashlib
 import io
 import os
 import random
+import re
 import subprocess
 import zipfile
 from typing import TYPE_CHECKING, Any
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PASSPHRASE = "correct horse"
+FOR_MAKERS = re.compile(r"ParseError|PhantomData|\{ ?[a-z_]+:")  # what a library tells those who make it
 ROOT = ca()
 ISSUING = ca(ROOT)
 SERVER = leaf(ISSUING)
@@ -760,7 +762,7 @@ def test_nobody_is_told_what_the_library_tells_its_makers() -> None:
     ):
         found = verdict(**site(certificate=data))
         assert not found.ok
-        assert not any(word in words(found) for word in ("ParseError", "{", "PhantomData"))
+        assert not FOR_MAKERS.search(words(found))
 
 
 def test_equal_sets_are_judged_alike_whatever_else_is_in_the_task() -> None:
@@ -818,4 +820,4 @@ def test_whatever_element_of_sound_material_is_another_there_is_a_verdict(role: 
         else:
             found = verdict(**{**sound, role: [given] if isinstance(sound.get(role), list) else given})
         assert all(one.message.isprintable() and one.remedy.isprintable() for one in found.findings), data.hex()
-        assert not any(word in words(found) for word in ("ParseError", "PhantomData", "{")), (words(found), data.hex())
+        assert not FOR_MAKERS.search(words(found)), (words(found), data.hex())
