@@ -15,7 +15,7 @@ import pytest
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 PACKAGE = "ansible_collections.mtls.httpd.plugins"
 # From the top. A room may import from itself and from each room below it.
-ROOMS = ("_transaction", "_site", "_store", "_httpd", "_machine", "_handshake", "_verdict")
+ROOMS = ("_transaction", "_site", "_store", "_httpd", "_machine", "_handshake", "_verdict", "_twin")
 # What each kind of plugin may import from. Nothing imports from a plugin.
 MAY_IMPORT = {
     "action": {"module_utils", "plugin_utils"},
@@ -80,7 +80,7 @@ def parameters(function: ast.FunctionDef) -> list[str]:
 
 IMPORTS = imports_below(PLUGINS)
 # What would be many pieces there is an object, such as a question to a door. The exception is called by OpenSSL.
-OF_FEW_PARAMETERS = ("_site", "_store", "_httpd", "_machine", "_handshake")
+OF_FEW_PARAMETERS = ("_site", "_store", "_httpd", "_machine", "_handshake", "_twin")
 CALLED_BY_OPENSSL = "_handshake/transcript.py: overhear"
 
 

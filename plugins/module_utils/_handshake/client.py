@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 import ssl
@@ -14,7 +13,7 @@ import threading
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
@@ -38,15 +37,15 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.transcript i
     overhear,
     reason_of,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._twin.memory import readable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 _MESSAGE_CALLBACK = "_msg_callback"  # private to the ssl module: used where it is there
 _LONGEST_LINE = 4096
 _LONGEST_ANSWER = 1 << 16  # bytes: frames that may come before the one that has the status
 _PATIENCE = 0.5  # seconds
-_PIPE_HOLDS = 65536  # bytes, pipe(7)
 _KINDS = ("none", "untrusted", "trusted")
 _OLDER, _NEWER = VERSIONS
 # As each kind of client over each version.
@@ -251,28 +250,6 @@ class _Deadline:
         if left <= 0:
             raise socket.timeout
         return left
-
-
-@contextmanager
-def readable(content: bytes) -> Iterator[str]:
-    """Lend a path that reads as ``content``, since the ssl module takes keys from files only: of one in memory.
-
-    A pipe's where the system has none such. Raises OSError when ``content`` is larger than a pipe holds.
-    """
-    if len(content) > _PIPE_HOLDS:
-        raise OSError(0, "larger than 64 KiB")
-    if hasattr(os, "memfd_create"):
-        # With a pipe, the ssl module blames a seek for a key that does not match.
-        reader = os.memfd_create("mtls")
-        os.write(reader, content)
-    else:
-        reader, writer = os.pipe()
-        os.write(writer, content)
-        os.close(writer)
-    try:
-        yield f"/dev/fd/{reader}"
-    finally:
-        os.close(reader)
 
 
 def _connected(door: Door, deadline: _Deadline) -> socket.socket:

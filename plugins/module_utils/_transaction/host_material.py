@@ -14,12 +14,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import readable
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, OperatorError
 from ansible_collections.mtls.httpd.plugins.module_utils._site import material
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, FACTS
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
+from ansible_collections.mtls.httpd.plugins.module_utils._twin.memory import readable
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
 
 if TYPE_CHECKING:

@@ -1,0 +1,335 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Keys that take the place of others, are known to nobody, and are thrown away.
+
+They are made and used in whole numbers, by the standard library alone, since a host has nothing else. Their kind and
+strength are those of the key whose place they take, as far as OpenSSL looks at them. They guard nothing: what they sign
+is trusted in memory, for the moment of one handshake, and whoever lets it be trusted where others come by, has to know
+that they could find the keys out. So an RSA key is made of small primes, which are found in milliseconds, where the two
+large ones of an honest key take a tenth of a second and more; and the number of an EC key is a short one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import secrets
+from dataclasses import dataclass, field
+
+from ansible_collections.mtls.httpd.plugins.module_utils._twin import curves, der
+
+RSA_BITS = 2048  # of a twin, at most: OpenSSL's security level 2 asks for no more
+_LEAST_RSA_BITS = 512
+_PRIME_BITS = 64
+_EXPONENT = 65537
+_SIEVE = math.prod(
+    number for number in range(3, 300, 2) if all(number % odd for odd in range(3, 18, 2) if odd < number)
+)
+
+_RSA, _RSA_PSS, _EC = "1.2.840.113549.1.1.1", "1.2.840.113549.1.1.10", "1.2.840.10045.2.1"
+# Kinds of one strength, which leave nothing to look at: RFC 8410's. A key on P-256 stands for them.
+_OF_ONE_STRENGTH = ("1.3.101.112", "1.3.101.113")
+_P256 = der.sequence(der.oid(_EC), der.oid("1.2.840.10045.3.1.7"))
+_SHA3 = ("sha3_224", "sha3_256", "sha3_384", "sha3_512")
+_HASHES = {
+    "1.2.840.113549.2.5": "md5",
+    "1.3.14.3.2.26": "sha1",
+    "2.16.840.1.101.3.4.2.4": "sha224",
+    "2.16.840.1.101.3.4.2.1": "sha256",
+    "2.16.840.1.101.3.4.2.2": "sha384",
+    "2.16.840.1.101.3.4.2.3": "sha512",
+    **{f"2.16.840.1.101.3.4.2.{number}": name for number, name in zip((7, 8, 9, 10), _SHA3)},
+}
+_NUMBERS = {name: number for number, name in _HASHES.items()}
+_WITH_RSA = {
+    "1.2.840.113549.1.1.4": "md5",
+    "1.2.840.113549.1.1.5": "sha1",
+    "1.2.840.113549.1.1.14": "sha224",
+    "1.2.840.113549.1.1.11": "sha256",
+    "1.2.840.113549.1.1.12": "sha384",
+    "1.2.840.113549.1.1.13": "sha512",
+    **{f"2.16.840.1.101.3.4.3.{number}": name for number, name in zip((13, 14, 15, 16), _SHA3)},
+}
+_WITH_EC = {
+    "1.2.840.10045.4.1": "sha1",
+    "1.2.840.10045.4.3.1": "sha224",
+    "1.2.840.10045.4.3.2": "sha256",
+    "1.2.840.10045.4.3.3": "sha384",
+    "1.2.840.10045.4.3.4": "sha512",
+    **{f"2.16.840.1.101.3.4.3.{number}": name for number, name in zip((9, 10, 11, 12), _SHA3)},
+}
+_SHA256 = der.sequence(der.oid(_NUMBERS["sha256"]), der.NOTHING)
+_PSS_WITH_SHA256 = der.sequence(
+    der.element(0xA0, _SHA256),
+    der.element(0xA1, der.sequence(der.oid("1.2.840.113549.1.1.8"), _SHA256)),  # MGF1
+    der.element(0xA2, der.integer(32)),
+)
+
+
+class Key:
+    """A key that takes another's place, with that one's algorithm identifier (DER), parameters and all."""
+
+    def __init__(self, algorithm: bytes) -> None:
+        self.algorithm = algorithm
+
+    @property
+    def public(self) -> bytes:
+        """Its SubjectPublicKeyInfo (DER)."""
+        return der.sequence(self.algorithm, der.bits(self._public()))
+
+    @property
+    def private(self) -> bytes:
+        """It as PEM of PKCS#8, not encrypted."""
+        inner = der.element(der.OCTET_STRING, self._private())
+        return der.pem("PRIVATE KEY", der.sequence(der.integer(0), self.algorithm, inner))
+
+    @property
+    def own(self) -> bytes:
+        """The signature algorithm (DER) that it signs by where it may choose, with SHA-256 where it has the choice."""
+        raise NotImplementedError
+
+    def fitting(self, algorithm: bytes) -> bytes:
+        """Return the signature algorithm (DER) that takes the place of one: itself, but for a kind that it stands for.
+
+        Raises ValueError for one by which it cannot sign.
+        """
+        raise NotImplementedError
+
+    def sign(self, data: bytes, algorithm: bytes) -> bytes:
+        """Return its signature by an algorithm that is fitting."""
+        raise NotImplementedError
+
+    def _public(self) -> bytes:
+        raise NotImplementedError
+
+    def _private(self) -> bytes:
+        raise NotImplementedError
+
+
+class RsaKey(Key):
+    """A key for RSA, of any number of bits, or for RSASSA-PSS where its algorithm identifier says so."""
+
+    def __init__(self, algorithm: bytes, numbers: RsaNumbers) -> None:
+        super().__init__(algorithm)
+        self._numbers = numbers
+        self._pss = der.oid_text(der.children(algorithm)[0]) == _RSA_PSS
+
+    @property
+    def own(self) -> bytes:
+        """The signature algorithm (DER) that it signs by where it may choose."""
+        if self._pss:
+            return der.sequence(der.oid(_RSA_PSS), *(der.children(self.algorithm)[1:] or [_PSS_WITH_SHA256]))
+        return der.sequence(der.oid("1.2.840.113549.1.1.11"), der.NOTHING)
+
+    def fitting(self, algorithm: bytes) -> bytes:
+        """Return the signature algorithm; raises ValueError for one by which it cannot sign."""
+        identifier, *parameters = der.children(algorithm)
+        kind = der.oid_text(identifier)
+        if (kind == _RSA_PSS and parameters) or (kind in _WITH_RSA and not self._pss):
+            return algorithm
+        raise ValueError(f"a signature of the kind {kind}")
+
+    def sign(self, data: bytes, algorithm: bytes) -> bytes:
+        """Return its signature by an algorithm that is fitting (RFC 8017, 8.1 and 8.2)."""
+        identifier, *parameters = der.children(algorithm)
+        kind = der.oid_text(identifier)
+        bits = self._numbers.modulus.bit_length()
+        if kind == _RSA_PSS:
+            encoded = _encoded_for_pss(data, bits - 1, parameters[0])
+        else:
+            encoded = _encoded_for_pkcs1(data, (bits + 7) // 8, _WITH_RSA[kind])
+        signature = self._numbers.power(int.from_bytes(encoded, "big"))
+        return signature.to_bytes((bits + 7) // 8, "big")
+
+    def _public(self) -> bytes:
+        return der.sequence(der.integer(self._numbers.modulus), der.integer(_EXPONENT))
+
+    def _private(self) -> bytes:
+        return self._numbers.pkcs1()
+
+
+@dataclass(frozen=True)
+class RsaNumbers:
+    """A modulus of many primes."""
+
+    primes: tuple[int, ...] = field(repr=False)
+    modulus: int
+
+    @classmethod
+    def make(cls, bits: int) -> RsaNumbers:
+        """Return numbers of which the modulus has exactly so many bits."""
+        number = bits // _PRIME_BITS
+        while True:
+            primes = [_prime(1 << bits // number - 1, 1 << bits // number) for _time in range(number - 1)]
+            others = math.prod(primes)
+            primes.append(_prime((1 << bits - 1) // others + 1, (1 << bits) // others))
+            if len(set(primes)) == number:
+                return cls(tuple(primes), math.prod(primes))
+
+    def power(self, base: int) -> int:
+        """Return the base to the private exponent: for each prime alone, and then put together."""
+        total = 0
+        for prime in self.primes:
+            rest = self.modulus // prime
+            part = pow(base % prime, pow(_EXPONENT, -1, prime - 1), prime)
+            total += part * pow(rest, -1, prime) * rest
+        return total % self.modulus
+
+    def pkcs1(self) -> bytes:
+        """Return an RSAPrivateKey (DER; RFC 8017, A.1.2) with two factors, each of many primes.
+
+        OpenSSL takes the two for primes, and its results are right, as the exponents are for what they are.
+        """
+        halves = self.primes[::2], self.primes[1::2]
+        p, q = map(math.prod, halves)
+        exponents = [pow(_EXPONENT, -1, math.lcm(*(prime - 1 for prime in half))) for half in halves]
+        whole = pow(_EXPONENT, -1, math.lcm(*(prime - 1 for prime in self.primes)))
+        numbers = (0, self.modulus, _EXPONENT, whole, p, q, *exponents, pow(q, -1, p))
+        return der.sequence(*map(der.integer, numbers))
+
+
+class EcKey(Key):
+    """A key for ECDSA, on the curve of its algorithm identifier."""
+
+    def __init__(self, algorithm: bytes, curve: curves.Curve) -> None:
+        super().__init__(algorithm)
+        self._curve = curve
+        self._number = curves.small_number()
+        self._point = b"\x04" + b"".join(one.to_bytes(curve.size, "big") for one in curve.multiplied(self._number))
+
+    @property
+    def own(self) -> bytes:
+        """The signature algorithm (DER) that it signs by where it may choose."""
+        return der.sequence(der.oid("1.2.840.10045.4.3.2"))
+
+    def fitting(self, algorithm: bytes) -> bytes:
+        """Return the signature algorithm, or its own for a kind that it stands for; raises ValueError for others."""
+        kind = der.oid_text(der.children(algorithm)[0])
+        if kind in _OF_ONE_STRENGTH:
+            return self.own
+        if kind in _WITH_EC:
+            return algorithm
+        raise ValueError(f"a signature of the kind {kind}")
+
+    def sign(self, data: bytes, algorithm: bytes) -> bytes:
+        """Return its signature by an algorithm that is fitting."""
+        digest = _digest(_WITH_EC[der.oid_text(der.children(algorithm)[0])], data)
+        return curves.sign(self._curve, self._number, digest)
+
+    def _public(self) -> bytes:
+        return self._point
+
+    def _private(self) -> bytes:
+        number = self._number.to_bytes((self._curve.order.bit_length() + 7) // 8, "big")
+        return der.sequence(
+            der.integer(1), der.element(der.OCTET_STRING, number), der.element(0xA1, der.bits(self._point))
+        )
+
+
+class KeyRing:
+    """Throwaway keys, made when they are first wanted, and lent again to the next set of certificates."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[object, int], RsaNumbers | EcKey] = {}
+
+    def lend(self, public: bytes, number: int) -> Key:
+        """Return a key that can take the place of that in a SubjectPublicKeyInfo (DER).
+
+        The same one for the same number and a key of the same kind and size. Raises ValueError for a kind of key that
+        none here can take the place of.
+        """
+        algorithm, key = der.children(public)
+        identifier, *parameters = der.children(algorithm)
+        kind = der.oid_text(identifier)
+        if kind in _OF_ONE_STRENGTH:
+            return self._on_curve(_P256, number)
+        if kind == _EC and parameters:
+            return self._on_curve(algorithm, number)
+        if kind not in (_RSA, _RSA_PSS):
+            raise ValueError(f"a key of the kind {kind}")
+        bits = der.number(der.children(der.content(key)[1:])[0]).bit_length()
+        if bits < _LEAST_RSA_BITS:
+            raise ValueError(f"an RSA key of {bits} bits")
+        bits = min(bits, RSA_BITS)
+        found = self._made.get((bits, number))
+        if not isinstance(found, RsaNumbers):
+            found = self._made[bits, number] = RsaNumbers.make(bits)
+        return RsaKey(algorithm, found)
+
+    def _on_curve(self, algorithm: bytes, number: int) -> EcKey:
+        found = self._made.get((algorithm, number))
+        if not isinstance(found, EcKey):
+            found = EcKey(algorithm, curves.curve_of(der.children(algorithm)[1]))
+            self._made[algorithm, number] = found
+        return found
+
+    @property
+    def plain(self) -> EcKey:
+        """A key on P-256, for what takes nobody's place."""
+        return self._on_curve(_P256, -1)
+
+
+def rsa_verifies(public: bytes, data: bytes, algorithm: bytes, signature: bytes) -> bool:
+    """Return whether a SubjectPublicKeyInfo's key signed the data by an algorithm, all DER (RFC 8017, 8.2.2).
+
+    Raises ValueError for what is no RSA with a digest of its own, so that it cannot be known here.
+    """
+    own, key = der.children(public)
+    name = _WITH_RSA.get(der.oid_text(der.children(algorithm)[0]))
+    if name is None or der.oid_text(der.children(own)[0]) != _RSA:
+        raise ValueError("another kind of signature")
+    modulus, exponent = map(der.number, der.children(der.content(key)[1:]))
+    size = (modulus.bit_length() + 7) // 8
+    if modulus.bit_length() > 16384 or exponent.bit_length() > 64 or size < 62 + 11:
+        raise ValueError("a key of a size that is not checked here")
+    opened = pow(int.from_bytes(signature, "big"), exponent, modulus).to_bytes(size, "big")
+    return opened == _encoded_for_pkcs1(data, size, name)
+
+
+def _prime(least: int, end: int) -> int:
+    """Return a probable prime of a range, to whose group order the public exponent is prime."""
+    number = least + secrets.randbelow(end - least) | 1
+    while math.gcd(number, _SIEVE) != 1 or number % _EXPONENT == 1 or pow(2, number - 1, number) != 1:
+        number += 2
+    return number if number < end else _prime(least, end)
+
+
+def _digest(name: str, data: bytes) -> bytes:
+    return hashlib.new(name, data, usedforsecurity=False).digest()
+
+
+def _encoded_for_pkcs1(data: bytes, size: int, name: str) -> bytes:
+    """Return the data's digest with its padding (RFC 8017, 9.2)."""
+    identifier = der.sequence(der.oid(_NUMBERS[name]), der.NOTHING)
+    info = der.sequence(identifier, der.element(der.OCTET_STRING, _digest(name, data)))
+    return b"\0\1" + b"\xff" * (size - len(info) - 3) + b"\0" + info
+
+
+def _encoded_for_pss(data: bytes, bits: int, parameters: bytes) -> bytes:
+    """Return the data's digest with its padding, as the parameters want it (RFC 8017, 9.1.1 and A.2.3)."""
+    name, mask_name, length = "sha1", "sha1", 20
+    for part in der.children(parameters):
+        value = der.children(part)[0]
+        if part[0] == 0xA0:
+            name = _HASHES[der.oid_text(der.children(value)[0])]
+        elif part[0] == 0xA1:
+            mask_name = _HASHES[der.oid_text(der.children(der.children(value)[1])[0])]
+        elif part[0] == 0xA2:
+            length = der.number(value)
+    size = (bits + 7) // 8
+    salt = secrets.token_bytes(length)
+    digest = _digest(name, b"\0" * 8 + _digest(name, data) + salt)
+    block = b"\0" * (size - length - len(digest) - 2) + b"\1" + salt
+    masked = bytearray(one ^ other for one, other in zip(block, _mask(digest, len(block), mask_name)))
+    masked[0] &= 0xFF >> 8 * size - bits
+    return bytes(masked) + digest + b"\xbc"
+
+
+def _mask(seed: bytes, size: int, name: str) -> bytes:
+    """Return the mask of the seed (MGF1; RFC 8017, B.2.1)."""
+    found = b""
+    while len(found) < size:
+        found += _digest(name, seed + (len(found) // len(_digest(name, b""))).to_bytes(4, "big"))
+    return found[:size]
