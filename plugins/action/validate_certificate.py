@@ -15,6 +15,7 @@ from ansible.plugins.action import ActionBase
 # Imported here, cryptography is loaded once by Ansible's parent process; its workers inherit it.
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import ERROR, Finding
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import judge, report
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import HANDSHAKE, RULES
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, checked, documented_options
 from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import (
     look_for_no_garbage,
@@ -110,6 +111,7 @@ def _result(verdicts: list[Verdict], *, several: bool) -> dict[str, Any]:
         ),
         "notes": list(dict.fromkeys(note for verdict in verdicts for note in verdict.notes)),
         "first_end": min(ends, key=lambda end: str(end["not_after"]), default=None),
+        "decided_by": HANDSHAKE if all(verdict.decided_by == HANDSHAKE for verdict in verdicts) else RULES,
     }
     if several:
         result["results"] = [
@@ -119,6 +121,7 @@ def _result(verdicts: list[Verdict], *, several: bool) -> dict[str, Any]:
                 "findings": [_as_data(one, verdict.domain) for one in verdict.findings],
                 "certificates": [one["sha256"] for one in verdict.certificates],
                 "first_end": verdict.first_end,
+                "decided_by": verdict.decided_by,
             }
             for verdict in verdicts
         ]

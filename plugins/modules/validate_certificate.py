@@ -19,6 +19,7 @@ description:
     zip unpacks to.
   - Files are found as M(ansible.builtin.copy) finds them, in C(files) of the role or playbook. Vaulted files are
     decrypted in memory.
+  - OpenSSL has the last word, where there can be a handshake in memory; see RV(decided_by). The rules explain it.
   - The codes of all findings are in C(docs/verdict.md).
 notes:
   - Works in the controller's process. C(become) means nothing to it, and C(delegate_to) is an error.
@@ -339,6 +340,15 @@ first_end:
       returned: always
       type: int
       sample: 68
+decided_by:
+  description:
+    - Who had the last word. With V(handshake), OpenSSL's clients were served in memory with what is given, or with a
+      twin of it, and a client of a twin of each client CA called, as C(docs/verdict.md) tells. With V(rules), the rules
+      alone decided, as there can be no such handshake with a part of what is given.
+    - Of several O(certificates), V(rules) if that is so of one of them.
+  returned: always
+  type: str
+  sample: handshake
 results:
   description: The verdict on each set, in the order of O(certificates).
   returned: when O(certificates) is given
@@ -372,4 +382,9 @@ results:
       returned: always
       type: dict
       contains: *first_end
+    decided_by:
+      description: Who had the last word on it, as RV(decided_by).
+      returned: always
+      type: str
+      sample: handshake
 """

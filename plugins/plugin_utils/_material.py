@@ -106,6 +106,7 @@ def read_material_set(finder: Finder, options: Mapping[str, Any]) -> tuple[Mater
         client_ca_sha256=tuple(options.get("client_ca_sha256") or ()),
         issued_by=options.get("issued_by") or "public",
         private_key_passphrase=passphrase.encode() if passphrase else None,
+        verify_depth=options.get("verify_depth"),
         certificate=single["certificate"],
         private_key=single["private_key"],
         chain=single["chain"],

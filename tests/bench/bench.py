@@ -290,7 +290,7 @@ def report(costs: dict[str, list[Cost]], judged: Judged, serving: dict[str, floa
         ),
         (
             f"{CERTIFICATES:,} certificates judged in one task, s",
-            5,
+            25,
             judged.together,
             f"{judged.stock * CERTIFICATES:.3g}",
         ),

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from demo_material import Authority, self_signed, write, zipped
 from embedded_httpd import free_port
 from host import COLLECTION
+from made_by_openssl import issued_for, pss_key
 
 if TYPE_CHECKING:
     from conftest import LocalOperator
@@ -190,6 +191,17 @@ def test_relative_paths_are_found_beside_the_playbook(operator: LocalOperator) -
     key = {"private_key": f"files/{Path(operator.site['private_key']).name}"}
     operator.deploy(mutual_tls_sites=[operator.site | named | key])
     assert operator.ask(operator.material.client).said == OK
+
+
+def test_a_key_for_rsassa_pss_is_deployed_as_it_was_given(operator: LocalOperator) -> None:
+    """As one for RSA of the same numbers, it is none of its certificate's to httpd."""
+    server = issued_for(pss_key(), operator.material.public, operator.material.domain)
+    for option, content in ("certificate", server.pem), ("private_key", server.key_pem):
+        Path(operator.site[option]).write_bytes(content)
+    operator.deploy()
+    for version in VERSIONS:
+        assert operator.ask(operator.material.client, version=version).said == OK
+    assert operator.deploy().recap["changed"] == 0
 
 
 VAULT = """

@@ -171,7 +171,8 @@ def _sentence(error: Exception) -> str:
     text = " ".join(str(error).partition(" (encountered processing")[0].split())
     # cryptography names extensions by number (RFC 5280, 4.2).
     text = re.sub(r"\d+(\.\d+){3,}", lambda number: EXTENSIONS.get(number[0], number[0]), text)
-    for prefix in ("validation failed: ", "candidates exhausted: "):
+    # The last is that of our own policies.
+    for prefix in ("validation failed: ", "candidates exhausted: ", "Python extension validator failed: ValueError: "):
         text = text.removeprefix(prefix)
     # Some end with what is for the makers of cryptography alone.
     return re.sub(r":?\s*\w*\s*\{.*", "", text)[:200]

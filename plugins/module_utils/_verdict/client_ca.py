@@ -49,10 +49,9 @@ def _judge_together(shared: Shared, given: MaterialSet) -> Judgement[tuple[Certi
             message = f"is a zip in which {some(contents.entries)} could each be the client CA."
             yield finding("ambiguous", material.name, message, "Unpack it, and give the client CA itself.")
         found.update(dict.fromkeys(contents.certificates))
-    store = shared.default
-    roots = [one for one in found if not given.client_ca_sha256 and one.pem.strip() in store.data]
+    roots = [one for one in found if not given.client_ca_sha256 and shared.is_public(one)]
     yield from rules.pins(given.client_ca_sha256, tuple(found))
-    yield from rules.public(roots, store.name)
+    yield from rules.public(roots, shared.default.name)
     for one in found:
         if one not in roots:
             yield from rules.client_ca(one, [other for other in found if other != one])

@@ -35,6 +35,7 @@ REMEDIES = {
     "chain-order": "Nothing. To be rid of the warning, put the server's certificate first, then each one's issuer.",
     "chain-superfluous": "Nothing. To be rid of the warning, leave them out.",
     "not-a-ca": "Give the CA's own certificate, not a client's or a server's.",
+    "clients-refused": "Give the certificate as the CA publishes it; if this is that one, ask the CA for another.",
     "client-ca-incomplete": "Give its root too.",
     "public-client-ca": "Give the CA that issues your clients' certificates alone.",
     "wrong-fingerprint": "See where the file came from, then correct the file or the pin.",

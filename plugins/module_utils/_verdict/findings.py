@@ -44,7 +44,10 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "not-yet-valid": (ERROR, "A certificate's time has not begun. A warning where `expired` is one."),
     "expires-soon": (WARNING, "A certificate ends within `warn_days`."),
-    "name-mismatch": (ERROR, "The domain or an alias is not among the subject alternative names (RFC 9525)."),
+    "name-mismatch": (
+        ERROR,
+        "The domain is not among the subject alternative names (RFC 9525). A warning for a common name by Chat.",
+    ),
     "weak-key": (ERROR, "RSA under 2048 bits, or a kind of key or curve that TLS clients refuse."),
     "weak-signature": (
         ERROR,
@@ -68,8 +71,12 @@ CODES: dict[str, tuple[str, str]] = {
     "chain-order": (WARNING, "The chain was not in the order that TLS wants. It is put in order."),
     "chain-superfluous": (WARNING, "Certificates that clients do not need were left out of the chain."),
     "not-a-ca": (ERROR, "A client CA is no CA by its basic constraints or key usage."),
+    "clients-refused": (ERROR, "OpenSSL, and so httpd, lets no client of a client CA in, for a reason without a code."),
     "client-ca-incomplete": (ERROR, "A client CA is an intermediate without its root, which httpd refuses."),
-    "public-client-ca": (ERROR, "The client CA is a public root: everybody with a certificate of it would be let in."),
+    "public-client-ca": (
+        ERROR,
+        "The client CA has a public root's key: everybody with a certificate of it would be let in.",
+    ),
     "wrong-fingerprint": (ERROR, "A client CA has none of the pinned SHA-256 fingerprints, or a pin is none."),
     "crl-expired": (
         ERROR,

@@ -14,24 +14,32 @@ import warnings
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import pairs
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import iso
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.client_ca import judge_client_cas, judge_crls
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.decision import (
+    too_deep,
+    try_client_cas,
+    try_server,
+    weigh_client_cas,
+    weigh_server,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import collect, has_errors, report_findings
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import HAS_CRYPTOGRAPHY
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.server import judge_domains, judge_server
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.server_path import ServerPath, judge_path
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.shared import Shared
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Deployable, Verdict
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import HANDSHAKE, RULES, Deployable, Verdict
 
 if HAS_CRYPTOGRAPHY:
-    from cryptography.hazmat.primitives import serialization
+    pass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate, RevocationList
-    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import PrivateKey
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.server import ServerMaterial
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, MaterialSet
 
@@ -43,8 +51,11 @@ def judge(
     warn_days: int,
     default_anchors: Material | None = None,
     deploy: bool = True,
+    shake: bool = True,
 ) -> list[Verdict]:
     """Return the verdict on each set, as of an aware moment; with what to deploy, unless that is not wanted.
+
+    By the rules alone, unless OpenSSL is to `shake` hands on it.
 
     A public path ends at the set's trust anchors, else at `default_anchors`, else at the controller's own store, which
     is read when first needed. What is given in many sets is looked at once.
@@ -53,7 +64,7 @@ def judge(
     with warnings.catch_warnings():
         # cryptography warns of odd serial numbers. Those that matter become findings.
         warnings.simplefilter("ignore")
-        return [_judge_set(shared, given, deploy=deploy) for given in sets]
+        return [_judge_set(shared, given, deploy=deploy, shake=shake) for given in sets]
 
 
 def report(verdicts: Iterable[Verdict]) -> str:
@@ -62,19 +73,39 @@ def report(verdicts: Iterable[Verdict]) -> str:
     return report_findings((verdict.domain or "", verdict.findings) for verdict in ordered)
 
 
-def _judge_set(shared: Shared, given: MaterialSet, *, deploy: bool) -> Verdict:
-    """Return the verdict on one set: names, server, client CAs, path, revocation lists, in this order."""
-    domains, findings = collect(judge_domains(given))
+def _judge_set(shared: Shared, given: MaterialSet, *, deploy: bool, shake: bool) -> Verdict:
+    """Return the verdict on one set: names, server, client CAs, path, revocation lists, in this order.
+
+    Where it can, OpenSSL has the last word on the two halves of it.
+    """
+    domains, of_server = collect(judge_domains(given))
     server, faults = collect(judge_server(shared, given, domains))
-    findings += faults
-    client_cas, faults = collect(judge_client_cas(shared, given))
-    findings += faults
+    of_server += faults
+    client_cas, of_clients = collect(judge_client_cas(shared, given))
     path = ServerPath()
+    of_path: tuple[Finding, ...] = ()
     if server is not None:
-        path, faults = collect(judge_path(shared, given, server, client_cas, findings))
-        findings += faults
+        path, of_path = collect(judge_path(shared, given, server, client_cas, [*of_server, *of_clients]))
     crls, faults = collect(judge_crls(shared, given, path.certificates, client_cas))
-    findings += faults
+    of_clients += faults
+    halves = []
+    sent = tuple(one for one in path.certificates[1:] if server and not one.self_signed and one.parsed in server.known)
+    key = pairs.key_pem(server.keys[0], server.leaf) if server is not None and server.keys else None
+    if server is not None:
+        tried = try_server(shared, given, server, path, key) if shake else None
+        halves.append(tried is not None)
+        if tried is None:
+            of_server += of_path
+        else:
+            of_server = tuple(weigh_server(tried, given, path, of_server, of_path))
+            sent = tried.issuers
+    if given.client_ca:
+        told = try_client_cas(shared, client_cas, crls) if shake else None
+        halves.append(told is not None)
+        if told is not None:
+            of_clients = tuple(weigh_client_cas(told, client_cas, of_clients, crls))
+            of_clients += tuple(too_deep(client_cas, told, given.verify_depth))
+    findings = (*of_server, *of_clients)
     described = [*((one, "server") for one in path.certificates[:1]), *((one, "client_ca") for one in client_cas)]
     described += path.issuers
     return Verdict(
@@ -83,7 +114,8 @@ def _judge_set(shared: Shared, given: MaterialSet, *, deploy: bool) -> Verdict:
         certificates=tuple(shared.description(one, use) for one, use in described),
         notes=path.notes,
         first_end=_first_end([one for one, _use in described], shared.at),
-        deployable=None if not deploy or has_errors(findings) else _deployable(server, path, client_cas, crls),
+        deployable=None if not deploy or has_errors(findings) else _deployable(server, sent, key, client_cas, crls),
+        decided_by=HANDSHAKE if halves and all(halves) else RULES,
     )
 
 
@@ -97,29 +129,18 @@ def _first_end(certificates: Sequence[Certificate], at: datetime) -> dict[str, A
 
 def _deployable(
     server: ServerMaterial | None,
-    path: ServerPath,
+    issuers: Sequence[Certificate],
+    private_key: Secret | None,
     client_cas: Sequence[Certificate],
     crls: Sequence[RevocationList],
 ) -> Deployable | None:
     """Return what httpd wants of material without fault; None if its key, or all of it, is not given."""
-    if not (client_cas if server is None else server.keys):
+    if not (client_cas if server is None else private_key):
         return None
-    certificate, private_key = b"", None
-    if server is not None:
-        issuers = [one for one in path.certificates[1:] if not one.self_signed and one.parsed in server.known]
-        certificate = b"".join(one.pem for one in (server.leaf, *issuers))
-        private_key = _key_pem(server.keys[0])
     return Deployable(
-        certificate=certificate,
+        certificate=b"".join(one.pem for one in (server.leaf, *issuers)) if server is not None else b"",
         private_key=private_key,
         client_ca=b"".join(one.pem for one in client_cas),
         crl=b"".join(crl.pem for crl in crls) or None,
         crl_ends=min((iso(end) for end in (crl.parsed.next_update_utc for crl in crls) if end), default=""),
-    )
-
-
-def _key_pem(key: PrivateKey) -> Secret:
-    """Return the key as PEM of PKCS#8, not encrypted."""
-    return Secret(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )

@@ -11,7 +11,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import called, iso, signed_by, some
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import (
+    called,
+    iso,
+    signed_by,
+    some,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import WARNING, Finding, finding, in_shell
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.keys import MAXIMUM_RSA_BITS
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import HAS_CRYPTOGRAPHY
@@ -46,11 +51,11 @@ _CHAT_CA = "Give the CA certificate that Chat publishes, TencentQQAuthCA.crt."
 
 
 def time(one: Certificate, at: datetime, warn: timedelta) -> Iterator[Finding]:
-    """Not before its begin, not after its end (RFC 5280, 4.1.2.5), and some time left."""
+    """Not before its begin, not at its end (RFC 5280, 4.1.2.5, but that OpenSSL's last second is the one before)."""
     if at < one.begin:
         message = f"'{one.label}' is valid from {iso(one.begin)} on, and it is {iso(at)}; until then it is refused."
         yield finding("not-yet-valid", one.source, message, "Wait, or check the clocks: timedatectl")
-    elif at > one.end:
+    elif at >= one.end:
         message = f"'{one.label}' ended at {iso(one.end)}, {(at - one.end).days} days ago; it is refused."
         look = f"openssl x509 -in {in_shell(one.source)} -noout -enddate"
         yield finding("expired", one.source, message, f"Renew it, then look: {look}")
@@ -198,9 +203,16 @@ def lifetime(one: Certificate) -> Iterator[Finding]:
         yield finding("long-lifetime", one.source, message, "Order the next one for a shorter time.")
 
 
-def server_names(one: Certificate, domains: Sequence[str]) -> Iterator[Finding]:
-    """All domains are among the subject alternative names, the only ones that count (RFC 9525)."""
+def server_names(one: Certificate, domains: Sequence[str], *, chat: bool = False) -> Iterator[Finding]:
+    """All domains are among the subject alternative names, the only ones that count (RFC 9525).
+
+    Of a certificate that Chat issued, Chat alone is the client, and knows what it put where.
+    """
     if one.extension(x509.SubjectAlternativeName) is None:
+        if chat and all(one.has_common_name(domain) for domain in domains):
+            message = "it names its domain as common name alone, where clients other than Chat do not look (RFC 9525)."
+            yield finding("name-mismatch", one.source, message, "Nothing, as Chat issued it for itself.", WARNING)
+            return
         message = "it has no subject alternative name, and clients do not look at the common name (RFC 9525)."
         order = "openssl req -new -newkey rsa:2048 -nodes -keyout new.key -out new.csr"
         names = ",".join(f"DNS:{domain}" for domain in domains) or "DNS:www.example.com"
@@ -220,19 +232,53 @@ def issuing(one: Certificate) -> Iterator[Finding]:
         yield finding("wrong-usage", one.source, message, "Give the chain that the authority published.")
 
 
+def wrong_links(one: Certificate, issuer: Certificate) -> Iterator[str]:
+    """What of an authority key identifier is not the issuer's, as OpenSSL compares all that it holds (4.2.1.1)."""
+    named, own = one.extension(x509.AuthorityKeyIdentifier), issuer.extension(x509.SubjectKeyIdentifier)
+    if named is None:
+        return
+    if named.key_identifier and own is not None and named.key_identifier != own.digest:
+        yield "names another key"
+    if named.authority_cert_serial_number not in (None, issuer.parsed.serial_number):
+        yield "names another serial number"
+    directory = [each.value for each in named.authority_cert_issuer or () if isinstance(each, x509.DirectoryName)]
+    if directory and directory[0] != issuer.issuer:
+        yield "names another issuer of the issuer's"
+
+
 def link(one: Certificate, issuer: Certificate) -> Iterator[Finding]:
     """What OpenSSL's clients ask of an issuer beyond RFC 5280: its key identifier, and its purpose by name."""
-    named, own = one.extension(x509.AuthorityKeyIdentifier), issuer.extension(x509.SubjectKeyIdentifier)
-    if named is not None and named.key_identifier and own is not None and named.key_identifier != own.digest:
+    wrong = list(wrong_links(one, issuer))
+    if wrong:
+        whose = f"than that of '{issuer.label}', which signed it" if one != issuer else "than its own"
         message = (
-            f"'{one.label}' names another key of '{issuer.label}' (authority key identifier) than the one that signed "
-            "it; OpenSSL's clients find no path."
+            f"the authority key identifier of '{one.label}' {' and '.join(wrong)} {whose}; "
+            "OpenSSL's clients find no path."
         )
         yield finding("untrusted-issuer", one.source, message, "Ask the authority for a certificate without the fault.")
+    if one == issuer:
+        return
     purposes = issuer.extension(x509.ExtendedKeyUsage)
     if purposes is not None and ExtendedKeyUsageOID.SERVER_AUTH not in purposes:
         message = f"the extended key usage of '{issuer.label}' lacks serverAuth; OpenSSL's clients refuse the path."
         yield finding("wrong-usage", issuer.source, message, "Ask the authority for a chain that is for TLS servers.")
+
+
+def client_ca_strength(one: Certificate) -> Iterator[Finding]:
+    """A key of a size that OpenSSL's security level 2 takes. Which curves it knows, differs from one to another."""
+    if isinstance(one.key, rsa.RSAPublicKey) and one.key.key_size < MINIMUM_RSA_BITS:
+        message = f"the key of '{one.label}' has {one.key.key_size} bits of RSA; OpenSSL lets no client of it in."
+        yield finding("weak-key", one.source, message, "Ask whoever runs the CA for the certificate of a stronger one.")
+    elif isinstance(one.key, ec.EllipticCurvePublicKey) and one.key.curve.name.startswith("brainpool"):
+        message = f"the key of '{one.label}' is on the curve {one.key.curve.name}, which RHEL's OpenSSL lacks."
+        yield finding("weak-key", one.source, message, "On such a host, give a CA on another curve.", WARNING)
+    elif isinstance(one.key, dsa.DSAPublicKey):
+        message = f"the key of '{one.label}' is a DSA key, which TLS knows no more."
+        yield finding("weak-key", one.source, message, "Ask whoever runs the CA for one with a key of another kind.")
+    elif one.key is None:
+        kind = one.key_kind or "of a kind that is not known"
+        message = f"the key of '{one.label}' is {kind}, which httpd takes of no client's CA."
+        yield finding("weak-key", one.source, message, "Ask whoever runs the CA for one with a key of another kind.")
 
 
 def client_ca(one: Certificate, together: Sequence[Certificate]) -> Iterator[Finding]:
@@ -241,7 +287,7 @@ def client_ca(one: Certificate, together: Sequence[Certificate]) -> Iterator[Fin
         message = f"'{one.label}' is no CA by basic constraints and key usage; httpd would refuse every client."
         yield finding("not-a-ca", one.source, message, _CHAT_CA)
         return
-    yield from strength(one.key, one.source, f"the key of '{one.label}'", one.key_kind)
+    yield from client_ca_strength(one)
     yield from signature(one, WARNING)
     purposes = one.extension(x509.ExtendedKeyUsage)
     accepted = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}

@@ -10,11 +10,15 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict import rules
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import pairs, rules
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import some
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.contents import read_own, read_shared
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import broken_rules, printable
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import finding, in_shell
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import HAS_CRYPTOGRAPHY
+
+if HAS_CRYPTOGRAPHY:
+    from cryptography.hazmat.primitives.asymmetric import rsa
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, Judgement
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import PrivateKey
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.shared import Shared
-    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import MaterialSet
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, MaterialSet
 
 _HOST_NAME = re.compile(r"(?:[a-z0-9-]+\.)*[a-z0-9-]*[a-z-][a-z0-9-]*", re.IGNORECASE)
 _UNUSABLE = frozenset({"empty", "ip-address", "space", "special-character", "empty-label"})
@@ -70,13 +74,19 @@ def judge_server(shared: Shared, given: MaterialSet, domains: tuple[str, ...]) -
         return None
     leaf = server.leaf
     yield from rules.time(leaf, shared.at, shared.warn)
-    if not server.keys or leaf.key is None:
+    if pairs.spells_its_curve_out(leaf):
+        message = (
+            "the curve of its key is spelled out instead of named (RFC 5480, 2.1.1), which OpenSSL's clients refuse."
+        )
+        remedy = "Order a certificate for a key on a named curve: openssl ecparam -name prime256v1 -genkey -out new.key"
+        yield finding("weak-key", leaf.source, message, remedy)
+    elif not server.keys or leaf.key is None:
         yield from rules.strength(leaf.key, leaf.source, "its key", leaf.key_kind)
     for rule in (rules.form, rules.signature, rules.encoding, rules.server_use):
         yield from rule(leaf)
     if given.issued_by == "public":
         yield from rules.lifetime(leaf)
-    yield from rules.server_names(leaf, domains)
+    yield from rules.server_names(leaf, domains, chat=given.issued_by == "chat")
     return server
 
 
@@ -101,12 +111,13 @@ def _read_server(shared: Shared, given: MaterialSet, domains: tuple[str, ...]) -
             yield _swapped(leaf, servers[0])
             return None
     if leaf is not None:
-        keys = tuple(sorted(keys, key=lambda key: key.public_key() != leaf.key))
+        own = leaf
+        keys = tuple(sorted(keys, key=lambda key: not pairs.fits(key, own)))
     if given.bundle and contents.certificates and not keys:
         message = f"'bundle' holds {contents} and no private key; httpd needs both."
         yield finding("unreadable", given.bundle.name, message, "Download it from the console again, with its key.")
     if keys and source:
-        yield from _judge_keys(keys, source.name, leaf)
+        yield from _judge_keys(keys, source, leaf)
     if leaf is None:
         return None
     known: dict[x509.Certificate, Certificate] = {}
@@ -149,13 +160,31 @@ def _swapped(leaf: Certificate, server: Certificate) -> Finding:
     return finding("chain-swapped", leaf.source, message, f"Give each under the option of the other. To see it: {look}")
 
 
-def _judge_keys(keys: Sequence[PrivateKey], source: str, leaf: Certificate | None) -> Iterator[Finding]:
+def _judge_keys(keys: Sequence[PrivateKey], source: Material, leaf: Certificate | None) -> Iterator[Finding]:
     """Judge the first of the keys: strong enough for TLS, and the one of the server's certificate, if there is one."""
-    yield from rules.strength(keys[0].public_key(), source, "the private key")
-    # Where nobody could use the certificate's key, no other key would help.
-    if leaf is not None and leaf.key is not None and leaf.key != keys[0].public_key():
+    yield from rules.strength(keys[0].public_key(), source.name, "the private key")
+    if leaf is None:
+        return
+    if pairs.fits(keys[0], leaf):
+        yield from _judge_kind(source, leaf)
+    elif leaf.key is not None:  # Where nobody could use the certificate's key, no other key would help.
         which = "the private key is not that" if len(keys) == 1 else f"none of {len(keys)} private keys is that"
         message = f"{which} of the certificate in {leaf.source}; httpd would not start again."
         look = f"openssl x509 -in {in_shell(leaf.source)} -noout -pubkey"
         remedy = f"Find the key whose public half (pkey -pubout) is the one that this prints: {look}"
-        yield finding("key-mismatch", source, message, remedy)
+        yield finding("key-mismatch", source.name, message, remedy)
+
+
+def _judge_kind(source: Material, leaf: Certificate) -> Iterator[Finding]:
+    """A key for RSASSA-PSS and one for RSA are two kinds to httpd, even of the same numbers (RFC 4055, 1.2)."""
+    for_pss = pairs.is_for_pss(leaf)
+    written = pairs.written_for_pss(source) if isinstance(leaf.key, rsa.RSAPublicKey) else None
+    if written is not None and written is not for_pss:
+        kinds = ("RSASSA-PSS", "RSA")
+        key, own = kinds if written else reversed(kinds)
+        message = (
+            f"the private key has the numbers of the certificate in {leaf.source}, and is written as one for {key}, "
+            f"where that is for {own}; httpd would not start again."
+        )
+        look = f"openssl x509 -in {in_shell(leaf.source)} -noout -pubkey | openssl pkey -pubin -noout -text"
+        yield finding("key-mismatch", source.name, message, f"Give the key as it was made for this: {look}")

@@ -42,6 +42,14 @@ class ServerPath:
     certificates: tuple[Certificate, ...] = ()  # the valid path to an anchor; without one, the server's alone
     issuers: tuple[tuple[Certificate, str], ...] = ()  # those looked at, each with its use: chain or trust_anchor
     notes: tuple[str, ...] = ()  # what it was judged by
+    anchors: Anchors | None = None  # what it must end at; None where that is not known, or it was not looked for
+    leading: tuple[Certificate, ...] = ()  # all that was given and may lead to one, in the order given
+    objection: str = ""  # what cryptography has against it, or against any
+
+    @property
+    def beyond_library(self) -> bool:
+        """Whether the objection is to what cryptography does not know, and not to what is wrong."""
+        return "unsupported" in self.objection.lower()
 
 
 @dataclass(frozen=True)
@@ -91,10 +99,12 @@ def judge_path(
     said = [*said, *faults]
     path, objection = _build(search, leading)
     if path is None:
+        members: tuple[Certificate, ...] = (leaf,)
         issuers = yield from _explain(search, objection, said)
-        return ServerPath((leaf,), tuple(map(search.used, issuers)), notes)
-    members = yield from _judge_members(search, path, objection, said)
-    return ServerPath(members, tuple(map(search.used, members[1:])), notes)
+    else:
+        members = yield from _judge_members(search, path, objection, said)
+        issuers = members[1:]
+    return ServerPath(members, tuple(map(search.used, issuers)), notes, anchors, tuple(leading), objection)
 
 
 # What a path must end at
@@ -178,8 +188,12 @@ def _judge_members(
     for one, issuer in zip(members, members[1:]):
         faults += rules.time(issuer, shared.at, shared.warn)
         faults += rules.link(one, issuer)
+    if members[-1].self_issued and len(members) > 1:
+        faults += rules.link(members[-1], members[-1])
     yield from faults
-    if objection and not has_errors([*said, *faults], leaf.source):
+    # That the certificate has no names to go by was said, be it as a warning.
+    nameless = any(one.code == "name-mismatch" for one in said)
+    if objection and not nameless and not has_errors([*said, *faults], leaf.source):
         yield _refused(leaf, objection)
     if path.objection and search.given.issued_by == "public":
         message = f"the path breaks the Web PKI's profile, and strict clients refuse it: {path.objection}."

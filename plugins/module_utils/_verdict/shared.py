@@ -6,14 +6,21 @@
 
 from __future__ import annotations
 
+import binascii
+import contextlib
 import functools
+import re
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.mtls.httpd.plugins.module_utils._twin.twins import Parts, comparable
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import certification_path
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import Contents, FormError
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.handshakes import Handshakes
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import HAS_CRYPTOGRAPHY
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import (
     looked_at,
     read,
@@ -22,15 +29,21 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material
 
+if HAS_CRYPTOGRAPHY:
+    from cryptography.hazmat.primitives import serialization
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime, timedelta
 
     from cryptography import x509
     from cryptography.x509 import verification
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate
+    from ansible_collections.mtls.httpd.plugins.module_utils._twin.memory import Refusal
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding
+
+
+_BLOCK = re.compile(rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END")
 
 
 @dataclass(frozen=True)
@@ -48,6 +61,40 @@ class Anchors:
         """Each certificate with what is known of it; of a large store, worked out where it is needed alone."""
         return self.known or looked_at(self.certificates, self.name)
 
+    @functools.cached_property
+    def _given(self) -> dict[x509.Certificate, Certificate]:
+        """Those that have been looked at, as they were given, by what was parsed."""
+        return {one.parsed: one for one in self.known}
+
+    @functools.cached_property
+    def _by_name(self) -> dict[object, list[tuple[object, x509.Certificate]]]:
+        """Each with the name of its issuer, by its own; as OpenSSL compares names."""
+        found: dict[object, list[tuple[object, x509.Certificate]]] = {}
+        for one in self.certificates:
+            with contextlib.suppress(ValueError):
+                known = self._given.get(one)
+                parts = Parts.of(known.der if known else one.public_bytes(serialization.Encoding.DER))
+                found.setdefault(comparable(parts.subject), []).append((comparable(parts.issuer), one))
+        return found
+
+    def above(self, certificates: Iterable[Certificate]) -> tuple[Certificate, ...]:
+        """Return the anchors that the certificates may lead to by the names of their issuers."""
+        names = tuple(one.issuer_compared for one in certificates)
+        if names not in self._above:
+            wanted = list(names)
+            found: dict[x509.Certificate, None] = {}
+            for name in wanted:  # which grows
+                for issuer, one in self._by_name.get(name, ()):
+                    if one not in found:
+                        found[one] = None
+                        wanted.append(issuer)
+            self._above[names] = tuple(self._given.get(one) or Certificate(one, self.name) for one in found)
+        return self._above[names]
+
+    @functools.cached_property
+    def _above(self) -> dict[tuple[object, ...], tuple[Certificate, ...]]:
+        return {}
+
 
 class Shared:
     """What many sets of material share, each thing looked at once.
@@ -60,6 +107,9 @@ class Shared:
         self.warn = warn
         # By the client CAs' material and their pins: what it holds, and what is to be said of it.
         self.client_cas: dict[object, tuple[tuple[Certificate, ...], tuple[Finding, ...]]] = {}
+        self.handshakes = Handshakes(at)
+        # By client CAs and lists: whether a client of each is let in, and why not; None where none can be tried.
+        self.let_in: dict[object, list[Refusal | None] | None] = {}
         self._default = default_anchors
         self._contents: dict[Material, Contents | FormError] = {}
         self._anchors: dict[object, Anchors] = {}
@@ -99,6 +149,23 @@ class Shared:
         found = read_store(self.default.data, name)
         parsed = tuple(one.parsed for one in found.certificates)
         return Anchors(parsed, certification_path.store(parsed), name, found.certificates, len(found.faults))
+
+    @functools.cached_property
+    def _default_bytes(self) -> bytes:
+        """What all blocks of the default store hold."""
+        found = []
+        for block in _BLOCK.findall(self.default.data):
+            with contextlib.suppress(binascii.Error):
+                found.append(binascii.a2b_base64(block))
+        return b"".join(found)
+
+    def is_public(self, one: Certificate) -> bool:
+        """Return whether the key of a CA is that of a root in the default store.
+
+        A root is its key, whatever edition of its certificate it comes in: issued anew, or by another root. The store
+        is searched as bytes, since it takes a while to be parsed, and may hold what cannot be.
+        """
+        return one.fields.public in self._default_bytes
 
     def description(self, one: Certificate, use: str) -> dict[str, Any]:
         """Return the documented fields of the certificate; a server's is not kept, as each set has its own."""

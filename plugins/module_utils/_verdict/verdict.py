@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
 
 
+HANDSHAKE, RULES = "handshake", "rules"
+
+
 @dataclass(frozen=True)
 class Material:
     """The bytes of a file or of inline material, and what messages call it."""
@@ -39,6 +42,7 @@ class MaterialSet:
     client_ca_sha256: tuple[str, ...] = ()
     issued_by: str = "public"
     private_key_passphrase: bytes | None = field(default=None, repr=False)
+    verify_depth: int | None = None  # how many certificates a client's path may have above its own; None: any number
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ class Verdict:
     notes: tuple[str, ...] = ()
     first_end: dict[str, Any] | None = None
     deployable: Deployable | None = None
+    decided_by: str = RULES  # or HANDSHAKE
 
     @property
     def ok(self) -> bool:

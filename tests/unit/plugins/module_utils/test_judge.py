@@ -228,6 +228,9 @@ PROVOKED: dict[str, Callable[[], MaterialSet]] = {
     "chain-order": lambda: served(DEEP, chain=Material(pem(*reversed(DEEP.intermediates)), "chain.crt")),
     "chain-superfluous": lambda: replace(GOOD, chain=Material(SERVER.chain_pem + ROOT.pem, "chain.crt")),
     "not-a-ca": lambda: with_client_ca(SERVER.pem),
+    "clients-refused": lambda: with_client_ca(
+        odd_ca(IS_CA, (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), b""), True)).pem
+    ),
     "client-ca-incomplete": lambda: with_client_ca(ISSUING.pem),
     "public-client-ca": lambda: with_client_ca(public_root()),
     "wrong-fingerprint": lambda: replace(GOOD, client_ca_sha256=("0" * 64,)),
@@ -342,11 +345,11 @@ def test_what_ends_first_is_named_even_if_it_is_an_intermediate() -> None:
     [
         (SERVER.certificate.not_valid_before_utc - timedelta(seconds=1), ["not-yet-valid"]),
         (SERVER.certificate.not_valid_before_utc, []),
-        (SERVER.certificate.not_valid_after_utc, ["expires-soon"]),
-        (SERVER.certificate.not_valid_after_utc + timedelta(seconds=1), ["expired"]),
+        (SERVER.certificate.not_valid_after_utc - timedelta(seconds=1), ["expires-soon"]),
+        (SERVER.certificate.not_valid_after_utc, ["expired"]),
     ],
 )
-def test_a_certificate_is_valid_from_its_first_to_its_last_second(moment: datetime, expected: list[str]) -> None:
+def test_a_certificate_is_valid_until_the_second_before_its_end(moment: datetime, expected: list[str]) -> None:
     given = MaterialSet(certificate=GOOD.certificate, issued_by="chat")
     assert codes(given, at=moment) == expected
 
@@ -529,8 +532,8 @@ def test_of_a_private_authority_marks_may_be_wrong_where_openssl_does_not_mind()
     issuer = Authority("Old CA")
     issuer.key = unmarked.key
     old = served(made(SAN, issuer=issuer), chain=Material(unmarked.pem, "chain.crt"))
-    assert codes(old) == ["wrong-usage"]
-    assert codes(replace(old, issued_by="chat")) == []
+    assert codes(old) == ["outside-profile"]
+    assert codes(replace(old, issued_by="chat")) == ["outside-profile"]
     marked = served(made(SAN, (AKI[0], True)), issued_by="chat")
     assert codes(marked) == ["path-refused"]
 

@@ -1,0 +1,365 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""OpenSSL's part in the verdict: what it refuses is an error, and what it accepts is none but by a rule that stays.
+
+The rules explain. Where OpenSSL refuses what they find no fault with, its words become a finding. Where it accepts what
+they refuse, that is a warning; but a weak key, a wrong name, and what a public authority may not do, stay errors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import rules
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import some
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import (
+    CODES,
+    ERROR,
+    WARNING,
+    finding,
+    has_errors,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.handshakes import (
+    MAXIMUM_CLIENT_CAS,
+    NoHandshakeError,
+    Offer,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import HAS_CRYPTOGRAPHY
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.odd_encoding import EXTENSIONS
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.signature import name_key
+
+if HAS_CRYPTOGRAPHY:
+    from cryptography import x509
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._twin.memory import Refusal
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate, RevocationList
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.handshakes import Answer
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.server import ServerMaterial
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.server_path import ServerPath
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.shared import Shared
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import MaterialSet
+
+_PATH = frozenset(
+    [
+        "chain-incomplete",
+        "untrusted-issuer",
+        "wrong-usage",
+        "path-refused",
+        "name-constraints",
+        "bad-form",
+        "not-a-ca",
+        "client-ca-incomplete",
+        "clients-refused",
+    ]
+)
+_LISTS = frozenset(["crl-expired", "crl-not-yet-valid", "crl-wrong-issuer", "crl-missing", "crl-unsupported"])
+# By OpenSSL's numbers (x509_vfy.h): the code for a server's path, that for a client CA, and which rules explain it.
+_CODES: dict[int, tuple[str, str, frozenset[str]]] = {
+    **dict.fromkeys((2, 7, 18, 19, 20, 21, 29, 30, 31), ("untrusted-issuer", "client-ca-incomplete", _PATH)),
+    **dict.fromkeys((3, 23), ("path-refused", "crl-missing", _LISTS)),
+    **dict.fromkeys((8, 33, 35), ("path-refused", "crl-wrong-issuer", _LISTS)),
+    9: ("not-yet-valid", "not-yet-valid", frozenset({"expired", "not-yet-valid"})),
+    10: ("expired", "expired", frozenset({"expired", "not-yet-valid"})),
+    11: ("path-refused", "crl-not-yet-valid", _LISTS),
+    12: ("path-refused", "crl-expired", _LISTS),
+    **dict.fromkeys((36, 44, 54), ("path-refused", "crl-unsupported", _LISTS)),
+    **dict.fromkeys((24, 32, 37, 79), ("wrong-usage", "not-a-ca", _PATH)),
+    26: ("wrong-usage", "wrong-usage", _PATH),
+    **dict.fromkeys((47, 48), ("name-constraints", "clients-refused", _PATH)),
+    **dict.fromkeys((62, 64), ("name-mismatch", "clients-refused", frozenset({"name-mismatch", "invalid-domain"}))),
+    **dict.fromkeys((66, 67, 94), ("weak-key", "weak-key", frozenset({"weak-key"}))),
+    68: ("weak-signature", "weak-signature", frozenset({"weak-signature"})),
+}
+_OTHER = ("path-refused", "clients-refused", _PATH)
+# What OpenSSL says of material that it does not load: words in it, and the code.
+_LOADING = (
+    ("key too small", "weak-key"),
+    ("md too weak", "weak-signature"),
+    ("values mismatch", "key-mismatch"),
+    ("type mismatch", "key-mismatch"),
+)
+_NAMES_ARE_LIMITED = (47, 48)
+# What only an authority that everybody trusts is held to, and how it is told that nothing, or too little, was found.
+_OF_PUBLIC_AUTHORITIES = frozenset({"bad-form", "wrong-usage"})
+_NOT_FOUND = frozenset({"chain-incomplete", "untrusted-issuer"})
+# The extensions that OpenSSL processes (X509_supported_extension): any other that is critical is refused.
+_PROCESSED = frozenset(
+    [
+        "2.16.840.1.113730.1.1",
+        "2.5.29.15",
+        "2.5.29.17",
+        "2.5.29.19",
+        "2.5.29.32",
+        "2.5.29.31",
+        "2.5.29.37",
+        "2.5.29.36",
+        "2.5.29.30",
+        "2.5.29.33",
+        "2.5.29.54",
+        "1.3.6.1.5.5.7.1.7",
+        "1.3.6.1.5.5.7.1.8",
+        "1.3.6.1.5.5.7.1.14",
+    ]
+)
+_ANEW = "Ask the authority for a certificate and chain that follow RFC 5280."
+_CA_ANEW = "Give the certificate as the CA publishes it; if this is that one, ask the CA for one without the fault."
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What became of serving the server's material, and the issuers that were sent with its certificate."""
+
+    answer: Answer
+    issuers: tuple[Certificate, ...]
+
+
+# The server
+
+
+def try_server(
+    shared: Shared, given: MaterialSet, server: ServerMaterial, path: ServerPath, key: Secret | None
+) -> Tried | None:
+    """Serve the material to OpenSSL's clients; return what became of it, or None if there is no asking them.
+
+    The issuers sent are those of the path that was found, and if they are refused, all that may lead to an anchor.
+    """
+    if path.anchors is None:
+        return None
+    found = tuple(one for one in path.certificates[1:] if not one.self_signed and one.parsed in server.known)
+    first = None
+    for issuers in dict.fromkeys((found, path.leading) if len(path.certificates) > 1 else (path.leading,)):
+        anchors = path.anchors.above((server.leaf, *issuers))
+        if server.leaf.parsed in path.anchors.certificates:
+            anchors = (*anchors, server.leaf)
+        # Of Chat's own authority, the uppermost that is given may stand for a root that only Chat has.
+        of_chat = given.issued_by == "chat" and not given.trust_anchors
+        partial = of_chat and not any(one.self_issued for one in anchors)
+        offer = Offer(server.leaf, issuers, key, next(iter(server.domains), None), anchors, partial)
+        try:
+            tried = Tried(shared.handshakes.serve(offer), issuers)
+        except NoHandshakeError:
+            return None
+        if tried.answer.refusal is None:
+            return tried
+        first = first or tried
+    return first
+
+
+def weigh_server(
+    tried: Tried, given: MaterialSet, path: ServerPath, own: Sequence[Finding], of_path: Sequence[Finding]
+) -> list[Finding]:
+    """Return the findings on the server, its `own` and those on its path, with what OpenSSL's clients make of them."""
+    refusal, strict = tried.answer.refusal, tried.answer.strict
+    if refusal is not None:
+        return _explained([*own, *of_path], refusal, _refused_server(refusal, path))
+    private = given.issued_by == "chat"
+    weighed = [_softened(one, _OF_PUBLIC_AUTHORITIES) if private else one for one in own]
+    leaf = path.certificates[0].source
+    objections: list[tuple[str, str]] = []  # each with the file that it is about
+    for one in of_path:
+        # An authority whose root is in everybody's store is held to the rules. What was not found is another thing.
+        held = not private and not given.trust_anchors and one.code not in _NOT_FOUND and not path.beyond_library
+        if one.severity == ERROR and one.code in _PATH and not held:
+            why = path.objection if path.objection and path.objection in one.message else one.message.rstrip(".")
+            objections += [] if path.beyond_library else [(one.subject, why)]
+        else:
+            weighed.append(one)
+    if strict is not None:
+        objections.append((leaf, _words(strict)))
+    if objections and not any(one.code == "outside-profile" for one in weighed) and not has_errors(weighed):
+        weighed.append(_outside_profile(path, *objections[0]))
+    return weighed
+
+
+def _outside_profile(path: ServerPath, subject: str, why: str) -> Finding:
+    """Return the warning of what OpenSSL's clients accept; on the file of an issuer, where its form is what is odd."""
+    for issuer, _use in path.issuers if subject == path.certificates[0].source else ():
+        for fault in rules.form(issuer):
+            subject, why = issuer.source, f"of '{issuer.label}', {fault.message.partition(';')[0]}"
+    message = f"OpenSSL's clients accept the path, and strict ones, or other libraries, do not: {why}."
+    return finding("outside-profile", subject, message, _ANEW)
+
+
+def _refused_server(refusal: Refusal, path: ServerPath) -> Finding:
+    """Return the finding for what no rule explains, in OpenSSL's words."""
+    code, leaf, last = _codes(refusal)[0], path.certificates[0], path.certificates[-1]
+    message, remedy = f"OpenSSL's clients refuse it: {_words(refusal)}.", _ANEW
+    if code == "key-mismatch":
+        message = f"OpenSSL does not take the private key for its own ({_words(refusal)}); httpd would not start again."
+        remedy = "Give the certificate and the key that belong together, as they were made."
+    elif refusal.number in (2, 20, 21) and path.anchors and last.parsed in path.anchors.certificates:
+        message = (
+            f"the path ends at the trust anchor '{last.label}', which is no root; clients want a root, unless they are "
+            f"told otherwise ({_words(refusal)})."
+        )
+        remedy = "Give its root as 'trust_anchors'."
+    elif not refusal.number:
+        message = f"OpenSSL cannot serve it, and neither can httpd: {_words(refusal)}."
+    return finding(code, leaf.source, message, remedy)
+
+
+# The client CAs
+
+
+def try_client_cas(
+    shared: Shared, client_cas: Sequence[Certificate], crls: Sequence[RevocationList]
+) -> list[Refusal | None] | None:
+    """Return for each client CA why httpd lets none of its clients in; None instead if that cannot be tried."""
+    if not client_cas or len(client_cas) > MAXIMUM_CLIENT_CAS:
+        return None
+    lists = tuple(one.given for one in crls)
+    key = (tuple(client_cas), lists)
+    if key not in shared.let_in:
+        try:
+            shared.let_in[key] = shared.handshakes.let_in([one.der for one in client_cas], lists)
+        except NoHandshakeError:
+            shared.let_in[key] = None
+    return shared.let_in[key]
+
+
+def weigh_client_cas(
+    told: Sequence[Refusal | None],
+    client_cas: Sequence[Certificate],
+    findings: Sequence[Finding],
+    crls: Sequence[RevocationList],
+) -> list[Finding]:
+    """Return the findings on the client CAs and the lists, with what OpenSSL makes of clients of theirs."""
+    # A client that a limit on names keeps out tells nothing of others, whose names may be within it.
+    told = [one if one is None or one.number not in _NAMES_ARE_LIMITED else None for one in told]
+    weighed = list(findings)
+    for one, refusal in zip(client_cas, told):
+        if refusal is not None:
+            about = [each for each in weighed if each.subject == one.source or each.code in _LISTS]
+            added = _explained(about, refusal, _refused_client_ca(refusal, one, client_cas, crls))
+            weighed = [added[about.index(each)] if each in about else each for each in weighed] + added[len(about) :]
+    refused = {one.source for one, refusal in zip(client_cas, told) if refusal is not None}
+    accepted = {one.source for one in client_cas} - refused
+    for at, each in enumerate(weighed):
+        if each.subject in accepted and each.code in ("expired", "not-yet-valid") and each.severity == ERROR:
+            reason = each.message.partition(";")[0]
+            message = f"{reason}; another certificate of the same CA is valid, by which httpd lets its clients in."
+            weighed[at] = finding(
+                each.code, each.subject, message, "Take the one that is out of its time out.", WARNING
+            )
+        elif each.subject in accepted:
+            weighed[at] = _softened(each, _PATH | {"crl-missing", "crl-wrong-issuer", "weak-key"})
+        elif not refused and _are_of_these(crls, client_cas):
+            weighed[at] = _softened(each, ("crl-wrong-issuer",))
+    return weighed
+
+
+def too_deep(client_cas: Sequence[Certificate], told: Sequence[Refusal | None], depth: int | None) -> Iterator[Finding]:
+    """A client CA whose clients have no more above them than `SSLVerifyDepth` allows: mod_ssl counts up to the root."""
+    for one, refusal in zip(client_cas, told) if depth is not None else ():
+        above, last = 1, one
+        while not last.self_issued and above <= len(client_cas):
+            issuer = next((each for each in client_cas if each.subject_key == last.issuer_key), None)
+            if issuer is None:
+                break
+            above, last = above + 1, issuer
+        if refusal is None and depth is not None and above > depth:
+            message = (
+                f"clients of '{one.label}' have {above} certificates up to the root, and 'verify_depth' is {depth}; "
+                "httpd would refuse them."
+            )
+            yield finding("clients-refused", one.source, message, f"Set 'verify_depth: {above}'.")
+
+
+def _refused_client_ca(
+    refusal: Refusal,
+    one: Certificate,
+    together: Sequence[Certificate],
+    crls: Sequence[RevocationList],
+) -> Finding:
+    """Return the finding for what no rule explains: what it is, as far as it can be seen, and OpenSSL's words."""
+    code = _codes(refusal)[1]
+    why, remedy = "", _CA_ANEW
+    if refusal.number == 34:
+        odd = {each: _unprocessed(each) for each in (one, *together)}
+        which = next((each for each in odd if odd[each]), None)
+        if which is not None:
+            why = f"OpenSSL does not process the critical extension {some(odd[which])} of '{which.label}'"
+    elif refusal.number == 26:
+        why = "its extended key usage is not for clients, as OpenSSL wants clientAuth by name, where there is any"
+    elif refusal.number == 25:
+        why = "a CA above it allows for no such path (path length of the basic constraints)"
+    elif refusal.number in (2, 20, 21):
+        link = next((link for each in together for link in rules.wrong_links(one, each)), "")
+        why = f"its issuer is not found among the client CAs{link and ', as its authority key identifier ' + link}"
+    elif refusal.number == 3:
+        why = f"no CRL that is given is taken for its own{_odd_list(one, crls)}"
+        remedy = "Give the present CRL of the client CA, or none."
+    words = f"{why} (OpenSSL: {_words(refusal)})" if why else _words(refusal)
+    return finding(code, one.source, f"httpd would let no client of '{one.label}' in: {words}.", remedy)
+
+
+def _odd_list(one: Certificate, crls: Sequence[RevocationList]) -> str:
+    """Return what keeps a list of the CA's name from being the CA's."""
+    own = one.extension(x509.SubjectKeyIdentifier)
+    for crl in crls:
+        for each in crl.parsed.extensions:
+            named = each.value.key_identifier if isinstance(each.value, x509.AuthorityKeyIdentifier) else None
+            if name_key(crl.parsed.issuer) == one.subject_key and own is not None and named not in (None, own.digest):
+                return ", as the one of its name is of another key (authority key identifier)"
+    return ""
+
+
+def _unprocessed(one: Certificate) -> list[str]:
+    """Return the critical extensions that OpenSSL does not process, by the names of RFC 5280 where they have one."""
+    found = []
+    for each in one.fields.critical():
+        if each not in _PROCESSED:
+            name = EXTENSIONS.get(each)
+            found.append(f"{name} ({each})" if name else each)
+    return found
+
+
+def _are_of_these(crls: Sequence[RevocationList], client_cas: Sequence[Certificate]) -> bool:
+    """Return whether all lists have the name of a client CA, so that what was found can be about a signature alone."""
+    names = {one.subject_key for one in client_cas}
+    return all(name_key(crl.parsed.issuer) in names for crl in crls)
+
+
+# Both
+
+
+def _codes(refusal: Refusal) -> tuple[str, str, frozenset[str]]:
+    """Return the codes, of a server and of a client CA, and the codes of the rules that would explain the refusal."""
+    if refusal.number:
+        return _CODES.get(refusal.number, _OTHER)
+    for words, code in _LOADING:
+        if words in refusal.words:
+            return code, code, frozenset({code})
+    return "path-refused", "clients-refused", frozenset(CODES)
+
+
+def _explained(findings: Sequence[Finding], refusal: Refusal, otherwise: Finding) -> list[Finding]:
+    """Return the findings with OpenSSL's words beside the first error that explains them, or with another one."""
+    explaining = _codes(refusal)[2]
+    for at, each in enumerate(findings):
+        if each.severity == ERROR and each.code in explaining:
+            if "OpenSSL:" in each.message:
+                return list(findings)
+            message = f"{each.message.rstrip('.')} (OpenSSL: {_words(refusal)})."
+            return [*findings[:at], replace(each, message=message), *findings[at + 1 :]]
+    return [*findings, otherwise]
+
+
+def _softened(one: Finding, codes: Collection[str]) -> Finding:
+    """Return an error of one of the codes as a warning that says who accepts it."""
+    if one.severity != ERROR or one.code not in codes:
+        return one
+    reason = one.message.partition(";")[0].rstrip(".")
+    return replace(one, severity=WARNING, message=f"{reason}; OpenSSL accepts it all the same.")
+
+
+def _words(refusal: Refusal) -> str:
+    return refusal.words.rstrip(".")

@@ -1,0 +1,136 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What OpenSSL makes of material: handshakes in memory, with it or with twins of it. See `_twin` for both.
+
+OpenSSL's clock cannot be set. So where a date lies between the moment that is judged by and now, all dates of a twin of
+the whole path are moved by as much. Without the private key of a certificate, its twin has one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._twin import memory
+from ansible_collections.mtls.httpd.plugins.module_utils._twin.keys import KeyRing
+from ansible_collections.mtls.httpd.plugins.module_utils._twin.twins import Bearer, issue, make_twins, places_of
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import whether_signed
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Sequence
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._twin.memory import Refusal
+    from ansible_collections.mtls.httpd.plugins.module_utils._twin.twins import Twins
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
+
+# More client CAs than anybody has who knows whom they let in.
+MAXIMUM_CLIENT_CAS = 32
+# How long before a date a handshake may still be going on that began before it.
+_LEEWAY = timedelta(seconds=60)
+
+
+_RING = KeyRing()  # a process's, as a key of RSA takes some milliseconds to make
+
+
+class NoHandshakeError(Exception):
+    """There can be none, as some certificate is such that it can have no twin."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a server sends, and to whom."""
+
+    leaf: Certificate
+    issuers: tuple[Certificate, ...]  # that are sent with it
+    key: Secret | None  # of the leaf, as PEM; None where it is not at hand
+    name: str | None  # that the client asks for
+    anchors: tuple[Certificate, ...]  # those of the client that can end the path
+    partial: bool = False  # whether an anchor need not be a root
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of an offer: None where OpenSSL has nothing against it."""
+
+    refusal: Refusal | None
+    strict: Refusal | None = None  # what a strict client has against it
+
+
+class Handshakes:
+    """Handshakes as of an aware moment. What many of them share is made once: keys, twins of CAs, contexts."""
+
+    def __init__(self, at: datetime) -> None:
+        self._at, self._now = at, datetime.now(timezone.utc)
+        # By how many seconds dates are moved, if they are: whole ones, as dates have no parts of them.
+        self._later = int(self._now.timestamp()) - math.floor(at.timestamp())
+        self._twins: dict[object, Twins] = {}
+        self._clients: dict[object, ssl.SSLContext] = {}
+
+    def serve(self, offer: Offer) -> Answer:
+        """Serve what is offered to a client as most are, and to a strict one. Raises NoHandshakeError."""
+        path = (offer.leaf, *offer.issuers, *offer.anchors)
+        later = self._later if any(self._is_between(one) for one in path) else 0
+        anchors = [one.der for one in offer.anchors]
+        if offer.key is None or later:
+            bearer, anchors = self._twinned(offer, later)
+        else:
+            bearer = Bearer(b"".join(one.pem for one in (offer.leaf, *offer.issuers)), offer.key.reveal())
+        try:
+            server = memory.serving(bearer)
+            # What a strict client accepts, the others do, so that these need seldom be asked.
+            strict = memory.meet(server, self._client(anchors, offer, strict=True), offer.name)
+            if strict is None:
+                return Answer(None)
+            return Answer(memory.meet(server, self._client(anchors, offer, strict=False), offer.name), strict)
+        except memory.RefusedError as refused:
+            return Answer(refused.refusal)
+
+    def let_in(self, client_cas: Sequence[bytes], crls: Sequence[bytes]) -> list[Refusal | None]:
+        """Return, for each client CA (DER), why a server that has them all, and the lists, lets no client of it in.
+
+        Raises NoHandshakeError.
+        """
+        try:
+            twins = make_twins(client_cas, crls, ring=_RING, signed=whether_signed, later=self._later)
+            clients = [issue(one, _RING, client=True, places=places_of(crls, one)) for one in twins.certificates]
+        except (ValueError, LookupError) as error:
+            raise NoHandshakeError(str(error)) from None
+        try:
+            trusted = [one.certificate for one in twins.certificates]
+            server = memory.serving_clients_of(issue(None, _RING, client=False), trusted, twins.crls)
+        except memory.RefusedError as refused:
+            return [refused.refusal] * len(client_cas)
+        return [memory.meet(server, memory.calling(one)) for one in clients]
+
+    def _is_between(self, one: Certificate) -> bool:
+        """Return whether one of its dates is between the moment and now, or near."""
+        first, last = sorted((self._at, self._now))
+        return any(first - _LEEWAY <= date <= last + _LEEWAY for date in (one.begin, one.end))
+
+    def _twinned(self, offer: Offer, later: int) -> tuple[Bearer, list[bytes]]:
+        """Return twins of what is offered, with a key, and of the anchors."""
+        cas = tuple(one.der for one in (*offer.issuers, *offer.anchors))
+        try:
+            if (cas, later) not in self._twins:
+                self._twins[cas, later] = make_twins(cas, ring=_RING, signed=whether_signed, later=later)
+            twins = self._twins[cas, later]
+            leaf = twins.join(offer.leaf.der)
+        except (ValueError, LookupError) as error:
+            raise NoHandshakeError(str(error)) from None
+        sent, anchors = twins.certificates[: len(offer.issuers)], twins.certificates[len(offer.issuers) :]
+        trusted = [
+            leaf.certificate if one == offer.leaf else twin.certificate for one, twin in zip(offer.anchors, anchors)
+        ]
+        return Bearer(b"".join(one.pem for one in (leaf, *sent)), leaf.key.private), trusted
+
+    def _client(self, anchors: Sequence[bytes], offer: Offer, *, strict: bool) -> ssl.SSLContext:
+        key = (tuple(anchors), offer.partial, strict, offer.name is None)
+        if key not in self._clients:
+            self._clients[key] = memory.trusting(anchors, strict=strict, partial=offer.partial)
+        return self._clients[key]

@@ -1,0 +1,152 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A client CA without an error is one whose clients OpenSSL lets in, and any other has an error that says why not."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import dsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from demo_material import Authority
+from odd_authorities import CLIENT_CASES, ClientCase, client_of, pem
+from odd_certificates import DAY, NOW, Pair, ca, crl, limits, named, new_key
+
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import shared
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import ERROR, WARNING
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import judge
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, MaterialSet, Verdict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def verdict(client_cas: bytes, crls: bytes = b"", at: datetime = NOW + DAY / 86400, **more: object) -> Verdict:
+    given = MaterialSet(client_ca=(Material(client_cas, "chat.crt"),))
+    given = replace(given, crl=(Material(crls, "chat.crl"),) if crls else (), **more)
+    return judge([given], at=at, warn_days=0)[0]
+
+
+def whole(*pairs: Pair) -> bytes:
+    return pem(*(one.certificate for one in pairs))
+
+
+@pytest.mark.parametrize("case", CLIENT_CASES, ids=lambda case: case.name)
+def test_the_verdict_on_a_client_ca_is_openssls(case: ClientCase, tmp_path: Path) -> None:
+    (tmp_path / "client").write_bytes(whole(client_of(case.issuer)))
+    (tmp_path / "cas").write_bytes(case.client_cas)
+    command = ["openssl", "verify", "-auth_level", "2", "-purpose", "sslclient", "-no-CApath", "-no-CAstore"]
+    command += ["-attime", str(int(NOW.timestamp()) + 1), "-CAfile", "cas"]
+    if case.crls:
+        (tmp_path / "crls").write_bytes(case.crls)
+        command += ["-crl_check_all", "-CRLfile", "crls"]
+    told = subprocess.run([*command, "client"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (told.returncode == 0) is case.accepted, told.stderr
+    found = verdict(case.client_cas, case.crls)
+    assert found.ok is case.accepted, found.findings
+    assert found.decided_by == "handshake"
+    if case.code:
+        errors = [one for one in found.findings if one.code == case.code and one.severity == ERROR]
+        assert errors, found.findings
+        assert case.words in errors[0].message
+        assert all("key is" not in one.remedy and "Order" not in one.remedy for one in errors)
+    if case.warned:
+        assert (case.warned, WARNING) in [(one.code, one.severity) for one in found.findings]
+
+
+def test_no_two_cases_have_one_name() -> None:
+    assert len({case.name for case in CLIENT_CASES}) == len(CLIENT_CASES)
+
+
+def test_openssls_words_stand_beside_the_rule_that_explains_them() -> None:
+    (found,) = verdict(whole(ca(key=new_key(), path_length=0, ku=None, bc=None))).findings
+    assert found.code == "not-a-ca"
+    assert "(OpenSSL: " in found.message
+
+
+def test_a_client_ca_and_its_renewed_twin_are_not_told_to_be_renewed() -> None:
+    (case,) = (one for one in CLIENT_CASES if one.name.startswith("ended, and renewed"))
+    (found,) = verdict(case.client_cas).findings
+    assert found.severity == WARNING
+    assert "Renew" not in found.remedy
+
+
+def test_of_a_ca_of_which_there_is_no_twin_the_rules_decide_and_the_verdict_says_so() -> None:
+    assert verdict(whole(ca(key=dsa.generate_private_key(2048)))).decided_by == "rules"
+
+
+def test_a_limit_on_names_that_keeps_a_twins_client_out_tells_nothing_of_chats() -> None:
+    within = ca(nc=limits([x509.DirectoryName(named("Chat"))]))
+    found = verdict(whole(within))
+    assert (found.ok, found.decided_by) == (True, "handshake")
+
+
+def test_clients_with_more_above_them_than_verify_depth_allows_are_named() -> None:
+    root = ca()
+    middle = ca(root)
+    for depth, codes in (1, ["clients-refused"]), (2, []), (None, []):
+        found = verdict(whole(root, middle), verify_depth=depth).findings
+        assert [one.code for one in found] == codes
+    assert verdict(whole(root), verify_depth=1).ok
+
+
+@pytest.mark.parametrize(("days", "codes"), [(-2, ["not-yet-valid"]), (0, []), (800, []), (901, ["expired"])])
+def test_a_client_ca_is_tried_as_of_the_moment(days: int, codes: list[str]) -> None:
+    found = verdict(whole(ca()), at=NOW + days * DAY)
+    assert [one.code for one in found.findings] == codes
+    assert found.decided_by == "handshake"
+
+
+def test_a_list_is_tried_as_of_the_moment() -> None:
+    one = ca()
+    listed = crl(one).public_bytes(Encoding.PEM)
+    assert verdict(whole(one), listed).ok
+    late = verdict(whole(one), listed, at=NOW + 8 * DAY)
+    assert [finding.code for finding in late.findings] == ["crl-expired"]
+    assert "(OpenSSL: CRL has expired)" in late.findings[0].message
+
+
+KEY = new_key()
+ROOT = ca(subject=named("Public Root"), key=KEY)
+
+
+@pytest.mark.parametrize(
+    ("one", "public"),
+    [
+        (ROOT, True),
+        (ca(subject=named("Public Root"), key=KEY, serial=9), True),
+        (ca(ca(), subject=named("Public Root"), key=KEY), True),
+        (ca(subject=named("Public Root")), False),
+    ],
+    ids=["itself", "issued anew", "issued by another root", "of its name, with another key"],
+)
+def test_a_public_root_is_known_by_its_key(
+    one: Pair, public: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "store").write_bytes(whole(ca(), ROOT))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "store"))
+    shared.default_store.cache_clear()
+    try:
+        found = verdict(whole(one))
+    finally:
+        shared.default_store.cache_clear()
+    assert ("public-client-ca" in [finding.code for finding in found.findings]) is public
+
+
+def test_what_is_judged_of_a_client_ca_once_is_said_of_each_set() -> None:
+    odd = Material(CLIENT_CASES[1].client_cas, "chat.crt")
+    given = MaterialSet(client_ca=(odd,))
+    found = judge([given, MaterialSet(domain="www.example.com"), given], at=datetime.now(timezone.utc), warn_days=0)
+    assert [one.ok for one in found] == [False, True, False]
+
+
+def test_a_moment_between_is_no_whole_second() -> None:
+    chat = Authority("Chat CA", not_before=NOW)
+    assert verdict(chat.pem, at=NOW + timedelta(seconds=0.7)).ok

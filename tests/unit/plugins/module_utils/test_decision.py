@@ -1,0 +1,355 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What OpenSSL's client has to say of the server's material, and how it and the rules make one verdict."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import dsa, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from demo_material import Authority, key_pem, new_key, pem
+from made_by_openssl import Made, explicit_key, issued_for, openssl, pss_key
+from odd_authorities import link
+from odd_certificates import DAY, NOW, Pair, alternatives, ca, issuer_id, leaf, limits, named, rewritten
+from speed import at_once
+
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import shared
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import ERROR, WARNING
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import judge
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, MaterialSet, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+DOMAIN = "www.example.com"
+ROOT = ca()
+ISSUING = ca(ROOT)
+SERVER = leaf(ISSUING)
+AUTHORITY = Authority("Test Root CA")
+
+
+def of(server: Pair, *chain: Pair, root: Pair = ROOT, **more: Any) -> MaterialSet:
+    """Return the material of a server, with its key, its chain and its root."""
+    given = MaterialSet(
+        domain=DOMAIN,
+        certificate=Material(pem(server.certificate), "site.crt"),
+        private_key=Material(key_pem(server.key), "site.key"),
+        chain=Material(pem(*(one.certificate for one in chain)), "chain.crt") if chain else None,
+        trust_anchors=(Material(pem(root.certificate), "root.crt"),),
+    )
+    return replace(given, **more)
+
+
+def made(server: Made, **more: Any) -> MaterialSet:
+    given = MaterialSet(
+        domain=DOMAIN,
+        certificate=Material(server.pem, "site.crt"),
+        private_key=Material(server.key_pem, "site.key"),
+        trust_anchors=(Material(AUTHORITY.pem, "root.crt"),),
+    )
+    return replace(given, **more)
+
+
+def verdict(given: MaterialSet, at: datetime | None = None, **how: Any) -> Verdict:
+    return judge([given], at=at or datetime.now(timezone.utc), warn_days=0, **how)[0]
+
+
+def codes(given: MaterialSet, at: datetime | None = None) -> list[str]:
+    return [one.code for one in verdict(given, at).findings]
+
+
+GOOD = of(SERVER, ISSUING)
+
+
+# Links of the path (RFC 5280, 4.2.1.1), as OpenSSL compares all that they hold
+
+
+def issuer_named(issuer: str, serial: int) -> MaterialSet:
+    return of(leaf(ISSUING, aki=link(ISSUING.key, issuer, serial)), ISSUING)
+
+
+ROOT_NAME = ROOT.certificate.subject.rfc4514_string().removeprefix("CN=")
+ISSUING_NAME = ISSUING.certificate.subject.rfc4514_string().removeprefix("CN=")
+
+
+@pytest.mark.parametrize(
+    ("issuer", "serial", "found"),
+    [
+        (ROOT_NAME, ISSUING.certificate.serial_number, []),
+        (ROOT_NAME, 0x1111, ["untrusted-issuer"]),
+        (ISSUING_NAME, ISSUING.certificate.serial_number, ["untrusted-issuer"]),
+    ],
+    ids=["all right", "another serial number", "the issuer's subject"],
+)
+def test_all_that_names_the_issuer_has_to_be_its_own(issuer: str, serial: int, found: list[str]) -> None:
+    assert codes(issuer_named(issuer, serial)) == found
+
+
+def test_a_root_that_names_another_key_than_its_own_is_told_as_the_roots_fault() -> None:
+    root = ca(aki=(issuer_id(new_key()), False))
+    (found,) = verdict(of(leaf(root), root=root)).findings
+    assert (found.code, found.severity, found.subject) == ("untrusted-issuer", ERROR, "root.crt")
+    assert "than its own" in found.message
+    assert "(OpenSSL: unable to get issuer certificate)" in found.message
+
+
+def test_an_anchor_that_is_no_root_is_said_to_be_none() -> None:
+    (found,) = verdict(of(SERVER, root=ISSUING)).findings
+    assert found.code == "untrusted-issuer"
+    assert "which is no root" in found.message
+    assert "'trust_anchors'" in found.remedy
+
+
+# Kinds of keys
+
+
+def test_a_curve_that_is_spelled_out_is_the_keys_fault_and_no_other_key_would_do() -> None:
+    server = issued_for(explicit_key(), AUTHORITY, DOMAIN)
+    # The same whether the key's own curve is named, or spelled out as well, which not every cryptography reads.
+    named_curve = openssl("pkey", "-ec_param_enc", "named_curve", data=server.key_pem)
+    (found,) = verdict(made(server, private_key=Material(named_curve, "site.key"))).findings
+    assert (found.code, found.severity) == ("weak-key", ERROR)
+    assert "spelled out" in found.message
+    assert "(OpenSSL: Certificate public key has explicit ECC parameters)" in found.message
+    assert "key-mismatch" not in codes(made(server))
+    assert codes(made(server, private_key=None)) == ["weak-key"]
+
+
+@pytest.mark.parametrize(
+    "restrictions", [(), ("rsa_pss_keygen_md:sha256", "rsa_pss_keygen_mgf1_md:sha256", "rsa_pss_keygen_saltlen:32")]
+)
+def test_a_key_for_rsassa_pss_is_deployed_as_one(restrictions: tuple[str, ...]) -> None:
+    server = issued_for(pss_key(*restrictions), AUTHORITY, DOMAIN)
+    found = verdict(made(server))
+    assert (found.findings, found.decided_by) == ((), "handshake")
+    assert found.deployable is not None
+    assert found.deployable.private_key is not None
+    kept = openssl("pkey", "-outform", "DER", data=found.deployable.private_key.reveal())
+    assert kept == openssl("pkey", "-outform", "DER", data=server.key_pem)
+    assert verdict(made(server, private_key=None)).findings == ()
+
+
+@pytest.mark.parametrize("form", ["PKCS#8", "PKCS#1", "DER"])
+def test_a_key_for_rsa_is_none_for_rsassa_pss_though_its_numbers_are(form: str) -> None:
+    server = issued_for(pss_key(), AUTHORITY, DOMAIN)
+    plain = serialization.load_pem_private_key(server.key_pem, None)
+    encoding = Encoding.DER if form == "DER" else Encoding.PEM
+    kind = PrivateFormat.TraditionalOpenSSL if form == "PKCS#1" else PrivateFormat.PKCS8
+    key = plain.private_bytes(encoding, kind, NoEncryption())
+    (found,) = verdict(made(server, private_key=Material(key, "site.key"))).findings
+    assert found.code == "key-mismatch"
+    assert "RSASSA-PSS" in found.message
+    (other,) = verdict(
+        of(leaf(ROOT, key=plain), private_key=Material(server.key_pem, "site.key")),
+    ).findings
+    assert other.code == "key-mismatch"
+    assert "as one for RSASSA-PSS, where that is for RSA" in other.message
+
+
+def test_a_key_of_rsa_of_2047_bits_is_said_to_be_what_authorities_do_not_certify() -> None:
+    (found,) = verdict(of(leaf(ROOT, key=rsa.generate_private_key(65537, 2047)))).findings
+    assert found.code == "weak-key"
+    assert "BR 6.1.5" in found.message
+    assert "OpenSSL take" not in found.message
+
+
+# Rule and handshake
+
+
+def test_openssls_words_stand_beside_the_rule_that_explains_them_and_else_alone() -> None:
+    (explained,) = verdict(replace(GOOD, chain=None)).findings
+    assert explained.code == "chain-incomplete"
+    assert "(OpenSSL: unable to get local issuer certificate)" in explained.message
+
+
+def test_what_openssl_accepts_and_the_rules_refuse_is_a_warning_of_a_private_authority() -> None:
+    odd = ca(ROOT, bc=(x509.BasicConstraints(ca=True, path_length=None), False))
+    (found,) = verdict(of(leaf(odd), odd)).findings
+    assert (found.code, found.severity) == ("outside-profile", WARNING)
+
+
+def test_a_public_authority_is_held_to_the_rules(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    odd = ca(ROOT, bc=(x509.BasicConstraints(ca=True, path_length=None), False))
+    limited = ca(ROOT, nc=limits([x509.DirectoryName(named(DOMAIN))]))
+    (tmp_path / "store").write_bytes(pem(ROOT.certificate))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "store"))
+    shared.default_store.cache_clear()
+    try:
+        assert [one.severity for one in verdict(of(leaf(odd), odd, trust_anchors=())).findings] == [ERROR]
+        # What cryptography does not know is no rule that it breaks.
+        assert verdict(of(leaf(limited), limited, trust_anchors=())).findings == ()
+        assert verdict(of(SERVER, ISSUING, trust_anchors=())).findings == ()
+    finally:
+        shared.default_store.cache_clear()
+
+
+def test_what_a_public_authority_may_not_issue_is_a_warning_of_chats() -> None:
+    odd = leaf(ROOT, serial=0)
+    assert [(one.code, one.severity) for one in verdict(of(odd)).findings] == [("bad-form", ERROR)]
+    of_chat = verdict(of(odd, issued_by="chat"))
+    assert ("bad-form", WARNING) in [(one.code, one.severity) for one in of_chat.findings]
+    assert of_chat.ok
+
+
+def test_a_strict_client_is_heard_as_a_warning() -> None:
+    (found,) = verdict(of(leaf(ROOT, aki=None))).findings
+    assert (found.code, found.severity) == ("outside-profile", WARNING)
+
+
+def test_the_fault_of_a_root_that_openssl_passes_over_is_no_error() -> None:
+    odd = ca(serial=0x11223344)
+    negative = rewritten(odd, odd, bytes.fromhex("11223344"), bytes.fromhex("91223344"))
+    found = verdict(of(leaf(Pair(negative.certificate, odd.key)), root=negative))
+    assert found.ok
+    assert [(one.severity, one.subject) for one in found.findings] == [(WARNING, "root.crt")]
+    assert "its serial number is not positive" in found.findings[0].message
+
+
+def test_an_objection_of_our_own_policies_is_told_in_words() -> None:
+    nameless = verdict(of(leaf(ROOT, subject=named(""))))
+    assert [one.code for one in nameless.findings] == ["outside-profile"]
+    assert "subjectAltName must be critical where the subject is empty" in nameless.findings[0].message
+    assert "Python" not in nameless.findings[0].message
+
+
+# Names
+
+
+def common_name_alone(common: str, **more: Any) -> MaterialSet:
+    chat = ca()
+    server = leaf(chat, subject=named(common), san=None)
+    client_ca = (Material(pem(chat.certificate), "chat.crt"),)
+    return of(server, trust_anchors=(), client_ca=client_ca, issued_by="chat", **more)
+
+
+def test_a_common_name_alone_is_a_warning_where_chat_issued_it() -> None:
+    for common in (DOMAIN, DOMAIN.upper(), "*.example.com"):
+        found = verdict(common_name_alone(common))
+        assert found.ok, found.findings
+        assert [one.code for one in found.findings] == ["name-mismatch"]
+    assert not verdict(common_name_alone("other.example.com")).ok
+    assert not verdict(common_name_alone(DOMAIN, aliases=("www.example.org",))).ok
+    assert codes(replace(of(leaf(ROOT, san=None)), domain=DOMAIN)) == ["name-mismatch"]
+    assert not verdict(of(leaf(ROOT, san=None))).ok
+
+
+def test_beside_alternative_names_the_common_name_does_not_count_for_chat_either() -> None:
+    chat = ca()
+    server = leaf(chat, subject=named(DOMAIN), san=(alternatives("other.example.com"), False))
+    assert codes(of(server, trust_anchors=(pem_material(chat),), issued_by="chat")) == ["name-mismatch"]
+
+
+def pem_material(one: Pair) -> Material:
+    return Material(pem(one.certificate), "root.crt")
+
+
+# Twins
+
+
+@pytest.mark.parametrize("kind", ["ec", "rsa", "rsa4096"])
+def test_without_the_private_key_a_twin_is_served(kind: str) -> None:
+    server = AUTHORITY.issue(DOMAIN, key_type=kind)
+    found = verdict(made(Made(server.pem, server.key_pem), private_key=None))
+    assert (found.findings, found.decided_by) == ((), "handshake")
+    wrong = verdict(made(Made(server.pem, b""), private_key=None, domain="www.example.org"))
+    assert [one.code for one in wrong.findings] == ["name-mismatch"]
+    assert "(OpenSSL: Hostname mismatch" in wrong.findings[0].message
+
+
+def test_without_the_private_key_a_signature_that_is_not_the_issuers_is_still_seen() -> None:
+    server = leaf(ROOT, signer=new_key())
+    found = verdict(of(server, private_key=None))
+    assert [one.code for one in found.findings] == ["untrusted-issuer"]
+    assert "(OpenSSL: certificate signature failure)" in found.findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("days", "found"),
+    [(-2, ["not-yet-valid"] * 3), (0, []), (89, []), (91, ["expired"]), (901, ["expired"] * 3)],
+)
+def test_the_whole_path_is_tried_as_of_the_moment(days: int, found: list[str]) -> None:
+    result = verdict(GOOD, NOW + days * DAY)
+    assert [one.code for one in result.findings] == found
+    assert any("(OpenSSL: certificate " in one.message for one in result.findings) is bool(found)
+    assert result.decided_by == "handshake"
+
+
+def test_a_path_that_a_moment_opens_is_found() -> None:
+    """Of two certificates of one issuer, OpenSSL takes the one that is valid at the moment."""
+    key = new_key()
+    old = ca(ROOT, subject=named("Issuing"), key=key, begin=NOW - 9 * DAY, end=NOW + DAY)
+    new = ca(ROOT, subject=named("Issuing"), key=key, begin=NOW + DAY / 2)
+    given = of(leaf(new), old, new)
+    for days in (0, 2):
+        found = verdict(given, NOW + days * DAY)
+        assert found.ok, found.findings
+        assert found.decided_by == "handshake"
+
+
+# Where rules decide alone
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda: MaterialSet(domain=DOMAIN),
+        lambda: MaterialSet(private_key=GOOD.private_key),
+        lambda: replace(of(leaf(ca())), trust_anchors=(), chain=None, issued_by="chat"),
+        lambda: of(leaf(ROOT, key=dsa.generate_private_key(2048)), private_key=None),
+    ],
+    ids=["a domain", "a key", "nothing of the path", "a kind of key without a twin"],
+)
+def test_where_there_can_be_no_handshake_the_rules_decide(given: Callable[[], MaterialSet]) -> None:
+    assert verdict(given()).decided_by == "rules"
+
+
+def test_a_verdict_is_openssls_if_both_of_its_halves_are() -> None:
+    client_ca = (pem_material(ca()),)
+    assert verdict(replace(GOOD, client_ca=client_ca)).decided_by == "handshake"
+    odd = (pem_material(ca(key=dsa.generate_private_key(2048))),)
+    assert verdict(replace(GOOD, client_ca=odd)).decided_by == "rules"
+    assert verdict(GOOD, shake=False).decided_by == "rules"
+
+
+def test_what_openssl_served_is_what_is_deployed(tmp_path: Path) -> None:
+    """An issuer's name in another case is one to OpenSSL, and another to cryptography."""
+    shout = leaf(ISSUING, issuer_name=named(ISSUING_NAME.upper()))
+    found = verdict(of(shout, ISSUING))
+    assert found.ok, found.findings
+    assert found.deployable is not None
+    assert found.deployable.certificate == pem(shout.certificate, ISSUING.certificate)
+    (tmp_path / "sent").write_bytes(found.deployable.certificate)
+    (tmp_path / "root").write_bytes(pem(ROOT.certificate))
+    verify = ["openssl", "verify", "-CAfile", "root", "-untrusted", "sent", "sent"]
+    assert subprocess.run(verify, cwd=tmp_path, capture_output=True, check=False).returncode == 0
+
+
+def test_a_verdict_is_given_at_once_of_one_and_of_many() -> None:
+    """Allowed are 10,000 in 25 s of two processors, 6 s by the rules alone, and 20 ms for one; here, twice as much."""
+    chat = (pem_material(ca()),)
+    sets = [of(leaf(ISSUING), ISSUING, client_ca=chat) for _number in range(100)]
+    verdict(replace(sets[0], client_ca=()))  # A worker has inherited what is made but once.
+    factor = at_once()
+    for given, how, seconds in (sets[:1], {}, 0.02), (sets, {}, 0.5), (sets, {"shake": False}, 0.12):
+        taken = []
+        for _try in range(5):  # the fastest, as others disturb
+            began = time.process_time()
+            found = judge(given, at=datetime.now(timezone.utc), warn_days=0, deploy=False, **how)
+            taken.append(time.process_time() - began)
+            assert all(one.ok for one in found)
+        assert min(taken) < seconds * factor
+
+
+def test_the_moment_of_a_run_may_be_a_while_ago() -> None:
+    assert verdict(GOOD, datetime.now(timezone.utc) - timedelta(minutes=3)).findings == ()
