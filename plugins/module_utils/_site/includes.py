@@ -69,6 +69,10 @@ class Includes:
             elif _CODE.fullmatch(directive) and not (directive == "loadmodule" and self._is_loaded(words)):
                 words_of = f"{place} has {name.lstrip('<')}, whose code would run as soon as httpd reads it"
                 yield self._fault(words_of, "say that in the server's own configuration, and leave it out")
+            elif directive == "serverroot":
+                yield self._fault(
+                    f"{place} has ServerRoot, by which other files would be read than it says", "leave it out"
+                )
             elif directive == "define" and words:
                 # httpd minds sections, which are not followed here: it may have the one value or the other.
                 self._variables.setdefault(words[0], set()).add(self._filled("".join(words[1:2])))
