@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import math
 import secrets
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 from ansible_collections.mtls.httpd.plugins.module_utils._twin import curves, der
@@ -68,7 +69,7 @@ _PSS_WITH_SHA256 = der.sequence(
 )
 
 
-class Key:
+class Key(ABC):
     """A key that takes another's place, with that one's algorithm identifier (DER), parameters and all."""
 
     def __init__(self, algorithm: bytes) -> None:
@@ -86,26 +87,28 @@ class Key:
         return der.pem("PRIVATE KEY", der.sequence(der.integer(0), self.algorithm, inner))
 
     @property
+    @abstractmethod
     def own(self) -> bytes:
         """The signature algorithm (DER) that it signs by where it may choose, with SHA-256 where it has the choice."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fitting(self, algorithm: bytes) -> bytes:
         """Return the signature algorithm (DER) that takes the place of one: itself, but for a kind that it stands for.
 
         Raises ValueError for one by which it cannot sign.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def sign(self, data: bytes, algorithm: bytes) -> bytes:
         """Return its signature by an algorithm that is fitting."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _public(self) -> bytes:
-        raise NotImplementedError
+        """Its content of subjectPublicKey, as its kind has it (RFC 3279, 2.3)."""
 
+    @abstractmethod
     def _private(self) -> bytes:
-        raise NotImplementedError
+        """Its content of PKCS#8's privateKey, as its kind has it (RFC 5958, 2)."""
 
 
 class RsaKey(Key):
