@@ -430,23 +430,14 @@ def test_a_log_below_a_folder_of_everybodys_is_refused_where_that_is_not_the_ser
     assert host.enforces()
 
 
-def with_mod_security(host: Host) -> None:
-    folder = host.httpd.root / "modules"
-    if not (folder / "mod_security2.so").exists():
-        pytest.skip("mod_security is not installed")
-    names = ("unique_id_module modules/mod_unique_id.so", "security2_module modules/mod_security2.so")
-    host.add("".join(f"LoadModule {name}\n" for name in names))
-    host.restart()
-    (host.httpd.root / "elsewhere").mkdir()
-
-
 # It opens them as it reads their lines.
 @rehearsed
 @pytest.mark.parametrize("name", ["SecAuditLog", "SecAuditLog2", "SecDebugLog"])
 def test_a_log_of_mod_security_is_judged_and_made_by_the_live_server_alone(
     host: Host, name: str, rehearsed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with_mod_security(host)
+    host.load("unique_id", "security2")
+    (host.httpd.root / "elsewhere").mkdir()
     rehearse(rehearsed, monkeypatch)
     first = "SecAuditLog logs/first.log\n" if name == "SecAuditLog2" else ""
     log, wrong = host.httpd.root / "elsewhere" / "sec.log", host.conf / "mtls-httpd-test.conf"
@@ -463,7 +454,8 @@ def test_a_log_of_mod_security_is_judged_and_made_by_the_live_server_alone(
 def test_a_log_of_mod_security_that_a_variable_names_is_not_asked_about_beside_the_live_server(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with_mod_security(host)
+    host.load("unique_id", "security2")
+    (host.httpd.root / "elsewhere").mkdir()
     rehearse("reduced", monkeypatch)
     elsewhere = host.httpd.root / "elsewhere"
     message = host.refused(host.wish(extra=f"Define KEPT {elsewhere}\nSecAuditLog ${{KEPT}}/sec.log"), check=True)

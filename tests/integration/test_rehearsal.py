@@ -465,12 +465,9 @@ def test_what_would_have_effects_when_started_twice_is_not_started_and_said(host
 
 
 def watch(host: Host) -> tuple[Path, Path]:
-    """Load mod_security, which starts the program of a piped log as it reads the line; return program and its mark."""
-    mark, program = programs(host)
-    modules = ("unique_id", "security2")
-    host.add("".join(f"LoadModule {name}_module modules/mod_{name}.so\n" for name in modules))
-    host.restart()
-    return mark, program
+    """Load mod_security, which starts the program of a piped log as it reads the line; return mark and program."""
+    host.load("unique_id", "security2")
+    return programs(host)
 
 
 def test_no_question_starts_what_a_module_starts_as_it_reads_the_servers_own_configuration(host: Host) -> None:

@@ -111,8 +111,6 @@ def test_a_name_of_another_port_is_no_clash(host: Host) -> None:
 
 @pytest.mark.parametrize("text", ["MDomain {}", "<MDomainSet {}>\n</MDomainSet>"])
 def test_a_name_that_mod_md_manages_is_refused_with_its_place(host: Host, text: str) -> None:
-    if not (host.httpd.root / "modules/mod_md.so").exists():
-        pytest.skip("this httpd has no mod_md")
     host.add(
         "LoadModule ssl_module modules/mod_ssl.so\n"
         "<IfModule !watchdog_module>\nLoadModule watchdog_module modules/mod_watchdog.so\n</IfModule>\n"

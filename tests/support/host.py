@@ -170,6 +170,11 @@ class Host:
         with self.httpd.conf.open("a") as stream:
             stream.write(textwrap.dedent(text))
 
+    def load(self, *modules: str) -> None:
+        """Load modules that the live server has not, by their names without C(_module)."""
+        self.add("".join(f"LoadModule {name}_module modules/mod_{name}.so\n" for name in modules))
+        self.restart()
+
     def restart(self) -> None:
         self.httpd.stop()
         self.httpd.start()
