@@ -274,23 +274,6 @@ class KeyRing:
         return self._on_curve(_P256, -1)
 
 
-def rsa_verifies(public: bytes, data: bytes, algorithm: bytes, signature: bytes) -> bool:
-    """Return whether a SubjectPublicKeyInfo's key signed the data by an algorithm, all DER (RFC 8017, 8.2.2).
-
-    Raises ValueError for what is no RSA with a digest of its own, so that it cannot be known here.
-    """
-    own, key = der.children(public)
-    name = _WITH_RSA.get(der.oid_text(der.children(algorithm)[0]))
-    if name is None or der.oid_text(der.children(own)[0]) != _RSA:
-        raise ValueError("another kind of signature")
-    modulus, exponent = map(der.number, der.children(der.content(key)[1:]))
-    size = (modulus.bit_length() + 7) // 8
-    if modulus.bit_length() > 16384 or exponent.bit_length() > 64 or size < 62 + 11:
-        raise ValueError("a key of a size that is not checked here")
-    opened = pow(int.from_bytes(signature, "big"), exponent, modulus).to_bytes(size, "big")
-    return opened == _encoded_for_pkcs1(data, size, name)
-
-
 def _prime(least: int, end: int) -> int:
     """Return a probable prime of a range, to whose group order the public exponent is prime."""
     number = least + secrets.randbelow(end - least) | 1

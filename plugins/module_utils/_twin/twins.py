@@ -17,12 +17,11 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Callable, Optional
 
 from ansible_collections.mtls.httpd.plugins.module_utils._twin import der
-from ansible_collections.mtls.httpd.plugins.module_utils._twin.keys import KeyRing, rsa_verifies
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._twin.keys import Key
+    from ansible_collections.mtls.httpd.plugins.module_utils._twin.keys import Key, KeyRing
 
 # Whether the key of the second certificate signed the first, or the list; None where that cannot be known.
 Signed = Callable[[bytes, bytes], Optional[bool]]
@@ -131,15 +130,6 @@ class Twin:
     def pem(self) -> bytes:
         """It as PEM."""
         return der.pem("CERTIFICATE", self.certificate)
-
-
-def signed_by_rsa(signed: bytes, issuer: bytes) -> bool:
-    """Return whether the key of a certificate signed another, or a revocation list, all DER.
-
-    Raises ValueError where its signature is none of RSA, or it cannot be taken apart, so that it cannot be known here.
-    """
-    body, algorithm, signature = der.children(signed)
-    return rsa_verifies(Parts.of(issuer).public, body, algorithm, der.content(signature)[1:])
 
 
 def by_name_alone(_signed: bytes, _issuer: bytes) -> bool | None:

@@ -14,7 +14,7 @@ from datetime import timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ansible_collections.mtls.httpd.plugins.module_utils._twin.twins import Parts, comparable, signed_by_rsa
+from ansible_collections.mtls.httpd.plugins.module_utils._twin.twins import Parts, comparable
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import der
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import printable
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import DAMAGED, HAS_CRYPTOGRAPHY
@@ -32,13 +32,17 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.signature impo
 
 if HAS_CRYPTOGRAPHY:
     from cryptography import x509
-    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
     from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
-    SIGNING = (rsa.RSAPublicKey, ec.EllipticCurvePublicKey, ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)
-    _KINDS = (*SIGNING, dsa.DSAPublicKey)
+    _KINDS = (
+        rsa.RSAPublicKey,
+        ec.EllipticCurvePublicKey,
+        ed25519.Ed25519PublicKey,
+        ed448.Ed448PublicKey,
+        dsa.DSAPublicKey,
+    )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -212,6 +216,10 @@ class Certificate:
         """Its SHA-256 fingerprint, in lower-case hexadecimal."""
         return hashlib.sha256(self.given).hexdigest()
 
+    def signature(self, issuer: Certificate) -> Signature:
+        """Return whether the issuer's key signed it."""
+        return check(self.parts, self.algorithm, issuer.key)
+
     @cached_property
     def der(self) -> bytes:
         """It as DER, as it was given."""
@@ -282,7 +290,7 @@ def signed_by(certificate: Certificate, issuer: Certificate) -> bool:
     """
     if certificate.issuer_key != issuer.subject_key:
         return False
-    return check(certificate.parts, certificate.algorithm, issuer.key) is not Signature.WRONG
+    return certificate.signature(issuer) is not Signature.WRONG
 
 
 def _known_key(certificate: x509.Certificate) -> CertificatePublicKeyTypes | None:
@@ -307,34 +315,6 @@ def _numbers_of_key(given: bytes) -> Iterator[str]:
     for one in parts[4].children()[0].children() if len(parts) > 4 else ():
         if one.tag == der.OID:
             yield der.dotted(one.body)
-
-
-def whether_signed(signed: bytes, issuer: bytes) -> bool | None:
-    """Return whether the issuer's key signed a certificate or a revocation list, all DER; None if it cannot be known.
-
-    cryptography checks no signature by SHA-1 or MD5, so those of RSA are checked without it.
-    """
-    try:
-        return signed_by_rsa(signed, issuer)
-    except ValueError:
-        pass
-    try:
-        x509.load_der_x509_certificate(signed).verify_directly_issued_by(x509.load_der_x509_certificate(issuer))
-    except InvalidSignature:
-        return False
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        return _whether_signed_list(signed, issuer)
-    return True
-
-
-def _whether_signed_list(signed: bytes, issuer: bytes) -> bool | None:
-    try:
-        crl, key = x509.load_der_x509_crl(signed), x509.load_der_x509_certificate(issuer).public_key()
-        if isinstance(crl.signature_hash_algorithm, (hashes.SHA1, hashes.MD5)) or not isinstance(key, SIGNING):
-            return None
-        return crl.is_signature_valid(key)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        return None
 
 
 def called(name: x509.Name) -> str:

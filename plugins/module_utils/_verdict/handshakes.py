@@ -10,6 +10,7 @@ the whole path are moved by as much. Without the private key of a certificate, i
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -18,7 +19,10 @@ from typing import TYPE_CHECKING
 from ansible_collections.mtls.httpd.plugins.module_utils._twin import memory
 from ansible_collections.mtls.httpd.plugins.module_utils._twin.keys import KeyRing
 from ansible_collections.mtls.httpd.plugins.module_utils._twin.twins import Bearer, issue, make_twins, places_of
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import whether_signed
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import FormError
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.signature import Signature
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.x509_parsing import parse_certificate, parse_crl
 
 if TYPE_CHECKING:
     import ssl
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
 
     from ansible_collections.mtls.httpd.plugins.module_utils._twin.memory import Refusal
     from ansible_collections.mtls.httpd.plugins.module_utils._twin.twins import Twins
-    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import RevocationList
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
 
 # More client CAs than anybody has who knows whom they let in.
@@ -97,7 +101,7 @@ class Handshakes:
         Raises NoHandshakeError.
         """
         try:
-            twins = make_twins(client_cas, crls, ring=_RING, signed=whether_signed, later=self._later)
+            twins = make_twins(client_cas, crls, ring=_RING, signed=_whether_signed, later=self._later)
             clients = [issue(one, _RING, client=True, places=places_of(crls, one)) for one in twins.certificates]
         except (ValueError, LookupError) as error:
             raise NoHandshakeError(str(error)) from None
@@ -118,7 +122,7 @@ class Handshakes:
         cas = tuple(one.der for one in (*offer.issuers, *offer.anchors))
         try:
             if (cas, later) not in self._twins:
-                self._twins[cas, later] = make_twins(cas, ring=_RING, signed=whether_signed, later=later)
+                self._twins[cas, later] = make_twins(cas, ring=_RING, signed=_whether_signed, later=later)
             twins = self._twins[cas, later]
             leaf = twins.join(offer.leaf.der)
         except (ValueError, LookupError) as error:
@@ -134,3 +138,23 @@ class Handshakes:
         if key not in self._clients:
             self._clients[key] = memory.trusting(anchors, strict=strict, partial=offer.partial)
         return self._clients[key]
+
+
+_KNOWN = {Signature.RIGHT: True, Signature.WRONG: False, Signature.UNCHECKED: None}
+
+
+def _whether_signed(signed: bytes, issuer: bytes) -> bool | None:
+    """Return whether the issuer's key signed a certificate or a CRL, all DER; None if that cannot be known."""
+    try:
+        signer = _read(issuer)
+        return _KNOWN[_read(signed).signature(signer)] if isinstance(signer, Certificate) else None
+    except FormError:
+        return None
+
+
+@functools.lru_cache(maxsize=1024)  # Each of many is looked at beside each other one.
+def _read(whole: bytes) -> Certificate | RevocationList:
+    try:
+        return parse_certificate(whole, "")
+    except FormError:
+        return parse_crl(whole, "")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from demo_material import Authority, key_pem
 from odd_certificates import ca, crl, leaf, named, usage
@@ -30,7 +30,6 @@ from ansible_collections.mtls.httpd.plugins.module_utils._twin.twins import (
     comparable,
     issue,
     make_twins,
-    signed_by_rsa,
 )
 
 if TYPE_CHECKING:
@@ -251,19 +250,6 @@ def test_flags_are_those_that_are_asked_for_whatever_python_sets() -> None:
     assert not plain.verify_flags & (ssl.VERIFY_X509_STRICT | 0x80000)
     assert strict.verify_flags & ssl.VERIFY_X509_STRICT
     assert memory.trusting([root], partial=True).verify_flags & 0x80000
-
-
-@pytest.mark.parametrize("algorithm", [hashes.SHA1(), hashes.MD5(), SHA256])
-def test_signatures_of_rsa_are_checked_whatever_their_digest(algorithm: Any) -> None:
-    key, other = (rsa.generate_private_key(65537, 2048) for _time in range(2))
-    numbers = {"sha1": "1.2.840.113549.1.1.5", "md5": "1.2.840.113549.1.1.4", "sha256": "1.2.840.113549.1.1.11"}
-    body = der.sequence(der.integer(1))
-    signature = der.bits(key.sign(body, padding.PKCS1v15(), algorithm))
-    signed = der.sequence(body, der.sequence(der.oid(numbers[algorithm.name]), der.NOTHING), signature)
-    assert signed_by_rsa(signed, der_of(ca(key=key))[0])
-    assert not signed_by_rsa(signed, der_of(ca(key=other))[0])
-    with pytest.raises(ValueError, match="another kind"):
-        signed_by_rsa(signed, der_of(ca())[0])
 
 
 def test_names_are_compared_as_openssl_does() -> None:
