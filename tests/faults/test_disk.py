@@ -134,7 +134,9 @@ def test_a_way_back_that_the_disk_forbids_leaves_a_server_and_the_next_run_heals
     remote: Remote, meanwhile: Callable[[Container, str, str], None]
 ) -> None:
     conf = remote.layout.conf
-    run, old, new = renewed(remote, meanwhile, f"mount -o remount,ro {conf}; pkill -KILL 'apache2|httpd'")
+    # The run is held meanwhile: else it may see the one, and end, before the other is done.
+    both = f"mount -o remount,ro {conf}; pkill -KILL 'apache2|httpd'"
+    run, old, new = renewed(remote, meanwhile, f"pkill -STOP python; {both}; pkill -CONT python")
     try:
         assert run.status == 2
         words = " ".join(run.output.split())
