@@ -463,6 +463,32 @@ def test_a_log_of_mod_security_that_a_variable_names_is_not_asked_about_beside_t
     assert not list(elsewhere.iterdir())
 
 
+def test_a_log_of_mod_security_in_an_included_file_is_judged_and_made_by_the_live_server_alone(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.load("unique_id", "security2")
+    elsewhere, included = host.httpd.root / "elsewhere", host.conf / "audit.inc"
+    elsewhere.mkdir()
+    rehearse("reduced", monkeypatch)
+    wrong = host.conf / "mtls-httpd-test.conf"
+    included.write_text(f"SecAuditLog {wrong}\n")
+    wish = host.wish(extra=f"Include {included}")
+    assert f"a site's log: {wrong} lies beside files of httpd's configuration" in host.refused(wish, check=True)
+    assert not wrong.exists()
+    # The value that httpd takes is the last one, of which the line cannot tell.
+    included.write_text("SecDebugLog ${TWICE}/sec.log\n")
+    twice = host.wish(extra=f"Define TWICE {elsewhere}\nDefine TWICE /etc\nInclude {included}")
+    assert f"SecDebugLog ({included}:1) names its file by a variable" in host.refused(twice, check=True)
+    included.write_text(f"SecAuditLog {elsewhere}/sec.log\nSecDebugLog {elsewhere}/debug.log\n")
+    (elsewhere / "debug.log").write_text("of before\n")
+    assert host.apply(wish, check=True).rehearsal == "reduced"
+    assert [each.name for each in elsewhere.iterdir()] == ["debug.log"]
+    host.apply(wish)
+    assert (elsewhere / "sec.log").exists()
+    assert (elsewhere / "debug.log").read_text() == "of before\n"
+    assert host.enforces()
+
+
 # -- httpd's words
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
 
 _CODE = re.compile(r"(?i)loadfile|loadmodule|<perl|perlloadmodule|perlconfigrequire")
+# mod_security opens its logs as it reads their lines, in a question (-t) too.
+_OPENED_AT_ONCE = re.compile(r"(?i)sec(audit|debug)log2?")
 _WILDCARD = re.compile(r"[*?\[]")
 
 
@@ -47,6 +49,9 @@ class Includes:
 
     domain: the site's. described: the configuration without it; what is read or loaded for that is neither looked at
     nor new. environment: httpd's variables.
+
+    opened: once faults() was gone through, the logs that httpd opens as soon as it is asked about the text, each with
+    the words for its directive and place; the path is empty where only httpd could tell it.
     """
 
     def __init__(self, domain: str, described: Description, environment: Mapping[str, str]) -> None:
@@ -54,6 +59,7 @@ class Includes:
         self._described = described
         self._variables = {name: {value} for name, value in {**environment, **described.defines}.items()}
         self._seen = set(described.files)
+        self.opened: list[tuple[str, str]] = []
 
     def faults(self, text: str, path: str = "") -> Iterator[Fault]:
         """Yield why httpd is not to read C(text), the content of the file C(path), or of the site's site.conf."""
@@ -78,9 +84,16 @@ class Includes:
                 self._variables.setdefault(words[0], set()).add(self._filled("".join(words[1:2])))
             elif directive in ("include", "includeoptional") and words:
                 yield from self._include(place, words[0], parameters)
+            elif self._opens(directive) and words and not words[0].startswith("|"):
+                log = self._filled(words[0])
+                known = not any(each in log for each in ("${", *parameters))
+                self.opened.append((f"{name} ({place})", self._described.path(log) if known else ""))
 
     def _is_loaded(self, words: list[str]) -> bool:
         return bool(words) and words[0] in self._described.modules
+
+    def _opens(self, directive: str) -> bool:
+        return bool(_OPENED_AT_ONCE.fullmatch(directive)) and "security2_module" in self._described.modules
 
     def _filled(self, text: str) -> str:
         """The text with the values of its variables, but for those that have none, or several."""

@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import socket
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError, Logs
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, tell_faults
 from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes, material, standing
+from ansible_collections.mtls.httpd.plugins.module_utils._site.includes import Includes
 from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import (
     LOG_LINE,
     log_of,
@@ -60,7 +61,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.trial impo
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
@@ -109,7 +110,7 @@ def rehearse_reduced(
     scratch = rehearsal_folder(store)
     shutil.rmtree(scratch, ignore_errors=True)  # Of a killed run; what stays is said where the folder is made.
     disk = Scratch()
-    with guarded(scratch) as guard:  # before a key is written
+    with guarded(scratch) as guard, ExitStack() as to_the_end:  # before a key is written
         disk.folder(scratch)
         here = standing.locally("")
         ports = dict(zip(sorted({site.port for site in sites}), _free_ports(here, len({site.port for site in sites}))))
@@ -117,12 +118,16 @@ def rehearse_reduced(
         faults: list[Fault] = []
         texts: dict[str, bytes] = {}
         named: list[str] = []
+        asked_open: list[str] = []
         for site in sites:
             folder = os.path.join(scratch, site.domain)
             release = planned.get(site.domain) or store.read(site.domain, "current")
             files = release.filled(folder)
             text = files[SITE].content.decode()
             faults += _opened_at_once(site.domain, text)
+            hidden, opened_at_once = _included_logs(site.domain, text, server, without_us)
+            faults += hidden
+            asked_open += opened_at_once
             named += [*site.logs, *map(without_us.path, named_logs(text))]
             place = join_endpoint(here, ports[site.port])
             if site.included:
@@ -138,8 +143,11 @@ def rehearse_reduced(
                 disk.write(os.path.join(folder, name), file)
             faults += unreadable_client_ca(site, os.path.join(folder, CLIENT_CA))
             admit_probes(disk, site, folder, probes)
+        rules = log_rules(server, store, without_us)
+        faults += [fault for log in asked_open for fault in rules.faults(log)]
         if faults:
             return Result("reduced", reason, tuple(faults), "", False)
+        to_the_end.enter_context(_made_for_questions(asked_open))
         needed = [name for site in sites for name in (*site.modules, *available_modules(server, without_us, site))]
         modules = list(dict.fromkeys(["ssl", *needed]))
         config = os.path.join(scratch, "httpd.conf")
@@ -214,6 +222,34 @@ def _opened_at_once(domain: str, text: str) -> list[Fault]:
     words = "names its file by a variable, and would be opened as soon as httpd is asked what it reads"
     named = [found.group(1) for found in _AT_ONCE.finditer(text)]
     return [Fault("log-refused", domain, f"{domain}: {name} {words}", "name the path itself") for name in named]
+
+
+def _included_logs(domain: str, text: str, server: Server, without_us: Description) -> tuple[list[Fault], list[str]]:
+    """Why httpd cannot be asked about what a site includes, and the logs that it would open there when it is asked."""
+    includes = Includes(domain, without_us, server.environment)
+    list(includes.faults(text))  # told already, for what is new
+    words = "names its file by a variable, and would be opened as soon as httpd is asked what it reads"
+    hidden = [
+        Fault("log-refused", domain, f"{domain}: {name} {words}", "name the path itself")
+        for name, path in includes.opened
+        if not path
+    ]
+    return hidden, [path for _name, path in includes.opened if path]
+
+
+@contextmanager
+def _made_for_questions(logs: Iterable[str]) -> Iterator[None]:
+    """Take those logs away at the end that were not there before: httpd makes them when it is asked.
+
+    The live server has none of them open, as it would have made them.
+    """
+    new = [log for log in logs if not os.path.lexists(log)]
+    try:
+        yield
+    finally:
+        for log in new:
+            with suppress(FileNotFoundError):
+                os.unlink(log)
 
 
 def _minimal(
