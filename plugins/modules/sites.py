@@ -523,6 +523,20 @@ options:
         with O(sites[].state=absent). Without it, such files are an error.
     type: bool
     default: false
+  accept:
+    description:
+      - Faults of a rehearsal that are not to refuse the change, by their codes. For what answers otherwise in a
+        rehearsal than outside, where a directory service, a firewall of requests (WAF) or a map that is asked over the
+        network decides, which a rehearsal cannot reach.
+      - They become warnings, stay in RV(accepted), and hold for all sites of the task.
+      - V(locked-out) is a client that is refused and should be let in; V(unclear-admission) one that got an answer
+        which does not tell.
+      - A server that would not start, and a stranger who gets in, cannot be accepted. Other ways to a site's content
+        can be, by O(sites[].allow_bypass).
+    type: list
+    elements: str
+    choices: [locked-out, unclear-admission]
+    default: []
   require_httpd:
     description:
       - Fail where no httpd is found. V(false) returns RV(httpd_found) instead, so that a playbook can install one
@@ -748,6 +762,12 @@ faults:
       returned: always
       type: str
       sample: end it, or choose another port
+accepted:
+  description: Faults of the rehearsal that O(accept) names, of the same form as RV(faults).
+  returned: success
+  type: list
+  elements: dict
+  sample: []
 limits:
   description:
     - What was wished for and this host's httpd or OpenSSL does not have, or does not do in full. The sites work without

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import urllib.request
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -97,6 +98,24 @@ def test_extra_directives_that_break_or_open_a_served_site_are_refused_too(opera
     operator.deploy()
     operator.refused(mutual_tls_sites=[operator.site | {"extra_directives": BAD_DIRECTIVES[case][0]}])
     assert operator.ask(operator.material.client).said == OK
+
+
+def test_what_is_accepted_is_a_warning_and_what_nobody_may_accept_a_wrong_option(operator: LocalOperator) -> None:
+    # Of /run only what is named is there in a rehearsal.
+    flag = Path("/run/mtls-httpd-role-flag")
+    text = f"<Location />\nRequire expr \"-f '/ru' . 'n/{flag.name}'\"\n</Location>"
+    sites = [operator.site | {"extra_directives": text}]
+    wrong = " ".join(operator.refused(mutual_tls_sites=sites, mutual_tls_accept=["stranger-let-in"]).output.split())
+    assert "accept" in wrong
+    assert "locked-out, unclear-admission" in wrong
+    flag.write_text("")
+    try:
+        output = " ".join(operator.deploy(mutual_tls_sites=sites, mutual_tls_accept="locked-out").output.split())
+        assert operator.ask(operator.material.client).said == OK
+    finally:
+        flag.unlink()
+    assert "accepted as locked-out, so see whether it is so outside of the rehearsal too" in output
+    assert "a client of the client CA was locked out" in output
 
 
 def test_harmless_extra_directives_are_taken(operator: LocalOperator) -> None:

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import os
 import time
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from demo_material import CHAT_CA_NAME, Authority, key_pem, new_key, write
@@ -16,7 +18,11 @@ from host import DOMAIN, OTHER, Host, tree
 from rehearsing import WHYS, reduced
 from users import users_site
 
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import ACCEPTABLE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FAULTS = {
     "a syntax error": ({"extra": "NoSuchDirective on"}, "of the refused virtual host is: NoSuchDirective on"),
@@ -93,6 +99,53 @@ def test_a_refusal_of_one_path_alone_is_no_mutual_tls(host: Host) -> None:
     extra = 'SSLVerifyClient optional\n<LocationMatch "^/$">\nRequire ssl-verify-client\n</LocationMatch>'
     message = host.refused(host.wish(extra=extra))
     assert "refused a path, not the handshake" in message
+
+
+# -- what is accepted
+
+
+# Answers as a directory service would: of /run only what is named is there in a rehearsal.
+OUTSIDE = "<Location />\nRequire expr \"-f '/ru' . 'n/{flag.name}'\"\n</Location>"
+
+
+@pytest.fixture
+def flag() -> Iterator[Path]:
+    """Return a file in /run."""
+    flag = Path(f"/run/mtls-httpd-flag-{os.getpid()}")
+    flag.write_text("")
+    yield flag
+    flag.unlink()
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_client_that_gets_in_outside_of_a_rehearsal_alone_can_be_accepted(
+    host: Host, flag: Path, check: bool
+) -> None:
+    wish = host.wish(extra=OUTSIDE.format(flag=flag))
+    assert "a client of the client CA was locked out" in host.refused(wish)
+    assert "was locked out" in host.refused(wish, accepted=("unclear-admission",))
+    report = host.apply(wish, accepted=("locked-out",), check=check)
+    assert {(each["code"], each["domain"]) for each in report.accepted} == {("locked-out", DOMAIN)}
+    if not check:
+        assert host.enforces()
+        assert host.apply(wish).accepted == []  # Nothing is rehearsed.
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ("SSLVerifyClient none", "was refused a path, not the handshake"),
+        ("SSLVerifyClient optional_no_ca", "is not the site's own, so that others would get in"),
+        ("<Location /open>\nRequire all granted\n</Location>\nSSLVerifyClient none", "not the site's own"),
+        ("NoSuchDirective on", "NoSuchDirective"),
+    ],
+)
+def test_nothing_that_lets_somebody_in_or_ends_httpd_passes_by_what_is_accepted(
+    host: Host, flag: Path, extra: str, words: str
+) -> None:
+    wish = host.wish(extra=f"{OUTSIDE.format(flag=flag)}\n{extra}")
+    message = host.refused(wish, accepted=ACCEPTABLE)
+    assert words in message
 
 
 # -- by the host's clock

@@ -196,7 +196,9 @@ def judge_answers(site: SiteFacts, answers: Sequence[Answer], stage: Stage) -> I
         over = f"over {answer.version}{' and HTTP/2' if answer.protocol == ALPN_NAME else ''}: {answer.detail}"
         at = "" if answer.path == "/" else f"at {answer.path} "
         expected = _expected_answer(site, answer)
-        if answer.result == "unproven":
+        if answer.result == "unproven" and expected == "accepted":
+            yield fault("unclear-admission", f"{who} got no clear answer {at}{over}")
+        elif answer.result == "unproven":
             yield fault("no-clear-answer", f"{who} got no clear answer {at}{over}")
         elif expected == "accepted" and answer.result == "refused":
             yield fault("locked-out", f"{who} was locked out {over}, to the request OPTIONS {answer.path}")

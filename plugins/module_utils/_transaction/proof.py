@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import complaints
@@ -29,10 +30,15 @@ FURTHER_SECONDS = 30.0
 
 
 def rehearse_change(seen: Seen) -> trial.Result:
-    """Rehearse the change. Raises Refused where it would do harm, or where httpd would not start even without it."""
+    """Rehearse the change. Raises Refused where it would do harm, or where httpd would not start even without it.
+
+    What is wrong, and accepted, is told by the result.
+    """
     result = _rehearsed(seen, seen.plan, seen.sites, seen.may_start_programs)
     if result.broken:
         _refuse_broken_before(seen, result)
+    accepted = tuple(each for each in result.faults if each.code in seen.request.accepted)
+    result = replace(result, faults=tuple(each for each in result.faults if each not in accepted), accepted=accepted)
     faults = _faults(seen, result)
     faults += _further(seen, result) if faults else _started_without_leave(seen, result)
     if faults:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import tell_fault
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import list_faults, tell_fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site import standing
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_file import (
@@ -37,6 +37,7 @@ class Report:
     rehearsal_reason: str = ""
     reloaded: bool = False
     server: dict[str, Any] = field(default_factory=dict)
+    accepted: list[dict[str, str]] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
     unasked_limits: list[str] = field(default_factory=list)
     healed: list[str] = field(default_factory=list)
@@ -91,6 +92,7 @@ def tell(
     )
     if result:
         report.rehearsal, report.rehearsal_reason = result.mode, result.reason
+        report.accepted = list_faults(result.accepted)
         if result.programs:
             report.limits.append(f"not started in the rehearsal, as no program is: {', '.join(result.programs)}")
     return report

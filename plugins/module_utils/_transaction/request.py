@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Identity, Probes
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
-from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, OperatorError
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import ACCEPTABLE, Fault, OperatorError
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import BACKEND_CA, CLIENT_CA, CRL, FACTS, SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import broken_rules
@@ -88,7 +88,11 @@ class SiteWish:
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of the target. clock: the controller's time, in seconds since 1970, if it is known."""
+    """What is asked of the target.
+
+    clock: the controller's time, in seconds since 1970, if it is known. accepted: codes of faults, of ACCEPTABLE, that
+    a rehearsal may show without the change being refused.
+    """
 
     wishes: tuple[SiteWish, ...]
     probes: Probes
@@ -98,6 +102,7 @@ class Request:
     required: bool = True
     adopt: bool = False
     clock: float | None = None
+    accepted: tuple[str, ...] = ()
 
     @property
     def holds_keys(self) -> bool:
@@ -152,6 +157,7 @@ def request_to_json(request: Request) -> dict[str, Any]:
         "start": request.start,
         "required": request.required,
         "adopt": request.adopt,
+        "accepted": request.accepted,
         "clock": request.clock,
     }
 
@@ -197,6 +203,7 @@ def request_from_json(data: Any) -> Request:
             start=bool(data["start"]),
             required=bool(data["required"]),
             adopt=bool(data["adopt"]),
+            accepted=_accepted(data["accepted"]),
             clock=data["clock"] and float(data["clock"]),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -209,6 +216,12 @@ def request_from_json(data: Any) -> Request:
 def _places(data: Any) -> tuple[str, ...]:
     if not isinstance(data, list) or not all(isinstance(place, str) for place in data):
         raise NotARequest("an accepted bypass is no text")
+    return tuple(data)
+
+
+def _accepted(data: Any) -> tuple[str, ...]:
+    if not isinstance(data, list) or not all(code in ACCEPTABLE for code in data):
+        raise NotARequest("an accepted fault is none that may be")
     return tuple(data)
 
 

@@ -50,7 +50,8 @@ class Result:
     """How a rehearsal ended.
 
     C(full) or C(reduced) and why; the faults found; what httpd said when it did not start; whether each site was tried;
-    the programs that it would have started, by path, and those of them that no site of the change may.
+    the programs that it would have started, by path, and those of them that no site of the change may; the faults that
+    were found, and are none to this run.
     """
 
     mode: str
@@ -60,6 +61,7 @@ class Result:
     complete: bool
     programs: tuple[str, ...] = ()
     unpermitted: tuple[str, ...] = ()
+    accepted: tuple[Fault, ...] = ()
 
 
 def find_escapes(

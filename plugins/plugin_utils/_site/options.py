@@ -140,6 +140,7 @@ class Options:
     httpd_binary: str | None
     httpd_config: str | None
     adopt: bool
+    accept: tuple[str, ...]
     require_httpd: bool
     service_state: str
     warn_days: int

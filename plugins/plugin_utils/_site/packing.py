@@ -69,6 +69,7 @@ def pack_request(
         start=options.service_state == "started",
         required=options.require_httpd,
         adopt=options.adopt,
+        accepted=options.accept,
         clock=time.time(),
     )
 

@@ -83,6 +83,7 @@ def request(*wishes: SiteWish) -> Request:
         True,
         False,
         1.5,
+        ("locked-out",),
     )
 
 
@@ -156,6 +157,7 @@ BAD = {
     "an end that is no moment": set_file(FACTS, facts(ends="s3cret")),
     "a key where a certificate belongs": set_file(f"{DOMAIN}.crt", base64.b64encode(KEY).decode()),
     "a key in the site": set_file(SITE, base64.b64encode(KEY).decode()),
+    "an accepted fault that nobody may accept": lambda data: data.__setitem__("accepted", ["s3cret"]),
     "a probe less": lambda data: data["probes"].pop(),
     "nothing": lambda data: data.clear(),
 }
