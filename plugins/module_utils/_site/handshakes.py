@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import F
 from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import find_door, neighbours
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
     from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
@@ -41,6 +41,10 @@ _WHO = {
     "unlisted": "a client of the client CA that is not among 'allowed_clients'",
     "revoked": "a client that a CRL names",
 }
+
+
+# The kind of a client that a twin of a client CA issued, before the subject of that CA.
+_TWIN = "twin of "
 
 
 class Stage(Enum):
@@ -58,12 +62,14 @@ class Occasion:
     """On what a site is tried, and until when.
 
     C(described): what httpd says of the configuration that is served. C(deadline): moment of time.monotonic() after
-    which nothing is waited for.
+    which nothing is waited for. C(twins): clients of twins of the sites' client CAs, by domain, each with its CA's
+    subject.
     """
 
     described: Description
     stage: Stage
     deadline: float = float("inf")
+    twins: Mapping[str, Sequence[tuple[str, Identity]]] = field(default_factory=dict)
 
     def seconds_left(self) -> float:
         """Return the time for one question: a moment at least, so that one more look is taken at the deadline."""
@@ -85,6 +91,9 @@ def try_site(occasion: Occasion, site: SiteFacts, door: Door, probes: Probes) ->
     And over HTTP/2, where the site promises it.
     """
     callers = _callers(occasion.stage, site, probes)
+    callers += [
+        _Caller(f"{_TWIN}{name}", one, callers[0].paths[:1]) for name, one in occasion.twins.get(site.domain, ())
+    ]
 
     def asked(version: str, *, http2: bool) -> list[Answer]:
         return [
@@ -192,7 +201,7 @@ def judge_answers(site: SiteFacts, answers: Sequence[Answer], stage: Stage) -> I
                 "look for what else sets the protocol, such as the address's default virtual host",
             )
     for answer in offered:
-        who = _WHO.get(answer.client, f"a client such as {answer.client} wants it")
+        who = _tell_client(answer.client)
         over = f"over {answer.version}{' and HTTP/2' if answer.protocol == ALPN_NAME else ''}: {answer.detail}"
         at = "" if answer.path == "/" else f"at {answer.path} "
         expected = _expected_answer(site, answer)
@@ -219,8 +228,16 @@ def judge_answers(site: SiteFacts, answers: Sequence[Answer], stage: Stage) -> I
                 yield fault("wrong-client-ca", words)
 
 
+def _tell_client(kind: str) -> str:
+    if kind.startswith(_TWIN):
+        return f"a client of a twin of the client CA '{kind[len(_TWIN) :]}'"
+    return _WHO.get(kind, f"a client such as {kind} wants it")
+
+
 def _expected_answer(site: SiteFacts, answer: Answer) -> str:
     """What a client must be answered: C(alert), C(403), C(accepted), or empty where either will do."""
+    if answer.client.startswith(_TWIN):
+        return "403" if site.pins else "accepted"
     if answer.client == "untrusted":
         return "accepted" if site.verify_client == "optional_no_ca" else "alert"
     if answer.client == "revoked":

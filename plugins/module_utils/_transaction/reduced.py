@@ -119,6 +119,7 @@ def rehearse_reduced(
         texts: dict[str, bytes] = {}
         named: list[str] = []
         asked_open: list[str] = []
+        twins: dict[str, tuple[tuple[str, answers.Identity], ...]] = {}
         for site in sites:
             folder = os.path.join(scratch, site.domain)
             release = planned.get(site.domain) or store.read(site.domain, "current")
@@ -142,7 +143,7 @@ def rehearse_reduced(
             for name, file in files.items():
                 disk.write(os.path.join(folder, name), file)
             faults += unreadable_client_ca(site, os.path.join(folder, CLIENT_CA))
-            admit_probes(disk, site, folder, probes)
+            twins[site.domain] = admit_probes(disk, site, folder, probes)
         rules = log_rules(server, store, without_us)
         faults += [fault for log in asked_open for fault in rules.faults(log)]
         if faults:
@@ -184,7 +185,7 @@ def rehearse_reduced(
             if weak:
                 faults, said = faults + weak, ""
             elif not said:
-                occasion = handshakes.Occasion(described, handshakes.Stage.REHEARSAL)
+                occasion = handshakes.Occasion(described, handshakes.Stage.REHEARSAL, twins=twins)
                 for site in sites:
                     door = standing.find_door(described, here, ports[site.port])
                     faults += handshakes.try_site(occasion, site, door, probes)

@@ -131,8 +131,9 @@ def _full(
         ]
         if faults:
             return _ended(faults=faults)
-        for site in sites:
-            admit_probes(private.disk, site, store.path(site.domain, "current"), probes)
+        twins = {
+            site.domain: admit_probes(private.disk, site, store.path(site.domain, "current"), probes) for site in sites
+        }
         server.forget()
         try:
             described = server.describe()
@@ -164,7 +165,7 @@ def _full(
                 broken = "" if weak else start.broken
                 every = opened_logs(described, [store.path(domain, "current", SITE) for domain in store.domains()])
                 return _ended(broken, faults + weak, programs=programs, logs=opened, written=every, served=served)
-            occasion = handshakes.Occasion(described, handshakes.Stage.REHEARSAL)
+            occasion = handshakes.Occasion(described, handshakes.Stage.REHEARSAL, twins=twins)
             for site, address in tried:
                 door = standing.find_door(described, address, site.port)
                 found = handshakes.try_site(occasion, site, door, probes)

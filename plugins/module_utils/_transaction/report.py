@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import list_faults, tell_fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site import standing
-from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
+from ansible_collections.mtls.httpd.plugins.module_utils._site.twin_clients import explain_untwinned
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_file import (
     list_missing_curves,
     list_unavailable,
@@ -93,6 +94,12 @@ def tell(
     if result:
         report.rehearsal, report.rehearsal_reason = result.mode, result.reason
         report.accepted = list_faults(result.accepted)
+        releases = [wish.release for wish in seen.wishes if wish.release]
+        untwinned = [
+            explain_untwinned(each.facts, each.public.get(CLIENT_CA, b""), each.public.get(CRL, b""))
+            for each in releases
+        ]
+        report.limits += filter(None, untwinned)
         if result.programs:
             report.limits.append(f"not started in the rehearsal, as no program is: {', '.join(result.programs)}")
     return report

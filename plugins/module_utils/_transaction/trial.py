@@ -19,6 +19,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd import complaint
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site import containment, material
+from ansible_collections.mtls.httpd.plugins.module_utils._site.twin_clients import TwinnedCAs, twin_client_cas
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Change, Disk, File
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, SiteFacts
 
@@ -148,23 +149,31 @@ def unreadable_client_ca(site: SiteFacts, path: str) -> list[Fault]:
     return []
 
 
-def admit_probes(disk: Disk, site: SiteFacts, folder: str, probes: answers.Probes) -> None:
+def admit_probes(
+    disk: Disk, site: SiteFacts, folder: str, probes: answers.Probes
+) -> tuple[tuple[str, answers.Identity], ...]:
     """Ready a site's files for the rehearsal. They are written anew, as files of an unmapped owner take no more.
 
-    The throwaway CA joins the client CAs, its revocation list theirs, and its clients are those that are compared
-    whole. The client CAs join the chain behind the certificate, where OpenSSL holds keys and signatures against its
-    security level (SSL_CTX_set_security_level(3)) at once, and not only when Chat comes.
+    Twins take the place of the client CAs, and of their revocation lists; returned is a client of each, with the
+    subject of its CA. The throwaway CA joins them, its revocation list theirs, and its clients are those that are
+    compared whole. The client CAs join the chain behind the certificate, where OpenSSL holds keys and signatures
+    against its security level (SSL_CTX_set_security_level(3)) at once, and not only when Chat comes.
     """
     authorities, chain = os.path.join(folder, CLIENT_CA), os.path.join(folder, f"{site.domain}.crt")
-    known = Path(authorities).read_bytes()
-    disk.put(authorities, File(known + probes.ca))
-    if site.crl_check != "none":
-        revoked = os.path.join(folder, CRL)
-        disk.put(revoked, File(Path(revoked).read_bytes() + probes.crl))
+    known, revoked = Path(authorities).read_bytes(), os.path.join(folder, CRL)
+    lists = Path(revoked).read_bytes() if site.crl_check != "none" else b""
+    try:
+        twinned = twin_client_cas(known, lists, site.crl_ends)
+    except ValueError:  # The report says so.
+        twinned = TwinnedCAs(known, lists)
+    disk.put(authorities, File(twinned.authorities + probes.ca))
+    if lists:
+        disk.put(revoked, File(twinned.crls + probes.crl))
     disk.put(chain, File(Path(chain).read_bytes() + b"\n" + known))
     for pin, name in site.pinned_files.items():
         if pin in probes.pinned:
             disk.put(os.path.join(folder, name), File(probes.pinned[pin].certificate))
+    return twinned.clients
 
 
 def refused_as_weak(broken: str, sites: Sequence[SiteFacts]) -> list[Fault]:

@@ -290,6 +290,18 @@ def places_of(crls: Sequence[bytes], issuer: Twin) -> list[bytes]:
     return found
 
 
+def is_revoked(certificate: Twin, crls: Sequence[bytes]) -> bool:
+    """Return whether a list (DER) of a twin's issuer names its serial number (RFC 5280, 5.1.2.6)."""
+    for crl in crls:
+        fields = der.children(der.children(crl)[0])
+        sequences = [one for one in fields if one[0] == der.SEQUENCE]  # algorithm, issuer, and who is revoked, if any
+        if comparable(sequences[1]) == comparable(certificate.parts.issuer):
+            revoked = [entry for named in sequences[2:3] for entry in der.children(named)]
+            if certificate.parts.head[-1] in (der.children(entry)[0] for entry in revoked):
+                return True
+    return False
+
+
 def issue(issuer: Twin | None, ring: KeyRing, *, client: bool, places: Sequence[bytes] = ()) -> Bearer:
     """Return a sound certificate of a twin's for a client or a server; of nobody's where there is no issuer.
 
