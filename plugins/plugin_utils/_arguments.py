@@ -160,10 +160,18 @@ def _list(option: Mapping[str, Any], name: str, value: object, where: str, fault
         value = [value]
     if not isinstance(value, (list, tuple)):
         raise _WrongError(f"must be a list, not {_kind(value)}.")
-    return [
-        _member(element, name, index, domain, member, where, faults)
-        for index, (domain, member) in enumerate(zip(_domains(value), value))
-    ]
+    members: list[object] = []
+    for index, (domain, member) in enumerate(zip(_domains(value), value)):
+        label = f"{name}[{index}]"
+        try:
+            if element["type"] == "dict":
+                members.append(_suboptions(element, domain or label, member, where, faults))
+            else:
+                members.append(_value(element, name, member, where, faults))
+        except _WrongError as wrong:
+            faults.append(f"{where}option '{label}' {wrong}")
+            members.append(None)
+    return members
 
 
 def _domains(members: Sequence[object]) -> list[str]:
@@ -171,18 +179,6 @@ def _domains(members: Sequence[object]) -> list[str]:
     domains = [each.get("domain") if isinstance(each, Mapping) else None for each in members]
     times = Counter(each for each in domains if isinstance(each, str))
     return [each if isinstance(each, str) and times[each] == 1 and not broken_rules(each) else "" for each in domains]
-
-
-def _member(
-    element: Mapping[str, Any], name: str, index: int, domain: str, value: object, where: str, faults: list[str]
-) -> object:
-    try:
-        if element["type"] == "dict":
-            return _suboptions(element, domain or f"{name}[{index}]", value, where, faults)
-        return _value(element, name, value, where, faults)
-    except _WrongError as wrong:
-        faults.append(f"{where}option '{name}[{index}]' {wrong}")
-        return None
 
 
 def _suboptions(option: Mapping[str, Any], name: str, value: object, where: str, faults: list[str]) -> dict[str, Any]:

@@ -41,9 +41,9 @@ class TwinnedCAs:
     clients: for each CA that is valid now its subject (RFC 4514), and a client that its twin issued.
     """
 
-    authorities: bytes
-    crls: bytes
-    clients: tuple[tuple[str, Identity], ...] = field(default=())
+    authorities: bytes = field(repr=False)
+    crls: bytes = field(repr=False)
+    clients: tuple[tuple[str, Identity], ...] = ()
 
 
 def twin_client_cas(authorities: bytes, crls: bytes = b"", crl_ends: str = "") -> TwinnedCAs:

@@ -16,7 +16,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import F
 from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes, standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.bypasses import find_bypasses
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Link, StoreError
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.plan import Plan, make_plan
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.plan import Found, Plan, make_plan
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal import Refused, change_each
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ class Seen:
     directives no virtual host of the user's includes yet.
     was_running: whether httpd ran. interrupted: whether a killed run was undone before.
     plan: what is to be done. differing: how the live server differs from sites that are as wished on the disk, each
-    with its site. leftovers: paths that no site needs. enables: whether the service is to be enabled.
+    with its site. leftovers: paths that no site needs. skew: this host's clock less the controller's, in seconds.
+    enables: whether the service is to be enabled.
     """
 
     server: Server
@@ -57,7 +58,13 @@ class Seen:
     plan: Plan
     differing: tuple[tuple[SiteFacts, Fault], ...]
     leftovers: tuple[str, ...]
+    skew: float
     enables: bool
+
+    @property
+    def found(self) -> Found:
+        """What the plan was made of."""
+        return Found(self.server, self.store, self.without_us, self.with_ssl)
 
     @property
     def starts(self) -> bool:
@@ -110,7 +117,7 @@ def look(server: Server, store: Store, request: Request, *, interrupted: bool, s
     bypasses = find_bypasses(without_us, store, releases, {wish.domain: wish.allow_bypass for wish in wishes})
     if bypasses:
         raise Refused(*bypasses)
-    plan = make_plan(server, store, without_us, with_ssl, wishes, adopt=request.adopt)
+    plan = make_plan(Found(server, store, without_us, with_ssl), wishes, adopt=request.adopt)
     asked = was_running and not plan.changes and not interrupted
     return Seen(
         server=server,
@@ -126,6 +133,7 @@ def look(server: Server, store: Store, request: Request, *, interrupted: bool, s
         plan=plan,
         differing=tuple(_differing(server, without_us, wishes, sites)) if asked else (),
         leftovers=() if interrupted else tuple(_leftovers(store, wishes)),
+        skew=skew,
         enables=request.start and server.supervision.enabled is False and bool(sites),
     )
 

@@ -60,6 +60,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Found:
+    """A server and its store as they were found.
+
+    without_us, with_ssl: the server's configuration without us, as it is, and with mod_ssl loaded before it.
+    """
+
+    server: Server
+    store: Store
+    without_us: Description
+    with_ssl: Description
+
+
+@dataclass(frozen=True)
 class Plan:
     """What would be done.
 
@@ -78,20 +91,12 @@ class Plan:
     damaged: frozenset[str]
 
 
-def make_plan(
-    server: Server,
-    store: Store,
-    without_us: Description,
-    with_ssl: Description,
-    wishes: Sequence[SiteWish],
-    *,
-    adopt: bool = False,
-) -> Plan:
+def make_plan(found: Found, wishes: Sequence[SiteWish], *, adopt: bool = False) -> Plan:
     """Compare the wishes with the disk, and say what is to be done.
 
-    C(without_us), C(with_ssl): the server's configuration without us, as it is, and with mod_ssl loaded before it.
     C(adopt): a user's plain files may be moved aside. Raises StoreError where a path is taken.
     """
+    server, store, without_us, with_ssl = found.server, found.store, found.without_us, found.with_ssl
     listed = {wish.domain for wish in wishes}
     before = {domain: store.facts(domain) for domain in store.domains() if domain not in listed}
     after = dict(before)
@@ -153,7 +158,7 @@ def make_plan(
             old, new = outline_of(change.before), outline_of(change.after)
             diff.append({"before_header": change.path, "after_header": change.path, "before": old, "after": new})
     amiss = [f"the release of {domain} was not as it was written: {damage}" for domain, damage in damages.items()]
-    drifted = _drifted(server, store, without_us, with_ssl, before, hooks, adopt)
+    drifted = _drifted(found, before, hooks, adopt=adopt)
     if drifted:
         amiss.append(f"not as they were left: {', '.join(drifted)}")
     return Plan(
@@ -202,27 +207,20 @@ def _younger(folder: str) -> list[str]:
     return []
 
 
-def _drifted(
-    server: Server,
-    store: Store,
-    without_us: Description,
-    with_ssl: Description,
-    before: Mapping[str, SiteFacts],
-    hooks: Mapping[str, Entry],
-    adopt: bool,
-) -> list[str]:
+def _drifted(as_found: Found, before: Mapping[str, SiteFacts], hooks: Mapping[str, Entry], *, adopt: bool) -> list[str]:
     """Paths outside the releases that a run with no other wish than for what is there would change, and why.
 
     C(hooks): programs for renewals, which are made anew where what they do, or this collection, is another.
     """
     if not before:
         return []
+    server, store, without_us = as_found.server, as_found.store, as_found.without_us
     host, main = store.path("host.conf"), os.path.realpath(server.config)
     needed = not all(site.included for site in before.values())
     drifts: list[Change] = []
     with suppress(StoreError, commands.HttpdError):  # What is in the way is said where it is in the way.
         drifts += plan_published(store, before, {}, before, adopt)
-        content = render_host_file(server, store, without_us, with_ssl, before.values())[1]
+        content = render_host_file(server, store, without_us, as_found.with_ssl, before.values())[1]
         drifts += change_to(host, File(content) if needed else None)
         drifts += plan_inclusion(server, store, without_us, needed)
         known = {domain: hook for domain, hook in hooks.items() if domain in before and before[domain].renewal_hook}

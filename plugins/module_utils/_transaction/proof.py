@@ -70,8 +70,7 @@ def _refuse_broken_before(seen: Seen, result: trial.Result) -> None:
         words = f"{sentence}: {tell_faults(already)}. A reload would end it"
         reason = Fault("broken-before", "", words, "mend this first")
         raise Refused(reason, circumstances=Circumstances(said=said))
-    before = rehearsal.rehearse(seen.server, seen.store, seen.without_us, trial.Draft(), [], seen.request.probes)
-    seen.server.forget()
+    before = _rehearse(seen, trial.Draft(), ())
     if before.broken:
         raise Refused(Fault("broken-before", "", f"{sentence}: {before.broken}", "mend this first"))
 
@@ -79,7 +78,13 @@ def _refuse_broken_before(seen: Seen, result: trial.Result) -> None:
 def _rehearsed(seen: Seen, plan: Plan, sites: Sequence[SiteFacts], allowed: frozenset[str]) -> trial.Result:
     without_extra = {wish.domain: wish.without_extra for wish in seen.wishes if wish.without_extra}
     draft = trial.Draft(plan.staged, plan.changes, allowed, without_extra)
-    result = rehearsal.rehearse(seen.server, seen.store, seen.without_us, draft, sites, seen.request.probes)
+    return _rehearse(seen, draft, sites)
+
+
+def _rehearse(seen: Seen, draft: trial.Draft, sites: Sequence[SiteFacts]) -> trial.Result:
+    result = rehearsal.rehearse(
+        trial.Trial(seen.server, seen.store, seen.without_us, draft, sites, seen.request.probes)
+    )
     seen.server.forget()
     return result
 
@@ -106,7 +111,7 @@ def _started_without_leave(seen: Seen, result: trial.Result) -> list[Fault]:
     sites = [site for site in seen.sites if site.domain not in allowed]
     if not (result.programs and allowed and sites):
         return []
-    plan = make_plan(seen.server, seen.store, seen.without_us, seen.with_ssl, wishes, adopt=seen.request.adopt)
+    plan = make_plan(seen.found, wishes, adopt=seen.request.adopt)
     alone = _rehearsed(seen, plan, sites, frozenset())
     domain, names = sites[0].domain if len(sites) == 1 else "", ", ".join(site.domain for site in sites)
     if not alone.complete:
@@ -135,7 +140,7 @@ def _further(seen: Seen, result: trial.Result) -> list[Fault]:
         if time.monotonic() > deadline:
             return [*found, Fault("not-tried", "", f"{len(sites)} more sites were not tried", "")]
         left = rest
-        plan = make_plan(seen.server, seen.store, seen.without_us, seen.with_ssl, left, adopt=seen.request.adopt)
+        plan = make_plan(seen.found, left, adopt=seen.request.adopt)
         result = _rehearsed(seen, plan, sites, seen.may_start_programs)
         found += _faults(seen, result)
     return found

@@ -40,7 +40,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import (
     served_paths,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import File
-from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, EMPTY, SITE, SiteFacts
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, EMPTY, SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import lock_path
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.effects import find_forbidden
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_file import available_modules, defines
@@ -51,9 +51,9 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.second_htt
     serving,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.trial import (
-    Draft,
     Result,
     Scratch,
+    Trial,
     admit_probes,
     find_escapes,
     refused_as_weak,
@@ -95,15 +95,9 @@ def find_untried(without_us: Description) -> str:
     )
 
 
-def rehearse_reduced(
-    server: Server,
-    store: Store,
-    without_us: Description,
-    change: Draft,
-    sites: Sequence[SiteFacts],
-    probes: answers.Probes,
-    reason: str,
-) -> Result:
+def rehearse_reduced(trial: Trial, reason: str) -> Result:
+    server, store, without_us = trial.server, trial.store, trial.without_us
+    change, sites, probes = trial.change, trial.sites, trial.probes
     broken = material.find_material_faults(without_us)
     if broken or not sites:
         return Result("reduced", reason, (), tell_faults(broken), not broken)
@@ -179,7 +173,7 @@ def rehearse_reduced(
             loading = "\n".join(_loading(described, described.files)) + "\n"
             disk.put(config, File((minimal + loading + _including([told])).encode()))
         logs = Logs([os.path.join(scratch, os.path.basename(site.error_log)) for site in sites if site.error_log])
-        with serving(alone, [], scratch, guard, logs, resource_limits(server)) as start:
+        with serving(alone, [], guard, logs, resource_limits(server)) as start:
             said = start.broken
             weak = refused_as_weak(said, sites)
             if weak:

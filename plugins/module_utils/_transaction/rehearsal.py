@@ -19,7 +19,7 @@ import pwd
 import re
 import socket
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.trial impo
     Draft,
     Result,
     Scratch,
+    Trial,
     admit_probes,
     find_escapes,
     refused_as_weak,
@@ -62,7 +63,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
-    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
 
 SECONDS = 60.0
 
@@ -76,21 +76,14 @@ _OTHERS = ("secauditlog", "secdebuglog", "jklogfile", "jkshmfile", "davlockdb", 
 _WRITTEN = {*LOG_DIRECTIVES, *_STATE, *_OTHERS, "fcgidprocesstablefile", "defaultruntimedir"}
 
 
-def rehearse(
-    server: Server,
-    store: Store,
-    without_us: Description,
-    change: Draft,
-    sites: Sequence[SiteFacts],
-    probes: answers.Probes,
-) -> Result:
+def rehearse(trial: Trial) -> Result:
     """Try the change. Nothing on the disk is touched, and nothing is left."""
-    reason = effects.find_effects(without_us)
+    reason = effects.find_effects(trial.without_us)
     if not reason:
         try:
-            result = _full(server, store, without_us, change, sites, probes)
-            if result.programs and not change.allowed:
-                before = _full(server, store, without_us, Draft(), [], probes).programs
+            result = _full(trial)
+            if result.programs and not trial.change.allowed:
+                before = _full(replace(trial, change=Draft(), sites=())).programs
                 more = dict.fromkeys(path for path in result.programs if path not in before)
                 result = replace(result, unpermitted=tuple(more))
             return result
@@ -98,23 +91,17 @@ def rehearse(
             reason = f"no private namespaces are to be had here ({error})"
         except _StartsPrograms as error:
             reason = str(error)
-    return rehearse_reduced(server, store, without_us, change, sites, probes, reason + find_untried(without_us))
+    return rehearse_reduced(trial, reason + find_untried(trial.without_us))
 
 
 class _StartsPrograms(Exception):
     """httpd does not start without programs that it starts itself. The message is the reason."""
 
 
-def _full(
-    server: Server,
-    store: Store,
-    without_us: Description,
-    change: Draft,
-    sites: Sequence[SiteFacts],
-    probes: answers.Probes,
-    logs_told: Sequence[str] = (),
-) -> Result:
+def _full(trial: Trial, logs_told: Sequence[str] = ()) -> Result:
     """Try it in a private world, where C(logs_told) may be written besides what the texts of the change name."""
+    server, store, without_us = trial.server, trial.store, trial.without_us
+    change, sites, probes = trial.change, trial.sites, trial.probes
 
     def act() -> dict[str, Any]:
         private = Store(store.conf, Scratch())
@@ -123,14 +110,14 @@ def _full(
                 private.stage(release, folder)
             private.switch(change.changes)
         except OSError as error:
-            return _ended(faults=[explain_os_error(error)], complete=True)
+            return asdict(_End(faults=[explain_os_error(error)], complete=True))
         faults = [
             fault
             for site in sites
             for fault in unreadable_client_ca(site, store.path(site.domain, "current", CLIENT_CA))
         ]
         if faults:
-            return _ended(faults=faults)
+            return asdict(_End(faults=faults))
         twins = {
             site.domain: admit_probes(private.disk, site, store.path(site.domain, "current"), probes) for site in sites
         }
@@ -138,13 +125,13 @@ def _full(
         try:
             described = server.describe()
         except HttpdError as error:
-            return _ended(str(error))
+            return asdict(_End(str(error)))
         places = {store.path(site.domain, "current", SITE): site for site in sites}
         opened, served = opened_logs(described, places), served_paths(described)
         beyond = find_escapes(server, private.disk, described, places, _texts(change))
         beyond += find_forbidden(server, without_us, described, places, change.allowed)
         if beyond:
-            return _ended(faults=beyond)
+            return asdict(_End(faults=beyond))
         faults = standing.find_misplaced(store, described, sites) + bypasses.find_openings(described, store, sites)
         tried = [(site, address) for site in sites for address in standing.addresses(site, described)]
         _welcome(private, described, tried, probes)
@@ -158,23 +145,23 @@ def _full(
         ]
         arguments = [word for each in instead for word in ("-c", each)]
         logs = Logs([os.path.join(without_us.log_folder, site.error_log) for site in sites if site.error_log])
-        with guarded(scratch) as guard, serving(server, arguments, scratch, guard, logs) as start:
+        with guarded(scratch) as guard, serving(server, arguments, guard, logs) as start:
             programs = list(start.programs)
             if start.broken:
                 weak = refused_as_weak(start.broken, sites)
                 broken = "" if weak else start.broken
                 every = opened_logs(described, [store.path(domain, "current", SITE) for domain in store.domains()])
-                return _ended(broken, faults + weak, programs=programs, logs=opened, written=every, served=served)
+                return asdict(_End(broken, faults + weak, False, programs, opened, every, served))
             occasion = handshakes.Occasion(described, handshakes.Stage.REHEARSAL, twins=twins)
             for site, address in tried:
                 door = standing.find_door(described, address, site.port)
                 found = handshakes.try_site(occasion, site, door, probes)
                 # Where the door itself is open, a way around it says nothing.
                 faults += found or handshakes.try_detours(private, described, site, address, probes)
-        return _ended(faults=faults, complete=True, programs=programs, logs=opened, served=served)
+        return asdict(_End(faults=faults, complete=True, programs=programs, logs=opened, served=served))
 
     try:
-        value = sandbox.run(_world(server, store, without_us, change, sites, logs_told), act, SECONDS + len(sites))
+        value = sandbox.run(_world(trial, logs_told), act, SECONDS + len(sites))
     except (TimeoutError, RuntimeError) as error:
         fault = Fault("rehearsal-failed", "", f"the rehearsal itself failed: {error}", "")
         return Result("full", "", (fault,), "", True)
@@ -185,7 +172,7 @@ def _full(
         if misplaced:
             return Result("full", "", (*faults, *misplaced), "", False)
         if set(value["written"]) - set(logs_told):  # Of variables, macros and included files.
-            return _full(server, store, without_us, change, sites, probes, value["written"])
+            return _full(trial, value["written"])
         raise sandbox.Unavailable(f"the configuration writes where a rehearsal may not: {value['broken']}")
     if value["broken"] and value["programs"]:
         raise _StartsPrograms(f"httpd does not start without what it starts itself ({', '.join(value['programs'])})")
@@ -193,29 +180,21 @@ def _full(
     return Result("full", "", tuple(faults), value["broken"], value["complete"], tuple(value["programs"]))
 
 
-def _ended(
-    broken: str = "",
-    faults: Sequence[Fault] = (),
-    *,
-    complete: bool = False,
-    programs: Sequence[str] = (),
-    logs: Sequence[str] = (),
-    written: Sequence[str] = (),
-    served: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
-    """How it ended inside, as it comes out: all of it is fit for JSON.
+@dataclass(frozen=True)
+class _End:
+    """How a rehearsal ended inside.
 
-    C(logs): those that httpd would open for the sites that are tried; C(written): for these and all others that are
-    there. C(served): what served_paths tells.
+    broken, complete, programs: as in a `Result`. logs: those that httpd would open for the sites that are tried;
+    written: for these and all others that are there. served: what served_paths tells.
     """
-    lists = {"programs": programs, "logs": logs, "written": written}
-    return {
-        "broken": broken,
-        "faults": [asdict(each) for each in faults],
-        "complete": complete,
-        "served": served or {},
-        **{name: [*values] for name, values in lists.items()},
-    }
+
+    broken: str = ""
+    faults: Sequence[Fault] = ()
+    complete: bool = False
+    programs: Sequence[str] = ()
+    logs: Sequence[str] = ()
+    written: Sequence[str] = ()
+    served: Mapping[str, str] = field(default_factory=dict)
 
 
 def _texts(change: Draft) -> dict[str, bytes]:
@@ -244,14 +223,9 @@ def _welcome(
 _BELOW_RUN = re.compile(r"(?<![\w.])(?:/var)?/run/[^\s\"'|]+")
 
 
-def _world(
-    server: Server,
-    store: Store,
-    without_us: Description,
-    change: Draft,
-    sites: Sequence[SiteFacts],
-    logs_told: Sequence[str],
-) -> sandbox.World:
+def _world(trial: Trial, logs_told: Sequence[str]) -> sandbox.World:
+    server, store, without_us = trial.server, trial.store, trial.without_us
+    change, sites = trial.change, trial.sites
     folders = {store.conf} | {
         os.path.dirname(each.path)
         for each in change.changes

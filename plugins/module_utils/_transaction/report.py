@@ -70,13 +70,11 @@ def tell_site(wish: SiteWish, changed: bool, shown: str) -> dict[str, Any]:
     }
 
 
-def tell(
-    seen: Seen, result: Result | None, *, reloaded: bool, check: bool, healed: Sequence[str], skew: float
-) -> Report:
+def tell(seen: Seen, result: Result | None, *, reloaded: bool, check: bool, healed: Sequence[str]) -> Report:
     """What was done, or would be in check mode.
 
     C(result): how the rehearsal ended, if there was one. C(reloaded): httpd was reloaded, or started. C(healed): what
-    was amiss before. C(skew): this host's clock less the controller's, in seconds.
+    was amiss before.
     """
     running, curves = seen.server.running(), list_missing_curves(seen.server, seen.wishes)
     report = Report(
@@ -88,7 +86,7 @@ def tell(
         unasked_limits=curves,
         healed=list(healed),
         pending=[tell_fault(standing.to_include(seen.store, seen.without_us, site)) for site in seen.pending],
-        clock_skew=skew,
+        clock_skew=seen.skew,
         diff=list(seen.plan.diff),
     )
     if result:

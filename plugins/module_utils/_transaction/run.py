@@ -117,7 +117,7 @@ class _Run:
         if not self.check and not seen.plan.changes and (interrupted or seen.leftovers):
             store.done()
             store.prune()
-        return tell(seen, result, reloaded=reloaded, check=self.check, healed=self.healed, skew=skew)
+        return tell(seen, result, reloaded=reloaded, check=self.check, healed=self.healed)
 
     def _heal(self, store: Store) -> bool:
         """Go back by the journal of a run that was killed. Returns whether there was one.

@@ -41,11 +41,19 @@ class _Start:
     programs: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Guard:
+    """A folder that is removed at the end, and the end of a pipe at which it is told what else is to end."""
+
+    scratch: str
+    pipe: int
+
+
 @contextmanager
-def guarded(scratch: str) -> Iterator[int]:
+def guarded(scratch: str) -> Iterator[_Guard]:
     """Keep a child that cleans up when we end, however we do: it removes C(scratch), and all that _serving started.
 
-    Yields the end of a pipe that it listens to. PR_SET_PDEATHSIG would not do: httpd loses it when it changes its user
+    PR_SET_PDEATHSIG would not do: httpd loses it when it changes its user
     (prctl(2)).
     """
     read, write = os.pipe()
@@ -66,7 +74,7 @@ def guarded(scratch: str) -> Iterator[int]:
             os._exit(0)
     os.close(read)
     try:
-        yield write
+        yield _Guard(scratch, write)
     finally:
         os.close(write)
         os.waitpid(guard, 0)
@@ -76,14 +84,13 @@ def guarded(scratch: str) -> Iterator[int]:
 def serving(
     server: Server,
     arguments: Sequence[str],
-    scratch: str,
-    guard: int,
+    guard: _Guard,
     logs: Logs,
     limits: Mapping[int, tuple[int, int]] | None = None,
 ) -> Iterator[_Start]:
-    """Run httpd as one process group, its PidFile being C(scratch)/pid. It starts no program: none is of the rehearsal.
+    """Run httpd as one process group, its PidFile being C(pid) in the guard's folder.
 
-    Yields how it started; ends it afterwards. C(guard) is what _guarded yields.
+    It starts no program: none is of the rehearsal. Yields how it started; ends it afterwards.
     C(logs) are the sites' own error logs, C(limits) its resource limits by number, where they are not ours already.
     """
     words = [server.binary, *server.arguments, *arguments, "-D", REHEARSAL, "-X"]
@@ -92,12 +99,12 @@ def serving(
     def told() -> None:
         # By httpd itself before it is httpd, so that at no moment it runs unknown to the guard.
         os.setsid()
-        os.write(guard, b"%d\n" % os.getpid())
+        os.write(guard.pipe, b"%d\n" % os.getpid())
         processes.limit(limits or {})
         if alone:
             alone.become()
 
-    said, began = os.path.join(scratch, "said"), time.monotonic()
+    scratch, said, began = guard.scratch, os.path.join(guard.scratch, "said"), time.monotonic()
     with open(said, "wb") as stream:
         process = subprocess.Popen(
             words,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
     from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,21 @@ class Draft:
     # Domains of the sites that may start programs.
     allowed: frozenset[str] = frozenset()
     without_extra: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A change that is to be rehearsed, of a server and its store, the sites that are tried, and who tries them.
+
+    without_us: the configuration as it is without us.
+    """
+
+    server: Server
+    store: Store
+    without_us: Description
+    change: Draft
+    sites: Sequence[SiteFacts]
+    probes: answers.Probes = field(repr=False)
 
 
 @dataclass(frozen=True)
