@@ -74,6 +74,7 @@ class Server:
     built: Built
     config: str
     _descriptions: dict[tuple[str, ...], Description] = field(default_factory=dict)
+    lent: tuple[str, ...] = ()  # what describe_without_us had to add: LoadModule lines of our host-level file
 
     # -- asking
 
@@ -97,23 +98,34 @@ class Server:
         """
         key = self._words_for(without_us=without_us, with_ssl=with_ssl)
         if key not in self._descriptions:
-            self._descriptions[key] = self._described(*self.ask([*key, *self._dumps()]))
+            self._descriptions[key] = self._described(*self.ask([*key, *self._dumps()]), without_us=without_us)
         return self._descriptions[key]
 
-    def describe_without_us(self) -> tuple[Description, Description]:
+    def describe_without_us(self, loading: Sequence[str] = ()) -> tuple[Description, Description]:
         """The configuration as if the collection had never been here, as it is, and with mod_ssl loaded before it.
 
         Both are asked at once. Where the second is not sound, the first stands for it. Raises as describe does.
+        C(loading): the LoadModule lines of our host-level file. Where the configuration is not sound without them, as
+        lines of the operator's lean on these modules, it is read with them behind it, and they are no modules of it.
         """
+        if loading:
+            try:
+                return self._asked_without_us()
+            except HttpdError:
+                self.lent = tuple(loading)
+        return self._asked_without_us()
+
+    def _asked_without_us(self) -> tuple[Description, Description]:
         keys = [self._words_for(without_us=True, with_ssl=with_ssl) for with_ssl in (False, True)]
         plain, with_ssl = self.ask(*([*key, *self._dumps()] for key in keys))
-        self._descriptions[keys[0]] = self._described(plain)
+        self._descriptions[keys[0]] = self._described(plain, without_us=True)
         with suppress(HttpdError):
-            self._descriptions[keys[1]] = self._described(with_ssl)
+            self._descriptions[keys[1]] = self._described(with_ssl, without_us=True)
         return self._descriptions[keys[0]], self._descriptions.get(keys[1], self._descriptions[keys[0]])
 
     def _words_for(self, *, without_us: bool, with_ssl: bool) -> tuple[str, ...]:
-        words = ("-D", OFF) if without_us else ()
+        # Behind the rest, as our file comes behind it: <IfModule> of the operator's does not see what is lent.
+        words = ("-D", OFF, *[word for line in self.lent for word in ("-c", line)]) if without_us else ()
         return (*words, "-C", f'LoadModule ssl_module "{self.module("mod_ssl.so")}"') if with_ssl else words
 
     def _dumps(self) -> list[str]:
@@ -124,7 +136,7 @@ class Server:
             words += ["-c", f'LoadModule info_module "{self.module("mod_info.so")}"']
         return words
 
-    def _described(self, outcome: Outcome) -> Description:
+    def _described(self, outcome: Outcome, *, without_us: bool) -> Description:
         if outcome.code != 0:
             words = own_words(outcome.errors.splitlines())
             raise HttpdError(Fault("unsound", "", f"the configuration {self.config} is not sound: {words}", ""))
@@ -132,9 +144,13 @@ class Server:
             words = f"{self.binary} has no mod_info, by which it would tell its configuration"
             raise HttpdError(Fault("module-missing", "", words, "install it"))
         described = parsed(outcome.output, self.built.root)
-        if "info_module (static)" in outcome.output or complaints.has_loaded_already(outcome.errors, "info_module"):
-            return described
-        return replace(described, modules=tuple(name for name in described.modules if name != "info_module"))
+        added = {"info_module", *(line.split()[1] for line in self.lent if without_us)}
+        added = {
+            name
+            for name in added
+            if f"{name} (static)" not in outcome.output and not complaints.has_loaded_already(outcome.errors, name)
+        }
+        return replace(described, modules=tuple(name for name in described.modules if name not in added))
 
     def forget(self) -> None:
         """Drop what was described, as the configuration has changed."""

@@ -93,6 +93,11 @@ def render_host_file(
     return added, _sealed("\n".join([*lines, "</IfDefine>", ""]))
 
 
+def list_loading(text: str) -> list[str]:
+    """The lines of a host-level file that load modules."""
+    return [line.strip() for line in text.splitlines() if re.match(r"\s*LoadModule \w+ \S", line)]
+
+
 def _sealed(text: str) -> bytes:
     """A host-level file that tells by itself whether a hand has edited it."""
     seal = hashlib.sha256(text.encode()).hexdigest()

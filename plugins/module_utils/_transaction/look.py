@@ -11,11 +11,13 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, tell_fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes, standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.bypasses import find_bypasses
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Link, StoreError
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import host_file
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.plan import Found, Plan, make_plan
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal import Refused, change_each
 
@@ -105,7 +107,7 @@ def look(server: Server, store: Store, request: Request, *, interrupted: bool, s
     was_running = server.running()
     wishes = change_each(request.wishes, lambda wish: _add_release(store, wish) if wish.previous else wish)
     refuse_untimely(wishes, skew)
-    without_us, with_ssl = _describe_without_us(server)
+    without_us, with_ssl = _describe_without_us(server, store)
     _refuse_still_included(server, store, without_us, wishes)
     sites = [wish.release.facts for wish in wishes if wish.release]
     pending = [site for site in sites if site.included and not standing.host_of(site, without_us)]
@@ -202,9 +204,9 @@ def _add_release(store: Store, wish: SiteWish) -> SiteWish:
     return replace(wish, release=store.read(wish.domain, "previous"))
 
 
-def _describe_without_us(server: Server) -> tuple[Description, Description]:
+def _describe_without_us(server: Server, store: Store) -> tuple[Description, Description]:
     try:
-        return server.describe_without_us()
+        return server.describe_without_us(host_file.list_loading(commands.read(store.path("host.conf"))))
     except HttpdError as error:
         raise Refused(Fault("broken-before", "", f"{error}. This was so before", "mend it first")) from None
 

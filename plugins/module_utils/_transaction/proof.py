@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import complaints
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, tell_faults
 from ansible_collections.mtls.httpd.plugins.module_utils._site import material
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import File
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import rehearsal, trial
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_file import list_loading
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.plan import Plan, make_plan
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal import Circumstances, Refused
 
@@ -95,10 +97,22 @@ def _faults(seen: Seen, result: trial.Result) -> list[Fault]:
     if result.broken:
         named = complaints.find_named(result.broken, [wish.domain for wish in seen.wishes])
         said = f"httpd says: {name_site(seen.store, result.broken)}{_quote_line(seen, result.broken)}"
-        found.insert(0, Fault("unsound", named.pop() if len(named) == 1 else "", said, ""))
+        found.insert(0, Fault("unsound", named.pop() if len(named) == 1 else "", said, _load_it_first(seen)))
     remedy = "take out what starts it, or set that for its site"
     words = (f"httpd would start {path}, and no site has 'allow_programs'" for path in result.unpermitted)
     return found + [Fault("starts-program", "", each, remedy) for each in words]
+
+
+def _load_it_first(seen: Seen) -> str:
+    """What to do first where lines of the operator's lean on modules that our file is to load no longer."""
+    path = seen.store.path("host.conf")
+    files = [change.after for change in seen.plan.changes if change.path == path]
+    kept = list_loading(files[-1].content.decode()) if files and isinstance(files[-1], File) else []
+    gone = [line.split()[1].removesuffix("_module") for line in seen.server.lent if line not in kept] if files else []
+    if not gone:
+        return ""
+    own = f"lines of the server's own may lean on modules that {path} alone loads, and would no longer"
+    return f"{own}: load them in its own configuration first (`a2enmod {' '.join(gone)}` on Debian)"
 
 
 def _started_without_leave(seen: Seen, result: trial.Result) -> list[Fault]:

@@ -1,0 +1,72 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Servers that are sound although they look odd: a run goes through there, and a real httpd shows what it did."""
+
+from __future__ import annotations
+
+import pytest
+from demo_material import write
+from host import DOMAIN, Host
+
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
+
+# -- lines of the operator's that lean on modules which our host-level file alone loads
+
+
+def own_tls_host(host: Host) -> None:
+    """Add a TLS host of the operator's behind a first run, by whose modules it is sound."""
+    issued = host.public.issue("own.example.com")
+    write(host.conf, "own.crt", issued.full_pem)
+    write(host.conf, "own.key", issued.key_pem)
+    text = host.httpd.conf.read_text()
+    own = (
+        f"<VirtualHost *:{host.port}>\nServerName own.example.com\nSSLEngine on\n"
+        "SSLCertificateFile conf/own.crt\nSSLCertificateKeyFile conf/own.key\n</VirtualHost>\n"
+    )
+    host.httpd.conf.write_text(own + text)
+    host.restart()
+
+
+def test_a_tls_host_that_leans_on_our_mod_ssl_does_not_stop_a_renewal(host: Host) -> None:
+    host.apply(host.wish())
+    own_tls_host(host)
+    again = host.wish(issued=host.public.issue(DOMAIN))
+    assert host.apply(again).reloaded
+    assert host.enforces()
+    assert host.served("own.example.com") != host.served()
+    assert not host.apply(again).changed
+
+
+def test_a_proxy_that_leans_on_our_mod_proxy_does_not_stop_a_renewal(host: Host) -> None:
+    backend = {"document_root": None, "proxy_pass": "http://127.0.0.1:9/"}
+    host.apply(host.wish(**backend))
+    host.add('ProxyPass "/app" "http://127.0.0.1:10/"\n')
+    host.restart()
+    assert host.apply(host.wish(issued=host.public.issue(DOMAIN), **backend)).reloaded
+
+
+@pytest.mark.parametrize("ours", ["the site goes", "the module is not needed by it any more"])
+def test_a_module_that_others_lean_on_is_named_before_it_would_go(host: Host, ours: str) -> None:
+    host.apply(host.wish(document_root=None, proxy_pass="http://127.0.0.1:9/"))
+    host.add('ProxyPass "/app" "http://127.0.0.1:10/"\n')
+    host.restart()
+    wish = SiteWish(DOMAIN, None) if ours == "the site goes" else host.wish()
+    message = host.refused(wish)
+    assert "ProxyPass" in message
+    assert "a2enmod" in message
+    assert "proxy" in message.split("a2enmod")[1]
+
+
+def test_a_module_that_nobody_leans_on_goes_with_the_site(host: Host) -> None:
+    host.apply(host.wish(document_root=None, proxy_pass="http://127.0.0.1:9/"))
+    assert host.apply(SiteWish(DOMAIN, None)).changed
+
+
+def test_a_configuration_that_no_module_of_ours_makes_sound_is_refused(host: Host) -> None:
+    host.apply(host.wish())
+    host.add("NoSuchDirective on\n")
+    message = host.refused(host.wish(issued=host.public.issue(DOMAIN)))
+    assert "NoSuchDirective" in message
+    assert "a2enmod" not in message
