@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 from demo_material import write
+from embedded_httpd import free_port
 from host import DOMAIN, Host
 
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
@@ -70,3 +71,30 @@ def test_a_configuration_that_no_module_of_ours_makes_sound_is_refused(host: Hos
     message = host.refused(host.wish(issued=host.public.issue(DOMAIN)))
     assert "NoSuchDirective" in message
     assert "a2enmod" not in message
+
+
+# -- one socket for both families
+
+
+def listening_on(host: Host, *addresses: str) -> int:
+    """Have the server listen on these addresses at one more port, from a start on."""
+    port = free_port()
+    host.add("".join(f"Listen {address}:{port} https\n" for address in addresses))
+    host.restart()
+    return port
+
+
+@pytest.mark.parametrize("pair", [("0.0.0.0", "[::]"), ("[::]", "0.0.0.0")])
+def test_a_pair_of_listen_for_both_families_is_taken_as_it_is(host: Host, pair: tuple[str, str]) -> None:
+    port = listening_on(host, *pair)
+    for depth in (1, 2):
+        assert host.apply(host.wish(port=port, verify_depth=depth)).reloaded
+        assert host.enforces(port=port)
+        assert host.enforces(port=port, address="::1")
+
+
+def test_a_listen_for_ipv4_alone_in_the_place_of_one_for_both_needs_a_stop(host: Host) -> None:
+    port = listening_on(host, "[::]")
+    text = host.httpd.conf.read_text()
+    host.httpd.conf.write_text(text.replace(f"Listen [::]:{port}", f"Listen 0.0.0.0:{port}"))
+    assert f"port {port}: httpd listens on :: now" in host.refused(host.wish())

@@ -161,6 +161,9 @@ def find_taken_ports(
         mine = {each for each, number, inode in held if number == port and inode in own}
         if address in mine or (not address and mine & _ALL) or re.search(r"[^0-9a-f:.]", address):
             continue
+        # Of Listen 0.0.0.0:80 beside [::]:80 httpd opens one socket for both, where :: takes IPv4 too; else it has two.
+        if address == "0.0.0.0" and "::" in mine and ("", port) in wanted:
+            continue
         if any(_overlap(address, each) for each in mine):
             words = f"port {port}: httpd listens on {', '.join(sorted(mine))} now, and cannot change to"
             remedy = "choose another port, or stop httpd and run again"
