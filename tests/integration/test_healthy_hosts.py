@@ -98,3 +98,76 @@ def test_a_listen_for_ipv4_alone_in_the_place_of_one_for_both_needs_a_stop(host:
     text = host.httpd.conf.read_text()
     host.httpd.conf.write_text(text.replace(f"Listen [::]:{port}", f"Listen 0.0.0.0:{port}"))
     assert f"port {port}: httpd listens on :: now" in host.refused(host.wish())
+
+
+# -- virtual hosts of every sort
+
+
+def tls_host(host: Host, address: str, *lines: str) -> str:
+    """Add a TLS host of the operator's at an address of the sites' port; returns where it stands."""
+    issued = host.public.issue("own.example.com")
+    write(host.conf, "own.crt", issued.full_pem)
+    write(host.conf, "own.key", issued.key_pem)
+    own = (*lines, "SSLEngine on", "SSLCertificateFile conf/own.crt", "SSLCertificateKeyFile conf/own.key")
+    host.add(f"LoadModule ssl_module modules/mod_ssl.so\nListen {host.port}\n")
+    line = len(host.httpd.conf.read_text().splitlines()) + 1
+    host.add("\n".join([f"<VirtualHost {address}:{host.port}>", *own, "</VirtualHost>", ""]))
+    host.restart()
+    return f"{host.httpd.conf}:{line}"
+
+
+def test_a_plain_host_for_all_ports_has_no_sessions_to_get_in_by(host: Host) -> None:
+    host.add("<VirtualHost *>\nServerName other.example.net\nDocumentRoot htdocs\n</VirtualHost>\n")
+    host.restart()
+    assert host.apply(host.wish()).reloaded
+    assert host.enforces()
+
+
+@pytest.mark.parametrize("written", ["127.0.0.1", "localhost"])
+def test_a_host_for_one_address_is_named_before_it_hides_a_site_and_listen_is_the_way(host: Host, written: str) -> None:
+    place = tls_host(host, written, "ServerName own.example.com")
+    message = host.refused(host.wish())
+    assert f"the virtual host at {place} is for {written} alone" in message
+    assert "set 'listen: [\"127.0.0.1\"]'" in message
+    assert "got in" not in message
+    assert host.apply(host.wish(listen=["127.0.0.1"])).reloaded
+    assert host.enforces()
+
+
+def test_a_host_for_an_address_that_nobody_listens_at_hides_no_site(host: Host) -> None:
+    host.add(
+        f"Listen 127.0.0.1:{host.port} https\n"
+        f"<VirtualHost 127.0.0.2:{host.port}>\nServerName own.example.com\n</VirtualHost>\n"
+    )
+    host.restart()
+    assert host.apply(host.wish(listen=["127.0.0.1"])).reloaded
+    assert host.enforces()
+
+
+def test_a_nameless_host_that_takes_the_servers_name_is_named_where_that_is_a_sites(host: Host) -> None:
+    place = tls_host(host, "*")
+    host.add(f"ServerName {DOMAIN}\n")
+    host.restart()
+    message = host.refused(host.wish())
+    assert f"the virtual host at {place} has no ServerName, so it takes the server's" in message
+    assert "got in" not in message
+
+
+def test_a_nameless_host_hides_no_site_of_another_name_than_the_servers(host: Host) -> None:
+    tls_host(host, "*")
+    assert host.apply(host.wish()).reloaded
+    assert host.enforces()
+
+
+def test_a_wildcard_that_stands_for_a_sites_name_is_said(host: Host) -> None:
+    place = tls_host(host, "*", "ServerName example.com", "ServerAlias *.example.com")
+    message = host.refused(host.wish())
+    assert f"the virtual host at {place} has the name {DOMAIN} on port {host.port} already by *.example.com" in message
+
+
+def test_a_host_of_the_sites_name_and_folder_is_to_include_the_site_before_anything_is_accepted(host: Host) -> None:
+    folder = host.httpd.root / "htdocs"
+    tls_host(host, "*", f"ServerName {DOMAIN}", f"DocumentRoot {folder}")
+    message = host.refused(host.wish(document_root=str(folder)))
+    assert "manage: directives" in message
+    assert "allow_bypass" not in message

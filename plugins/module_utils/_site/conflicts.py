@@ -10,13 +10,20 @@ import fnmatch
 import os
 import re
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import selinux_ports
-from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, covers, listened
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import (
+    Description,
+    covers,
+    endpoint,
+    listened,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.listen import with_ssl_alone
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
+from ansible_collections.mtls.httpd.plugins.module_utils._site import standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,21 +45,34 @@ def find_conflicts(
     C(beside): all sites of ours that will be there, the wished ones too. C(listens): addresses (empty for all) and
     ports that we add.
     """
-    found = [*_names(without_us, sites), *_twice(beside), *_listens(without_us, listens), *_caches(without_us, sites)]
+    found = [
+        *find_taken_names(without_us, sites),
+        *_twice(beside),
+        *_listens(without_us, listens),
+        *_caches(without_us, sites),
+    ]
     for site in sites:
         if not site.included and not any({"*", str(site.port)} & host.ports() for host in without_us.virtual_hosts):
             found += _main_server(without_us, site)
+        if not site.included and not site.listen:
+            found += _before_it(without_us, site)
     return list(dict.fromkeys(found))
 
 
-def _names(without_us: Description, sites: Sequence[SiteFacts]) -> Iterator[Fault]:
+def find_taken_names(without_us: Description, sites: Sequence[SiteFacts]) -> Iterator[Fault]:
+    """Find the names of sites that a virtual host of the user's has on their port, or that mod_md manages."""
     for site in sites:
+        if not site.included:
+            yield from _nameless(without_us, site)
         names = (site.domain, *site.aliases)
         for host in without_us.virtual_hosts:
             named = [name for name in names if host.answers(name)]
             if named and not site.included and {"*", str(site.port)} & host.ports():
                 words = f"{site.domain}: the virtual host at {host.place} has the name {named[0]} on port {site.port}"
-                yield Fault("name-taken", site.domain, f"{words} already", "remove it, or that name from it")
+                wide = [each for each in (host.name, *host.aliases) if re.search(r"[*?]", each)]
+                by = f" by {', '.join(wide)}" if wide and named[0] not in (host.name, *host.aliases) else ""
+                way = "remove it, or that name from it; or have it include the site, by 'manage: directives'"
+                yield Fault("name-taken", site.domain, f"{words} already{by}", way)
         for each in without_us.directives:
             if each.name.lower() in _MANAGED and any(
                 fnmatch.fnmatch(name, word.lower()) for name in names for word in each.words
@@ -61,6 +81,47 @@ def _names(without_us: Description, sites: Sequence[SiteFacts]) -> Iterator[Faul
                     f"{site.domain}: mod_md manages a name of it ({each.place}), and would put its own certificate in"
                 )
                 yield Fault("name-taken", site.domain, f"{words} place", f"take it out of {each.name.lstrip('<')}")
+
+
+def _nameless(without_us: Description, site: SiteFacts) -> Iterator[Fault]:
+    """Virtual hosts without a ServerName, for all addresses: httpd gives them the server's own."""
+    own = [each for each in without_us.directives if each.name.lower() == "servername" and not each.host and each.words]
+    name = re.sub(r"^\w+://|:\d+$", "", own[-1].words[0]) if own else socket.gethostname()
+    if name.lower() not in (site.domain, *site.aliases):
+        return
+    for host in without_us.virtual_hosts:
+        if not host.name and any(
+            not address and port in ("*", str(site.port)) for address, port in map(endpoint, host.addresses)
+        ):
+            whose = f"the server's ({own[-1].place})" if own else "this machine's"
+            words = f"{site.domain}: the virtual host at {host.place} has no ServerName, so it takes {whose}, {name}"
+            yield Fault(
+                "name-taken", site.domain, f"{words}, on port {site.port} too", "give it a ServerName of its own"
+            )
+
+
+def _before_it(without_us: Description, site: SiteFacts) -> Iterator[Fault]:
+    """Virtual hosts for one address of the site's port: httpd looks for no others there, by whatever name."""
+    ours = {address for address, port in map(listened, without_us.listens) if port == str(site.port)} or {""}
+    for host in without_us.virtual_hosts:
+        for written, port in map(endpoint, host.addresses):
+            if not written or port not in ("*", str(site.port)):
+                continue
+            for address in [written] if standing.numeric(written) else _resolved(written):
+                if any(covers(each, address) for each in ours):
+                    words = (
+                        f"{site.domain}: the virtual host at {host.place} is for {written} alone, and comes before "
+                        f"those for all addresses, so that at {address} nobody would reach the site on port {site.port}"
+                    )
+                    remedy = f"set 'listen: [\"{address}\"]' for the site"
+                    yield Fault("listen-conflict", site.domain, words, remedy)
+
+
+def _resolved(name: str) -> list[str]:
+    """The addresses that httpd, too, reads for the name of a virtual host's address."""
+    with suppress(OSError):
+        return list(dict.fromkeys(str(each[4][0]) for each in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)))
+    return []
 
 
 def _twice(sites: Sequence[SiteFacts]) -> Iterator[Fault]:

@@ -51,7 +51,15 @@ def neighbours(store: Store, described: Description, site: SiteFacts, address: s
     if mine is None or not (site.mutual_tls == "enforced" or site.protected_paths):
         return []
     named = [host for host in hosts if host == hosts[0] or re.fullmatch(r"[A-Za-z0-9.-]+", host.name)]
-    return [(host, "" if host == hosts[0] else host.name) for host in named if host != mine][:3]
+    others = [host for host in named if host != mine and _speaks_tls(described, host)]
+    return [(host, "" if host == hosts[0] else host.name) for host in others[:3]]
+
+
+def _speaks_tls(described: Description, host: VirtualHost) -> bool:
+    """Whether a virtual host may shake hands, and so have sessions. By default mod_ssl does so on Listen's word."""
+    said = _effective_directives(described, host, ("sslengine", "sslcertificatefile"))
+    engine = said.pop("sslengine", None)
+    return bool(said) if engine is None else engine.words[:1] != ["off"]
 
 
 def their_clients(store: Store, described: Description, tried: Sequence[tuple[SiteFacts, str]]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands impor
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, tell_fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes, standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.bypasses import find_bypasses
+from ansible_collections.mtls.httpd.plugins.module_utils._site.conflicts import find_taken_names
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Link, StoreError
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import host_file
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.plan import Found, Plan, make_plan
@@ -118,7 +119,10 @@ def look(server: Server, store: Store, request: Request, *, interrupted: bool, s
     releases = {wish.domain: wish.release for wish in wishes}
     bypasses = find_bypasses(without_us, store, releases, {wish.domain: wish.allow_bypass for wish in wishes})
     if bypasses:
-        raise Refused(*bypasses)
+        # A site whose name is another host's has to settle that first, which may leave nothing to accept.
+        taken = list(find_taken_names(without_us, sites))
+        named = {fault.domain for fault in taken}
+        raise Refused(*taken, *(fault for fault in bypasses if fault.domain not in named))
     plan = make_plan(Found(server, store, without_us, with_ssl), wishes, adopt=request.adopt)
     asked = was_running and not plan.changes and not interrupted
     return Seen(
