@@ -171,3 +171,15 @@ def test_a_host_of_the_sites_name_and_folder_is_to_include_the_site_before_anyth
     message = host.refused(host.wish(document_root=str(folder)))
     assert "manage: directives" in message
     assert "allow_bypass" not in message
+
+
+# -- settings of the live server that its rehearsal, one process alone, could not bear
+
+
+@pytest.mark.parametrize("line", ["MaxConnectionsPerChild 1", "MaxRequestsPerChild 3"])
+def test_children_that_end_soon_are_no_hindrance(host: Host, line: str) -> None:
+    host.add(f"{line}\n")
+    host.restart()
+    report = host.apply(host.wish())
+    assert (report.reloaded, report.rehearsal) == (True, "full")
+    assert host.enforces()

@@ -142,6 +142,7 @@ def _full(trial: Trial, logs_told: Sequence[str] = ()) -> Result:
             f'ErrorLog "{scratch}/error.log"',
             f'Mutex "file:{scratch}" default',
             f'DefaultRuntimeDir "{scratch}"',
+            "MaxConnectionsPerChild 0",  # One process is all that there is here: nobody would take its place.
         ]
         arguments = [word for each in instead for word in ("-c", each)]
         logs = Logs([os.path.join(without_us.log_folder, site.error_log) for site in sites if site.error_log])
