@@ -11,6 +11,7 @@ import socket
 import subprocess
 import textwrap
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -450,6 +451,20 @@ PAST = {
         {},
     ),
     "a rewriting redirect of the rest": (ROOT + f"\nRewriteEngine on\nRewriteRule ^/files/ - [L]\n{AWAY}", {}),
+    "a rewriting redirect that does nothing": (ROOT + "\nRewriteEngine on\nRewriteRule ^ - [R=301,L]", {}),
+    "a rewriting redirect behind a chain": (
+        ROOT + f"\nRewriteEngine on\n{AWAY.replace('^', '^/x').replace('L]', 'C]')}\n{AWAY}",
+        {},
+    ),
+    "a redirect of the names of a host that gets any": (
+        ROOT + f"\nRewriteEngine on\nRewriteCond %{{{{SERVER_NAME}}}} ={OWN}\n{AWAY}",
+        {},
+    ),
+    "a redirect by an expression of the request's": (
+        ROOT + "\n<If \"%{{HTTP:X}} == 'off'\">\nRedirect permanent / https://www.example.com/\n</If>",
+        {},
+    ),
+    "a rewriting redirect of all but the root": (ROOT + f"\nRewriteEngine on\n{AWAY.replace('^', '^/(.+)')}", {}),
     "some files denied": (ROOT + HOOKS.format('<FilesMatch "^\\.ht">\nRequire all denied\n</FilesMatch>'), {}),
     "some methods denied": (ROOT + HOOKS.format("<LimitExcept GET>\nRequire all denied\n</LimitExcept>"), {}),
     "one of several denied": (
@@ -506,6 +521,11 @@ HARMLESS = {
     ),
     "a rewriting redirect of what comes without TLS": (
         ROOT + f"\nRewriteEngine on\nRewriteCond %{{{{HTTPS}}}} !=on\n{AWAY}",
+        {},
+    ),
+    "a rewriting redirect by an open pattern": (ROOT + f"\nRewriteEngine on\n{AWAY.replace('^', '^(.*)')}", {}),
+    "a redirect by an expression without TLS": (
+        ROOT + "\n<If \"%{{HTTPS}} == 'off'\">\nRedirect permanent / https://www.example.com/\n</If>",
         {},
     ),
     "files denied beside what distributions bring": (
@@ -565,6 +585,29 @@ def test_what_is_no_way_past_the_site_is_no_error(host: Host, srv: str, lines: s
     host.restart()
     host.apply(host.wish(**(options or {"document_root": f"{srv}/hooks"})))
     assert host.enforces()
+
+
+def test_a_redirect_of_its_names_closes_a_host_that_gets_no_others(host: Host, srv: str) -> None:
+    port, hooks = free_port(), f"{srv}/hooks"
+    Path(hooks, "index.html").write_text("the content")
+    names = ("RewriteCond %{SERVER_NAME} =www.example.org [OR]", f"RewriteCond %{{SERVER_NAME}} ={OWN}")
+    away = ("RewriteEngine on", *names, AWAY.format())
+    host.add(f"Listen 127.0.0.1:{port}\n<VirtualHost *:{port}>\nServerName first.example.net\n</VirtualHost>\n")
+    text = (f"ServerName {OWN}", "ServerAlias www.example.org", f"DocumentRoot {hooks}", *away)
+    lines = "\n".join(text)
+    host.add(f"<VirtualHost *:{port}>\n{lines}\n</VirtualHost>\n")
+    host.restart()
+    host.apply(host.wish(document_root=hooks))
+    assert host.enforces()
+    for name in (OWN, OWN.upper(), f"{OWN}.", f"{OWN}:{port}", "www.example.org", "nobody.example.net", "x", ""):
+        with socket.create_connection(("127.0.0.1", port)) as plain:
+            plain.sendall(f"GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
+            with plain.makefile("rb") as stream:
+                assert b"the content" not in stream.read(), name
+    whole = host.httpd.conf.read_text()
+    host.httpd.conf.write_text(whole.replace("ServerAlias www.example.org", "ServerAlias *.example.org"))
+    host.restart()
+    assert "serves its content too" in host.refused(host.wish(issued=host.public.issue(DOMAIN), document_root=hooks))
 
 
 def test_a_way_past_a_virtual_host_of_the_users_own_is_an_error_too(host: Host) -> None:

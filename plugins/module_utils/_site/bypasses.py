@@ -24,17 +24,24 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site import backends, 
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
     from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
     from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 
 _STATUS = re.compile(r"\d+|permanent|temp|seeother|gone", re.IGNORECASE)
-# What matches every path, for RewriteRule and RedirectMatch.
-_ALL = {"^", ".*", "^.*", "^.*$", "(.*)", "^(.*)$", "^/", "^/?(.*)", "^/?(.*)$", "^/(.*)$"}
-# Conditions that hold for every request to a host without TLS.
-_WITHOUT_TLS = {("%{HTTPS}", "off"), ("%{HTTPS}", "!on"), ("%{HTTPS}", "!=on"), ("%{HTTPS}", "^off$")}
+# What matches every path, which begins with a slash, for RewriteRule and RedirectMatch.
+_ALL = re.compile(r"\^?(/\??)?(\.\*|\(\.\*\))\$?|\^?\(/\??\.\*\)\$?|\^/?|/")
+# Conditions that hold for every request to a host without TLS: for RewriteCond, and as an expression of <If>.
+_WITHOUT_TLS = {
+    ("%{HTTPS}", "off"),
+    ("%{HTTPS}", "!on"),
+    ("%{HTTPS}", "!=on"),
+    ("%{HTTPS}", "=off"),
+    ("%{HTTPS}", "^off$"),
+}
+_IF_WITHOUT_TLS = re.compile(r"""If\s+"?%\{HTTPS\}\s*(==?\s*'off'|-eq\s*'off'|!=\s*'on'|-ne\s*'on')"?""", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -319,13 +326,20 @@ def _direct(without_us: Description, place: str) -> list[Directive]:
 
 def _redirects_away(without_us: Description, place: str) -> bool:
     """Whether a Redirect of a host sends every request away before it looks for files."""
-    for each in _direct(without_us, place):
+    directives = _direct(without_us, place)
+    if place and not _has_tls(without_us, place):
+        directives += [
+            each
+            for each in without_us.directives
+            if each.host == place and len(each.sections) == 2 and _IF_WITHOUT_TLS.fullmatch(each.sections[1])
+        ]
+    for each in directives:
         name, words = each.name.lower(), each.words
         if name in ("redirect", "redirectmatch") and words and _STATUS.fullmatch(words[0]):
             words = words[1:]
         if name in ("redirect", "redirectpermanent", "redirecttemp") and words[:1] == ["/"]:
             return True
-        if name == "redirectmatch" and words and words[0] in _ALL:
+        if name == "redirectmatch" and words and _ALL.fullmatch(words[0]):
             return True
     return False
 
@@ -336,19 +350,61 @@ def _rewrites_away(without_us: Description, place: str) -> bool:
         "on"
     ]:
         return False
-    always = _WITHOUT_TLS if _effective_value(without_us, place, "sslengine") in ("", "off") else set()
-    conditions: set[tuple[str, ...]] = set()
+    always = set() if _has_tls(without_us, place) else _WITHOUT_TLS
+    names = _only_names(without_us, place)
+    conditions: list[list[str]] = []
     for each in _direct(without_us, place):
         name, words = each.name.lower(), each.words
         if name == "rewritecond":
-            conditions.add(tuple(words))
+            conditions.append(words)
         elif name == "rewriterule":
-            if not _flag(words, "R|redirect|F|forbidden|G|gone"):
+            # One that is chained, or skips others, decides about those that come after it.
+            if not _flag(words, "R|redirect|F|forbidden|G|gone") or _flag(words, "C|chain|S|skip"):
                 return False
-            if words[0] in _ALL and conditions <= always:
+            # httpd does nothing for "-" with a redirect: it closes nothing, and hides nothing that comes after it.
+            idle = words[1:2] == ["-"] and not _flag(words, "F|forbidden|G|gone")
+            if _ALL.fullmatch(words[0]) and not idle and _hold_always(conditions, always, names):
                 return True
-            conditions = set()
+            conditions = []
     return False
+
+
+def _has_tls(without_us: Description, place: str) -> bool:
+    return _effective_value(without_us, place, "sslengine") not in ("", "off")
+
+
+def _hold_always(conditions: Sequence[list[str]], always: Container[tuple[str, ...]], names: set[str]) -> bool:
+    """Whether the conditions of a RewriteRule hold for every request.
+
+    C(always): those that do. C(names): what %{SERVER_NAME} is one of, empty where it may be anything.
+    """
+    compared: set[str] = set()
+    held = False
+    for words in conditions:
+        flags = {flag.strip().upper() for flag in "".join(words[2:]).strip("[]").split(",") if flag.strip()}
+        if flags - {"NC", "NOCASE", "OR", "ORNEXT"}:
+            return False
+        held = held or tuple(words[:2]) in always
+        if words[0] == "%{SERVER_NAME}" and words[1].startswith("="):
+            compared.add(words[1].lstrip("=").lower())
+        if not flags & {"OR", "ORNEXT"}:
+            if not held and not (names and names <= compared):
+                return False
+            compared, held = set(), False
+    return not (compared or held)
+
+
+def _only_names(without_us: Description, place: str) -> set[str]:
+    """The names that requests to a host have, for %{SERVER_NAME}: none where it is a default, which gets any name."""
+    host = next((host for host in without_us.virtual_hosts if host.place == place), None)
+    if host is None or not host.name:
+        return set()
+    for address in map(endpoint, host.addresses):
+        first = next(each for each in without_us.virtual_hosts if address in map(endpoint, each.addresses))
+        if first == host:
+            return set()
+    names = {name.lower() for name in (host.name, *host.aliases)}
+    return set() if any(re.search(r"[*?]", name) for name in names) else names
 
 
 def _denied(without_us: Description, place: str, content: Content, mine: Content) -> bool:
