@@ -233,8 +233,58 @@ CODE = {
     "by a directive that a macro makes": (
         "<Macro Do $what>\n$what {library}\n</Macro>\nUse Do LoadFile",
         {},
-        "line {line} of its site.conf makes a directive's name of a parameter",
+        "line {line} of its site.conf makes a directive's name of a variable or a parameter",
     ),
+    # httpd cuts it off.
+    "with a bracket behind it": ('"LoadFile>" {library}', {}, "line {line} of its site.conf has LoadFile"),
+    "with a bracket in a file": ("Include conf/a.inc", {"a.inc": "LoadFile> {library}"}, "{conf}/a.inc:1 has LoadFile"),
+    "by a variable as its name": ("Define L LoadFile\n${L} {library}", {}, "makes a directive's name of a variable"),
+    # httpd's line ends there, so that nothing joins it to the next.
+    "behind a NUL": ("SetEnv A b\0\\\nLoadFile {library}", {}, "has a control character"),
+    "by a macro in a macro": (
+        "<Macro Out $what>\n<Macro In $x>\nSetEnv A $x\n</Macro>\n$what {library}\n</Macro>\nUse Out LoadFile",
+        {},
+        "makes a directive's name of a variable or a parameter",
+    ),
+    "by a definition in a macro": (
+        "<Macro D $v>\nDefine MINE $v\n</Macro>\nUse D conf/a\nInclude ${MINE}.inc",
+        {"a.inc": "LoadFile {library}"},
+        "includes a file by a name that only httpd could tell",
+    ),
+    "by a name that a macro makes": (
+        "<Macro D $v>\nDefine $v conf/a\n</Macro>\nUse D MINE\nIncludeOptional ${MINE}.inc",
+        {"a.inc": "LoadFile {library}"},
+        "defines a variable whose name only httpd could tell",
+    ),
+    # Python's patterns have neither of the two.
+    "by a set of what is not": (
+        "IncludeOptional conf/[^z].inc",
+        {"a.inc": "LoadFile {library}"},
+        "includes a file by a name that only httpd could tell",
+    ),
+    "by what is escaped": (
+        "IncludeOptional conf/\\a*.inc",
+        {"a.inc": "LoadFile {library}"},
+        "includes a file by a name that only httpd could tell",
+    ),
+    "at a second reading": (
+        "Define F conf/h.inc\nInclude conf/a.inc\nUnDefine F\nDefine F conf/e.inc\nInclude conf/a.inc",
+        {"a.inc": "Include ${F}", "h.inc": "SetEnv A b", "e.inc": "LoadFile {library}"},
+        "includes a file by a name that only httpd could tell",
+    ),
+    "by a variable without a value": (
+        "Define X\nInclude conf/a${X}.inc",
+        {"a.inc": "SetEnv A b", "a${X}.inc": "LoadFile {library}"},
+        "includes a file by a name that only httpd could tell",
+    ),
+}
+# What httpd is told apart by where it is asked or rehearsed, and what it would be there.
+APART = {
+    "a question": "<IfDefine !DUMP_CONFIG>\nSetEnv A b\n</IfDefine>",
+    "a rehearsal": "<IfDefine !DEBUG>\nSetEnv A b\n</IfDefine>",
+    "in small letters, quoted": '<ifdefine "!debug">\nSetEnv A b\n</ifdefine>',
+    "by a variable": "Define D !DUMP_CONFIG\n<IfDefine ${D}>\nSetEnv A b\n</IfDefine>",
+    "by a macro": "<Macro M $d>\n<IfDefine $d>\nSetEnv A b\n</IfDefine>\n</Macro>\nUse M !DEBUG",
 }
 
 
@@ -258,6 +308,36 @@ def test_code_that_would_run_as_httpd_reads_what_a_site_includes_is_refused_and_
     assert f"{DOMAIN}: " in message
     assert said.format(conf=host.conf, line=line) in message
     assert not (library.parent / "ran").exists()
+
+
+@rehearsed
+@pytest.mark.parametrize("how", APART)
+@pytest.mark.parametrize("included", [False, True], ids=["in the text", "in a file"])
+def test_what_only_the_live_server_would_read_is_refused(
+    host: Host, how: str, included: bool, rehearsed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(host)
+    rehearse(rehearsed, monkeypatch)
+    file = host.conf / "a.inc"
+    file.write_text(f"{APART[how]}\n")
+    message = host.refused(host.wish(extra=f"Include {file}" if included else APART[how]), check=True)
+    assert "has IfDefine of a name by which httpd knows that it is only asked, or rehearsed" in message
+    file.write_text("<IfDefine !SOMETHING>\nSetEnv A b\n</IfDefine>\n")
+    host.apply(host.wish(extra=f"Include {file}"), check=True)
+
+
+@as_root
+def test_what_is_not_there_yet_is_included_only_where_nobody_else_could_make_it(host: Host) -> None:
+    prepare(host)
+    sticky, own = host.httpd.root / "sticky", host.httpd.root / "own"
+    for folder in (sticky, own):
+        folder.mkdir()
+    sticky.chmod(0o1777)
+    for path in (f"{sticky}/late/a.inc", f"{sticky}/late/*.inc", f"{sticky}/a.inc"):
+        message = host.refused(host.wish(extra=f"IncludeOptional {path}"))
+        assert f"{sticky} is a folder where anybody may put files" in message
+    for path in (f"{own}/late/a.inc", f"{own}/late/*.inc", f"{own}/a.inc"):
+        host.apply(host.wish(extra=f"IncludeOptional {path}"), check=True)
 
 
 @as_root
@@ -297,6 +377,7 @@ def test_a_pattern_in_a_folder_where_anybody_may_put_files_is_not_included_and_a
 
 
 LOGS = {
+    "/var/lib/dpkg/info/mtls-httpd-test.prerm": "lies below /var/lib/dpkg",
     "/etc/profile.d/mtls-httpd-test.sh": "lies below /etc",
     "/root/mtls-httpd-test.log": "lies below /root",
     "/usr/local/mtls-httpd-test.log": "lies below /usr",
@@ -428,6 +509,22 @@ def test_a_log_below_a_folder_of_everybodys_is_refused_where_that_is_not_the_ser
     shared.chmod(0o755)
     host.apply(host.wish(access_log=f"{shared}/mine/calls.log"))
     assert host.enforces()
+
+
+# Only ErrorLog knows these words.
+@rehearsed
+@pytest.mark.parametrize("name", ["CustomLog", "TransferLog"])
+@pytest.mark.parametrize("word", ["syslog", "journald"])
+def test_a_log_that_is_called_as_a_service_is_a_file_and_judged(
+    host: Host, name: str, word: str, rehearsed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(host)
+    rehearse(rehearsed, monkeypatch)
+    up = "/..".join([""] * len(host.httpd.root.parts))
+    message = host.refused(host.wish(extra=f'{name} "{word}:{up}/../etc/mtls-httpd-test"'), check=True)
+    assert "/etc/mtls-httpd-test lies below /etc" in message
+    assert not Path("/etc/mtls-httpd-test").exists()
+    assert host.apply(host.wish(extra="ErrorLog syslog:local1"), check=True).rehearsal == rehearsed
 
 
 # It opens them as it reads their lines.
@@ -587,7 +684,7 @@ def test_a_template_may_hold_more_than_a_virtual_host_and_extra_directives_stay_
     text = f'{macros}Use Out /VirtualHost>\nUse In "{ANOTHER.splitlines()[0]}"'
     run = operator.refused(mutual_tls_sites=[site | {"extra_directives": text}])
     assert f"{DOMAIN}: line" in words(run)
-    assert "makes a directive's name of a parameter of its macro" in words(run)
+    assert "makes a directive's name of a variable or a parameter" in words(run)
     operator.deploy(mutual_tls_sites=[site | {"extra_directives": "KeepAliveTimeout 4"}])
     assert operator.ask(operator.material.client).said == "HTTP/1.1 200 OK"
 

@@ -25,10 +25,18 @@ if TYPE_CHECKING:
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
 
-_CODE = re.compile(r"(?i)loadfile|loadmodule|<perl|perlloadmodule|perlconfigrequire")
+_CODE = re.compile(r"(?i)loadfile|loadmodule|<perl|perl(load)?module|perl((post)?config)?require|perlswitches")
 # mod_security opens its logs as it reads their lines, in a question (-t) too.
 _OPENED_AT_ONCE = re.compile(r"(?i)sec(audit|debug)log2?")
-_WILDCARD = re.compile(r"[*?\[]")
+# What is defined where httpd is only asked (-t -D DUMP_…), or does not run as a service (-X).
+_OF_QUESTIONS = re.compile(r"(?i)DUMP_.*|DEBUG|ONE_PROCESS|NO_DETACH|FOREGROUND")
+# What we define; our own text has it, and the controller sees that no option of a site has.
+_OURS = re.compile(r"(?i)MTLS_.*")
+_CONTROL = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_WILDCARD = re.compile(r"[*?]")
+# apr_fnmatch and Python's glob take these differently.
+_READ_DIFFERENTLY = re.compile(r"[\[\]\\]")
+_UNKNOWN = "${}"
 
 
 def joined_lines(text: str) -> Iterator[tuple[int, str]]:
@@ -57,21 +65,37 @@ class Includes:
     def __init__(self, domain: str, described: Description, environment: Mapping[str, str]) -> None:
         self._domain = domain
         self._described = described
-        self._variables = {name: {value} for name, value in {**environment, **described.defines}.items()}
+        # What is defined without a value is left as it stands.
+        known = {**environment, **described.defines}
+        self._variables = {name: {value or _UNKNOWN} for name, value in known.items()}
         self._seen = set(described.files)
         self.opened: list[tuple[str, str]] = []
 
-    def faults(self, text: str, path: str = "") -> Iterator[Fault]:
-        """Yield why httpd is not to read C(text), the content of the file C(path), or of the site's site.conf."""
+    def faults(self, text: str, path: str = "") -> list[Fault]:
+        """Why httpd is not to read C(text), the content of the file C(path), or of the site's site.conf."""
+        # Once to know each value that a variable may have, then with all of them: a file may be read again later.
+        found = list(self._read(text, path))
+        for seen in (self._seen, self.opened):
+            seen.clear()
+        self._seen |= set(self._described.files)
+        return list(dict.fromkeys([*found, *self._read(text, path)]))
+
+    def _read(self, text: str, path: str) -> Iterator[Fault]:
+        # Of all macros, wherever they end: one may hold another.
         parameters: list[str] = []
         for number, line in joined_lines(text):
             place = f"{path}:{number}" if path else f"line {number} of its site.conf"
+            if _CONTROL.search(line):
+                yield self._fault(f"{place} has a control character, at which httpd ends the line", "take it out")
+                continue
+            # httpd cuts the last > off the name of a directive too, be it a section's or not.
             name, *words = split(line.strip().rstrip(">") if line.lstrip().startswith("<") else line) or [""]
+            name = name.rstrip(">")
             directive = name.lower()
-            if directive in ("<macro", "</macro"):
-                parameters = words[1:]
-            elif any(each in name for each in parameters):
-                yield self._fault(f"{place} makes a directive's name of a parameter of its macro", "write the name")
+            if directive == "<macro":
+                parameters += words[1:]
+            elif "${" in name or any(each in name for each in parameters):
+                yield self._fault(f"{place} makes a directive's name of a variable or a parameter", "write the name")
             elif _CODE.fullmatch(directive) and not (directive == "loadmodule" and self._is_loaded(words)):
                 words_of = f"{place} has {name.lstrip('<')}, whose code would run as soon as httpd reads it"
                 yield self._fault(words_of, "say that in the server's own configuration, and leave it out")
@@ -79,9 +103,21 @@ class Includes:
                 yield self._fault(
                     f"{place} has ServerRoot, by which other files would be read than it says", "leave it out"
                 )
-            elif directive == "define" and words:
+            elif directive == "<ifdefine" and (
+                self._tells_questions_apart("".join(words), parameters)
+                or (path and _OURS.fullmatch("".join(words).lstrip("!")))
+            ):
+                yield self._fault(
+                    f"{place} has IfDefine of a name by which httpd knows that it is only asked, or rehearsed",
+                    "say what is to hold always",
+                )
+            elif directive in ("define", "undefine") and words:
+                if any(each in words[0] for each in ("${", *parameters)):
+                    yield self._fault(f"{place} defines a variable whose name only httpd could tell", "write the name")
                 # httpd minds sections, which are not followed here: it may have the one value or the other.
-                self._variables.setdefault(words[0], set()).add(self._filled("".join(words[1:2])))
+                value = self._filled("".join(words[1:2]))
+                vague = directive == "undefine" or len(words) == 1 or any(each in value for each in parameters)
+                self._variables.setdefault(words[0], set()).update({value, _UNKNOWN} if vague else {value})
             elif directive in ("include", "includeoptional") and words:
                 yield from self._include(place, words[0], parameters)
             elif self._opens(directive) and words and not words[0].startswith("|"):
@@ -91,6 +127,12 @@ class Includes:
 
     def _is_loaded(self, words: list[str]) -> bool:
         return bool(words) and words[0] in self._described.modules
+
+    @staticmethod
+    def _tells_questions_apart(name: str, parameters: list[str]) -> bool:
+        if "${" in name or any(each in name for each in parameters):
+            return True
+        return bool(_OF_QUESTIONS.fullmatch(name.lstrip("!")))
 
     def _opens(self, directive: str) -> bool:
         return bool(_OPENED_AT_ONCE.fullmatch(directive)) and "security2_module" in self._described.modules
@@ -109,7 +151,7 @@ class Includes:
 
     def _include(self, place: str, word: str, parameters: list[str]) -> Iterator[Fault]:
         path = self._filled(word)
-        if any(each in word for each in parameters) or "${" in path:
+        if any(each in word for each in parameters) or "${" in path or _READ_DIFFERENTLY.search(path):
             yield self._fault(f"{place} includes a file by a name that only httpd could tell", "write the path")
             return
         path = self._described.path(path)
@@ -121,7 +163,7 @@ class Includes:
         for file in found:
             if file not in self._seen:
                 self._seen.add(file)
-                yield from self.faults(commands.read(file), file)
+                yield from self._read(commands.read(file), file)
 
 
 def _matching(path: str) -> list[str]:
@@ -138,8 +180,14 @@ def _matching(path: str) -> list[str]:
 
 def _matching_literally(path: str) -> list[str]:
     if not os.path.lexists(path):
+        # Whoever may make it later has it read then.
+        there = os.path.dirname(path)
+        while not os.path.isdir(there):
+            there = os.path.dirname(there)
+        _refuse_shared(there)
         return []
-    _refuse_shared(path)
+    if os.path.isdir(path):
+        _refuse_shared(path)
     trusted_paths.follow_path(path)
     if not os.path.isdir(path):
         return [path] if os.path.isfile(path) else []
@@ -148,8 +196,8 @@ def _matching_literally(path: str) -> list[str]:
 
 def _refuse_shared(folder: str) -> None:
     """Raise Untrusted for a folder where anybody may put a file, as in /tmp. What lies there is not judged."""
-    if not os.path.isdir(folder):
-        return
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder) or "/"
     trusted_paths.follow_path(folder)
     if os.stat(folder).st_mode & stat.S_IWOTH:
         words = f"{folder} is a folder where anybody may put files"

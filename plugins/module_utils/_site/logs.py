@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 # Where files are read, or run, by root without anybody's asking; by the names that links lead to, and by others.
 _CLOSED = ("/etc", "/root", "/usr", "/boot", "/proc", "/sys", "/dev", "/run", "/bin", "/sbin", "/lib", "/lib64")
-_CLOSED_TOO = ("/var/spool",)
+# Where packages keep what their programs read, and scripts that root runs at an upgrade.
+_CLOSED_TOO = ("/var/spool", "/var/lib/dpkg", "/var/lib/rpm", "/var/cache", "/var/backups")
 _LOG_NAME = re.compile(r"(?i)(^|[._-])logs?([._-]|$)")
 
 
@@ -122,7 +123,7 @@ class LogRules:
 
     def _no_log(self, at: str) -> str:
         """Why a file that is there is not taken for a log: clients' words would stand behind what it holds."""
-        if self._among_own(at) or lies_within(at, "/var/log"):
+        if self._among_own(at):
             return ""
         if _LOG_NAME.search(os.path.basename(at)) and not os.lstat(at).st_mode & 0o111:
             return ""
@@ -137,8 +138,12 @@ def _everybodys(folder: str) -> bool:
 LOG_DIRECTIVES = ("errorlog", "customlog", "transferlog", "globallog", "forensiclog")
 # What names a site's log; all but the first take a path or a program alone.
 _SITE_LOGS = (*LOG_DIRECTIVES, "scriptlog", "secauditlog", "secauditlog2", "secdebuglog", "jklogfile", "cookielog")
-_ELSEWHERE = r"\||(?:syslog|journald)(?=[:\"]|$)"
-LOG_LINE = re.compile(rf'(?im)^(\s*(?:{"|".join(_SITE_LOGS)})\s+)(?!"?(?:{_ELSEWHERE}))("[^"\n$]+"|[^\s"$]+)')
+# Known to ErrorLog alone: the others take them for a path below ServerRoot.
+_SERVICES = r"(?:syslog|journald)(?=[:\"]|$)"
+LOG_LINE = re.compile(
+    rf'(?im)^(\s*(?:{"|".join(_SITE_LOGS)})(?<!errorlog)\s+(?!"?\|)|\s*errorlog\s+(?!"?(?:\||{_SERVICES})))'
+    r'("[^"\n$]+"|[^\s"$]+)'
+)
 
 
 # What leads to files that httpd answers with; and what in such a path stands for a part of a request, where it may.
@@ -211,5 +216,7 @@ def _logs_of(described: Description, directives: Sequence[Directive]) -> list[st
 
 def log_of(directive: Directive) -> str:
     """The file that a directive names as a log, as httpd read it; empty for none."""
-    named = directive.words[0] if directive.name.lower() in _SITE_LOGS and directive.words else ""
-    return "" if re.match(_ELSEWHERE, named) else named
+    name = directive.name.lower()
+    named = directive.words[0] if name in _SITE_LOGS and directive.words else ""
+    is_elsewhere = named.startswith("|") or (name == "errorlog" and re.match(_SERVICES, named))
+    return "" if is_elsewhere else named

@@ -222,7 +222,7 @@ def _opened_at_once(domain: str, text: str) -> list[Fault]:
 def _included_logs(domain: str, text: str, server: Server, without_us: Description) -> tuple[list[Fault], list[str]]:
     """Why httpd cannot be asked about what a site includes, and the logs that it would open there when it is asked."""
     includes = Includes(domain, without_us, server.environment)
-    list(includes.faults(text))  # told already, for what is new
+    includes.faults(text)  # told already, for what is new
     words = "names its file by a variable, and would be opened as soon as httpd is asked what it reads"
     hidden = [
         Fault("log-refused", domain, f"{domain}: {name} {words}", "name the path itself")
