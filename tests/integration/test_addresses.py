@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import os
+import pwd
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,36 @@ def test_a_port_that_another_process_holds_is_refused_with_its_holder(host: Host
         message = host.refused(host.wish())
     assert f"port {host.port} is held by" in message
     assert f"(process {os.getpid()})" in message
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to start a process as another user")
+def test_an_httpd_that_another_user_started_is_named_as_that_and_not_to_be_ended(host: Host) -> None:
+    host.httpd.stop()
+    nobody = pwd.getpwnam("nobody")
+    for path in (host.httpd.root / "logs", *(host.httpd.root / "logs").iterdir()):
+        os.chown(path, nobody.pw_uid, nobody.pw_gid)
+    command = [str(host.httpd.binary), "-d", str(host.httpd.root), "-f", str(host.httpd.conf), "-k", "start"]
+    subprocess.run(command, user=nobody.pw_uid, group=nobody.pw_gid, check=True, stdin=subprocess.DEVNULL)
+    host.httpd.wait_until_answers()
+    try:
+        message = host.refused(host.wish())
+    finally:
+        host.httpd.stop()
+    assert f"port {host.httpd.port} is held by httpd itself" in message
+    assert "which was started as nobody" in message
+    assert "end it" not in message
+
+
+def test_where_a_listen_for_one_address_is_in_the_way_nobody_is_to_be_ended(host: Host) -> None:
+    host.add(f"Listen 127.0.0.1:{host.port} https\n")
+    host.restart()
+    with socket.create_server(("127.0.0.2", host.port)):
+        message = host.refused(host.wish())
+        assert "set 'listen' of the site" in message
+        assert "end it" not in message
+        assert "stop httpd" not in message
+        host.apply(host.wish(listen=("127.0.0.1",)))
+    assert host.enforces()
 
 
 def test_a_process_that_names_itself_so_cannot_write_on_the_operators_terminal(host: Host) -> None:

@@ -358,6 +358,10 @@ def test_directives_stand_beside_sites_of_our_own_which_do_not_read_them(host: H
 
 WEAKENED = {
     "another certificate beside": ("\n".join((*OLD, INCLUDE)), "stands beside the site's own: take it out"),
+    "an old chain beside": (
+        f"SSLCertificateChainFile conf/old.crt\n{INCLUDE}",
+        "stands beside the site's own: take it out",
+    ),
     "an open door behind": (f"{INCLUDE}\nSSLVerifyClient optional", "SSLVerifyClient at"),
     "another client CA behind": (f"{INCLUDE}\nSSLCACertificateFile conf/own.crt", "SSLCACertificateFile at"),
 }
@@ -577,6 +581,19 @@ def test_a_way_past_the_site_is_an_error_until_it_is_accepted(
     message = host.refused(host.wish(**options))
     assert f"{DOMAIN}: the virtual host at {place} serves its content too" in message
     assert host.apply(host.wish(**options, allow_bypass=(place,))).sites[0]["mutual_tls"] == "enforced"
+
+
+def test_a_way_past_that_a_macro_makes_is_accepted_by_the_place_of_its_use(host: Host, srv: str) -> None:
+    host.add("LoadModule macro_module modules/mod_macro.so\n")
+    lines = f"<VirtualHost 127.0.0.1:{free_port()}>\nServerName $name\nDocumentRoot {srv}/hooks\n</VirtualHost>\n"
+    host.add(f"<Macro Host $name>\n{lines}</Macro>\nUse Host {OWN}\n")
+    place = f"{host.httpd.conf}:{len(host.httpd.conf.read_text().splitlines())}"
+    host.restart()
+    message = host.refused(host.wish(document_root=f"{srv}/hooks"))
+    assert f"allow_bypass: [{place}]" in message
+    for accepted in (place, str(host.httpd.conf)):
+        host.apply(host.wish(issued=host.public.issue(DOMAIN), document_root=f"{srv}/hooks", allow_bypass=[accepted]))
+    assert host.enforces()
 
 
 @pytest.mark.parametrize(("lines", "options"), HARMLESS.values(), ids=HARMLESS)

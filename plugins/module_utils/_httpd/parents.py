@@ -10,6 +10,7 @@ No table of distributions stands here: where an httpd runs, its process tells.
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import signal
 import time
@@ -88,6 +89,28 @@ def running_parents() -> list[tuple[int, str]]:
         if ours and PROCESS_NAME.match(os.path.basename(exe)):
             found[pid] = exe
     return [(pid, exe) for pid, exe in sorted(found.items()) if found.get(table[pid].parent) != exe]
+
+
+def server_of_another_user(socket_owner: int) -> str:
+    """Name the httpd whose parent is another user's, not ours, for a message: the one that opened a socket of his.
+
+    C(socket_owner): the user number of the socket. Empty where there is no such httpd.
+    """
+    if socket_owner == os.geteuid():
+        return ""
+    table = {pid: stat for pid, stat in processes() if PROCESS_NAME.match(stat.name)}
+    for pid, stat in sorted(table.items()):
+        if stat.parent not in table and uids(pid) == {socket_owner}:
+            return f"httpd itself (process {pid}), which was started as {user_name(socket_owner)}"
+    return ""
+
+
+def user_name(number: int) -> str:
+    """Return the name of a user, or the number where nobody knows it."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 def end_orphans(parent: Parent) -> None:

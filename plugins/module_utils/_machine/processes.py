@@ -85,6 +85,16 @@ def listening() -> list[tuple[str, int, str]]:
     return found
 
 
+def opener(inode: str) -> int:
+    """Return the user who opened a listening TCP socket; -1 where it is gone."""
+    for name in ("tcp", "tcp6"):
+        for line in read(f"/proc/net/{name}").splitlines()[1:]:
+            fields = line.split()
+            if len(fields) > 9 and fields[9] == inode:
+                return int(fields[7])
+    return -1
+
+
 def inodes(pid: int) -> set[str]:
     """Inodes of the sockets that a process holds; empty where we may not look."""
     found = set()

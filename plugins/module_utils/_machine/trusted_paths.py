@@ -54,7 +54,7 @@ def refuse_unsafe(path: str, status: os.stat_result, *, group: bool = False) -> 
                 "",
                 f"{path} can be changed by others than the server's user (owner {status.st_uid}, mode "
                 f"{stat.S_IMODE(status.st_mode):04o}), so it is not used",
-                "mend its owner and mode",
+                "correct its owner and mode",
             )
         )
 

@@ -112,11 +112,12 @@ def find_bypasses(
                 if content.overlaps(mine) and (content.backend or not _denied(without_us, place, content, mine))
             }
             for place, said in ways:
-                named = {each for where in (place, said.place) for each in (where, where.rpartition(":")[0])}
+                used = used_at(said)
+                named = {each for where in (place, said.place, used) for each in (where, where.rpartition(":")[0])}
                 if not named & set(accepted[domain]):
                     host = f"the virtual host at {place}" if place else "the main server"
                     words = f"{domain}: {host} serves its content too, and asks for no client certificate"
-                    remedy = f"take that out, or accept it by 'allow_bypass: [{said.file}]'"
+                    remedy = f"take that out, or accept it by 'allow_bypass: [{used or said.file}]'"
                     found.append(Fault("bypass", domain, f"{words} ({said.name} at {said.place})", remedy))
         for other in sites:
             listing, name = (domain, other) if domain in releases else (other, domain)
@@ -125,6 +126,12 @@ def find_bypasses(
                 remedy = f"protect it alike, or accept it by 'allow_bypass: [{name}]' of {listing}"
                 found.append(Fault("bypass", domain, words, remedy))
     return list(dict.fromkeys(found))
+
+
+def used_at(each: Directive) -> str:
+    """Return where the macro is used that a directive is of, by file and line, outermost; empty where it is of none."""
+    found = re.findall(r'used on line (\d+) of "(/[^"]*)"', each.file)
+    return "{1}:{0}".format(*found[-1]) if found else ""
 
 
 def find_openings(described: Description, store: Store, sites: Sequence[SiteFacts]) -> list[Fault]:

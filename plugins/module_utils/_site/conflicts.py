@@ -13,9 +13,10 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._httpd import selinux_ports
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import parents, selinux_ports
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import (
     Description,
+    Directive,
     covers,
     endpoint,
     listened,
@@ -164,13 +165,18 @@ def _caches(without_us: Description, sites: Sequence[SiteFacts]) -> Iterator[Fau
 def _listens(without_us: Description, listens: Sequence[tuple[str, int]]) -> Iterator[Fault]:
     for address, port in listens:
         for each in without_us.listens:
-            known, number = listened(each)
-            if number == str(port) and (not known or not address):
+            if _excludes(each, address, port):
                 words = (
                     f"port {port}: `Listen {each.arguments}` at {each.place} and one for {address or 'all addresses'}"
                 )
                 remedy = "set 'listen' of the site to the address there"
                 yield Fault("listen-conflict", "", f"{words} exclude each other", remedy)
+
+
+def _excludes(listen: Directive, address: str, port: int) -> bool:
+    """Whether the user's Listen and one of ours exclude each other: one is for all addresses, the other for some."""
+    known, number = listened(listen)
+    return number == str(port) and (not known or not address)
 
 
 def _main_server(without_us: Description, site: SiteFacts) -> Iterator[Fault]:
@@ -217,7 +223,9 @@ def find_taken_ports(
     held = processes.listening()
     own = processes.inodes(server.parent.pid) if server.parent and server.running() else set()
     theirs = [listened(each) for each in without_us.listens]
-    wanted = [*listens, *((address, int(port)) for address, port in theirs if port.isdigit())]
+    # Those that exclude each other are refused as that, and need no stop, nor the end of anybody.
+    possible = [each for each in listens if not any(_excludes(listen, *each) for listen in without_us.listens)]
+    wanted = [*possible, *((address, int(port)) for address, port in theirs if port.isdigit())]
     for address, port in dict.fromkeys(wanted):
         mine = {each for each, number, inode in held if number == port and inode in own}
         if address in mine or (not address and mine & _ALL) or re.search(r"[^0-9a-f:.]", address):
@@ -231,8 +239,16 @@ def find_taken_ports(
             found.append(Fault("port-taken", "", f"{words} {address or 'all addresses'} without a stop", remedy))
         for other, number, inode in held:
             if number == port and inode not in own and _overlap(address, other):
-                words = f"port {port} is held by {processes.holder(inode)} ({other}), so httpd could not listen there"
-                found.append(Fault("port-taken", "", words, "end it, or choose another port"))
+                words, way = f"{processes.holder(inode)} ({other})", "end it, or choose another port"
+                itself = parents.server_of_another_user(processes.opener(inode))
+                if itself:
+                    words, way = (
+                        itself,
+                        f"run its parent as {parents.user_name(os.geteuid())}, as its unit does without",
+                    )
+                    way += " User=: httpd gives that up itself, by its directive User; then run again"
+                words = f"port {port} is held by {words}, so httpd could not listen there"
+                found.append(Fault("port-taken", "", words, way))
     heard = {number for _address, number, inode in held if inode in own}
     found += selinux_ports.find_forbidden_ports(server, sorted({port for _address, port in wanted} - heard))
     return list(dict.fromkeys(found))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _CONDITION = re.compile("(If|ElseIf|Else)( |$)", re.IGNORECASE)
 
 # What the directives that a user's virtual host includes take the place of.
-_PAIR = ("sslcertificatefile", "sslcertificatekeyfile")
+_PAIR = ("sslcertificatefile", "sslcertificatekeyfile", "sslcertificatechainfile")
 _OWN = (*_PAIR, "sslcacertificatefile", "sslcacertificatepath", "sslverifyclient")
 # Commands of OpenSSL's own that say which CAs a client may be issued by (SSL_CONF_cmd).
 _TRUST = ("verifycafile", "verifycapath", "verifycastore")

@@ -83,7 +83,7 @@ class Store:
                         "",
                         f"{path} can be changed by others than its server's user (owner {status.st_uid}, "
                         f"mode {stat.S_IMODE(status.st_mode):04o})",
-                        "mend its owner and mode",
+                        "correct its owner and mode",
                     )
                 )
             if os.statvfs(path).f_flag & os.ST_RDONLY:

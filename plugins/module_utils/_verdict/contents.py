@@ -115,4 +115,6 @@ def _wanted(option: str) -> str:
 def _unreadable(fault: FormError, material: Material, option: str) -> Finding:
     """Return the finding for material that cannot be taken."""
     do = remedy(fault, material, option, _wanted(option))
-    return finding(fault.code, material.name, f"'{option}' {fault}", do)
+    # Read as line breaks they are; whoever is told that something is cut off may look for that in vain.
+    breaks = " Its line breaks are two characters each, a backslash and an n." if b"-----\\n" in material.data else ""
+    return finding(fault.code, material.name, f"'{option}' {fault}{breaks}", do)

@@ -256,6 +256,14 @@ BROKEN = {
 }
 
 
+@pytest.mark.parametrize(("line_break", "said"), [(rb"\n", True), (b"\n", False)], ids=["two characters", "one"])
+def test_line_breaks_of_two_characters_are_said_to_be_these(line_break: bytes, said: bool) -> None:
+    cut_off = line_break.join((b"-----BEGIN CERTIFICATE-----", b"MIIB", b"-----END CERTIFICATE-----", b""))
+    found = verdict(client_ca=[cut_off])
+    assert told(found) == ["unreadable"]
+    assert ("two characters each, a backslash and an n" in words(found)) == said
+
+
 @pytest.mark.parametrize("case", BROKEN)
 def test_what_openssl_refuses_is_not_said_to_be_read_by_it_and_the_part_is_named(case: str, tmp_path: Path) -> None:
     odd = armoured(changed(CHAT.certificate, CHAT.key, BROKEN[case]))
