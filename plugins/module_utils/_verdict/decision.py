@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import rules
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import some
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import (
-    CODES,
     ERROR,
     WARNING,
     finding,
@@ -29,6 +28,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.handshakes imp
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import HAS_CRYPTOGRAPHY
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.odd_encoding import EXTENSIONS
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.refusals import LISTS, PATH, codes_of
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.signature import name_key
 
 if HAS_CRYPTOGRAPHY:
@@ -47,45 +47,6 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.shared import Shared
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import MaterialSet
 
-_PATH = frozenset(
-    [
-        "chain-incomplete",
-        "untrusted-issuer",
-        "wrong-usage",
-        "path-refused",
-        "name-constraints",
-        "bad-form",
-        "not-a-ca",
-        "client-ca-incomplete",
-        "clients-refused",
-    ]
-)
-_LISTS = frozenset(["crl-expired", "crl-not-yet-valid", "crl-wrong-issuer", "crl-missing", "crl-unsupported"])
-# By OpenSSL's numbers (x509_vfy.h): the code for a server's path, that for a client CA, and which rules explain it.
-_CODES: dict[int, tuple[str, str, frozenset[str]]] = {
-    **dict.fromkeys((2, 7, 18, 19, 20, 21, 29, 30, 31), ("untrusted-issuer", "client-ca-incomplete", _PATH)),
-    **dict.fromkeys((3, 23), ("path-refused", "crl-missing", _LISTS)),
-    **dict.fromkeys((8, 33, 35), ("path-refused", "crl-wrong-issuer", _LISTS)),
-    9: ("not-yet-valid", "not-yet-valid", frozenset({"expired", "not-yet-valid"})),
-    10: ("expired", "expired", frozenset({"expired", "not-yet-valid"})),
-    11: ("path-refused", "crl-not-yet-valid", _LISTS),
-    12: ("path-refused", "crl-expired", _LISTS),
-    **dict.fromkeys((36, 44, 54), ("path-refused", "crl-unsupported", _LISTS)),
-    **dict.fromkeys((24, 32, 37, 79), ("wrong-usage", "not-a-ca", _PATH)),
-    26: ("wrong-usage", "wrong-usage", _PATH),
-    **dict.fromkeys((47, 48), ("name-constraints", "clients-refused", _PATH)),
-    **dict.fromkeys((62, 64), ("name-mismatch", "clients-refused", frozenset({"name-mismatch", "invalid-domain"}))),
-    **dict.fromkeys((66, 67, 94), ("weak-key", "weak-key", frozenset({"weak-key"}))),
-    68: ("weak-signature", "weak-signature", frozenset({"weak-signature"})),
-}
-_OTHER = ("path-refused", "clients-refused", _PATH)
-# What OpenSSL says of material that it does not load: words in it, and the code.
-_LOADING = (
-    ("key too small", "weak-key"),
-    ("md too weak", "weak-signature"),
-    ("values mismatch", "key-mismatch"),
-    ("type mismatch", "key-mismatch"),
-)
 _NAMES_ARE_LIMITED = (47, 48)
 # What only an authority that everybody trusts is held to, and how it is told that nothing, or too little, was found.
 _OF_PUBLIC_AUTHORITIES = frozenset({"bad-form", "wrong-usage"})
@@ -167,7 +128,7 @@ def weigh_server(
     for one in of_path:
         # An authority whose root is in everybody's store is held to the rules. What was not found is another thing.
         held = not private and not given.trust_anchors and one.code not in _NOT_FOUND and not path.beyond_library
-        if one.severity == ERROR and one.code in _PATH and not held:
+        if one.severity == ERROR and one.code in PATH and not held:
             why = path.objection if path.objection and path.objection in one.message else one.message.rstrip(".")
             objections += [] if path.beyond_library else [(one.subject, why)]
         else:
@@ -190,7 +151,7 @@ def _outside_profile(path: ServerPath, subject: str, why: str) -> Finding:
 
 def _refused_server(refusal: Refusal, path: ServerPath) -> Finding:
     """Return the finding for what no rule explains, in OpenSSL's words."""
-    code, leaf, last = _codes(refusal)[0], path.certificates[0], path.certificates[-1]
+    code, leaf, last = codes_of(refusal)[0], path.certificates[0], path.certificates[-1]
     message, remedy = f"OpenSSL's clients refuse it: {_words(refusal)}.", _ANEW
     if code == "key-mismatch":
         message = f"OpenSSL does not take the private key for its own ({_words(refusal)}); httpd would not start again."
@@ -237,7 +198,7 @@ def weigh_client_cas(
     weighed = list(findings)
     for one, refusal in zip(client_cas, told):
         if refusal is not None:
-            about = [each for each in weighed if each.subject == one.source or each.code in _LISTS]
+            about = [each for each in weighed if each.subject == one.source or each.code in LISTS]
             added = _explained(about, refusal, _refused_client_ca(refusal, one, client_cas, crls))
             weighed = [added[about.index(each)] if each in about else each for each in weighed] + added[len(about) :]
     refused = {one.source for one, refusal in zip(client_cas, told) if refusal is not None}
@@ -250,7 +211,7 @@ def weigh_client_cas(
                 each.code, each.subject, message, "Take the one that is out of its time out.", WARNING
             )
         elif each.subject in accepted:
-            weighed[at] = _softened(each, _PATH | {"crl-missing", "crl-wrong-issuer", "weak-key"})
+            weighed[at] = _softened(each, PATH | {"crl-missing", "crl-wrong-issuer", "weak-key"})
         elif not refused and _are_of_these(crls, client_cas):
             weighed[at] = _softened(each, ("crl-wrong-issuer",))
     return weighed
@@ -280,7 +241,7 @@ def _refused_client_ca(
     crls: Sequence[RevocationList],
 ) -> Finding:
     """Return the finding for what no rule explains: what it is, as far as it can be seen, and OpenSSL's words."""
-    code = _codes(refusal)[1]
+    code = codes_of(refusal)[1]
     why, remedy = "", _CA_ANEW
     if refusal.number == 34:
         odd = {each: _unprocessed(each) for each in (one, *together)}
@@ -331,19 +292,9 @@ def _are_of_these(crls: Sequence[RevocationList], client_cas: Sequence[Certifica
 # Both
 
 
-def _codes(refusal: Refusal) -> tuple[str, str, frozenset[str]]:
-    """Return the codes, of a server and of a client CA, and the codes of the rules that would explain the refusal."""
-    if refusal.number:
-        return _CODES.get(refusal.number, _OTHER)
-    for words, code in _LOADING:
-        if words in refusal.words:
-            return code, code, frozenset({code})
-    return "path-refused", "clients-refused", frozenset(CODES)
-
-
 def _explained(findings: Sequence[Finding], refusal: Refusal, otherwise: Finding) -> list[Finding]:
     """Return the findings with OpenSSL's words beside the first error that explains them, or with another one."""
-    explaining = _codes(refusal)[2]
+    explaining = codes_of(refusal)[2]
     for at, each in enumerate(findings):
         if each.severity == ERROR and each.code in explaining:
             if "OpenSSL:" in each.message:

@@ -1,0 +1,64 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The codes of a verdict for what OpenSSL refuses, on the controller as on a host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import CODES
+
+if TYPE_CHECKING:
+    from ansible_collections.mtls.httpd.plugins.module_utils._twin.memory import Refusal
+
+PATH = frozenset(
+    [
+        "chain-incomplete",
+        "untrusted-issuer",
+        "wrong-usage",
+        "path-refused",
+        "name-constraints",
+        "bad-form",
+        "not-a-ca",
+        "client-ca-incomplete",
+        "clients-refused",
+    ]
+)
+LISTS = frozenset(["crl-expired", "crl-not-yet-valid", "crl-wrong-issuer", "crl-missing", "crl-unsupported"])
+# By OpenSSL's numbers (x509_vfy.h): the code for a server's path, that for a client CA, and which rules explain it.
+_CODES: dict[int, tuple[str, str, frozenset[str]]] = {
+    **dict.fromkeys((2, 7, 18, 19, 20, 21, 29, 30, 31), ("untrusted-issuer", "client-ca-incomplete", PATH)),
+    **dict.fromkeys((3, 23), ("path-refused", "crl-missing", LISTS)),
+    **dict.fromkeys((8, 33, 35), ("path-refused", "crl-wrong-issuer", LISTS)),
+    9: ("not-yet-valid", "not-yet-valid", frozenset({"expired", "not-yet-valid"})),
+    10: ("expired", "expired", frozenset({"expired", "not-yet-valid"})),
+    11: ("path-refused", "crl-not-yet-valid", LISTS),
+    12: ("path-refused", "crl-expired", LISTS),
+    **dict.fromkeys((36, 44, 54), ("path-refused", "crl-unsupported", LISTS)),
+    **dict.fromkeys((24, 32, 37, 79), ("wrong-usage", "not-a-ca", PATH)),
+    26: ("wrong-usage", "wrong-usage", PATH),
+    **dict.fromkeys((47, 48), ("name-constraints", "clients-refused", PATH)),
+    **dict.fromkeys((62, 64), ("name-mismatch", "clients-refused", frozenset({"name-mismatch", "invalid-domain"}))),
+    **dict.fromkeys((66, 67, 94), ("weak-key", "weak-key", frozenset({"weak-key"}))),
+    68: ("weak-signature", "weak-signature", frozenset({"weak-signature"})),
+}
+_OTHER = ("path-refused", "clients-refused", PATH)
+# What OpenSSL says of material that it does not load: words in it, and the code.
+_LOADING = (
+    ("key too small", "weak-key"),
+    ("md too weak", "weak-signature"),
+    ("values mismatch", "key-mismatch"),
+    ("type mismatch", "key-mismatch"),
+)
+
+
+def codes_of(refusal: Refusal) -> tuple[str, str, frozenset[str]]:
+    """Return the codes, of a server and of a client CA, and the codes of the rules that would explain the refusal."""
+    if refusal.number:
+        return _CODES.get(refusal.number, _OTHER)
+    for words, code in _LOADING:
+        if words in refusal.words:
+            return code, code, frozenset({code})
+    return "path-refused", "clients-refused", frozenset(CODES)
