@@ -109,7 +109,7 @@ class ActionModule(ActionBase):
         reached = reached_at(self._connection, self._play_context.remote_addr)
         told = {
             **result,
-            "findings": findings,
+            "findings": [*findings, *result.get("findings", [])],
             "warnings": [*result.get("warnings", []), *warnings],
             "endpoints": find_endpoints(result, reached, itself=self._connection.transport == "local"),
         }

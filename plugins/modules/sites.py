@@ -729,6 +729,8 @@ endpoints:
 findings:
   description:
     - The verdict on the material, as RV(mtls.httpd.validate_certificate#module:findings), each with its C(domain).
+    - Of material that lies on the target (O(sites[].remote_src)), the target's own verdict, with the same codes. Its
+      errors are RV(faults) of those codes.
   returned: always
   type: list
   elements: dict

@@ -221,6 +221,28 @@ def test_an_expired_certificate_on_the_host_is_refused(operator: LocalOperator, 
     assert "certificate has expired" in operator.refused().output
 
 
+def test_the_end_of_what_lies_on_the_host_is_warned_of_before_in_check_mode_and_by_the_hook(
+    operator: LocalOperator, certbot: Certbot
+) -> None:
+    hook = certbot.root / "hook"
+    operator.site.update(renewal_hook=str(hook))
+    assert "days." not in operator.deploy().output
+    soon = datetime.now(timezone.utc) + timedelta(days=6)
+    certbot.renew(operator.material.public.issue(DOMAIN, not_after=soon), 2)
+    warning = f"{DOMAIN}: {certbot.live}/fullchain.pem: 'CN={DOMAIN}' ends at {soon:%Y-%m-%dT%H:%M:%SZ}, in 5 days."
+    for arguments in (("--check",), (), ()):
+        assert warning in " ".join(operator.deploy(*arguments).output.split())
+    said = subprocess.run([hook], capture_output=True, text=True, check=True)
+    assert f"mtls.httpd: {DOMAIN}: warning expires-soon, {certbot.live}/fullchain.pem: " in said.stdout
+    assert f"mtls.httpd: {DOMAIN}: unchanged, ends {soon:%Y-%m-%dT%H:%M:%SZ}" in said.stdout
+
+
+def test_a_leaf_on_the_host_is_no_client_ca(operator: LocalOperator, certbot: Certbot) -> None:
+    write(certbot.root, "chat.crt", operator.material.client.pem)
+    operator.site.update(client_ca=[f"{certbot.root}/chat.crt"])
+    assert "is no CA by its basic constraints" in " ".join(operator.refused().output.split())
+
+
 def test_wrong_options_are_said_before_anything_is_sent(operator: LocalOperator, certbot: Certbot) -> None:
     operator.site.update(
         certificate="live/fullchain.pem", chain_content="x", client_ca=["/etc/ssl/chat.crt", "files/chat.crt"]

@@ -16,38 +16,60 @@ from typing import TYPE_CHECKING
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, OperatorError
-from ansible_collections.mtls.httpd.plugins.module_utils._site import material
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, FACTS
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
-from ansible_collections.mtls.httpd.plugins.module_utils._twin.memory import readable
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_verdict import (
+    HostMaterial,
+    Member,
+    as_fault,
+    judge_host_material,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import ERROR, has_errors
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Sources
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding
 
 MAXIMUM_SIZE = 1 << 20  # bytes
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _KEY = re.compile(rb"-----BEGIN ((?:[A-Z]+ )*)PRIVATE KEY-----(.*?)-----END \1PRIVATE KEY-----", re.DOTALL)
-_PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN; named by the ssl module from Python 3.10 on
 
 
 class SourceError(OperatorError):
     """Material on the host cannot be used. No content of a file is in it."""
 
 
-def complete_release(release: Release, sources: Sources) -> Release:
-    """Return the release with the material in it, and what its facts say of that. Raises SourceError."""
+def complete_release(release: Release, sources: Sources, warn_days: int) -> tuple[Release, tuple[Finding, ...]]:
+    """Return the release with the material in it, and what its facts say of that; and the verdict's warnings.
+
+    C(warn_days): how long before its end a certificate is warned of. Raises SourceError with the verdict's errors.
+    """
     facts = release.facts
-    leaf, *others = _certificates(sources.certificate)
-    others += _certificates(sources.chain) if sources.chain else []
+    given = [(sources.certificate, each) for each in _certificates(sources.certificate)]
+    given += [(sources.chain, each) for each in _certificates(sources.chain)] if sources.chain else []
+    leaf, *others = [each for _path, each in given]
     # A root that is sent is bytes for nothing, and one sent twice is an error (RFC 8446, section 4.4.2).
     sent = list(dict.fromkeys([leaf, *(each for each in others if not _self_issued(each))]))
     certificate, private_key = b"".join(sent), _private_key(sources.private_key)
-    for name in (facts.domain, *facts.aliases):
-        _try(name, leaf, certificate, private_key, sources)
+    client_cas = [(path, each) for path in sources.client_ca for each in _pinned(path, sources)]
+    findings = judge_host_material(
+        HostMaterial(
+            names=(facts.domain, *facts.aliases),
+            server=_members(given),
+            key=private_key,
+            key_source=sources.private_key,
+            client_cas=_members(client_cas),
+        ),
+        warn_days,
+    )
+    if has_errors(findings):
+        raise SourceError(*(as_fault(each, facts.domain) for each in findings if each.severity == ERROR))
     files = {**release.public, f"{facts.domain}.crt": certificate}
-    if sources.client_ca:
-        files[CLIENT_CA] = b"".join(each for path in sources.client_ca for each in _pinned(path, sources))
+    if client_cas:
+        files[CLIENT_CA] = b"".join(each for _path, each in client_cas)
     told = [wire.read_certificate(_der(each)) for each in (*sent, *_CERTIFICATE.findall(files[CLIENT_CA]))]
     subjects = {wire.rfc4514(each.subject) for each in told[len(sent) :]}
     facts = replace(
@@ -57,7 +79,15 @@ def complete_release(release: Release, sources: Sources) -> Release:
         begins=max(each.not_before for each in told),
         ends=min(each.not_after for each in told),
     )
-    return Release(release.domain, {**files, FACTS: facts.content}, private_key)
+    return Release(release.domain, {**files, FACTS: facts.content}, private_key), findings
+
+
+def _members(given: Sequence[tuple[str, bytes]]) -> tuple[Member, ...]:
+    """Return the certificates (PEM), each with the path of its file; one that is there twice, once."""
+    found: dict[bytes, str] = {}
+    for path, each in given:
+        found.setdefault(_der(each), path)
+    return tuple(Member(path, certificate) for certificate, path in found.items())
 
 
 def _certificates(path: str) -> list[bytes]:
@@ -102,34 +132,6 @@ def _der(pem: bytes) -> bytes:
 def _self_issued(pem: bytes) -> bool:
     told = wire.read_certificate(_der(pem))
     return told.subject == told.issuer
-
-
-def _try(name: str, leaf: bytes, certificate: bytes, private_key: Secret, sources: Sources) -> None:
-    """See by a handshake in memory that key and certificate belong together, and that it is valid for the name, now.
-
-    The leaf stands for its own trust anchor. Raises SourceError.
-    """
-    try:
-        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        with readable(certificate) as chain, readable(private_key.reveal()) as key:
-            server.load_cert_chain(chain, key, password=lambda: b"")  # never ask at a terminal
-        client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        client.load_verify_locations(cadata=leaf.decode("ascii"))
-        client.verify_flags |= ssl.VerifyFlags(_PARTIAL_CHAIN)
-        to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
-        asking = client.wrap_bio(to_client, to_server, server_hostname=name)
-        answering = server.wrap_bio(to_server, to_client, server_side=True)
-        for side in (asking, answering, asking):
-            try:
-                side.do_handshake()
-            except ssl.SSLWantReadError:
-                continue
-    except ssl.SSLCertVerificationError as error:
-        words = f"{sources.certificate}: {error.verify_message.rstrip('.')}"
-        raise SourceError(Fault("unusable-source", "", words, "put a good one there")) from None
-    except (ssl.SSLError, OSError) as error:
-        words = f"{sources.certificate} with {sources.private_key}: {material.explain_openssl_error(error)}"
-        raise SourceError(Fault("unusable-source", "", words, "put a good pair there")) from None
 
 
 # -- reading

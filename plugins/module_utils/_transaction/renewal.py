@@ -43,6 +43,9 @@ try:
     report = run.carry_out(renewal.request(sys.path[0]))
 except (request.NotARequest, run.Refused) as refusal:
     sys.exit(f"mtls.httpd: {{refusal}}")
+for each in report.findings:
+    words = f"{{each['severity']}} {{each['code']}}, {{each['subject']}}: {{each['message']}} {{each['remedy']}}"
+    print(f"mtls.httpd: {{each['domain']}}: {{words}}")
 for site in report.sites:
     print(f"mtls.httpd: {{site['domain']}}: {{'renewed' if site['changed'] else 'unchanged'}}, ends {{site['ends']}}")
 """

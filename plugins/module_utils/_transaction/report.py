@@ -45,6 +45,7 @@ class Report:
     pending: list[str] = field(default_factory=list)
     clock_skew: float = 0.0
     diff: list[dict[str, str]] = field(default_factory=list)
+    findings: list[dict[str, str]] = field(default_factory=list)
 
 
 def tell_site(wish: SiteWish, changed: bool, shown: str) -> dict[str, Any]:

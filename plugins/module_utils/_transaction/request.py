@@ -29,6 +29,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import 
 
 if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Entry
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding
 
 # Modules of httpd that a site may ask for, beside mod_ssl.
 MODULES = ("proxy", "proxy_http", "alias", "headers", "remoteip")
@@ -73,6 +74,7 @@ class SiteWish:
     C(sources): where on the host the rest of the release's material lies. C(hook): the
     program at its facts' renewal_hook. C(allow_bypass): files, or places in them, of accepted ways past the site.
     C(without_extra): the release's site.conf as it is without extra_directives; empty where the site has none.
+    C(findings): what the host's own verdict on the material of C(sources) warns of.
     """
 
     domain: str
@@ -84,6 +86,7 @@ class SiteWish:
     allow_bypass: tuple[str, ...] = ()
     allow_programs: bool = False
     without_extra: bytes = field(default=b"", repr=False)
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,8 @@ class Request:
     """What is asked of the target.
 
     clock: the controller's time, in seconds since 1970, if it is known. accepted: codes of faults, of ACCEPTABLE, that
-    a rehearsal may show without the change being refused.
+    a rehearsal may show without the change being refused. warn_days: how long before the end of a certificate of the
+    host's own it is warned of.
     """
 
     wishes: tuple[SiteWish, ...]
@@ -103,6 +107,7 @@ class Request:
     adopt: bool = False
     clock: float | None = None
     accepted: tuple[str, ...] = ()
+    warn_days: int = 30
 
     @property
     def holds_keys(self) -> bool:
@@ -159,6 +164,7 @@ def request_to_json(request: Request) -> dict[str, Any]:
         "adopt": request.adopt,
         "accepted": request.accepted,
         "clock": request.clock,
+        "warn_days": request.warn_days,
     }
 
 
@@ -205,6 +211,7 @@ def request_from_json(data: Any) -> Request:
             adopt=bool(data["adopt"]),
             accepted=_accepted(data["accepted"]),
             clock=data["clock"] and float(data["clock"]),
+            warn_days=int(data["warn_days"]),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         reason = str(error) if isinstance(error, NotARequest) else type(error).__name__

@@ -27,7 +27,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
@@ -53,6 +53,8 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.report imp
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.switch import reload_alone, switch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
     from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Disk
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, SiteWish
@@ -72,12 +74,12 @@ def carry_out(request: Request, *, check: bool = False, disk: Disk | None = None
         skew = 0.0 if request.clock is None else round(time.time() - request.clock, 1)
         server = find.find(request.binary, request.config)
         if server is None:
-            return _without_httpd(request, check, skew)
+            return replace(_without_httpd(request, check, skew), findings=_findings(wishes))
         store = Store(os.path.dirname(os.path.realpath(server.config)), disk)
         store.check()
         with locked(store.conf, LOCK_SECONDS):
             server.refresh()  # Another run may have started or ended it while we waited.
-            return run.carry_out(server, store, request, skew)
+            return replace(run.carry_out(server, store, request, skew), findings=_findings(wishes))
     except REASONS as error:
         refused = refusal_of(error)
         state = refused.circumstances.state if run.touched else UNTOUCHED
@@ -146,7 +148,13 @@ def _complete_wish(wish: SiteWish, request: Request) -> SiteWish:
     path = wish.release.facts.renewal_hook
     again = replace(request, wishes=(wish,), start=False, required=True, adopt=False, clock=None)
     hook = renewal.program(path, again) if path else None
-    return replace(wish, release=host_material.complete_release(wish.release, wish.sources), hook=hook)
+    release, findings = host_material.complete_release(wish.release, wish.sources, request.warn_days)
+    return replace(wish, release=release, hook=hook, findings=findings)
+
+
+def _findings(wishes: Iterable[SiteWish]) -> list[dict[str, str]]:
+    """What the verdicts of this host warn of, for the module's result, each with its domain."""
+    return [{"domain": wish.domain, **asdict(each)} for wish in wishes for each in wish.findings]
 
 
 def _without_httpd(request: Request, check: bool, skew: float) -> Report:

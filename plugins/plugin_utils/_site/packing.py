@@ -71,6 +71,7 @@ def pack_request(
         adopt=options.adopt,
         accepted=options.accept,
         clock=time.time(),
+        warn_days=options.warn_days,
     )
 
 

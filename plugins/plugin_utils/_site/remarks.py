@@ -88,6 +88,8 @@ def noteworthy(result: Mapping[str, Any], warn_days: int) -> Iterator[str]:
     for each in result.get("limits", ()) if result.get("changed") else ():
         if each not in result.get("unasked_limits", ()):
             yield f"{each}."
+    for each in result.get("findings", ()):
+        yield f"{each['domain']}: {each['subject']}: {each['message']} {each['remedy']}"
     soon = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=warn_days)).isoformat()
     for each in result.get("sites", ()):
         if each["remote_src"] and each["changed"]:
