@@ -107,6 +107,7 @@ def read_material_set(finder: Finder, options: Mapping[str, Any]) -> tuple[Mater
         issued_by=options.get("issued_by") or "public",
         private_key_passphrase=passphrase.encode() if passphrase else None,
         verify_depth=options.get("verify_depth"),
+        crl_check=options.get("crl_check") or "chain",
         certificate=single["certificate"],
         private_key=single["private_key"],
         chain=single["chain"],

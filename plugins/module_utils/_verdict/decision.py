@@ -171,16 +171,19 @@ def _refused_server(refusal: Refusal, path: ServerPath) -> Finding:
 
 
 def try_client_cas(
-    shared: Shared, client_cas: Sequence[Certificate], crls: Sequence[RevocationList]
+    shared: Shared, client_cas: Sequence[Certificate], crls: Sequence[RevocationList], *, whole: bool = True
 ) -> list[Refusal | None] | None:
-    """Return for each client CA why httpd lets none of its clients in; None instead if that cannot be tried."""
+    """Return for each client CA why httpd lets none of its clients in; None instead if that cannot be tried.
+
+    The lists are asked about the `whole` path of a client, or about its own certificate alone, as the site will do it.
+    """
     if not client_cas or len(client_cas) > MAXIMUM_CLIENT_CAS:
         return None
     lists = tuple(one.given for one in crls)
-    key = (tuple(client_cas), lists)
+    key = (tuple(client_cas), lists, whole)
     if key not in shared.let_in:
         try:
-            shared.let_in[key] = shared.handshakes.let_in([one.der for one in client_cas], lists)
+            shared.let_in[key] = shared.handshakes.let_in([one.der for one in client_cas], lists, whole=whole)
         except NoHandshakeError:
             shared.let_in[key] = None
     return shared.let_in[key]
@@ -218,7 +221,10 @@ def weigh_client_cas(
 
 
 def too_deep(client_cas: Sequence[Certificate], told: Sequence[Refusal | None], depth: int | None) -> Iterator[Finding]:
-    """A client CA whose clients have no more above them than `SSLVerifyDepth` allows: mod_ssl counts up to the root."""
+    """A client CA whose clients have no more above them than `SSLVerifyDepth` allows: mod_ssl counts up to the root.
+
+    A rule alone, since the standard library's ssl has no way to set a depth for a handshake.
+    """
     for one, refusal in zip(client_cas, told) if depth is not None else ():
         above, last = 1, one
         while not last.self_issued and above <= len(client_cas):

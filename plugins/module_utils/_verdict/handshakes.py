@@ -95,10 +95,10 @@ class Handshakes:
         except memory.RefusedError as refused:
             return Answer(refused.refusal)
 
-    def let_in(self, client_cas: Sequence[bytes], crls: Sequence[bytes]) -> list[Refusal | None]:
+    def let_in(self, client_cas: Sequence[bytes], crls: Sequence[bytes], *, whole: bool = True) -> list[Refusal | None]:
         """Return, for each client CA (DER), why a server that has them all, and the lists, lets no client of it in.
 
-        Raises NoHandshakeError.
+        Lists are asked about the `whole` path of a client, or about its own certificate alone. Raises NoHandshakeError.
         """
         try:
             twins = make_twins(client_cas, crls, ring=_RING, signed=_whether_signed, later=self._later)
@@ -107,7 +107,7 @@ class Handshakes:
             raise NoHandshakeError(str(error)) from None
         try:
             trusted = [one.certificate for one in twins.certificates]
-            server = memory.serving_clients_of(issue(None, _RING, client=False), trusted, twins.crls)
+            server = memory.serving_clients_of(issue(None, _RING, client=False), trusted, twins.crls, whole=whole)
         except memory.RefusedError as refused:
             return [refused.refusal] * len(client_cas)
         return [memory.meet(server, memory.calling(one)) for one in clients]

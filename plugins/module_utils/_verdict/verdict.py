@@ -43,6 +43,7 @@ class MaterialSet:
     issued_by: str = "public"
     private_key_passphrase: bytes | None = field(default=None, repr=False)
     verify_depth: int | None = None  # how many certificates a client's path may have above its own; None: any number
+    crl_check: str = "chain"  # what lists are asked about (SSLCARevocationCheck); leaf: the client's own alone
 
 
 @dataclass(frozen=True)

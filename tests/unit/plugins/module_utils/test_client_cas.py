@@ -21,6 +21,7 @@ from odd_certificates import DAY, NOW, Pair, ca, crl, limits, named, new_key
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import shared
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import ERROR, WARNING
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.handshakes import Handshakes
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import judge
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, MaterialSet, Verdict
 
@@ -95,6 +96,16 @@ def test_clients_with_more_above_them_than_verify_depth_allows_are_named() -> No
         found = verdict(whole(root, middle), verify_depth=depth).findings
         assert [one.code for one in found] == codes
     assert verdict(whole(root), verify_depth=1).ok
+
+
+def test_lists_are_asked_about_a_clients_own_certificate_alone_where_the_site_asks_so() -> None:
+    root = ca()
+    middle = ca(root)
+    cas = [one.certificate.public_bytes(Encoding.DER) for one in (middle, root)]
+    lists = [crl(middle).public_bytes(Encoding.DER)]
+    handshakes = Handshakes(NOW + DAY / 86400)
+    assert [one is None for one in handshakes.let_in(cas, lists)] == [False, False]
+    assert [one is None for one in handshakes.let_in(cas, lists, whole=False)] == [True, False]
 
 
 @pytest.mark.parametrize(("days", "codes"), [(-2, ["not-yet-valid"]), (0, []), (800, []), (901, ["expired"])])
