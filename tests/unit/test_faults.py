@@ -74,13 +74,12 @@ def test_what_a_code_means_and_what_to_do_are_sentences(code: str) -> None:
 
 
 # Where it is read what a program of the machine says, as there is no other source: httpd on its build, on its
-# configuration and on what is wrong, and sudo.
+# configuration and on what is wrong, and sudo. The library cryptography says only in words why it refuses a path.
 READERS = {
     *(f"module_utils/_httpd/{name}.py" for name in ("parents", "description", "server", "complaints")),
     "action/sites.py",
+    "module_utils/_verdict/server_path.py",
 }
-# The verdict has findings, not faults.
-JUDGES = "module_utils/_verdict/"
 
 
 def words_looked_for(source: str) -> list[str]:
@@ -101,8 +100,33 @@ def words_looked_for(source: str) -> list[str]:
 
 
 def test_nothing_decides_by_the_words_of_a_message() -> None:
-    readers = {path for path, text in SOURCES.items() if words_looked_for(text) and not path.startswith(JUDGES)}
-    assert readers <= READERS
+    assert {path for path, text in SOURCES.items() if words_looked_for(text)} <= READERS
+
+
+def messages_looked_into(source: str) -> list[str]:
+    """Return each place where the source looks for anything in the message of a fault or finding, or compares it."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        sides: list[ast.expr] = []
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            sides = [node.func.value] if node.func.attr in ("startswith", "endswith", "find", "index") else []
+        if any(isinstance(each, ast.Attribute) and each.attr == "message" for each in sides):
+            found.append(ast.unparse(node))
+    return found
+
+
+def test_no_message_of_a_fault_or_finding_is_looked_into() -> None:
+    looked = {path: messages_looked_into(text) for path, text in SOURCES.items()}
+    assert {path: places for path, places in looked.items() if places} == {}
+
+
+def test_looking_into_a_message_is_seen_and_telling_it_is_not() -> None:
+    for text in ("'OpenSSL:' in each.message", "path.objection in one.message", "one.message == 'x'"):
+        assert messages_looked_into(text) == [text]
+    assert messages_looked_into("one.message.startswith('x')") == ["one.message.startswith('x')"]
+    assert messages_looked_into("print(one.message.rstrip('.'), 'x' in one.code)") == []
 
 
 def test_looking_for_words_is_seen_in_each_form() -> None:

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import rules
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import some
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import (
+    CRYPTOGRAPHY,
     ERROR,
+    OPENSSL,
     WARNING,
     finding,
     has_errors,
@@ -129,7 +131,7 @@ def weigh_server(
         # An authority whose root is in everybody's store is held to the rules. What was not found is another thing.
         held = not private and not given.trust_anchors and one.code not in _NOT_FOUND and not path.beyond_library
         if one.severity == ERROR and one.code in PATH and not held:
-            why = path.objection if path.objection and path.objection in one.message else one.message.rstrip(".")
+            why = path.objection if one.quotes == CRYPTOGRAPHY else one.message.rstrip(".")
             objections += [] if path.beyond_library else [(one.subject, why)]
         else:
             weighed.append(one)
@@ -265,7 +267,9 @@ def _refused_client_ca(
         why = f"no CRL that is given is taken for its own{_odd_list(one, crls)}"
         remedy = "Give the present CRL of the client CA, or none."
     words = f"{why} (OpenSSL: {_words(refusal)})" if why else _words(refusal)
-    return finding(code, one.source, f"httpd would let no client of '{one.label}' in: {words}.", remedy)
+    refused = finding(code, one.source, f"httpd would let no client of '{one.label}' in: {words}.", remedy)
+    # Where OpenSSL's words are all there is, those of the next refusal may still stand beside them.
+    return replace(refused, quotes=OPENSSL) if why else refused
 
 
 def _odd_list(one: Certificate, crls: Sequence[RevocationList]) -> str:
@@ -303,10 +307,10 @@ def _explained(findings: Sequence[Finding], refusal: Refusal, otherwise: Finding
     explaining = codes_of(refusal)[2]
     for at, each in enumerate(findings):
         if each.severity == ERROR and each.code in explaining:
-            if "OpenSSL:" in each.message:
+            if each.quotes == OPENSSL:
                 return list(findings)
             message = f"{each.message.rstrip('.')} (OpenSSL: {_words(refusal)})."
-            return [*findings[:at], replace(each, message=message), *findings[at + 1 :]]
+            return [*findings[:at], replace(each, message=message, quotes=OPENSSL), *findings[at + 1 :]]
     return [*findings, otherwise]
 
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 ERROR = "error"
 WARNING = "warning"
+# The libraries whose words a message may quote.
+CRYPTOGRAPHY = "cryptography"
+OPENSSL = "OpenSSL"
 
 # Code: severity and meaning. The table in docs/verdict.md is generated from here.
 CODES: dict[str, tuple[str, str]] = {
@@ -108,13 +111,17 @@ SITE_CODES: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong, or soon will be: a stable code, what it concerns, why it matters, what to do."""
+    """One thing that is wrong, or soon will be: a stable code, what it concerns, why it matters, what to do.
+
+    C(quotes): the library whose words the message has: C(CRYPTOGRAPHY), or C(OPENSSL) beside a reason of our own.
+    """
 
     code: str
     severity: str
     subject: str
     message: str
     remedy: str
+    quotes: str = ""
 
 
 def finding(code: str, subject: str, message: str, remedy: str, severity: str = "") -> Finding:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import certification_path, rules
@@ -18,6 +18,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate im
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.contents import read_shared
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import (
+    CRYPTOGRAPHY,
     collect,
     finding,
     has_errors,
@@ -228,7 +229,7 @@ def _refused(leaf: Certificate, objection: str) -> Finding:
     if "unsupported" in said:
         message = f"its path to the trust anchor cannot be judged: {objection}."
         remedy = "Give a certificate of a CA without that constraint; only some clients understand it."
-    return finding(code, leaf.source, message, remedy)
+    return replace(finding(code, leaf.source, message, remedy), quotes=CRYPTOGRAPHY)
 
 
 # Why there is none

@@ -72,6 +72,12 @@ def test_openssls_words_stand_beside_the_rule_that_explains_them() -> None:
     assert "(OpenSSL: " in found.message
 
 
+def test_openssls_words_stand_once_where_two_cas_of_a_file_are_refused_for_one_reason() -> None:
+    odd = [ca(key=new_key(), path_length=0, ku=None, bc=None) for _each in range(2)]
+    messages = [one.message for one in verdict(whole(*odd)).findings]
+    assert max(message.count("(OpenSSL: ") for message in messages) == 1
+
+
 def test_a_client_ca_and_its_renewed_twin_are_not_told_to_be_renewed() -> None:
     (case,) = (one for one in CLIENT_CASES if one.name.startswith("ended, and renewed"))
     (found,) = verdict(case.client_cas).findings
