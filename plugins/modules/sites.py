@@ -432,6 +432,14 @@ options:
             the guideline. Not sent where it is V(0). Webhooks need none.
         type: int
         default: 0
+      callback_paths:
+        description:
+          - Where Chat calls, such as V(/callback), with the path of the URL that is set in its console. The
+            O(sites[].protected_paths) where nothing is given and there are some, else V(/).
+          - A client of the client CA must reach each of them, as Chat would, before anything is switched.
+        type: list
+        elements: str
+        default: []
       open_paths:
         description:
           - Paths that need no client certificate, such as V(/healthz) for a load balancer. All others do.

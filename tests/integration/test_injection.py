@@ -97,6 +97,7 @@ HONEST: dict[str, Any] = {
     "manage": "virtual_host",
     "renewal_hook": "/usr/local/sbin/renewed",
     "open_paths": "/healthz",
+    "callback_paths": "/callback",
     "protected_paths.path": "/callback",
     "protected_paths.proxy_pass": "http://127.0.0.1:8081/callback",
     "proxy_ca": "backend.crt",

@@ -120,10 +120,10 @@ def _callers(stage: Stage, site: SiteFacts, probes: Probes) -> list[_Caller]:
     callers = [_Caller("none", None, (*closed, *site.open_paths)), _Caller("untrusted", probes.stranger, ("/",))]
     if stage is Stage.LIVE:
         return callers
-    callers.append(_Caller("unlisted" if site.pins else "trusted", probes.trusted, closed))
+    callers.append(_Caller("unlisted" if site.pins else "trusted", probes.trusted, site.called))
     # A release gone back to may hold pins that the controller knows nothing of.
     callers += [
-        _Caller(f"allowed_clients[{number}]", probes.pinned[pin], closed)
+        _Caller(f"allowed_clients[{number}]", probes.pinned[pin], site.called)
         for number, pin in enumerate(site.pins)
         if pin in probes.pinned
     ]

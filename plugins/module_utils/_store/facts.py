@@ -35,7 +35,7 @@ class SiteFacts:
     ends: when the last of its certificates becomes valid, and when the first ends, in UTC, as 2026-11-23T16:39:00Z.
     renewal_hook: path of the host's program that takes its material anew, empty for none. crl_check: none, chain or
     leaf. crl_ends: when the first of the client CAs' revocation lists is due to be renewed, empty where none is.
-    stapling: whether OCSP answers are sent along.
+    stapling: whether OCSP answers are sent along. callback_paths: where Chat calls, as it was said; see `called`.
     """
 
     domain: str
@@ -61,6 +61,7 @@ class SiteFacts:
     crl_check: str = "none"
     crl_ends: str = ""
     stapling: bool = False
+    callback_paths: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, content: bytes) -> SiteFacts:
@@ -92,6 +93,18 @@ class SiteFacts:
         return {pin: pin[len(PINNED) :] for pin in self.pins if pin.startswith(PINNED)}
 
     @property
+    def called(self) -> tuple[str, ...]:
+        """The paths that Chat calls."""
+        return self.callback_paths or self.protected_paths or ("/",)
+
+    @property
     def content(self) -> bytes:
-        """The bytes of the site.json."""
-        return (json.dumps(asdict(self), indent=2, sort_keys=True) + "\n").encode()
+        """The bytes of the site.json.
+
+        C(callback_paths) stands there only where they were said, so that releases of before they could be are read,
+        and are the wished ones still.
+        """
+        told = asdict(self)
+        if not self.callback_paths:
+            del told["callback_paths"]
+        return (json.dumps(told, indent=2, sort_keys=True) + "\n").encode()

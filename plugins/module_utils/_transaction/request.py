@@ -279,7 +279,9 @@ def _wish(data: Any) -> SiteWish:
         raise NotARequest("a release's facts hold an impossible value")
     if (
         facts.verify_client not in _VERIFY
-        or not all(answers.PATH.match(path) for path in (*facts.open_paths, *facts.protected_paths))
+        or not all(
+            answers.PATH.match(path) for path in (*facts.open_paths, *facts.protected_paths, *facts.callback_paths)
+        )
         or not all(re.fullmatch(_PIN, pin) for pin in facts.pins)
     ):
         raise NotARequest("a release's facts hold a rule for clients that is none")

@@ -86,6 +86,7 @@ _OF_DIRECTIVES = {
     "verify_client",
     "verify_depth",
     "allowed_clients",
+    "callback_paths",
 }
 _OF_DIRECTIVES |= {"remote_src", "renewal_hook"}
 _OF_DIRECTIVES |= {"crl_check", "client_ocsp", "client_ocsp_responder", "client_ocsp_required", "client_ocsp_timeout"}

@@ -112,6 +112,7 @@ class Site:
     http2: bool
     proxy_protocol: bool
     hsts: int
+    callback_paths: tuple[str, ...]
     open_paths: tuple[str, ...]
     protected_paths: tuple[ProtectedPath, ...] | None
     access_log: str | None

@@ -138,6 +138,7 @@ def _facts(gathered: Gathered, material: Deployable | None) -> SiteFacts:
         client_ca_names=(),
         verify_client=asked_of_clients(site),
         open_paths=site.open_paths,
+        callback_paths=site.callback_paths,
         protected_paths=tuple(each.path for each in site.protected_paths or ()),
         pins=gathered.pins,
         backend_ca=bool(gathered.backend_ca),

@@ -26,6 +26,7 @@ def wrong_paths(site: Site) -> Iterator[str]:
     protected = site.protected_paths
     if protected is not None and not protected:
         yield "the option 'protected_paths' is an empty list, so that nothing would be protected. Leave it out."
+    yield from _wrong_callbacks(site)
     if not (site.open_paths or protected):
         return
     if site.open_paths and protected:
@@ -41,6 +42,21 @@ def wrong_paths(site: Site) -> Iterator[str]:
                 "Give one such as /healthz."
             )
     yield from _wrong_protected(site, protected or ())
+
+
+def _wrong_callbacks(site: Site) -> Iterator[str]:
+    protected = [each.path for each in site.protected_paths or ()]
+    for index, path in enumerate(site.callback_paths):
+        where = f"the option 'callback_paths[{index}]'"
+        if not answers.PATH.match(path):
+            yield (
+                f"{where} is no path of letters, digits, dots, hyphens, '_' and '~' behind a slash. "
+                "Give one such as /callback, without the query."
+            )
+        elif path in site.open_paths:
+            yield f"{where} is among 'open_paths' too, where Chat would not be told from others. Leave it out there."
+        elif protected and not any(f"{path}/".startswith(f"{each}/") for each in protected):
+            yield f"{where} lies below none of 'protected_paths', where nobody is asked who calls. Protect it."
 
 
 def _wrong_protected(site: Site, protected: Sequence[ProtectedPath]) -> Iterator[str]:

@@ -181,3 +181,19 @@ def test_a_line_that_is_no_payload_is_refused_without_being_shown(line: str) -> 
 def test_no_text_raises_anything_else(line: str) -> None:
     with pytest.raises(NotARequest):
         unpacked(line)
+
+
+def test_facts_of_before_there_were_callback_paths_are_read_and_stay_as_they_are() -> None:
+    assert "callback_paths" not in json.loads(FACTS_OF.content)
+    assert SiteFacts.read(FACTS_OF.content) == FACTS_OF
+
+
+def test_callback_paths_that_were_said_are_read_again() -> None:
+    said = replace(FACTS_OF, callback_paths=("/", "/callback"))
+    assert SiteFacts.read(said.content) == said
+    assert said.called == ("/", "/callback")
+
+
+def test_chat_calls_the_protected_paths_or_the_root_where_nothing_else_was_said() -> None:
+    assert FACTS_OF.called == ("/",)
+    assert replace(FACTS_OF, protected_paths=("/callback",)).called == ("/callback",)

@@ -56,6 +56,27 @@ def test_a_path_that_can_be_read_in_two_ways_is_refused_without_being_shown(path
         assert not path.strip("/. ") or all(path not in fault for fault in found)
 
 
+def test_a_callback_path_is_taken_where_chat_is_told_from_others() -> None:
+    backend = "http://127.0.0.1:8081/"
+    assert faults(callback_paths=["/", "/callback"]) == []
+    assert faults(callback_paths=["/callback"], open_paths=["/healthz"]) == []
+    assert faults(("/callback", backend), callback_paths=["/callback", "/callback/chat"]) == []
+
+
+def test_a_callback_path_where_nobody_is_asked_who_calls_is_refused() -> None:
+    assert any("where Chat would not be told" in each for each in faults(callback_paths=["/a"], open_paths=["/a"]))
+    protected = ("/callback", "http://127.0.0.1:8081/")
+    for path in ("/", "/callbacks", "/other"):
+        assert any("below none of 'protected_paths'" in each for each in faults(protected, callback_paths=[path]))
+
+
+@pytest.mark.parametrize("path", ["", "chat", "/a/../b", "//a", "/a;x", "/a%20", "/a b", "/a?x=s3cret", "/a\n"])
+def test_a_callback_path_that_can_be_read_in_two_ways_is_refused_without_being_shown(path: str) -> None:
+    (fault,) = faults(callback_paths=[path])
+    assert "callback_paths[0]" in fault
+    assert len(path) < 3 or path not in fault
+
+
 def test_what_contradicts_itself_is_refused() -> None:
     backend = "http://127.0.0.1:8081/"
     assert any("at or below another" in fault for fault in faults(("/a", backend), ("/a/b", backend)))
