@@ -78,6 +78,8 @@ class Question:
     ``server_name`` goes as SNI and as Host; it may be empty. ``host`` is the name in the request, where it is another
     than SNI, and ``path`` what is asked for. ``client`` is what the caller calls the client whose ``identity`` is
     presented (None: no certificate). ``http2`` offers HTTP/2 too, which is then spoken where the server chooses it.
+    ``method`` is OPTIONS, GET, or POST for Chat's own request. ``source`` is the address that is called from, where
+    the machine's choice will not do. ``awaited``: what the answer is read for, beyond its status.
     Raises ValueError for a malformed name or path.
     """
 
@@ -88,6 +90,9 @@ class Question:
     path: str = "/"
     host: str = ""
     http2: bool = False
+    method: str = "OPTIONS"
+    source: str = ""
+    awaited: bytes = field(default=b"", repr=False)
 
     def __post_init__(self) -> None:
         """Check what is sent as it is."""
@@ -106,6 +111,7 @@ class Met:
     status: int = 0
     offered: bool = True
     cut: bool = False
+    found: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,6 +127,7 @@ class Answer:
     ``certificate`` is the leaf served (DER). ``asked`` says whether the server asked for a certificate, and
     ``client_ca_names`` of which authorities. Each of the last three is None where it cannot be known.
     ``protocol`` is what the server chose of those that the client offered by ALPN; empty where it chose none.
+    ``method`` is what was asked by. ``found`` says whether what was awaited is in the answer.
     """
 
     version: str
@@ -135,6 +142,8 @@ class Answer:
     status: int = 0
     offered: bool = True
     cut: bool = False
+    method: str = "OPTIONS"
+    found: bool = False
 
     @property
     def certificate_sha256(self) -> str | None:

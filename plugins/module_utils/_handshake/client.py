@@ -29,7 +29,13 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers impo
     Met,
     Question,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.http2 import ALPN_NAME, first_line, make_request
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.calls import make_call
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.http2 import (
+    ALPN_NAME,
+    first_line,
+    is_over,
+    make_request,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.transcript import (
     ENDED,
     Channel,
@@ -131,7 +137,7 @@ def ask(
         protocol = ""
         try:
             with (
-                _connected(door, deadline) as plain,
+                _connected(door, deadline, question.source) as plain,
                 context.wrap_socket(
                     plain,
                     server_hostname=question.server_name or None,
@@ -149,8 +155,11 @@ def ask(
                 early = _early(connection, min(patience, deadline.left())) if patience else b""
                 # In TLS 1.3 the server judges the client only now, and may close before we write: read all the same.
                 with suppress(OSError):
-                    connection.sendall(_request(_authority(door, question), question.path, protocol))
-                met = _judge_line(_first_line(connection, deadline, early, protocol))
+                    connection.sendall(_request(_authority(door, question), question, protocol))
+                received = _first_line(connection, deadline, early, protocol)
+                met = _judge_line(_line_of(received, protocol))
+                if question.awaited:
+                    met = replace(met, found=_awaits(connection, deadline, received, question.awaited, protocol))
                 if sessions is not None and connection.session and met.result != "unproven":
                     sessions.append(connection.session)  # TLS 1.3 grants it after the handshake.
         except socket.timeout:
@@ -179,6 +188,8 @@ def ask(
             met.status,
             met.offered,
             met.cut,
+            question.method,
+            met.found,
         )
 
     answer = once()
@@ -252,13 +263,18 @@ class _Deadline:
         return left
 
 
-def _connected(door: Door, deadline: _Deadline) -> socket.socket:
-    """Return a socket connected to the first address that takes it, with its PROXY header sent. Raises OSError."""
+def _connected(door: Door, deadline: _Deadline, source: str = "") -> socket.socket:
+    """Return a socket connected to the first address that takes it, with its PROXY header sent. Raises OSError.
+
+    It is bound to ``source`` first, where that is of the address's kind.
+    """
     endpoints = _resolve(door, deadline)
     failure = OSError(0, "name does not resolve")
     for tried, (family, endpoint) in enumerate(endpoints):
         connection = socket.socket(family, socket.SOCK_STREAM)
         try:
+            if source and (":" in source) == (family == socket.AF_INET6):
+                connection.bind((source, 0))
             connection.settimeout(deadline.left() / (len(endpoints) - tried))
             connection.connect(endpoint)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -307,12 +323,14 @@ def _authority(door: Door, question: Question) -> str:
     return host if door.port == 443 else f"{host}:{door.port}"
 
 
-def _request(authority: str, path: str, protocol: str) -> bytes:
-    """Return a request that mod_proxy answers itself, without calling a backend (RFC 9110, section 7.6.2)."""
+def _request(authority: str, question: Question, protocol: str) -> bytes:
+    """Return what is sent for a question."""
+    call = make_call(question.method, question.path)
     if protocol == ALPN_NAME:
-        return make_request(authority, path)
-    request = f"OPTIONS {path} HTTP/1.1\r\nHost: {authority}\r\nMax-Forwards: 0\r\nConnection: close\r\n\r\n"
-    return request.encode("ascii")
+        return make_request(authority, call)
+    fields = [("Host", authority), *call.fields, ("Connection", "close")]
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields)
+    return f"{call.method} {call.target} HTTP/1.1\r\n{head}\r\n".encode("ascii") + call.body
 
 
 def _early(connection: ssl.SSLSocket, patience: float) -> bytes:
@@ -325,7 +343,7 @@ def _early(connection: ssl.SSLSocket, patience: float) -> bytes:
 
 
 def _first_line(connection: ssl.SSLSocket, deadline: _Deadline, answer: bytes, protocol: str) -> bytes:
-    """Return the answer's first line, or what came of it before the connection ended. ``answer``: its beginning."""
+    """Return what came up to the answer's first line, or before the connection ended. ``answer``: its beginning."""
     is_http2 = protocol == ALPN_NAME
     longest = _LONGEST_ANSWER if is_http2 else _LONGEST_LINE
     while not (first_line(answer) if is_http2 else b"\n" in answer) and len(answer) < longest:
@@ -334,7 +352,25 @@ def _first_line(connection: ssl.SSLSocket, deadline: _Deadline, answer: bytes, p
         if not more:
             break
         answer += more
-    return first_line(answer) if is_http2 else answer.split(b"\n", 1)[0]
+    return answer
+
+
+def _line_of(answer: bytes, protocol: str) -> bytes:
+    return first_line(answer) if protocol == ALPN_NAME else answer.split(b"\n", 1)[0]
+
+
+def _awaits(connection: ssl.SSLSocket, deadline: _Deadline, answer: bytes, word: bytes, protocol: str) -> bool:
+    """Return whether a word is in an answer, of which ``answer`` came already. What comes late is not waited for."""
+    with suppress(OSError):
+        while word not in answer and len(answer) < _LONGEST_ANSWER:
+            if protocol == ALPN_NAME and is_over(answer):
+                break
+            connection.settimeout(min(_PATIENCE, deadline.left()))
+            more = connection.recv(_LONGEST_LINE)
+            if not more:
+                break
+            answer += more
+    return word in answer
 
 
 def _judge_line(line: bytes) -> Met:

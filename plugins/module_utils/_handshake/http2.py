@@ -6,10 +6,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake.calls import Call
+
 ALPN_NAME = "h2"  # as ALPN knows it (RFC 9113, section 3.1)
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113, section 3.4
-_HEADERS, _RST_STREAM, _SETTINGS, _GOAWAY, _CONTINUATION = 0x1, 0x3, 0x4, 0x7, 0x9  # section 6
+_DATA, _HEADERS, _RST_STREAM, _SETTINGS, _GOAWAY, _CONTINUATION = 0x0, 0x1, 0x3, 0x4, 0x7, 0x9  # section 6
 _END_STREAM, _END_HEADERS, _PADDED, _PRIORITY = 0x1, 0x4, 0x8, 0x20  # section 6.2
 _HEADER = 9  # bytes before a frame's content, section 4.1
 _LONGEST = 16384  # bytes of content, section 4.2: we allow no more
@@ -18,7 +25,8 @@ _STREAM = 1
 _OURS = b"\x00\x01\x00\x00\x00\x00" + b"\x00\x02\x00\x00\x00\x00"
 
 # RFC 7541, appendix A: names that fields are written with, a field that is known whole, and the whole statuses.
-_AUTHORITY, _METHOD, _PATH, _MAX_FORWARDS = 1, 2, 4, 47
+_AUTHORITY, _METHOD, _PATH = 1, 2, 4
+_NAMES = {"content-length": 28, "content-type": 31, "max-forwards": 47, "user-agent": 58}
 _HTTPS = b"\x87"
 _STATUSES = {8: "200", 9: "204", 10: "206", 11: "304", 12: "400", 13: "404", 14: "500"}
 # RFC 7541, appendix B: of the Huffman code, the digits.
@@ -26,11 +34,33 @@ _DIGITS = {format(code, "05b"): str(code) for code in range(3)}
 _DIGITS.update({format(0x19 + more, "06b"): str(3 + more) for more in range(7)})
 
 
-def make_request(authority: str, path: str) -> bytes:
-    """Return all that a client sends who asks for OPTIONS with Max-Forwards: 0. Raises UnicodeError for non-ASCII."""
-    block = _field(_METHOD, "OPTIONS") + _HTTPS + _field(_AUTHORITY, authority) + _field(_PATH, path)
-    block += _field(_MAX_FORWARDS, "0")
-    return _PREFACE + _frame(_SETTINGS, 0, 0, _OURS) + _frame(_HEADERS, _END_STREAM | _END_HEADERS, _STREAM, block)
+def make_request(authority: str, call: Call) -> bytes:
+    """Return all that a client sends who makes one call. Raises UnicodeError for non-ASCII."""
+    block = _field(_METHOD, call.method) + _HTTPS + _field(_AUTHORITY, authority) + _field(_PATH, call.target)
+    block += b"".join(_field(_NAMES[name.lower()], value) for name, value in call.fields)
+    last = _END_HEADERS if call.body else _END_STREAM | _END_HEADERS
+    request = _PREFACE + _frame(_SETTINGS, 0, 0, _OURS) + _frame(_HEADERS, last, _STREAM, block)
+    return request + (_frame(_DATA, _END_STREAM, _STREAM, call.body) if call.body else b"")
+
+
+def is_over(answer: bytes) -> bool:
+    """Return whether C(answer), all that was received, holds the end of our request's answer, or of the connection."""
+    return any(
+        kind == _GOAWAY
+        or (stream == _STREAM and (kind == _RST_STREAM or (kind in (_DATA, _HEADERS) and flags & _END_STREAM)))
+        for kind, flags, stream in _frames(answer)
+    )
+
+
+def _frames(answer: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield kind, flags and stream of each frame that was received whole."""
+    at = 0
+    while len(answer) >= at + _HEADER:
+        length = int.from_bytes(answer[at : at + 3], "big")
+        if len(answer) < at + _HEADER + length:
+            break
+        yield answer[at + 3], answer[at + 4], int.from_bytes(answer[at + 5 : at + _HEADER], "big") & 0x7FFFFFFF
+        at += _HEADER + length
 
 
 def first_line(answer: bytes) -> bytes:

@@ -358,7 +358,12 @@ def test_the_servers_name_goes_as_sni_and_as_host(
     lines = heard[1].split("\r\n")
     assert heard[0] == sni
     assert lines[0] == "OPTIONS / HTTP/1.1"
-    assert {f"Host: {host}:{port}", "Max-Forwards: 0", "Connection: close"} == set(filter(None, lines[1:]))
+    assert set(filter(None, lines[1:])) == {
+        f"Host: {host}:{port}",
+        "User-Agent: mtls.httpd",
+        "Max-Forwards: 0",
+        "Connection: close",
+    }
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.http2 import first_line, make_request
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.calls import make_call
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.http2 import first_line, is_over, make_request
 
 DATA, HEADERS, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, CONTINUATION = 0, 1, 3, 4, 5, 6, 7, 9
 # What httpd 2.4.68 sends to a client without a table, up to the answer's body: its settings, the acknowledgement of
@@ -32,11 +33,11 @@ def frame(kind: int, content: bytes, *, flags: int = 0x4, stream: int = 1) -> by
 
 
 def test_a_request_is_the_preface_settings_and_literal_fields() -> None:
-    assert make_request("www.example.com:8443", "/hook").hex(" ") == " ".join(
+    assert make_request("www.example.com:8443", make_call("OPTIONS", "/hook")).hex(" ") == " ".join(
         (
             b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".hex(" "),
             "00 00 0c 04 00 00 00 00 00 00 01 00 00 00 00 00 02 00 00 00 00",  # no table, no push
-            "00 00 2b 01 05 00 00 00 01",
+            "00 00 38 01 05 00 00 00 01",
             "02 07",
             b"OPTIONS".hex(" "),
             "87",  # :scheme: https
@@ -44,14 +45,32 @@ def test_a_request_is_the_preface_settings_and_literal_fields() -> None:
             b"www.example.com:8443".hex(" "),
             "04 05",
             b"/hook".hex(" "),
+            "0f 2b 0a",  # user-agent
+            b"mtls.httpd".hex(" "),
             "0f 20 01 30",  # max-forwards: 0
         )
     )
 
 
+def test_a_request_with_a_body_ends_with_it() -> None:
+    call = make_call("POST", "/hook")
+    assert make_request("a", call).endswith(frame(0, call.body, flags=0x1))
+    assert b"/hook?SdkAppid=" in make_request("a", call)
+
+
+def test_an_answer_is_over_where_its_stream_or_the_connection_is() -> None:
+    fields, part, last = frame(1, b"\x88"), frame(0, b"wor", flags=0), frame(0, b"d", flags=0x1)
+    assert not is_over(fields + part)
+    assert not is_over(fields + part + frame(0, b"d", flags=0x1, stream=3))
+    assert not is_over(fields + part + last[:-1])
+    assert is_over(fields + part + last)
+    assert is_over(frame(1, b"\x88", flags=0x5))
+    assert is_over(frame(7, bytes(8), stream=0))
+
+
 def test_a_value_may_be_longer_than_one_byte_tells() -> None:
     # RFC 7541, appendix C.1.2 and C.1.3: 1337 on 5 bits is 1f 9a 0a, so on 7 bits it is 7f ba 09.
-    assert b"\x04\x7f\xba\x09/aaa" in make_request("a", "/" + "a" * 1336)
+    assert b"\x04\x7f\xba\x09/aaa" in make_request("a", make_call("OPTIONS", "/" + "a" * 1336))
 
 
 @pytest.mark.parametrize(("headers", "said"), [(STATUS_200, b"HTTP/2 200"), (STATUS_403, b"HTTP/2 403")])
