@@ -253,6 +253,7 @@ def wished(
         crl_check=rendering.crl_check(site),
         crl_ends=crl_ends,
         stapling=site.ocsp_stapling,
+        callback_paths=site.callback_paths,
     )
     public = {
         f"{domain}.crt": issued.full_pem,

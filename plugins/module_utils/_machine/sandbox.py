@@ -16,6 +16,7 @@ import ctypes
 import fcntl
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -28,7 +29,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable
 
-from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes, trusted_paths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -280,13 +281,57 @@ def replace(path: str, content: bytes) -> None:
     _mount(instead.name, path, None, _MS_BIND, None)
 
 
+def put_over(source: str, path: str) -> None:
+    """Inside: have a path lead to another file, such as a socket. Raises OSError, Unavailable where that cannot be."""
+    if trusted_paths.lies_below(path, RUN) and not os.path.lexists(path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        _write(path, "")
+    _mount(source, os.path.realpath(path), None, _MS_BIND, None)
+
+
+def plant(folder: str, files: Mapping[str, bytes]) -> None:
+    """Inside: have a folder hold files more, by their names in it. What is mounted below it stays.
+
+    Raises OSError, Unavailable where that cannot be: a folder of others may be shut to an ordinary user.
+    """
+    folder = os.path.realpath(folder)
+    below = _mounted_below(folder)
+    aside = [tempfile.mkdtemp(dir=SCRATCH) if os.path.isdir(path) else "" for path in below]
+    for path, place in zip(below, aside):
+        if place:
+            _mount(path, place, None, _MS_BIND | _MS_REC, None)
+    scratch = tempfile.mkdtemp(dir=SCRATCH)
+    _overlay(folder, os.path.join(scratch, "overlay"), copies=False)
+    for path, place in zip(below, aside):
+        if place:
+            _mount(place, path, None, _MS_BIND | _MS_REC, None)
+    for name, content in files.items():
+        path = os.path.join(folder, name)
+        os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+        with open(path, "xb") as stream:
+            os.fchmod(stream.fileno(), 0o644)
+            stream.write(content)
+
+
+def _mounted_below(folder: str) -> list[str]:
+    """What is mounted below a folder, the uppermost alone (proc_pid_mountinfo(5))."""
+    found: list[str] = []
+    with suppress(OSError), open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as stream:
+        places = {re.sub(r"\\([0-7]{3})", lambda it: chr(int(it[1], 8)), line.split()[4]) for line in stream}
+        for place in sorted(places):
+            if place.startswith(folder.rstrip("/") + "/") and not any(place.startswith(f"{each}/") for each in found):
+                found.append(place)
+    return found
+
+
 def _guard() -> bool:
     """Make everything unwritable, where the kernel can. What may be written is mounted over it."""
     attributes = struct.pack("=QQQQ", _ATTR_RDONLY, 0, 0, 0)
     return bool(_libc.syscall(_MOUNT_SETATTR, _AT_FDCWD, b"/", _AT_RECURSIVE, attributes, len(attributes)) == 0)
 
 
-def _overlay(folder: str, scratch: str) -> None:
+def _overlay(folder: str, scratch: str, *, copies: bool = True) -> None:
+    """Have what is written to a folder go elsewhere. C(copies): where the kernel allows no overlay, by a copy."""
     for each in (scratch, scratch + "/upper", scratch + "/work"):
         os.mkdir(each, 0o700)
     status = os.stat(folder)
@@ -299,7 +344,10 @@ def _overlay(folder: str, scratch: str) -> None:
             _mount("overlay", folder, "overlay", 0, f"lowerdir={folder},upperdir={upper},workdir={scratch}/work")
             return
         except Unavailable:
-            pass
+            if not copies:
+                raise
+    if not copies:
+        raise Unavailable(f"{folder}: a name that no overlay takes")
     # A copy serves where the kernel allows no overlay.
     for root, folders, files in os.walk(folder):
         target = os.path.join(upper, os.path.relpath(root, folder))

@@ -23,12 +23,14 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client impor
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.http2 import ALPN_NAME
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import join_endpoint
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
+from ansible_collections.mtls.httpd.plugins.module_utils._site.admission import Admission
 from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import find_door, neighbours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
+    from ansible_collections.mtls.httpd.plugins.module_utils._site.canaries import Canaries
     from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
     from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 
@@ -63,13 +65,14 @@ class Occasion:
 
     C(described): what httpd says of the configuration that is served. C(deadline): moment of time.monotonic() after
     which nothing is waited for. C(twins): clients of twins of the sites' client CAs, by domain, each with its CA's
-    subject.
+    subject. C(canaries): what stands for the content of the sites, in a full rehearsal.
     """
 
     described: Description
     stage: Stage
     deadline: float = float("inf")
     twins: Mapping[str, Sequence[tuple[str, Identity]]] = field(default_factory=dict)
+    canaries: Canaries | None = None
 
     def seconds_left(self) -> float:
         """Return the time for one question: a moment at least, so that one more look is taken at the deadline."""
@@ -91,27 +94,47 @@ def try_site(occasion: Occasion, site: SiteFacts, door: Door, probes: Probes) ->
     And over HTTP/2, where the site promises it.
     """
     callers = _callers(occasion.stage, site, probes)
-    callers += [
-        _Caller(f"{_TWIN}{name}", one, callers[0].paths[:1]) for name, one in occasion.twins.get(site.domain, ())
-    ]
+    callers += [_Caller(f"{_TWIN}{name}", one, site.called[:1]) for name, one in occasion.twins.get(site.domain, ())]
+    admission = _admission(occasion, site, door)
 
     def asked(version: str, *, http2: bool) -> list[Answer]:
-        return [
-            ask(
-                door,
-                Question(site.domain, version, caller.kind, caller.identity, path=path, http2=http2),
-                occasion.seconds_left(),
-            )
+        questions = [
+            Question(site.domain, version, caller.kind, caller.identity, path=path, http2=http2)
             for caller in callers
             for path in caller.paths
         ]
+        return [_ask(admission, site, door, question, occasion.seconds_left()) for question in questions]
 
     answers = [answer for version in _versions(site) for answer in asked(version, http2=False)]
     # Over no older TLS (RFC 9113, section 9.2).
     versions = VERSIONS if "http2" in site.welcome and occasion.described.has_http2 else ()
     over_http2 = [answer for version in versions for answer in asked(version, http2=True) if answer.offered]
     faults = [*judge_answers(site, answers + over_http2, occasion.stage), *_without_http2(site, over_http2)]
+    faults += admission.faults if admission else []
     return [_name_place(site, door.address, fault) for fault in dict.fromkeys(faults)]
+
+
+def _admission(occasion: Occasion, site: SiteFacts, door: Door) -> Admission | None:
+    """Who asks a site where there are canaries for it."""
+    canaries = occasion.canaries
+    return Admission(canaries, site, door) if canaries and site.domain in canaries.hosts else None
+
+
+def _ask(admission: Admission | None, site: SiteFacts, door: Door, question: Question, seconds: float) -> Answer:
+    """Ask one question: as Chat asks, where canaries stand for backends, and else so that no backend is called.
+
+    An open path is asked for as by who watches it.
+    """
+    is_open = question.client == "none" and question.path in site.open_paths
+    if admission is None:
+        return ask(door, question, seconds)
+    if is_open:
+        return admission.ask_admitted(replace(question, method="GET"), seconds)
+    called = replace(question, method="POST")
+    unlisted = question.client == "unlisted" or (site.pins and question.client.startswith(_TWIN))
+    if unlisted or question.client in ("none", "untrusted", "revoked"):
+        return admission.ask(called, seconds)
+    return admission.ask_for_content(called, seconds)
 
 
 def _callers(stage: Stage, site: SiteFacts, probes: Probes) -> list[_Caller]:
@@ -210,7 +233,7 @@ def judge_answers(site: SiteFacts, answers: Sequence[Answer], stage: Stage) -> I
         elif answer.result == "unproven":
             yield fault("no-clear-answer", f"{who} got no clear answer {at}{over}")
         elif expected == "accepted" and answer.result == "refused":
-            yield fault("locked-out", f"{who} was locked out {over}, to the request OPTIONS {answer.path}")
+            yield fault("locked-out", f"{who} was locked out {over}, to the request {answer.method} {answer.path}")
         elif expected in ("alert", "403") and answer.result == "accepted":
             yield fault("stranger-let-in", f"{who} got in {at}{over}")
         elif expected == "alert" and answer.status:

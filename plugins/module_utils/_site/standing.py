@@ -91,10 +91,13 @@ def expects_proxy_header(described: Description, address: str, port: int, client
     return said == {"on"} and not (client and any(_is_among(client, network) for network in described.proxy_exempt))
 
 
-def find_door(described: Description, address: str, port: int) -> Door:
-    """Where this machine reaches a server: proxied where its connection has to begin with a PROXY header."""
+def find_door(described: Description, address: str, port: int, source: str = "") -> Door:
+    """Where this machine reaches a server: proxied where its connection has to begin with a PROXY header.
+
+    C(source): the address that it connects from, where that is not its own choice.
+    """
     proxied = expects_proxy_header(described, address, port) and expects_proxy_header(
-        described, address, port, _source(address, port)
+        described, address, port, source or _source(address, port)
     )
     return Door(address, port, proxied)
 
@@ -200,6 +203,12 @@ def to_include(store: Store, without_us: Description, site: SiteFacts) -> Fault:
     instead = ", in the place of " + ", ".join(f"{each.name} (line {each.line})" for each in own) if own else ""
     remedy = f"put `{line}` into {where} as its last line{instead}, and run again"
     return Fault("not-included", site.domain, f"{site.domain} is not in force", remedy)
+
+
+def find_host(store: Store, described: Description, site: SiteFacts) -> VirtualHost | None:
+    """The virtual host that serves a site: its own, or the user's that includes it."""
+    own = (host for host in described.virtual_hosts if _of_site(store, host, site))
+    return next(own, None) or host_of(site, described)
 
 
 def find_misplaced(store: Store, described: Description, sites: Sequence[SiteFacts]) -> list[Fault]:

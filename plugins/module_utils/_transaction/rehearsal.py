@@ -17,8 +17,9 @@ import ipaddress
 import os
 import pwd
 import re
+import secrets
 import socket
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,8 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description impo
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox, trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError, Logs
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
-from ansible_collections.mtls.httpd.plugins.module_utils._site import bypasses, handshakes, material, standing
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.stand_ins import StandIns
+from ansible_collections.mtls.httpd.plugins.module_utils._site import bypasses, canaries, handshakes, material, standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import (
     LOG_DIRECTIVES,
     log_rules,
@@ -60,7 +62,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.trial impo
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
 
@@ -153,13 +155,15 @@ def _full(trial: Trial, logs_told: Sequence[str] = ()) -> Result:
                 broken = "" if weak else start.broken
                 every = opened_logs(described, [store.path(domain, "current", SITE) for domain in store.domains()])
                 return asdict(_End(broken, faults + weak, False, programs, opened, every, served))
-            occasion = handshakes.Occasion(described, handshakes.Stage.REHEARSAL, twins=twins)
-            for site, address in tried:
-                door = standing.find_door(described, address, site.port)
-                found = handshakes.try_site(occasion, site, door, probes)
-                # Where the door itself is open, a way around it says nothing.
-                faults += found or handshakes.try_detours(private, described, site, address, probes)
-        return asdict(_End(faults=faults, complete=True, programs=programs, logs=opened, served=served))
+            with _standing_in(private, described, sites) as content:
+                occasion = handshakes.Occasion(described, handshakes.Stage.REHEARSAL, twins=twins, canaries=content)
+                for site, address in tried:
+                    door = standing.find_door(described, address, site.port)
+                    found = handshakes.try_site(occasion, site, door, probes)
+                    # Where the door itself is open, a way around it says nothing.
+                    faults += found or handshakes.try_detours(private, described, site, address, probes)
+        end = _End(faults=faults, complete=True, programs=programs, logs=opened, served=served)
+        return asdict(replace(end, warnings=tuple(dict.fromkeys(content.warnings))))
 
     try:
         value = sandbox.run(_world(trial, logs_told), act, SECONDS + len(sites))
@@ -178,15 +182,24 @@ def _full(trial: Trial, logs_told: Sequence[str] = ()) -> Result:
     if value["broken"] and value["programs"]:
         raise _StartsPrograms(f"httpd does not start without what it starts itself ({', '.join(value['programs'])})")
     faults += misplaced
-    return Result("full", "", tuple(faults), value["broken"], value["complete"], tuple(value["programs"]))
+    warnings = tuple(Fault(**each) for each in value["warnings"])
+    return Result(
+        "full",
+        "",
+        tuple(faults),
+        value["broken"],
+        value["complete"],
+        tuple(value["programs"]),
+        warnings=warnings,
+    )
 
 
 @dataclass(frozen=True)
 class _End:
     """How a rehearsal ended inside.
 
-    broken, complete, programs: as in a `Result`. logs: those that httpd would open for the sites that are tried;
-    written: for these and all others that are there. served: what served_paths tells.
+    broken, complete, programs, warnings: as in a `Result`. logs: those that httpd would open for the sites that are
+    tried; written: for these and all others that are there. served: what served_paths tells.
     """
 
     broken: str = ""
@@ -196,6 +209,7 @@ class _End:
     logs: Sequence[str] = ()
     written: Sequence[str] = ()
     served: Mapping[str, str] = field(default_factory=dict)
+    warnings: Sequence[Fault] = ()
 
 
 def _texts(change: Draft) -> dict[str, bytes]:
@@ -292,15 +306,42 @@ def _world(trial: Trial, logs_told: Sequence[str]) -> sandbox.World:
     names = [each for each in dict.fromkeys(listens) if each and not standing.numeric(each)]
     names = [each for each in names if each.lower() not in told]
     hosts = "".join(f"{address} {name}\n" for name in names for address in _resolved(name))
+    ipv6 = any(":" in each for each in wanted)
+    around = canaries.plan_surroundings(without_us, texts + present_texts, _known_hosts(), ipv6=ipv6)
+    hosts += "".join(f"{address} {name}\n" for address, name in around.names if name not in names)
     added = {"/etc/hosts": hosts, **_accounts(without_us)}
     return sandbox.World(
         overlays=sorted(overlays, key=len),
         hidden=hidden,
-        addresses=[each for each in wanted if not ipaddress.ip_address(each).is_loopback],
+        addresses=list(
+            dict.fromkeys([*(each for each in wanted if not ipaddress.ip_address(each).is_loopback), *around.addresses])
+        ),
         added={path: text for path, text in added.items() if text and os.path.isfile(path)},
         kept=sorted(path for path in map(os.path.realpath, needed) if trusted_paths.lies_below(path, sandbox.RUN)),
         limits=resource_limits(server),
     )
+
+
+def _known_hosts() -> list[tuple[str, str]]:
+    """The names of /etc/hosts, each behind its address."""
+    lines = [line.partition("#")[0].split() for line in read_lines("/etc/hosts")]
+    return [(words[0], name) for words in lines for name in words[1:] if standing.numeric(words[0])]
+
+
+@contextmanager
+def _standing_in(store: Store, described: Description, sites: Sequence[SiteFacts]) -> Iterator[canaries.Canaries]:
+    """Inside, once httpd serves: have canaries stand for the content of the sites."""
+    word = secrets.token_hex(16).encode()
+    stand_ins = StandIns(word)
+    content = canaries.Canaries(described, word, stand_ins)
+    for site in sites:
+        host = standing.find_host(store, described, site)
+        if host:
+            content.hosts[site.domain] = host
+            content.plant(site.domain, host, site.called)
+            content.replace_backends(site.domain, host)
+    with stand_ins.serving():
+        yield content
 
 
 def _accounts(without_us: Description) -> dict[str, str]:

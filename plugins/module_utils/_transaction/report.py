@@ -99,6 +99,7 @@ def tell(seen: Seen, result: Result | None, *, reloaded: bool, check: bool, heal
             for each in releases
         ]
         report.limits += filter(None, untwinned)
+        report.limits += [tell_fault(each) for each in result.warnings]
         if result.programs:
             report.limits.append(f"not started in the rehearsal, as no program is: {', '.join(result.programs)}")
     return report

@@ -68,7 +68,7 @@ class Result:
 
     C(full) or C(reduced) and why; the faults found; what httpd said when it did not start; whether each site was tried;
     the programs that it would have started, by path, and those of them that no site of the change may; the faults that
-    were found, and are none to this run.
+    were found, and are none to this run. C(warnings): what an operator is to see to, though nothing is wrong for sure.
     """
 
     mode: str
@@ -79,6 +79,7 @@ class Result:
     programs: tuple[str, ...] = ()
     unpermitted: tuple[str, ...] = ()
     accepted: tuple[Fault, ...] = ()
+    warnings: tuple[Fault, ...] = ()
 
 
 def find_escapes(

@@ -1,0 +1,105 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Whether a client that is to be let in reaches a site's content, asked in a full rehearsal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
+from ansible_collections.mtls.httpd.plugins.module_utils._site.canaries import (
+    Canaries,
+    find_address_rules,
+    find_in_the_way,
+    folder_of,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import find_door
+
+if TYPE_CHECKING:
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Answer, Door, Question
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
+
+# A rule, or a handler, that does not take the method: the content is reached by others.
+_NO_METHOD = (403, 405, 501)
+
+
+@dataclass
+class Admission:
+    """Asks one site's questions from addresses that are nobody's.
+
+    faults: who did not reach the content, and why. source: the address that is called from, once rules by address have
+    shown that nobody's is not let in.
+    """
+
+    canaries: Canaries
+    site: SiteFacts
+    door: Door
+    faults: list[Fault] = field(default_factory=list)
+    source: str | None = None
+    reached: set[str] = field(default_factory=set)
+
+    def ask(self, question: Question, seconds: float) -> Answer:
+        """Ask as somebody who is to be refused."""
+        source = self.canaries.next_source(self.door.address) if self.source is None else self.source
+        return self._ask(replace(question, source=source), seconds)
+
+    def ask_admitted(self, question: Question, seconds: float) -> Answer:
+        """Ask as somebody who is to be let in, from an address that rules let in, if there is one."""
+        answer = self.ask(question, seconds)
+        if answer.status != 403 or self.source is not None:
+            return answer
+        for source in self.canaries.known_sources(self.door.address):
+            again = self._ask(replace(question, source=source), seconds)
+            if again.status not in (0, 403):
+                self.source = source
+                self._warn()
+                return again
+        return answer
+
+    def ask_for_content(self, question: Question, seconds: float) -> Answer:
+        """Ask as Chat, and note a fault where something else answers than the site's own content."""
+        known, word = self.canaries.stand_ins.arrivals, self.canaries.word
+        answer = self.ask_admitted(replace(question, awaited=word), seconds)
+        if answer.status == 403:
+            self._blame(question, answer)
+        if answer.result != "accepted" or answer.found or self.canaries.stand_ins.arrivals > known:
+            return answer
+        moved = 300 <= answer.status < 400
+        name = self.canaries.names.get(self.site.domain)
+        if name and not moved:
+            path = folder_of(question.path) + name
+            if path not in self.reached:
+                file = self.ask(replace(question, path=path, method="GET", awaited=word), seconds)
+                if file.found or file.status in _NO_METHOD:
+                    self.reached.add(path)
+            if path in self.reached:
+                return answer
+        if moved or name or self.site.domain in self.canaries.replaced:
+            self._blame(question, answer)
+        return answer
+
+    def _ask(self, question: Question, seconds: float) -> Answer:
+        door = find_door(self.canaries.described, self.door.address, self.door.port, question.source)
+        return ask(door, question, seconds)
+
+    def _warn(self) -> None:
+        host = self.canaries.hosts[self.site.domain]
+        places = ", ".join(find_address_rules(self.canaries.described, host)) or "a rule of the server"
+        words = f"{self.site.domain}: who calls from an address that {places} does not let in gets 403"
+        remedy = "nobody knows Chat's addresses, so see that it lets them in"
+        self.canaries.warnings.append(Fault("locked-out", self.site.domain, words, remedy))
+
+    def _blame(self, question: Question, answer: Answer) -> None:
+        host = self.canaries.hosts[self.site.domain]
+        places = find_in_the_way(self.canaries.described, host, question.path, answer.status)
+        if places:
+            words = (
+                f"a client of the client CA was locked out over {answer.version}: {question.method} {question.path} "
+                f"did not reach the site's content ({answer.detail}), as before it comes {', '.join(places[:3])}"
+            )
+            remedy = "have that hold for other virtual hosts alone"
+            self.faults.append(Fault("locked-out", self.site.domain, words, remedy))

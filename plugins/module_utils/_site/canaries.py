@@ -1,0 +1,305 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What stands for a site's content in a full rehearsal: a file with a random word, and backends that answer with it.
+
+Only who is answered with that word has reached the site.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+import os
+import posixpath
+import re
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, VirtualHost
+    from ansible_collections.mtls.httpd.plugins.module_utils._machine.stand_ins import StandIns
+
+# Set aside for documentation (RFC 5737, RFC 3849): nobody calls from there.
+_NOBODYS = ("192.0.2.", "198.51.100.", "203.0.113.")
+_NOBODYS_V6 = "2001:db8:6d74:6c73::"
+_FEW = 8  # of addresses of IPv6, each of which is added on its own, and of networks that rules name
+# Set aside for tests of networks (RFC 2544): names of backends mean these inside.
+_OF_NAMES = ipaddress.ip_network("198.18.0.0/24")
+_PORTS = {"http": 80, "ws": 80, "h2c": 80, "https": 443, "wss": 443, "h2": 443}
+_PORTS.update({"ajp": 8009, "fcgi": 8000, "scgi": 4000, "uwsgi": 3031})
+_URL = re.compile(
+    rf"(?i)(?:unix:(?P<socket>[^|\s\"']+)\||(?P<scheme>{'|'.join(_PORTS)})://(?:[^\s/@\"']*@)?"
+    r"(?P<host>\[[0-9a-f:.]+\]|[^\s/:\"'|$%\[\]]+)(?::(?P<port>\d+))?(?=[/\"'\s|]|$))"
+)
+_BY_ADDRESS = re.compile(r"(?i)^(?:not\s+)?(?:ip|host|forward-dns|local)\b")
+
+
+class Backend(NamedTuple):
+    """Where a backend listens: a host and port, or the path of a Unix socket."""
+
+    host: str
+    port: int
+    socket: str = ""
+
+
+def find_backends(texts: Iterable[str]) -> list[Backend]:
+    """The backends that texts of a configuration name by URL; none of those that a request fills in."""
+    found = []
+    for text in texts:
+        for each in _URL.finditer(text):
+            if each["socket"]:
+                found.append(Backend("", 0, each["socket"]))
+            else:
+                port = int(each["port"] or _PORTS[each["scheme"].lower()])
+                found.append(Backend(each["host"].strip("[]").lower(), port))
+    return list(dict.fromkeys(each for each in found if each.port < 65536))
+
+
+class Surroundings(NamedTuple):
+    """What a private world needs for canaries: addresses of its own, and names for /etc/hosts, by address."""
+
+    addresses: tuple[str, ...]
+    names: tuple[tuple[str, str], ...]
+
+
+def plan_surroundings(
+    without_us: Description, texts: Sequence[str], known: Iterable[tuple[str, str]], *, ipv6: bool
+) -> Surroundings:
+    """The addresses that questions come from, and those of backends. C(known): lines of /etc/hosts, address first.
+
+    C(ipv6): sites are reached by IPv6 too.
+    """
+    told: dict[str, list[str]] = {}
+    for address, name in known:
+        told.setdefault(name.lower(), []).append(address)
+    hosts = dict.fromkeys(backend.host for backend in find_backends(texts) if backend.host)
+    numbers = [host for host in hosts if _is_address(host)]
+    names = [host for host in hosts if not _is_address(host)]
+    numbers += [address for name in names for address in told.get(name, ())]
+    fresh = zip(map(str, _OF_NAMES.hosts()), (name for name in names if name not in told and name != "localhost"))
+    given = tuple(fresh)
+    addresses = [*(address for address, _name in given), *numbers, f"{_nobodys(without_us)}1"]
+    addresses += [address for address in _allowed_callers(without_us) if ipv6 or ":" not in address]
+    if ipv6:
+        addresses += [f"{_NOBODYS_V6}{number}" for number in range(1, _FEW + 1)]
+    usable = [each for each in addresses if not _is_machines_own(each)]
+    return Surroundings(tuple(dict.fromkeys(usable)), given)
+
+
+def _is_address(text: str) -> bool:
+    with suppress(ValueError):
+        ipaddress.ip_address(text)
+        return True
+    return False
+
+
+def _is_machines_own(address: str) -> bool:
+    parsed = ipaddress.ip_address(address)
+    return parsed.is_loopback or parsed.is_unspecified or parsed.is_multicast or parsed.is_link_local
+
+
+def _nobodys(without_us: Description) -> str:
+    """The network that nobody calls from, and that no rule names."""
+    said = "\n".join(each.arguments for each in without_us.directives)
+    return next((network for network in _NOBODYS if network not in said), _NOBODYS[0])
+
+
+def _allowed_callers(without_us: Description) -> list[str]:
+    """An address of each of the first networks that rules name (Require ip)."""
+    found: list[str] = []
+    for each in without_us.directives:
+        words = each.words
+        if each.name.lower() == "require" and words[:1] == ["ip"]:
+            found += filter(None, map(_address_in, words[1:]))
+    return list(dict.fromkeys(found))[:_FEW]
+
+
+def _address_in(network: str) -> str:
+    """An address of a network as Require ip takes it: whole, in part, or with a mask."""
+    with suppress(ValueError):
+        if re.fullmatch(r"\d+(\.\d+){0,2}\.?", network):
+            parts = network.rstrip(".").split(".")
+            network = ".".join(parts + ["0"] * (4 - len(parts))) + f"/{8 * len(parts)}"
+        parsed = ipaddress.ip_network(network, strict=False)
+        return str(parsed.network_address if parsed.num_addresses == 1 else parsed[1])
+    return ""
+
+
+@dataclass
+class Canaries:
+    """What stands for the content of all sites, for one rehearsal, and who asks for it.
+
+    word: what only the sites' content holds. hosts: their virtual hosts, by domain. names: how the planted files are
+    called, by domain; none where none could be planted. stand_ins: the listeners in the place of backends. taken: the
+    backends that are stood in for. replaced: the domains all of whose backends these are. warnings: what operators
+    are to see to, and what could not be stood in for.
+    """
+
+    described: Description
+    word: bytes
+    stand_ins: StandIns
+    names: dict[str, str] = field(default_factory=dict)
+    hosts: dict[str, VirtualHost] = field(default_factory=dict)
+    taken: set[Backend] = field(default_factory=set)
+    replaced: set[str] = field(default_factory=set)
+    warnings: list[Fault] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Count the questions."""
+        self._numbers = itertools.count(1)
+        self._network = _nobodys(self.described)
+
+    def next_source(self, address: str) -> str:
+        """An address that is nobody's, another than for the question before, to call C(address) from."""
+        number = next(self._numbers)
+        if ":" in address:
+            return f"{_NOBODYS_V6}{(number - 1) % _FEW + 1}"
+        return f"{self._network}{(number - 1) % 254 + 1}"
+
+    def known_sources(self, address: str) -> list[str]:
+        """Addresses that rules may let in where they do not let in nobody's: the loopback's, and those that they name.
+
+        The machine's own choice stands for the loopback.
+        """
+        named = [each for each in _allowed_callers(self.described) if (":" in each) == (":" in address)]
+        return ["", *named]
+
+    def plant(self, domain: str, host: VirtualHost, paths: Sequence[str]) -> None:
+        """Put a file with the word into the document root of a site, beside each path that Chat calls."""
+        folder = self._document_root(host)
+        if not folder or not os.path.isdir(folder):
+            return
+        name = f"mtls-httpd-{secrets.token_hex(8)}"
+        files = {f"{folder_of(path)}{name}".lstrip("/"): self.word for path in paths}
+        try:
+            sandbox.plant(folder, files)
+        except (OSError, sandbox.Unavailable) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            self._note(domain, f"no file could be put into {folder} for the rehearsal ({reason})")
+            return
+        self.names[domain] = name
+
+    def replace_backends(self, domain: str, host: VirtualHost) -> None:
+        """Stand in for the backends that a site's virtual host names, as far as that can be."""
+        texts = [
+            each.arguments
+            for each in self.described.directives
+            if each.host == host.place and not each.name.lower().startswith(("proxypassreverse", "<virtualhost"))
+        ]
+        backends = find_backends(texts)
+        missed = [each for each in backends if not self._replace(each)]
+        if backends and not missed:
+            self.replaced.add(domain)
+        for each in missed:
+            place = each.socket or f"{each.host}:{each.port}"
+            self._note(domain, f"nothing could stand in for its backend {place} in the rehearsal")
+
+    def _replace(self, backend: Backend) -> bool:
+        if backend in self.taken:
+            return True
+        done = (
+            self.stand_ins.listen_at(backend.socket)
+            if backend.socket
+            else self.stand_ins.listen(backend.host, backend.port)
+        )
+        if done:
+            self.taken.add(backend)
+        return done
+
+    def _note(self, domain: str, words: str) -> None:
+        told = f"{domain}: {words}, so whether Chat reaches what lies there was not tried"
+        self.warnings.append(Fault("not-tried", domain, told, ""))
+
+    def _document_root(self, host: VirtualHost) -> str:
+        found = ""
+        for place in ("", host.place):
+            for each in self.described.directives:
+                if each.host == place and each.name.lower() == "documentroot" and each.words:
+                    found = self.described.path(each.words[0])
+        return found
+
+
+def folder_of(path: str) -> str:
+    """The folder of a URL's path, with a slash at its end."""
+    return path if path.endswith("/") else posixpath.dirname(path).rstrip("/") + "/"
+
+
+def find_address_rules(described: Description, host: VirtualHost) -> list[str]:
+    """The places of rules by the caller's address that may hold for a virtual host."""
+    return [place for place, _name in _address_rules(described, host)]
+
+
+def _address_rules(described: Description, host: VirtualHost) -> Iterator[tuple[str, str]]:
+    for each in described.directives:
+        name = each.name.lower()
+        if each.host not in ("", host.place):
+            continue
+        if (name == "require" and _BY_ADDRESS.match(each.arguments)) or (
+            name in ("allow", "deny") and re.match(r"(?i)from\s+(?!all\b|env=)", each.arguments)
+        ):
+            yield each.place, each.name
+
+
+# What may answer in the place of a site's own content, by what it takes for the path: a prefix or a pattern.
+_PREFIXES = {"redirect", "redirectpermanent", "redirecttemp", "proxypass", "alias", "scriptalias", "wsgiscriptalias"}
+_PATTERNS = {"redirectmatch", "proxypassmatch", "aliasmatch", "scriptaliasmatch", "wsgiscriptaliasmatch", "rewriterule"}
+_HANDLERS = {"sethandler", "forcetype"}
+_RULES = {"require", "deny", "order", "allowmethods", "sslrequire", "sslrequiressl"}
+_OPEN = ("all granted", "allow,deny")
+_STATUS = re.compile(r"\d{3}|permanent|temp|seeother|gone")
+
+
+def find_in_the_way(described: Description, host: VirtualHost, path: str, status: int) -> list[str]:
+    """Directives of others that may answer for a site at a path, each as name and place.
+
+    Where it was answered with 403, rules too.
+    """
+    found = []
+    for each in described.directives:
+        if each.host not in ("", host.place) or each.file == host.file:
+            continue
+        name, words = each.name.lower(), each.words
+        if not all(_holds(section, path) for section in each.sections):
+            continue
+        more = words[1:] if words and name.startswith("redirect") and _STATUS.fullmatch(words[0].lower()) else words
+        hit = bool(more) and (
+            (name in _PREFIXES and _begins(path, more[0]))
+            or (name in _PATTERNS and _matches(path, more[0]))
+            or (name in _HANDLERS and more[0].lower() != "none")
+            or (status == 403 and name in _RULES and " ".join(words).lower() not in _OPEN)
+        )
+        if hit:
+            found.append(f"{each.name} at {each.place}")
+    return found
+
+
+def _holds(section: str, path: str) -> bool:
+    """Whether what stands in a section may hold for a path. Folders and files are left to the site's own."""
+    name, _space, said = section.partition(" ")
+    name, said = name.lower().lstrip("<"), said.strip("\"'<> ")
+    if name == "location":
+        return _matches(path, said.lstrip("~ ").strip("\"'")) if said.startswith("~") else _begins(path, said)
+    if name == "locationmatch":
+        return _matches(path, said)
+    return name not in ("directory", "directorymatch", "files", "filesmatch", "proxy", "proxymatch")
+
+
+def _begins(path: str, prefix: str) -> bool:
+    return path == prefix or path.startswith(prefix.rstrip("/") + "/")
+
+
+def _matches(path: str, pattern: str) -> bool:
+    """Whether a pattern may match: one that Python cannot read may."""
+    try:
+        return re.search(pattern.lstrip("!"), path) is not None or pattern.startswith("!")
+    except re.error:
+        return True
