@@ -43,6 +43,7 @@ IN_THE_WAY: dict[str, tuple[tuple[str, ...], str, dict[str, Any], str]] = {
     "another folder": (("alias",), "AliasMatch ^/(.*)$ /nowhere/$1", {}, "AliasMatch at "),
     "a rule by method": ((), "<Location />\n<Limit POST>\nRequire all denied\n</Limit>\n</Location>", {}, "403"),
 }
+ELSEWHERE = "<Location /server-status>\nRequire local\n</Location>"
 AGENT_ASKED_FOR = """\
 SetEnvIf User-Agent ^$ bad
 <Location />
@@ -130,9 +131,10 @@ def test_a_rule_by_address_is_told_by_its_line_as_nobody_knows_chats_addresses(
     host: Host, tmp_path: Path, rule: str
 ) -> None:
     options: dict[str, Any] = {}
-    furnish(host, tmp_path, (), f"<Location />\nRequire {rule}\n</Location>", options)
+    furnish(host, tmp_path, (), f"<Location />\nRequire {rule}\n</Location>\n{ELSEWHERE}", options)
     (warning,) = told_of_addresses(host.apply(host.wish(**options)))
     assert "own.conf:2" in warning
+    assert "own.conf:5" not in warning
     assert "Chat's addresses" in warning
     assert "was locked out" not in warning
 

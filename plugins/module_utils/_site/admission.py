@@ -88,7 +88,9 @@ class Admission:
 
     def _warn(self) -> None:
         host = self.canaries.hosts[self.site.domain]
-        places = ", ".join(find_address_rules(self.canaries.described, host)) or "a rule of the server"
+        places = (
+            ", ".join(find_address_rules(self.canaries.described, host, self.site.called)) or "a rule of the server"
+        )
         words = f"{self.site.domain}: who calls from an address that {places} does not let in gets 403"
         remedy = "nobody knows Chat's addresses, so see that it lets them in"
         self.canaries.warnings.append(Fault("locked-out", self.site.domain, words, remedy))

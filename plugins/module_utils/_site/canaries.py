@@ -23,9 +23,13 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, VirtualHost
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import (
+        Description,
+        Directive,
+        VirtualHost,
+    )
     from ansible_collections.mtls.httpd.plugins.module_utils._machine.stand_ins import StandIns
 
 # Set aside for documentation (RFC 5737, RFC 3849): nobody calls from there.
@@ -233,20 +237,26 @@ def folder_of(path: str) -> str:
     return path if path.endswith("/") else posixpath.dirname(path).rstrip("/") + "/"
 
 
-def find_address_rules(described: Description, host: VirtualHost) -> list[str]:
-    """The places of rules by the caller's address that may hold for a virtual host."""
-    return [place for place, _name in _address_rules(described, host)]
+def find_address_rules(described: Description, host: VirtualHost, paths: Sequence[str]) -> list[str]:
+    """The places of rules by the caller's address that may hold for one of the paths of a virtual host."""
+    return [
+        each.place
+        for each in described.directives
+        if each.host in ("", host.place)
+        and _is_by_address(each)
+        and any(all(_holds(section, path) for section in each.sections if _is_location(section)) for path in paths)
+    ]
 
 
-def _address_rules(described: Description, host: VirtualHost) -> Iterator[tuple[str, str]]:
-    for each in described.directives:
-        name = each.name.lower()
-        if each.host not in ("", host.place):
-            continue
-        if (name == "require" and _BY_ADDRESS.match(each.arguments)) or (
-            name in ("allow", "deny") and re.match(r"(?i)from\s+(?!all\b|env=)", each.arguments)
-        ):
-            yield each.place, each.name
+def _is_by_address(each: Directive) -> bool:
+    name = each.name.lower()
+    if name == "require":
+        return bool(_BY_ADDRESS.match(each.arguments))
+    return name in ("allow", "deny") and bool(re.match(r"(?i)from\s+(?!all\b|env=)", each.arguments))
+
+
+def _is_location(section: str) -> bool:
+    return section.lower().lstrip("<").startswith("location")
 
 
 # What may answer in the place of a site's own content, by what it takes for the path: a prefix or a pattern.
