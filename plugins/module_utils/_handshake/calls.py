@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 # Rules against bots refuse an empty one, and those of well-known programs.
 USER_AGENT = "mtls.httpd"
@@ -24,7 +24,7 @@ class Call:
     method: str
     target: str
     fields: tuple[tuple[str, str], ...]
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
 
 
 def make_call(method: str, path: str) -> Call:

@@ -149,7 +149,7 @@ class Canaries:
     """
 
     described: Description
-    word: bytes
+    word: bytes = field(repr=False)
     stand_ins: StandIns
     names: dict[str, str] = field(default_factory=dict)
     hosts: dict[str, VirtualHost] = field(default_factory=dict)
