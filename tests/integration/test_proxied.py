@@ -119,6 +119,17 @@ def test_a_header_that_a_neighbour_of_the_users_would_have_to_send_too_is_refuse
     assert host.served("own.example.com") is not None
 
 
+@REHEARSALS
+def test_a_header_that_another_site_would_have_to_send_too_is_refused(host: Host, rehearsal: str) -> None:
+    prepared(host, rehearsal, MODULE)
+    host.apply(host.wish("shop.example.com"))
+    told = f"{DOMAIN}: its RemoteIPProxyProtocol would hold for the site shop.example.com too"
+    assert told in refused(host, host.wish(extra=ON))
+    assert host.enforces("shop.example.com")
+    host.apply(host.wish("shop.example.com", extra=ON), host.wish(extra=ON))
+    assert result(host, proxied=True) == {"accepted"}
+
+
 def test_a_site_beside_neighbours_that_expect_the_header_is_served(host: Host) -> None:
     ssl = f"LoadModule ssl_module modules/mod_ssl.so\nListen {host.port} https\n"
     prepared(host, "full", MODULE + ssl + own_host(host, "own.example.com", ON))

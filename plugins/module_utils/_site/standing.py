@@ -290,6 +290,18 @@ def _headers(described: Description, without: Description, site: SiteFacts, mine
                     "as it goes by address and port",
                     "take another port, or say the same there",
                 )
+    saying = {each.host for each in described.directives if each.name.lower() == "remoteipproxyprotocol"}
+    for other in described.virtual_hosts if mine.place in saying else ():
+        ports = {port for _address, port in map(endpoint, other.addresses)}
+        # Another site of ours; a host of the user's was asked about above.
+        if other.place not in saying and str(site.port) in ports and other not in without.virtual_hosts:
+            yield Fault(
+                "proxy-protocol-conflict",
+                site.domain,
+                f"{site.domain}: its RemoteIPProxyProtocol would hold for the site {other.name} too, as it goes by "
+                "address and port",
+                "take another port, or say the same there",
+            )
     wished = "remoteip" in site.modules
     if wished and not all(
         expects_proxy_header(described, known, site.port) for known, _port in map(endpoint, mine.addresses)
