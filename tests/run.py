@@ -135,7 +135,7 @@ def pytest(tally: Tally, step: str, *arguments: str | Path, within: tuple[str | 
 
 def unit(tally: Tally) -> None:
     """Run the unit tests, the verdict's on the oldest cryptography, and a target's on the oldest Python there."""
-    run(SUPPORT / "packages", "openssl")
+    run(SUPPORT / "packages", "openssl", "unzip")
     pytest(tally, "unit", "--numprocesses=auto", "tests/unit")
     oldest = (SUPPORT / "environment", "oldest")
     verdict = [f"tests/unit/plugins/module_utils/test_{name}.py" for name in ("judge", "odd_forms")]

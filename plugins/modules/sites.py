@@ -475,14 +475,16 @@ options:
           - V(server) writes none, so that the server's own log takes the requests.
           - What clients say stands in it, and root opens it. So it is a new file, or one that is a log already, among
             the server's own logs or in another folder of logs. Refused is what lies below C(/etc), C(/root), C(/usr),
-            C(/boot), C(/proc), C(/sys), C(/dev), C(/run) or C(/var/spool), beside files of httpd's configuration, in a
+            C(/boot), C(/proc), C(/sys), C(/dev), C(/run), C(/var/spool), C(/var/cache) or a package
+            manager's folders in C(/var/lib), beside files of httpd's configuration, in a
             folder of everybody's such as C(/tmp), among what httpd serves (below a C(DocumentRoot) or what an C(Alias)
             leads to), is hidden, or could be changed by others. This holds for the logs of
             O(sites[].extra_directives) and O(sites[].template) too.
         type: str
       error_log:
         description:
-          - The same for the site's error log, with C(-error.log). It tells why a client was refused in the handshake.
+          - Absolute path on the target to the site's error log, which tells why a client was refused in the handshake.
+            What O(sites[].access_log) says holds for it too, with C(-error.log) behind the domain.
         type: str
       extra_directives:
         description:

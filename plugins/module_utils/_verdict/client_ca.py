@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import rules
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import iso, some
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.contents import read_shared
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import collect, finding
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import collect, command, finding
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.signature import name_key
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, Judgement
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.shared import Shared
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import MaterialSet
+
+
+# It is somebody else's to renew.
+_PRESENT = "Download the one that Chat publishes now, and give both for as long as clients of either call."
 
 
 def judge_client_cas(shared: Shared, given: MaterialSet) -> Judgement[tuple[Certificate, ...]]:
@@ -36,7 +41,9 @@ def judge_client_cas(shared: Shared, given: MaterialSet) -> Judgement[tuple[Cert
     certificates, findings = shared.client_cas[key]
     yield from findings
     for one in certificates:
-        yield from rules.time(one, shared.at, shared.warn)
+        for each in rules.time(one, shared.at, shared.warn):
+            remedy = f"{_PRESENT} To see this one: {command(one.source, 'x509', '-noout -enddate')}"
+            yield each if each.code == "not-yet-valid" else replace(each, remedy=remedy)
     return certificates
 
 

@@ -149,6 +149,13 @@ def in_shell(source: str) -> str:
     return "FILE" if re.search(r"_content(\[\d+\])?$", source) else shlex.quote(source)
 
 
+def command(source: str, name: str, options: str) -> str:
+    """Return openssl's command by `name` that looks at a file; at the first member of a zip, which it does not read."""
+    if source.lower().endswith(".zip"):
+        return f"unzip -p {in_shell(source)} | openssl {name} {options}"
+    return f"openssl {name} -in {in_shell(source)} {options}"
+
+
 def report_findings(sites: Iterable[tuple[str, Iterable[Finding]]]) -> str:
     """Return the findings of all named sites for people: errors before warnings, at most 80 columns wide."""
     paragraphs = []

@@ -17,7 +17,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate im
     signed_by,
     some,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import WARNING, Finding, finding, in_shell
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import WARNING, Finding, command, finding
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.keys import MAXIMUM_RSA_BITS
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import HAS_CRYPTOGRAPHY
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.signature import Signature, algorithm_of, name_key
@@ -57,7 +57,7 @@ def time(one: Certificate, at: datetime, warn: timedelta) -> Iterator[Finding]:
         yield finding("not-yet-valid", one.source, message, "Wait, or check the clocks: timedatectl")
     elif at >= one.end:
         message = f"'{one.label}' ended at {iso(one.end)}, {(at - one.end).days} days ago; it is refused."
-        look = f"openssl x509 -in {in_shell(one.source)} -noout -enddate"
+        look = command(one.source, "x509", "-noout -enddate")
         yield finding("expired", one.source, message, f"Renew it, then look: {look}")
     elif one.end - at < warn:
         message = f"'{one.label}' ends at {iso(one.end)}, in {(one.end - at).days} days."
@@ -105,7 +105,7 @@ def signature(one: Certificate, severity: str = "") -> Iterator[Finding]:
         weak = "in a way that is not known, or that lacks its parameters; clients refuse it, and httpd does not start"
     if weak:
         message = f"'{one.label}' is signed {weak}."
-        look = f"openssl x509 -in {in_shell(one.source)} -noout -text"
+        look = command(one.source, "x509", "-noout -text")
         remedy = f"Ask the authority for one signed by SHA-256. To see it: {look}"
         yield finding("weak-signature", one.source, message, remedy, severity)
 
@@ -117,7 +117,7 @@ def encoding(one: Certificate) -> Iterator[Finding]:
             f"'{one.label}' is read by OpenSSL, and so by httpd, but not by strict clients, nor by the library here "
             f"(cryptography): {some(one.oddities)}."
         )
-        remedy = f"Ask the authority for one in DER. To see it: openssl x509 -in {in_shell(one.source)} -noout -text"
+        remedy = f"Ask the authority for one in DER. To see it: {command(one.source, 'x509', '-noout -text')}"
         yield finding("odd-encoding", one.source, message, remedy)
 
 
@@ -131,9 +131,7 @@ def spelling(one: Certificate, issuer: Certificate) -> Iterator[Finding]:
             f"'{one.label}' writes the name of its issuer '{issuer.label}' otherwise than that one does (case, blanks "
             "or type of text): OpenSSL's clients follow it, strict ones do not."
         )
-        remedy = (
-            f"Ask the authority for one that names it alike: openssl x509 -in {in_shell(one.source)} -noout -issuer"
-        )
+        remedy = f"Ask the authority for one that names it alike: {command(one.source, 'x509', '-noout -issuer')}"
         yield finding("path-refused", one.source, message, f"{remedy} -nameopt multiline,show_type")
 
 
@@ -151,7 +149,7 @@ def root_form(one: Certificate) -> Iterator[Finding]:
         wrong.append(f"it writes a time before {_FROM_GENERALIZED} as GeneralizedTime")
     if wrong:
         message = f"strict clients refuse the root '{one.label}', though OpenSSL's follow it: {some(wrong)}."
-        look = f"openssl x509 -in {in_shell(one.source)} -noout -text"
+        look = command(one.source, "x509", "-noout -text")
         yield finding(
             "bad-form", one.source, message, f"Ask the authority for a root without the fault. To see it: {look}"
         )
@@ -380,7 +378,7 @@ def crl_itself(
     digest = algorithm_of(crl).digest
     if isinstance(digest, (hashes.SHA1, hashes.MD5)):
         message = f"the CRL of '{issuer}' is signed by {digest.name.upper()}; httpd takes it today."
-        look = f"openssl crl -in {in_shell(source)} -noout -text"
+        look = command(source, "crl", "-noout -text")
         yield finding("weak-signature", source, message, f"Ask the CA for one signed by SHA-256: {look}", WARNING)
     begin, end = crl.last_update_utc, crl.next_update_utc
     if begin > at:

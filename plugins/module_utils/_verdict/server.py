@@ -14,7 +14,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict import pairs, 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import some
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.contents import read_own, read_shared
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import broken_rules, printable
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import finding, in_shell
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import command, finding
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import HAS_CRYPTOGRAPHY
 
 if HAS_CRYPTOGRAPHY:
@@ -156,7 +156,7 @@ def _swapped(leaf: Certificate, server: Certificate) -> Finding:
         f"'certificate' holds the CA '{leaf.label}', and 'chain' ({server.source}) holds the server's "
         f"'{server.label}': the two are swapped."
     )
-    look = f"openssl x509 -in {in_shell(server.source)} -noout -subject -issuer"
+    look = command(server.source, "x509", "-noout -subject -issuer")
     return finding("chain-swapped", leaf.source, message, f"Give each under the option of the other. To see it: {look}")
 
 
@@ -170,7 +170,7 @@ def _judge_keys(keys: Sequence[PrivateKey], source: Material, leaf: Certificate 
     elif leaf.key is not None:  # Where nobody could use the certificate's key, no other key would help.
         which = "the private key is not that" if len(keys) == 1 else f"none of {len(keys)} private keys is that"
         message = f"{which} of the certificate in {leaf.source}; httpd would not start again."
-        look = f"openssl x509 -in {in_shell(leaf.source)} -noout -pubkey"
+        look = command(leaf.source, "x509", "-noout -pubkey")
         remedy = f"Find the key whose public half (pkey -pubout) is the one that this prints: {look}"
         yield finding("key-mismatch", source.name, message, remedy)
 
@@ -186,5 +186,5 @@ def _judge_kind(source: Material, leaf: Certificate) -> Iterator[Finding]:
             f"the private key has the numbers of the certificate in {leaf.source}, and is written as one for {key}, "
             f"where that is for {own}; httpd would not start again."
         )
-        look = f"openssl x509 -in {in_shell(leaf.source)} -noout -pubkey | openssl pkey -pubin -noout -text"
+        look = command(leaf.source, "x509", "-noout -pubkey | openssl pkey -pubin -noout -text")
         yield finding("key-mismatch", source.name, message, f"Give the key as it was made for this: {look}")

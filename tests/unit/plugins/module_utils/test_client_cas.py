@@ -15,7 +15,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from demo_material import Authority
+from demo_material import Authority, zipped
 from odd_authorities import CLIENT_CASES, ClientCase, client_of, pem
 from odd_certificates import DAY, NOW, Pair, ca, crl, limits, named, new_key
 
@@ -167,3 +167,15 @@ def test_what_is_judged_of_a_client_ca_once_is_said_of_each_set() -> None:
 def test_a_moment_between_is_no_whole_second() -> None:
     chat = Authority("Chat CA", not_before=NOW)
     assert verdict(chat.pem, at=NOW + timedelta(seconds=0.7)).ok
+
+
+def test_what_shows_a_client_ca_in_a_zip_shows_it_and_nobody_is_told_to_renew_it(tmp_path: Path) -> None:
+    ended = ca(end=NOW - DAY)
+    path = tmp_path / "Chat's CA.zip"
+    path.write_bytes(zipped("TencentQQAuthCA.crt", whole(ended)))
+    given = MaterialSet(client_ca=(Material(path.read_bytes(), str(path)),))
+    (found,) = [one for one in judge([given], at=NOW, warn_days=0)[0].findings if one.code == "expired"]
+    said, _colon, command = found.remedy.partition(" To see this one: ")
+    assert "Renew" not in said
+    shown = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+    assert shown.stdout.startswith("notAfter=")
