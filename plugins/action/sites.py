@@ -12,7 +12,6 @@ Its documentation is in plugins/modules/sites.py, the target's half in plugins/m
 from __future__ import annotations
 
 import datetime
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ansible.plugins.action import ActionBase
@@ -128,7 +127,7 @@ def _read_options(given: Mapping[str, Any]) -> Options:
 
 
 def _list_findings(verdicts: Mapping[str, Verdict]) -> list[dict[str, Any]]:
-    return [{"domain": domain, **asdict(each)} for domain, verdict in verdicts.items() for each in verdict.findings]
+    return [{"domain": domain, **each.as_data()} for domain, verdict in verdicts.items() for each in verdict.findings]
 
 
 def _refuse(verdicts: Mapping[str, Verdict]) -> dict[str, Any]:

@@ -129,4 +129,4 @@ def _result(verdicts: list[Verdict], *, several: bool) -> dict[str, Any]:
 
 
 def _as_data(one: Finding, domain: str | None) -> dict[str, Any]:
-    return {**dataclasses.asdict(one), "domain": domain}
+    return {**one.as_data(), "domain": domain}

@@ -27,7 +27,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
@@ -154,7 +154,7 @@ def _complete_wish(wish: SiteWish, request: Request) -> SiteWish:
 
 def _findings(wishes: Iterable[SiteWish]) -> list[dict[str, str]]:
     """What the verdicts of this host warn of, for the module's result, each with its domain."""
-    return [{"domain": wish.domain, **asdict(each)} for wish in wishes for each in wish.findings]
+    return [{"domain": wish.domain, **each.as_data()} for wish in wishes for each in wish.findings]
 
 
 def _without_httpd(request: Request, check: bool, skew: float) -> Report:

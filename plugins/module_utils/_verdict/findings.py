@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 import textwrap
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -122,6 +122,12 @@ class Finding:
     message: str
     remedy: str
     quotes: str = ""
+
+    def as_data(self) -> dict[str, str]:
+        """Return it for a result, where whom it quotes is of no use."""
+        told = asdict(self)
+        del told["quotes"]
+        return told
 
 
 def finding(code: str, subject: str, message: str, remedy: str, severity: str = "") -> Finding:
