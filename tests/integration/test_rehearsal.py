@@ -380,9 +380,9 @@ CASES = [
     ),
     Case(
         "somebody else's virtual host for the one address at which clients come in",
-        "rehearsal",
-        "confirmation",
-        "another certificate is served",
+        "look",
+        "look",
+        "nobody would reach the site",
         address_of_anothers,
     ),
     Case("a syntax error of somebody else's", "look", "look", "NoSuchDirective", broken_before),
