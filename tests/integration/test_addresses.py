@@ -69,7 +69,7 @@ def test_a_port_that_another_process_holds_is_refused_with_its_holder(host: Host
     assert f"(process {os.getpid()})" in message
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to start a process as another user")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start httpd as another user")
 def test_an_httpd_that_another_user_started_is_named_as_that_and_not_to_be_ended(host: Host) -> None:
     host.httpd.stop()
     nobody = pwd.getpwnam("nobody")

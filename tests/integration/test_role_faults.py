@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import urllib.request
@@ -100,6 +101,7 @@ def test_extra_directives_that_break_or_open_a_served_site_are_refused_too(opera
     assert operator.ask(operator.material.client).said == OK
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a file in /run")
 def test_what_is_accepted_is_a_warning_and_what_nobody_may_accept_a_wrong_option(operator: LocalOperator) -> None:
     # Of /run only what is named is there in a rehearsal.
     flag = Path("/run/mtls-httpd-role-flag")

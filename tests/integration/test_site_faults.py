@@ -104,6 +104,7 @@ def test_a_refusal_of_one_path_alone_is_no_mutual_tls(host: Host) -> None:
 # -- what is accepted
 
 
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a file in /run")
 # Answers as a directory service would: of /run only what is named is there in a rehearsal.
 OUTSIDE = "<Location />\nRequire expr \"-f '/ru' . 'n/{flag.name}'\"\n</Location>"
 
@@ -117,6 +118,7 @@ def flag() -> Iterator[Path]:
     flag.unlink()
 
 
+@as_root
 @pytest.mark.parametrize("check", [True, False])
 def test_a_client_that_gets_in_outside_of_a_rehearsal_alone_can_be_accepted(
     host: Host, flag: Path, check: bool
@@ -131,6 +133,7 @@ def test_a_client_that_gets_in_outside_of_a_rehearsal_alone_can_be_accepted(
         assert host.apply(wish).accepted == []  # Nothing is rehearsed.
 
 
+@as_root
 @pytest.mark.parametrize(
     ("extra", "words"),
     [

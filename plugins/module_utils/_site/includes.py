@@ -181,10 +181,7 @@ def _matching(path: str) -> list[str]:
 def _matching_literally(path: str) -> list[str]:
     if not os.path.lexists(path):
         # Whoever may make it later has it read then.
-        there = os.path.dirname(path)
-        while not os.path.isdir(there):
-            there = os.path.dirname(there)
-        _refuse_shared(there)
+        _refuse_shared(os.path.dirname(path))
         return []
     if os.path.isdir(path):
         _refuse_shared(path)
@@ -195,7 +192,10 @@ def _matching_literally(path: str) -> list[str]:
 
 
 def _refuse_shared(folder: str) -> None:
-    """Raise Untrusted for a folder where anybody may put a file, as in /tmp. What lies there is not judged."""
+    """Raise Untrusted for a folder where anybody may put a file, as in /tmp. What lies there is not judged.
+
+    One that is not there yet is made in the nearest that is.
+    """
     while not os.path.isdir(folder):
         folder = os.path.dirname(folder) or "/"
     trusted_paths.follow_path(folder)
