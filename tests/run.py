@@ -83,6 +83,7 @@ def lint(tally: Tally) -> None:
         ("mypy", *rooms),
         ("yamllint", "--strict", "."),
         ("ansible-lint", "--strict"),
+        ("antsibull-changelog", "lint"),
     ]
     if run(SUPPORT / "packages", "shellcheck"):
         tools.append(("shellcheck", "--severity", "warning", *scripts))
