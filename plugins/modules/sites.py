@@ -177,6 +177,8 @@ options:
           - With O(sites[].remote_src), path on the target of a program to make, which carries out this site's
             transaction again with the material that lies there then.
           - For certbot, V(/etc/letsencrypt/renewal-hooks/deploy/mtls-www.example.com). It goes with the site.
+          - Its folder is one of hooks or programs. V(/etc), C(/etc/*.d), V(/run) and others, where files mean something
+            by their names, are refused.
         type: path
       crl:
         description:

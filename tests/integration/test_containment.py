@@ -360,6 +360,20 @@ def test_a_file_that_others_can_change_is_not_included(host: Host, include: str)
 
 
 @as_root
+def test_the_name_of_a_module_that_is_loaded_stands_for_no_file_of_somebody_elses(host: Host, library: Path) -> None:
+    prepare(host)
+    (host.conf / "again.inc").write_text(f"LoadModule env_module {library}\n")
+    os.chown(library, 12345, -1)
+    try:
+        message = host.refused(host.wish(extra="Include conf/again.inc"), check=True)
+        assert f"{host.conf}/again.inc:1 has LoadModule, whose code would run as soon as httpd reads it" in message
+        (host.conf / "again.inc").write_text("LoadModule env_module modules/mod_env.so\n")
+        host.apply(host.wish(extra="Include conf/again.inc"), check=True)
+    finally:
+        os.chown(library, 0, -1)
+
+
+@as_root
 def test_a_pattern_in_a_folder_where_anybody_may_put_files_is_not_included_and_a_file_there_is(host: Host) -> None:
     prepare(host)
     folder = host.httpd.root / "sticky"
@@ -484,6 +498,47 @@ def test_a_log_that_httpd_alone_knows_of_is_judged_too(
     message = host.refused(host.wish(extra=f'Include "{host.conf}/log.inc"'))
     assert f"a site's log: {log} {said}" in message
     assert not log.exists()
+
+
+@rehearsed
+def test_a_fifo_that_httpd_alone_knows_of_is_refused_before_anything_is_written_to_it(
+    host: Host, rehearsed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(host)
+    rehearse(rehearsed, monkeypatch)
+    folder = host.httpd.root / "elsewhere"
+    folder.mkdir()
+    os.mkfifo(folder / "commands")
+    reader = os.open(folder / "commands", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        text = f'Define KEPT "{folder}"\nErrorLog "${{KEPT}}/commands"\nLogLevel debug\n'
+        (host.conf / "log.inc").write_text(text)
+        message = host.refused(host.wish(extra='Include "conf/log.inc"'))
+        assert f"a site's log: {folder}/commands is no plain file, which a log must be" in message
+        assert not os.read(reader, 1)
+    finally:
+        os.close(reader)
+
+
+@pytest.mark.parametrize("mode", ["a", "r"], ids=["written", "read"])
+def test_a_log_that_another_program_writes_is_refused_and_one_that_it_reads_is_taken(host: Host, mode: str) -> None:
+    log = host.httpd.root / "elsewhere" / "calls.log"
+    log.parent.mkdir()
+    log.write_text("")
+    # Whose file it is, the program itself shows.
+    command = ["tail", "-f", log] if mode == "r" else ["sh", "-c", 'exec tail -f /dev/null >>"$0"', log]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as other:
+        try:
+            assert until(lambda: any(path.resolve() == log for path in Path(f"/proc/{other.pid}/fd").iterdir()))
+            if mode == "a":
+                message = host.refused(host.wish(access_log=str(log)))
+                assert f"a site's log: {log} is a log of tail (process {other.pid}), which writes to it" in message
+            else:
+                host.apply(host.wish(access_log=str(log)))
+        finally:
+            other.kill()
+    host.apply(host.wish(access_log=str(log)))
+    assert host.enforces()
 
 
 @pytest.mark.parametrize("name", ["calls.log", "calls"])

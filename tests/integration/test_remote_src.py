@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from demo_material import Issued
 
 DOMAIN = "www.example.com"
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make folders in /etc")
 
 
 @dataclass(frozen=True)
@@ -309,6 +311,33 @@ def test_a_program_that_root_runs_is_not_put_where_others_could_replace_it(
     operator.site.update(renewal_hook=str(folder / "mtls"))
     assert "hooks can be changed by others than the server's user" in " ".join(operator.refused().output.split())
     assert not (folder / "mtls").exists()
+
+
+@as_root
+@pytest.mark.parametrize("folder", ["/etc", "/etc/mtls-httpd-test.d", "/run", "/"])
+def test_a_program_is_not_put_where_its_name_means_something_to_the_system(
+    operator: LocalOperator, certbot: Certbot, folder: str
+) -> None:
+    hook = Path(folder, "mtls-httpd-test")
+    made = not hook.parent.exists()
+    hook.parent.mkdir(exist_ok=True)
+    operator.site.update(renewal_hook=str(hook))
+    try:
+        refused = " ".join(operator.refused().output.split())
+        assert f"{hook} lies in {folder}, where the system takes files for its own by their names" in refused
+        assert not hook.exists()
+    finally:
+        if made:
+            hook.parent.rmdir()
+    own = Path("/etc/mtls-httpd-test/hooks.d/mtls")  # as /etc/letsencrypt/renewal-hooks/deploy
+    own.parent.mkdir(parents=True)
+    operator.site.update(renewal_hook=str(own))
+    try:
+        operator.deploy()
+        assert own.exists()
+        operator.deploy(mutual_tls_sites=[{"domain": DOMAIN, "state": "absent"}])
+    finally:
+        shutil.rmtree("/etc/mtls-httpd-test")
 
 
 def test_the_playbook_of_the_documentation_works(operator: LocalOperator, certbot: Certbot) -> None:

@@ -101,6 +101,10 @@ CODES: dict[str, tuple[str, str]] = {
         "Others than root or the server's user could change what lies at a path.",
         "Mend its owner and mode, after a look at what lies there.",
     ),
+    "hook-refused": (
+        "A program for renewals would lie where the system takes any file for its own by its name.",
+        "Name a program in a folder of hooks, such as certbot's, or of programs.",
+    ),
     "not-labelled": ("SELinux's labels could not be given.", "Mend the policy, then run again."),
     "locked": ("Another run holds the lock of this server.", "Run again when it has ended."),
     "changed-meanwhile": ("Somebody changed a path while the run was under way.", "Run again."),

@@ -119,6 +119,29 @@ def holder(inode: str) -> str:
     return "another process"
 
 
+def writer(path: str, but: str) -> str:
+    """Name and number of a process that writes to a file, for a message; empty where none is seen to.
+
+    Processes of the program C(but) do not count.
+    """
+    for pid, stat in processes():
+        folder = f"/proc/{pid}/fd"
+        with suppress(OSError):
+            if os.readlink(f"/proc/{pid}/exe") == os.path.realpath(but):
+                continue
+            for number in os.listdir(folder):
+                with suppress(OSError):
+                    if os.readlink(os.path.join(folder, number)) == path and _writes(pid, number):
+                        return f"{stat.name} (process {pid})"
+    return ""
+
+
+def _writes(pid: int, number: str) -> bool:
+    """Whether a descriptor of a process is one to write by (proc(5), fdinfo)."""
+    found = re.search(r"^flags:\s*([0-7]+)", read(f"/proc/{pid}/fdinfo/{number}"), re.MULTILINE)
+    return bool(found and int(found.group(1), 8) & os.O_ACCMODE != os.O_RDONLY)
+
+
 def recording() -> str:
     """The file to which a sudo above us writes what it is sent (sudoers(5), log_input, log_stdin); empty for none."""
     pid, stat = os.getpid(), process(os.getpid())

@@ -126,7 +126,14 @@ class Includes:
                 self.opened.append((f"{name} ({place})", self._described.path(log) if known else ""))
 
     def _is_loaded(self, words: list[str]) -> bool:
-        return bool(words) and words[0] in self._described.modules
+        """Whether it is a module that the server has, and nobody's file: the server may come to its own line later."""
+        if len(words) != 2 or words[0] not in self._described.modules or "${" in self._filled(words[1]):
+            return False
+        try:
+            trusted_paths.follow_path(self._described.path(self._filled(words[1])))
+        except trusted_paths.Untrusted:
+            return False
+        return True
 
     @staticmethod
     def _tells_questions_apart(name: str, parameters: list[str]) -> bool:

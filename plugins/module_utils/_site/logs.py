@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive, split
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.trusted_paths import (
@@ -41,13 +42,14 @@ class LogRules:
 
     own: the folder of the server's own logs, empty where there is none; what is there is the operator's word. conf: the
     server's configuration folder. folders: all that hold files of its configuration. known: the paths of the logs that
-    it writes today. served: what it answers requests with, as served_paths tells it.
+    it writes today. binary: the server's program. served: what it answers requests with, as served_paths tells it.
     """
 
     own: str
     conf: str
     folders: frozenset[str]
     known: Callable[[], Collection[str]]
+    binary: str
     served: Mapping[str, str] = field(default_factory=dict)
 
     def faults(self, path: str) -> list[Fault]:
@@ -123,11 +125,12 @@ class LogRules:
 
     def _no_log(self, at: str) -> str:
         """Why a file that is there is not taken for a log: clients' words would stand behind what it holds."""
-        if self._among_own(at):
+        if self._among_own(at) or at in map(os.path.realpath, self.known()):
             return ""
         if _LOG_NAME.search(os.path.basename(at)) and not os.lstat(at).st_mode & 0o111:
-            return ""
-        return "" if at in map(os.path.realpath, self.known()) else "is there, and no log of this server's"
+            other = processes.writer(at, self.binary)
+            return f"is a log of {other}, which writes to it" if other else ""
+        return "is there, and no log of this server's"
 
 
 def _everybodys(folder: str) -> bool:
@@ -190,7 +193,12 @@ def log_rules(
 
     folders = {os.path.dirname(os.path.realpath(path)) for path in (server.config, *without_us.files)}
     return LogRules(
-        without_us.log_folder, store.conf, frozenset(folders), known, {**served_paths(without_us), **(served or {})}
+        without_us.log_folder,
+        store.conf,
+        frozenset(folders),
+        known,
+        server.binary,
+        {**served_paths(without_us), **(served or {})},
     )
 
 

@@ -134,6 +134,10 @@ def _full(trial: Trial, logs_told: Sequence[str] = ()) -> Result:
         beyond += find_forbidden(server, without_us, described, places, change.allowed)
         if beyond:
             return asdict(_End(faults=beyond))
+        # Nothing that is read-only keeps httpd from writing to a FIFO or a device; outside, it is told why that is one.
+        irregular = [log for log in opened if os.path.exists(log) and not os.path.isfile(log) and log != os.devnull]
+        if irregular:
+            return asdict(_End(logs=irregular, served=served))
         faults = standing.find_misplaced(store, described, sites) + bypasses.find_openings(described, store, sites)
         tried = [(site, address) for site in sites for address in standing.addresses(site, described)]
         _welcome(private, described, tried, probes)

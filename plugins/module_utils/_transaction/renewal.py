@@ -14,6 +14,7 @@ import io
 import json
 import os
 import pkgutil
+import re
 import sys
 import zipfile
 from typing import TYPE_CHECKING
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 _PACKAGE = "ansible_collections.mtls.httpd.plugins.module_utils"
 _PROBES, _REQUEST = "probes.json", "request.json"
 _MODE = 0o700
+# What lies there means something by its name, whoever made it: to each login (/etc/nologin), to the loader of each
+# program (/etc/ld.so.preload), to sudo, which refuses everybody over one file that it cannot read (/etc/sudoers.d).
+_MEANT = re.compile(r"/|/etc(/[^/]+\.d)?|/(boot|dev|proc|run|sys)(/.*)?")
 _MAIN = f"""\
 # Made by Ansible (mtls.httpd.sites), and made anew by its next run.
 import sys
@@ -54,10 +58,14 @@ for site in report.sites:
 def program(path: str, wanted: Request) -> Entry:
     """The entry for C(path): as it is, where that does what is wanted already; else made anew.
 
-    The probes are new in each run, and those of the first do. Raises StoreError for what is not ours there, and
-    Untrusted where somebody else could put another program in its place, which root would run.
+    The probes are new in each run, and those of the first do. Raises StoreError for what is not ours there, or for a
+    folder whose files mean something by their names, and Untrusted where somebody else could put another program in
+    its place, which root would run.
     """
-    trusted_paths.follow_path(os.path.dirname(path))
+    folder = trusted_paths.follow_path(os.path.dirname(path))
+    if _MEANT.fullmatch(folder):
+        words = f"{path} lies in {folder}, where the system takes files for its own by their names"
+        raise StoreError(Fault("hook-refused", "", words, "name a program in a folder of hooks, or of programs"))
     found = entry_of(path)
     if found is not None and not is_ours(found):
         words = f"{path} is not this collection's, and stands where 'renewal_hook' puts its own"
