@@ -680,7 +680,7 @@ def test_httpds_words_do_not_repeat_what_stands_in_the_servers_own_files(host: H
 def test_httpds_words_on_the_sites_own_lines_are_repeated(host: Host) -> None:
     message = host.refused(host.wish(extra="Pasword given"))
     assert "Invalid command 'Pasword', perhaps misspelled" in message
-    assert "of the refused virtual host is: Pasword given" in message
+    assert "of the refused virtual host, of its option 'extra_directives', is: Pasword given" in message
 
 
 # -- from the controller
@@ -705,6 +705,16 @@ def test_what_would_leave_the_virtual_host_is_named_by_line_before_the_host_hear
     run = operator.refused("-vvv", mutual_tls_sites=[operator.site | {"extra_directives": text}])
     assert all(f"{DOMAIN}: the option 'extra_directives' has {each}, which" in words(run) for each in told)
     assert "EXEC" not in run.output
+
+
+@pytest.mark.parametrize("text", ["", "Pasword given\n"])
+def test_a_line_that_httpd_refuses_is_said_to_be_of_extra_directives_where_it_is(
+    operator: LocalOperator, text: str
+) -> None:
+    extra = {"extra_directives": "KeepAliveTimeout 4" if text else "KeepAliveTimeout 4\nPasword given"}
+    run = operator.refused(mutual_tls_sites=[own_template(operator, text) | extra])
+    option = "" if text else ", of its option 'extra_directives',"
+    assert f"of the refused virtual host{option} is: Pasword given" in words(run)
 
 
 def own_template(operator: LocalOperator, text: str) -> dict[str, object]:

@@ -145,6 +145,18 @@ def test_a_host_without_httpd_is_none_where_one_is_to_be_installed(
     assert "mutual_tls_packages holds what is no name, path or URL of a package" in " ".join(run.output.split())
 
 
+@pytest.mark.parametrize("name", ["mutual_tls_confirm", "mutual_tls_install"])
+def test_a_switch_that_is_neither_true_nor_false_ends_the_run_before_anything_is_done(
+    operator: LocalOperator, name: str
+) -> None:
+    for word in ("nein", "2", "{}"):
+        run = operator.refused("-e", f"{name}={word}")
+        said = " ".join(run.output.split())
+        assert f"Must be true or false, and is neither, so that nothing was done: {name}" in said
+    for word in ("No", "off", " true"):
+        operator.deploy("-e", f"{name}='{word}'")
+
+
 def test_check_mode_on_a_host_without_httpd_predicts_and_fails_nowhere(
     operator: LocalOperator, bare: tuple[str, ...]
 ) -> None:

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FAULTS = {
-    "a syntax error": ({"extra": "NoSuchDirective on"}, "of the refused virtual host is: NoSuchDirective on"),
+    "a syntax error": (
+        {"extra": "NoSuchDirective on"},
+        "of the refused virtual host, of its option 'extra_directives', is: NoSuchDirective on",
+    ),
     "an open door": ({"extra": "SSLVerifyClient none"}, "a client without a certificate got in over TLSv1.3"),
     "an optional door": ({"extra": "SSLVerifyClient optional"}, "a client without a certificate got in over TLSv1.2"),
     "a door that takes any CA": (

@@ -21,8 +21,10 @@ _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]+-----([A-Za-z0-9+/=\s]*)-----END ")
 
 
 def dates_of(facts: SiteFacts | None) -> str:
-    """What a diff says of a certificate."""
-    return f"SHA-256 {facts.certificate_sha256}\nvalid {facts.begins} to {facts.ends}\n" if facts else ""
+    """What a diff says of a certificate, whose site is served as long as all that comes with it is valid too."""
+    if facts is None:
+        return ""
+    return f"SHA-256 {facts.certificate_sha256}\nvalid with its chain and client CA {facts.begins} to {facts.ends}\n"
 
 
 def fingerprints_of(pem: str) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
     from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import Seen
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 
 FURTHER_SECONDS = 30.0
 
@@ -165,6 +166,17 @@ def _quote_line(seen: Seen, words: str) -> str:
     domain, number = complaints.find_line(words) or ("", 0)
     for wish in seen.wishes:
         if wish.release and wish.domain == domain:
-            lines = wish.release.public[SITE].decode(errors="replace").splitlines()[number - 1 : number]
-            return "".join(f" (line {number} of the refused virtual host is: {text.strip()})" for text in lines)
+            lines = wish.release.public[SITE].decode(errors="replace").splitlines()
+            option = ", of its option 'extra_directives'," if _is_extra(wish, lines, number) else ""
+            return "".join(
+                f" (line {number} of the refused virtual host{option} is: {text.strip()})"
+                for text in lines[number - 1 : number]
+            )
     return ""
+
+
+def _is_extra(wish: SiteWish, lines: Sequence[str], number: int) -> bool:
+    """Whether a line, counted from 1, of a site's text stands only there with its extra_directives."""
+    without = wish.without_extra.decode(errors="replace").splitlines()
+    before = next((at for at, pair in enumerate(zip(lines, without)) if pair[0] != pair[1]), len(without))
+    return bool(without) and before < number <= before + len(lines) - len(without)
