@@ -23,8 +23,13 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.endpoints im
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import DAMAGED
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, checked, documented_options
-from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import failure, reached_at, without_cryptography
-from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder, MaterialError
+from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import (
+    failure,
+    reached_at,
+    refusal,
+    without_cryptography,
+)
+from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
 from ansible_collections.mtls.httpd.plugins.plugin_utils._summary import summary
 
 with contextlib.suppress(ImportError):
@@ -53,9 +58,9 @@ class ActionModule(ActionBase):
             return lacking
         try:
             result = self._answers(checked(OPTIONS, self._task.args), task_vars)
-        except ArgumentsError as errors:
-            return failure(errors.messages)
-        except (MaterialError, ValueError) as error:
+        except ArgumentsError as error:
+            return refusal(error)
+        except ValueError as error:
             return failure([str(error)])
         for endpoint in result.get("endpoints", ()):
             if endpoint["certificate"]:

@@ -12,7 +12,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, checked, documented_options
-from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import failure
+from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import refusal
 
 # Read once by Ansible's parent process; its workers inherit it.
 OPTIONS = documented_options("server_info")
@@ -28,11 +28,12 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         try:
             given = {name: path for name, path in checked(OPTIONS, self._task.args).items() if path}
-        except ArgumentsError as errors:
-            return failure(errors.messages)
-        wrong = [name for name, path in given.items() if not _PATH.match(path)]
-        if wrong:
-            return failure([f"option '{name}' is not an absolute path on the target. Correct it." for name in wrong])
+            wrong = [name for name, path in given.items() if not _PATH.match(path)]
+            if wrong:
+                message = "option '{}' is not an absolute path on the target. Correct it."
+                raise ArgumentsError([message.format(name) for name in wrong])
+        except ArgumentsError as error:
+            return refusal(error)
         result: dict[str, Any] = self._execute_module(
             module_name="mtls.httpd.server_info", module_args=given, task_vars=task_vars
         )

@@ -26,6 +26,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import (
     look_for_no_garbage,
     pipelined,
     reached_at,
+    refusal,
     without_cryptography,
 )
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
@@ -66,8 +67,8 @@ class ActionModule(ActionBase):
         look_for_no_garbage()
         try:
             return without_cryptography() or self._run(task_vars or {})
-        except ArgumentsError as errors:
-            return failure(errors.messages)
+        except ArgumentsError as error:
+            return refusal(error)
 
     def _run(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         """Read the options, gather what they name, judge it, render it, pack it, call the target, tell what it did."""

@@ -752,7 +752,7 @@ faults:
     - Why the host was not changed, each reason by itself. The message of the task tells all of them in one line.
     - Decide by RV(faults[].code), which stays the same, and never by words. All codes are in C(docs/messages.md) of the
       collection.
-  returned: failure on the host
+  returned: failure on the host, or where an option is wrong
   type: list
   elements: dict
   contains:

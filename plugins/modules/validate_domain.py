@@ -90,4 +90,16 @@ domains:
           returned: always
           type: str
           sample: "'www--a.example.com': has two hyphens in a row at position 4; leave one."
+faults:
+  description:
+    - What is wrong with the options, each by itself, with the code V(bad-option). The message tells all of it.
+    - As in the result of M(mtls.httpd.sites).
+  returned: failure, where an option is wrong
+  type: list
+  elements: dict
+  sample:
+    - code: bad-option
+      domain: ""
+      message: "option 'timeout' must be a number, and is text that is none."
+      remedy: Correct the option that the message names.
 """

@@ -22,6 +22,7 @@ from typing import Any
 
 from ansible.module_utils.common.yaml import yaml_load
 
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, OperatorError
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import broken_rules
 
 # The options that may hold a private key, or what opens one. Under any other, key text is refused.
@@ -38,12 +39,15 @@ _FALSE = frozenset({"false", "no", "off", "0", "n", "f"})
 _KINDS = {dict: "a dictionary", list: "a list", bool: "a boolean", int: "a number", float: "a number", str: "text"}
 
 
-class ArgumentsError(Exception):
+class ArgumentsError(OperatorError):
     """Everything that is wrong with the options of a task, one line each."""
 
     def __init__(self, messages: list[str]) -> None:
-        super().__init__("\n".join(messages))
+        super().__init__(*(Fault("bad-option", "", each, "") for each in messages))
         self.messages = messages
+
+    def __str__(self) -> str:
+        return "\n".join(self.messages)
 
 
 class _WrongError(Exception):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import list_faults
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import CRYPTOGRAPHY_ERROR, HAS_CRYPTOGRAPHY
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError
 
@@ -27,6 +28,11 @@ Run = TypeVar("Run", bound=Callable[..., "dict[str, Any]"])
 def failure(messages: list[str]) -> dict[str, Any]:
     """Return the result of a task that failed with these messages, one line each."""
     return {"changed": False, "failed": True, "msg": "\n".join(messages)}
+
+
+def refusal(error: ArgumentsError) -> dict[str, Any]:
+    """Return the result of a task whose options are wrong: for people in its message, for programs as faults."""
+    return {**failure(error.messages), "faults": list_faults(error.faults)}
 
 
 def without_cryptography() -> dict[str, Any] | None:
@@ -86,11 +92,12 @@ def on_controller(run: Run) -> Run:
     @functools.wraps(run)
     def guarded(self: ActionBase, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         ActionBase.run(self, tmp, task_vars)
-        if self._task.delegate_to:
-            return failure(["this works on the controller, whatever 'delegate_to' says. Take 'delegate_to' away."])
         try:
+            if self._task.delegate_to:
+                words = "this works on the controller, whatever 'delegate_to' says. Take 'delegate_to' away."
+                raise ArgumentsError([words])
             return run(self, tmp, task_vars)
-        except ArgumentsError as errors:
-            return failure(errors.messages)
+        except ArgumentsError as error:
+            return refusal(error)
 
     return cast("Run", guarded)

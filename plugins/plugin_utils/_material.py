@@ -17,7 +17,7 @@ from ansible.errors import AnsibleError, AnsibleFileNotFound
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, finding
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import MAXIMUM_SIZE
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, MaterialSet
-from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import holds_key
+from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, holds_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,11 +28,11 @@ _ONE = ("certificate", "private_key", "chain", "bundle")
 _SEVERAL = ("client_ca", "crl", "trust_anchors")
 
 
-class MaterialError(Exception):
+class MaterialError(ArgumentsError):
     """Material cannot be had. The text says all; the subject is the path, unless that may be pasted material."""
 
     def __init__(self, option: str, subject: str, reason: str, remedy: str = "") -> None:
-        super().__init__(f"'{option}': {subject} {reason}" if subject != option else f"'{option}' {reason}")
+        super().__init__([f"'{option}': {subject} {reason}" if subject != option else f"'{option}' {reason}"])
         self.subject = subject
         self.reason = reason
         self.remedy = remedy or f"Correct '{option}', or put the file there."

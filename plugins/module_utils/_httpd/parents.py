@@ -165,7 +165,9 @@ def ask_build(binary: str, arguments: tuple[str, ...], environment: Mapping[str,
     # The quickest way to ask: it would read the whole configuration otherwise.
     outcome = run([binary, "-f", os.devnull, "-V"], environment, 10)
     if "Server version" not in outcome.output:
-        raise HttpdError(Fault("httpd-odd", "", f"{binary} does not answer `-V` as httpd does: {outcome.words}", ""))
+        raise HttpdError(
+            Fault("httpd-odd", "", f"{binary} does not answer `-V` as httpd does: {outcome.complaint}", "")
+        )
 
     def said(pattern: str) -> str:
         match = re.search(pattern, outcome.output, re.MULTILINE)

@@ -285,7 +285,7 @@ class Server:
             words = [self.binary, *[part for word in arguments for part in word], "-k", "start"]
             outcome = run(words, self.environment, 60)
             if outcome.code != 0:
-                raise HttpdError(Fault("unsound", "", f"httpd does not start: {outcome.words}", ""))
+                raise HttpdError(Fault("unsound", "", f"httpd does not start: {outcome.complaint}", ""))
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             self.refresh()

@@ -103,7 +103,7 @@ def would_call(supervision: Supervision, binary: str, folder: str) -> tuple[str,
         for path in instead:
             sandbox.replace(path, stub.encode())
         before = _read_texts(folder)
-        words = run(supervision.program, environment, 30).words
+        words = run(supervision.program, environment, 30).complaint
         changed = {path for path, _text in before.items() ^ _read_texts(folder).items()}
         return [read(told), min(changed, default=""), words]
 

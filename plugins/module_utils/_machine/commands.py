@@ -35,7 +35,7 @@ class Outcome:
     errors: str
 
     @property
-    def words(self) -> str:
+    def complaint(self) -> str:
         """Httpd's own words in one line, without its remarks about names and its timestamps."""
         lines = [line.strip() for line in (self.errors + "\n" + self.output).splitlines()]
         return own_words(lines)
@@ -134,7 +134,8 @@ class Logs:
                 found += stream.read(65536).splitlines()
         return found
 
-    def words(self) -> str:
+    def complaint(self) -> str:
+        """Httpd's own words among the new lines, in one line."""
         return own_words(self.lines())
 
     @staticmethod

@@ -22,6 +22,10 @@ CODES: dict[str, tuple[str, str]] = {
         "The target's half got something else than `mtls.httpd.sites` sends.",
         "Call `mtls.httpd.sites`, of the same version on both ends.",
     ),
+    "bad-option": (
+        "An option of a task, or a file that one names, is not what is documented. Seen before anything is sent.",
+        "Correct the option that the message names.",
+    ),
     "bad-value": (
         "A value cannot stand in httpd's configuration, or in the name of a file.",
         "Give another value: no quoting makes this one safe.",

@@ -51,7 +51,7 @@ def reaching(text: str) -> Iterator[tuple[int, str]]:
             yield number, found.group(1) + (">" if found.group(1).startswith("<") else "")
 
 
-def escapes(described: Description, without: Description, sites: Mapping[str, SiteFacts]) -> list[Fault]:
+def find_reaching(described: Description, without: Description, sites: Mapping[str, SiteFacts]) -> list[Fault]:
     """What extra_directives do outside of their sites' virtual hosts: the first of it, or nothing.
 
     C(described): the configuration with them, C(without) as if there were none. C(sites): those that have some, by the

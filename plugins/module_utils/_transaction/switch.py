@@ -74,7 +74,7 @@ def reload_alone(seen: Seen) -> bool:
         try:
             return _reload(seen)
         except (HttpdError, Refused) as error:
-            said = log.words() or "nothing"
+            said = log.complaint() or "nothing"
             if not seen.was_running:
                 seen.server.stop()
             elif not seen.server.running():
@@ -102,7 +102,7 @@ def _reload(seen: Seen) -> bool:
     server = seen.server
     test = server.test()
     if test.code != 0:
-        raise Refused(Fault("unsound", "", f"`httpd -t` fails: {test.words}", ""))
+        raise Refused(Fault("unsound", "", f"`httpd -t` fails: {test.complaint}", ""))
     faults = find_taken(seen) + find_unwritable(seen)
     # Seen in a full rehearsal too, but for what the live server alone reads (<IfFile>).
     described = server.describe()
@@ -201,7 +201,7 @@ def _way_back(seen: Seen) -> Iterator[_Way]:
     try:
         yield way
     except (OSError, HttpdError, StoreError, Refused) as error:
-        said = log.words()
+        said = log.complaint()
         refused = amend(error, said=name_site(seen.store, said))
         _go_back(seen, refused, sockets, switched=way.switched)
         state = f"The old state is back{' and serving' if seen.was_running else ''}"
@@ -266,7 +266,7 @@ def _take_old_state(seen: Seen) -> bool:
     if server.running():
         test = server.test()
         if test.code != 0:
-            words = f"`httpd -t` fails with the old files too, so it was not reloaded: {test.words}"
+            words = f"`httpd -t` fails with the old files too, so it was not reloaded: {test.complaint}"
             raise HttpdError(Fault("unsound", "", words, ""))
         full = explain_unwritable(os.path.dirname(server.describe().pid_file), 1)
         if full:

@@ -118,7 +118,7 @@ def find_escapes(
         try:
             without = describe_without(*paths)
             fewer = {name: value for name, value in without.defines.items() if name in known}
-            found = containment.escapes(described, replace(without, defines=fewer), some)
+            found = containment.find_reaching(described, replace(without, defines=fewer), some)
         except HttpdError as error:
             names = ", ".join(site.domain for site in some.values())
             words = f"{names}: without the option 'extra_directives', on which something else may lean: {error}"
