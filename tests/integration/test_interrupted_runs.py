@@ -18,10 +18,9 @@ from interrupting import killed_at, snapshots
 from rehearsing import reduced
 from users import manual_installation
 
-from ansible_collections.mtls.httpd.plugins.module_utils._store import store
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Disk, Entry
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.reduced import rehearsal_folder
+from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import rehearsal_folder
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 
@@ -141,7 +140,7 @@ def test_a_reduced_rehearsal_that_is_killed_at_any_change_leaves_no_key_and_no_p
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wish = host.wish()
-    folder = Path(rehearsal_folder(store.Store(str(host.conf))))
+    folder = Path(rehearsal_folder(str(host.conf)))
     before = processes_in(host.httpd.root)
     with reduced(host, "no namespaces", monkeypatch):
         for at in itertools.count(1):

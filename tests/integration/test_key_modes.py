@@ -20,9 +20,8 @@ from interrupting import snapshots
 from searching import secret_key, written_since
 from watching import watching
 
+from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import rehearsal_folder
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
-from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.reduced import rehearsal_folder
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish, Sources
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def test_a_key_is_its_owners_alone_from_the_first_byte_on(host: Host, rehearsal:
     if rehearsal == "reduced":
         host.add('CustomLog "|/bin/cat >/dev/null" common\n')
         host.restart()
-    scratch = rehearsal_folder(Store(str(host.conf)))
+    scratch = rehearsal_folder(str(host.conf))
     with keys_in(host.conf, Path(scratch).parent) as seen:
         for _renewal in range(3):
             assert host.apply(host.wish()).rehearsal == rehearsal

@@ -35,10 +35,8 @@ from rehearsing import forbid_namespaces
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.processes import inodes, listening
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
-from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import lock_path
-from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
+from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import lock_path, rehearsal_folder
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import effects, switch
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.reduced import rehearsal_folder
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 
@@ -781,7 +779,7 @@ def test_a_user_whom_a_service_alone_knows_is_known_in_a_rehearsal_with_his_grou
 
 def remains(host: Host) -> dict[str, object]:
     """Return all that a rehearsal could leave on this machine, by its kind."""
-    scratch = rehearsal_folder(Store(str(host.conf)))
+    scratch = rehearsal_folder(str(host.conf))
     processes = processes_in(host.httpd.root, scratch)
     return {
         "files and the server": host.state()[:2],
@@ -859,7 +857,7 @@ def test_a_rehearsal_that_is_killed_leaves_nothing(
 
 def kill_a_rehearsal(host: Host, wish: SiteWish, moment: str) -> None:
     """Begin rehearsals, end their caller by SIGKILL at the moment, and wait until no process that it forked lives."""
-    folders = (host.httpd.root, rehearsal_folder(Store(str(host.conf))))
+    folders = (host.httpd.root, rehearsal_folder(str(host.conf)))
     known = processes_in(*folders)
     lives, held = os.pipe()  # Every process that is forked from here holds an end.
     process = os.fork()

@@ -32,6 +32,13 @@ def lock_path(conf: str) -> str:
     return f"/run/mtls-httpd.{hashlib.sha256(conf.encode()).hexdigest()[:16]}.lock"
 
 
+def rehearsal_folder(conf: str) -> str:
+    """The folder of a reduced rehearsal beside a configuration folder: for root in memory (/run), as keys lie in it."""
+    if os.geteuid() == 0 and os.path.isdir("/run"):
+        return lock_path(conf).removesuffix(".lock") + ".rehearsal"
+    return os.path.join(conf, ".mtls-rehearsal")
+
+
 @contextmanager
 def locked(conf: str, seconds: float) -> Iterator[None]:
     """Hold the lock of a configuration folder (flock(2)). Nothing of it is left afterwards.

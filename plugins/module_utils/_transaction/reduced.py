@@ -41,7 +41,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import (
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import File
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, EMPTY, SITE
-from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import lock_path
+from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import rehearsal_folder
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.effects import find_forbidden
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_file import available_modules, defines
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.second_httpd import (
@@ -65,7 +65,6 @@ if TYPE_CHECKING:
 
     from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
-    from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 
 # Sections that, outside of virtual hosts, hold for requests to each of them.
 _REACHING = re.compile("(Location|LocationMatch|If|ElseIf|Else)( |$)", re.IGNORECASE)
@@ -101,7 +100,7 @@ def rehearse_reduced(trial: Trial, reason: str) -> Result:
     broken = material.find_material_faults(without_us)
     if broken or not sites:
         return Result("reduced", reason, (), tell_faults(broken), not broken)
-    scratch = rehearsal_folder(store)
+    scratch = rehearsal_folder(store.conf)
     shutil.rmtree(scratch, ignore_errors=True)  # Of a killed run; what stays is said where the folder is made.
     disk = Scratch()
     with guarded(scratch) as guard, ExitStack() as to_the_end:  # before a key is written
@@ -185,13 +184,6 @@ def rehearse_reduced(trial: Trial, reason: str) -> Result:
                     faults += handshakes.try_site(occasion, site, door, probes)
         unpermitted = () if change.allowed else tuple(dict.fromkeys(start.programs))
         return Result("reduced", reason, tuple(faults), said, not (weak or said), start.programs, unpermitted)
-
-
-def rehearsal_folder(store: Store) -> str:
-    """The folder of a reduced rehearsal: for root in memory (/run), as private keys lie in it."""
-    if os.geteuid() == 0 and os.path.isdir("/run"):
-        return lock_path(store.conf).removesuffix(".lock") + ".rehearsal"
-    return os.path.join(store.conf, ".mtls-rehearsal")
 
 
 def _moved(text: bytes, port: int, place: str, scratch: str) -> bytes:

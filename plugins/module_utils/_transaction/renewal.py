@@ -10,6 +10,7 @@ private key of a site.
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import os
@@ -101,6 +102,7 @@ def _shebang() -> bytes:
 def _entries(wanted: Request) -> dict[str, bytes]:
     data = request_to_json(wanted)
     probes = data.pop("probes")
+    importlib.import_module(f"{_PACKAGE}._transaction.change")  # What this run may not have needed yet.
     entries = {
         "__main__.py": _MAIN.encode(),
         _REQUEST: json.dumps(data, sort_keys=True).encode(),

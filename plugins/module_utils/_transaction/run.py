@@ -16,7 +16,8 @@
                  strangers are refused.
     6. keep      the journal goes: the new state holds. The previous release stays, older ones go.
 
-Step 0 is in look.py, what a rehearsal does not see in obstacles.py, step 1 in proof.py, the rest in switch.py.
+Step 0 is in look.py; the others, which are imported only where there is something to do (change.py): what a rehearsal
+does not see in obstacles.py, step 1 in proof.py, the rest in switch.py.
 
 Whatever fails from 2 on: back as the journal says, reloaded or started again, and the run fails with the reason. A run
 that was killed leaves the journal, and the next run goes back by it before it begins.
@@ -34,13 +35,10 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import entry_of
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
-from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import locked
+from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import locked, rehearsal_folder
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction import host_material, renewal
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import renewal
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import find_amiss, look, refuse_untimely
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.obstacles import find_obstacles
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.proof import rehearse_change
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.reduced import rehearsal_folder
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal import (
     REASONS,
     UNTOUCHED,
@@ -50,10 +48,10 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal im
     refusal_of,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.report import Report, tell, tell_site
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.switch import reload_alone, switch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from types import ModuleType
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
     from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Disk
@@ -99,19 +97,17 @@ class _Run:
     def carry_out(self, server: Server, store: Store, request: Request, skew: float) -> Report:
         """Carry the steps out, one after the other, as they stand at the top."""
         # Of a run that was killed, if there was one; what cannot be removed is said where a rehearsal needs the place.
-        shutil.rmtree(rehearsal_folder(store), ignore_errors=True)
+        shutil.rmtree(rehearsal_folder(store.conf), ignore_errors=True)
         interrupted = self._heal(store)
         seen = look(server, store, request, interrupted=interrupted, skew=skew)  # 0.
         self.healed += find_amiss(seen)
         result, reloaded = None, False
         if seen.acts:
-            obstacles = find_obstacles(seen)
-            if obstacles:
-                raise Refused(*obstacles)
-            result = rehearse_change(seen)  # 1.
-        if seen.acts and not self.check:
-            self.touched = True
-            reloaded = switch(seen) if seen.plan.changes else reload_alone(seen)  # 2. to 6.
+            change = _import_change()
+            result = change.prove(seen)  # 1.
+            if not self.check:
+                self.touched = True
+                reloaded = change.make(seen)  # 2. to 6.
         if seen.enables and not any(seen.plan.changed.values()):
             self.healed.append(f"{server.supervision.unit} was not enabled")
         if seen.enables and not self.check:
@@ -141,6 +137,13 @@ class _Run:
         return True
 
 
+def _import_change() -> ModuleType:
+    """What only a host needs that is to be changed, or to be judged by what lies on it."""
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction import change
+
+    return change
+
+
 def _complete_wish(wish: SiteWish, request: Request) -> SiteWish:
     """The wish with the material that lies on this host, and the program that does the same again for it alone."""
     if wish.release is None or wish.sources is None:
@@ -148,7 +151,7 @@ def _complete_wish(wish: SiteWish, request: Request) -> SiteWish:
     path = wish.release.facts.renewal_hook
     again = replace(request, wishes=(wish,), start=False, required=True, adopt=False, clock=None)
     hook = renewal.program(path, again) if path else None
-    release, findings = host_material.complete_release(wish.release, wish.sources, request.warn_days)
+    release, findings = _import_change().complete_release(wish.release, wish.sources, request.warn_days)
     return replace(wish, release=release, hook=hook, findings=findings)
 
 

@@ -1,0 +1,37 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What only a host needs that is to be changed: half of the code, which Python compiles anew in each run on a target.
+
+So run.py imports this where there is something to do, and the program for renewals holds it always.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_material import complete_release
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.obstacles import find_obstacles
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.proof import rehearse_change
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal import Refused
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.switch import reload_alone, switch
+
+if TYPE_CHECKING:
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import Seen
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.trial import Result
+
+__all__ = ["complete_release", "make", "prove"]
+
+
+def prove(seen: Seen) -> Result:
+    """Step 1, after what a rehearsal does not see. Raises Refused where the change would do harm."""
+    obstacles = find_obstacles(seen)
+    if obstacles:
+        raise Refused(*obstacles)
+    return rehearse_change(seen)
+
+
+def make(seen: Seen) -> bool:
+    """Steps 2 to 6. Returns whether httpd was reloaded, or started. Raises Refused, after the way back."""
+    return switch(seen) if seen.plan.changes else reload_alone(seen)
