@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from demo_material import Authority, write, zipped
+from demo_material import Authority, Issued, write, zipped
+from odd_authorities import LIMITED, client_of, pem
+from odd_certificates import ca
 
 if TYPE_CHECKING:
     from conftest import LocalOperator
-    from demo_material import Issued
 
 DOMAIN = "www.example.com"
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make folders in /etc")
@@ -243,6 +244,21 @@ def test_a_leaf_on_the_host_is_no_client_ca(operator: LocalOperator, certbot: Ce
     write(certbot.root, "chat.crt", operator.material.client.pem)
     operator.site.update(client_ca=[f"{certbot.root}/chat.crt"])
     assert "is no CA by its basic constraints" in " ".join(operator.refused().output.split())
+
+
+@pytest.mark.parametrize("from_host", [True, False], ids=["on the host", "the controller's"])
+def test_a_client_ca_that_limits_names_lets_in_whom_it_may_name(
+    operator: LocalOperator, certbot: Certbot, from_host: bool
+) -> None:
+    limit, within = LIMITED["a directory"]
+    authority = ca(nc=limit)
+    folder = certbot.root if from_host else operator.folder / "files"
+    write(folder, "limited.crt", pem(authority.certificate))
+    operator.site.update(client_ca=[f"{folder}/limited.crt" if from_host else "files/limited.crt"])
+    operator.deploy()
+    client = client_of(authority, **within)
+    assert operator.ask(Issued(client.certificate, client.key)).said == "HTTP/1.1 200 OK"
+    assert operator.ask(operator.material.client).said == "TLSV1_ALERT_UNKNOWN_CA"
 
 
 def test_wrong_options_are_said_before_anything_is_sent(operator: LocalOperator, certbot: Certbot) -> None:

@@ -15,8 +15,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from demo_material import Authority
+from demo_material import Authority, Issued
 from host import DOMAIN, Host
+from odd_authorities import ABOVE, BELOW, LIMITED, WITHIN, client_of
 from odd_certificates import ca, raw, usage
 from rehearsing import forbid_namespaces
 
@@ -84,6 +85,29 @@ def test_a_client_ca_that_works_is_taken(
         forbid_namespaces(monkeypatch)
     report = host.apply(host.wish(client_ca=pem(SOUND[case]())), check=True)
     assert (report.rehearsal, untried(report)) == (rehearsal, [])
+
+
+@pytest.mark.parametrize("rehearsal", ["full", "reduced"])
+@pytest.mark.parametrize("case", [*LIMITED, "the root's, of an intermediate"])
+def test_a_client_ca_that_limits_names_is_taken_and_its_clients_get_in(
+    host: Host, case: str, rehearsal: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if rehearsal == "reduced":
+        forbid_namespaces(monkeypatch)
+    limit, within = LIMITED.get(case, (None, WITHIN))
+    issuers = [ca(nc=limit)] if limit else [ABOVE, BELOW]
+    report = host.apply(host.wish(client_ca=b"".join(map(pem, issuers))))
+    assert (report.rehearsal, untried(report)) == (rehearsal, [])
+    client, stranger = client_of(issuers[-1], **within), client_of(ca(), **within)
+    for one, result in (client, "accepted"), (stranger, "refused"):
+        found = host.answers(Issued(one.certificate, one.key))
+        assert [each.result for each in found.values()] == [result, result]
+
+
+def test_an_intermediate_whose_name_its_root_excludes_is_refused_by_name(host: Host) -> None:
+    without = ca(ABOVE)
+    message = host.refused(host.wish(client_ca=pem(ABOVE) + pem(without)))
+    assert LOCKED_OUT.format(name=name_of(without)) in message
 
 
 def test_a_client_ca_below_its_root_is_taken_with_it(host: Host) -> None:

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from cryptography import x509
@@ -21,7 +22,10 @@ from odd_certificates import (
     NOW,
     PAST,
     PLAIN,
+    Changes,
+    Extension,
     Pair,
+    alternatives,
     ca,
     crl,
     dns,
@@ -53,6 +57,7 @@ class ClientCase:
     code: str = ""  # of the error
     words: str = ""  # what its message has to say
     warned: str = ""  # the code of a warning, where it is accepted
+    client: Changes = field(default_factory=dict)  # the changes of its client
 
 
 CLIENT_CASES: list[ClientCase] = []
@@ -72,9 +77,15 @@ def note(name: str, accepted: bool, *client_cas: Pair | bytes, **more: Any) -> N
     CLIENT_CASES.append(ClientCase(name, accepted, certificates, issuer, crls, **more))
 
 
-def client_of(issuer: Pair) -> Pair:
-    """Return a client of the CA."""
-    return leaf(issuer, "a client", eku=purposes(CLIENT), san=None)
+def client_of(issuer: Pair, **changes: Any) -> Pair:
+    """Return a client of the CA, but for `changes`."""
+    return leaf(issuer, "a client", **{"eku": purposes(CLIENT), "san": None, **changes})
+
+
+def of_organization(organization: str, common: str = "") -> x509.Name:
+    """Return a name within an organization; the organization's own without a common name."""
+    kinds = ((x509.NameOID.ORGANIZATION_NAME, organization), (x509.NameOID.COMMON_NAME, common))
+    return x509.Name([x509.NameAttribute(kind, text) for kind, text in kinds if text])
 
 
 def purposes(*kinds: x509.ObjectIdentifier, critical: bool = False) -> tuple[x509.ExtendedKeyUsage, bool]:
@@ -180,7 +191,43 @@ note("key: RSA of 2047 bits", True, ca(key=rsa.generate_private_key(65537, 2047)
 note("key: RSA of 3072 bits", True, ca(key=rsa.generate_private_key(65537, 3072)))
 
 # Limits on names: a client whose names are within them is let in
-note("limits of DNS names", True, ca(nc=limits([dns("example.com")])))
+TENCENT = of_organization("Tencent")
+WITHIN = {"subject": of_organization("Tencent", "Chat")}
+LIMITED: dict[str, tuple[Extension, Changes]] = {
+    "DNS": (limits([dns("tencent.com")]), {"san": (alternatives("chat.tencent.com"), False)}),
+    "a directory": (limits([x509.DirectoryName(TENCENT)]), WITHIN),
+    "e-mail": (
+        limits([x509.RFC822Name("tencent.com")]),
+        {"san": (alternatives(x509.RFC822Name("a@tencent.com")), False)},
+    ),
+    "addresses": (
+        limits([x509.IPAddress(ip_network("192.0.2.0/24"))]),
+        {"san": (alternatives(x509.IPAddress(ip_address("192.0.2.1"))), False)},
+    ),
+    "a directory, not critical": (limits([x509.DirectoryName(TENCENT)], critical=False), WITHIN),
+    "all but DNS": (limits(None, [dns("example.com")]), {"san": (alternatives("chat.tencent.com"), False)}),
+    "all but a directory": (limits(None, [x509.DirectoryName(of_organization("Another"))]), WITHIN),
+    "all of these": (
+        limits([dns("tencent.com"), x509.DirectoryName(TENCENT)], [dns("shop.tencent.com")]),
+        {**WITHIN, "san": (alternatives("chat.tencent.com"), False)},
+    ),
+}
+NOBODY = limits(None, [dns(""), x509.DirectoryName(x509.Name([]))])
+note("limits: nobody who has a name", True, ca(nc=NOBODY), client={"subject": named("")})
+for name, (limit, client) in LIMITED.items():
+    note(f"limits: {name}", True, ca(nc=limit), client=client)
+ABOVE = ca(nc=limits([x509.DirectoryName(TENCENT)]))
+BELOW = ca(ABOVE, subject=of_organization("Tencent", "Issuing CA"))
+note("limits: of the root, and an intermediate within", True, ABOVE, BELOW, client=WITHIN)
+note(
+    "limits: of the root, and an intermediate without",
+    False,
+    ABOVE,
+    ca(ABOVE),
+    client=WITHIN,
+    code="clients-refused",
+    words="permitted subtree violation",
+)
 
 # Signatures: nobody looks at a root's own
 BY_RSA = ca(key=RSA, subject=named("Chat CA"))

@@ -21,7 +21,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Identity
 from ansible_collections.mtls.httpd.plugins.module_utils._twin import der
 from ansible_collections.mtls.httpd.plugins.module_utils._twin.keys import KeyRing
-from ansible_collections.mtls.httpd.plugins.module_utils._twin.twins import is_revoked, issue, make_twins, places_of
+from ansible_collections.mtls.httpd.plugins.module_utils._twin.twins import is_revoked, make_twins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +66,7 @@ def twin_client_cas(authorities: bytes, crls: bytes = b"", crl_ends: str = "") -
             told = wire.read_certificate(twin.certificate)
             is_valid = told.not_before <= now < told.not_after and not (crls and "" < crl_ends <= now)
             if is_valid and not is_revoked(twin, lists):
-                bearer = issue(twin, _RING, client=True, places=places_of(lists, twin))
+                bearer = twins.issue_client(twin, lists)
                 clients.append((wire.rfc4514(told.subject), Identity(bearer.certificate, bearer.private_key)))
     except (LookupError, UnicodeError) as error:
         raise ValueError(str(error)) from None

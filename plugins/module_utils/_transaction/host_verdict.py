@@ -133,7 +133,7 @@ def _try_client_cas(client_cas: Sequence[Member]) -> list[Refusal | None]:
     """Return, for each client CA, why httpd would let no client of it in; nothing where it can have no twin."""
     try:
         twins = make_twins([one.certificate for one in client_cas], ring=_RING)
-        clients = [issue(one, _RING, client=True) for one in twins.certificates]
+        clients = [twins.issue_client(one) for one in twins.certificates]
         server = memory.serving_clients_of(
             issue(None, _RING, client=False), [one.certificate for one in twins.certificates]
         )

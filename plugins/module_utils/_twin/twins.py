@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Signed = Callable[[bytes, bytes], Optional[bool]]
 
 _AUTHORITY_KEY, _SUBJECT_KEY, _BASIC, _USAGE, _PURPOSES = (f"2.5.29.{number}" for number in (35, 14, 19, 15, 37))
-_PLACE, _PLACES = "2.5.29.28", "2.5.29.31"
+_PLACE, _PLACES, _LIMITS = "2.5.29.28", "2.5.29.31", "2.5.29.30"
 # What strings are compared as: without case, and blanks at the ends or repeated (RFC 5280, 7.1).
 _STRINGS = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1A: "ascii", 0x1C: "utf-32", 0x1E: "utf-16"}
 _WIDE = {0x1C: "utf-32-be", 0x1E: "utf-16-be"}
@@ -186,6 +186,16 @@ class Twins:
             parts, own, self._issuers.signer(certificate, parts, {**self._keys, parts.public: own}), self._later
         )
 
+    def issue_client(self, issuer: Twin, crls: Sequence[bytes] = ()) -> Bearer:
+        """Return a client of one of these twins; where there are lists (DER), it names their places.
+
+        A CA may issue for certain names alone (RFC 5280, 4.2.1.10), and which of them its clients have, nobody here
+        knows. So where one of these certificates limits names, the client has none: OpenSSL then holds nothing against
+        a limit but what is above the client, such as an intermediate's own name, which keeps all clients out.
+        """
+        nameless = any(one.parts.extension(_LIMITS) for one in self.certificates)
+        return issue(issuer, self._ring, client=True, places=places_of(crls, issuer), nameless=nameless)
+
 
 def make_twins(
     certificates: Sequence[bytes],
@@ -302,15 +312,17 @@ def is_revoked(certificate: Twin, crls: Sequence[bytes]) -> bool:
     return False
 
 
-def issue(issuer: Twin | None, ring: KeyRing, *, client: bool, places: Sequence[bytes] = ()) -> Bearer:
+def issue(
+    issuer: Twin | None, ring: KeyRing, *, client: bool, places: Sequence[bytes] = (), nameless: bool = False
+) -> Bearer:
     """Return a sound certificate of a twin's for a client or a server; of nobody's where there is no issuer.
 
     It names the places where lists are published that are for such certificates alone.
-    Its name is its own, and it is valid from a day ago for a week.
+    Its name is its own, unless it is to be nameless, and it is valid from a day ago for a week.
     """
     key = ring.plain
     common = der.sequence(der.oid("2.5.4.3"), der.element(0x0C, b"mtls.httpd twin's client"))
-    subject = der.sequence(der.element(der.SET, common))
+    subject = der.sequence(*([] if nameless else [der.element(der.SET, common)]))
     signer, name = (issuer.key, issuer.parts.subject) if issuer else (None, subject)
     algorithm = signer.own if signer else key.own
     now = datetime.now(timezone.utc)

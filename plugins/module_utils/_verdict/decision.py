@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.shared import Shared
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import MaterialSet
 
-_NAMES_ARE_LIMITED = (47, 48)
 # What only an authority that everybody trusts is held to, and how it is told that nothing, or too little, was found.
 _OF_PUBLIC_AUTHORITIES = frozenset({"bad-form", "wrong-usage"})
 _NOT_FOUND = frozenset({"chain-incomplete", "untrusted-issuer"})
@@ -198,8 +197,6 @@ def weigh_client_cas(
     crls: Sequence[RevocationList],
 ) -> list[Finding]:
     """Return the findings on the client CAs and the lists, with what OpenSSL makes of clients of theirs."""
-    # A client that a limit on names keeps out tells nothing of others, whose names may be within it.
-    told = [one if one is None or one.number not in _NAMES_ARE_LIMITED else None for one in told]
     weighed = list(findings)
     for one, refusal in zip(client_cas, told):
         if refusal is not None:

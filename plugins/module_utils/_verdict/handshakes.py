@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._twin import memory
 from ansible_collections.mtls.httpd.plugins.module_utils._twin.keys import KeyRing
-from ansible_collections.mtls.httpd.plugins.module_utils._twin.twins import Bearer, issue, make_twins, places_of
+from ansible_collections.mtls.httpd.plugins.module_utils._twin.twins import Bearer, issue, make_twins
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import FormError
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.signature import Signature
@@ -102,7 +102,7 @@ class Handshakes:
         """
         try:
             twins = make_twins(client_cas, crls, ring=_RING, signed=_whether_signed, later=self._later)
-            clients = [issue(one, _RING, client=True, places=places_of(crls, one)) for one in twins.certificates]
+            clients = [twins.issue_client(one, crls) for one in twins.certificates]
         except (ValueError, LookupError) as error:
             raise NoHandshakeError(str(error)) from None
         try:

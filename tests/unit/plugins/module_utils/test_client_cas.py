@@ -12,12 +12,11 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from demo_material import Authority, zipped
 from odd_authorities import CLIENT_CASES, ClientCase, client_of, pem
-from odd_certificates import DAY, NOW, Pair, ca, crl, limits, named, new_key
+from odd_certificates import DAY, NOW, Pair, ca, crl, named, new_key
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import shared
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import ERROR, WARNING
@@ -41,7 +40,7 @@ def whole(*pairs: Pair) -> bytes:
 
 @pytest.mark.parametrize("case", CLIENT_CASES, ids=lambda case: case.name)
 def test_the_verdict_on_a_client_ca_is_openssls(case: ClientCase, tmp_path: Path) -> None:
-    (tmp_path / "client").write_bytes(whole(client_of(case.issuer)))
+    (tmp_path / "client").write_bytes(whole(client_of(case.issuer, **case.client)))
     (tmp_path / "cas").write_bytes(case.client_cas)
     command = ["openssl", "verify", "-auth_level", "2", "-purpose", "sslclient", "-no-CApath", "-no-CAstore"]
     command += ["-attime", str(int(NOW.timestamp()) + 1), "-CAfile", "cas"]
@@ -87,12 +86,6 @@ def test_a_client_ca_and_its_renewed_twin_are_not_told_to_be_renewed() -> None:
 
 def test_of_a_ca_of_which_there_is_no_twin_the_rules_decide_and_the_verdict_says_so() -> None:
     assert verdict(whole(ca(key=dsa.generate_private_key(2048)))).decided_by == "rules"
-
-
-def test_a_limit_on_names_that_keeps_a_twins_client_out_tells_nothing_of_chats() -> None:
-    within = ca(nc=limits([x509.DirectoryName(named("Chat"))]))
-    found = verdict(whole(within))
-    assert (found.ok, found.decided_by) == (True, "handshake")
 
 
 def test_clients_with_more_above_them_than_verify_depth_allows_are_named() -> None:
