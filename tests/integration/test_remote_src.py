@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from demo_material import Authority, Issued, write, zipped
-from odd_authorities import LIMITED, client_of, pem
-from odd_certificates import ca
+from odd_authorities import CHAT, LIMITED, SOUND, client_of, pem
+from odd_certificates import PAST, ca, crl
 
 if TYPE_CHECKING:
     from conftest import LocalOperator
@@ -259,6 +259,42 @@ def test_a_client_ca_that_limits_names_lets_in_whom_it_may_name(
     client = client_of(authority, **within)
     assert operator.ask(Issued(client.certificate, client.key)).said == "HTTP/1.1 200 OK"
     assert operator.ask(operator.material.client).said == "TLSV1_ALERT_UNKNOWN_CA"
+
+
+@pytest.mark.parametrize("from_host", [True, False], ids=["on the host", "the controller's"])
+def test_an_ended_client_ca_beside_its_renewed_twin_is_a_warning_and_beside_another_it_has_to_go(
+    operator: LocalOperator, certbot: Certbot, from_host: bool
+) -> None:
+    folder = certbot.root if from_host else operator.folder / "files"
+    operator.site.update(client_ca=[f"{folder}/both.crt" if from_host else "files/both.crt"])
+    write(folder, "both.crt", pem(ca(**CHAT, **PAST).certificate, SOUND.certificate))
+    warning = "by which httpd lets its clients in. Take the one that is out of its time out."
+    for arguments in (("--check",), (), ()):
+        assert warning in " ".join(operator.deploy(*arguments).output.split())
+    client = client_of(SOUND)
+    assert operator.ask(Issued(client.certificate, client.key)).said == "HTTP/1.1 200 OK"
+    write(folder, "both.crt", pem(ca(**PAST).certificate, SOUND.certificate))
+    words = " ".join(operator.refused().output.split())
+    assert "Take it out, and give the one that Chat publishes now" in words
+    assert "Renew it" not in words
+    assert "set its clock" not in words
+
+
+def test_the_program_tells_what_of_the_controllers_ends_soon(operator: LocalOperator, certbot: Certbot) -> None:
+    hook = certbot.root / "hook"
+    soon = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(days=20)
+    authority = ca(end=soon)
+    write(operator.folder / "files", "chat.crt", pem(authority.certificate))
+    write(operator.folder / "files", "chat.crl", pem(crl(authority, end=soon)))
+    operator.site.update(renewal_hook=str(hook), crl=["files/chat.crl"])
+    output = " ".join(operator.deploy().output.split())
+    assert "in 19 days." in output
+    assert "TencentQQAuthCA.crt: '" not in output  # the controller has said it
+    said = subprocess.run([hook], capture_output=True, text=True, check=True).stdout
+    ends = f"{soon:%Y-%m-%dT%H:%M:%SZ}"
+    for code, name in ("expires-soon", "TencentQQAuthCA.crt"), ("crl-expires-soon", "TencentQQAuthCA.crl"):
+        (line,) = [each for each in said.splitlines() if f": warning {code}, {name}: " in each]
+        assert ends in line
 
 
 def test_wrong_options_are_said_before_anything_is_sent(operator: LocalOperator, certbot: Certbot) -> None:

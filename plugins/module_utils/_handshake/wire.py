@@ -21,7 +21,8 @@ CERTIFICATE = 11
 CERTIFICATE_REQUEST = 13
 
 _VERSION = 0xA0  # RFC 5280, section 4.1: [0], before the serial number
-_UTC_TIME = 0x17
+_SEQUENCE = 0x30
+_UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
 _CERTIFICATE_AUTHORITIES = 47  # RFC 8446, section 4.2
 
 # RFC 4514, section 3
@@ -139,6 +140,28 @@ def read_certificate(certificate: bytes) -> BareCertificate:
     except IndexError:
         raise ValueError("certificate is cut off") from None
     return BareCertificate(subject.encoded, issuer.encoded, begins, ends)
+
+
+class BareList(NamedTuple):
+    """What a revocation list says: its issuer (a DER name), and its updates, as moments are written above.
+
+    The next update is empty where it names none.
+    """
+
+    issuer: bytes
+    this_update: str
+    next_update: str
+
+
+def read_list(crl: bytes) -> BareList:
+    """Return what a revocation list (DER) says. Source: RFC 5280, section 5.1."""
+    (whole,) = _elements(crl)
+    fields = list(_elements(next(_elements(whole.content)).content))
+    names = [one for one in fields if one.tag == _SEQUENCE]  # its algorithm, its issuer, whom it revokes
+    times = [_read_time(one) for one in fields if one.tag in (_UTC_TIME, _GENERALIZED_TIME)]
+    if len(names) < 2 or not times:
+        raise ValueError("revocation list is cut off")
+    return BareList(names[1].encoded, times[0], times[1] if len(times) > 1 else "")
 
 
 def _read_time(time: _Element) -> str:

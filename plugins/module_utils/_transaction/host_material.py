@@ -6,24 +6,28 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import ssl
 import stat
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, OperatorError
-from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, FACTS
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, FACTS
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_verdict import (
     HostMaterial,
+    Listed,
     Member,
     as_fault,
     judge_host_material,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import validity
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import ERROR, has_errors
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
 
@@ -42,72 +46,92 @@ class SourceError(OperatorError):
     """Material on the host cannot be used. No content of a file is in it."""
 
 
-def complete_release(release: Release, sources: Sources, warn_days: int) -> tuple[Release, tuple[Finding, ...]]:
+def complete_release(
+    release: Release, sources: Sources, warn_days: int, *, alone: bool = False
+) -> tuple[Release, tuple[Finding, ...]]:
     """Return the release with the material in it, and what its facts say of that; and the verdict's warnings.
 
-    C(warn_days): how long before its end a certificate is warned of. Raises SourceError with the verdict's errors.
+    C(warn_days): how long before its end a certificate is warned of. What came from the controller is judged too, as
+    clocks go on; what only is to be warned of there, the controller has said, unless the host does this C(alone).
+    Raises SourceError with the verdict's errors.
     """
     facts = release.facts
-    given = [(sources.certificate, each) for each in _certificates(sources.certificate)]
-    given += [(sources.chain, each) for each in _certificates(sources.chain)] if sources.chain else []
-    leaf, *others = [each for _path, each in given]
-    # A root that is sent is bytes for nothing, and one sent twice is an error (RFC 8446, section 4.4.2).
-    sent = list(dict.fromkeys([leaf, *(each for each in others if not _self_issued(each))]))
-    certificate, private_key = b"".join(sent), _private_key(sources.private_key)
-    client_cas = [(path, each) for path in sources.client_ca for each in _pinned(path, sources)]
-    findings = judge_host_material(
-        HostMaterial(
-            names=(facts.domain, *facts.aliases),
-            server=_members(given),
-            key=private_key,
-            key_source=sources.private_key,
-            client_cas=_members(client_cas),
-        ),
-        warn_days,
+    paths = filter(None, (sources.certificate, sources.chain))
+    # One that is sent twice is an error (RFC 8446, section 4.4.2).
+    server = _once([each for path in paths for each in _certificates(path)])
+    leaf, *others = server
+    # A root that is sent is bytes for nothing.
+    sent = [leaf, *(each for each in others if each.told.subject != each.told.issuer)]
+    private_key = _private_key(sources.private_key)
+    given = [each for path in sources.client_ca for each in _pinned(path, sources)]
+    files = {**release.public, f"{facts.domain}.crt": b"".join(each.pem for each in sent)}
+    if given:
+        files[CLIENT_CA] = b"".join(each.pem for each in given)
+    client_cas = _once(given) or tuple(Member(CLIENT_CA, each) for each in _blocks(files[CLIENT_CA], "CERTIFICATE"))
+    crls = tuple(Listed(CRL, each) for each in _blocks(files.get(CRL, b""), "X509 CRL"))
+    material = HostMaterial(
+        names=(facts.domain, *facts.aliases),
+        server=server,
+        key=private_key,
+        key_source=sources.private_key,
+        client_cas=client_cas,
+        crls=crls if facts.crl_check != "none" else (),
+        whole=facts.crl_check != "leaf",
+        # Nobody says when the program runs again.
+        list_warning=timedelta(days=warn_days if alone else 0),
     )
+    findings = judge_host_material(material, warn_days)
     if has_errors(findings):
         raise SourceError(*(as_fault(each, facts.domain) for each in findings if each.severity == ERROR))
-    files = {**release.public, f"{facts.domain}.crt": certificate}
-    if client_cas:
-        files[CLIENT_CA] = b"".join(each for _path, each in client_cas)
-    told = [wire.read_certificate(_der(each)) for each in (*sent, *_CERTIFICATE.findall(files[CLIENT_CA]))]
-    subjects = {wire.rfc4514(each.subject) for each in told[len(sent) :]}
+    now = datetime.now(timezone.utc)
+    # Where the verdict has no error, one that is not of its time has another beside it.
+    told = [each.told for each in (*sent, *client_cas) if each.span.holds(now)]
+    ends = [each.told.next_update for each in crls if each.told.next_update and validity.is_present(each.span, now)]
     facts = replace(
         facts,
-        certificate_sha256=wire.sha256(_der(leaf)),
-        client_ca_names=tuple(sorted(subjects)),
-        begins=max(each.not_before for each in told),
-        ends=min(each.not_after for each in told),
+        certificate_sha256=wire.sha256(leaf.certificate),
+        client_ca_names=tuple(sorted({wire.rfc4514(each.told.subject) for each in client_cas})),
+        begins=max((each.not_before for each in told), default=leaf.told.not_before),
+        ends=min((each.not_after for each in told), default=leaf.told.not_after),
+        crl_ends=min(ends, default=facts.crl_ends),
     )
-    return Release(release.domain, {**files, FACTS: facts.content}, private_key), findings
+    of_controller = () if alone else (CLIENT_CA, CRL)
+    new = tuple(each for each in findings if each.subject not in of_controller)
+    return Release(release.domain, {**files, FACTS: facts.content}, private_key), new
 
 
-def _members(given: Sequence[tuple[str, bytes]]) -> tuple[Member, ...]:
-    """Return the certificates (PEM), each with the path of its file; one that is there twice, once."""
-    found: dict[bytes, str] = {}
-    for path, each in given:
-        found.setdefault(_der(each), path)
-    return tuple(Member(path, certificate) for certificate, path in found.items())
+def _blocks(content: bytes, label: str) -> list[bytes]:
+    """Return the certificates, or the lists, of a release's own file, as DER."""
+    mark = re.escape(label.encode())
+    found = re.findall(rb"-----BEGIN " + mark + rb"-----(.*?)-----END " + mark + b"-----", content, re.DOTALL)
+    return [base64.b64decode(each) for each in found]
 
 
-def _certificates(path: str) -> list[bytes]:
-    """Return the certificates of a file, each as PEM with LF and no text around it."""
+def _once(given: Sequence[Member]) -> tuple[Member, ...]:
+    """Return the certificates without those that are there before, under another path or the same."""
+    found: dict[bytes, Member] = {}
+    for each in given:
+        found.setdefault(each.certificate, each)
+    return tuple(found.values())
+
+
+def _certificates(path: str) -> list[Member]:
+    """Return the certificates of a file."""
     found = _CERTIFICATE.findall(_read(path))
     if not found:
         raise SourceError(Fault("unusable-source", "", f"{path} holds no PEM certificate", "give one that does"))
     try:
-        for each in found:
-            wire.read_certificate(_der(each))
-        return [ssl.DER_cert_to_PEM_cert(_der(each)).encode() for each in found]
+        return [Member.read(path, _der(each)) for each in found]
     except ValueError:  # UnicodeError and binascii.Error among them
         words = f"{path} holds a certificate that is damaged"
         raise SourceError(Fault("unusable-source", "", words, "put a good one there")) from None
 
 
-def _pinned(path: str, sources: Sources) -> list[bytes]:
+def _pinned(path: str, sources: Sources) -> list[Member]:
     """Return the client CAs of a file, each of which must have one of the pinned fingerprints, if any are."""
     found = _certificates(path)
-    if sources.client_ca_sha256 and not {wire.sha256(_der(each)) for each in found} <= set(sources.client_ca_sha256):
+    pins = set(sources.client_ca_sha256)
+    if pins and not {wire.sha256(each.certificate) for each in found} <= pins:
         words = f"{path} holds another client CA than 'client_ca_sha256' pins"
         raise SourceError(Fault("wrong-client-ca-pin", "", words, "see where it came from"))
     return found
@@ -127,11 +151,6 @@ def _private_key(path: str) -> Secret:
 
 def _der(pem: bytes) -> bytes:
     return ssl.PEM_cert_to_DER_cert(pem.decode("ascii"))
-
-
-def _self_issued(pem: bytes) -> bool:
-    told = wire.read_certificate(_der(pem))
-    return told.subject == told.issuer
 
 
 # -- reading

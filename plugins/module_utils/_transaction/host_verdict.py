@@ -10,7 +10,7 @@ path, and a client of each client CA's twin knocks. What the files say explains 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
@@ -25,17 +25,13 @@ from ansible_collections.mtls.httpd.plugins.module_utils._twin.twins import (
     issue,
     make_twins,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import (
-    ERROR,
-    WARNING,
-    Finding,
-    finding,
-    in_shell,
-)
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.refusals import codes_of
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import validity
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import WARNING, Finding, finding
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.refusals import codes_of, explained
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.validity import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._twin.memory import Refusal
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
@@ -53,6 +49,18 @@ class Member:
     source: str  # the path of the file
     certificate: bytes = field(repr=False)
 
+    @classmethod
+    def read(cls, source: str, certificate: bytes) -> Member:
+        """Return the certificate; raises ValueError for what is none that can be judged."""
+        told = wire.read_certificate(certificate)
+        _moment(told.not_before), _moment(told.not_after)
+        return cls(source, certificate)
+
+    @property
+    def pem(self) -> bytes:
+        """It as PEM, with LF and no text around it."""
+        return der.pem("CERTIFICATE", self.certificate)
+
     @property
     def told(self) -> wire.BareCertificate:
         """What it says of itself."""
@@ -63,13 +71,40 @@ class Member:
         """Its subject, for people."""
         return plain(wire.rfc4514(self.told.subject))
 
+    @property
+    def span(self) -> Span:
+        """From when to when it is valid."""
+        return Span(self.label, self.source, _moment(self.told.not_before), _moment(self.told.not_after))
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One revocation list (DER) of a file."""
+
+    source: str
+    content: bytes = field(repr=False)
+
+    @property
+    def told(self) -> wire.BareList:
+        """What it says of itself."""
+        return wire.read_list(self.content)
+
+    @property
+    def span(self) -> Span:
+        """From when to when it is valid, as of its issuer."""
+        told = self.told
+        end = _moment(told.next_update) if told.next_update else None
+        return Span(plain(wire.rfc4514(told.issuer)), self.source, _moment(told.this_update), end)
+
 
 @dataclass(frozen=True)
 class HostMaterial:
-    """What a site takes from its host.
+    """What a site takes from its host, and what of the controller's is deployed with it.
 
     names: those that the site is asked for by. server: the server's certificate, and behind it the others of its files.
-    key: the server's, which lies in the file key_source. client_cas: those that lie on the host.
+    key: the server's, which lies in the file key_source. crls: those of the client CAs, asked about the `whole` path
+    of a client or about its own certificate alone. list_warning: how long before its end a list is warned of even where
+    more than a fifth of its time is left.
     """
 
     names: tuple[str, ...]
@@ -77,12 +112,15 @@ class HostMaterial:
     key: Secret
     key_source: str
     client_cas: tuple[Member, ...] = ()
+    crls: tuple[Listed, ...] = ()
+    whole: bool = True
+    list_warning: timedelta = timedelta(0)
 
 
 def judge_host_material(material: HostMaterial, warn_days: int) -> tuple[Finding, ...]:
     """Return what is wrong with the material now, or will be in so many days, errors and warnings."""
-    now = datetime.now(timezone.utc)
-    return (*_judge_server(material, now, warn_days), *_judge_client_cas(material.client_cas, now, warn_days))
+    now, warn = datetime.now(timezone.utc), timedelta(days=warn_days)
+    return (*_judge_server(material, now, warn), *_judge_client_cas(material, now, warn))
 
 
 def as_fault(one: Finding, domain: str) -> Fault:
@@ -91,15 +129,15 @@ def as_fault(one: Finding, domain: str) -> Fault:
     return Fault(code=one.code, domain=domain, message=message, remedy=one.remedy.rstrip("."))
 
 
-def _judge_server(material: HostMaterial, now: datetime, warn_days: int) -> list[Finding]:
+def _judge_server(material: HostMaterial, now: datetime, warn: timedelta) -> list[Finding]:
     leaf, *others = material.server
     path = _path(leaf, others)
-    findings = [each for one in path for each in _dates(one, now, warn_days)]
+    findings = [each for one in path for each in validity.of_certificate(one.span, now, warn)]
     if len(path) == 1 and others and not _is_self_issued(leaf):
         message = f"none of the certificates beside '{leaf.label}' issued it, so clients may find no path to a root."
         remedy = "Give the certificate of its issuer as 'chain'."
         findings.append(finding("chain-incomplete", leaf.source, message, remedy, WARNING))
-    sent = b"".join(der.pem("CERTIFICATE", one.certificate) for one in material.server)
+    sent = b"".join(one.pem for one in material.server)
     try:
         server = memory.serving(Bearer(sent, material.key.reveal()))
         client, strict = (memory.trusting([path[-1].certificate], strict=how, partial=True) for how in (False, True))
@@ -108,7 +146,7 @@ def _judge_server(material: HostMaterial, now: datetime, warn_days: int) -> list
     except memory.RefusedError as refused:
         refusals, objection = [refused.refusal], None
     for refusal in filter(None, dict.fromkeys(refusals)):
-        findings = _explained(findings, refusal, _refused_server(refusal, material))
+        findings = explained(findings, refusal, _refused_server(refusal, material))
     if objection is not None:
         message = f"OpenSSL's clients accept the path, and strict ones do not: {objection.words.rstrip('.')}."
         remedy = "Ask the authority for a certificate and chain that follow RFC 5280."
@@ -116,32 +154,39 @@ def _judge_server(material: HostMaterial, now: datetime, warn_days: int) -> list
     return findings
 
 
-def _judge_client_cas(client_cas: Sequence[Member], now: datetime, warn_days: int) -> list[Finding]:
-    told = _try_client_cas(client_cas)
+def _judge_client_cas(material: HostMaterial, now: datetime, warn: timedelta) -> list[Finding]:
     findings: list[Finding] = []
-    for one, refusal in zip(client_cas, told):
-        of_this = list(_dates(one, now, warn_days))
+    present = [comparable(one.told.issuer) for one in material.crls if validity.is_present(one.span, now)]
+    lists: list[Finding] = []
+    for one in material.crls:
+        newer = comparable(one.told.issuer) in present
+        lists += validity.of_list(one.span, now, newer=newer, warn=material.list_warning)
+    for ca, refusal in zip(material.client_cas, _try_client_cas(material)):
+        of_this = list(validity.of_client_ca(ca.span, now, warn))
         if refusal is None:
-            # A client gets in all the same where another certificate of the same CA is valid.
-            findings += [replace(each, severity=WARNING) for each in of_this]
+            findings += map(validity.as_of_no_account, of_this)
         else:
-            findings += _explained(of_this, refusal, _refused_client_ca(refusal, one))
-    return findings
+            known = len(of_this)
+            told = explained([*of_this, *lists], refusal, _refused_client_ca(refusal, ca))
+            findings += [*told[:known], *told[known + len(lists) :]]
+            lists = told[known : known + len(lists)]
+    return [*findings, *lists]
 
 
-def _try_client_cas(client_cas: Sequence[Member]) -> list[Refusal | None]:
+def _try_client_cas(material: HostMaterial) -> list[Refusal | None]:
     """Return, for each client CA, why httpd would let no client of it in; nothing where it can have no twin."""
+    crls = [one.content for one in material.crls]
     try:
-        twins = make_twins([one.certificate for one in client_cas], ring=_RING)
-        clients = [twins.issue_client(one) for one in twins.certificates]
-        server = memory.serving_clients_of(
-            issue(None, _RING, client=False), [one.certificate for one in twins.certificates]
-        )
+        twins = make_twins([one.certificate for one in material.client_cas], crls, ring=_RING)
+        clients = [twins.issue_client(one, crls) for one in twins.certificates]
+        trusted = [one.certificate for one in twins.certificates]
+        nobody = issue(None, _RING, client=False)
+        server = memory.serving_clients_of(nobody, trusted, twins.crls, whole=material.whole)
         return [memory.meet(server, memory.calling(one)) for one in clients]
     except memory.RefusedError as refused:
-        return [refused.refusal for _one in client_cas]
+        return [refused.refusal for _one in material.client_cas]
     except (ValueError, LookupError):
-        return [None for _one in client_cas]
+        return [None for _one in material.client_cas]
 
 
 def _path(leaf: Member, others: Sequence[Member]) -> list[Member]:
@@ -156,35 +201,13 @@ def _path(leaf: Member, others: Sequence[Member]) -> list[Member]:
     return path
 
 
+def _moment(text: str) -> datetime:
+    # A year 0, which DER can write and Python has not, is as long ago as any.
+    return datetime.strptime(max(text, "0001-01-01T00:00:00Z"), _MOMENT).replace(tzinfo=timezone.utc)
+
+
 def _is_self_issued(one: Member) -> bool:
     return comparable(one.told.subject) == comparable(one.told.issuer)
-
-
-def _dates(one: Member, now: datetime, warn_days: int) -> Iterator[Finding]:
-    """Not before its begin, not at its end, and not soon at its end (RFC 5280, 4.1.2.5)."""
-    told, moment = one.told, now.strftime(_MOMENT)
-    soon = (now + timedelta(days=warn_days)).strftime(_MOMENT)
-    if moment < told.not_before:
-        message = f"'{one.label}' is valid from {told.not_before} on, and it is {moment}; until then it is refused."
-        yield finding("not-yet-valid", one.source, message, "Wait, or check the clock: timedatectl")
-    elif moment >= told.not_after:
-        message = f"'{one.label}' ended at {told.not_after}; it is refused."
-        look = f"openssl x509 -in {in_shell(one.source)} -noout -enddate"
-        yield finding("expired", one.source, message, f"Renew it, then look: {look}")
-    elif soon > told.not_after:
-        ends = datetime.strptime(told.not_after, _MOMENT).replace(tzinfo=timezone.utc)
-        message = f"'{one.label}' ends at {told.not_after}, in {(ends - now).days} days."
-        yield finding("expires-soon", one.source, message, "Renew it, and run this again with the new one.")
-
-
-def _explained(findings: Sequence[Finding], refusal: Refusal, otherwise: Finding) -> list[Finding]:
-    """Return the findings with OpenSSL's words beside the first error that explains them, or with another one."""
-    explaining = codes_of(refusal)[2]
-    for at, each in enumerate(findings):
-        if each.severity == ERROR and each.code in explaining:
-            message = f"{each.message.rstrip('.')} (OpenSSL: {refusal.words.rstrip('.')})."
-            return [*findings[:at], replace(each, message=message), *findings[at + 1 :]]
-    return [*findings, otherwise]
 
 
 def _refused_server(refusal: Refusal, material: HostMaterial) -> Finding:

@@ -151,7 +151,8 @@ def _complete_wish(wish: SiteWish, request: Request) -> SiteWish:
     path = wish.release.facts.renewal_hook
     again = replace(request, wishes=(wish,), start=False, required=True, adopt=False, clock=None)
     hook = renewal.program(path, again) if path else None
-    release, findings = _import_change().complete_release(wish.release, wish.sources, request.warn_days)
+    complete_release, alone = _import_change().complete_release, request.clock is None
+    release, findings = complete_release(wish.release, wish.sources, request.warn_days, alone=alone)
     return replace(wish, release=release, hook=hook, findings=findings)
 
 

@@ -10,7 +10,6 @@ import hashlib
 import re
 import ssl
 from dataclasses import dataclass, field
-from datetime import timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -29,6 +28,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.signature impo
     check,
     name_key,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.validity import Span, iso
 
 if HAS_CRYPTOGRAPHY:
     from cryptography import x509
@@ -189,6 +189,11 @@ class Certificate:
         """What messages call it: its common name, else its subject, else its first DNS name."""
         return called(self.subject) or next(iter(self.names), "a certificate without a name")
 
+    @property
+    def span(self) -> Span:
+        """From when to when it is valid."""
+        return Span(self.label, self.source, self.begin, self.end)
+
     @cached_property
     def issuer_url(self) -> str:
         """Where its authority says that the issuer's certificate is published; empty if it does not, or oddly."""
@@ -278,6 +283,12 @@ class RevocationList:
         text = ssl.DER_cert_to_PEM_cert(self.given)
         return text.replace(" CERTIFICATE-", " X509 CRL-").encode()
 
+    @property
+    def span(self) -> Span:
+        """From when to when it is valid, as of its issuer."""
+        begin, end = self.parsed.last_update_utc, self.parsed.next_update_utc
+        return Span(called(self.parsed.issuer), self.source, begin, end)
+
     def signature(self, issuer: Certificate) -> Signature:
         """Return whether the issuer's key signed it."""
         return check(signed_parts(self.given), algorithm_of(self.parsed), issuer.key)
@@ -322,11 +333,6 @@ def called(name: x509.Name) -> str:
     common = name.get_attributes_for_oid(NameOID.COMMON_NAME)
     text = str(common[0].value) if common else name.rfc4514_string()
     return (text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text))[:80]
-
-
-def iso(moment: datetime) -> str:
-    """Return an aware moment in UTC, as ISO 8601 with seconds."""
-    return moment.astimezone(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def some(texts: Iterable[str]) -> str:

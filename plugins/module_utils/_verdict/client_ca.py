@@ -6,14 +6,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict import rules
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import iso, some
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import rules, validity
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import some
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.contents import read_shared
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import collect, command, finding
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import collect, finding
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.signature import name_key
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.validity import iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, Judgement
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.shared import Shared
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import MaterialSet
-
-
-# It is somebody else's to renew.
-_PRESENT = "Download the one that Chat publishes now, and give both for as long as clients of either call."
 
 
 def judge_client_cas(shared: Shared, given: MaterialSet) -> Judgement[tuple[Certificate, ...]]:
@@ -41,9 +37,7 @@ def judge_client_cas(shared: Shared, given: MaterialSet) -> Judgement[tuple[Cert
     certificates, findings = shared.client_cas[key]
     yield from findings
     for one in certificates:
-        for each in rules.time(one, shared.at, shared.warn):
-            remedy = f"{_PRESENT} To see this one: {command(one.source, 'x509', '-noout -enddate')}"
-            yield each if each.code == "not-yet-valid" else replace(each, remedy=remedy)
+        yield from validity.of_client_ca(one.span, shared.at, shared.warn)
     return certificates
 
 
@@ -80,7 +74,7 @@ def judge_crls(
         found += contents.crls
     issuers = [*client_cas, *path[1:]]
     crls = tuple(found)
-    present = {name_key(crl.parsed.issuer) for crl in crls if rules.is_present(crl.parsed, shared.at)}
+    present = {name_key(crl.parsed.issuer) for crl in crls if validity.is_present(crl.span, shared.at)}
     for crl in found:
         issuer = name_key(crl.parsed.issuer)
         known = [one for one in [*path[:1], *client_cas] if one.issuer_key == issuer]

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict import rules
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import rules, validity
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import some
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import (
     CRYPTOGRAPHY,
@@ -30,7 +30,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.handshakes imp
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import HAS_CRYPTOGRAPHY
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.odd_encoding import EXTENSIONS
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.refusals import LISTS, PATH, codes_of
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.refusals import LISTS, PATH, codes_of, explained
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.signature import name_key
 
 if HAS_CRYPTOGRAPHY:
@@ -121,7 +121,7 @@ def weigh_server(
     """Return the findings on the server, its `own` and those on its path, with what OpenSSL's clients make of them."""
     refusal, strict = tried.answer.refusal, tried.answer.strict
     if refusal is not None:
-        return _explained([*own, *of_path], refusal, _refused_server(refusal, path))
+        return explained([*own, *of_path], refusal, _refused_server(refusal, path))
     private = given.issued_by == "chat"
     weighed = [_softened(one, _OF_PUBLIC_AUTHORITIES) if private else one for one in own]
     leaf = path.certificates[0].source
@@ -201,17 +201,13 @@ def weigh_client_cas(
     for one, refusal in zip(client_cas, told):
         if refusal is not None:
             about = [each for each in weighed if each.subject == one.source or each.code in LISTS]
-            added = _explained(about, refusal, _refused_client_ca(refusal, one, client_cas, crls))
+            added = explained(about, refusal, _refused_client_ca(refusal, one, client_cas, crls))
             weighed = [added[about.index(each)] if each in about else each for each in weighed] + added[len(about) :]
     refused = {one.source for one, refusal in zip(client_cas, told) if refusal is not None}
     accepted = {one.source for one in client_cas} - refused
     for at, each in enumerate(weighed):
-        if each.subject in accepted and each.code in ("expired", "not-yet-valid") and each.severity == ERROR:
-            reason = each.message.partition(";")[0]
-            message = f"{reason}; another certificate of the same CA is valid, by which httpd lets its clients in."
-            weighed[at] = finding(
-                each.code, each.subject, message, "Take the one that is out of its time out.", WARNING
-            )
+        if each.subject in accepted and each.severity == ERROR and each.code in ("expired", "not-yet-valid"):
+            weighed[at] = validity.as_of_no_account(each)
         elif each.subject in accepted:
             weighed[at] = _softened(each, PATH | {"crl-missing", "crl-wrong-issuer", "weak-key"})
         elif not refused and _are_of_these(crls, client_cas):
@@ -297,18 +293,6 @@ def _are_of_these(crls: Sequence[RevocationList], client_cas: Sequence[Certifica
 
 
 # Both
-
-
-def _explained(findings: Sequence[Finding], refusal: Refusal, otherwise: Finding) -> list[Finding]:
-    """Return the findings with OpenSSL's words beside the first error that explains them, or with another one."""
-    explaining = codes_of(refusal)[2]
-    for at, each in enumerate(findings):
-        if each.severity == ERROR and each.code in explaining:
-            if each.quotes == OPENSSL:
-                return list(findings)
-            message = f"{each.message.rstrip('.')} (OpenSSL: {_words(refusal)})."
-            return [*findings[:at], replace(each, message=message, quotes=OPENSSL), *findings[at + 1 :]]
-    return [*findings, otherwise]
 
 
 def _softened(one: Finding, codes: Collection[str]) -> Finding:

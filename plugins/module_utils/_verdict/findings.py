@@ -43,7 +43,7 @@ CODES: dict[str, tuple[str, str]] = {
     "key-mismatch": (ERROR, "The private key is not the one of the certificate."),
     "expired": (
         ERROR,
-        "A certificate has ended. Only a warning in `allowed_clients` or `proxy_ca`, where another does as well.",
+        "A certificate has ended. A warning of a client CA and in `allowed_clients` and `proxy_ca`, if another does.",
     ),
     "not-yet-valid": (ERROR, "A certificate's time has not begun. A warning where `expired` is one."),
     "expires-soon": (WARNING, "A certificate ends within `warn_days`."),
@@ -85,7 +85,7 @@ CODES: dict[str, tuple[str, str]] = {
         ERROR,
         "A CRL's next update is past. httpd would refuse every client. Only a warning beside a newer one.",
     ),
-    "crl-expires-soon": (WARNING, "Less than a fifth of a CRL's time is left."),
+    "crl-expires-soon": (WARNING, "Less than a fifth of a CRL's time is left. For a `renewal_hook`, `warn_days` too."),
     "crl-not-yet-valid": (ERROR, "A CRL's time has not begun. httpd would refuse every client."),
     "crl-wrong-issuer": (
         ERROR,

@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import pairs
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import iso
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.client_ca import judge_client_cas, judge_crls
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.decision import (
     too_deep,
@@ -29,6 +28,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.server import judge_domains, judge_server
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.server_path import ServerPath, judge_path
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.shared import Shared
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.validity import iso
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import HANDSHAKE, RULES, Deployable, Verdict
 
 if HAS_CRYPTOGRAPHY:
@@ -106,6 +106,9 @@ def _judge_set(shared: Shared, given: MaterialSet, *, deploy: bool, shake: bool)
             of_clients = tuple(weigh_client_cas(told, client_cas, of_clients, crls))
             of_clients += tuple(too_deep(client_cas, told, given.verify_depth))
     findings = (*of_server, *of_clients)
+    deployable = None
+    if deploy and not has_errors(findings):
+        deployable = _deployable(server, sent, key, client_cas, crls, shared.at)
     described = [*((one, "server") for one in path.certificates[:1]), *((one, "client_ca") for one in client_cas)]
     described += path.issuers
     return Verdict(
@@ -114,7 +117,7 @@ def _judge_set(shared: Shared, given: MaterialSet, *, deploy: bool, shake: bool)
         certificates=tuple(shared.description(one, use) for one, use in described),
         notes=path.notes,
         first_end=_first_end([one for one, _use in described], shared.at),
-        deployable=None if not deploy or has_errors(findings) else _deployable(server, sent, key, client_cas, crls),
+        deployable=deployable,
         decided_by=HANDSHAKE if halves and all(halves) else RULES,
     )
 
@@ -133,6 +136,7 @@ def _deployable(
     private_key: Secret | None,
     client_cas: Sequence[Certificate],
     crls: Sequence[RevocationList],
+    at: datetime,
 ) -> Deployable | None:
     """Return what httpd wants of material without fault; None if its key, or all of it, is not given."""
     if not (client_cas if server is None else private_key):
@@ -142,5 +146,6 @@ def _deployable(
         private_key=private_key,
         client_ca=b"".join(one.pem for one in client_cas),
         crl=b"".join(crl.pem for crl in crls) or None,
-        crl_ends=min((iso(end) for end in (crl.parsed.next_update_utc for crl in crls) if end), default=""),
+        # One that has ended is of no account here: else this would be material with a fault.
+        crl_ends=min((iso(one.end) for one in (crl.span for crl in crls) if one.end and one.end >= at), default=""),
     )

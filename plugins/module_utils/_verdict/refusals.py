@@ -6,12 +6,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import CODES
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import CODES, ERROR, OPENSSL
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ansible_collections.mtls.httpd.plugins.module_utils._twin.memory import Refusal
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding
 
 PATH = frozenset(
     [
@@ -62,3 +66,15 @@ def codes_of(refusal: Refusal) -> tuple[str, str, frozenset[str]]:
         if words in refusal.words:
             return code, code, frozenset({code})
     return "path-refused", "clients-refused", frozenset(CODES)
+
+
+def explained(findings: Sequence[Finding], refusal: Refusal, otherwise: Finding) -> list[Finding]:
+    """Return the findings with OpenSSL's words beside the first error that explains them, or with another one."""
+    explaining = codes_of(refusal)[2]
+    for at, each in enumerate(findings):
+        if each.severity == ERROR and each.code in explaining:
+            if each.quotes == OPENSSL:
+                return list(findings)
+            message = f"{each.message.rstrip('.')} (OpenSSL: {refusal.words.rstrip('.')})."
+            return [*findings[:at], replace(each, message=message, quotes=OPENSSL), *findings[at + 1 :]]
+    return [*findings, otherwise]

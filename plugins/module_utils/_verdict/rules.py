@@ -11,9 +11,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import validity
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import (
     called,
-    iso,
     signed_by,
     some,
 )
@@ -52,16 +52,7 @@ _CHAT_CA = "Give the CA certificate that Chat publishes, TencentQQAuthCA.crt."
 
 def time(one: Certificate, at: datetime, warn: timedelta) -> Iterator[Finding]:
     """Not before its begin, not at its end (RFC 5280, 4.1.2.5, but that OpenSSL's last second is the one before)."""
-    if at < one.begin:
-        message = f"'{one.label}' is valid from {iso(one.begin)} on, and it is {iso(at)}; until then it is refused."
-        yield finding("not-yet-valid", one.source, message, "Wait, or check the clocks: timedatectl")
-    elif at >= one.end:
-        message = f"'{one.label}' ended at {iso(one.end)}, {(at - one.end).days} days ago; it is refused."
-        look = command(one.source, "x509", "-noout -enddate")
-        yield finding("expired", one.source, message, f"Renew it, then look: {look}")
-    elif one.end - at < warn:
-        message = f"'{one.label}' ends at {iso(one.end)}, in {(one.end - at).days} days."
-        yield finding("expires-soon", one.source, message, "Renew it, and run this again with the new one.")
+    yield from validity.of_certificate(one.span, at, warn)
 
 
 def times(
@@ -341,11 +332,6 @@ def signed_crl(crl: RevocationList, issuer: Certificate) -> bool:
     return name_key(crl.parsed.issuer) == issuer.subject_key and crl.signature(issuer) is not Signature.WRONG
 
 
-def is_present(crl: x509.CertificateRevocationList, at: datetime) -> bool:
-    """Return whether the CRL is of its time."""
-    return crl.last_update_utc <= at and (crl.next_update_utc is None or crl.next_update_utc >= at)
-
-
 def crl_signer(one: Certificate) -> Iterator[Finding]:
     """A client CA whose key usage lets it sign CRLs (RFC 5280, 4.2.1.3)."""
     usage = one.extension(x509.KeyUsage)
@@ -371,7 +357,6 @@ def crl_itself(
     """
     crl, source = given.parsed, given.source
     issuer = called(crl.issuer)
-    renew = "Fetch the present CRL from the CA, and see to it that it is renewed in time."
     if issuers and not any(signed_crl(given, one) for one in issuers):
         message = f"the CRL says that '{issuer}' issued it, and no client CA of that name signed it."
         yield finding("crl-wrong-issuer", source, message, "Give the CRL of the client CA.")
@@ -380,18 +365,7 @@ def crl_itself(
         message = f"the CRL of '{issuer}' is signed by {digest.name.upper()}; httpd takes it today."
         look = command(source, "crl", "-noout -text")
         yield finding("weak-signature", source, message, f"Ask the CA for one signed by SHA-256: {look}", WARNING)
-    begin, end = crl.last_update_utc, crl.next_update_utc
-    if begin > at:
-        message = f"the CRL of '{issuer}' begins at {iso(begin)}; until then httpd would refuse every client."
-        yield finding("crl-not-yet-valid", source, message, renew)
-    if end is not None and end < at and newer:
-        message = f"the CRL of '{issuer}' that was to be renewed at {iso(end)} is beside a newer one."
-        yield finding("crl-expired", source, message, "Take the old one out.", WARNING)
-    elif end is not None and end < at:
-        message = f"the CRL of '{issuer}' was to be renewed at {iso(end)}; httpd would refuse every client."
-        yield finding("crl-expired", source, message, renew)
-    elif end is not None and (end - at) * 5 < end - begin:
-        yield finding("crl-expires-soon", source, f"the CRL of '{issuer}' is to be renewed at {iso(end)}.", renew)
+    yield from validity.of_list(given.span, at, newer=newer)
     for severity, kind, or_else in _odd_kinds(crl, known):
         refused = "all others" if severity else "every client"
         message = f"it {kind}; httpd would refuse {refused}" + (f", or, {or_else}." if or_else else ".")

@@ -11,7 +11,8 @@ import ipaddress
 import ssl
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
@@ -25,6 +26,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import (
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, SiteWish, Sources
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import validity
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.rules import fingerprint
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.backend import modules
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.protocol import protocol
@@ -107,10 +109,20 @@ def _pack_release(gathered: Gathered, verdict: Verdict, text: str) -> Release:
             facts,
             certificate_sha256=hashlib.sha256(leaf).hexdigest(),
             client_ca_names=tuple(sorted(_subjects(material.client_ca))),
-            begins=max(each["not_before"] for each in verdict.certificates),
-            ends=verdict.first_end["not_after"],
+            begins=max(each["not_before"] for each in _of_account(verdict)),
+            ends=min(each["not_after"] for each in _of_account(verdict)),
         )
     return Release(site.domain, {**files, FACTS: facts.content}, private_key)
+
+
+def _of_account(verdict: Verdict) -> list[dict[str, Any]]:
+    """Return the certificates of a verdict without an error that are of their time; all, where none is any longer.
+
+    One that is not of its time has another beside it, by which its clients get in.
+    """
+    now = validity.iso(datetime.now(timezone.utc))
+    valid = [each for each in verdict.certificates if each["not_before"] <= now < each["not_after"]]
+    return valid or list(verdict.certificates)
 
 
 def _sources(site: Site) -> Sources | None:

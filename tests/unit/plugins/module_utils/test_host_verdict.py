@@ -6,22 +6,30 @@
 
 from __future__ import annotations
 
+import base64
+import re
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from demo_material import Authority, key_pem
+from odd_authorities import CLIENT_CASES, ClientCase
+from odd_certificates import Pair, ca, crl
 
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_verdict import (
     HostMaterial,
+    Listed,
     Member,
     as_fault,
     judge_host_material,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import ERROR, WARNING, Finding
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import judge
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, MaterialSet
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -47,6 +55,8 @@ def judged(
     client_cas: tuple[x509.Certificate, ...] = (CHAT.certificate,),
     key: bytes = b"",
     names: tuple[str, ...] = (DOMAIN,),
+    crls: tuple[x509.CertificateRevocationList, ...] = (),
+    **more: Any,
 ) -> tuple[Finding, ...]:
     """Return what a host finds, 30 days ahead."""
     server = (*members("/host/www.pem", issued.certificate), *members("/host/chain.pem", *chain))
@@ -56,6 +66,8 @@ def judged(
         key=Secret(key or issued.key_pem),
         key_source="/host/www.key",
         client_cas=members("/host/ca.pem", *client_cas),
+        crls=tuple(Listed("/host/ca.crl", each.public_bytes(Encoding.DER)) for each in crls),
+        **more,
     )
     return judge_host_material(material, 30)
 
@@ -130,6 +142,84 @@ def test_a_client_ca_is_what_openssl_makes_of_its_clients() -> None:
     assert judged(client_cas=(*between.intermediates, CHAT.certificate)) == ()
     weak = Authority("Chat CA", key_type="rsa1024")
     assert codes(judged(client_cas=(weak.certificate,))) == [(ERROR, "weak-key", "/host/ca.pem")]
+
+
+# What a host cannot say, as it checks no signatures and knows no strengths but what OpenSSL refuses.
+CONTROLLERS_ALONE = {
+    "intermediate: with a root of its name alone",
+    "key: brainpoolP256r1",
+    "key: RSA of 2047 bits",
+    "signature: root's, SHA-1",
+    "signature: intermediate's, SHA-1",
+    "list: signed by another",
+    "list: of another CA",
+    "list: signed by SHA-1",
+}
+
+
+def blocks(label: str, content: bytes) -> list[bytes]:
+    """Return the members of PEM, as DER."""
+    found = re.findall(f"-----BEGIN {label}-----(.*?)-----END {label}-----".encode(), content, re.DOTALL)
+    return [base64.b64decode(each) for each in found]
+
+
+@pytest.mark.parametrize("case", CLIENT_CASES, ids=lambda case: case.name)
+def test_a_host_says_of_client_cas_and_lists_what_the_controller_says(case: ClientCase) -> None:
+    given = MaterialSet(client_ca=(Material(case.client_cas, "/host/ca.pem"),))
+    given = replace(given, crl=(Material(case.crls, "/host/ca.crl"),) if case.crls else ())
+    (verdict,) = judge([given], at=datetime.now(timezone.utc), warn_days=30)
+    material = HostMaterial(
+        names=(DOMAIN,),
+        server=members("/host/www.pem", SOUND.certificate, *ISSUING.intermediates),
+        key=Secret(SOUND.key_pem),
+        key_source="/host/www.key",
+        client_cas=tuple(Member("/host/ca.pem", each) for each in blocks("CERTIFICATE", case.client_cas)),
+        crls=tuple(Listed("/host/ca.crl", each) for each in blocks("X509 CRL", case.crls)),
+    )
+    found = judge_host_material(material, 30)
+    assert (set(codes(found)) == set(codes(verdict.findings))) is (case.name not in CONTROLLERS_ALONE)
+    timely = {(one.code, one.remedy) for one in verdict.findings if one.code in ("expired", "not-yet-valid")}
+    assert timely <= {(one.code, one.remedy) for one in found}
+
+
+def test_an_ended_client_ca_is_to_be_taken_out_and_never_to_be_renewed() -> None:
+    ended = ca(key=CHAT.key, subject=CHAT.certificate.subject, end=NOW - DAY, begin=NOW - 9 * DAY).certificate
+    (found,) = judged(client_cas=(ended, CHAT.certificate))
+    assert (found.severity, found.code) == (WARNING, "expired")
+    assert found.message.endswith("another certificate of the same CA is valid, by which httpd lets its clients in.")
+    other = Authority("Chat's former CA", not_after=NOW - DAY).certificate
+    (found,) = judged(client_cas=(other, CHAT.certificate))
+    assert (found.severity, found.code) == (ERROR, "expired")
+    assert found.remedy.startswith("Take it out")
+    for each in (ended, other):
+        assert all("Renew" not in one.remedy for one in judged(client_cas=(each, CHAT.certificate)))
+        assert all("Renew" not in one.remedy for one in judged(client_cas=(each,)))
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "more", "found"),
+    [
+        (-1, 30, {}, []),
+        (-30, 5, {}, [(WARNING, "crl-expires-soon", "/host/ca.crl")]),
+        (-1, 20, {"list_warning": 30 * DAY}, [(WARNING, "crl-expires-soon", "/host/ca.crl")]),
+        (-1, 40, {"list_warning": 30 * DAY}, []),
+        (-9, -1, {}, [(ERROR, "crl-expired", "/host/ca.crl")]),
+        (1, 9, {}, [(ERROR, "crl-not-yet-valid", "/host/ca.crl")]),
+    ],
+)
+def test_the_end_of_a_list_is_told_before_it_locks_all_clients_out(
+    begin: int, end: int, more: dict[str, Any], found: list[tuple[str, str, str]]
+) -> None:
+    listed = crl(Pair(CHAT.certificate, CHAT.key), begin=NOW + begin * DAY, end=NOW + end * DAY)
+    told = judged(crls=(listed,), **more)
+    assert codes(told) == found
+    assert all("(OpenSSL: " in one.message for one in told if one.severity == ERROR)
+
+
+def test_an_ended_list_beside_a_newer_one_is_of_no_account() -> None:
+    chat = Pair(CHAT.certificate, CHAT.key)
+    listed = (crl(chat, begin=NOW - 9 * DAY, end=NOW - DAY), crl(chat))
+    assert codes(judged(crls=listed)) == [(WARNING, "crl-expired", "/host/ca.crl")]
 
 
 def test_an_error_is_a_fault_of_the_same_code() -> None:
