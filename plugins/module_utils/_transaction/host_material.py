@@ -59,12 +59,9 @@ def complete_release(
     paths = filter(None, (sources.certificate, sources.chain))
     # One that is sent twice is an error (RFC 8446, section 4.4.2).
     server = _once([each for path in paths for each in _certificates(path)])
-    leaf, *others = server
-    # A root that is sent is bytes for nothing.
-    sent = [leaf, *(each for each in others if each.told.subject != each.told.issuer)]
     private_key = _private_key(sources.private_key)
     given = [each for path in sources.client_ca for each in _pinned(path, sources)]
-    files = {**release.public, f"{facts.domain}.crt": b"".join(each.pem for each in sent)}
+    files = dict(release.public)
     if given:
         files[CLIENT_CA] = b"".join(each.pem for each in given)
     client_cas = _once(given) or tuple(Member(CLIENT_CA, each) for each in _blocks(files[CLIENT_CA], "CERTIFICATE"))
@@ -80,23 +77,24 @@ def complete_release(
         # Nobody says when the program runs again.
         list_warning=timedelta(days=warn_days if alone else 0),
     )
-    findings = judge_host_material(material, warn_days)
-    if has_errors(findings):
-        raise SourceError(*(as_fault(each, facts.domain) for each in findings if each.severity == ERROR))
+    verdict = judge_host_material(material, warn_days)
+    if has_errors(verdict.findings):
+        raise SourceError(*(as_fault(each, facts.domain) for each in verdict.findings if each.severity == ERROR))
+    files[f"{facts.domain}.crt"] = b"".join(each.pem for each in verdict.sent)
     now = datetime.now(timezone.utc)
     # Where the verdict has no error, one that is not of its time has another beside it.
-    told = [each.told for each in (*sent, *client_cas) if each.span.holds(now)]
+    told = [each.told for each in (*verdict.sent, *client_cas) if each.span.holds(now)]
     ends = [each.told.next_update for each in crls if each.told.next_update and validity.is_present(each.span, now)]
     facts = replace(
         facts,
-        certificate_sha256=wire.sha256(leaf.certificate),
+        certificate_sha256=wire.sha256(server[0].certificate),
         client_ca_names=tuple(sorted({wire.rfc4514(each.told.subject) for each in client_cas})),
-        begins=max((each.not_before for each in told), default=leaf.told.not_before),
-        ends=min((each.not_after for each in told), default=leaf.told.not_after),
+        begins=max((each.not_before for each in told), default=server[0].told.not_before),
+        ends=min((each.not_after for each in told), default=server[0].told.not_after),
         crl_ends=min(ends, default=facts.crl_ends),
     )
     of_controller = () if alone else (CLIENT_CA, CRL)
-    new = tuple(each for each in findings if each.subject not in of_controller)
+    new = tuple(each for each in verdict.findings if each.subject not in of_controller)
     return Release(release.domain, {**files, FACTS: facts.content}, private_key), new
 
 

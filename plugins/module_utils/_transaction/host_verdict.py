@@ -26,6 +26,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._twin.twins import (
     make_twins,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import validity
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.chain_order import Chain, judge_chain
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import WARNING, Finding, finding
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.refusals import codes_of, explained
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.validity import Span
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 _MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 _BASIC_CONSTRAINTS = "2.5.29.19"
 _TRUE = b"\x01\x01\xff"
+# OpenSSL's numbers (x509_vfy.h) where an issuer is not found, or did not sign.
+_DID_NOT_SIGN = (2, 6, 7, 18, 19, 20, 21, 24, 29, 30, 31, 32, 76)
 _RING = KeyRing()  # a process's, as a key of RSA takes some milliseconds to make
 
 
@@ -117,10 +120,21 @@ class HostMaterial:
     list_warning: timedelta = timedelta(0)
 
 
-def judge_host_material(material: HostMaterial, warn_days: int) -> tuple[Finding, ...]:
-    """Return what is wrong with the material now, or will be in so many days, errors and warnings."""
+@dataclass(frozen=True)
+class HostVerdict:
+    """What is wrong with material of a host, errors and warnings, and which certificates the server is to send."""
+
+    findings: tuple[Finding, ...]
+    sent: tuple[Member, ...]
+
+
+def judge_host_material(material: HostMaterial, warn_days: int) -> HostVerdict:
+    """Return what is wrong with the material now, or will be in so many days."""
     now, warn = datetime.now(timezone.utc), timedelta(days=warn_days)
-    return (*_judge_server(material, now, warn), *_judge_client_cas(material, now, warn))
+    chain = _read_chain(material)
+    of_server = _judge_server(material, chain, now, warn)
+    sent = (material.server[0], *chain.kept, *chain.sent)
+    return HostVerdict((*of_server, *_judge_client_cas(material, now, warn)), sent)
 
 
 def as_fault(one: Finding, domain: str) -> Fault:
@@ -129,15 +143,17 @@ def as_fault(one: Finding, domain: str) -> Fault:
     return Fault(code=one.code, domain=domain, message=message, remedy=one.remedy.rstrip("."))
 
 
-def _judge_server(material: HostMaterial, now: datetime, warn: timedelta) -> list[Finding]:
+def _judge_server(material: HostMaterial, chain: Chain[Member], now: datetime, warn: timedelta) -> list[Finding]:
     leaf, *others = material.server
-    path = _path(leaf, others)
+    path = _path(material)
     findings = [each for one in path for each in validity.of_certificate(one.span, now, warn)]
     if len(path) == 1 and others and not _is_self_issued(leaf):
         message = f"none of the certificates beside '{leaf.label}' issued it, so clients may find no path to a root."
         remedy = "Give the certificate of its issuer as 'chain'."
         findings.append(finding("chain-incomplete", leaf.source, message, remedy, WARNING))
-    sent = b"".join(one.pem for one in material.server)
+    else:
+        findings += judge_chain(chain)
+    sent = b"".join(one.pem for one in (leaf, *chain.kept, *chain.sent))
     try:
         server = memory.serving(Bearer(sent, material.key.reveal()))
         client, strict = (memory.trusting([path[-1].certificate], strict=how, partial=True) for how in (False, True))
@@ -189,16 +205,45 @@ def _try_client_cas(material: HostMaterial) -> list[Refusal | None]:
         return [None for _one in material.client_cas]
 
 
-def _path(leaf: Member, others: Sequence[Member]) -> list[Member]:
-    """Return the certificate, its issuer, the issuer's, and so on, as far as they are there, by their names."""
+def _read_chain(material: HostMaterial) -> Chain[Member]:
+    """Return what becomes of the certificates beside the server's.
+
+    Those that are not on the way are sent all the same, since it is not known here which roots clients have: an issuer
+    may have several certificates. A root is never sent.
+    """
+    _leaf, *others = material.server
+    roots = [one for one in others if _is_self_issued(one)]
+    kept = [one for one in _path(material)[1:] if one not in roots]
+    return Chain(others, kept, roots, [one for one in others if one not in kept and one not in roots])
+
+
+def _path(material: HostMaterial) -> list[Member]:
+    """Return the certificate, its issuer, the issuer's, and so on, as far as they are there."""
+    leaf, *others = material.server
     path = [leaf]
     while not _is_self_issued(path[-1]):
         name = comparable(path[-1].told.issuer)
-        issuer = next((one for one in others if one not in path and comparable(one.told.subject) == name), None)
-        if issuer is None:
+        named = [one for one in others if one not in path and comparable(one.told.subject) == name]
+        if not named:
             break
-        path.append(issuer)
+        # Of one that also signed itself, the certificate by another root is what leads clients further.
+        path.append(_find_signer(material, path, sorted(named, key=_is_self_issued)))
     return path
+
+
+def _find_signer(material: HostMaterial, path: Sequence[Member], named: Sequence[Member]) -> Member:
+    """Return which of those of the issuer's name signed the last of a path: a client that trusts it alone tells."""
+    if len(named) == 1:
+        return named[0]
+    ranks: list[int] = []
+    for one in named:
+        try:
+            server = memory.serving(Bearer(b"".join(each.pem for each in path), material.key.reveal()))
+            refusal = memory.meet(server, memory.trusting([one.certificate], partial=True))
+        except memory.RefusedError:
+            return named[0]
+        ranks.append(0 if refusal is None else 2 if refusal.number in _DID_NOT_SIGN else 1)
+    return named[ranks.index(min(ranks))]
 
 
 def _moment(text: str) -> datetime:

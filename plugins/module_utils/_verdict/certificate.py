@@ -45,7 +45,7 @@ if HAS_CRYPTOGRAPHY:
     )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
@@ -333,10 +333,3 @@ def called(name: x509.Name) -> str:
     common = name.get_attributes_for_oid(NameOID.COMMON_NAME)
     text = str(common[0].value) if common else name.rfc4514_string()
     return (text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text))[:80]
-
-
-def some(texts: Iterable[str]) -> str:
-    """Return the first five of the texts, and how many there are besides."""
-    listed = list(texts)
-    shown = ", ".join(listed[:5]) or "none"
-    return f"{shown} and {len(listed) - 5} more" if len(listed) > 5 else shown

@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import rules, validity
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import some
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.contents import read_shared
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import collect, finding
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import collect, finding, some
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.signature import name_key
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.validity import iso
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import rules, validity
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import some
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import (
     CRYPTOGRAPHY,
     ERROR,
@@ -22,6 +21,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings impor
     WARNING,
     finding,
     has_errors,
+    some,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.handshakes import (
     MAXIMUM_CLIENT_CAS,

@@ -72,7 +72,10 @@ CODES: dict[str, tuple[str, str]] = {
         "OpenSSL accepts the path, yet it breaks a rule of the Web PKI that strict clients check.",
     ),
     "chain-order": (WARNING, "The chain was not in the order that TLS wants. It is put in order."),
-    "chain-superfluous": (WARNING, "Certificates that clients do not need were left out of the chain."),
+    "chain-superfluous": (
+        WARNING,
+        "Certificates that clients do not need are in the chain. They are left out, or sent as `remote_src` has them.",
+    ),
     "not-a-ca": (ERROR, "A client CA is no CA by its basic constraints or key usage."),
     "clients-refused": (ERROR, "OpenSSL, and so httpd, lets no client of a client CA in, for a reason without a code."),
     "client-ca-incomplete": (ERROR, "A client CA is an intermediate without its root, which httpd refuses."),
@@ -153,6 +156,13 @@ def has_errors(findings: Iterable[Finding], subject: str | None = None) -> bool:
 def in_shell(source: str) -> str:
     """Return the file as an argument of a command in a remedy; FILE for material that is in no file."""
     return "FILE" if re.search(r"_content(\[\d+\])?$", source) else shlex.quote(source)
+
+
+def some(texts: Iterable[str]) -> str:
+    """Return the first five of the texts, and how many there are besides."""
+    listed = list(texts)
+    shown = ", ".join(listed[:5]) or "none"
+    return f"{shown} and {len(listed) - 5} more" if len(listed) > 5 else shown
 
 
 def command(source: str, name: str, options: str) -> str:

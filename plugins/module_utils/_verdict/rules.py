@@ -15,9 +15,14 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict import validit
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import (
     called,
     signed_by,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import (
+    WARNING,
+    Finding,
+    command,
+    finding,
     some,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import WARNING, Finding, command, finding
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.keys import MAXIMUM_RSA_BITS
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import HAS_CRYPTOGRAPHY
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.signature import Signature, algorithm_of, name_key

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import pairs, rules
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import some
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.contents import read_own, read_shared
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import broken_rules, printable
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import command, finding
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import command, finding, some
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import HAS_CRYPTOGRAPHY
 
 if HAS_CRYPTOGRAPHY:

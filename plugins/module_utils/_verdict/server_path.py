@@ -14,8 +14,8 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate im
     Certificate,
     called,
     signed_by,
-    some,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.chain_order import Chain, judge_chain
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.contents import read_shared
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import (
     CRYPTOGRAPHY,
@@ -23,6 +23,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings impor
     finding,
     has_errors,
     in_shell,
+    some,
 )
 
 if TYPE_CHECKING:
@@ -207,15 +208,8 @@ def _judge_members(
 def _judge_order(server: ServerMaterial, path: Sequence[Certificate]) -> Iterator[Finding]:
     """The chain is what clients need and no more, each certificate before its issuer's (RFC 5246, 7.4.2)."""
     kept = [one for one in path[1:] if one.parsed in server.known and not one.self_signed]
-    left_out = [one for one in server.others if one not in kept]
-    if left_out:
-        root = " A root is never sent." if any(one.self_signed for one in left_out) else ""
-        message = f"left out of the chain, as clients need it not: {some(one.label for one in left_out)}.{root}"
-        yield finding("chain-superfluous", left_out[0].source, message, "To silence this, take it out of the file.")
-    if [one for one in server.others if one in kept] != kept:
-        message = f"the chain was out of order, and is put right: {some(one.label for one in kept)}."
-        remedy = "To silence this, let each certificate stand before its issuer's."
-        yield finding("chain-order", kept[0].source, message, remedy)
+    roots = [one for one in server.others if one.self_signed]
+    yield from judge_chain(Chain(server.others, kept, roots))
 
 
 def _refused(leaf: Certificate, objection: str) -> Finding:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from demo_material import Authority, key_pem
+from demo_material import Authority, key_pem, pem
 from odd_authorities import CLIENT_CASES, ClientCase
 from odd_certificates import Pair, ca, crl
 
@@ -69,7 +69,7 @@ def judged(
         crls=tuple(Listed("/host/ca.crl", each.public_bytes(Encoding.DER)) for each in crls),
         **more,
     )
-    return judge_host_material(material, 30)
+    return judge_host_material(material, 30).findings
 
 
 def codes(findings: tuple[Finding, ...]) -> list[tuple[str, str, str]]:
@@ -78,7 +78,6 @@ def codes(findings: tuple[Finding, ...]) -> list[tuple[str, str, str]]:
 
 def test_sound_material_has_no_findings() -> None:
     assert judged() == ()
-    assert judged(chain=(*ISSUING.intermediates, ROOT.certificate)) == ()
     assert judged(ROOT.issue(DOMAIN), chain=()) == ()
 
 
@@ -176,10 +175,61 @@ def test_a_host_says_of_client_cas_and_lists_what_the_controller_says(case: Clie
         client_cas=tuple(Member("/host/ca.pem", each) for each in blocks("CERTIFICATE", case.client_cas)),
         crls=tuple(Listed("/host/ca.crl", each) for each in blocks("X509 CRL", case.crls)),
     )
-    found = judge_host_material(material, 30)
+    found = judge_host_material(material, 30).findings
     assert (set(codes(found)) == set(codes(verdict.findings))) is (case.name not in CONTROLLERS_ALONE)
     timely = {(one.code, one.remedy) for one in verdict.findings if one.code in ("expired", "not-yet-valid")}
     assert timely <= {(one.code, one.remedy) for one in found}
+
+
+NEXT = Authority("Issuing CA", issuer=ROOT)  # of the same name, with another key
+LOWER = Authority("Lower CA", issuer=ISSUING)
+BELOW = LOWER.issue(DOMAIN)
+TWO = (LOWER.certificate, ISSUING.certificate)
+CROSSED = ca(Pair(CHAT.certificate, CHAT.key), subject=ROOT.certificate.subject, key=ROOT.key).certificate
+OF_CHAT = Authority("Chat Issuing CA", issuer=CHAT)
+SUPERFLUOUS, DISORDER = (WARNING, "chain-superfluous"), (WARNING, "chain-order")
+CHAINS: dict[str, tuple[Issued, tuple[x509.Certificate, ...], set[tuple[str, str]]]] = {
+    "in order": (BELOW, TWO, set()),
+    "with the root": (BELOW, (*TWO, ROOT.certificate), {SUPERFLUOUS}),
+    "upside down": (BELOW, TWO[::-1], {DISORDER}),
+    "upside down, with the root": (BELOW, (ROOT.certificate, *TWO[::-1]), {SUPERFLUOUS, DISORDER}),
+    "with another root": (SOUND, (ISSUING.certificate, CHAT.certificate), {SUPERFLUOUS}),
+    "with another's intermediate": (SOUND, (OF_CHAT.certificate, ISSUING.certificate), {SUPERFLUOUS}),
+    "twice": (BELOW, (*TWO, BELOW.certificate, *TWO), set()),
+    "with another of the name before": (SOUND, (NEXT.certificate, ISSUING.certificate), {SUPERFLUOUS}),
+    "with another of the name behind": (SOUND, (ISSUING.certificate, NEXT.certificate), {SUPERFLUOUS}),
+    "with the root by another too": (SOUND, (ISSUING.certificate, ROOT.certificate, CROSSED), {SUPERFLUOUS}),
+}
+
+
+@pytest.mark.parametrize("case", CHAINS)
+def test_a_host_says_of_a_chain_what_the_controller_says(case: str) -> None:
+    issued, chain, wanted = CHAINS[case]
+    given = MaterialSet(
+        domain=DOMAIN,
+        certificate=Material(issued.pem, "/host/www.pem"),
+        private_key=Material(issued.key_pem, "/host/www.key"),
+        chain=Material(pem(*chain), "/host/chain.pem"),
+        trust_anchors=(Material(ROOT.pem, "root.crt"),),
+    )
+    (verdict,) = judge([given], at=datetime.now(timezone.utc), warn_days=30)
+    once = tuple(one for one in dict.fromkeys(chain) if one != issued.certificate)
+    for findings in (verdict.findings, judged(issued, chain=once)):
+        assert {(one.severity, one.code) for one in findings} == wanted, findings
+
+
+def test_a_chain_is_sent_in_order_without_roots_and_with_what_may_lead_elsewhere() -> None:
+    def sent(*chain: x509.Certificate, issued: Issued = BELOW) -> tuple[Member, ...]:
+        server = (*members("/host/www.pem", issued.certificate), *members("/host/chain.pem", *chain))
+        return judge_host_material(HostMaterial((DOMAIN,), server, Secret(issued.key_pem), "/host/www.key"), 30).sent
+
+    in_order = sent(*TWO)
+    assert sent(ROOT.certificate, *TWO[::-1]) == in_order
+    assert [one.label for one in in_order] == [f"CN={DOMAIN}", "CN=Lower CA", "CN=Issuing CA"]
+    by_another = members("/host/chain.pem", CROSSED)[0]
+    assert sent(CROSSED, ROOT.certificate, *TWO) == (*in_order, by_another)
+    first, second = members("/host/chain.pem", ISSUING.certificate, NEXT.certificate)
+    assert sent(NEXT.certificate, ISSUING.certificate, issued=SOUND)[1:] == (first, second)
 
 
 def test_an_ended_client_ca_is_to_be_taken_out_and_never_to_be_renewed() -> None:
