@@ -268,7 +268,7 @@ def test_material_comes_from_a_lookup_as_values_and_no_file(operator: LocalOpera
 
 def test_templates_of_ones_own_are_rendered_and_all_that_cannot_be_are_named(operator: LocalOperator) -> None:
     own = (COLLECTION / "roles/mutual_tls/templates/site.conf.j2").read_text() + "# {{ domain }}: mine\n"
-    for name in ("callers", "identity", "mutual_tls", "revocation", "strict_sni"):
+    for name in ("callers", "identity", "mutual_tls", "refusals", "revocation", "strict_sni"):
         content = (COLLECTION / f"roles/mutual_tls/templates/{name}.conf.j2").read_bytes()
         write(operator.folder / "templates", f"{name}.conf.j2", content)
     write(operator.folder / "templates", "own.conf.j2", own.encode())

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Programs that stand in for others inside a private world: they answer any request of HTTP with one word.
+"""Programs that stand in for others inside a private world: each answers any request of HTTP with a word of its own.
 
 Who speaks something else to them, such as TLS or FastCGI, is hung up on: that a connection came tells enough.
 """
@@ -16,7 +16,7 @@ import socket
 import tempfile
 import threading
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
 
@@ -29,36 +29,47 @@ _LONGEST = 1 << 16
 _SECONDS = 2.0
 
 
-class StandIns:
-    """Listeners of one word, which a thread serves. C(arrivals): how many connections came."""
+class Arrival(NamedTuple):
+    """A connection that came to a stand-in: to which, by its mark, and the request's target, empty where none came."""
 
-    def __init__(self, word: bytes) -> None:
-        self.arrivals = 0
-        self._word = word
-        self._listeners: list[socket.socket] = []
+    mark: str
+    target: str
+
+
+class StandIns:
+    """Listeners, which a thread serves. Each has a mark, which stands behind the word that all answer with.
+
+    C(arrivals): the connections that came, but for requests without C(sign), which nobody asked for: of balancers that
+    look after their members, say.
+    """
+
+    def __init__(self, word: bytes, sign: bytes) -> None:
+        self.arrivals: list[Arrival] = []
+        self._word, self._sign = word, sign
+        self._listeners: dict[socket.socket, str] = {}
         self._ends = socket.socketpair()
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
-    def listen(self, host: str, port: int) -> bool:
+    def listen(self, host: str, port: int, mark: str) -> bool:
         """Listen at each address of a host. Returns whether that could be at one of them at least."""
         done = False
         with suppress(OSError, UnicodeError):
             for family, _kind, _protocol, _name, place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-                done = self._listen(family, place) or done
+                done = self._listen(family, place, mark) or done
         return done
 
-    def listen_at(self, path: str) -> bool:
+    def listen_at(self, path: str, mark: str) -> bool:
         """Listen at a Unix socket in the place of whoever does. Returns whether that could be."""
         with suppress(OSError, sandbox.Unavailable):
             instead = os.path.join(tempfile.mkdtemp(dir=sandbox.SCRATCH), "socket")
-            if self._listen(socket.AF_UNIX, instead):
+            if self._listen(socket.AF_UNIX, instead, mark):
                 os.chmod(os.path.dirname(instead), 0o755)
                 os.chmod(instead, 0o666)
                 sandbox.put_over(instead, path)
                 return True
         return False
 
-    def _listen(self, family: int, place: Any) -> bool:
+    def _listen(self, family: int, place: Any, mark: str) -> bool:
         listener = socket.socket(family, socket.SOCK_STREAM)
         try:
             if family != socket.AF_UNIX:
@@ -68,7 +79,7 @@ class StandIns:
         except OSError:
             listener.close()
             return False
-        self._listeners.append(listener)
+        self._listeners[listener] = mark
         return True
 
     @contextmanager
@@ -91,24 +102,37 @@ class StandIns:
             for listener in ready:
                 with suppress(OSError):
                     connection, _peer = listener.accept()
-                    self.arrivals += 1
                     with connection:
                         connection.settimeout(_SECONDS)
-                        self._answer(connection)
+                        self._answer(connection, self._listeners[listener])
 
-    def _answer(self, connection: socket.socket) -> None:
-        received = b""
+    def _answer(self, connection: socket.socket, mark: str) -> None:
+        received = _receive(connection)
+        target = re.match(rb"[A-Z]+ (\S+) ", received)
+        # Noted before httpd hears of it, so that who got httpd's answer finds it here.
+        if not target or self._sign in received:
+            self.arrivals.append(Arrival(mark, target[1].decode("latin-1") if target else ""))
+        if not target:
+            return
+        said = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+        answer = self._word + b"-" + mark.encode()
+        connection.sendall(said % len(answer) + answer)
+
+
+def _receive(connection: socket.socket) -> bytes:
+    """Return a request, as far as it came, or nothing where none did."""
+    received = b""
+    with suppress(OSError):
         while b"\r\n\r\n" not in received and len(received) < _LONGEST:
             more = connection.recv(_LONGEST)
             received += more
             if not more or not _BEGINS.match(received):
-                return
+                return b""
         head, _end, body = received.partition(b"\r\n\r\n")
         found = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
         while found and len(body) < min(int(found[1]), _LONGEST):
             more = connection.recv(_LONGEST)
             if not more:
-                return
+                break
             body += more
-        said = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
-        connection.sendall(said % len(self._word) + self._word)
+    return received

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Whether a client that is to be let in reaches a site's content, asked in a full rehearsal."""
+"""Whether a client that is to be let in reaches a site's content, and nobody else does, asked in a full rehearsal."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import F
 from ansible_collections.mtls.httpd.plugins.module_utils._site.canaries import (
     Canaries,
     find_address_rules,
+    find_error_documents,
     find_in_the_way,
     folder_of,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import find_door
 
 if TYPE_CHECKING:
-    from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Answer, Door, Question
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Answer, Door, Identity, Question
     from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
 
 # A rule, or a handler, that does not take the method: the content is reached by others.
@@ -31,19 +32,63 @@ _NO_METHOD = (403, 405, 501)
 class Admission:
     """Asks one site's questions from addresses that are nobody's.
 
-    faults: who did not reach the content, and why. source: the address that is called from, once rules by address have
-    shown that nobody's is not let in.
+    admitted: somebody who is to be let in. faults: who did not reach the content, and why. source: the address that is
+    called from, once rules by address have shown that nobody's is not let in.
     """
 
     canaries: Canaries
     site: SiteFacts
     door: Door
+    admitted: Identity
     faults: list[Fault] = field(default_factory=list)
     source: str | None = None
     reached: set[str] = field(default_factory=set)
+    _shown: dict[str, bool] = field(default_factory=dict)
+
+    def ask_refused(self, question: Question, seconds: float) -> Answer:
+        """Ask as somebody who is to be refused. Accepted is who reached the content, and nobody else, by any status.
+
+        Where nobody reaches a canary there, statuses decide, and none that sends away is admission.
+        """
+        known, word = len(self.canaries.stand_ins.arrivals), self.canaries.word
+        is_enforced = self.site.mutual_tls == "enforced"
+        answer = self.ask(replace(question, awaited=word if is_enforced else b""), seconds)
+        if not answer.status:
+            return answer
+        name = self.canaries.names.get(self.site.domain) if is_enforced else None
+        file = None
+        if name and not answer.found:
+            path = folder_of(question.path) + name
+            file = self.ask(replace(question, path=path, method="GET", awaited=word), seconds)
+        arrivals = self.canaries.stand_ins.arrivals[known:]
+        for each in filter(None, (answer, file)):
+            if each.found or self.canaries.are_closed(self.site.domain, arrivals):
+                return replace(each, result="accepted", detail=self._explain(each))
+        if answer.result == "accepted" and (_sends_away(answer) or self._is_shown(question, seconds)):
+            return replace(answer, result="refused")
+        return answer
+
+    def _is_shown(self, question: Question, seconds: float) -> bool:
+        """Whether who is let in reaches a canary by a question, so that who does not is not let in."""
+        if question.path not in self._shown:
+            known, word = len(self.canaries.stand_ins.arrivals), self.canaries.word
+            asked = replace(question, identity=self.admitted, awaited=word, http2=False)
+            found = self.ask_admitted(asked, seconds).found or len(self.canaries.stand_ins.arrivals) > known
+            name = self.canaries.names.get(self.site.domain)
+            if name and not found:
+                path = folder_of(question.path) + name
+                found = self.ask_admitted(replace(asked, path=path, method="GET"), seconds).found
+            self._shown[question.path] = found
+        return self._shown[question.path]
+
+    def _explain(self, answer: Answer) -> str:
+        """What was answered, with what leads on who was refused."""
+        host = self.canaries.hosts[self.site.domain]
+        places = find_error_documents(self.canaries.described, host, answer.status)
+        return answer.detail + (f", perhaps by {', '.join(places[:3])}" if places else "")
 
     def ask(self, question: Question, seconds: float) -> Answer:
-        """Ask as somebody who is to be refused."""
+        """Ask from an address that is nobody's."""
         source = self.canaries.next_source(self.door.address) if self.source is None else self.source
         return self._ask(replace(question, source=source), seconds)
 
@@ -62,13 +107,13 @@ class Admission:
 
     def ask_for_content(self, question: Question, seconds: float) -> Answer:
         """Ask as Chat, and note a fault where something else answers than the site's own content."""
-        known, word = self.canaries.stand_ins.arrivals, self.canaries.word
+        known, word = len(self.canaries.stand_ins.arrivals), self.canaries.word
         answer = self.ask_admitted(replace(question, awaited=word), seconds)
         if answer.status == 403:
             self._blame(question, answer)
-        if answer.result != "accepted" or answer.found or self.canaries.stand_ins.arrivals > known:
+        if answer.result != "accepted" or answer.found or len(self.canaries.stand_ins.arrivals) > known:
             return answer
-        moved = 300 <= answer.status < 400
+        moved = _sends_away(answer)
         name = self.canaries.names.get(self.site.domain)
         if name and not moved:
             path = folder_of(question.path) + name
@@ -105,3 +150,7 @@ class Admission:
             )
             remedy = "have that hold for other virtual hosts alone"
             self.faults.append(Fault("locked-out", self.site.domain, words, remedy))
+
+
+def _sends_away(answer: Answer) -> bool:
+    return 300 <= answer.status < 400

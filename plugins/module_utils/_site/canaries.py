@@ -30,7 +30,8 @@ if TYPE_CHECKING:
         Directive,
         VirtualHost,
     )
-    from ansible_collections.mtls.httpd.plugins.module_utils._machine.stand_ins import StandIns
+    from ansible_collections.mtls.httpd.plugins.module_utils._machine.stand_ins import Arrival, StandIns
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
 
 # Set aside for documentation (RFC 5737, RFC 3849): nobody calls from there.
 _NOBODYS = ("192.0.2.", "198.51.100.", "203.0.113.")
@@ -142,10 +143,11 @@ def _address_in(network: str) -> str:
 class Canaries:
     """What stands for the content of all sites, for one rehearsal, and who asks for it.
 
-    word: what only the sites' content holds. hosts: their virtual hosts, by domain. names: how the planted files are
-    called, by domain; none where none could be planted. stand_ins: the listeners in the place of backends. taken: the
-    backends that are stood in for. replaced: the domains all of whose backends these are. warnings: what operators
-    are to see to, and what could not be stood in for.
+    word: what only the sites' content holds; behind it stands the mark of what holds it. hosts: their virtual hosts,
+    by domain. names: how the planted files are called, by domain, which is their mark too; none where none could be
+    planted. stand_ins: the listeners in the place of backends. taken: the backends that are stood in for, each with its
+    mark. replaced: the domains all of whose backends these are. closed: the marks of what nobody is to reach but who is
+    let in, by domain. warnings: what operators are to see to, and what could not be stood in for.
     """
 
     described: Description
@@ -153,8 +155,9 @@ class Canaries:
     stand_ins: StandIns
     names: dict[str, str] = field(default_factory=dict)
     hosts: dict[str, VirtualHost] = field(default_factory=dict)
-    taken: set[Backend] = field(default_factory=set)
+    taken: dict[Backend, str] = field(default_factory=dict)
     replaced: set[str] = field(default_factory=set)
+    closed: dict[str, set[str]] = field(default_factory=dict)
     warnings: list[Fault] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -177,13 +180,15 @@ class Canaries:
         named = [each for each in _allowed_callers(self.described) if (":" in each) == (":" in address)]
         return ["", *named]
 
-    def plant(self, domain: str, host: VirtualHost, paths: Sequence[str]) -> None:
+    def plant(self, site: SiteFacts, host: VirtualHost) -> None:
         """Put a file with the word into the document root of a site, beside each path that Chat calls."""
+        domain = site.domain
         folder = self._document_root(host)
         if not folder or not os.path.isdir(folder):
             return
         name = f"mtls-httpd-{secrets.token_hex(8)}"
-        files = {f"{folder_of(path)}{name}".lstrip("/"): self.word for path in paths}
+        content = self.word + b"-" + name.encode()
+        files = {f"{folder_of(path)}{name}".lstrip("/"): content for path in site.called}
         try:
             sandbox.plant(folder, files)
         except (OSError, sandbox.Unavailable) as error:
@@ -191,18 +196,25 @@ class Canaries:
             self._note(domain, f"no file could be put into {folder} for the rehearsal ({reason})")
             return
         self.names[domain] = name
+        if site.mutual_tls == "enforced":
+            self.closed.setdefault(domain, set()).add(name)
 
-    def replace_backends(self, domain: str, host: VirtualHost) -> None:
+    def replace_backends(self, site: SiteFacts, host: VirtualHost) -> None:
         """Stand in for the backends that a site's virtual host names, as far as that can be."""
-        texts = [
-            each.arguments
-            for each in self.described.directives
-            if each.host == host.place and not each.name.lower().startswith(("proxypassreverse", "<virtualhost"))
-        ]
-        backends = find_backends(texts)
+        domain = site.domain
+        protected = {f'Location "{path}"' for path in site.protected_paths}
+        naming: dict[bool, list[str]] = {True: [], False: []}
+        for said in self.described.directives:
+            if said.host == host.place and not said.name.lower().startswith(("proxypassreverse", "<virtualhost")):
+                is_closed = site.mutual_tls == "enforced" or bool(protected & set(said.sections))
+                naming[is_closed].append(said.arguments)
+        opened = find_backends(naming[False])
+        backends = list(dict.fromkeys([*opened, *find_backends(naming[True])]))
         missed = [each for each in backends if not self._replace(each)]
         if backends and not missed:
             self.replaced.add(domain)
+        marks = {self.taken[each] for each in backends if each in self.taken and each not in opened}
+        self.closed.setdefault(domain, set()).update(marks)
         for each in missed:
             place = each.socket or f"{each.host}:{each.port}"
             self._note(domain, f"nothing could stand in for its backend {place} in the rehearsal")
@@ -210,14 +222,23 @@ class Canaries:
     def _replace(self, backend: Backend) -> bool:
         if backend in self.taken:
             return True
+        mark = f"backend-{len(self.taken)}."
         done = (
-            self.stand_ins.listen_at(backend.socket)
+            self.stand_ins.listen_at(backend.socket, mark)
             if backend.socket
-            else self.stand_ins.listen(backend.host, backend.port)
+            else self.stand_ins.listen(backend.host, backend.port, mark)
         )
         if done:
-            self.taken.add(backend)
+            self.taken[backend] = mark
         return done
+
+    def are_closed(self, domain: str, arrivals: Sequence[Arrival]) -> bool:
+        """Whether one of the connections came to what only who is let in may reach."""
+        return any(each.mark in self.closed.get(domain, ()) for each in arrivals)
+
+    def closed_words(self, domain: str) -> list[bytes]:
+        """What stands in an answer by which only who is let in is answered."""
+        return [self.word + b"-" + mark.encode() for mark in sorted(self.closed.get(domain, ()))]
 
     def _note(self, domain: str, words: str) -> None:
         told = f"{domain}: {words}, so whether Chat reaches what lies there was not tried"
@@ -290,6 +311,18 @@ def find_in_the_way(described: Description, host: VirtualHost, path: str, status
         if hit:
             found.append(f"{each.name} at {each.place}")
     return found
+
+
+def find_error_documents(described: Description, host: VirtualHost, status: int) -> list[str]:
+    """The lines that lead on, within httpd, who is answered with an error: ErrorDocument with a path."""
+    return [
+        f"{each.name} at {each.place}"
+        for each in described.directives
+        if each.name.lower() == "errordocument"
+        and each.host in ("", host.place)
+        and each.words[:1] in (["403"], [str(status)])
+        and "".join(each.words[1:2]).startswith("/")
+    ]
 
 
 def _holds(section: str, path: str) -> bool:

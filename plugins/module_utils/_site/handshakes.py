@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -95,7 +96,7 @@ def try_site(occasion: Occasion, site: SiteFacts, door: Door, probes: Probes) ->
     """
     callers = _callers(occasion.stage, site, probes)
     callers += [_Caller(f"{_TWIN}{name}", one, site.called[:1]) for name, one in occasion.twins.get(site.domain, ())]
-    admission = _admission(occasion, site, door)
+    admission = _admission(occasion, site, door, probes)
 
     def asked(version: str, *, http2: bool) -> list[Answer]:
         questions = [
@@ -114,10 +115,17 @@ def try_site(occasion: Occasion, site: SiteFacts, door: Door, probes: Probes) ->
     return [_name_place(site, door.address, fault) for fault in dict.fromkeys(faults)]
 
 
-def _admission(occasion: Occasion, site: SiteFacts, door: Door) -> Admission | None:
+def _admission(occasion: Occasion, site: SiteFacts, door: Door, probes: Probes) -> Admission | None:
     """Who asks a site where there are canaries for it."""
     canaries = occasion.canaries
-    return Admission(canaries, site, door) if canaries and site.domain in canaries.hosts else None
+    if not canaries or site.domain not in canaries.hosts:
+        return None
+    return Admission(canaries, site, door, _admitted(site, probes))
+
+
+def _admitted(site: SiteFacts, probes: Probes) -> Identity:
+    """Somebody who is to be let in: by another CA's client of the same subject, say, a pin is no help."""
+    return next((probes.pinned[pin] for pin in site.pins if pin in probes.pinned), probes.trusted)
 
 
 def _ask(admission: Admission | None, site: SiteFacts, door: Door, question: Question, seconds: float) -> Answer:
@@ -127,14 +135,29 @@ def _ask(admission: Admission | None, site: SiteFacts, door: Door, question: Que
     """
     is_open = question.client == "none" and question.path in site.open_paths
     if admission is None:
-        return ask(door, question, seconds)
+        return _see_whether_sent_away(site, door, question, ask(door, question, seconds), seconds)
     if is_open:
         return admission.ask_admitted(replace(question, method="GET"), seconds)
     called = replace(question, method="POST")
     unlisted = question.client == "unlisted" or (site.pins and question.client.startswith(_TWIN))
     if unlisted or question.client in ("none", "untrusted", "revoked"):
-        return admission.ask(called, seconds)
+        return admission.ask_refused(called, seconds)
     return admission.ask_for_content(called, seconds)
+
+
+def _see_whether_sent_away(site: SiteFacts, door: Door, question: Question, answer: Answer, seconds: float) -> Answer:
+    """Take being sent away for the refusal of a path: a rule's may be, by ErrorDocument with a URL.
+
+    Where no canary shows what lies behind it, and all but some paths are to be closed, a path that nobody has is asked
+    for too: who gets another answer there than a refusal was let in.
+    """
+    if _expected_answer(site, answer) != "403" or not 300 <= answer.status < 400:
+        return answer
+    if site.mutual_tls == "enforced":
+        other = ask(door, replace(question, path=f"/mtls-httpd-{secrets.token_hex(8)}"), seconds)
+        if other.result == "accepted" and not 300 <= other.status < 400:
+            return other
+    return replace(answer, result="refused")
 
 
 def _callers(stage: Stage, site: SiteFacts, probes: Probes) -> list[_Caller]:
@@ -184,7 +207,8 @@ def differs_from_live(described: Description, site: SiteFacts, address: str) -> 
     """How the live server differs from a site as it is wished, in one handshake."""
     door = find_door(described, address, site.port)
     for version in _versions(site):
-        answer = ask(door, Question(site.domain, version, "none"), _SECONDS)
+        question = Question(site.domain, version, "none")
+        answer = _see_whether_sent_away(site, door, question, ask(door, question, _SECONDS), _SECONDS)
         if answer.offered:
             break
     return [_name_place(site, address, fault) for fault in judge_answers(site, [answer], Stage.LIVE)]
@@ -198,7 +222,8 @@ def _versions(site: SiteFacts) -> list[str]:
 def judge_answers(site: SiteFacts, answers: Sequence[Answer], stage: Stage) -> Iterator[Fault]:
     """What is wrong with the answers; nothing where all is as it must be.
 
-    Strangers must be refused by an alert, as a 403 says something of one path alone; the clients of the throwaway CA
+    Strangers must be refused by an alert, as a 403 says something of one path alone, and a redirect nothing of it that
+    reaches the content; the clients of the throwaway CA
     must be let in, but for one that C(site.pins) leaves out; the site's own certificate must be served, and its client
     CAs be asked for; all that in every version of TLS that the server offers, the wished ones among them.
     Where some paths want no certificate, a client without one gets just these. Where it was asked is not in a message.
@@ -234,6 +259,8 @@ def judge_answers(site: SiteFacts, answers: Sequence[Answer], stage: Stage) -> I
             yield fault("no-clear-answer", f"{who} got no clear answer {at}{over}")
         elif expected == "accepted" and answer.result == "refused":
             yield fault("locked-out", f"{who} was locked out {over}, to the request {answer.method} {answer.path}")
+        elif expected == "alert" and 300 <= answer.status < 400:
+            yield fault("refused-otherwise", f"{who} was sent elsewhere, not refused the handshake, {at}{over}")
         elif expected in ("alert", "403") and answer.result == "accepted":
             yield fault("stranger-let-in", f"{who} got in {at}{over}")
         elif expected == "alert" and answer.status:
@@ -283,8 +310,7 @@ def try_detours(store: Store, described: Description, site: SiteFacts, address: 
     throwaway CA's client, whom `their_clients` lets in there, and as a stranger.
     """
     faults: list[Fault] = []
-    # By another CA's client of the same subject, say, a pin is no help.
-    allowed = next((probes.pinned[pin] for pin in site.pins if pin in probes.pinned), probes.trusted)
+    allowed = _admitted(site, probes)
     door = find_door(described, address, site.port)
     path = next(iter(site.protected_paths), "/")
     for other, name in neighbours(store, described, site, address):

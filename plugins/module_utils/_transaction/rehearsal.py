@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.calls import USER_AGENT
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import complaints, quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, endpoint
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox, trusted_paths
@@ -336,14 +337,14 @@ def _known_hosts() -> list[tuple[str, str]]:
 def _standing_in(store: Store, described: Description, sites: Sequence[SiteFacts]) -> Iterator[canaries.Canaries]:
     """Inside, once httpd serves: have canaries stand for the content of the sites."""
     word = secrets.token_hex(16).encode()
-    stand_ins = StandIns(word)
+    stand_ins = StandIns(word, USER_AGENT.encode())
     content = canaries.Canaries(described, word, stand_ins)
     for site in sites:
         host = standing.find_host(store, described, site)
         if host:
             content.hosts[site.domain] = host
-            content.plant(site.domain, host, site.called)
-            content.replace_backends(site.domain, host)
+            content.plant(site, host)
+            content.replace_backends(site, host)
     with stand_ins.serving():
         yield content
 
