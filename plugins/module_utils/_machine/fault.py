@@ -86,6 +86,10 @@ CODES: dict[str, tuple[str, str]] = {
         "The files load another MPM than the one that runs, so that a reload would end httpd.",
         "Restart httpd, then run again.",
     ),
+    "no-room": (
+        "Each process that httpd may have serves somebody, so that a reload would leave it without workers.",
+        "Run again when it is less busy, or raise `ServerLimit` (or `MaxRequestWorkers`, too) and restart httpd.",
+    ),
     "rehearsal-failed": ("The rehearsal itself came to no end.", "Run again; if it stays so, report it."),
     "rehearsal-needed": (
         "httpd is process 1 of its container, and a full rehearsal cannot be had there.",

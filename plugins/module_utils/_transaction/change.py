@@ -12,12 +12,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_material import complete_release
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.obstacles import find_obstacles
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.obstacles import find_crowd, find_obstacles
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.proof import rehearse_change
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal import Refused
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.switch import reload_alone, switch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import Seen
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.trial import Result
 
@@ -26,10 +29,15 @@ __all__ = ["complete_release", "make", "prove"]
 
 def prove(seen: Seen) -> Result:
     """Step 1, after what a rehearsal does not see. Raises Refused where the change would do harm."""
-    obstacles = find_obstacles(seen)
-    if obstacles:
-        raise Refused(*obstacles)
-    return rehearse_change(seen)
+    _refuse_if(find_obstacles(seen))
+    result = rehearse_change(seen)
+    _refuse_if(find_crowd(seen))  # last, as it may be another one a moment later
+    return result
+
+
+def _refuse_if(faults: Sequence[Fault]) -> None:
+    if faults:
+        raise Refused(*faults)
 
 
 def make(seen: Seen) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.room import find_crowded
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site.conflicts import (
@@ -52,6 +53,13 @@ def find_taken(seen: Seen) -> list[Fault]:
         return []
     found = find_changed_mpm(seen.server, seen.without_us) if seen.was_running else []
     return found + find_taken_ports(seen.server, seen.without_us, seen.sites, seen.plan.listens)
+
+
+def find_crowd(seen: Seen) -> list[Fault]:
+    """Why a reload would leave the server without workers for a while; may wait for that to pass."""
+    if not seen.was_running or not seen.runs_after or seen.changes_nothing_that_is_read:
+        return []
+    return find_crowded(seen.server, seen.without_us)
 
 
 def find_unwritable(seen: Seen, *folders: str) -> list[Fault]:

@@ -7,7 +7,8 @@
     0. look      the server, how it is called, its configuration without us; heal what a killed run left; plan the
                  changes. Nothing to change, and the live server shows it by a handshake: done.
     1. rehearse  the whole configuration with the change in it, in a private world; handshakes decide (rehearsal).
-                 Nothing is on the disk yet. In check mode the run ends here.
+                 Nothing is on the disk yet. Last, httpd must have room for new workers beside those that still serve
+                 somebody. In check mode the run ends here.
     2. stage     the journal, then the new releases, each whole before it has its name.
     3. switch    host-level file, each site's `current`, the page's own paths; one rename each.
     4. reload    `httpd -t`, then gracefully, through the service manager; or start, and enable. A second time
