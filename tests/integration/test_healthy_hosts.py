@@ -10,6 +10,7 @@ import pytest
 from demo_material import write
 from embedded_httpd import free_port
 from host import DOMAIN, Host
+from rehearsing import PIPED
 
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 
@@ -182,4 +183,26 @@ def test_children_that_end_soon_are_no_hindrance(host: Host, line: str) -> None:
     host.restart()
     report = host.apply(host.wish())
     assert (report.reloaded, report.rehearsal) == (True, "full")
+    assert host.enforces()
+
+
+# -- lines that limit what of TLS is offered
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_a_line_that_forbids_a_version_the_site_asks_for_is_named(host: Host, piped: bool) -> None:
+    host.add("LoadModule ssl_module modules/mod_ssl.so\n" + (PIPED if piped else ""))
+    line = len(host.httpd.conf.read_text().splitlines()) + 1
+    host.add("SSLOpenSSLConfCmd MinProtocol TLSv1.3\n")
+    host.restart()
+    message = host.refused(host.wish())
+    assert "TLSv1.2 is not offered" in message
+    assert f"SSLOpenSSLConfCmd MinProtocol at {host.httpd.conf}:{line}" in message
+    assert host.apply(host.wish(tls_profile="modern")).reloaded
+
+
+def test_a_line_that_forbids_no_version_the_site_asks_for_is_let_be(host: Host) -> None:
+    host.add("LoadModule ssl_module modules/mod_ssl.so\nSSLOpenSSLConfCmd MinProtocol TLSv1.2\n")
+    host.restart()
+    assert host.apply(host.wish()).reloaded
     assert host.enforces()

@@ -29,7 +29,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description impo
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError, Logs
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, tell_faults
-from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes, material, standing
+from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes, material, protocols, standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.includes import Includes
 from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import (
     LOG_LINE,
@@ -182,6 +182,7 @@ def rehearse_reduced(trial: Trial, reason: str) -> Result:
                 for site in sites:
                     door = standing.find_door(described, here, ports[site.port])
                     faults += handshakes.try_site(occasion, site, door, probes)
+        faults = protocols.name_limits(store, without_us, sites, faults)
         unpermitted = () if change.allowed else tuple(dict.fromkeys(start.programs))
         return Result("reduced", reason, tuple(faults), said, not (weak or said), start.programs, unpermitted)
 

@@ -31,7 +31,14 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError, Logs
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.stand_ins import StandIns
-from ansible_collections.mtls.httpd.plugins.module_utils._site import bypasses, canaries, handshakes, material, standing
+from ansible_collections.mtls.httpd.plugins.module_utils._site import (
+    bypasses,
+    canaries,
+    handshakes,
+    material,
+    protocols,
+    standing,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import (
     LOG_DIRECTIVES,
     log_rules,
@@ -167,6 +174,7 @@ def _full(trial: Trial, logs_told: Sequence[str] = ()) -> Result:
                     found = handshakes.try_site(occasion, site, door, probes)
                     # Where the door itself is open, a way around it says nothing.
                     faults += found or handshakes.try_detours(private, described, site, address, probes)
+        faults = protocols.name_limits(private, described, sites, faults)
         end = _End(faults=faults, complete=True, programs=programs, logs=opened, served=served)
         return asdict(replace(end, warnings=tuple(dict.fromkeys(content.warnings))))
 
