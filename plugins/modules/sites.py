@@ -786,6 +786,7 @@ limits:
   description:
     - What was wished for and this host's httpd or OpenSSL does not have, or does not do in full. The sites work without
       it.
+    - After a change also each backend of a site that takes no connection from the host.
   returned: success
   type: list
   elements: str

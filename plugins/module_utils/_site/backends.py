@@ -6,13 +6,20 @@
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 import os
 import posixpath
 import re
 import socket
+import time
 from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _PORTS = {"http": 80, "ws": 80, "h2c": 80, "https": 443, "wss": 443, "h2": 443}
 _PORTS.update({"ajp": 8009, "fcgi": 8000, "scgi": 4000, "uwsgi": 3031})
@@ -46,6 +53,7 @@ def _address(scheme: str, authority: str) -> str:
     authority = authority.rpartition("@")[2].partition("$")[0]
     found = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::(\d*))?", authority)
     host, port = (found[1], found[2]) if found else (authority, "")
+    _LOOKUPS.note(_host(host))
     return f"{_host(host)}:{int(port or _PORTS.get(scheme, 0))}"
 
 
@@ -63,12 +71,64 @@ def _host(text: str) -> str:
     return _LOOPBACK if address.is_loopback or address.is_unspecified else str(address)
 
 
-@functools.cache
+# For all names of a run together. A resolver of the same network answers in some milliseconds.
+LOOKUP_SECONDS = 1.0
+
+
+@dataclass
+class _Lookups:
+    """What the names of backends mean on this machine, as far as a resolver tells in the time that there is for all.
+
+    Those that were read are asked for all at once, when the first of them is needed: httpd itself asks for none of them
+    before somebody calls, and a dead resolver would cost ten seconds for each.
+    """
+
+    left: float = LOOKUP_SECONDS
+    _waiting: set[str] = field(default_factory=set)
+    _known: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def note(self, host: str) -> None:
+        """Ask for a host too, once one is needed."""
+        if host not in self._known:
+            self._known[host] = frozenset()
+            if re.fullmatch(r"[\w.:-]+", host):  # not what a request fills in
+                self._waiting.add(host)
+
+    def addresses(self, host: str) -> frozenset[str]:
+        """Return the addresses of a host; of one that nobody answered for in time, none."""
+        self.note(host)
+        if self._waiting:
+            began = time.monotonic()
+            numbers = {each for each in self._waiting if _is_number(each)}
+            told = names.look_up(self._waiting - numbers, self.left)
+            self.left = max(0.0, self.left - (time.monotonic() - began))
+            self._known.update({each: frozenset({each}) for each in numbers})
+            self._known.update({each: frozenset(told.get(each, ())) for each in self._waiting - numbers})
+            self._waiting.clear()
+        return self._known[host]
+
+
+_LOOKUPS = _Lookups()  # a process's, which makes one run
+
+
+def addresses_of(hosts: Iterable[str]) -> dict[str, frozenset[str]]:
+    """Return the addresses that hosts of backends have on this machine, all asked for together."""
+    wanted = list(hosts)
+    for each in wanted:
+        _LOOKUPS.note(each)
+    return {each: _LOOKUPS.addresses(each) for each in wanted}
+
+
+def _is_number(host: str) -> bool:
+    with suppress(ValueError):
+        ipaddress.ip_address(host)
+        return True
+    return False
+
+
 def _addresses(host: str) -> frozenset[str]:
     """The host itself and its addresses; all of this machine's own are the one of loopback."""
-    found = {host}
-    with suppress(OSError, ValueError):
-        found |= {_host(str(each[4][0])) for each in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+    found = {host, *map(_host, _LOOKUPS.addresses(host))}
     return frozenset(_LOOPBACK if _is_own(each) else each for each in found)
 
 
