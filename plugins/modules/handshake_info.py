@@ -13,10 +13,11 @@ author: mtls.httpd contributors (@mtls)
 description:
   - Connects to a server over TLS 1.2 and TLS 1.3, each as a client without a certificate, as one with a certificate
     of an authority that nobody knows, and, where you have one, as one with a certificate that the server should take.
-    Sends one request each, and tells how the server answered.
+    Sends one request each, and tells how the server answered. It may be anybody's server, not C(httpd) alone.
   - The request is needed. Over TLS 1.3 a client without a certificate sees its handshake succeed, and the refusal
-    comes only afterwards. It is C(OPTIONS /) with C(Max-Forwards) 0, which C(mod_proxy) answers itself, so that no
-    backend is called.
+    comes only afterwards. It is C(GET /), unless O(method) and O(path) say otherwise.
+  - An alert is a refusal. The statuses 400, 401 and 403 are one only where the client of O(client_certificate) got
+    another answer to the same request in the same run. Without that, they are V(unproven).
   - The server's own certificate is not verified. It is returned, and can be compared with O(certificate_sha256).
   - Fails only where O(expect), O(certificate_sha256) or their twins in O(endpoints) say what is expected. All
     endpoints are tried first, and every failure is in one message.
@@ -58,6 +59,22 @@ options:
       - Name of the site to ask for, sent as SNI and as C(Host). Set it where the address is not the site's name.
       - The default is O(address) where that is a name. For an IP address, no SNI is sent.
     type: str
+  method:
+    description:
+      - By what method to ask. A rule of the server may hold for some methods alone, so the verdict is about this one.
+      - V(GET) is answered by every server.
+      - V(OPTIONS) goes with C(Max-Forwards) 0, which C(mod_proxy) answers itself, so that no backend is called. A
+        client without a good certificate that gets 400, 401 or 403 asks again by V(GET), as a rule may refuse
+        V(OPTIONS) alone.
+      - V(POST) is what Chat sends when a user comes online, body and all. Who is let in reaches what handles callbacks.
+    type: str
+    choices: [GET, HEAD, OPTIONS, POST]
+    default: GET
+  path:
+    description:
+      - What to ask for, with its query, escaped as it is to be sent. Set it where the server's rules differ by path.
+    type: str
+    default: /
   endpoints:
     description:
       - Several servers, or sites of one server, to try in one task. Much faster than a loop.
@@ -74,10 +91,20 @@ options:
       server_name:
         description: See O(server_name).
         type: str
+      method:
+        description: See O(method).
+        type: str
+        choices: [GET, HEAD, OPTIONS, POST]
+      path:
+        description: See O(path).
+        type: str
       expect:
         description: See O(expect).
         type: str
         choices: [enforced, optional, 'off']
+      status_suffices:
+        description: See O(status_suffices).
+        type: bool
       certificate_sha256:
         description: See O(certificate_sha256).
         type: str
@@ -125,6 +152,15 @@ options:
       - Without it, the task only reports.
     type: str
     choices: [enforced, optional, 'off']
+  status_suffices:
+    description:
+      - Take what O(expect) says for met where nothing but a status (400, 401 or 403), with which a client without a
+        certificate was answered, leaves it V(unproven). The client of an unknown authority must still be refused by an
+        alert, and RV(endpoints[].mutual_tls) stays V(unproven).
+      - Set it where it is known otherwise that the server refuses by a status, and there is no O(client_certificate).
+        The role does, for sites with open or protected paths, as the handshakes on the host have decided by then.
+    type: bool
+    default: false
   certificate_sha256:
     description:
       - SHA-256 fingerprint of the certificate that must be served, hexadecimal, with or without colons, in either
@@ -179,6 +215,14 @@ EXAMPLES = r"""
       - server_name: callback.example.com
         port: 8443
 
+- name: See whether a path of a server that is not ours is closed to strangers
+  mtls.httpd.handshake_info:
+    address: www.example.com
+    path: /callback
+    client_certificate: files/monitor.crt
+    client_key: files/monitor.key
+    expect: enforced
+
 - name: Try a site that only its host reaches, with a client that it should accept
   mtls.httpd.handshake_info:
     address: 127.0.0.1
@@ -218,17 +262,47 @@ endpoints:
       returned: always
       type: str
       sample: controller
+    method:
+      description: The method asked by.
+      returned: always
+      type: str
+      sample: GET
+    path:
+      description: The path asked for.
+      returned: always
+      type: str
+      sample: /
     mutual_tls:
       description:
         - V(enforced) where, in every version of TLS that the server offers, it asked for a certificate, and refused
           the client without one as well as the client of an unknown authority.
         - V(optional) where it asked for a certificate, and accepted one of these clients all the same.
         - V(off) where it accepted them, and did not ask.
-        - V(unproven) in all other cases, as when it could not be reached, or refuses everybody without asking for a
-          certificate.
+        - V(unproven) in all other cases, as when it could not be reached, or answers strangers with 400, 401 or 403,
+          and no client was at hand that gets another answer.
       returned: always
       type: str
       sample: enforced
+    holds_for:
+      description:
+        - V(any_request) where strangers were refused in the handshake, so that it does not matter what they ask for.
+        - V(this_request) where the verdict is about RV(endpoints[].method) and RV(endpoints[].path) alone.
+        - Null where RV(endpoints[].mutual_tls) is V(unproven).
+      returned: always
+      type: str
+      sample: any_request
+    status_sufficed:
+      description: Whether O(status_suffices) has a verdict that is V(unproven) meet what O(expect) says.
+      returned: always
+      type: bool
+      sample: false
+    certificate_requested:
+      description:
+        - Whether the server asked for a client certificate. Null where it cannot be known.
+        - It may ask without naming an authority. RV(endpoints[].client_ca_names) is empty then.
+      returned: always
+      type: bool
+      sample: true
     answers:
       description: How the server answered each kind of client over each version.
       returned: always
@@ -249,14 +323,24 @@ endpoints:
           sample: none
         result:
           description:
-            - V(accepted) where a status line came back, other than 403.
             - V(refused) where, after the server had asked for a certificate, an alert came; or where the status was
-              403.
-            - V(unproven) in all other cases, such as a bare end of connection, no answer in time, a version not
-              offered.
+              400, 401 or 403, and the V(trusted) client got another for the same request.
+            - V(accepted) where any other status line came back.
+            - V(unproven) in all other cases, such as 400, 401 or 403 where no V(trusted) client got another answer, a
+              bare end of connection, no answer in time, a version not offered.
           returned: always
           type: str
           sample: refused
+        method:
+          description: The method that was answered so, which may be V(GET) with O(method=OPTIONS).
+          returned: always
+          type: str
+          sample: GET
+        status:
+          description: The status. Null where none came.
+          returned: always
+          type: int
+          sample: 403
         detail:
           description: The status line, the alert, or what happened instead.
           returned: always
@@ -306,7 +390,7 @@ endpoints:
     client_ca_names:
       description:
         - Authorities whose clients the server asks for, as RFC 4514 writes names. Empty where it does not ask, or
-          names none.
+          asks and names none, which RV(endpoints[].certificate_requested) tells apart.
         - Null where it cannot be known.
       returned: always
       type: list
@@ -351,12 +435,18 @@ def main() -> None:
         argument_spec={
             **expectations,
             "port": {"type": "int", "default": 443},
+            "method": {"type": "str", "choices": ["GET", "HEAD", "OPTIONS", "POST"], "default": "GET"},
+            "path": {"type": "str", "default": "/"},
+            "status_suffices": {"type": "bool", "default": False},
             "endpoints": {
                 "type": "list",
                 "elements": "dict",
                 "options": {
                     **expectations,
                     "port": {"type": "int"},
+                    "method": {"type": "str", "choices": ["GET", "HEAD", "OPTIONS", "POST"]},
+                    "path": {"type": "str"},
+                    "status_suffices": {"type": "bool"},
                     "brief": {"type": "bool"},
                     "proxy_protocol": {"type": "bool"},
                     "run_on": {"type": "str", "choices": ["controller", "target"]},

@@ -725,6 +725,8 @@ endpoints:
       reached, which with C(delegate_to) is the other host's. C(run_on) is V(target), so that the host asks itself,
       where it was reached without an address of a network, such as in a container by its name, and where the site
       listens on the host's loopback alone.
+    - C(method) is V(OPTIONS), so that no backend is called. C(path) is the first of O(sites[].protected_paths), else
+      V(/). C(status_suffices) where clients without a certificate get a status there, and no alert.
     - C(brief) for a site that was not changed, and C(proxy_protocol) for one that expects a PROXY header.
   returned: success
   type: list
@@ -733,7 +735,10 @@ endpoints:
     - server_name: www.example.com
       port: 443
       certificate_sha256: 0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
+      method: OPTIONS
+      path: /
       expect: enforced
+      status_suffices: false
       brief: false
       proxy_protocol: false
       address: 192.0.2.10

@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import NOT_OFFERED
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.endpoints import Endpoint
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.endpoints import Endpoint, tell_request
 from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import is_loopback
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _SITES = 5  # at most, with a line each
 _INSIDE = "Asked on the host itself."
+_DECIDED = "That the status is a refusal, the handshakes on the host have shown."
 _CLIENTS = {
     "none": "no certificate",
     "untrusted": "one of an unknown authority",
@@ -42,6 +43,8 @@ def summary(endpoints: Sequence[Mapping[str, Any]], *, itself: bool = False) -> 
     said = (
         f"{len(endpoints)} sites: mutual TLS is {', '.join(f'{kind} at {number}' for kind, number in results.items())}."
     )
+    sufficed = sum(each["status_sufficed"] for each in endpoints)
+    said += f" At {sufficed}, clients without a certificate get a status. {_DECIDED}" if sufficed else ""
     ends = [(_end(each), each["server_name"]) for each in endpoints if _end(each)]
     said += f" The first certificate to end is that of {min(ends)[1]}, on {min(ends)[0]}." if ends else ""
     if any(inside):
@@ -79,13 +82,17 @@ def _line(one: Mapping[str, Any]) -> str:
     place = Endpoint(one["address"], one["port"], one["server_name"], None, None)
     answers = [each for each in one["answers"] if each["detail"] != NOT_OFFERED]
     versions = sorted({each["version"] for each in answers})
-    said = [f"{place}: mutual TLS is {one['mutual_tls']} over {' and '.join(versions) or 'no version of TLS'}."]
+    spoken = " and ".join(versions) or "no version of TLS"
+    said = [f"{place}: mutual TLS is {one['mutual_tls']}{tell_request(one)} over {spoken}."]
     for result in ("refused", "accepted", "unproven"):
         words = []
         for client, word in _CLIENTS.items():
             over = [each["version"] for each in answers if (each["client"], each["result"]) == (client, result)]
             words += [word if over == versions else f"{word} ({' and '.join(over)})"] if over else []
         said += [f"{result.capitalize()}: {', '.join(words)}."] if words else []
+    if one["status_sufficed"]:
+        statuses = sorted({each["status"] for each in answers if each["client"] == "none" and each["status"]})
+        said += [f"No certificate got {' and '.join(map(str, statuses))} for {one['method']} {one['path']}. {_DECIDED}"]
     said += [f"The certificate ends on {_end(one)}."] if _end(one) else []
     return " ".join(said)
 

@@ -36,6 +36,7 @@ SSLCertificateKeyFile conf/server.key
 SSLCACertificateFile conf/client-ca.crt
 Listen 127.0.0.1:{closed}
 Listen 127.0.0.1:{open}
+Listen 127.0.0.1:{guarded}
 <VirtualHost *:{closed}>
     ServerName www.example.com
     SSLEngine on
@@ -44,6 +45,14 @@ Listen 127.0.0.1:{open}
 <VirtualHost *:{open}>
     ServerName www.example.com
     SSLEngine on
+</VirtualHost>
+<VirtualHost *:{guarded}>
+    ServerName www.example.com
+    SSLEngine on
+    SSLVerifyClient optional
+    <Location /callback>
+        Require expr %{{SSL_CLIENT_VERIFY}} == 'SUCCESS'
+    </Location>
 </VirtualHost>
 """
 SHOW = """
@@ -71,12 +80,16 @@ class CallbackModule(CallbackBase):
 
 @dataclass(frozen=True)
 class TaskOperator:
-    """Somebody with a playbook of one task, and an httpd with two sites: one requires certificates, one is open."""
+    """Somebody with a playbook of one task, and an httpd with three sites.
+
+    One requires certificates, one is open, and one requires them for a path.
+    """
 
     folder: Path
     material: SiteMaterial
     closed: int
     open: int
+    guarded: int
     environment: dict[str, str] = field(repr=False)
 
     def run(self, options: dict[str, Any], *arguments: str, **keywords: Any) -> dict[str, Any]:
@@ -111,7 +124,7 @@ def operator(
     (folder / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": {"webhook": host}}}))
     write(folder / "files", "chat.crt", site_material.client.full_pem)
     write(folder / "files", "chat.key", site_material.client.key_pem)
-    ports = {"closed": free_port(), "open": free_port()}
+    ports = {"closed": free_port(), "open": free_port(), "guarded": free_port()}
     httpd = EmbeddedHttpd(short_path / "httpd", extra=CONFIGURATION.format(**ports))
     httpd.lay_out()
     write(httpd.root / "conf", "server.crt", site_material.server.full_pem)
@@ -151,6 +164,11 @@ def test_the_whole_result_is_the_same_from_either_side(operator: TaskOperator, r
         ("TLSv1.3", "untrusted", "refused"),
         ("TLSv1.3", "trusted", "accepted"),
     ]
+    assert (endpoint["method"], endpoint["path"], endpoint["holds_for"]) == ("GET", "/", "any_request")
+    assert (endpoint["certificate_requested"], endpoint["status_sufficed"]) == (True, False)
+    assert [(each["method"], each["status"]) for each in endpoint["answers"]] == [
+        ("GET", s) for s in [None, None, 200] * 2
+    ]
     assert endpoint["client_ca_names"] == [operator.material.chat.certificate.subject.rfc4514_string()]
     served = operator.material.server.certificate
     assert endpoint["certificate"] == {
@@ -189,6 +207,33 @@ def test_all_endpoints_are_tried_and_every_failure_is_in_one_message(operator: T
     assert "expected is the certificate with SHA-256 abab" in lines[1]
     assert "127.0.0.1:9: mutual TLS is unproven" in lines[2]
     assert [each["mutual_tls"] for each in result["endpoints"]] == ["off", "enforced", "off", "unproven"]
+
+
+@pytest.mark.parametrize("run_on", ["controller", "target"])
+def test_a_path_and_a_method_are_asked_for_and_a_status_is_weighed(operator: TaskOperator, run_on: str) -> None:
+    files = operator.folder / "files" if run_on == "target" else Path()
+    known = {"client_certificate": str(files / "chat.crt"), "client_key": str(files / "chat.key")}
+    place = {"port": operator.guarded, "server_name": "www.example.com", "path": "/callback?a=%20b", "run_on": run_on}
+    several = [{}, {"path": "/"}, {"method": "HEAD"}]
+    with_client = operator.run({**place, **known, "endpoints": several})
+    assert [
+        (each["mutual_tls"], each["holds_for"], each["method"], each["path"]) for each in with_client["endpoints"]
+    ] == [
+        ("enforced", "this_request", "GET", "/callback?a=%20b"),
+        ("optional", "this_request", "GET", "/"),
+        ("enforced", "this_request", "HEAD", "/callback?a=%20b"),
+    ]
+    first = f"www.example.com at 127.0.0.1:{operator.guarded}: mutual TLS is "
+    assert with_client["msg"].splitlines()[0] == f"{first}enforced for GET /callback?a=%20b."
+    alone = operator.run(place)
+    assert alone["msg"] == f"{first}unproven, as a status (403) alone proves no refusal."
+    assert (alone["endpoints"][0]["holds_for"], alone["endpoints"][0]["certificate_requested"]) == (None, True)
+    refused = operator.run({**place, "expect": "enforced"})
+    assert refused["failed"]
+    assert "mutual TLS is unproven, and expected to be enforced" in refused["msg"]
+    suffices = operator.run({**place, "expect": "enforced", "status_suffices": True})
+    assert not suffices["failed"], suffices["output"]
+    assert (suffices["endpoints"][0]["mutual_tls"], suffices["endpoints"][0]["status_sufficed"]) == ("unproven", True)
 
 
 def test_without_expectations_it_only_reports(operator: TaskOperator) -> None:
@@ -318,6 +363,9 @@ def test_no_key_is_printed_however_much_is_asked_for(operator: TaskOperator, run
     [
         ({"expect": "sometimes"}, "option 'expect' must be one of enforced, optional, off."),
         ({"port": 0}, "option 'port' must be between 1 and 65535."),
+        ({"method": "DELETE"}, "option 'method' must be one of GET, HEAD, OPTIONS, POST."),
+        ({"path": "callback"}, "option 'path' must begin with /"),
+        ({"endpoints": [{"path": "/a b"}], "run_on": "target"}, "endpoints[0]: option 'path' must begin with /"),
         ({"client_key": "chat.key"}, "options 'client_certificate' and 'client_key' belong together."),
         ({"client_key": "no.key", "client_certificate": "chat.crt"}, "is not on the controller"),
         ({"client_key": "chat.crt", "client_certificate": "chat.crt"}, "client certificate and key do not load"),

@@ -22,6 +22,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers impo
     Clients,
     Door,
     Examination,
+    Inquiry,
     Question,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask, examine
@@ -92,7 +93,7 @@ class Site:
     def examine(self, *, trusted: bool = True, address: str = "127.0.0.1") -> Examination:
         """Examine it."""
         clients = Clients(identity(self.material.stranger), identity(self.material.client) if trusted else None)
-        return examine(Door(address, self.port), self.material.domain, clients, timeout=10)
+        return examine(Door(address, self.port), Inquiry(self.material.domain), clients, timeout=10)
 
     def ask(self, client: Issued | None, version: str, name: str | None = None) -> Answer:
         """Ask as one client."""
@@ -212,19 +213,20 @@ def test_one_version_is_enough_and_the_other_is_said_not_to_be_offered(
     assert {answer.detail for answer in found.answers if not answer.offered} == {"protocol not offered"}
 
 
-def test_a_403_by_a_rule_on_the_certificate_is_a_refusal(site: Site) -> None:
+def test_a_403_by_a_rule_on_the_certificate_is_a_refusal_where_a_client_gets_in(site: Site) -> None:
     rule = "<Location />\nRequire expr %{SSL_CLIENT_VERIFY} == 'SUCCESS'\n</Location>"
     site.serve("optional", extra=rule)
     found = site.examine()
     assert found.mutual_tls == "enforced"
     assert {answer.detail for answer in found.answers if answer.client == "none"} == {"HTTP/1.1 403 Forbidden"}
     assert results(found, "TLSv1.3")["trusted"] == "accepted"
+    assert results(site.examine(trusted=False), "TLSv1.3") == {"none": "unproven", "untrusted": "refused"}
 
 
 def test_a_403_for_everybody_is_not_taken_for_mutual_tls(site: Site) -> None:
     site.serve("none", extra="<Location />\nRequire all denied\n</Location>")
     found = site.examine()
-    assert {answer.result for answer in found.answers} == {"refused"}
+    assert {answer.result for answer in found.answers} == {"unproven"}
     assert found.mutual_tls == "unproven"
 
 
@@ -232,7 +234,7 @@ def test_a_renegotiation_for_a_location_is_seen_for_what_it_is(site: Site) -> No
     site.serve("none", extra="<Location />\nSSLVerifyClient require\n</Location>")
     found = site.examine()
     assert results(found, "TLSv1.2") == {"none": "refused", "untrusted": "refused", "trusted": "accepted"}
-    assert results(found, "TLSv1.3") == {"none": "refused", "untrusted": "refused", "trusted": "refused"}
+    assert results(found, "TLSv1.3") == {"none": "unproven", "untrusted": "unproven", "trusted": "unproven"}
     assert found.mutual_tls == "unproven"
 
 

@@ -213,7 +213,7 @@ def test_callers_come_through_the_load_balancer_of_the_page_and_are_named_by_the
         assert callers.ask(operator.material.client).said == "HTTP/1.1 200 OK"
         assert callers.ask(None).said == "HTTP/1.1 403 Forbidden"  # An open path lets the handshake pass.
         log = operator.httpd.root / "logs/www.example.com-access.log"
-        assert until(lambda: log.read_text().count('"GET / ') == 2)
+        assert until(lambda: log.read_text().count('"GET / ') == 4)  # two of them the confirmation's
         assert {line.split()[0] for line in log.read_text().splitlines()} == {"127.0.0.1"}
         again = deployed(operator, "load-balancer", mutual_tls_confirm_address=BALANCER)
         assert "changed=0" in again.output, run.output

@@ -28,7 +28,7 @@ class Call:
 
 
 def make_call(method: str, path: str) -> Call:
-    """Return the request for a path: POST as Chat calls; GET for a file; OPTIONS that no backend is called for.
+    """Return the request for a path: POST as Chat calls; GET or HEAD for a file; OPTIONS that calls no backend.
 
     mod_proxy answers the last itself (RFC 9110, section 7.6.2).
     """
@@ -36,6 +36,6 @@ def make_call(method: str, path: str) -> Call:
     if method == "POST":
         fields = (agent, ("Content-Type", "application/json"), ("Content-Length", str(len(_BODY))))
         return Call(method, f"{path}?{_QUERY}", fields, _BODY)
-    if method == "GET":
+    if method in ("GET", "HEAD"):
         return Call(method, path, (agent,))
     return Call(method, path, (agent, ("Max-Forwards", "0")))

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import (
     LEGACY_VERSIONS,
@@ -26,8 +26,10 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers impo
     Door,
     Examination,
     Identity,
+    Inquiry,
     Met,
     Question,
+    weigh_statuses,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.calls import make_call
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.http2 import (
@@ -45,9 +47,6 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.transcript i
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._twin.memory import readable
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 _MESSAGE_CALLBACK = "_msg_callback"  # private to the ssl module: used where it is there
 _LONGEST_LINE = 4096
 _LONGEST_ANSWER = 1 << 16  # bytes: frames that may come before the one that has the status
@@ -55,10 +54,10 @@ _PATIENCE = 0.5  # seconds
 _KINDS = ("none", "untrusted", "trusted")
 _OLDER, _NEWER = VERSIONS
 # As each kind of client over each version.
-IN_FULL = tuple((client, (version,)) for version in VERSIONS for client in _KINDS)
+_IN_FULL = tuple((client, (version,)) for version in VERSIONS for client in _KINDS)
 # As each kind over one version, and over the other where that is not offered: half the handshakes, for a server that
 # was asked in full when it was last changed.
-IN_BRIEF = tuple((client, (_OLDER, _NEWER) if client == "none" else (_NEWER, _OLDER)) for client in _KINDS)
+_IN_BRIEF = tuple((client, (_OLDER, _NEWER) if client == "none" else (_NEWER, _OLDER)) for client in _KINDS)
 _STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})(?: |\r?$)")
 
 
@@ -190,6 +189,7 @@ def ask(
             met.cut,
             question.method,
             met.found,
+            heard.asked_late,
         )
 
     answer = once()
@@ -222,31 +222,37 @@ def ask_by_way_of(other: str, door: Door, question: Question, stranger: Identity
     return answers
 
 
-def examine(
-    door: Door,
-    server_name: str,
-    clients: Clients,
-    timeout: float,
-    attempts: Sequence[tuple[str, Sequence[str]]] = IN_FULL,
-) -> Examination:
+def examine(door: Door, inquiry: Inquiry, clients: Clients, timeout: float) -> Examination:
     """Ask as each kind of client over TLS 1.2 and 1.3, all at once, so that ``timeout`` (seconds) bounds the whole.
 
-    ``attempts``: the kinds of client to ask as, each with versions, of which the first that is offered is the last
-    tried; `IN_FULL` or `IN_BRIEF`. A kind without an identity is left out.
-    Raises ValueError as `ask` does, and for a malformed name.
+    A kind without an identity is left out. A stranger who is refused OPTIONS by a status asks again by GET: rules about
+    OPTIONS are usual, and say nothing of other requests. Where that is accepted, it is the answer.
+    Raises ValueError as `ask` does, and for a malformed name or path.
     """
     identities = {"none": None, "untrusted": clients.untrusted, "trusted": clients.trusted}
+    deadline = _Deadline(timeout)
 
-    def tried(client: str, versions: Sequence[str]) -> Answer:
+    def asked(client: str, version: str, method: str, seconds: float) -> Answer:
+        identity = identities[client]
+        question = Question(inquiry.server_name, version, client, identity, path=inquiry.path, method=method)
+        return ask(door, question, seconds)
+
+    def tried(client: str, versions: tuple[str, ...]) -> Answer:
+        # Of the versions, the first that is offered is the last tried.
         for version in versions:
-            answer = ask(door, Question(server_name, version, client, identities[client]), timeout)
+            answer = asked(client, version, inquiry.method, timeout)
             if answer.offered:
                 break
+        if inquiry.method == "OPTIONS" and client != "trusted" and answer.is_open:
+            with suppress(socket.timeout):
+                again = asked(client, answer.version, "GET", deadline.left())
+                return again if again.result == "accepted" and not again.is_open else answer
         return answer
 
+    attempts = _IN_BRIEF if inquiry.brief else _IN_FULL
     possible = [(client, versions) for client, versions in attempts if client == "none" or identities[client]]
     with ThreadPoolExecutor(len(possible)) as pool:
-        return Examination(tuple(pool.map(tried, *zip(*possible))))
+        return Examination(weigh_statuses(list(pool.map(tried, *zip(*possible)))))
 
 
 class _Deadline:

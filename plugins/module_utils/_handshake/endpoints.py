@@ -13,20 +13,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import (
+    METHODS,
     SERVER_NAME,
+    TARGET,
     Answer,
     Clients,
     Door,
     Examination,
+    Inquiry,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import IN_BRIEF, IN_FULL, examine
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import examine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _LONGEST = 3600  # seconds
 _AT_ONCE = 8
-_SHARED = ("address", "port", "server_name", "expect", "certificate_sha256", "brief", "proxy_protocol", "run_on")
+_SHARED = (
+    *("address", "port", "server_name", "method", "path", "expect", "status_suffices", "certificate_sha256", "brief"),
+    *("proxy_protocol", "run_on"),
+)
+_TOLD = ("version", "client", "method", "result", "detail")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}\Z")
 _ADDRESS = re.compile(r"[0-9A-Fa-f.]*:[0-9A-Fa-f:.%\w]*\Z|[0-9.]+\Z")
 _NAME_OR_ADDRESS = re.compile(r"[\w.:%-]*\Z")
@@ -35,14 +42,19 @@ _REMEDIES = {
     "off": "Set 'SSLVerifyClient require' and the client CA in the virtual host that answers there.",
     "unproven": "See that the server answers at this address, from where the handshakes were made.",
 }
+_BY_STATUS = (
+    "Such a status is a refusal only where a client of the client CA gets another: give 'client_certificate', or a "
+    "'path' that the server answers."
+)
 
 
 @dataclass(frozen=True)
 class Endpoint:
     """One server to try. ``expect`` and ``certificate_sha256`` are None where nothing is expected.
 
-    ``brief``: half the handshakes, see `IN_BRIEF`. ``proxy_protocol``: it expects a PROXY header. ``run_on``: where the
-    handshakes are made from, controller or target.
+    ``brief``: half the handshakes. ``proxy_protocol``: it expects a PROXY header. ``run_on``: where the handshakes are
+    made from, controller or target. ``method``, ``path``: what is asked for. ``status_suffices``: a status by which a
+    client without a certificate may be refused is taken for the refusal that is expected.
     """
 
     address: str
@@ -53,11 +65,19 @@ class Endpoint:
     brief: bool = False
     proxy_protocol: bool = False
     run_on: str = "controller"
+    method: str = "GET"
+    path: str = "/"
+    status_suffices: bool = False
 
     @property
     def door(self) -> Door:
         """Where it is reached."""
         return Door(self.address, self.port, self.proxy_protocol)
+
+    @property
+    def inquiry(self) -> Inquiry:
+        """What every client asks there."""
+        return Inquiry(self.server_name, self.method, self.path, self.brief)
 
     def __str__(self) -> str:
         place = f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
@@ -98,6 +118,13 @@ def read_endpoints(options: Mapping[str, Any], default_address: str | None) -> l
             faults.append(f"{where}option 'address' is neither an IP address nor a host's name.")
         elif not SERVER_NAME.match(values["server_name"]):
             faults.append(f"{where}option 'server_name' has a character that no host name has.")
+        if values["method"] not in METHODS:
+            faults.append(f"{where}option 'method' must be one of {', '.join(METHODS)}.")
+        if not TARGET.match(values["path"]):
+            faults.append(
+                f"{where}option 'path' must begin with / and be what stands in a request: at most 8000 visible ASCII "
+                "characters without #, others escaped by %."
+            )
         endpoints.append(Endpoint(**values))
     if not endpoints and not faults:
         faults.append("option 'endpoints' is an empty list, so nothing was tried. Give at least one endpoint.")
@@ -118,8 +145,7 @@ def examine_endpoints(endpoints: Sequence[Endpoint], clients: Clients, timeout: 
     """
 
     def examination(endpoint: Endpoint) -> Examination:
-        attempts = IN_BRIEF if endpoint.brief else IN_FULL
-        return examine(endpoint.door, endpoint.server_name, clients, timeout, attempts)
+        return examine(endpoint.door, endpoint.inquiry, clients, timeout)
 
     with ThreadPoolExecutor(min(len(endpoints), _AT_ONCE)) as pool:
         examinations = list(pool.map(examination, endpoints))
@@ -128,7 +154,7 @@ def examine_endpoints(endpoints: Sequence[Endpoint], clients: Clients, timeout: 
     return {
         "changed": False,
         "failed": bool(failures),
-        "msg": "\n".join(failures or [f"{endpoint}: mutual TLS is {found.mutual_tls}." for endpoint, found in pairs]),
+        "msg": "\n".join(failures or [_verdict(endpoint, found) for endpoint, found in pairs]),
         "endpoints": [_endpoint_result(endpoint, found) for endpoint, found in pairs],
     }
 
@@ -136,9 +162,11 @@ def examine_endpoints(endpoints: Sequence[Endpoint], clients: Clients, timeout: 
 def shortfalls(endpoint: Endpoint, found: Examination) -> list[str]:
     """Return where what was found is not what is expected, one line each."""
     messages = []
-    if endpoint.expect and found.mutual_tls != endpoint.expect:
-        tried = [answer for answer in found.answers if answer.client != "trusted"]
+    tried = [answer for answer in found.answers if answer.client != "trusted"]
+    if endpoint.expect and found.mutual_tls != endpoint.expect and not _status_suffices(endpoint, found):
         remedy = _REMEDIES.get(found.mutual_tls, "Correct the server, or what is expected of it.")
+        if found.mutual_tls == "unproven" and any(answer.is_open for answer in tried):
+            remedy = _BY_STATUS
         messages.append(
             f"{endpoint}: mutual TLS is {found.mutual_tls}, and expected to be {endpoint.expect} "
             f"({_summary(tried)}). {remedy}"
@@ -146,7 +174,11 @@ def shortfalls(endpoint: Endpoint, found: Examination) -> list[str]:
     turned_away = [
         answer
         for answer in found.answers
-        if answer.client == "trusted" and answer.offered and answer.result != "accepted"
+        if answer.client == "trusted"
+        and answer.offered
+        and answer.result != "accepted"
+        # Of whom a password is asked that is not asked of strangers, the certificate was taken.
+        and not (answer.status == 401 and all(stranger.status != 401 for stranger in tried))
     ]
     if endpoint.expect and turned_away:
         messages.append(
@@ -162,6 +194,33 @@ def shortfalls(endpoint: Endpoint, found: Examination) -> list[str]:
             "See that the server was reloaded, and that nothing else answers there."
         )
     return messages
+
+
+def _status_suffices(endpoint: Endpoint, found: Examination) -> bool:
+    """Whether what is expected is there, if a status that a client without a certificate got is a refusal.
+
+    Where one may be let in, that one is not, to this request, is as well.
+    """
+    assumed = found.if_statuses_refuse
+    refused = assumed.mutual_tls == "enforced" and assumed.holds_for == "this_request"
+    return endpoint.status_suffices and refused and endpoint.expect in ("enforced", "optional")
+
+
+def _verdict(endpoint: Endpoint, found: Examination) -> str:
+    """Return what was found, in a line."""
+    statuses = sorted({answer.status for answer in found.answers if answer.client != "trusted" and answer.is_open})
+    by_status = found.mutual_tls == "unproven" and statuses
+    why = f", as a status ({' and '.join(map(str, statuses))}) alone proves no refusal" if by_status else ""
+    return f"{endpoint}: mutual TLS is {found.mutual_tls}{tell_request(_endpoint_result(endpoint, found))}{why}."
+
+
+def tell_request(told: Mapping[str, Any]) -> str:
+    """Return for what request the verdict of an endpoint's result holds, empty where it holds for any."""
+    if told["holds_for"] != "this_request":
+        return ""
+    strangers = [each for each in told["answers"] if each["client"] != "trusted"]
+    accepted = {each["method"] for each in strangers if each["result"] == "accepted"}
+    return f" for {' and '.join(sorted(accepted)) or told['method']} {told['path']}"
 
 
 def _summary(answers: Sequence[Answer]) -> str:
@@ -182,11 +241,16 @@ def _endpoint_result(endpoint: Endpoint, found: Examination) -> dict[str, Any]:
         "port": endpoint.port,
         "server_name": endpoint.server_name,
         "run_on": endpoint.run_on,
+        "method": endpoint.method,
+        "path": endpoint.path,
         "mutual_tls": found.mutual_tls,
+        "holds_for": found.holds_for,
+        "status_sufficed": found.mutual_tls == "unproven" and _status_suffices(endpoint, found),
         "answers": [
-            {name: getattr(answer, name) for name in ("version", "client", "result", "detail")}
+            {**{name: getattr(answer, name) for name in _TOLD}, "status": answer.status or None}
             for answer in found.answers
         ],
+        "certificate_requested": found.asked,
         "certificate": certificate,
         "client_ca_names": found.client_ca_names,
     }

@@ -13,6 +13,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import NOT_OFFERED, Met
 
 _HANDSHAKE = 22  # content type, RFC 8446, section 5.1
+_HELLO_REQUEST = 0  # RFC 5246, section 7.4.1.1
 ENDED = "connection ended without an answer"
 _ALERT = re.compile(r"(?:SSLV3|TLSV1|TLSV13)_(?:ALERT_)?(\w+)")
 
@@ -38,6 +39,11 @@ class Transcript:
         if ("read", wire.CERTIFICATE_REQUEST) in self._messages:
             return True
         return False if ("read", wire.SERVER_HELLO) in self._messages else None
+
+    @property
+    def asked_late(self) -> bool:
+        """Whether the server began a second handshake on the connection, as for a rule about one path."""
+        return ("read", _HELLO_REQUEST) in self._messages
 
     @property
     def client_ca_names(self) -> tuple[str, ...] | None:

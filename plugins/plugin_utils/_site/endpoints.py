@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 def find_endpoints(result: Mapping[str, Any], reached: str | None, *, itself: bool) -> list[dict[str, Any]]:
     """Return the RV(endpoints) of the target's result: those of its sites at which handshakes can show mutual TLS.
 
+    By OPTIONS, so that no backend is called. Where a rule decides by path, what is protected is asked for, and the
+    answer is a status: that it is a refusal, the handshakes on the host have shown.
+
     C(reached) is the address at which others reach the host, None where there is none; C(itself) says whether the
     controller is the host.
     """
@@ -26,7 +29,10 @@ def find_endpoints(result: Mapping[str, Any], reached: str | None, *, itself: bo
             "server_name": each["domain"],
             "port": each["port"],
             "certificate_sha256": each["certificate_sha256"],
-            "expect": each["mutual_tls"],
+            "method": "OPTIONS",
+            "path": [*each["protected_paths"], "/"][0],
+            "expect": "enforced" if each["protected_paths"] else each["mutual_tls"],
+            "status_suffices": bool(each["open_paths"]) or each["mutual_tls"] == "optional",
             "brief": not each["changed"],
             "proxy_protocol": each["proxy_protocol"],
             **_asked_at(each["listen"], reached, itself=itself),

@@ -32,16 +32,19 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers impo
     Door,
     Examination,
     Identity,
+    Inquiry,
     Question,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import IN_BRIEF, ask, client_context, examine
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask, client_context, examine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 NAME = "www.example.com"
+INQUIRY = Inquiry(NAME)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+FORBIDDEN_REPLY = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
 Talk = Callable[[socket.socket], None]
 
 CLIENT_CA = Authority("Client CA, with a comma")
@@ -303,7 +306,7 @@ def test_a_peer_that_is_silent_or_trickles_does_not_prolong_it(served: Path, tal
 def test_an_examination_of_a_silent_peer_takes_no_longer_than_one_question() -> None:
     with listening(hold) as port:
         begun = time.monotonic()
-        found = examine(Door("127.0.0.1", port), NAME, Clients(identity(STRANGER), identity(TRUSTED)), timeout=0.4)
+        found = examine(Door("127.0.0.1", port), INQUIRY, Clients(identity(STRANGER), identity(TRUSTED)), timeout=0.4)
         took = time.monotonic() - begun
     assert len(found.answers) == 6
     assert found.mutual_tls == "unproven"
@@ -424,7 +427,7 @@ def test_what_a_server_chooses_is_known_where_it_refuses_the_client(served: Path
 
 
 @pytest.mark.parametrize("name", ["", "www.example.com", "127.0.0.1", "::1"])
-@pytest.mark.parametrize("path", ["/", "/hook", "/a/b_c/"])
+@pytest.mark.parametrize("path", ["/", "/hook", "/a/b_c/", "/a//b;c?d=e%20f"])
 def test_a_question_holds_what_is_sent_as_it_is(name: str, path: str) -> None:
     question = Question(name, "TLSv1.3", "none", path=path)
     assert (question.server_name, question.path) == (name, path)
@@ -435,6 +438,9 @@ def test_neither_a_server_name_nor_a_path_can_smuggle_a_header() -> None:
         Question("a\r\nX: y", "TLSv1.3", "none")
     with pytest.raises(ValueError, match="path"):
         Question(NAME, "TLSv1.3", "none", path="/ HTTP/1.1\r\nX: y")
+    for path in ("", "a", "/a b", "/a#b", "/\u00e9", "/a\n", "/" * 8001, "/\x7f"):
+        with pytest.raises(ValueError, match="path"):
+            Question(NAME, "TLSv1.3", "none", path=path)
 
 
 def test_a_weak_client_is_for_the_server_to_judge(served: Path) -> None:
@@ -612,7 +618,7 @@ def test_that_the_trusted_client_is_refused_takes_nothing_from_what_strangers_me
 
 def test_without_an_untrusted_client_nothing_is_enforced_for_certain(served: Path) -> None:
     with listening(over_tls(server_context(served, ssl.CERT_REQUIRED), replying(OK))) as port:
-        found = examine(Door("127.0.0.1", port), NAME, Clients(), timeout=5)
+        found = examine(Door("127.0.0.1", port), INQUIRY, Clients(), timeout=5)
     assert {answer.result for answer in found.answers} == {"refused"}
     assert found.mutual_tls == "unproven"
 
@@ -626,9 +632,32 @@ def test_a_brief_examination_asks_as_each_kind_once_over_a_version_that_is_offer
 ) -> None:
     context = server_context(served, ssl.CERT_REQUIRED, version=only)
     with listening(over_tls(context, replying(OK))) as port:
-        found = examine(Door("127.0.0.1", port), NAME, Clients(identity(STRANGER)), 5, IN_BRIEF)
+        found = examine(Door("127.0.0.1", port), Inquiry(NAME, brief=True), Clients(identity(STRANGER)), 5)
     assert [(answer.client, answer.version) for answer in found.answers] == list(zip(("none", "untrusted"), versions))
     assert found.mutual_tls == "enforced"
+
+
+def deciding(by_method: dict[bytes, bytes]) -> Talk:
+    """Return what replies by the method that it is asked by."""
+
+    def talk(connection: socket.socket) -> None:
+        connection.sendall(by_method[connection.recv(4096).split(b" ")[0]])
+
+    return talk
+
+
+@pytest.mark.parametrize(
+    ("by_get", "method", "status"), [(OK, "GET", 200), (FORBIDDEN_REPLY, "OPTIONS", 403)], ids=["open", "closed"]
+)
+def test_a_stranger_who_is_refused_options_by_a_status_tries_get(
+    served: Path, by_get: bytes, method: str, status: int
+) -> None:
+    replies = {b"OPTIONS": FORBIDDEN_REPLY, b"GET": by_get}
+    with listening(over_tls(server_context(served, ssl.CERT_OPTIONAL), deciding(replies))) as port:
+        found = examine(Door("127.0.0.1", port), Inquiry(NAME, "OPTIONS"), Clients(trusted=identity(TRUSTED)), 5)
+    nobody = {(answer.method, answer.status) for answer in found.answers if answer.client == "none"}
+    assert nobody == {(method, status)}
+    assert {answer.method for answer in found.answers if answer.client == "trusted"} == {"OPTIONS"}
 
 
 def test_connections_that_share_a_context_keep_their_transcripts_apart(served: Path) -> None:

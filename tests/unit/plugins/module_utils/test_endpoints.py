@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Answer, Examination
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Answer, Examination, weigh_statuses
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.endpoints import (
     Endpoint,
     read_endpoints,
@@ -26,6 +26,9 @@ DEFAULTS: dict[str, Any] = {
     "certificate_sha256": None,
     "brief": False,
     "proxy_protocol": False,
+    "method": "GET",
+    "path": "/",
+    "status_suffices": False,
     "run_on": "controller",
     "endpoints": None,
     "client_certificate": None,
@@ -36,6 +39,10 @@ REFUSED = ("refused", "alert unknown_ca")
 ACCEPTED = ("accepted", "HTTP/1.1 200 OK")
 SILENT = ("unproven", "no answer within 5 s")
 NOT_OFFERED = ("unproven", "protocol not offered")
+WRONG_PATH = (
+    "must begin with / and be what stands in a request: at most 8000 visible ASCII characters without #, others "
+    "escaped by %."
+)
 SERVED_SHA256 = hashlib.sha256(b"DER").hexdigest()
 
 
@@ -113,6 +120,8 @@ def test_every_fault_is_named_at_once_and_no_value_is_repeated() -> None:
                 {"certificate_sha256": "secret"},
                 {"server_name": "a secret"},
                 {"address": "a secret"},
+                {"method": "secret"},
+                {"path": "a secret"},
             ],
             client_key="secret",
             timeout=0.0,
@@ -122,6 +131,8 @@ def test_every_fault_is_named_at_once_and_no_value_is_repeated() -> None:
         "endpoints[1]: option 'certificate_sha256' must be 64 hexadecimal digits.",
         "endpoints[2]: option 'server_name' has a character that no host name has.",
         "endpoints[3]: option 'address' is neither an IP address nor a host's name.",
+        "endpoints[4]: option 'method' must be one of GET, HEAD, OPTIONS, POST.",
+        f"endpoints[5]: option 'path' {WRONG_PATH}",
         "options 'client_certificate' and 'client_key' belong together. Give both or neither.",
         "option 'timeout' must be more than 0 and at most 3600 seconds.",
     ]
@@ -175,3 +186,46 @@ def test_a_certificate_that_was_not_seen_is_not_the_one_expected() -> None:
     assert "serves no certificate that could be seen" in message
     (message,) = shortfalls(endpoints(certificate_sha256="ab" * 32, expect="enforced")[0], nothing)
     assert "See that the server answers at this address" in message
+
+
+def by_status(none: int, untrusted: int = 0, trusted: int | None = None, *, asked: bool = True) -> Examination:
+    """Return an examination in which clients got these statuses, 0 for an alert."""
+    met = {"none": none, "untrusted": untrusted, **({} if trusted is None else {"trusted": trusted})}
+    answers = [
+        Answer("TLSv1.3", client, "accepted" if status else "refused", f"{status}", b"DER", asked=asked, status=status)
+        for client, status in met.items()
+    ]
+    return Examination(weigh_statuses(answers))
+
+
+@pytest.mark.parametrize("expect", ["enforced", "optional"])
+def test_a_status_meets_what_is_expected_where_it_is_said_to_suffice(expect: str) -> None:
+    for status in (400, 401, 403):
+        assert shortfalls(endpoints(expect=expect, status_suffices=True)[0], by_status(status)) == []
+    (message,) = shortfalls(endpoints(expect=expect)[0], by_status(403))
+    assert "mutual TLS is unproven" in message
+    assert message.endswith(
+        "Such a status is a refusal only where a client of the client CA gets another: give 'client_certificate', or a "
+        "'path' that the server answers."
+    )
+
+
+@pytest.mark.parametrize(
+    "found",
+    [by_status(200), by_status(403, 403), by_status(403, 200), by_status(403, asked=False), by_status(404)],
+    ids=["let in", "no alert to a stranger", "a stranger let in", "not asked", "another status"],
+)
+def test_a_status_suffices_for_nothing_else(found: Examination) -> None:
+    (message,) = shortfalls(endpoints(expect="enforced", status_suffices=True)[0], found)
+    assert "expected to be enforced" in message
+
+
+def test_a_status_does_not_suffice_for_what_is_expected_to_be_off() -> None:
+    assert shortfalls(endpoints(expect="off", status_suffices=True)[0], by_status(403))
+
+
+def test_a_trusted_client_that_is_asked_for_a_password_was_let_in() -> None:
+    expecting = endpoints(expect="enforced")[0]
+    assert shortfalls(expecting, by_status(0, trusted=401)) == []
+    for found in (by_status(0, trusted=403), by_status(401, trusted=401)):
+        assert "the client of 'client_certificate' was not accepted" in shortfalls(expecting, found)[-1]

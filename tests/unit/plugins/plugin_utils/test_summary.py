@@ -24,9 +24,13 @@ def endpoint(number: int = 1, *, mutual_tls: str = "enforced", **answered: str) 
         "port": 443,
         "server_name": f"site{number}.example",
         "run_on": "controller",
+        "method": "OPTIONS",
+        "path": "/callback",
         "mutual_tls": mutual_tls,
+        "holds_for": "any_request",
+        "status_sufficed": False,
         "answers": [
-            {"version": version, "client": client, "result": result, "detail": ""}
+            {"version": version, "client": client, "method": "OPTIONS", "result": result, "detail": "", "status": None}
             for version in ("TLSv1.2", "TLSv1.3")
             for client, result in answered.items()
         ],
@@ -54,6 +58,26 @@ def endpoint(number: int = 1, *, mutual_tls: str = "enforced", **answered: str) 
 )
 def test_a_site_is_told_in_one_line(one: dict[str, Any], line: str) -> None:
     assert summary([one]) == f"site1.example at 192.0.2.10:443: mutual TLS is {line}"
+
+
+def test_a_verdict_that_holds_for_one_request_says_which() -> None:
+    one = endpoint(none="accepted", untrusted="refused", mutual_tls="optional") | {"holds_for": "this_request"}
+    assert "mutual TLS is optional for OPTIONS /callback over" in summary([one])
+    one["answers"][0]["method"] = one["answers"][2]["method"] = "GET"
+    assert "mutual TLS is optional for GET /callback over" in summary([one])
+
+
+def test_what_the_handshakes_on_the_host_have_decided_is_told_so() -> None:
+    one = endpoint(mutual_tls="unproven", none="unproven", untrusted="refused") | {"status_sufficed": True}
+    for answer in one["answers"]:
+        answer["status"] = 403 if answer["client"] == "none" else None
+    decided = "That the status is a refusal, the handshakes on the host have shown."
+    assert summary([one]) == (
+        f"site1.example at 192.0.2.10:443: mutual TLS is unproven over {BOTH}. Refused: one of an unknown authority. "
+        f"Unproven: no certificate. No certificate got 403 for OPTIONS /callback. {decided} {END}"
+    )
+    many = summary([one, *(endpoint(number) for number in range(2, 8))])
+    assert f" At 1, clients without a certificate get a status. {decided} The first certificate" in many
 
 
 def test_few_sites_have_a_line_each_and_many_have_one() -> None:
