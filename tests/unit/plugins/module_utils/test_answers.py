@@ -41,6 +41,7 @@ def test_what_the_trusted_client_gets_is_compared_for_the_same_request() -> None
 def test_what_the_trusted_client_gets_over_the_same_version_counts_where_it_was_tried_there() -> None:
     over_both = answer("trusted", 403, "TLSv1.2"), answer("trusted", 200)
     assert results(answer("none", 403, "TLSv1.2"), *over_both) == ["unproven", "unproven", "accepted"]
+    assert results(answer("none", 403), *over_both) == ["refused", "unproven", "accepted"]
     # In brief, nobody asks over one version, and the trusted client over the other.
     assert results(answer("none", 403, "TLSv1.2"), answer("trusted", 200)) == ["refused", "accepted"]
 
