@@ -1,0 +1,71 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Hosts with the files that distributions ship: deployed, unchanged when asked again, renewed, given back as they were.
+
+The files are not part of the project: MTLS_STOCK_LAYOUTS names the folder that has them, in a folder for each.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from container import podman
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from conftest import Remote
+    from container import Container
+
+STOCK = os.environ.get("MTLS_STOCK_LAYOUTS", "")
+SET_UP = Path(__file__).resolve().parents[1] / "support" / "set-up-stock"
+# The image that each is put into.
+IMAGES = {"rhel9-httpd": "redhat", "opensuse-apache2": "suse"}
+
+
+@pytest.fixture(scope="module", params=IMAGES)
+def machine(request: pytest.FixtureRequest, booting: Callable[..., Iterator[Container]]) -> Iterator[Container]:
+    """Boot a host with the stock files, and httpd running."""
+    folder = Path(STOCK) / request.param
+    if not STOCK or not folder.is_dir():
+        pytest.skip(f"MTLS_STOCK_LAYOUTS names no folder with {request.param}")
+    for host in booting(IMAGES[request.param], f"stock-{request.param}"):
+        podman("cp", str(folder), f"{host.name}:/srv/stock")
+        podman("cp", str(SET_UP), f"{host.name}:/srv/set-up-stock")
+        host.shell(f"/srv/set-up-stock {request.param} /srv/stock")
+        yield host
+
+
+def contents(host: Container) -> list[str]:
+    """Return the sum of each file of the configuration."""
+    return host.shell("find /etc/httpd /etc/apache2 -type f -exec sha256sum {} + 2>/dev/null | sort").splitlines()
+
+
+def test_a_stock_host_is_deployed_renewed_and_given_back_as_it_was(remote: Remote) -> None:
+    material = remote.material
+    before, files = remote.state(times=False)[0], contents(remote.host)
+    assert "changed=1" in remote.deploy().output
+    assert remote.ask(None).said == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+    assert remote.ask(material.client).said.startswith("HTTP/1.1 ")
+    # Nothing of the distribution's own is changed, as its includes lead to us.
+    during = contents(remote.host)
+    assert [line for line in files if line not in during] == []
+    assert "changed=0" in remote.deploy().output
+    renewed = material.public.issue(material.domain)
+    material.put(renewed)
+    assert "changed=1" in remote.deploy().output
+    assert remote.ask(material.client).certificate_sha256 == renewed.sha256
+    assert "changed=0" in remote.deploy().output
+    assert "changed=1" in remote.deploy(mutual_tls_sites=[{"domain": material.domain, "state": "absent"}]).output
+    assert (remote.state(times=False)[0], contents(remote.host)) == (before, files)
+
+
+def test_a_stock_host_that_was_stopped_is_started(remote: Remote) -> None:
+    remote.host.shell(remote.layout.stop)
+    remote.deploy()
+    assert remote.ask(None).said == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
