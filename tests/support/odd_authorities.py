@@ -22,6 +22,7 @@ from odd_certificates import (
     NOW,
     PAST,
     PLAIN,
+    UNKNOWN,
     Changes,
     Extension,
     Pair,
@@ -153,6 +154,7 @@ note(
     SOUND,
     ca(SOUND, signer=OTHER, aki=None),
     code="client-ca-incomplete",
+    words="of another key than the one that is given",
 )
 NEXT = ca(SOUND, subject=named("Chat CA"))
 note("next key: signed by the one before", True, SOUND, NEXT)
@@ -187,6 +189,7 @@ note("key: brainpoolP256r1", True, ca(key=ec.generate_private_key(ec.BrainpoolP2
 note("key: Ed25519", True, ca(key=ed25519.Ed25519PrivateKey.generate()))
 note("key: Ed448", True, ca(key=ed448.Ed448PrivateKey.generate()))
 note("key: RSA of 1024 bits", False, ca(key=rsa.generate_private_key(65537, 1024)), code="weak-key", words="1024 bits")
+note("key: P-192", False, ca(key=ec.generate_private_key(ec.SECP192R1())), code="weak-key", words="192 bits")
 note("key: RSA of 2047 bits", True, ca(key=rsa.generate_private_key(65537, 2047)), warned="weak-key")
 note("key: RSA of 3072 bits", True, ca(key=rsa.generate_private_key(65537, 3072)))
 
@@ -243,6 +246,7 @@ note(
     der.pem("CERTIFICATE", BY_SHA1),
     issuer=LOWER,
     code="weak-signature",
+    words="SHA1",
 )
 
 # Time
@@ -262,6 +266,16 @@ note(
     words="of another key",
 )
 note("list: signed by another", False, LISTED, crls=(crl(LISTED, signer=OTHER),), code="crl-wrong-issuer")
+note("list: beside a stranger's", True, LISTED, crls=(crl(LISTED), crl(ca())), warned="crl-wrong-issuer")
+ODD_ENTRY = crl(LISTED, entry=x509.UnrecognizedExtension(UNKNOWN, b"\x05\x00"))
+note(
+    "list: an entry with a critical extension",
+    False,
+    LISTED,
+    crls=(ODD_ENTRY,),
+    code="crl-unsupported",
+    words="chat.crl",
+)
 note("list: ended", False, LISTED, crls=(crl(LISTED, **PAST),), code="crl-expired")
 note("list: of another CA", False, LISTED, crls=(crl(ca()),), code="crl-missing")
 note("list: of the intermediate alone", False, TOP := ca(), MID := ca(TOP), crls=(crl(MID),), code="crl-missing")

@@ -217,6 +217,10 @@ def crl(issuer: Pair, *revoked: Pair, **changes: Any) -> x509.CertificateRevocat
     builder = x509.CertificateRevocationListBuilder().issuer_name(issuer.certificate.subject)
     builder = builder.last_update(changes.pop("begin", NOW - DAY)).next_update(changes.pop("end", NOW + 7 * DAY))
     signer = changes.pop("signer", issuer.key)
+    odd = changes.pop("entry", None)  # a critical extension of an entry
+    if odd is not None:
+        entry = x509.RevokedCertificateBuilder().serial_number(7).revocation_date(NOW - DAY)
+        builder = builder.add_revoked_certificate(entry.add_extension(odd, critical=True).build())
     for value, critical in {
         "aki": (issuer_id(issuer.key), False),
         "number": (x509.CRLNumber(1), False),

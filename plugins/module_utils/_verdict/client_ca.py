@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import rules, validity
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.contents import read_shared
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import collect, finding, some
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import WARNING, collect, finding, some
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.signature import name_key
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.validity import iso
 
@@ -82,10 +82,24 @@ def judge_crls(
             yield from _judge_revoked(leaf, crl)
     for one in client_cas if crls else ():
         yield from rules.crl_signer(one)
-        if not any(rules.signed_crl(each, one) for each in crls):
-            message = f"no CRL is of the client CA '{one.label}'; httpd would refuse all its clients."
-            yield finding("crl-missing", one.source, message, "Give a CRL of each client CA, or none at all.")
+        # A list of its name that it did not sign was told as one.
+        if not rules.names_as_issuer(crls, one):
+            yield _without_list(one, client_cas, whole=given.crl_check != "leaf")
     return crls
+
+
+def _without_list(one: Certificate, together: Sequence[Certificate], *, whole: bool) -> Finding:
+    """Return the finding on a client CA without a list; it is not asked for where it issues to other CAs alone."""
+    remedy = "Give a CRL of each client CA, or none at all."
+    below = rules.issued_by(one, together)
+    if whole or not below:
+        message = f"no CRL is of the client CA '{one.label}'; httpd would refuse all its clients."
+        return finding("crl-missing", one.source, message, remedy)
+    message = (
+        f"no CRL is of the client CA '{one.label}'; httpd would refuse clients that it issued itself, and with "
+        f"'crl_check: leaf' not those of '{below[0].label}'."
+    )
+    return finding("crl-missing", one.source, message, remedy, WARNING)
 
 
 def _judge_revoked(leaf: Certificate, crl: RevocationList) -> Iterator[Finding]:

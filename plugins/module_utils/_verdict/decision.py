@@ -19,6 +19,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings impor
     ERROR,
     OPENSSL,
     WARNING,
+    command,
     finding,
     has_errors,
     some,
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.shared import Shared
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import MaterialSet
 
+# OpenSSL's numbers (x509_vfy.h).
+_NO_LIST, _CRITICAL, _CRITICAL_IN_LIST = 3, 34, 36
 # What only an authority that everybody trusts is held to, and how it is told that nothing, or too little, was found.
 _OF_PUBLIC_AUTHORITIES = frozenset({"bad-form", "wrong-usage"})
 _NOT_FOUND = frozenset({"chain-incomplete", "untrusted-issuer"})
@@ -195,8 +198,19 @@ def weigh_client_cas(
     client_cas: Sequence[Certificate],
     findings: Sequence[Finding],
     crls: Sequence[RevocationList],
+    *,
+    whole: bool = True,
 ) -> list[Finding]:
-    """Return the findings on the client CAs and the lists, with what OpenSSL makes of clients of theirs."""
+    """Return the findings on the client CAs and the lists, with what OpenSSL makes of clients of theirs.
+
+    The lists were asked about the `whole` path of a client, or about its own certificate alone.
+    """
+    is_let_in = all(one is None for one in told)
+    if not whole:
+        told = [
+            None if refusal is not None and _issues_to_cas_alone(refusal, one, client_cas, crls) else refusal
+            for refusal, one in zip(told, client_cas)
+        ]
     weighed = list(findings)
     for one, refusal in zip(client_cas, told):
         if refusal is not None:
@@ -209,10 +223,18 @@ def weigh_client_cas(
         if each.subject in accepted and each.severity == ERROR and each.code in ("expired", "not-yet-valid"):
             weighed[at] = validity.as_of_no_account(each)
         elif each.subject in accepted:
-            weighed[at] = _softened(each, PATH | {"crl-missing", "crl-wrong-issuer", "weak-key"})
-        elif not refused and _are_of_these(crls, client_cas):
+            weighed[at] = _softened(each, PATH | {"crl-missing", "crl-wrong-issuer", "weak-key", "weak-signature"})
+        elif is_let_in:  # under the lists, so that one which is nobody's does no harm
             weighed[at] = _softened(each, ("crl-wrong-issuer",))
     return weighed
+
+
+def _issues_to_cas_alone(
+    refusal: Refusal, one: Certificate, client_cas: Sequence[Certificate], crls: Sequence[RevocationList]
+) -> bool:
+    """Return whether a CA without a list is above another, so that it may have no clients of its own to keep out."""
+    is_without_list = refusal.number == _NO_LIST and not rules.names_as_issuer(crls, one)
+    return is_without_list and bool(rules.issued_by(one, client_cas))
 
 
 def too_deep(client_cas: Sequence[Certificate], told: Sequence[Refusal | None], depth: int | None) -> Iterator[Finding]:
@@ -228,9 +250,10 @@ def too_deep(client_cas: Sequence[Certificate], told: Sequence[Refusal | None], 
                 break
             above, last = above + 1, issuer
         if refusal is None and depth is not None and above > depth:
+            counted = f"{above} certificate{'s' if above > 1 else ''}"
             message = (
-                f"clients of '{one.label}' have {above} certificates up to the root, and 'verify_depth' is {depth}; "
-                "httpd would refuse them."
+                f"clients of '{one.label}' have {counted} above their own up to the root, and 'verify_depth' is "
+                f"{depth}; httpd would refuse them."
             )
             yield finding("clients-refused", one.source, message, f"Set 'verify_depth: {above}'.")
 
@@ -244,7 +267,7 @@ def _refused_client_ca(
     """Return the finding for what no rule explains: what it is, as far as it can be seen, and OpenSSL's words."""
     code = codes_of(refusal)[1]
     why, remedy = "", _CA_ANEW
-    if refusal.number == 34:
+    if refusal.number == _CRITICAL:
         odd = {each: _unprocessed(each) for each in (one, *together)}
         which = next((each for each in odd if odd[each]), None)
         if which is not None:
@@ -254,15 +277,29 @@ def _refused_client_ca(
     elif refusal.number == 25:
         why = "a CA above it allows for no such path (path length of the basic constraints)"
     elif refusal.number in (2, 20, 21):
-        link = next((link for each in together for link in rules.wrong_links(one, each)), "")
-        why = f"its issuer is not found among the client CAs{link and ', as its authority key identifier ' + link}"
-    elif refusal.number == 3:
+        why = f"its issuer is not found among the client CAs{_odd_link(one, together)}"
+    elif refusal.number == _NO_LIST:
         why = f"no CRL that is given is taken for its own{_odd_list(one, crls)}"
         remedy = "Give the present CRL of the client CA, or none."
+    elif refusal.number == _CRITICAL_IN_LIST:
+        own = [each.source for each in crls if name_key(each.parsed.issuer) == one.subject_key]
+        why = f"OpenSSL does not process a critical extension of {some(own)}, or of an entry of it"
+        look = command(own[0] if own else "FILE", "crl", "-noout -text")
+        remedy = f"Ask the CA for a CRL without it, or give none. To see it: {look}"
     words = f"{why} (OpenSSL: {_words(refusal)})" if why else _words(refusal)
     refused = finding(code, one.source, f"httpd would let no client of '{one.label}' in: {words}.", remedy)
     # Where OpenSSL's words are all there is, those of the next refusal may still stand beside them.
     return replace(refused, quotes=OPENSSL) if why else refused
+
+
+def _odd_link(one: Certificate, together: Sequence[Certificate]) -> str:
+    """Return what keeps an issuer of a client CA from being found, as far as it can be seen."""
+    link = next((link for each in together for link in rules.wrong_links(one, each)), "")
+    if link:
+        return f", as its authority key identifier {link}"
+    if one.self_issued and not one.algorithm.is_known:
+        return ", as its own signature is by an algorithm that OpenSSL does not know, so that it takes it for no root"
+    return ""
 
 
 def _odd_list(one: Certificate, crls: Sequence[RevocationList]) -> str:
@@ -284,12 +321,6 @@ def _unprocessed(one: Certificate) -> list[str]:
             name = EXTENSIONS.get(each)
             found.append(f"{name} ({each})" if name else each)
     return found
-
-
-def _are_of_these(crls: Sequence[RevocationList], client_cas: Sequence[Certificate]) -> bool:
-    """Return whether all lists have the name of a client CA, so that what was found can be about a signature alone."""
-    names = {one.subject_key for one in client_cas}
-    return all(name_key(crl.parsed.issuer) in names for crl in crls)
 
 
 # Both

@@ -92,9 +92,12 @@ CODES: dict[str, tuple[str, str]] = {
     "crl-not-yet-valid": (ERROR, "A CRL's time has not begun. httpd would refuse every client."),
     "crl-wrong-issuer": (
         ERROR,
-        "A CRL was not signed by a client CA, nor by an issuer of the server's certificate; or it may not sign any.",
+        "A CRL was not signed by a client CA, nor by an issuer of the server's, or may not be. A warning beside one.",
     ),
-    "crl-missing": (ERROR, "CRLs are given, but none of this client CA. httpd would refuse all its clients."),
+    "crl-missing": (
+        ERROR,
+        "CRLs are given, and none of this client CA: httpd refuses its clients. A warning of a root with `leaf`.",
+    ),
     "crl-unsupported": (
         ERROR,
         "A CRL is a delta, indirect, or not for all certificates of its CA. httpd would refuse every client.",

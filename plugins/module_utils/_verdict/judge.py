@@ -100,10 +100,11 @@ def _judge_set(shared: Shared, given: MaterialSet, *, deploy: bool, shake: bool)
             of_server = tuple(weigh_server(tried, given, path, of_server, of_path))
             sent = tried.issuers
     if given.client_ca:
-        told = try_client_cas(shared, client_cas, crls, whole=given.crl_check != "leaf") if shake else None
+        whole = given.crl_check != "leaf"
+        told = try_client_cas(shared, client_cas, crls, whole=whole) if shake else None
         halves.append(told is not None)
         if told is not None:
-            of_clients = tuple(weigh_client_cas(told, client_cas, of_clients, crls))
+            of_clients = tuple(weigh_client_cas(told, client_cas, of_clients, crls, whole=whole))
             of_clients += tuple(too_deep(client_cas, told, given.verify_depth))
     findings = (*of_server, *of_clients)
     deployable = None

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 # What OpenSSL's security level 2 asks for (the default of Debian and RHEL), and the CA/Browser Forum (BR 6.1.5).
 MINIMUM_RSA_BITS = 2048
+MINIMUM_EC_BITS = 224
 CURVES = ("secp256r1", "secp384r1", "secp521r1")
 # CA/Browser Forum, BR 6.3.2: issued from this day on, at most so many days.
 LIFETIMES = (
@@ -92,18 +93,27 @@ def strength(key: object, source: str, whose: str, kind: str = "") -> Iterator[F
         yield finding("weak-key", source, f"{whose} {weak}.", f"Order a certificate for a new key: {_NEW_KEY}")
 
 
-def signature(one: Certificate, severity: str = "") -> Iterator[Finding]:
+def signature(one: Certificate) -> Iterator[Finding]:
     """Not signed by way of SHA-1 or MD5, which OpenSSL's security level 1 refuses already, nor in an unknown way."""
     digest, weak = one.algorithm.digest, ""
     if isinstance(digest, (hashes.SHA1, hashes.MD5)):
         weak = f"by {digest.name.upper()}, which clients and OpenSSL refuse"
-    elif not one.algorithm.is_known and not severity:
+    elif not one.algorithm.is_known:
         weak = "in a way that is not known, or that lacks its parameters; clients refuse it, and httpd does not start"
     if weak:
         message = f"'{one.label}' is signed {weak}."
         look = command(one.source, "x509", "-noout -text")
         remedy = f"Ask the authority for one signed by SHA-256. To see it: {look}"
-        yield finding("weak-signature", one.source, message, remedy, severity)
+        yield finding("weak-signature", one.source, message, remedy)
+
+
+def _own_signature(one: Certificate) -> Iterator[Finding]:
+    """A root not signed by way of SHA-1 or MD5, though nobody checks what it signed itself."""
+    digest = one.algorithm.digest
+    if isinstance(digest, (hashes.SHA1, hashes.MD5)):
+        message = f"'{one.label}' signed itself by {digest.name.upper()}; of a root nobody checks that, httpd neither."
+        look = command(one.source, "x509", "-noout -text")
+        yield finding("weak-signature", one.source, message, f"Nothing today. To see it: {look}", WARNING)
 
 
 def encoding(one: Certificate) -> Iterator[Finding]:
@@ -263,6 +273,9 @@ def client_ca_strength(one: Certificate) -> Iterator[Finding]:
     if isinstance(one.key, rsa.RSAPublicKey) and one.key.key_size < MINIMUM_RSA_BITS:
         message = f"the key of '{one.label}' has {one.key.key_size} bits of RSA; OpenSSL lets no client of it in."
         yield finding("weak-key", one.source, message, "Ask whoever runs the CA for the certificate of a stronger one.")
+    elif isinstance(one.key, ec.EllipticCurvePublicKey) and one.key.key_size < MINIMUM_EC_BITS:
+        message = f"the key of '{one.label}' has {one.key.key_size} bits; OpenSSL lets no client of it in."
+        yield finding("weak-key", one.source, message, "Ask whoever runs the CA for the certificate of a stronger one.")
     elif isinstance(one.key, ec.EllipticCurvePublicKey) and one.key.curve.name.startswith("brainpool"):
         message = f"the key of '{one.label}' is on the curve {one.key.curve.name}, which RHEL's OpenSSL lacks."
         yield finding("weak-key", one.source, message, "On such a host, give a CA on another curve.", WARNING)
@@ -282,17 +295,18 @@ def client_ca(one: Certificate, together: Sequence[Certificate]) -> Iterator[Fin
         yield finding("not-a-ca", one.source, message, _CHAT_CA)
         return
     yield from client_ca_strength(one)
-    yield from signature(one, WARNING)
+    yield from signature(one) if not one.self_issued else _own_signature(one)
     purposes = one.extension(x509.ExtendedKeyUsage)
     accepted = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
     if purposes is not None and not accepted & set(purposes):
         message = f"the extended key usage of '{one.label}' lacks clientAuth; httpd would refuse every client."
         yield finding("wrong-usage", one.source, message, _CHAT_CA)
     if not one.self_issued and not any(signed_by(one, other) for other in together):
-        message = (
-            f"'{one.label}' is an intermediate without its issuer '{called(one.issuer)}'; "
-            "httpd refuses the clients of an intermediate alone."
-        )
+        issuer = called(one.issuer)
+        message = f"'{one.label}' is an intermediate without its issuer '{issuer}'"
+        if any(other.subject_key == one.issuer_key for other in together):
+            message = f"'{one.label}' was issued by a '{issuer}' of another key than the one that is given"
+        message += "; httpd refuses the clients of an intermediate alone."
         yield finding("client-ca-incomplete", one.source, message, "Give its root as 'client_ca' too.")
 
 
@@ -335,6 +349,16 @@ def public(roots: Sequence[Certificate], store: str) -> Iterator[Finding]:
 def signed_crl(crl: RevocationList, issuer: Certificate) -> bool:
     """Return whether the issuer's name fits, and its key is not known to be another than the one that signed."""
     return name_key(crl.parsed.issuer) == issuer.subject_key and crl.signature(issuer) is not Signature.WRONG
+
+
+def names_as_issuer(crls: Sequence[RevocationList], one: Certificate) -> bool:
+    """Return whether one of the lists says that a CA issued it."""
+    return any(name_key(each.parsed.issuer) == one.subject_key for each in crls)
+
+
+def issued_by(one: Certificate, together: Sequence[Certificate]) -> list[Certificate]:
+    """Return the others that name a CA as their issuer."""
+    return [each for each in together if each != one and each.issuer_key == one.subject_key]
 
 
 def crl_signer(one: Certificate) -> Iterator[Finding]:

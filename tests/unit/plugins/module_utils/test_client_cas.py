@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from demo_material import Authority, zipped
 from odd_authorities import CLIENT_CASES, ClientCase, client_of, pem
-from odd_certificates import DAY, NOW, Pair, ca, crl, named, new_key
+from odd_certificates import DAY, NOW, Pair, ca, crl, issuer_id, named, new_key
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import shared
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import ERROR, WARNING
@@ -105,6 +105,29 @@ def test_lists_are_asked_about_a_clients_own_certificate_alone_where_the_site_as
     handshakes = Handshakes(NOW + DAY / 86400)
     assert [one is None for one in handshakes.let_in(cas, lists)] == [False, False]
     assert [one is None for one in handshakes.let_in(cas, lists, whole=False)] == [True, False]
+
+
+@pytest.mark.parametrize("listed", [("middle",), ("root",), ("middle", "root"), ("root's name",)])
+def test_with_crl_check_leaf_a_root_above_others_needs_no_list(listed: tuple[str, ...], tmp_path: Path) -> None:
+    root = ca()
+    middle = ca(root)
+    lists = {"middle": crl(middle), "root": crl(root), "root's name": crl(root, aki=(issuer_id(middle.key), False))}
+    crls = b"".join(lists[one].public_bytes(Encoding.PEM) for one in listed)
+    for name, content in ("client", whole(client_of(middle))), ("cas", whole(root, middle)), ("crls", crls):
+        (tmp_path / name).write_bytes(content)
+    command = ["openssl", "verify", "-purpose", "sslclient", "-CAfile", "cas", "-crl_check", "-CRLfile", "crls"]
+    told = subprocess.run([*command, "client"], cwd=tmp_path, capture_output=True, check=False)
+    found = verdict(whole(root, middle), crls, crl_check="leaf")
+    assert found.ok is (told.returncode == 0)
+    assert found.decided_by == "handshake"
+    warned = [one for one in found.findings if (one.code, one.severity) == ("crl-missing", WARNING)]
+    assert bool(warned) is (listed == ("middle",))
+
+
+def test_a_list_that_is_not_the_cas_is_told_once() -> None:
+    one = ca()
+    found = verdict(whole(one), crl(one, signer=new_key()).public_bytes(Encoding.PEM)).findings
+    assert [each.code for each in found] == ["crl-wrong-issuer"]
 
 
 @pytest.mark.parametrize(("days", "codes"), [(-2, ["not-yet-valid"]), (0, []), (800, []), (901, ["expired"])])

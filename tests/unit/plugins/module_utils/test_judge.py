@@ -237,7 +237,7 @@ PROVOKED: dict[str, Callable[[], MaterialSet]] = {
     "crl-expired": lambda: with_crl(crl(CHAT, begin=-9, end=-1)),
     "crl-expires-soon": lambda: with_crl(crl(CHAT, begin=-9, end=1)),
     "crl-not-yet-valid": lambda: with_crl(crl(CHAT, begin=1, end=9)),
-    "crl-wrong-issuer": lambda: with_crl(crl(CHAT), crl(Authority("Other"))),
+    "crl-wrong-issuer": lambda: with_crl(crl(Authority("Test Chat CA"))),
     "crl-missing": lambda: with_crl(crl(CHAT), given=with_client_ca(CHAT.pem, ROOT.pem)),
     "crl-unsupported": lambda: with_crl(crl(CHAT, x509.DeltaCRLIndicator(1))),
     "revoked": lambda: with_crl(crl(CHAT), ISSUING.crl(SERVER)),
