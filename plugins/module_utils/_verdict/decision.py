@@ -52,9 +52,11 @@ if TYPE_CHECKING:
 
 # OpenSSL's numbers (x509_vfy.h).
 _NO_LIST, _CRITICAL, _CRITICAL_IN_LIST = 3, 34, 36
-# What only an authority that everybody trusts is held to, and how it is told that nothing, or too little, was found.
+# What only an authority that everybody trusts is held to.
 _OF_PUBLIC_AUTHORITIES = frozenset({"bad-form", "wrong-usage"})
-_NOT_FOUND = frozenset({"chain-incomplete", "untrusted-issuer"})
+# What on a path it is not held to: that nothing, or too little, was found, which is another thing; and the form of a
+# root, which each client has by itself.
+_NOT_HELD = frozenset({"chain-incomplete", "untrusted-issuer", "bad-form"})
 # The extensions that OpenSSL processes (X509_supported_extension): any other that is critical is refused.
 _PROCESSED = frozenset(
     [
@@ -124,33 +126,63 @@ def weigh_server(
     """Return the findings on the server, its `own` and those on its path, with what OpenSSL's clients make of them."""
     refusal, strict = tried.answer.refusal, tried.answer.strict
     if refusal is not None:
+        critical = _unprocessed_in(path) if refusal.number == _CRITICAL else None
+        if critical is not None:
+            # cryptography says so too, and not of which certificate.
+            return [*own, *(one for one in of_path if one.quotes != CRYPTOGRAPHY), critical]
         return explained([*own, *of_path], refusal, _refused_server(refusal, path))
     private = given.issued_by == "chat"
+    # An authority whose root is in everybody's store is held to the rules.
+    is_public = not private and not given.trust_anchors
     weighed = [_softened(one, _OF_PUBLIC_AUTHORITIES) if private else one for one in own]
     leaf = path.certificates[0].source
-    objections: list[tuple[str, str]] = []  # each with the file that it is about
+    objections: list[tuple[str, str, str]] = []  # each with the file that it is about, and what to do
     for one in of_path:
-        # An authority whose root is in everybody's store is held to the rules. What was not found is another thing.
-        held = not private and not given.trust_anchors and one.code not in _NOT_FOUND and not path.beyond_library
-        if one.severity == ERROR and one.code in PATH and not held:
-            why = path.objection if one.quotes == CRYPTOGRAPHY else one.message.rstrip(".")
-            objections += [] if path.beyond_library else [(one.subject, why)]
-        else:
+        if one.severity != ERROR or one.code not in PATH:
             weighed.append(one)
+        elif is_public and one.code not in _NOT_HELD and not path.beyond_library:
+            weighed.append(_said_by_both(one, path))
+        elif not path.beyond_library:
+            why = path.objection if one.quotes == CRYPTOGRAPHY else one.message.partition(";")[0].rstrip(".")
+            objections.append((one.subject, why, one.remedy))
+    if not is_public:
+        weighed = [replace(one, severity=WARNING) if one.code == "odd-encoding" else one for one in weighed]
     if strict is not None:
-        objections.append((leaf, _words(strict)))
+        objections.append((leaf, _words(strict), f"{_ANEW} To see it: {command(leaf, 'x509', '-noout -text')}"))
     if objections and not any(one.code == "outside-profile" for one in weighed) and not has_errors(weighed):
         weighed.append(_outside_profile(path, *objections[0]))
     return weighed
 
 
-def _outside_profile(path: ServerPath, subject: str, why: str) -> Finding:
+def _outside_profile(path: ServerPath, subject: str, why: str, remedy: str) -> Finding:
     """Return the warning of what OpenSSL's clients accept; on the file of an issuer, where its form is what is odd."""
     for issuer, _use in path.issuers if subject == path.certificates[0].source else ():
         for fault in rules.form(issuer):
             subject, why = issuer.source, f"of '{issuer.label}', {fault.message.partition(';')[0]}"
+            remedy = f"{_ANEW} To see it: {command(subject, 'x509', '-noout -text')}"
     message = f"OpenSSL's clients accept the path, and strict ones, or other libraries, do not: {why}."
-    return finding("outside-profile", subject, message, _ANEW)
+    return finding("outside-profile", subject, message, remedy)
+
+
+def _said_by_both(one: Finding, path: ServerPath) -> Finding:
+    """Return an error on a path that OpenSSL's clients accept as one that says so."""
+    if one.quotes != CRYPTOGRAPHY:
+        return one
+    message = f"OpenSSL's clients accept its path to the trust anchor, and strict ones do not: {path.objection}."
+    return replace(one, message=message)
+
+
+def _unprocessed_in(path: ServerPath) -> Finding | None:
+    """Return the finding on the first certificate of a path with a critical extension that OpenSSL does not process."""
+    for one in dict.fromkeys((*path.certificates, *(issuer for issuer, _use in path.issuers), *path.leading)):
+        odd = _unprocessed(one)
+        if odd:
+            message = f"OpenSSL's clients refuse the path: they do not process the critical extension {some(odd)} of "
+            message += f"'{one.label}' (OpenSSL: unhandled critical extension)."
+            look = command(one.source, "x509", "-noout -text")
+            remedy = f"Ask the authority for one without it, or in which it is not critical. To see it: {look}"
+            return finding("path-refused", one.source, message, remedy)
+    return None
 
 
 def _refused_server(refusal: Refusal, path: ServerPath) -> Finding:

@@ -34,7 +34,10 @@ CODES: dict[str, tuple[str, str]] = {
         "Material is well, and of a form that the library here does not know. The remedy turns it into another.",
     ),
     "member-unreadable": (WARNING, "A member of a file cannot be read, and was passed over. The others count."),
-    "odd-encoding": (ERROR, "OpenSSL reads a certificate of the server's path, and strict clients do not."),
+    "odd-encoding": (
+        ERROR,
+        "OpenSSL reads a certificate of the server's path, and strict ones do not. A warning of a private authority.",
+    ),
     "store-unreadable": (ERROR, "Nothing could be read from the store that a public path must end at."),
     "chain-swapped": (ERROR, "`certificate` holds the chain, and `chain` the server's certificate."),
     "encrypted-key": (ERROR, "A key or PKCS#12 is encrypted, and no passphrase, or a wrong one, is given."),

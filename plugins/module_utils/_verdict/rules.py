@@ -135,14 +135,14 @@ def spelling(one: Certificate, issuer: Certificate) -> Iterator[Finding]:
     ):
         message = (
             f"'{one.label}' writes the name of its issuer '{issuer.label}' otherwise than that one does (case, blanks "
-            "or type of text): OpenSSL's clients follow it, strict ones do not."
+            "or type of text); OpenSSL's clients follow it, strict ones do not."
         )
         remedy = f"Ask the authority for one that names it alike: {command(one.source, 'x509', '-noout -issuer')}"
         yield finding("path-refused", one.source, message, f"{remedy} -nameopt multiline,show_type")
 
 
 def root_form(one: Certificate) -> Iterator[Finding]:
-    """A root of version 3, with a positive serial number and times as RFC 5280 writes them: strict clients ask for it.
+    """A root of version 3, with a serial number and times as RFC 5280 writes them: strict clients ask for it.
 
     A certificate of the path is not to be looked at for a fault of its root.
     """
@@ -151,10 +151,12 @@ def root_form(one: Certificate) -> Iterator[Finding]:
         wrong.append("it is of version 1")
     if one.serial <= 0:
         wrong.append("its serial number is not positive")
+    if one.serial.bit_length() >= 20 * 8:
+        wrong.append("its serial number has more than 20 octets")
     if any(moment.year < _FROM_GENERALIZED for moment in one.generalized_times):
         wrong.append(f"it writes a time before {_FROM_GENERALIZED} as GeneralizedTime")
     if wrong:
-        message = f"strict clients refuse the root '{one.label}', though OpenSSL's follow it: {some(wrong)}."
+        message = f"of the root '{one.label}', {some(wrong)}; strict clients refuse it, though OpenSSL's follow it."
         look = command(one.source, "x509", "-noout -text")
         yield finding(
             "bad-form", one.source, message, f"Ask the authority for a root without the fault. To see it: {look}"

@@ -195,7 +195,7 @@ def _judge_members(
     yield from faults
     # That the certificate has no names to go by was said, be it as a warning.
     nameless = any(one.code == "name-mismatch" for one in said)
-    if objection and not nameless and not has_errors([*said, *faults], leaf.source):
+    if objection and not nameless and not has_errors(faults) and not has_errors(said, leaf.source):
         yield _refused(leaf, objection)
     if path.objection and search.given.issued_by == "public":
         message = f"the path breaks the Web PKI's profile, and strict clients refuse it: {path.objection}."
@@ -237,7 +237,8 @@ def _explain(search: _Search, objection: str, said: Sequence[Finding]) -> Judgem
     faults: list[Finding] = []
     for one in issuers:
         faults += rules.time(one, shared.at, shared.warn)
-        faults += rules.strength(one.key, one.source, f"the key of '{one.label}'", one.key_kind)
+        for weak in rules.strength(one.key, one.source, f"the key of '{one.label}'", one.key_kind):
+            faults.append(replace(weak, remedy="Ask the authority for a chain in which all keys are strong."))
         faults += rules.issuing(one)
         if one not in anchors.members:
             faults += [*rules.signature(one), *rules.encoding(one)]

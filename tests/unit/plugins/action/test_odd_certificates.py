@@ -35,8 +35,6 @@ ACCEPTED_BY_OPENSSL = {
     "names: an address alone": _NAME,
     "names: an e-mail address alone": _NAME,
     "names: a URI alone": _NAME,
-    "AIA: damaged": _UNREAD,
-    "twice: unknown": _UNREAD,
     "server: a path length and no CA": _UNREAD,
     "limits: none": _UNREAD,
     "limits: of the root, none": _UNREAD,

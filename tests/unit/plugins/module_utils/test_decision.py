@@ -17,10 +17,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from demo_material import Authority, key_pem, new_key, pem
 from made_by_openssl import Made, explicit_key, issued_for, openssl, pss_key
 from odd_authorities import link
 from odd_certificates import DAY, NOW, Pair, alternatives, ca, issuer_id, leaf, limits, named, rewritten
+from odd_forms import FALSE, armoured, changed, with_extension
 from speed import at_once
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import shared
@@ -182,11 +184,22 @@ def test_what_openssl_accepts_and_the_rules_refuse_is_a_warning_of_a_private_aut
 def test_a_public_authority_is_held_to_the_rules(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     odd = ca(ROOT, bc=(x509.BasicConstraints(ca=True, path_length=None), False))
     limited = ca(ROOT, nc=limits([x509.DirectoryName(named(DOMAIN))]))
+    long = ca(serial=1 << 170)
     (tmp_path / "store").write_bytes(pem(ROOT.certificate))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "store"))
     shared.default_store.cache_clear()
     try:
-        assert [one.severity for one in verdict(of(leaf(odd), odd, trust_anchors=())).findings] == [ERROR]
+        (found,) = verdict(of(leaf(odd), odd, trust_anchors=())).findings
+        assert found.severity == ERROR
+        assert "OpenSSL's clients accept" in found.message
+        # A root is each client's own: what OpenSSL's follow is no error.
+        (tmp_path / "store").write_bytes(pem(long.certificate))
+        shared.default_store.cache_clear()
+        (found,) = verdict(of(leaf(long), trust_anchors=())).findings
+        assert (found.code, found.severity) == ("outside-profile", WARNING)
+        assert found.subject == str(tmp_path / "store")
+        (tmp_path / "store").write_bytes(pem(ROOT.certificate))
+        shared.default_store.cache_clear()
         # What cryptography does not know is no rule that it breaks.
         assert verdict(of(leaf(limited), limited, trust_anchors=())).findings == ()
         assert verdict(of(SERVER, ISSUING, trust_anchors=())).findings == ()
@@ -214,6 +227,39 @@ def test_the_fault_of_a_root_that_openssl_passes_over_is_no_error() -> None:
     assert found.ok
     assert [(one.severity, one.subject) for one in found.findings] == [(WARNING, "root.crt")]
     assert "its serial number is not positive" in found.findings[0].message
+
+
+@pytest.mark.parametrize("which", ["site.crt", "chain.crt", "root.crt"])
+def test_a_critical_extension_is_told_of_the_certificate_that_has_it(which: str) -> None:
+    odd = {"x": (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00"), True)}
+    top = ca(**(odd if which == "root.crt" else {}))
+    middle = ca(top, **(odd if which == "chain.crt" else {}))
+    (found,) = verdict(of(leaf(middle, **(odd if which == "site.crt" else {})), middle, root=top)).findings
+    assert (found.code, found.subject) == ("path-refused", which)
+    assert "1.2.3.4" in found.message
+
+
+def test_what_is_wrong_with_an_issuer_is_not_told_of_the_server_too() -> None:
+    purposes = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+    top = ca(eku=(purposes, False))
+    (found,) = verdict(of(leaf(top), root=top)).findings
+    assert (found.code, found.subject) == ("wrong-usage", "root.crt")
+
+
+def test_an_odd_encoding_is_an_error_of_public_authorities_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    odd = armoured(changed(SERVER.certificate, ISSUING.key, with_extension("1.2.3.4", b"\x05\x00", FALSE)))
+    given = replace(of(SERVER, ISSUING), certificate=Material(odd, "site.crt"))
+    assert [(one.code, one.severity) for one in verdict(given).findings] == [("odd-encoding", WARNING)]
+    (tmp_path / "store").write_bytes(pem(ROOT.certificate))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "store"))
+    shared.default_store.cache_clear()
+    try:
+        found = verdict(replace(given, trust_anchors=()))
+        assert [(one.code, one.severity) for one in found.findings] == [("odd-encoding", ERROR)]
+    finally:
+        shared.default_store.cache_clear()
 
 
 def test_an_objection_of_our_own_policies_is_told_in_words() -> None:

@@ -198,7 +198,7 @@ PROVOKED: dict[str, Callable[[], MaterialSet]] = {
     "unreadable": lambda: replace(GOOD, certificate=Material(b"", "site.crt")),
     "unknown-form": lambda: replace(GOOD, certificate=Material(b"\xfe\xed\xfe\xed" + bytes(9), "site.jks")),
     "member-unreadable": lambda: replace(GOOD, chain=Material(SERVER.chain_pem + ROOT.pem[:200], "chain.crt")),
-    "odd-encoding": lambda: replace(GOOD, certificate=Material(armoured(ODD), "site.crt")),
+    "odd-encoding": lambda: replace(GOOD, certificate=Material(armoured(ODD), "site.crt"), trust_anchors=()),
     "chain-swapped": lambda: replace(
         GOOD, certificate=Material(SERVER.chain_pem, "site.crt"), chain=Material(SERVER.pem, "chain.crt")
     ),
