@@ -273,6 +273,7 @@ def between(name: str, sound: bool, source: str, *names: str, **changes: Any) ->
 
 BY_WARNING = "OpenSSL accepts it where it is not told to be strict; the warning `outside-profile` tells"
 ODDLY_ENCODED = "OpenSSL reads it, and its clients accept it; the warning `odd-encoding` tells"
+LIMITS_NOTHING = "OpenSSL's clients accept it, and it limits nothing"
 ACCEPTED = "OpenSSL and `cryptography` accept it"
 ROOT_WANTED = "OpenSSL's clients want a root at the end, unless they are told that a part of the path will do"
 LAST_SECOND = "OpenSSL's last second is the one before"
@@ -469,6 +470,7 @@ alone(
     False,
     "RFC 5280, 4.2.1.9",
     server={"bc": (raw(ExtensionOID.BASIC_CONSTRAINTS, bytes.fromhex("3003020100")), True)},
+    differs=ODDLY_ENCODED,
 )
 
 ROOT, OTHER = ca(), ca()
@@ -673,8 +675,8 @@ for name, sound, limit, presented, differs in (
     ("permitted, a wildcard covers more", False, limits([dns("foo.example.com")]), "*.example.com", ""),
     ("a wildcard as limit", False, limits([dns("*.example.com")]), "foo.example.com", ""),
     ("a leading dot", False, limits([dns(".example.com")]), "foo.example.com", BY_WARNING),
-    ("none", False, limits(None, None), "example.com", ""),
-    ("empty", False, limits([], []), "example.com", ""),
+    ("none", False, limits(None, None), "example.com", LIMITS_NOTHING),
+    ("empty", False, limits([], []), "example.com", LIMITS_NOTHING),
     ("of addresses", True, limits([NET]), "example.com", ""),
     ("of addresses, excluded", True, limits(None, [NET]), "example.com", ""),
     ("of another kind", True, limits([EXAMPLE], [OTHER_NAME]), "example.com", ""),

@@ -12,9 +12,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import der
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.der import DerError, Element
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # RFC 5280, 4.2: how messages call an extension.
 EXTENSIONS = {
@@ -44,6 +48,17 @@ _PRINTABLE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 WRITTEN_OUT = bytes.fromhex("06072a8648ce3d01")
 _TIMES = {der.UTC_TIME: re.compile(rb"\d{12}Z"), der.GENERALIZED_TIME: re.compile(rb"\d{14}Z")}
 _TRUE = b"\xff"
+# General names (RFC 5280, 4.2.1.6): texts, addresses, and those that no library reads.
+_TEXTS_OF_NAMES, _ADDRESS_OF_WEB, _ADDRESS, _ADDRESSES = (0x81, 0x82, 0x86), 0x86, 0x87, (4, 16)
+_UNKNOWN_NAMES = (0xA3, 0xA5)
+# The parts of a certificate in their order, behind its version; what can stand in the place of some.
+_HARMLESS = (
+    ("a serial number", b"\x02\x01\x01"),
+    ("", b""),  # the algorithm
+    ("an issuer", b"\x30\x00"),
+    ("a time", der.written(der.SEQUENCE, *[der.written(der.UTC_TIME, b"260101000000Z")] * 2)),
+    ("a subject", b"\x30\x00"),
+)
 _V3 = 2
 
 
@@ -57,9 +72,10 @@ class SignedParts:
 
 @dataclass
 class _Copy:
-    """What was found odd so far, and whether extensions that a verdict does not need are to be left out."""
+    """What was found odd so far, which extensions are to be left out, and of which what cannot be parsed is."""
 
     spare: frozenset[str]
+    mended: frozenset[str] = frozenset()
     oddities: dict[str, None] = field(default_factory=dict)
 
     def note(self, oddity: str) -> None:
@@ -72,13 +88,16 @@ def signed_parts(given: bytes) -> SignedParts:
     return SignedParts(signed.raw, signature.body[1:])
 
 
-def tidy_certificate(given: bytes, spare: frozenset[str] = frozenset()) -> tuple[bytes, tuple[str, ...]]:
+def tidy_certificate(
+    given: bytes, spare: frozenset[str] = frozenset(), mended: frozenset[str] = frozenset()
+) -> tuple[bytes, tuple[str, ...]]:
     """Return a certificate as DER wants it, and what was odd; without the extensions to spare, by their numbers.
 
-    Raises DerError, with the part that is beyond reading.
+    Of the extensions to be `mended`, what OpenSSL reads and no other does is left out. Raises DerError, with the part
+    that is beyond reading.
     """
     signed, algorithm, signature = _three(given)
-    copy = _Copy(spare)
+    copy = _Copy(spare, mended)
     parts = signed.children()
     version = b""
     if parts and parts[0].tag == 0xA0:
@@ -225,8 +244,76 @@ def _extensions(part: Element, copy: _Copy) -> bytes:
         flag = _boolean(critical, f"the mark 'critical' of its extension {called}", copy)
         if number in (_BASIC_CONSTRAINTS, _DISTRIBUTION_POINT):
             value = _with_booleans(value, called, copy)
+        if number in copy.mended and number in _MENDERS:
+            value = _MENDERS[number](der.first(value), copy)
+            if not value:
+                continue
         kept.append(der.written(der.SEQUENCE, one.children()[0].raw, flag, der.written(der.OCTET_STRING, value)))
     return der.written(part.tag, der.written(der.SEQUENCE, *kept))
+
+
+def _named_by_all(value: Element, copy: _Copy) -> bytes:
+    """Return alternative names without those that are none, and that no client looks for (RFC 5280, 4.2.1.6)."""
+    kept = [one.raw for one in value.children() if _is_name(one)]
+    copy.note("its extension subjectAltName holds a name that is none; it is passed over")
+    return der.written(value.tag, *kept)
+
+
+def _is_name(one: Element) -> bool:
+    if one.tag in _TEXTS_OF_NAMES:
+        return one.body.isascii()
+    return len(one.body) in _ADDRESSES if one.tag == _ADDRESS else one.tag not in _UNKNOWN_NAMES
+
+
+def _without_length(value: Element, copy: _Copy) -> bytes:
+    """Return basic constraints without the path length of what is no CA (RFC 5280, 4.2.1.9)."""
+    parts = value.children()
+    if any(one.tag == der.BOOLEAN for one in parts):
+        return value.raw
+    copy.note("its extension basicConstraints has a path length, and is no CA's")
+    return der.written(value.tag, *(one.raw for one in parts if one.tag != der.INTEGER))
+
+
+def _with_limits(value: Element, copy: _Copy) -> bytes:
+    """Return name constraints; nothing where they limit nothing (RFC 5280, 4.2.1.10)."""
+    if any(one.body for one in value.children()):
+        return value.raw
+    copy.note("its extension nameConstraints limits nothing")
+    return b""
+
+
+def _in_ascii(value: Element, copy: _Copy) -> bytes:
+    """Return distribution points with addresses of ASCII (RFC 5280, 4.2.1.6)."""
+    copy.note("its extension cRLDistributionPoints has an address with other characters than those of ASCII")
+    return _only_ascii(value)
+
+
+def _only_ascii(value: Element) -> bytes:
+    if value.tag == _ADDRESS_OF_WEB:
+        return der.written(value.tag, bytes(octet if octet < 0x80 else ord("?") for octet in value.body))
+    return der.written(value.tag, *map(_only_ascii, value.children())) if value.tag & der.CONSTRUCTED else value.raw
+
+
+# What can be left out of an extension that OpenSSL reads, and that fails the whole certificate for others.
+_MENDERS: dict[str, Callable[[Element, _Copy], bytes]] = {
+    "2.5.29.17": _named_by_all,
+    "2.5.29.19": _without_length,
+    "2.5.29.30": _with_limits,
+    "2.5.29.31": _in_ascii,
+}
+
+
+def part_at_fault(given: bytes, is_read: Callable[[bytes], bool]) -> str:
+    """Return which part of a certificate, but for its extensions, keeps the rest of it from being read."""
+    signed, algorithm, signature = _three(given)
+    parts = [one.raw for one in signed.children() if one.tag != 0xA3]
+    first = 1 if parts[0][0] == 0xA0 else 0
+    for at, (name, harmless) in enumerate(_HARMLESS, first):
+        if harmless:
+            told = der.written(der.SEQUENCE, *parts[:at], harmless, *parts[at + 1 :])
+            if is_read(der.written(der.SEQUENCE, told, algorithm.raw, signature.raw)):
+                return name
+    return "a part"
 
 
 def _extension(part: Element) -> tuple[str, bytes, bytes]:

@@ -206,6 +206,8 @@ def _from_der(data: bytes, source: str, passphrase: bytes | None) -> Contents:
 
 def _behind(data: bytes, form: Form) -> tuple[FormError, ...]:
     """Return the fault of what stands behind the first element of DER, if more does than the end of a line."""
+    if der.is_indefinite(data):  # whose end is met, not announced
+        return ()
     rest = data[len(der.first(data).raw) :].strip(b"\r\n\0\x1a ")
     if not rest:
         return ()

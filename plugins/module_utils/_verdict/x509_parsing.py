@@ -19,6 +19,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.odd_encoding import (
     EXTENSIONS,
     extension_numbers,
+    part_at_fault,
     tidy_certificate,
     tidy_crl,
 )
@@ -56,26 +57,37 @@ def parse_certificate(given: bytes, source: str) -> Certificate:
 def _parse_oddly_encoded(given: bytes, source: str) -> Certificate:
     """Return the certificate with a copy of it for judging, made as DER wants it; raises DAMAGED."""
     copy, oddities = tidy_certificate(given)
-    try:
+    if _is_read(copy):
         return Certificate(x509.load_der_x509_certificate(copy), source, given, oddities).read_all()
-    except DAMAGED:
-        numbers, spare = extension_numbers(given)
+    numbers, spare = extension_numbers(given)
+    bare = tidy_certificate(given, frozenset(numbers))[0]
+    if not _is_read(bare):
+        raise DerError(f"has {part_at_fault(bare, _is_read)} that cannot be parsed")
     broken = [one for one in numbers[:MAXIMUM_TRIED] if not _loads_with(given, one, numbers)]
-    if any(one not in spare for one in broken):
-        called = ", ".join(EXTENSIONS.get(one, one) for one in broken if one not in spare)
-        raise DerError(f"has an extension that cannot be parsed, or that stands there twice ({called})")
-    copy, oddities = tidy_certificate(given, frozenset(broken))
+    needed = [one for one in broken if one not in spare]
+    called = ", ".join(EXTENSIONS.get(one, one) for one in needed)
+    beyond = DerError(f"has an extension that cannot be parsed, or that stands there twice ({called})")
+    try:
+        copy, oddities = tidy_certificate(given, frozenset(broken) & spare, frozenset(needed))
+    except DerError:
+        raise beyond from None
+    if needed and not _is_read(copy):
+        raise beyond
     return Certificate(x509.load_der_x509_certificate(copy), source, given, oddities).read_all()
+
+
+def _is_read(copy: bytes) -> bool:
+    """Whether all can be read that is used of a certificate."""
+    try:
+        Certificate(x509.load_der_x509_certificate(copy), "", copy).read_all()
+    except DAMAGED:
+        return False
+    return True
 
 
 def _loads_with(given: bytes, number: str, numbers: list[str]) -> bool:
     """Whether the certificate's extension of this number parses, the others left out."""
-    others = frozenset(numbers) - {number}
-    try:
-        _read = x509.load_der_x509_certificate(tidy_certificate(given, others)[0]).extensions
-    except DAMAGED:
-        return False
-    return True
+    return _is_read(tidy_certificate(given, frozenset(numbers) - {number})[0])
 
 
 def parse_crl(given: bytes, source: str) -> RevocationList:
@@ -101,11 +113,25 @@ def _parse_crl(copy: bytes, source: str, given: bytes) -> RevocationList:
 
 
 def _whole(given: bytes, form: Form) -> bytes:
-    """Return the first element; raises FormError where less is there than it announces."""
+    """Return the first element; raises FormError where less is there than it announces.
+
+    Of BER, whose length is not written, OpenSSL makes DER on the way out too: what is signed is the same.
+    """
     try:
-        return der.first(given).raw
+        return _closed(given) if der.is_indefinite(given) else der.first(given).raw
     except DerError as error:
         raise FormError(f"holds a {form.value} that is cut off or damaged: it {error}.", form=form) from None
+
+
+def _closed(given: bytes) -> bytes:
+    """Return the three parts that BER without a length begins with, with their length; raises DerError."""
+    parts, at = [], 2
+    for _part in range(3):
+        parts.append(der.first(given[at:]).raw)
+        at += len(parts[-1])
+    if given[at : at + 2] != b"\x00\x00":
+        raise DerError("has no end")
+    return der.written(der.SEQUENCE, *parts)
 
 
 def _unknown(form: Form) -> FormError:

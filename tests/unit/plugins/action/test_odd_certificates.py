@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 # What is refused here, though OpenSSL's clients accept it, and why.
 _NAME = "a wrong name stays an error (RFC 9525), and Python's ssl says the same"
 _AUTHORITY = "no public authority may issue it, and strict clients refuse it"
-_UNREAD = "`cryptography` cannot read it, nor can the clients that are made of it"
 _KEY = "a weak key, or one of a kind that clients do not know, stays an error"
 ACCEPTED_BY_OPENSSL = {
     "names: a wildcard at a label's end": _NAME,
@@ -35,11 +34,6 @@ ACCEPTED_BY_OPENSSL = {
     "names: an address alone": _NAME,
     "names: an e-mail address alone": _NAME,
     "names: a URI alone": _NAME,
-    "server: a path length and no CA": _UNREAD,
-    "limits: none": _UNREAD,
-    "limits: of the root, none": _UNREAD,
-    "limits: empty": _UNREAD,
-    "limits: of the root, empty": _UNREAD,
     "server: keyCertSign": _AUTHORITY,
     "server: a CA": _AUTHORITY,
     "serial: 0": _AUTHORITY,

@@ -66,6 +66,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from odd_forms import Change
+
 PASSPHRASE = "correct horse"
 FOR_MAKERS = re.compile(r"ParseError|PhantomData|\{ ?[a-z_]+:")  # what a library tells those who make it
 ROOT = ca()
@@ -162,6 +164,53 @@ ENCODINGS: dict[str, tuple[Callable[[list[bytes]], list[bytes]], Callable[[list[
         "authorityInfoAccess",
     ),
 }
+
+
+def alternative(name: bytes) -> Change:
+    """Return the change to alternative names with one more."""
+    return with_extension("2.5.29.17", sequence(element(0x82, DOMAIN.encode()), name))
+
+
+# What OpenSSL reads of an extension, and cryptography does not: the change, and what has to be named.
+EXTENSIONS: dict[str, tuple[Change, str]] = {
+    "a name of Latin-1": (alternative(element(0x82, b"b\xfccher.example")), "subjectAltName"),
+    "an address of five octets": (alternative(element(0x87, b"12345")), "subjectAltName"),
+    "a name of X.400": (alternative(element(0xA3, b"")), "subjectAltName"),
+    "a path length of no CA": (with_extension(BASIC, sequence(b"\x02\x01\x00"), TRUE), "basicConstraints"),
+    "limits of nothing": (with_extension("2.5.29.30", sequence(), TRUE), "nameConstraints"),
+    "a place of Latin-1": (
+        with_extension("2.5.29.31", sequence(sequence(element(0xA0, element(0xA0, element(0x86, b"http://\xfc/")))))),
+        "cRLDistributionPoints",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", EXTENSIONS)
+def test_of_an_extension_what_openssl_alone_reads_is_passed_over_and_told(case: str, tmp_path: Path) -> None:
+    change, part = EXTENSIONS[case]
+    odd = armoured(changed(SERVER.certificate, ISSUING.key, change))
+    assert verified(odd, pem(ROOT.certificate), tmp_path, pem(ISSUING.certificate))
+    found = verdict(**site(certificate=odd))
+    assert (found.ok, found.decided_by) == (True, "handshake"), words(found)
+    assert told(found)[:1] == ["odd-encoding"]
+    assert part in words(found)
+
+
+def test_names_that_are_not_the_domains_are_no_others_where_one_is_passed_over() -> None:
+    other = with_extension("2.5.29.17", sequence(element(0x82, b"www.example.org"), element(0x82, b"\xfc.example")))
+    found = verdict(**site(certificate=armoured(changed(SERVER.certificate, ISSUING.key, other))))
+    assert "name-mismatch" in told(found)
+
+
+def test_ber_without_a_length_is_read_as_openssl_reads_it(tmp_path: Path) -> None:
+    ber = b"\x30\x80" + b"".join(apart(DER)) + b"\x00\x00"
+    assert verified(armoured(ber), pem(ROOT.certificate), tmp_path, pem(ISSUING.certificate))
+    for form in (ber, armoured(ber), ber + b"\n"):
+        found = verdict(**site(certificate=form))
+        assert found.findings == ()
+        assert found.deployable is not None
+        assert found.deployable.certificate.startswith(pem(SERVER.certificate))
+    assert "damaged" in words(verdict(certificate=ber[:-2]))
 
 
 @pytest.mark.parametrize("case", [case for case in ENCODINGS if ENCODINGS[case][0] is not kept])
@@ -274,6 +323,20 @@ def test_what_openssl_refuses_is_not_said_to_be_read_by_it_and_the_part_is_named
 
 
 # Nothing that a file holds ends the task
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        (lambda parts: [parts[0], b"\x02\x02\x00\x05", *parts[2:]], "a serial number"),
+        (of_subject(called(("2.5.4.3", 0x1E, b"abc"))), "a subject"),
+        (of_issuer(called(("2.5.4.3", 0x0C, b"\xff"))), "an issuer"),
+    ],
+)
+def test_the_part_that_nobody_reads_is_named(change: Any, part: str) -> None:
+    odd = armoured(changed(SERVER.certificate, ISSUING.key, change))
+    assert subprocess.run(["openssl", "x509", "-noout"], input=odd, capture_output=True, check=False).returncode
+    assert f"has {part} that cannot be parsed" in words(verdict(certificate=odd))
 
 
 def test_what_is_worked_out_late_brings_a_verdict() -> None:
