@@ -68,7 +68,10 @@ def from_pkcs7(given: bytes, source: str) -> Contents:
         if one.tag == 0xA0
     ]
     parts += [_each(one, lambda raw: Contents(crls=(parse_crl(raw, source),))) for one in carried if one.tag == 0xA1]
-    return or_fault(merged([part for several in parts for part in several]))
+    together = merged([part for several in parts for part in several])
+    if together.is_empty() and not together.faults:
+        raise FormError("is PKCS#7 without a certificate or CRL in it.", Kind.MISPLACED, Form.PKCS7)
+    return or_fault(together)
 
 
 def _each(several: der.Element, read_one: Callable[[bytes], Contents]) -> list[Contents]:

@@ -103,6 +103,8 @@ def _fitting(contents: Contents, material: Material, option: str) -> Judgement[C
     form = form or (Form.CERTIFICATE if contents.certificates else Form.CRL if contents.crls else Form.KEY)
     message = f"'{option}' holds {contents}, and {word} belongs there."
     do = f"Give the file that holds {word}. What is in this one: {look_at(form, material)}"
+    if form is Form.SSH_KEY and option == "private_key":
+        do = f"Turn it into PEM: {look_at(form, material)}"
     yield finding("unreadable", material.name, message, do)
     return Contents()
 

@@ -36,6 +36,16 @@ MAXIMUM_ENTRIES = 64  # files in a zip
 MAXIMUM_CERTIFICATES = 512  # in one file; a whole trust store has some 150
 
 
+# How what is packed begins: by what, and what shows what is in it.
+ARCHIVES = {
+    b"\x1f\x8b": ("gzip", "gzip -dc {name} >new"),
+    b"BZh": ("bzip2", "bzip2 -dc {name} >new"),
+    b"\xfd7zXZ": ("xz", "xz -dc {name} >new"),
+    b"7z\xbc\xaf": ("7z", "7z x {name}"),
+    b"Rar!": ("RAR", "unrar x {name}"),
+}
+
+
 class Kind(enum.Enum):
     """Why material cannot be taken: different things, each with another way out."""
 
@@ -67,6 +77,8 @@ class Form(enum.Enum):
     VAULT = "vault"
     PUBLIC_KEY = "public key"
     SSH_KEY = "key of SSH"
+    PUTTY_KEY = "key of PuTTY"
+    PACKED = "archive"
     CURVE_IN_NUMBERS = "private key on a curve in numbers"
     CUT_OFF = "block without its end"
     OTHER = "block of another kind"

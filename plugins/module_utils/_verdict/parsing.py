@@ -13,6 +13,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict import der
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.containers import from_pkcs7, from_pkcs12, from_zip
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.der import DerError
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import (
+    ARCHIVES,
     MAXIMUM_SIZE,
     Contents,
     Form,
@@ -43,9 +44,9 @@ if TYPE_CHECKING:
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _JAVA = (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce")  # JKS and JCEKS
-_ARCHIVES = {b"\x1f\x8b": "gzip", b"7z\xbc\xaf": "7z", b"Rar!": "RAR", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
 _LFS = b"version https://git-lfs"
 _CERTIFICATES = ("CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE")
+_PKCS7 = ("PKCS7", "PKCS #7 SIGNED DATA", "CMS")
 _OTHERS = {
     "CERTIFICATE REQUEST": Form.REQUEST,
     "NEW CERTIFICATE REQUEST": Form.REQUEST,
@@ -89,16 +90,18 @@ def _single(data: bytes, source: str, passphrase: bytes | None) -> Contents:
         raise FormError(reason, Kind.UNKNOWN, Form.JAVA_KEYSTORE)
     if data.startswith(_ZIP):
         raise FormError("is a zip in a zip in a zip. Unpack it first.", Kind.UNKNOWN, Form.ZIP)
-    for magic, name in _ARCHIVES.items():
+    for magic, (name, _command) in ARCHIVES.items():
         if data.startswith(magic):
-            raise FormError(f"is packed ({name}). Unpack it, and give the file itself.", Kind.MISPLACED, Form.TEXT)
+            raise FormError(f"is packed ({name}).", Kind.MISPLACED, Form.PACKED)
     text = plain_text(data)
     members = list(_members(text, source, passphrase))
-    if members:
-        return or_fault(merged(members))
-    encoded = from_base64(text)
+    encoded = None if members else from_base64(text)
     if encoded is not None and _is_der(encoded):
         return _from_der(encoded, source, passphrase)
+    if encoded is not None:  # PEM in base64 once more, as secrets of Kubernetes are
+        members = list(_members(plain_text(encoded), source, passphrase))
+    if members:
+        return or_fault(merged(members))
     raise _no_form(text.lstrip())
 
 
@@ -144,6 +147,8 @@ def _no_form(text: bytes) -> FormError:
         return FormError(reason, Kind.MISPLACED, Form.LFS_POINTER)
     if text.startswith(b"$ANSIBLE_VAULT"):
         return FormError("is vaulted, and was not decrypted.", Kind.MISPLACED, Form.VAULT)
+    if text.startswith(b"PuTTY-User-Key-File"):
+        return FormError("is a key of PuTTY.", Kind.MISPLACED, Form.PUTTY_KEY)
     if text.startswith(b"<"):  # A console that wants a login, or a mirror without the file, answers with a page.
         return FormError("is a web page.", Kind.MISPLACED, Form.WEB_PAGE)
     return FormError("is neither PEM, DER, PKCS#7, PKCS#12 nor a zip.", Kind.MISPLACED, Form.TEXT)
@@ -178,14 +183,29 @@ def _from_block(block: Block, source: str, passphrase: bytes | None) -> Contents
         return Contents(keys=(key_of_pem(label, body, passphrase),))
     if label in _CERTIFICATES:
         # OpenSSL puts its trust settings behind a TRUSTED CERTIFICATE.
-        return Contents(certificates=(parse_certificate(decoded(body, Form.CERTIFICATE), source),))
+        given = decoded(body, Form.CERTIFICATE)
+        try:
+            return Contents(certificates=(parse_certificate(given, source),))
+        except FormError:
+            if not _is_der(given) or _form_of(given) is Form.CERTIFICATE:
+                raise
+            return _misnamed(label, given, source, passphrase)
     if label == "X509 CRL":
         return Contents(crls=(parse_crl(decoded(body, Form.CRL), source),))
-    if label in ("PKCS7", "CMS"):
+    if label in _PKCS7:
         return from_pkcs7(decoded(body, Form.PKCS7), source)
     if label == "PKCS12":
         return from_pkcs12(decoded(body, Form.PKCS12), source, passphrase)
     return Contents(others=(Form.OTHER,))
+
+
+def _misnamed(label: str, given: bytes, source: str, passphrase: bytes | None) -> Contents:
+    """Return what stands in a block under another's name; raises FormError for what is of no use here anyway."""
+    contents = _from_der(given, source, passphrase)
+    if contents.others:
+        reason = f"has a block that is named {label}, and a {contents.others[0].value} is in it."
+        raise FormError(reason, Kind.MISPLACED, Form.OTHER)
+    return contents
 
 
 def _from_der(data: bytes, source: str, passphrase: bytes | None) -> Contents:

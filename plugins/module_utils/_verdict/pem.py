@@ -17,10 +17,17 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import F
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_MARKS = re.compile(rb"-----(BEGIN|END) ([^-\r\n]{0,80}?) *-----")
-_BEGIN = b"-----BEGIN "
+# Five hyphens, unless somebody counted otherwise or a word processor made dashes of some.
+_MARKS = re.compile(rb"-{3,12} ?(BEGIN|END) ([^-\r\n]{0,80}?) *-{3,12}")
+_BEGIN = b"--BEGIN "
+_QUOTED = re.compile(rb"^[ \t]*(?:>[ \t]?)+", re.MULTILINE)  # as an answer to a mail quotes it
+_BASE64 = re.compile(rb"[A-Za-z0-9+/=_\s-]*")
 # What web pages and word processors put where there was a space, or nothing.
 _BLANKS = {0xA0: " ", 0x202F: " ", 0x2007: " ", 0x200B: None, 0x200C: None, 0x200D: None, 0x2060: None, 0xFEFF: None}
+_DASHES = {
+    **dict.fromkeys((0x96, 0x2010, 0x2011, 0x2012, 0x2013, 0x2212), "-"),
+    **dict.fromkeys((0x97, 0x2014, 0x2015), "--"),
+}
 # In UTF-16 of plain text, each second byte of the beginning is NUL.
 _LOOKED_AT = 64
 
@@ -37,8 +44,9 @@ class Block:
 def plain_text(data: bytes) -> bytes:
     """Return text as ASCII, without what editors, web pages and variables leave in it.
 
-    A byte order mark and UTF-16 come from Windows, no-break spaces from web pages, and a backslash with an n in place
-    of a line's end from JSON and environment variables. Base64 has none of these.
+    A byte order mark and UTF-16 come from Windows, no-break spaces from web pages, dashes from word processors, marks
+    of quotation from mails, and a backslash with an n in place of a line's end from JSON and environment variables.
+    Base64 has none of these.
     """
     start = data[:_LOOKED_AT]
     encoding = "utf-8"
@@ -53,11 +61,11 @@ def plain_text(data: bytes) -> bytes:
     except UnicodeDecodeError:
         text = data.decode("latin-1" if encoding == "utf-8" else encoding, "replace")
     if not text.isascii():
-        text = text.translate(_BLANKS)
+        text = text.translate({**_BLANKS, **_DASHES})
     plain = text.encode("ascii", "replace")
     if _BEGIN in plain and b"\\" in plain:
         plain = plain.replace(b"\\r", b"").replace(b"\\n", b"\n")
-    return plain
+    return _QUOTED.sub(b"", plain) if b">" in plain and _BEGIN in plain else plain
 
 
 def blocks(text: bytes) -> Iterator[Block | FormError]:
@@ -85,7 +93,10 @@ def decoded(body: bytes, form: Form) -> bytes:
     """Return what base64 stands for, in a block of this form; raises FormError."""
     found = from_base64(body)
     if found is None:
-        reason = f"holds a {form.value} that is damaged: what stands between BEGIN and END is no base64."
+        lines = body.strip().splitlines()
+        odd = next((number for number, line in enumerate(lines, 1) if not _BASE64.fullmatch(line)), None)
+        which = f" (line {odd} of it)" if odd and len(lines) > 1 else ""
+        reason = f"holds a {form.value} that is damaged: what stands between BEGIN and END is no base64{which}."
         raise FormError(reason, form=form)
     return found
 

@@ -10,13 +10,14 @@ import shlex
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import in_shell
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import Form, Kind
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import ARCHIVES, Form, Kind
 
 if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import FormError
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material
 
 _PASSPHRASE = "Give the right 'private_key_passphrase', vaulted. The key is decrypted in memory, as httpd cannot ask."
+_SSH_TO_PEM = "ssh-keygen -p -m PEM -f new.key"  # which OpenSSL reads
 _FORMS = "Give PEM, DER, PKCS#7, PKCS#12 or a zip of these."
 # What shows a form, to be read from {name}; on the standard input, where that is empty.
 _LOOK = {
@@ -83,11 +84,21 @@ def _for_form(fault: FormError, material: Material) -> str:
         return f"Give the secret that opens it, and material that is vaulted once: ansible-vault view {name}"
     if fault.form is Form.LFS_POINTER:
         return f"Fetch the file that it points at: git lfs pull --include {name}"
+    if fault.form is Form.PACKED:
+        return f"Unpack it, and give the file itself{_unpacking(material, name)}"
+    if fault.form is Form.PUTTY_KEY:
+        return f"Give the key in PEM: puttygen {name} -O private-openssh -o new.key && {_SSH_TO_PEM}"
     if fault.kind is Kind.UNKNOWN and fault.form in _TURN:
         return f"Turn it into a form that is read here: {_command(_TURN, fault, material)}"
     if fault.form in _LOOK:
         return f"Copy or download it again. Look at it: {_command(_LOOK, fault, material)}"
     return f"{_FORMS} Look at it: head -c 300 {name} | cat -v"
+
+
+def _unpacking(material: Material, name: str) -> str:
+    """Return the command for a packed file; nothing for one in a zip, which is unpacked first."""
+    commands = (command for magic, (_name, command) in ARCHIVES.items() if material.data.startswith(magic))
+    return next((f": {command.format(name=name)}" for command in commands), ".")
 
 
 def _command(commands: dict[Form, str], fault: FormError, material: Material) -> str:
@@ -104,6 +115,8 @@ def look_at(form: Form, material: Material) -> str:
     name = in_shell(material.name)
     if material.data[:2] == b"PK":
         return f"unzip -l {name}"
+    if form is Form.SSH_KEY:
+        return f"cp {name} new.key && {_SSH_TO_PEM}"
     return _of_file(form, _LOOK[form], material) if form in _LOOK else f"head -c 300 {name}"
 
 

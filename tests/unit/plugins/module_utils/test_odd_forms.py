@@ -21,7 +21,14 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PublicFormat, pkcs12
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    pkcs12,
+)
 from demo_material import key_pem, pem, zipped
 from odd_certificates import DOMAIN, NOW, ca, crl, key_id, leaf
 from odd_forms import (
@@ -665,6 +672,20 @@ TEXTS = {
     "backslash n in quotes": b'"' + FULL.replace(b"\n", b"\\n") + b'"',
     "UTF-16 without a mark": FULL.decode().encode("utf-16-le"),
     "UTF-16 of the other order": FULL.decode().encode("utf-16-be"),
+    "quoted by a mail": b"> " + FULL.replace(b"\n", b"\n> "),
+    "quoted twice": b">> " + FULL.replace(b"\n", b"\n>> "),
+    "dashes of a word processor": FULL.replace(b"-----", "\u2013\u2013\u2014-".encode()),
+    "dashes of Windows": FULL.replace(b"-----", b"\x97\x97\x96"),
+    "a hyphen too few": FULL.replace(b"-----", b"----"),
+    "blanks at the marks": FULL.replace(b"-----BEGIN", b"----- BEGIN"),
+    "base64 once more": base64.b64encode(FULL),
+    "base64 once more, in lines": base64.encodebytes(FULL),
+    "of PKCS#7, by its older mark": armoured(
+        openssl("crl2pkcs7", "-nocrl", "-certfile", "/dev/stdin", "-outform", "DER", data=FULL), "PKCS #7 SIGNED DATA"
+    ),
+    "of PKCS#7, by a certificate's mark": armoured(
+        openssl("crl2pkcs7", "-nocrl", "-certfile", "/dev/stdin", "-outform", "DER", data=FULL)
+    ),
 }
 BARE = {
     "a line's end behind": DER + b"\n",
@@ -795,8 +816,9 @@ NAMED = {
     "a certificate request": (armoured(REQUEST, "CERTIFICATE REQUEST"), "certificate request", "CN = x"),
     "a certificate request in DER": (REQUEST, "certificate request", "CN = x"),
     "a public key": (openssl("pkey", "-pubout", data=KEY), "public key", "Public-Key"),
-    "gzip": (gzip.compress(b"x"), "packed (gzip)", ""),
-    "7z": (b"7z\xbc\xaf\x27\x1c" + bytes(30), "packed (7z)", ""),
+    "gzip": (gzip.compress(b"what is in it"), "packed (gzip)", ""),
+    "PKCS#7 of nothing": (openssl("crl2pkcs7", "-nocrl", data=b""), "PKCS#7 without a certificate", ""),
+    "a request by a certificate's mark": (armoured(REQUEST), "a certificate request is in it", "MI"),
     "other text": (b"hello", "neither PEM", "hello"),
     "PEM that is cut off": (pem(SERVER.certificate)[:300], "cut off", ""),
 }
@@ -809,6 +831,42 @@ def test_what_is_none_of_our_forms_is_called_by_its_name_and_shown(case: str, tm
     assert told(found) == ["unreadable"]
     assert name in words(found)
     assert shown in carried_out(found.findings[0].remedy, {"certificate.file": given}, tmp_path)
+
+
+@pytest.mark.parametrize(("magic", "name"), [(b"7z\xbc\xaf\x27\x1c", "7z"), (b"Rar!", "RAR"), (b"BZh9", "bzip2")])
+def test_what_is_packed_is_named_with_the_command_that_unpacks_it(magic: bytes, name: str) -> None:
+    (found,) = verdict(certificate=magic + bytes(30)).findings
+    assert f"is packed ({name})" in found.message
+    assert found.remedy.startswith("Unpack it, and give the file itself: ")
+
+
+def test_what_is_packed_by_gzip_is_unpacked_by_its_remedy(tmp_path: Path) -> None:
+    packed = gzip.compress(FULL)
+    (found,) = verdict(certificate=packed).findings
+    carried_out(found.remedy, {"certificate.file": packed}, tmp_path)
+    assert verdict(**site(certificate=(tmp_path / "new").read_bytes(), chain=None)).findings == ()
+
+
+def test_a_key_of_ssh_is_turned_into_one_that_is_read_by_its_remedy(tmp_path: Path) -> None:
+    given = SERVER.key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    (found,) = verdict(**site(private_key=given)).findings
+    assert "a key of SSH" in found.message
+    (tmp_path / "private_key.file").write_bytes(given)
+    command = found.remedy.rpartition(": ")[2].replace("ssh-keygen ", "ssh-keygen -N '' ")
+    subprocess.run(["sh", "-ec", "umask 077; " + command], cwd=tmp_path, check=True, capture_output=True)
+    assert verdict(**site(private_key=(tmp_path / "new.key").read_bytes())).findings == ()
+
+
+def test_a_key_of_putty_is_named() -> None:
+    (found,) = verdict(private_key=b"PuTTY-User-Key-File-2: ssh-rsa\nEncryption: none\n").findings
+    assert "a key of PuTTY" in found.message
+    assert "puttygen" in found.remedy
+
+
+def test_the_line_that_is_no_base64_is_named() -> None:
+    lines = FULL.split(b"\n")
+    (found, *_path) = verdict(certificate=b"\n".join([*lines[:3], b"!" + lines[3], *lines[4:]])).findings
+    assert "no base64 (line 3 of it)" in found.message
 
 
 def test_a_pointer_of_git_lfs_is_named() -> None:
