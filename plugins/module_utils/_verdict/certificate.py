@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ansible_collections.mtls.httpd.plugins.module_utils._twin.twins import Parts, comparable
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import der
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import printable
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.key_kinds import EC, kind_of_no_use
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import DAMAGED, HAS_CRYPTOGRAPHY
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.odd_encoding import (
     WRITTEN_OUT,
@@ -53,16 +54,6 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.signature import NameKey
 
     Extension = TypeVar("Extension", bound=x509.ExtensionType)
-
-
-# Kinds of keys that certificates may have and that cryptography, or one of its versions, does not know.
-_KEY_KINDS = {
-    "1.2.156.10197.1.301": "on the curve SM2",
-    "2.16.840.1.101.3.4.3.17": "of the kind ML-DSA-44",
-    "2.16.840.1.101.3.4.3.18": "of the kind ML-DSA-65",
-    "2.16.840.1.101.3.4.3.19": "of the kind ML-DSA-87",
-    "1.2.840.10045.2.1": "on a curve that is not known",
-}
 
 
 class Certificate:
@@ -128,8 +119,8 @@ class Certificate:
             return ""
         if WRITTEN_OUT in self.given:
             return "on a curve that is written out in numbers instead of named"
-        known = [_KEY_KINDS[one] for one in _numbers_of_key(self.given) if one in _KEY_KINDS]
-        return known[-1] if known else "of a kind that is not known"
+        kind, *curve = *_numbers_of_key(self.given), ""
+        return kind_of_no_use(curve[0] if kind == EC and curve[0] else kind, on_curve=kind == EC)
 
     @cached_property
     def self_issued(self) -> bool:

@@ -44,10 +44,16 @@ if TYPE_CHECKING:
 _LITTER = ("__macosx/", ".ds_store", "thumbs.db", "desktop.ini")
 # By the number of a digest: its name, and the octets of a block of it (RFC 7292, B.2).
 _DIGESTS = {
+    "1.2.840.113549.2.5": ("md5", 64),
     "1.3.14.3.2.26": ("sha1", 64),
+    "2.16.840.1.101.3.4.2.4": ("sha224", 64),
     "2.16.840.1.101.3.4.2.1": ("sha256", 64),
     "2.16.840.1.101.3.4.2.2": ("sha384", 128),
     "2.16.840.1.101.3.4.2.3": ("sha512", 128),
+    "2.16.840.1.101.3.4.2.7": ("sha3_224", 144),
+    "2.16.840.1.101.3.4.2.8": ("sha3_256", 136),
+    "2.16.840.1.101.3.4.2.9": ("sha3_384", 104),
+    "2.16.840.1.101.3.4.2.10": ("sha3_512", 72),
 }
 _FOR_MAC = 3
 MAXIMUM_ROUNDS = 200_000  # of the MAC that are gone through here, to tell a wrong passphrase from another fault

@@ -18,6 +18,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.decryption imp
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.der import DerError, Element
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import Form, FormError, Kind
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.key_kinds import EC, NAMES, kind_of_no_use
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import DAMAGED, HAS_CRYPTOGRAPHY
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.odd_encoding import WRITTEN_OUT
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.pem import decoded
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 MAXIMUM_RSA_BITS = 16384  # OpenSSL takes no longer ones
 
-_EC = "1.2.840.10045.2.1"
 # The octets of a key on each curve that OpenSSL 3.0 knows by name and that somebody has keys on (RFC 5915, 3).
 _OCTETS = {
     "1.2.840.10045.3.1.7": 32,
@@ -44,15 +44,7 @@ _OCTETS = {
     "1.3.36.3.3.2.8.1.1.11": 48,
     "1.3.36.3.3.2.8.1.1.13": 64,
 }
-_KINDS = ("1.2.840.113549.1.1.1", "1.2.840.113549.1.1.10", _EC, "1.3.101.112", "1.3.101.113", "1.2.840.10040.4.1")
-_NAMES = {
-    "1.2.156.10197.1.301": "on the curve SM2",
-    "1.3.101.110": "of the kind X25519",
-    "1.3.101.111": "of the kind X448",
-    "2.16.840.1.101.3.4.3.17": "of the kind ML-DSA-44",
-    "2.16.840.1.101.3.4.3.18": "of the kind ML-DSA-65",
-    "2.16.840.1.101.3.4.3.19": "of the kind ML-DSA-87",
-}
+_KINDS = ("1.2.840.113549.1.1.1", "1.2.840.113549.1.1.10", EC, "1.3.101.112", "1.3.101.113", "1.2.840.10040.4.1")
 
 
 def key_of_pem(label: str, body: bytes, passphrase: bytes | None) -> PrivateKey:
@@ -74,6 +66,8 @@ def key_of_der(given: bytes, passphrase: bytes | None) -> PrivateKey:
         key = der.first(given)
         if der.first(key.body).tag == der.SEQUENCE:
             return _opened(key.raw, passphrase)
+        if (kind := _kind_of(key)) in NAMES:  # whether this version of the library knows it or not
+            raise _of_no_use(kind)
         if WRITTEN_OUT not in key.raw:
             try:
                 return usable_key(_load(key.raw, None))
@@ -82,6 +76,13 @@ def key_of_der(given: bytes, passphrase: bytes | None) -> PrivateKey:
         return _loaded(_tidy(key), None)
     except DerError as error:
         raise FormError(f"holds a private key that is cut off or damaged: it {error}.", form=Form.KEY) from None
+
+
+def _kind_of(key: Element) -> str:
+    """Return the number of a key's kind in PKCS#8, or of its curve; nothing for what is written otherwise."""
+    lists = [part for part in key.children()[1:2] if part.tag == der.SEQUENCE]
+    numbers = [der.dotted(one.body) for part in lists for one in part.children() if one.tag == der.OID]
+    return numbers[-1] if numbers else ""
 
 
 def _opened(key: bytes, passphrase: bytes | None) -> PrivateKey:
@@ -135,7 +136,7 @@ def _tidy(key: Element) -> bytes:
     algorithm = parts[1].children()
     kind = der.dotted(algorithm[0].body) if algorithm and algorithm[0].tag == der.OID else ""
     secret = parts[2]
-    if kind == _EC:
+    if kind == EC:
         padded = _padded(der.first(secret.body), _named_curve(algorithm[1:]))
         secret = der.first(der.written(der.OCTET_STRING, padded))
     elif kind not in _KINDS:
@@ -171,7 +172,7 @@ def _named_curve(parameters: list[Element]) -> str:
         raise FormError(reason, Kind.UNKNOWN, Form.CURVE_IN_NUMBERS)
     number = der.dotted(one.body)
     if number not in _OCTETS:
-        raise _of_no_use(number, "on a curve")
+        raise _of_no_use(number, on_curve=True)
     return number
 
 
@@ -185,8 +186,8 @@ def _padded(key: Element, curve: str) -> bytes:
     return der.written(key.tag, parts[0].raw, der.written(der.OCTET_STRING, number), *(one.raw for one in parts[2:]))
 
 
-def _of_no_use(number: str, whatever: str = "of a kind") -> FormError:
-    kind = _NAMES.get(number, f"{whatever} that is not known here ({number or 'without a number'})")
+def _of_no_use(number: str, *, on_curve: bool = False) -> FormError:
+    kind = kind_of_no_use(number, on_curve=on_curve)
     return FormError(f"holds a private key {kind}; TLS clients do not know it.", Kind.UNFIT, Form.KEY)
 
 

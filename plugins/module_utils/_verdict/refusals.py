@@ -64,7 +64,8 @@ def codes_of(refusal: Refusal) -> tuple[str, str, frozenset[str]]:
         return _CODES.get(refusal.number, _OTHER)
     for words, code in _LOADING:
         if words in refusal.words:
-            return code, code, frozenset({code})
+            # Of a certificate whose key nobody can use, it is not told that the private key is another.
+            return code, code, frozenset({code, "weak-key"})
     return "path-refused", "clients-refused", frozenset(CODES)
 
 

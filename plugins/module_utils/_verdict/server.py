@@ -79,7 +79,7 @@ def judge_server(shared: Shared, given: MaterialSet, domains: tuple[str, ...]) -
         )
         remedy = "Order a certificate for a key on a named curve: openssl ecparam -name prime256v1 -genkey -out new.key"
         yield finding("weak-key", leaf.source, message, remedy)
-    elif not server.keys or leaf.key is None:
+    elif not server.keys or leaf.key is None or not pairs.fits(server.keys[0], leaf):
         yield from rules.strength(leaf.key, leaf.source, "its key", leaf.key_kind)
     for rule in (rules.form, rules.signature, rules.encoding, rules.server_use):
         yield from rule(leaf)
@@ -166,7 +166,7 @@ def _judge_keys(keys: Sequence[PrivateKey], source: Material, leaf: Certificate 
         return
     if pairs.fits(keys[0], leaf):
         yield from _judge_kind(source, leaf)
-    elif leaf.key is not None:  # Where nobody could use the certificate's key, no other key would help.
+    elif not any(rules.strength(leaf.key, "", "")):  # Where nobody could use the certificate's, no key would help.
         which = "the private key is not that" if len(keys) == 1 else f"none of {len(keys)} private keys is that"
         message = f"{which} of the certificate in {leaf.source}; httpd would not start again."
         look = command(leaf.source, "x509", "-noout -pubkey")

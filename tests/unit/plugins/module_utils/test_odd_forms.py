@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -602,6 +602,41 @@ def test_a_key_that_no_client_takes_is_said_to_be_one_and_no_other_is_sought() -
     assert told(found) == ["weak-key"]
     assert "ML-DSA-44" in words(found)
     assert "Find the key" not in words(found)
+    for curve in ec.SECP256K1(), ec.SECP192R1(), ec.SECP224R1():
+        public = (
+            ec.generate_private_key(curve).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        )
+        one = armoured(changed(SERVER.certificate, ISSUING.key, with_key(public)))
+        for given in (KEY, key_pem(OTHER_RSA)):
+            assert told(verdict(**site(certificate=one, private_key=given))) == ["weak-key"]
+    assert told(verdict(**site(private_key=key_pem(OTHER_RSA)))) == ["key-mismatch"]
+
+
+@pytest.mark.parametrize("number", [17, 18, 19, 20])
+def test_a_key_of_a_kind_to_come_is_named_whether_the_library_knows_it_or_not(number: int) -> None:
+    kind = number_of(f"2.16.840.1.101.3.4.3.{number}")
+    name = {17: "ML-DSA-44", 18: "ML-DSA-65", 19: "ML-DSA-87", 20: "SLH-DSA"}[number]
+    seed = armoured(sequence(b"\x02\x01\x00", sequence(kind), element(0x04, b"\x80\x20" + bytes(32))), "PRIVATE KEY")
+    (found,) = verdict(private_key=seed, client_ca=[pem(CHAT.certificate)]).findings
+    assert found.code == "weak-key"
+    assert name in found.message
+
+
+@pytest.mark.parametrize("kind", ["X25519", "X448"])
+def test_a_certificate_for_a_key_that_signs_nothing_names_its_kind(kind: str) -> None:
+    public = openssl("pkey", "-pubout", "-outform", "DER", data=openssl("genpkey", "-algorithm", kind))
+    found = verdict(**site(certificate=armoured(changed(SERVER.certificate, ISSUING.key, with_key(public)))))
+    assert told(found) == ["weak-key"]
+    assert f"of the kind {kind}" in words(found)
+
+
+@pytest.mark.parametrize("digest", ["md5", "sha1", "sha224", "sha384", "sha512", "sha3-256", "sha3-512"])
+def test_a_wrong_passphrase_of_pkcs12_is_told_as_one_whatever_digest_checks_it(digest: str, tmp_path: Path) -> None:
+    (tmp_path / "both.pem").write_bytes(pem(SERVER.certificate) + KEY)
+    sealed = ["-in", f"{tmp_path}/both.pem", "-passout", f"pass:{PASSPHRASE}", "-macalg", digest]
+    given = openssl("pkcs12", "-export", *sealed)
+    assert told(verdict(**bundle(given), private_key_passphrase=b"wrong")) == ["encrypted-key"]
+    assert verdict(**bundle(given), **OPEN).findings == ()
 
 
 @pytest.mark.parametrize(
@@ -609,7 +644,7 @@ def test_a_key_that_no_client_takes_is_said_to_be_one_and_no_other_is_sought() -
     [
         (("ecparam", "-name", "secp224k1", "-genkey", "-noout"), "on a curve"),
         (("ecparam", "-name", "brainpoolP256t1", "-genkey", "-noout"), "on a curve"),
-        (("genpkey", "-algorithm", "X25519"), "no TLS server uses"),
+        (("genpkey", "-algorithm", "X25519"), "of the kind X25519"),
         (("genrsa", "-primes", "3", "2048"), "more than two primes"),
     ],
 )
