@@ -162,10 +162,11 @@ class Shared:
     def is_public(self, one: Certificate) -> bool:
         """Return whether the key of a CA is that of a root in the default store.
 
-        A root is its key, whatever edition of its certificate it comes in: issued anew, or by another root. The store
-        is searched as bytes, since it takes a while to be parsed, and may hold what cannot be.
+        A root is its key, whatever edition of its certificate it comes in: issued anew, or by another root, or with the
+        key written in another way. The store is searched as bytes, since it takes a while to be parsed, and may hold
+        what cannot be.
         """
-        return one.fields.public in self._default_bytes
+        return one.key_content in self._default_bytes
 
     def description(self, one: Certificate, use: str) -> dict[str, Any]:
         """Return the documented fields of the certificate; a server's is not kept, as each set has its own."""

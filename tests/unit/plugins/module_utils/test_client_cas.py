@@ -12,12 +12,15 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import dsa
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import dsa, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from demo_material import Authority, zipped
 from odd_authorities import CLIENT_CASES, ClientCase, client_of, pem
 from odd_certificates import DAY, NOW, Pair, ca, crl, issuer_id, named, new_key
 
+from ansible_collections.mtls.httpd.plugins.module_utils._twin import der
+from ansible_collections.mtls.httpd.plugins.module_utils._twin.twins import Parts
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import shared
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import ERROR, WARNING
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.handshakes import Handshakes
@@ -148,6 +151,43 @@ def test_a_list_is_tried_as_of_the_moment() -> None:
 
 KEY = new_key()
 ROOT = ca(subject=named("Public Root"), key=KEY)
+
+
+RSA_ROOT = ca(subject=named("RSA Root"), key=rsa.generate_private_key(65537, 2048))
+
+
+def with_key_written_as(one: Pair, public: bytes) -> bytes:
+    """Return a certificate as DER with another way of writing its key; nobody checks what a root signed itself."""
+    parts = Parts.of(one.certificate.public_bytes(Encoding.DER))
+    body = (*parts.head, parts.inner, parts.issuer, parts.validity, parts.subject, public, *parts.tail)
+    return der.pem("CERTIFICATE", der.sequence(der.sequence(*body), parts.algorithm, parts.signature))
+
+
+def without_null(public: bytes) -> bytes:
+    kind, content = der.children(public)
+    return der.sequence(der.sequence(der.children(kind)[0]), content)
+
+
+@pytest.mark.parametrize("kind", ["a compressed point", "RSA without its NULL"])
+def test_a_public_root_is_known_however_its_key_is_written(
+    kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    one = ROOT if kind == "a compressed point" else RSA_ROOT
+    public = one.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if one is ROOT:
+        point = one.key.public_key().public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
+        other = der.sequence(der.children(public)[0], der.bits(point))
+    else:
+        other = without_null(public)
+    assert other != public
+    (tmp_path / "store").write_bytes(whole(one))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "store"))
+    shared.default_store.cache_clear()
+    try:
+        found = verdict(with_key_written_as(one, other))
+    finally:
+        shared.default_store.cache_clear()
+    assert "public-client-ca" in [finding.code for finding in found.findings]
 
 
 @pytest.mark.parametrize(
