@@ -326,6 +326,91 @@ def test_what_only_the_live_server_would_read_is_refused(
     host.apply(host.wish(extra=f"Include {file}"), check=True)
 
 
+# Files by which a site could tell a rehearsal from the live server, and one that the operator asks for.
+CONDITIONS = {
+    "/dev/shm/empty": "asks for a file that a rehearsal has not, or alone has",
+    "!/run/mtls.rehearsal": "asks for a file that a rehearsal has not, or alone has",
+    "{root}/logs/httpd.pid": "asks for a file that a rehearsal has not, or alone has",
+    "{conf}/mtls/journal": "asks for a file that a rehearsal has not, or alone has",
+    "{conf}/../conf/mtls/journal": "asks for a file that a rehearsal has not, or alone has",
+    "${{NOWHERE}}/a": "asks for a file by a name that only httpd could tell",
+    "{root}/shared/a": "asks for a file that others could make or take away",
+    "{conf}/plain.inc": "",
+    "conf/none.inc": "",
+}
+
+
+@as_root
+@rehearsed
+@pytest.mark.parametrize("path", CONDITIONS)
+def test_a_site_does_not_ask_for_files_that_are_others_in_a_rehearsal(
+    host: Host, path: str, rehearsed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(host)
+    rehearse(rehearsed, monkeypatch)
+    (host.httpd.root / "shared").mkdir()
+    (host.httpd.root / "shared").chmod(0o1777)
+    named = path.format(root=host.httpd.root, conf=host.conf)
+    wish = host.wish(extra=f'<IfFile "{named}">\nSetEnv A b\n</IfFile>')
+    if CONDITIONS[path]:
+        assert CONDITIONS[path] in host.refused(wish, check=True)
+    else:
+        host.apply(wish, check=True)
+
+
+WHOLE_SERVER = {
+    "BufferedLogs On": "has BufferedLogs, which holds for the whole server",
+    "MDStoreDir conf/md": "has MDStoreDir, which holds for the whole server",
+    "PHPIniDir conf": "has PHPIniDir, whose code would run as soon as httpd reads it",
+    'PerlAccessHandler "sub { BEGIN { 1 } }"': "has PerlAccessHandler, whose code would run",
+    "=pod": "has =pod, whose code would run",
+}
+
+
+@rehearsed
+@pytest.mark.parametrize("text", WHOLE_SERVER)
+@pytest.mark.parametrize("included", [False, True], ids=["in the text", "in a file"])
+def test_what_reaches_the_whole_server_from_within_a_virtual_host_is_refused(
+    host: Host, text: str, included: bool, rehearsed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(host)
+    rehearse(rehearsed, monkeypatch)
+    (host.conf / "a.inc").write_text(f"{text}\n")
+    assert WHOLE_SERVER[text] in host.refused(host.wish(extra="Include conf/a.inc" if included else text), check=True)
+
+
+def test_the_words_of_a_site_do_not_choose_how_it_is_rehearsed(host: Host) -> None:
+    message = host.refused(host.wish(extra='Error "Read-only file system"'), check=True)
+    assert "Read-only file system" in message
+    assert host.apply(host.wish(extra="SetEnv A b"), check=True).rehearsal == "full"
+
+
+NAMES = {
+    "ServerAlias other.example.com": "the virtual host at",
+    "ServerAlias *": "the virtual host at",
+    "ServerAlias other.example.*": "the virtual host at",
+    "ServerAlias third.example.com": "the site third.example.com",
+    "ServerAlias own.example.com": "",
+}
+
+
+@rehearsed
+@pytest.mark.parametrize("text", NAMES)
+def test_a_site_takes_nobody_elses_name_by_its_text(
+    host: Host, text: str, rehearsed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if NAMES[text]:
+        host.add(f"<VirtualHost *:{host.port}>\nServerName other.example.com\n</VirtualHost>\n")
+        host.restart()
+    rehearse(rehearsed, monkeypatch)
+    wishes = host.wish(extra=text), host.wish("third.example.com")
+    if NAMES[text]:
+        message = host.refused(*wishes, check=True)
+        assert f"{DOMAIN}: its text gives it the name of {NAMES[text]}" in message
+    else:
+        host.apply(*wishes, check=True)
+
+
 @as_root
 def test_what_is_not_there_yet_is_included_only_where_nobody_else_could_make_it(host: Host) -> None:
     prepare(host)

@@ -85,6 +85,8 @@ def find(binary: str | None = None, config: str | None = None) -> Server | None:
     if servers:
         return servers[0]
     candidates = [binary] if binary else [os.path.join(folder, name) for folder in _FOLDERS for name in NAMES]
+    if config is not None:  # The one that an httpd runs with was somebody's choice.
+        _trusted("httpd_config: ", config)
     for candidate in candidates:
         if os.access(candidate, os.X_OK):
             return _of_binary(candidate, config)

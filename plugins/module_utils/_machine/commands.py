@@ -56,13 +56,26 @@ _OURS = re.compile(r"/(mtls|\.mtls-rehearsal|mtls-httpd\.[0-9a-f]+\.rehearsal)/(
 _UNKNOWN = re.compile(r"Invalid command|was not closed|without matching|Expected </")
 
 
+# Modules whose messages quote no file but by its path. Others may repeat the lines of one that a directive names
+# (mod_mime_magic), and so do compilers of scripts.
+_PLAIN_MODULES = r"core|ssl|mpm_\w+|unixd|so|http2?|proxy\w*|rewrite|log_config|socache_\w+|slotmem_\w+|cgid?|md"
+_OF_OTHERS = re.compile(rf"^\[(?!(?:{_PLAIN_MODULES}):)(\w+):\w+\](?:.*?(AH\d+):)?.*")
+_COMPILED = re.compile(r"(Failed to compile script \S+).*")
+
+
+def _without_foreign(line: str) -> str:
+    """A line of httpd's without what it may have from a file that is no configuration."""
+    line = _OF_OTHERS.sub(lambda it: f"mod_{it[1]} has an error {it[2] or ''} (not repeated)", line)
+    return _COMPILED.sub(r"\1 (not repeated)", line)
+
+
 def own_words(lines: Iterable[str]) -> str:
     """The lines of a console or error log that say what is wrong, in one line of at most 1,200 characters.
 
     Without what stands in a file that is not ours: it may be no configuration at all, but a file of passwords.
     """
     bare = (re.sub(r"^\[[^\]]*\d{4}\] |\[pid [^\]]*\] ", "", line.strip()) for line in lines)
-    said = dict.fromkeys(line for line in bare if line and not _NOISE.search(line))
+    said = dict.fromkeys(_without_foreign(line) for line in bare if line and not _NOISE.search(line))
     return plain(_unquoted("; ".join(said).replace(":; ", ": "))[:1200])
 
 

@@ -227,7 +227,8 @@ def _furnish(world: World, sockets: Sequence[str]) -> None:
         _overlay(folder, os.path.join(SCRATCH, f".overlay-{number}"))
     for folder in world.hidden:
         _hide(folder)
-    empty = os.path.join(SCRATCH, ".empty")
+    # Of a random name, as what runs inside is not to tell by it where it runs.
+    empty = os.path.join(tempfile.mkdtemp(dir=SCRATCH), "empty")
     _write(empty, "")
     for path in sockets:  # last, as an overlay shows what a mount below its folder hides
         if _is_socket(path):

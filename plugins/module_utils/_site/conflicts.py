@@ -27,8 +27,9 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import F
 from ansible_collections.mtls.httpd.plugins.module_utils._site import standing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import VirtualHost
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
     from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
 
@@ -82,6 +83,34 @@ def find_taken_names(without_us: Description, sites: Sequence[SiteFacts]) -> Ite
                     f"{site.domain}: mod_md manages a name of it ({each.place}), and would put its own certificate in"
                 )
                 yield Fault("name-taken", site.domain, f"{words} place", f"take it out of {each.name.lstrip('<')}")
+
+
+def find_added_names(
+    without_us: Description, described: Description, places: Mapping[str, SiteFacts], moved: Mapping[int, int]
+) -> Iterator[Fault]:
+    """Find names that the text of a site gives it beside its own, and that other virtual hosts, or sites, have.
+
+    C(described): the configuration with the sites, C(places): these by the path of their site.conf in it. C(moved): the
+    ports at which they are rehearsed, by their own, where these are others.
+    """
+    for path, site in places.items():
+        for own in described.virtual_hosts:
+            added = {own.name, *own.aliases} - {site.domain, *site.aliases, ""} if path in own.file else set()
+            if not added or not {"*", str(moved.get(site.port, site.port))} & own.ports():
+                continue
+            others = [each for each in without_us.virtual_hosts if {"*", str(site.port)} & each.ports()]
+            taken = [f"the virtual host at {each.place}" for each in others if _share_name(own, each)]
+            taken += [
+                f"the site {each.domain}" for each in places.values() if each != site and own.answers(each.domain)
+            ]
+            for other in taken:
+                words = f"{site.domain}: its text gives it the name of {other} ({', '.join(sorted(added))})"
+                yield Fault("name-taken", site.domain, words, "take it out; the option 'aliases' is for its own names")
+
+
+def _share_name(one: VirtualHost, other: VirtualHost) -> bool:
+    names = [name for name in (one.name, *one.aliases) if name]
+    return any(one.answers(name) for name in (other.name, *other.aliases) if name) or any(map(other.answers, names))
 
 
 def _nameless(without_us: Description, site: SiteFacts) -> Iterator[Fault]:

@@ -25,13 +25,21 @@ if TYPE_CHECKING:
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
 
-_CODE = re.compile(r"(?i)loadfile|loadmodule|<perl|perl(load)?module|perl((post)?config)?require|perlswitches")
+# mod_perl compiles what its handlers name, and reads lines that begin with = as Perl's own documentation; mod_php loads
+# what the php.ini of a folder says.
+_CODE = re.compile(r"(?i)loadfile|loadmodule|<?perl(?!((set|add)var|(set|pass)env)$)\w*|=\w+|phpinidir")
+# They hold for the whole server wherever they stand, and httpd does not say so.
+_GENERAL = ("bufferedlogs", "mdstoredir")
 # mod_security opens its logs as it reads their lines, in a question (-t) too.
 _OPENED_AT_ONCE = re.compile(r"(?i)sec(audit|debug)log2?")
 # What is defined where httpd is only asked (-t -D DUMP_…), or does not run as a service (-X).
 _OF_QUESTIONS = re.compile(r"(?i)DUMP_.*|DEBUG|ONE_PROCESS|NO_DETACH|FOREGROUND")
 # What we define; our own text has it, and the controller sees that no option of a site has.
 _OURS = re.compile(r"(?i)MTLS_.*")
+# What is otherwise in a rehearsal than for the live server, besides its logs.
+_OTHERWISE_INSIDE = ("/dev", "/proc", "/run", "/var/run", "/sys")
+_HIDDEN_INSIDE = ("/tmp", "/var/tmp")  # unless something of the server's lies there
+_STORE = "/mtls/"
 _CONTROL = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _WILDCARD = re.compile(r"[*?]")
 # apr_fnmatch and Python's glob take these differently.
@@ -103,6 +111,13 @@ class Includes:
                 yield self._fault(
                     f"{place} has ServerRoot, by which other files would be read than it says", "leave it out"
                 )
+            elif directive in _GENERAL:
+                yield self._fault(
+                    f"{place} has {name}, which holds for the whole server",
+                    "say that in the server's own configuration, and leave it out",
+                )
+            elif directive == "<iffile":
+                yield from self._condition(place, " ".join(words), parameters)
             elif directive == "<ifdefine" and (
                 self._tells_questions_apart("".join(words), parameters)
                 or (path and _OURS.fullmatch("".join(words).lstrip("!")))
@@ -124,6 +139,27 @@ class Includes:
                 log = self._filled(words[0])
                 known = not any(each in log for each in ("${", *parameters))
                 self.opened.append((f"{name} ({place})", self._described.path(log) if known else ""))
+
+    def _condition(self, place: str, word: str, parameters: list[str]) -> Iterator[Fault]:
+        """Why a file is no condition: it is there for the live server and not in a rehearsal, or somebody makes it."""
+        path = self._filled(word.lstrip("!"))
+        if "${" in path or any(each in word for each in parameters):
+            yield self._fault(f"{place} asks for a file by a name that only httpd could tell", "write the path")
+            return
+        path = os.path.normpath(self._described.path(path))
+        described = self._described
+        own = (described.log_folder, described.runtime_folder, os.path.dirname(described.pid_file))
+        hidden = (each for each in _HIDDEN_INSIDE if not trusted_paths.lies_below(described.server_root, each))
+        other = filter(None, (*_OTHERWISE_INSIDE, *own, *hidden))
+        if _STORE in path or any(trusted_paths.lies_within(path, each) for each in other):
+            yield self._fault(f"{place} asks for a file that a rehearsal has not, or alone has", "ask for another")
+            return
+        try:
+            if os.path.lexists(path):
+                trusted_paths.follow_path(path)
+            _refuse_shared(os.path.dirname(path))
+        except trusted_paths.Untrusted as error:
+            yield self._fault(f"{place} asks for a file that others could make or take away: {error}", "")
 
     def _is_loaded(self, words: list[str]) -> bool:
         """Whether it is a module that the server has, and nobody's file: the server may come to its own line later."""

@@ -37,6 +37,9 @@ _EFFECTS = {
     "perlpostconfigrequire",
     "fastcgiserver",
     "mdomain",
+    "mdmessagecmd",
+    "mdnotifycmd",
+    "mdchallengedns01",
     "<mdomainset",
 }
 

@@ -29,7 +29,13 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description impo
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError, Logs
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, tell_faults
-from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes, material, protocols, standing
+from ansible_collections.mtls.httpd.plugins.module_utils._site import (
+    conflicts,
+    handshakes,
+    material,
+    protocols,
+    standing,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._site.includes import Includes
 from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import (
     LOG_LINE,
@@ -157,6 +163,7 @@ def rehearse_reduced(trial: Trial, reason: str) -> Result:
         places = dict(zip(paths, sites))
         faults += find_escapes(alone, disk, described, places, texts)
         faults += find_forbidden(server, without_us, described, places, change.allowed)
+        faults += conflicts.find_added_names(without_us, described, places, ports)
         rules = log_rules(server, store, without_us, served_paths(described))
         opened = [log for log in opened_logs(described, places) if not trusted_paths.lies_below(log, scratch)]
         for log in dict.fromkeys([*(os.path.join(without_us.log_folder, log) for log in named), *opened]):
@@ -271,6 +278,7 @@ def _minimal(
         lines += [f"<IfModule !{name}_module>", loaded, "</IfModule>"]
     lines += defines(server, without_us)
     lines += ["<IfModule mime_module>", "TypesConfig /dev/null", "</IfModule>"]
+    lines += ["<IfModule md_module>", f"MDStoreDir {quoted(scratch + '/md')}", "</IfModule>"]  # made at the start
     if os.geteuid() == 0:
         lines += [f"User {without_us.user}", f"Group {without_us.group}"]
     for each in without_us.directives:

@@ -34,6 +34,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.stand_ins impo
 from ansible_collections.mtls.httpd.plugins.module_utils._site import (
     bypasses,
     canaries,
+    conflicts,
     handshakes,
     material,
     protocols,
@@ -82,8 +83,8 @@ _NEVER_HIDDEN = (*_KERNEL, "/", "/etc", "/usr", "/var", "/run", "/home", "/root"
 
 # Directives that name a file which httpd writes, or a folder for such files.
 _STATE = ("scriptlog", "scriptsock", "pidfile", "scoreboardfile", "sslsessioncache", "sslstaplingcache", "cacheroot")
-_OTHERS = ("secauditlog", "secdebuglog", "jklogfile", "jkshmfile", "davlockdb", "fcgidipcdir", "wsgisocketprefix")
-_WRITTEN = {*LOG_DIRECTIVES, *_STATE, *_OTHERS, "fcgidprocesstablefile", "defaultruntimedir"}
+_OTHERS = ("secauditlog", "secdebuglog", "jklogfile", "jkshmfile", "davlockdb", "mdstoredir", "fcgidipcdir")
+_WRITTEN = {*LOG_DIRECTIVES, *_STATE, *_OTHERS, "fcgidprocesstablefile", "wsgisocketprefix", "defaultruntimedir"}
 
 
 def rehearse(trial: Trial) -> Result:
@@ -140,6 +141,7 @@ def _full(trial: Trial, logs_told: Sequence[str] = ()) -> Result:
         opened, served = opened_logs(described, places), served_paths(described)
         beyond = find_escapes(server, private.disk, described, places, _texts(change))
         beyond += find_forbidden(server, without_us, described, places, change.allowed)
+        beyond += conflicts.find_added_names(without_us, described, places, {})
         if beyond:
             return asdict(_End(faults=beyond))
         # Nothing that is read-only keeps httpd from writing to a FIFO or a device; outside, it is told why that is one.
@@ -166,6 +168,7 @@ def _full(trial: Trial, logs_told: Sequence[str] = ()) -> Result:
                 weak = refused_as_weak(start.broken, sites)
                 broken = "" if weak else start.broken
                 every = opened_logs(described, [store.path(domain, "current", SITE) for domain in store.domains()])
+                every += _written_files(described)
                 return asdict(_End(broken, faults + weak, False, programs, opened, every, served))
             with _standing_in(private, described, sites) as content:
                 occasion = handshakes.Occasion(described, handshakes.Stage.REHEARSAL, twins=twins, canaries=content)
@@ -191,7 +194,10 @@ def _full(trial: Trial, logs_told: Sequence[str] = ()) -> Result:
             return Result("full", "", (*faults, *misplaced), "", False)
         if set(value["written"]) - set(logs_told):  # Of variables, macros and included files.
             return _full(trial, value["written"])
-        raise sandbox.Unavailable(f"the configuration writes where a rehearsal may not: {value['broken']}")
+        if change == Draft():
+            raise sandbox.Unavailable(f"the configuration writes where a rehearsal may not: {value['broken']}")
+        # Raises where that is so without the change. Else a site could choose by such words how it is rehearsed.
+        _full(replace(trial, change=Draft(), sites=()))
     if value["broken"] and value["programs"]:
         raise _StartsPrograms(f"httpd does not start without what it starts itself ({', '.join(value['programs'])})")
     faults += misplaced
@@ -248,6 +254,13 @@ def _welcome(
                 sandbox.replace(path, known + b"\n" + more)
 
 
+def _written_files(described: Description) -> list[str]:
+    """The files that directives name to be written, or folders for such files."""
+    named = [each.words[0] for each in described.directives if each.name.lower() in _WRITTEN and each.words]
+    paths = (re.sub(r"\(.*\)$|^\w+:", "", word) for word in named if not word.startswith(("|", "syslog")))
+    return [described.path(path) for path in paths]
+
+
 _BELOW_RUN = re.compile(r"(?<![\w.])(?:/var)?/run/[^\s\"'|]+")
 
 
@@ -275,14 +288,11 @@ def _world(trial: Trial, logs_told: Sequence[str]) -> sandbox.World:
         "/tmp",
         "/var/tmp",
     }
+    for path in _written_files(without_us):
+        written.add(path if os.path.isdir(path) else os.path.dirname(path))
     for each in without_us.directives:
-        for number, word in enumerate(each.words):
-            if each.name.lower() not in _WRITTEN:
-                if "/" in word:
-                    needed.add(without_us.path(word))
-            elif number == 0 and not word.startswith(("|", "syslog")):
-                path = without_us.path(re.sub(r"\(.*\)$|^\w+:", "", word))
-                written.add(path if os.path.isdir(path) else os.path.dirname(path))
+        if each.name.lower() not in _WRITTEN:
+            needed |= {without_us.path(word) for word in each.words if "/" in word}
     present = list(sites)
     for domain in set(store.domains()) - {site.domain for site in sites}:
         with suppress(StoreError):  # One that is damaged is tried as far as it is read.
