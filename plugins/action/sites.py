@@ -91,7 +91,8 @@ class ActionModule(ActionBase):
         not_started = _find_why_not_started(result.get("module_stderr", ""))
         if not_started:
             return failure([not_started])
-        of_host = [*([_BY_FILE] if by_file else []), *noteworthy(result, options.warn_days)]
+        anchored = {each.site.domain for each in gathered if each.trust_anchors}
+        of_host = [*([_BY_FILE] if by_file else []), *noteworthy(result, options.warn_days, anchored)]
         # By the host's name, as Ansible shows but once a warning that several hosts share.
         host = task_vars.get("inventory_hostname", "host")
         warnings = [*_list_warnings(options, verdicts), *(f"{host}: {each}" for each in of_host)]

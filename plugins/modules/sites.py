@@ -168,8 +168,8 @@ options:
             absolute. A relative one is a file of the controller, as always.
           - The files are copied into the release, never linked. Each file, and each folder and link on the way to it,
             must belong to root or the server's user.
-          - OpenSSL and the rehearsal's handshakes judge the material on the target. Whether public clients trust it is
-            not judged.
+          - OpenSSL and the rehearsal's handshakes judge the material on the target. Whether clients trust it is judged
+            by O(sites[].trust_anchors) alone.
         type: bool
         default: false
       renewal_hook:
@@ -236,6 +236,8 @@ options:
           - Paths on the controller to the roots that the certificate's path must end at. The controller's own store
             where nothing is given.
             Set it for a private authority.
+          - With O(sites[].remote_src), the target judges the path by them. Where nothing is given, whether clients
+            trust it is not judged there.
         type: list
         elements: path
       trust_anchors_content:

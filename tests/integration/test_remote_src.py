@@ -280,6 +280,39 @@ def test_an_ended_client_ca_beside_its_renewed_twin_is_a_warning_and_beside_anot
     assert "set its clock" not in words
 
 
+def test_the_path_of_what_lies_on_the_host_must_end_at_the_trust_anchors(
+    operator: LocalOperator, certbot: Certbot
+) -> None:
+    hook = certbot.root / "hook"
+    write(operator.folder / "files", "root.crt", operator.material.root.pem)
+    write(operator.folder / "files", "another.crt", Authority("Another CA").pem)
+    operator.site.update(trust_anchors=["files/another.crt"], renewal_hook=str(hook))
+    words = " ".join(operator.refused().output.split())
+    assert "which is neither given nor a trust anchor (unable to get local issuer certificate)" in words
+    operator.site.update(trust_anchors=["files/root.crt"])
+    operator.deploy()
+    assert operator.ask(operator.material.client).certificate_sha256 == operator.material.server.sha256
+
+    certbot.renew(Authority("Another CA").issue(DOMAIN), 2)
+    before = operator.state()
+    refused = subprocess.run([hook], capture_output=True, text=True, check=False)
+    assert (refused.returncode, "nor a trust anchor" in refused.stderr) == (1, True)
+    assert operator.state() == before
+    certbot.renew(operator.material.public.issue(DOMAIN), 3)
+    assert ": renewed, ends " in subprocess.run([hook], capture_output=True, text=True, check=True).stdout
+
+
+def test_trust_anchors_that_cannot_be_read_are_said_before_anything_is_sent(
+    operator: LocalOperator, certbot: Certbot
+) -> None:
+    assert certbot.live.exists()
+    write(operator.folder / "files", "root.crt", b"no certificate")
+    operator.site.update(trust_anchors=["files/root.crt"])
+    words = " ".join(operator.refused().output.split())
+    assert "ERROR unreadable," in words
+    assert "files/root.crt" in words
+
+
 def test_the_program_tells_what_of_the_controllers_ends_soon(operator: LocalOperator, certbot: Certbot) -> None:
     hook = certbot.root / "hook"
     soon = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(days=20)

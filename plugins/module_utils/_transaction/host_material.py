@@ -74,6 +74,7 @@ def complete_release(
         client_cas=client_cas,
         crls=crls if facts.crl_check != "none" else (),
         whole=facts.crl_check != "leaf",
+        anchors=tuple(Member("trust_anchors", each) for each in _blocks(sources.trust_anchors.encode(), "CERTIFICATE")),
         # Nobody says when the program runs again.
         list_warning=timedelta(days=warn_days if alone else 0),
     )

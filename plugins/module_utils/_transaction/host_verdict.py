@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 _BASIC_CONSTRAINTS = "2.5.29.19"
+_INFORMATION, _CA_ISSUERS = "1.3.6.1.5.5.7.1.1", "1.3.6.1.5.5.7.48.2"  # RFC 5280, 4.2.2.1
 _TRUE = b"\x01\x01\xff"
 # OpenSSL's numbers (x509_vfy.h) where an issuer is not found, or did not sign.
 _DID_NOT_SIGN = (2, 6, 7, 18, 19, 20, 21, 24, 29, 30, 31, 32, 76)
@@ -49,7 +50,7 @@ _RING = KeyRing()  # a process's, as a key of RSA takes some milliseconds to mak
 class Member:
     """One certificate (DER) of a file on the host."""
 
-    source: str  # the path of the file
+    source: str = field(compare=False)  # the path of the file, or the option
     certificate: bytes = field(repr=False)
 
     @classmethod
@@ -107,7 +108,7 @@ class HostMaterial:
     names: those that the site is asked for by. server: the server's certificate, and behind it the others of its files.
     key: the server's, which lies in the file key_source. crls: those of the client CAs, asked about the `whole` path
     of a client or about its own certificate alone. list_warning: how long before its end a list is warned of even where
-    more than a fifth of its time is left.
+    more than a fifth of its time is left. anchors: what the server's path must end at, where that is known.
     """
 
     names: tuple[str, ...]
@@ -118,6 +119,7 @@ class HostMaterial:
     crls: tuple[Listed, ...] = ()
     whole: bool = True
     list_warning: timedelta = timedelta(0)
+    anchors: tuple[Member, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,9 @@ def _judge_server(material: HostMaterial, chain: Chain[Member], now: datetime, w
     leaf, *others = material.server
     path = _path(material)
     findings = [each for one in path for each in validity.of_certificate(one.span, now, warn)]
-    if len(path) == 1 and others and not _is_self_issued(leaf):
+    if material.anchors:
+        findings += judge_chain(chain) if path[-1] in material.anchors else ()
+    elif len(path) == 1 and others and not _is_self_issued(leaf):
         message = f"none of the certificates beside '{leaf.label}' issued it, so clients may find no path to a root."
         remedy = "Give the certificate of its issuer as 'chain'."
         findings.append(finding("chain-incomplete", leaf.source, message, remedy, WARNING))
@@ -156,13 +160,15 @@ def _judge_server(material: HostMaterial, chain: Chain[Member], now: datetime, w
     sent = b"".join(one.pem for one in (leaf, *chain.kept, *chain.sent))
     try:
         server = memory.serving(Bearer(sent, material.key.reveal()))
-        client, strict = (memory.trusting([path[-1].certificate], strict=how, partial=True) for how in (False, True))
+        # Without anchors, the uppermost certificate that is there may stand for a root that clients have.
+        anchors, partial = [one.certificate for one in material.anchors or path[-1:]], not material.anchors
+        client, strict = (memory.trusting(anchors, strict=how, partial=partial) for how in (False, True))
         refusals = [memory.meet(server, client, name) for name in material.names]
         objection = memory.meet(server, strict) if not any(refusals) else None
     except memory.RefusedError as refused:
         refusals, objection = [refused.refusal], None
     for refusal in filter(None, dict.fromkeys(refusals)):
-        findings = explained(findings, refusal, _refused_server(refusal, material))
+        findings = explained(findings, refusal, _refused_server(refusal, material, path[-1]))
     if objection is not None:
         message = f"OpenSSL's clients accept the path, and strict ones do not: {objection.words.rstrip('.')}."
         remedy = "Ask the authority for a certificate and chain that follow RFC 5280."
@@ -208,26 +214,29 @@ def _try_client_cas(material: HostMaterial) -> list[Refusal | None]:
 def _read_chain(material: HostMaterial) -> Chain[Member]:
     """Return what becomes of the certificates beside the server's.
 
-    Those that are not on the way are sent all the same, since it is not known here which roots clients have: an issuer
-    may have several certificates. A root is never sent.
+    Those that are not on the way are sent all the same where it is not known which roots clients have: an issuer may
+    have several certificates. A root is never sent.
     """
     _leaf, *others = material.server
     roots = [one for one in others if _is_self_issued(one)]
-    kept = [one for one in _path(material)[1:] if one not in roots]
-    return Chain(others, kept, roots, [one for one in others if one not in kept and one not in roots])
+    kept = [one for one in _path(material)[1:] if one in others and one not in roots]
+    sent = [one for one in others if one not in kept and one not in roots]
+    return Chain(others, kept, roots, () if material.anchors else sent)
 
 
 def _path(material: HostMaterial) -> list[Member]:
     """Return the certificate, its issuer, the issuer's, and so on, as far as they are there."""
     leaf, *others = material.server
     path = [leaf]
-    while not _is_self_issued(path[-1]):
+    pool = (*material.anchors, *others)
+    while path[-1] not in material.anchors and not _is_self_issued(path[-1]):
         name = comparable(path[-1].told.issuer)
-        named = [one for one in others if one not in path and comparable(one.told.subject) == name]
+        named = [one for one in pool if one not in path and comparable(one.told.subject) == name]
         if not named:
             break
         # Of one that also signed itself, the certificate by another root is what leads clients further.
-        path.append(_find_signer(material, path, sorted(named, key=_is_self_issued)))
+        named.sort(key=lambda one: (one not in material.anchors, _is_self_issued(one)))
+        path.append(_find_signer(material, path, list(dict.fromkeys(named))))
     return path
 
 
@@ -255,12 +264,14 @@ def _is_self_issued(one: Member) -> bool:
     return comparable(one.told.subject) == comparable(one.told.issuer)
 
 
-def _refused_server(refusal: Refusal, material: HostMaterial) -> Finding:
-    """Return the finding for what OpenSSL's clients refuse."""
+def _refused_server(refusal: Refusal, material: HostMaterial, last: Member) -> Finding:
+    """Return the finding for what OpenSSL's clients refuse; the path ends at the last certificate."""
     code, source, words = codes_of(refusal)[0], material.server[0].source, refusal.words.rstrip(".")
     if code == "key-mismatch":
         subject = f"{source} with {material.key_source}"
         return finding(code, subject, "the private key does not match the certificate.", "Put a good pair there.")
+    if code == "untrusted-issuer" and material.anchors and last not in material.anchors:
+        return _not_anchored(words, last, material)
     if code == "name-mismatch":
         return finding(code, source, f"{words}.", "Order one for all names of the site, or correct 'aliases'.")
     if not refusal.number:
@@ -268,6 +279,19 @@ def _refused_server(refusal: Refusal, material: HostMaterial) -> Finding:
         message = f"OpenSSL cannot serve them, and neither can httpd: {words}."
         return finding(code, subject, message, "Put a good pair there.")
     return finding(code, source, f"OpenSSL's clients refuse it: {words}.", "Put a good one there.")
+
+
+def _not_anchored(words: str, last: Member, material: HostMaterial) -> Finding:
+    """Return the finding on a path that ends at no trust anchor, with the code that it has on the controller."""
+    anchors = "Give the root of its authority as 'trust_anchors'"
+    if _is_self_issued(last):
+        message = f"the path ends at '{last.label}', which signed itself and is no trust anchor ({words})."
+        return finding("untrusted-issuer", last.source, message, f"{anchors}, or a certificate of another.")
+    issuer = plain(wire.rfc4514(last.told.issuer))
+    message = f"'{last.label}' was issued by '{issuer}', which is neither given nor a trust anchor ({words})."
+    published = der.oid(_CA_ISSUERS) in Parts.of(last.certificate).extension(_INFORMATION)
+    code = "chain-incomplete" if last == material.server[0] or published else "untrusted-issuer"
+    return finding(code, last.source, message, f"Put the certificate of '{issuer}' into 'chain'. Else: {anchors}.")
 
 
 def _refused_client_ca(refusal: Refusal, one: Member) -> Finding:

@@ -52,6 +52,7 @@ class Sources:
     """Absolute paths on the host, all PEM. No client_ca where that came from the controller.
 
     client_ca_sha256: fingerprints (lower-case hexadecimal) of which each client CA on the host must have one, if any.
+    trust_anchors: certificates (PEM) that the server's path must end at; empty where that is not to be judged.
     """
 
     certificate: str
@@ -59,6 +60,7 @@ class Sources:
     chain: str | None = None
     client_ca: tuple[str, ...] = ()
     client_ca_sha256: tuple[str, ...] = ()
+    trust_anchors: str = ""
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -246,9 +248,12 @@ def _wish(data: Any) -> SiteWish:
         given["chain"],
         tuple(given["client_ca"]),
         tuple(given["client_ca_sha256"]),
+        given["trust_anchors"],
     )
     if sources and not all(isinstance(path, str) and re.fullmatch(r"/[^\0\n]*", path) for path in sources.paths):
         raise NotARequest("a source is no absolute path")
+    if sources and not isinstance(sources.trust_anchors, str):
+        raise NotARequest("trust anchors are no text")
     material = set() if sources else {f"{domain}.crt"}
     if not (sources and sources.client_ca):
         material.add(CLIENT_CA)
@@ -300,7 +305,8 @@ def _wish(data: Any) -> SiteWish:
         or not all(re.fullmatch(_MOMENT, moment) for moment in (facts.begins, facts.ends))
     ):
         raise NotARequest("a release's facts hold a fingerprint or a moment that is none")
-    if b"PRIVATE KEY" in b"".join(release.public.values()):
+    anchors = sources.trust_anchors if sources else ""
+    if b"PRIVATE KEY" in b"".join([*release.public.values(), anchors.encode()]):
         raise NotARequest("a private key stands where none belongs")
     return SiteWish(domain, release, sources=sources or None, without_extra=_decoded(data["without_extra"]))
 

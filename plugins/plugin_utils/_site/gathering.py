@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.contents import read_shared
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import collect
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.shared import Shared
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import read_material_set
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.backend import authorities
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.clients import pins_of
@@ -28,6 +31,7 @@ class Gathered:
     """A site with what its options name.
 
     material: what is to be judged together. backend_ca: the CA certificates of its backends as PEM, empty for none.
+    trust_anchors: what the path of a certificate on the host must end at, as PEM; empty for nothing of the kind.
     pins: the clients that may call, as in the facts of a release. pinned_files: their certificates, by name of the file
     in the release. findings: what could not be had, or is wrong with backend_ca and the clients' certificates.
     """
@@ -35,6 +39,7 @@ class Gathered:
     site: Site
     material: MaterialSet
     backend_ca: bytes = field(repr=False)
+    trust_anchors: bytes = field(repr=False)
     pins: tuple[str, ...]
     pinned_files: Mapping[str, bytes] = field(repr=False)
     findings: tuple[Finding, ...]
@@ -54,7 +59,18 @@ def _gather_site(finder: Finder, site: Site, at: datetime, warn: timedelta) -> G
     material, findings = read_material_set(finder, vars(_on_controller(site)))
     backend_ca = authorities(finder, site, findings, at, warn)
     pins, pinned_files = pins_of(finder, site.allowed_clients or (), findings, at, warn)
-    return Gathered(site, material, backend_ca, pins, pinned_files, tuple(findings))
+    trust_anchors = _read_anchors(material, findings, at, warn) if site.remote_src else b""
+    return Gathered(site, material, backend_ca, trust_anchors, pins, pinned_files, tuple(findings))
+
+
+def _read_anchors(given: MaterialSet, findings: list[Finding], at: datetime, warn: timedelta) -> bytes:
+    """Return the trust anchors as PEM, for the host that judges by them; what is wrong with them becomes a finding."""
+    shared, found = Shared(at, warn, None), []
+    for material in given.trust_anchors:
+        contents, faults = collect(read_shared(shared, material, "trust_anchors"))
+        findings += faults
+        found += [one.pem for one in contents.certificates]
+    return b"".join(dict.fromkeys(found))
 
 
 def _on_controller(site: Site) -> Site:

@@ -60,7 +60,8 @@ def pack_request(
     releases = {name: _pack_release(each, verdicts[name], texts[name]) for name, each in by_domain.items()}
     return Request(
         wishes=tuple(
-            _pack_site(site, releases.get(site.domain), without_extra.get(site.domain, "")) for site in options.sites
+            _pack_site(site, by_domain.get(site.domain), releases.get(site.domain), without_extra.get(site.domain, ""))
+            for site in options.sites
         ),
         probes=make_probes(
             pins=[pin for each in gathered for pin in each.pins],
@@ -77,14 +78,14 @@ def pack_request(
     )
 
 
-def _pack_site(site: Site, release: Release | None, without_extra: str) -> SiteWish:
+def _pack_site(site: Site, gathered: Gathered | None, release: Release | None, without_extra: str) -> SiteWish:
     """Return the wish for a site: with its release, or for one to be taken away or back, with none."""
     return SiteWish(
         site.domain,
         release,
         previous=site.state == "previous",
         force=site.force and not release,
-        sources=_sources(site) if release else None,
+        sources=_sources(gathered) if gathered else None,
         allow_bypass=site.allow_bypass,
         allow_programs=site.allow_programs,
         without_extra=without_extra.encode(),
@@ -125,13 +126,15 @@ def _of_account(verdict: Verdict) -> list[dict[str, Any]]:
     return valid or list(verdict.certificates)
 
 
-def _sources(site: Site) -> Sources | None:
+def _sources(gathered: Gathered) -> Sources | None:
     """Return where on the host the material of a site with remote_src lies, None for others."""
+    site = gathered.site
     if not site.remote_src:
         return None
     authorities = tuple(path for path in site.client_ca or () if path.startswith("/"))
     pins = tuple(fingerprint(pin) for pin in site.client_ca_sha256) if authorities else ()
-    return Sources(site.certificate or "", site.private_key or "", site.chain, authorities, pins)
+    anchors = gathered.trust_anchors.decode()
+    return Sources(site.certificate or "", site.private_key or "", site.chain, authorities, pins, anchors)
 
 
 def _facts(gathered: Gathered, material: Deployable | None) -> SiteFacts:

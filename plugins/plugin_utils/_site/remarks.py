@@ -13,7 +13,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings impor
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.protocol import protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import Site
 
@@ -73,8 +73,11 @@ def find_idle_pins(site: Site) -> Iterator[Finding]:
         )
 
 
-def noteworthy(result: Mapping[str, Any], warn_days: int) -> Iterator[str]:
-    """Yield what an operator should read of a result without asking for details."""
+def noteworthy(result: Mapping[str, Any], warn_days: int, anchored: Collection[str] = ()) -> Iterator[str]:
+    """Yield what an operator should read of a result without asking for details.
+
+    anchored: domains of the sites that have trust anchors of their own.
+    """
     if result.get("failed"):
         return
     if result.get("rehearsal_reason"):
@@ -93,9 +96,10 @@ def noteworthy(result: Mapping[str, Any], warn_days: int) -> Iterator[str]:
     soon = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=warn_days)).isoformat()
     for each in result.get("sites", ()):
         if each["remote_src"] and each["changed"]:
+            trust = "" if each["domain"] in anchored else " Whether public clients trust it was not judged."
             yield (
                 f"{each['domain']}: its material lies on the host, so it was judged there by OpenSSL and by handshakes "
-                "alone. Whether public clients trust it was not judged."
+                f"alone.{trust}"
             )
         if each["state"] == "absent" and not each["changed"]:
             yield f"{each['domain']}: there is no such site on this host, so none was taken away."

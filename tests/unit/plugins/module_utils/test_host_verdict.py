@@ -213,8 +213,48 @@ def test_a_host_says_of_a_chain_what_the_controller_says(case: str) -> None:
     )
     (verdict,) = judge([given], at=datetime.now(timezone.utc), warn_days=30)
     once = tuple(one for one in dict.fromkeys(chain) if one != issued.certificate)
-    for findings in (verdict.findings, judged(issued, chain=once)):
+    anchors = members("trust_anchors", ROOT.certificate)
+    for findings in (verdict.findings, judged(issued, chain=once), judged(issued, chain=once, anchors=anchors)):
         assert {(one.severity, one.code) for one in findings} == wanted, findings
+
+
+SAME_NAME = Authority("Root CA")
+ANCHORED: dict[str, tuple[Issued, tuple[x509.Certificate, ...], x509.Certificate, list[str]]] = {
+    "to the root": (SOUND, (ISSUING.certificate,), ROOT.certificate, []),
+    "of the root itself": (ROOT.issue(DOMAIN), (), ROOT.certificate, []),
+    "without the issuer": (SOUND, (), ROOT.certificate, ["chain-incomplete"]),
+    "with another's issuer": (SOUND, (OF_CHAT.certificate,), ROOT.certificate, ["chain-incomplete"]),
+    "to another root": (SOUND, (ISSUING.certificate,), CHAT.certificate, ["untrusted-issuer"]),
+    "to another, with its root": (
+        SOUND,
+        (ISSUING.certificate, ROOT.certificate),
+        CHAT.certificate,
+        ["untrusted-issuer"],
+    ),
+    "by one that did not sign": (SOUND, (NEXT.certificate,), ROOT.certificate, ["untrusted-issuer"]),
+    "to what is no root": (SOUND, (), ISSUING.certificate, ["untrusted-issuer"]),
+    "to another of the root's name": (
+        SOUND,
+        (ISSUING.certificate,),
+        Authority("Root CA").certificate,
+        ["untrusted-issuer"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ANCHORED)
+def test_a_host_says_of_a_path_to_the_trust_anchors_what_the_controller_says(case: str) -> None:
+    issued, chain, anchor, wanted = ANCHORED[case]
+    given = MaterialSet(
+        domain=DOMAIN,
+        certificate=Material(issued.pem, "/host/www.pem"),
+        private_key=Material(issued.key_pem, "/host/www.key"),
+        chain=Material(pem(*chain), "/host/chain.pem") if chain else None,
+        trust_anchors=(Material(pem(anchor), "trust_anchors"),),
+    )
+    (verdict,) = judge([given], at=datetime.now(timezone.utc), warn_days=30)
+    for findings in (verdict.findings, judged(issued, chain=chain, anchors=members("trust_anchors", anchor))):
+        assert [one.code for one in findings if one.severity == ERROR] == wanted, findings
 
 
 def test_a_chain_is_sent_in_order_without_roots_and_with_what_may_lead_elsewhere() -> None:
