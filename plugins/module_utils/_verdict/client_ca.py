@@ -90,7 +90,8 @@ def judge_crls(
 
 def _without_list(one: Certificate, together: Sequence[Certificate], *, whole: bool) -> Finding:
     """Return the finding on a client CA without a list; it is not asked for where it issues to other CAs alone."""
-    remedy = "Give a CRL of each client CA, or none at all."
+    look = command(one.source, "x509", "-noout -subject -ext crlDistributionPoints")
+    remedy = f"Give a CRL of each client CA, or none at all. Where the CA may publish it: {look}"
     below = rules.issued_by(one, together)
     if whole or not below:
         message = f"no CRL is of the client CA '{one.label}'; httpd would refuse all its clients."

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material
 
 MAXIMUM_TOLD = 5  # members of one file that cannot be read and are named
-_KEYS = (Form.KEY, Form.CURVE_IN_NUMBERS)
-_FORMS = {"private_key": (*_KEYS, Form.CUT_OFF), "crl": (Form.CRL, Form.CUT_OFF)}
+_KEYS = (Form.KEY, Form.CURVE_IN_NUMBERS, Form.OLD_CIPHER)
+_FORMS = {"private_key": (*_KEYS, Form.CUT_OFF), "crl": (Form.CRL, Form.CUT_OFF, Form.NO_BASE64)}
 _NO_KEYS = tuple(form for form in Form if form not in _KEYS)
-_OF_CERTIFICATES = (Form.CERTIFICATE, Form.PKCS7, Form.PKCS12, Form.CUT_OFF)
+_OF_CERTIFICATES = (Form.CERTIFICATE, Form.PKCS7, Form.PKCS12, Form.CUT_OFF, Form.NO_BASE64)
 
 
 def read_own(

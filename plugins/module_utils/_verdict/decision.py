@@ -76,8 +76,9 @@ _PROCESSED = frozenset(
         "1.3.6.1.5.5.7.1.14",
     ]
 )
-_ANEW = "Ask the authority for a certificate and chain that follow RFC 5280."
-_CA_ANEW = "Give the certificate as the CA publishes it; if this is that one, ask the CA for one without the fault."
+_CA_ANEW = (
+    "Give the certificate as the CA publishes it; if this is that one, ask the CA for one without the fault. See it: "
+)
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def weigh_server(
     if not is_public:
         weighed = [replace(one, severity=WARNING) if one.code == "odd-encoding" else one for one in weighed]
     if strict is not None:
-        objections.append((leaf, _words(strict), f"{_ANEW} To see it: {command(leaf, 'x509', '-noout -text')}"))
+        objections.append((leaf, _words(strict), _anew(leaf)))
     if objections and not any(one.code == "outside-profile" for one in weighed) and not has_errors(weighed):
         weighed.append(_outside_profile(path, *objections[0]))
     return weighed
@@ -159,9 +160,14 @@ def _outside_profile(path: ServerPath, subject: str, why: str, remedy: str) -> F
     for issuer, _use in path.issuers if subject == path.certificates[0].source else ():
         for fault in rules.form(issuer):
             subject, why = issuer.source, f"of '{issuer.label}', {fault.message.partition(';')[0]}"
-            remedy = f"{_ANEW} To see it: {command(subject, 'x509', '-noout -text')}"
+            remedy = _anew(subject)
     message = f"OpenSSL's clients accept the path, and strict ones, or other libraries, do not: {why}."
     return finding("outside-profile", subject, message, remedy)
+
+
+def _anew(source: str) -> str:
+    look = command(source, "x509", "-noout -text")
+    return f"Ask the authority for a certificate and chain that follow RFC 5280. To see this one: {look}"
 
 
 def _said_by_both(one: Finding, path: ServerPath) -> Finding:
@@ -188,7 +194,7 @@ def _unprocessed_in(path: ServerPath) -> Finding | None:
 def _refused_server(refusal: Refusal, path: ServerPath) -> Finding:
     """Return the finding for what no rule explains, in OpenSSL's words."""
     code, leaf, last = codes_of(refusal)[0], path.certificates[0], path.certificates[-1]
-    message, remedy = f"OpenSSL's clients refuse it: {_words(refusal)}.", _ANEW
+    message, remedy = f"OpenSSL's clients refuse it: {_words(refusal)}.", _anew(leaf.source)
     if code == "key-mismatch":
         message = f"OpenSSL does not take the private key for its own ({_words(refusal)}); httpd would not start again."
         remedy = "Give the certificate and the key that belong together, as they were made."
@@ -298,7 +304,7 @@ def _refused_client_ca(
 ) -> Finding:
     """Return the finding for what no rule explains: what it is, as far as it can be seen, and OpenSSL's words."""
     code = codes_of(refusal)[1]
-    why, remedy = "", _CA_ANEW
+    why, remedy = "", _CA_ANEW + command(one.source, "x509", "-noout -text")
     if refusal.number == _CRITICAL:
         odd = {each: _unprocessed(each) for each in (one, *together)}
         which = next((each for each in odd if odd[each]), None)
@@ -312,7 +318,8 @@ def _refused_client_ca(
         why = f"its issuer is not found among the client CAs{_odd_link(one, together)}"
     elif refusal.number == _NO_LIST:
         why = f"no CRL that is given is taken for its own{_odd_list(one, crls)}"
-        remedy = "Give the present CRL of the client CA, or none."
+        look = command(crls[0].source if crls else "FILE", "crl", "-noout -text")
+        remedy = f"Give the present CRL of the client CA, or none. To see this one: {look}"
     elif refusal.number == _CRITICAL_IN_LIST:
         own = [each.source for each in crls if name_key(each.parsed.issuer) == one.subject_key]
         why = f"OpenSSL does not process a critical extension of {some(own)}, or of an entry of it"

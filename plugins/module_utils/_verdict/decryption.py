@@ -73,7 +73,9 @@ _NAMES = {
     "1.2.840.113549.3.2": "RC2",
     "1.2.840.113549.1.12.1.1": "RC4 of 128 bits",
     "1.2.840.113549.1.12.1.2": "RC4 of 40 bits",
+    "1.2.840.113549.1.12.1.5": "RC2 of 128 bits",
 }
+_OLD_CIPHERS = ("RC2", "RC4", "IDEA", "BF", "CAST5", "SEED")  # of OpenSSL's provider `legacy`
 
 
 def not_opened(what: Form, passphrase: bytes | None) -> FormError:
@@ -87,9 +89,10 @@ def not_opened(what: Form, passphrase: bytes | None) -> FormError:
 
 def unknown_cipher(what: Form, by: str) -> FormError:
     """Return the fault of something that is encrypted in a way that is not known here."""
-    by = _NAMES.get(by, by)
-    reason = f"holds a {what.value} that is encrypted by what the library here does not know ({by})."
-    return FormError(reason, Kind.UNKNOWN, what)
+    called = _NAMES.get(by, by)
+    reason = f"holds a {what.value} that is encrypted by what the library here does not know ({called})."
+    is_old = what is Form.KEY and called.startswith(_OLD_CIPHERS)
+    return FormError(reason, Kind.UNKNOWN, Form.OLD_CIPHER if is_old else what)
 
 
 def costly() -> FormError:

@@ -80,6 +80,8 @@ class Form(enum.Enum):
     PUTTY_KEY = "key of PuTTY"
     PACKED = "archive"
     CURVE_IN_NUMBERS = "private key on a curve in numbers"
+    OLD_CIPHER = "private key by an old cipher"  # that OpenSSL itself keeps apart
+    NO_BASE64 = "block of other text"
     CUT_OFF = "block without its end"
     OTHER = "block of another kind"
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
-_JAVA = (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce")  # JKS and JCEKS
+_JAVA = {b"\xfe\xed\xfe\xed": "JKS", b"\xce\xce\xce\xce": "JCEKS"}
 _LFS = b"version https://git-lfs"
 _CERTIFICATES = ("CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE")
 _PKCS7 = ("PKCS7", "PKCS #7 SIGNED DATA", "CMS")
@@ -85,8 +85,8 @@ def _inside_a_zip(data: bytes, source: str, passphrase: bytes | None) -> Content
 def _single(data: bytes, source: str, passphrase: bytes | None) -> Contents:
     if _is_der(data):
         return _from_der(data, source, passphrase)
-    if data.startswith(_JAVA):
-        reason = "is a Java keystore (JKS), which httpd and the library here do not read."
+    if data[:4] in _JAVA:
+        reason = f"is a Java keystore ({_JAVA[data[:4]]}), which httpd and the library here do not read."
         raise FormError(reason, Kind.UNKNOWN, Form.JAVA_KEYSTORE)
     if data.startswith(_ZIP):
         raise FormError("is a zip in a zip in a zip. Unpack it first.", Kind.UNKNOWN, Form.ZIP)
@@ -193,7 +193,10 @@ def _from_block(block: Block, source: str, passphrase: bytes | None) -> Contents
     if label == "X509 CRL":
         return Contents(crls=(parse_crl(decoded(body, Form.CRL), source),))
     if label in _PKCS7:
-        return from_pkcs7(decoded(body, Form.PKCS7), source)
+        given = decoded(body, Form.PKCS7)
+        if _is_der(given) and _form_of(given) not in (Form.PKCS7, Form.KEY):
+            return _misnamed(label, given, source, passphrase)
+        return from_pkcs7(given, source)
     if label == "PKCS12":
         return from_pkcs12(decoded(body, Form.PKCS12), source, passphrase)
     return Contents(others=(Form.OTHER,))
@@ -201,11 +204,10 @@ def _from_block(block: Block, source: str, passphrase: bytes | None) -> Contents
 
 def _misnamed(label: str, given: bytes, source: str, passphrase: bytes | None) -> Contents:
     """Return what stands in a block under another's name; raises FormError for what is of no use here anyway."""
-    contents = _from_der(given, source, passphrase)
-    if contents.others:
-        reason = f"has a block that is named {label}, and a {contents.others[0].value} is in it."
-        raise FormError(reason, Kind.MISPLACED, Form.OTHER)
-    return contents
+    form = _form_of(given)
+    if form in (Form.CERTIFICATE, Form.PKCS7, Form.PKCS12):
+        return _from_der(given, source, passphrase)
+    raise FormError(f"has a block that is named {label}, and a {form.value} is in it.", Kind.MISPLACED, Form.OTHER)
 
 
 def _from_der(data: bytes, source: str, passphrase: bytes | None) -> Contents:

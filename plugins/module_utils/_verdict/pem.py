@@ -97,7 +97,7 @@ def decoded(body: bytes, form: Form) -> bytes:
         odd = next((number for number, line in enumerate(lines, 1) if not _BASE64.fullmatch(line)), None)
         which = f" (line {odd} of it)" if odd and len(lines) > 1 else ""
         reason = f"holds a {form.value} that is damaged: what stands between BEGIN and END is no base64{which}."
-        raise FormError(reason, form=form)
+        raise FormError(reason, form=form if form is Form.KEY else Form.NO_BASE64)
     return found
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material
 
 _PASSPHRASE = "Give the right 'private_key_passphrase', vaulted. The key is decrypted in memory, as httpd cannot ask."
-_SSH_TO_PEM = "ssh-keygen -p -m PEM -f new.key"  # which OpenSSL reads
+_SSH_TO_PEM = "ssh-keygen -p -m PEM -f new.key"  # which OpenSSL reads; of a key that others may read it takes none
 _FORMS = "Give PEM, DER, PKCS#7, PKCS#12 or a zip of these."
+# RC2 and RC4 of PKCS#12 (RFC 7292, C), which OpenSSL 3 reads where it is told to alone.
+_OLD_PKCS12 = re.compile(rb"\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x01[\x01\x02\x05\x06]")
 # What shows a form, to be read from {name}; on the standard input, where that is empty.
 _LOOK = {
     Form.CERTIFICATE: "openssl x509 {name} -noout -text",
@@ -30,6 +33,8 @@ _LOOK = {
     Form.CUT_OFF: "tail -n 3 {name}",
     Form.PUBLIC_KEY: "openssl pkey -pubin {name} -noout -text",
 }
+# What shows of what is damaged, and is read no more, how far it goes.
+_SHOW = dict.fromkeys((Form.CERTIFICATE, Form.CRL, Form.PKCS7, Form.PKCS12), "openssl asn1parse -i {name}")
 _TOLD_ITS_FORM = (Form.PKCS7, Form.REQUEST)  # whose commands do not find out by themselves that it is DER
 # What turns something that is well into what can be read here.
 _TURN = {
@@ -38,6 +43,7 @@ _TURN = {
     Form.KEY: "openssl pkey {name} -out new.key",
     Form.PKCS7: "openssl pkcs7 {name} -print_certs -out new.pem",
     Form.PKCS12: "openssl pkcs12 {name} -nodes -out new.pem",
+    Form.OLD_CIPHER: "openssl pkey {name} -provider legacy -provider default -out new.key",
     Form.CURVE_IN_NUMBERS: "openssl ec {name} -param_enc named_curve -out new.key",
 }
 
@@ -67,11 +73,12 @@ def _for_container(fault: FormError, material: Material) -> str:
     name, entry = in_shell(material.name), shlex.quote(fault.entry)
     if fault.form is Form.JAVA_KEYSTORE:
         unpack, store = (f"unzip {name} {entry} && ", entry) if fault.entry else ("", name)
-        turn = f"keytool -importkeystore -srckeystore {store} -destkeystore new.p12 -deststoretype pkcs12"
+        kind = " -srcstoretype jceks" if "JCEKS" in str(fault) else ""
+        turn = f"keytool -importkeystore -srckeystore {store}{kind} -destkeystore new.p12 -deststoretype pkcs12"
         return f"Turn it into PKCS#12: {unpack}{turn}"
     if fault.kind is Kind.DAMAGED:
-        return f"Test the zip: unzip -t {name}. Where it is damaged, download it again; else give the file itself."
-    return f"Look into it: unzip -l {name}. Unpack it, and give the file itself."
+        return f"Where it is damaged, download it again; else give the file itself. To test it: unzip -t {name}"
+    return f"Unpack it, and give the file itself. To look into it: unzip -l {name}"
 
 
 def _for_form(fault: FormError, material: Material) -> str:
@@ -90,6 +97,12 @@ def _for_form(fault: FormError, material: Material) -> str:
         return f"Give the key in PEM: puttygen {name} -O private-openssh -o new.key && {_SSH_TO_PEM}"
     if fault.kind is Kind.UNKNOWN and fault.form in _TURN:
         return f"Turn it into a form that is read here: {_command(_TURN, fault, material)}"
+    if fault.form is Form.NO_BASE64:
+        return f"Copy or download it again. To see what is none: grep -nvE '^[A-Za-z0-9+/=]*$' {name}"
+    if fault.kind is Kind.DAMAGED and fault.form in _SHOW and not fault.entry:
+        der = "-inform DER " if material.data[:1] == b"\x30" else ""
+        show = _SHOW[fault.form].format(name=f"{der}-in {name}")
+        return f"Copy or download it again. To see how far it goes: {show}"
     if fault.form in _LOOK:
         return f"Copy or download it again. Look at it: {_command(_LOOK, fault, material)}"
     return f"{_FORMS} Look at it: head -c 300 {name} | cat -v"
@@ -116,8 +129,8 @@ def look_at(form: Form, material: Material) -> str:
     if material.data[:2] == b"PK":
         return f"unzip -l {name}"
     if form is Form.SSH_KEY:
-        return f"cp {name} new.key && {_SSH_TO_PEM}"
-    return _of_file(form, _LOOK[form], material) if form in _LOOK else f"head -c 300 {name}"
+        return f"install -m 600 {name} new.key && {_SSH_TO_PEM}"
+    return _of_file(form, _LOOK[form], material) if form in _LOOK else f"head -c 300 {name} | cat -v"
 
 
 def _of_file(form: Form, command: str, material: Material) -> str:
@@ -126,6 +139,8 @@ def _of_file(form: Form, command: str, material: Material) -> str:
         return command.format(name=name)
     if form is Form.PKCS12 and b"-----BEGIN" in material.data:  # which OpenSSL does not read
         return f"sed '/-----/d' {name} | openssl base64 -d -out new.p12 && {command.format(name='-in new.p12')}"
+    if form is Form.PKCS12 and _OLD_PKCS12.search(material.data):
+        command = command.replace("openssl pkcs12", "openssl pkcs12 -legacy")
     der = " -inform DER" if form in _TOLD_ITS_FORM and material.data[:1] == b"\x30" else ""
     return command.format(name=f"-in {name}{der}")
 

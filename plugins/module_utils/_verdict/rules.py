@@ -52,6 +52,7 @@ LIFETIMES = (
     (datetime(2015, 4, 1, tzinfo=timezone.utc), 1186),
 )
 _FROM_GENERALIZED = 2050  # RFC 5280, 4.1.2.5: from then on times are GeneralizedTime, before that UTCTime
+_USES = "basicConstraints,keyUsage,extendedKeyUsage"  # as OpenSSL's command calls them
 _NEW_KEY = "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out new.key"
 _CHAT_CA = "Give the CA certificate that Chat publishes, TencentQQAuthCA.crt."
 
@@ -175,7 +176,10 @@ def form(one: Certificate) -> Iterator[Finding]:
         wrong.append("its serial number has more than 20 octets")
     for reason in wrong:
         yield finding(
-            "bad-form", one.source, f"{reason}; strict clients refuse it.", "Order one that follows RFC 5280."
+            "bad-form",
+            one.source,
+            f"{reason}; strict clients refuse it.",
+            f"Order one that follows RFC 5280. To see it: {command(one.source, 'x509', '-noout -text')}",
         )
 
 
@@ -192,7 +196,8 @@ def server_use(one: Certificate) -> Iterator[Finding]:
     if purposes is not None and ExtendedKeyUsageOID.SERVER_AUTH not in purposes:
         wrong.append("its extended key usage lacks serverAuth")
     for reason in wrong:
-        yield finding("wrong-usage", one.source, f"{reason}; clients refuse it.", "Order one for a TLS server.")
+        remedy = f"Order one for a TLS server. To see this one: {command(one.source, 'x509', '-noout -ext ' + _USES)}"
+        yield finding("wrong-usage", one.source, f"{reason}; clients refuse it.", remedy)
     features = one.extension(x509.TLSFeature)
     if features is not None and x509.TLSFeatureType.status_request in features:
         message = "it demands stapled OCSP answers (must-staple). Clients that mind it refuse a server without them."
@@ -228,7 +233,9 @@ def server_names(one: Certificate, domains: Sequence[str], *, chat: bool = False
     missing = [domain for domain in domains if not one.covers(domain)]
     if missing:
         message = f"it is not for {some(missing)}. Its names: {some(one.names)}. Clients would refuse it."
-        yield finding("name-mismatch", one.source, message, "Give the certificate of that domain, or order one.")
+        look = command(one.source, "x509", "-noout -ext subjectAltName")
+        remedy = f"Give the certificate of that domain, or order one. To see the names: {look}"
+        yield finding("name-mismatch", one.source, message, remedy)
 
 
 def issuing(one: Certificate) -> Iterator[Finding]:
@@ -261,7 +268,9 @@ def link(one: Certificate, issuer: Certificate) -> Iterator[Finding]:
             f"the authority key identifier of '{one.label}' {' and '.join(wrong)} {whose}; "
             "OpenSSL's clients find no path."
         )
-        yield finding("untrusted-issuer", one.source, message, "Ask the authority for a certificate without the fault.")
+        look = command(one.source, "x509", "-noout -ext authorityKeyIdentifier")
+        remedy = f"Ask the authority for a certificate without the fault. To see it: {look}"
+        yield finding("untrusted-issuer", one.source, message, remedy)
     if one == issuer:
         return
     purposes = issuer.extension(x509.ExtendedKeyUsage)
@@ -290,11 +299,16 @@ def client_ca_strength(one: Certificate) -> Iterator[Finding]:
         yield finding("weak-key", one.source, message, "Ask whoever runs the CA for one with a key of another kind.")
 
 
+def _chat_ca(one: Certificate) -> str:
+    """Return what to do about a client CA that is none."""
+    return f"{_CHAT_CA} To see this one: {command(one.source, 'x509', '-noout -subject -ext ' + _USES)}"
+
+
 def client_ca(one: Certificate, together: Sequence[Certificate]) -> Iterator[Finding]:
     """A CA that httpd takes for a trust anchor of clients, by itself or with the others."""
     if not one.may_issue:
         message = f"'{one.label}' is no CA by basic constraints and key usage; httpd would refuse every client."
-        yield finding("not-a-ca", one.source, message, _CHAT_CA)
+        yield finding("not-a-ca", one.source, message, _chat_ca(one))
         return
     yield from client_ca_strength(one)
     yield from signature(one) if not one.self_issued else _own_signature(one)
@@ -302,7 +316,7 @@ def client_ca(one: Certificate, together: Sequence[Certificate]) -> Iterator[Fin
     accepted = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
     if purposes is not None and not accepted & set(purposes):
         message = f"the extended key usage of '{one.label}' lacks clientAuth; httpd would refuse every client."
-        yield finding("wrong-usage", one.source, message, _CHAT_CA)
+        yield finding("wrong-usage", one.source, message, _chat_ca(one))
     if not one.self_issued and not any(signed_by(one, other) for other in together):
         issuer = called(one.issuer)
         message = f"'{one.label}' is an intermediate without its issuer '{issuer}'"
@@ -388,19 +402,21 @@ def crl_itself(
     """
     crl, source = given.parsed, given.source
     issuer = called(crl.issuer)
+    look = command(source, "crl", "-noout -issuer -lastupdate -nextupdate")
     if issuers and not any(signed_crl(given, one) for one in issuers):
         message = f"the CRL says that '{issuer}' issued it, and no client CA of that name signed it."
-        yield finding("crl-wrong-issuer", source, message, "Give the CRL of the client CA.")
+        yield finding("crl-wrong-issuer", source, message, f"Give the CRL of the client CA. To see this one: {look}")
     digest = algorithm_of(crl).digest
     if isinstance(digest, (hashes.SHA1, hashes.MD5)):
         message = f"the CRL of '{issuer}' is signed by {digest.name.upper()}; httpd takes it today."
-        look = command(source, "crl", "-noout -text")
-        yield finding("weak-signature", source, message, f"Ask the CA for one signed by SHA-256: {look}", WARNING)
+        text = command(source, "crl", "-noout -text")
+        yield finding("weak-signature", source, message, f"Ask the CA for one signed by SHA-256: {text}", WARNING)
     yield from validity.of_list(given.span, at, newer=newer)
     for severity, kind, or_else in _odd_kinds(crl, known):
         refused = "all others" if severity else "every client"
         message = f"it {kind}; httpd would refuse {refused}" + (f", or, {or_else}." if or_else else ".")
-        yield finding("crl-unsupported", source, message, "Give the CA's complete, direct CRL.", severity)
+        remedy = f"Give the CA's complete, direct CRL. To see this one: {command(source, 'crl', '-noout -text')}"
+        yield finding("crl-unsupported", source, message, remedy, severity)
 
 
 def _odd_kinds(crl: x509.CertificateRevocationList, known: Sequence[Certificate]) -> Iterator[tuple[str, str, str]]:

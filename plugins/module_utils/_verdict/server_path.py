@@ -20,6 +20,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.contents impor
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import (
     CRYPTOGRAPHY,
     collect,
+    command,
     finding,
     has_errors,
     in_shell,
@@ -199,7 +200,8 @@ def _judge_members(
         yield _refused(leaf, objection)
     if path.objection and search.given.issued_by == "public":
         message = f"the path breaks the Web PKI's profile, and strict clients refuse it: {path.objection}."
-        remedy = "Ask the authority for a certificate that follows the CA/Browser Forum's requirements."
+        look = command(leaf.source, "x509", "-noout -text")
+        remedy = f"Ask the authority for one that follows the CA/Browser Forum's requirements. To see this one: {look}"
         yield finding("outside-profile", leaf.source, message, remedy)
     yield from _judge_order(search.server, members)
     return members
@@ -219,7 +221,8 @@ def _refused(leaf: Certificate, objection: str) -> Finding:
     if "eku" in said or "keyusage" in said or "basicconstraints" in said:
         code = "wrong-usage"
     message = f"clients refuse its path to the trust anchor: {objection}."
-    remedy = "Ask the authority for a certificate and chain that follow RFC 5280."
+    look = command(leaf.source, "x509", "-noout -text")
+    remedy = f"Ask the authority for a certificate and chain that follow RFC 5280. To see this one: {look}"
     if "unsupported" in said:
         message = f"its path to the trust anchor cannot be judged: {objection}."
         remedy = "Give a certificate of a CA without that constraint; only some clients understand it."

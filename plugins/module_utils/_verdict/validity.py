@@ -50,10 +50,10 @@ def of_certificate(one: Span, at: datetime, warn: timedelta) -> Iterator[Finding
     elif one.end is None:
         return
     elif at >= one.end:
-        message = f"'{one.label}' ended at {iso(one.end)}, {(at - one.end).days} days ago; it is refused."
+        message = f"'{one.label}' ended at {iso(one.end)}, {_days(at - one.end)} ago; it is refused."
         yield finding("expired", one.source, message, f"Renew it, then look: {_look(one)}")
     elif one.end - at < warn:
-        message = f"'{one.label}' ends at {iso(one.end)}, in {(one.end - at).days} days."
+        message = f"'{one.label}' ends at {iso(one.end)}, in {_days(one.end - at)}."
         yield finding("expires-soon", one.source, message, "Renew it, and run this again with the new one.")
 
 
@@ -91,7 +91,7 @@ def of_list(one: Span, at: datetime, *, newer: bool, warn: timedelta = timedelta
     name = f"the CRL of '{one.label}'"
     if one.begin > at:
         message = f"{name} begins at {iso(one.begin)}; until then httpd would refuse every client."
-        yield finding("crl-not-yet-valid", one.source, message, _RENEW_LIST)
+        yield finding("crl-not-yet-valid", one.source, message, _renew_list(one))
     if one.end is None:
         return
     if one.end < at and newer:
@@ -99,9 +99,17 @@ def of_list(one: Span, at: datetime, *, newer: bool, warn: timedelta = timedelta
         yield finding("crl-expired", one.source, message, "Take the old one out.", WARNING)
     elif one.end < at:
         message = f"{name} was to be renewed at {iso(one.end)}; httpd would refuse every client."
-        yield finding("crl-expired", one.source, message, _RENEW_LIST)
+        yield finding("crl-expired", one.source, message, _renew_list(one))
     elif (one.end - at) * 5 < one.end - one.begin or one.end - at < warn:
-        yield finding("crl-expires-soon", one.source, f"{name} is to be renewed at {iso(one.end)}.", _RENEW_LIST)
+        yield finding("crl-expires-soon", one.source, f"{name} is to be renewed at {iso(one.end)}.", _renew_list(one))
+
+
+def _days(span: timedelta) -> str:
+    return f"{span.days} day{'' if span.days == 1 else 's'}"
+
+
+def _renew_list(one: Span) -> str:
+    return f"{_RENEW_LIST} To see this one: {command(one.source, 'crl', '-noout -issuer -lastupdate -nextupdate')}"
 
 
 def _look(one: Span) -> str:

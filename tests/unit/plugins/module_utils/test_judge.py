@@ -770,7 +770,10 @@ def test_a_key_beside_a_client_ca_is_refused() -> None:
     ("data", "remedy"),
     [
         (b"", "Download or copy it again, whole."),
-        (b"PK\x03\x04 cut off", "Test the zip: unzip -t ca.zip. Where it is damaged, download it again"),
+        (
+            b"PK\x03\x04 cut off",
+            "Where it is damaged, download it again; else give the file itself. To test it: unzip -t ca.zip",
+        ),
         (b"<!DOCTYPE html><title>Log in</title>", "It looks like a web page. Download the file itself again"),
         (CHAT.pem[:200], "Look at it: tail -n 3 ca.zip"),
     ],
@@ -816,6 +819,27 @@ def test_each_remedy_is_one_line_and_its_command_is_one_for_a_shell(code: str, t
         if command:
             check = subprocess.run(["sh", "-n", "-c", f"openssl {command}"], cwd=tmp_path, check=False)
             assert check.returncode == 0, finding.remedy
+
+
+# Those whose remedy ends in a command that shows what is well, or what is wrong with it.
+SHOWN = [
+    *("expired", "name-mismatch", "weak-signature", "wrong-usage", "bad-form", "not-a-ca", "clients-refused"),
+    *("crl-expired", "crl-not-yet-valid", "crl-wrong-issuer", "crl-missing", "crl-unsupported", "key-mismatch"),
+    *("odd-encoding", "outside-profile", "chain-swapped"),
+]
+
+
+@pytest.mark.parametrize("code", SHOWN)
+def test_the_command_of_a_remedy_shows_the_file_that_it_is_about(code: str, tmp_path: Path) -> None:
+    given = PROVOKED[code]()
+    files = (given.certificate, given.chain, given.private_key, *given.client_ca, *given.crl, *given.trust_anchors)
+    for one in files:
+        if one is not None:
+            (tmp_path / one.name).write_bytes(one.data)
+    finding = next(each for each in verdict(given).findings if each.code == code)
+    command = "openssl " + finding.remedy.partition("openssl ")[2]
+    run = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, check=False)
+    assert (run.returncode, bool(run.stdout)) == (0, True), (command, run.stderr)
 
 
 def test_a_command_names_files_as_a_shell_wants_them() -> None:

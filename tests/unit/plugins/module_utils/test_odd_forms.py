@@ -888,8 +888,31 @@ def test_a_key_of_ssh_is_turned_into_one_that_is_read_by_its_remedy(tmp_path: Pa
     assert "a key of SSH" in found.message
     (tmp_path / "private_key.file").write_bytes(given)
     command = found.remedy.rpartition(": ")[2].replace("ssh-keygen ", "ssh-keygen -N '' ")
-    subprocess.run(["sh", "-ec", "umask 077; " + command], cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run(["sh", "-ec", command], cwd=tmp_path, check=True, capture_output=True)
     assert verdict(**site(private_key=(tmp_path / "new.key").read_bytes())).findings == ()
+
+
+def test_a_cipher_that_openssl_keeps_apart_is_opened_by_the_remedy(tmp_path: Path) -> None:
+    old = ["-v1", "PBE-SHA1-RC4-128", "-provider", "legacy", "-provider", "default", "-passout", f"pass:{PASSPHRASE}"]
+    given = openssl("pkcs8", "-topk8", *old, data=KEY)
+    (found,) = verdict(**site(private_key=given), **OPEN).findings
+    assert found.code == "unknown-form"
+    carried_out(found.remedy, {"private_key.file": given}, tmp_path)
+    assert verdict(**site(private_key=(tmp_path / "new.key").read_bytes())).findings == ()
+
+
+def test_pkcs12_by_an_old_cipher_is_opened_by_the_command_to_try_a_passphrase(tmp_path: Path) -> None:
+    (tmp_path / "both.pem").write_bytes(pem(SERVER.certificate) + KEY)
+    given = openssl("pkcs12", "-export", "-legacy", "-in", f"{tmp_path}/both.pem", "-passout", f"pass:{PASSPHRASE}")
+    found = verdict(**bundle(given))
+    assert told(found) == ["encrypted-key"]
+    carried_out(found.findings[0].remedy, {"bundle.file": given}, tmp_path)
+
+
+def test_a_keystore_of_java_of_the_other_kind_is_told_as_one() -> None:
+    (found,) = verdict(certificate=b"\xce\xce\xce\xce" + bytes(99)).findings
+    assert "JCEKS" in found.message
+    assert "-srcstoretype jceks" in found.remedy
 
 
 def test_a_key_of_putty_is_named() -> None:
