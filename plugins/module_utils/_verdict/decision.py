@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._twin.memory import Refusal
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate, RevocationList
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding
-    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.handshakes import Answer
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.handshakes import Answer, Entry
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.server import ServerMaterial
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.server_path import ServerPath
@@ -214,8 +214,8 @@ def _refused_server(refusal: Refusal, path: ServerPath) -> Finding:
 
 def try_client_cas(
     shared: Shared, client_cas: Sequence[Certificate], crls: Sequence[RevocationList], *, whole: bool = True
-) -> list[Refusal | None] | None:
-    """Return for each client CA why httpd lets none of its clients in; None instead if that cannot be tried.
+) -> list[Entry] | None:
+    """Return for each client CA whether httpd lets its clients in; None instead if that cannot be tried.
 
     The lists are asked about the `whole` path of a client, or about its own certificate alone, as the site will do it.
     """
@@ -275,25 +275,31 @@ def _issues_to_cas_alone(
     return is_without_list and bool(rules.issued_by(one, client_cas))
 
 
-def too_deep(client_cas: Sequence[Certificate], told: Sequence[Refusal | None], depth: int | None) -> Iterator[Finding]:
+def too_deep(client_cas: Sequence[Certificate], told: Sequence[Entry], depth: int | None) -> Iterator[Finding]:
     """A client CA whose clients have no more above them than `SSLVerifyDepth` allows: mod_ssl counts up to the root.
 
-    A rule alone, since the standard library's ssl has no way to set a depth for a handshake.
+    It counts the path that OpenSSL followed, which the names of issuers alone do not tell where a CA has two of them.
     """
-    for one, refusal in zip(client_cas, told) if depth is not None else ():
-        above, last = 1, one
-        while not last.self_issued and above <= len(client_cas):
-            issuer = next((each for each in client_cas if each.subject_key == last.issuer_key), None)
-            if issuer is None:
-                break
-            above, last = above + 1, issuer
-        if refusal is None and depth is not None and above > depth:
+    for one, entry in zip(client_cas, told) if depth is not None else ():
+        above = entry.above or _counted_by_name(one, client_cas)
+        if entry.refusal is None and depth is not None and above > depth:
             counted = f"{above} certificate{'s' if above > 1 else ''}"
             message = (
                 f"clients of '{one.label}' have {counted} above their own up to the root, and 'verify_depth' is "
                 f"{depth}; httpd would refuse them."
             )
             yield finding("clients-refused", one.source, message, f"Set 'verify_depth: {above}'.")
+
+
+def _counted_by_name(one: Certificate, client_cas: Sequence[Certificate]) -> int:
+    """Return how many certificates clients of a CA have above their own, by the names of issuers."""
+    above, last = 1, one
+    while not last.self_issued and above <= len(client_cas):
+        issuer = next((each for each in client_cas if each.subject_key == last.issuer_key), None)
+        if issuer is None:
+            break
+        above, last = above + 1, issuer
+    return above
 
 
 def _refused_client_ca(

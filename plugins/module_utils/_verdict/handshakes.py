@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import math
+import ssl
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
@@ -25,7 +26,6 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.signature impo
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.x509_parsing import parse_certificate, parse_crl
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._twin.memory import Refusal
@@ -66,6 +66,14 @@ class Answer:
     strict: Refusal | None = None  # what a strict client has against it
 
 
+@dataclass(frozen=True)
+class Entry:
+    """What became of a client of a client CA's: no refusal where it is let in."""
+
+    refusal: Refusal | None
+    above: int = 0  # certificates of its path but its own, up to the root; 0 where that is not known
+
+
 class Handshakes:
     """Handshakes as of an aware moment. What many of them share is made once: keys, twins of CAs, contexts."""
 
@@ -95,8 +103,8 @@ class Handshakes:
         except memory.RefusedError as refused:
             return Answer(refused.refusal)
 
-    def let_in(self, client_cas: Sequence[bytes], crls: Sequence[bytes], *, whole: bool = True) -> list[Refusal | None]:
-        """Return, for each client CA (DER), why a server that has them all, and the lists, lets no client of it in.
+    def let_in(self, client_cas: Sequence[bytes], crls: Sequence[bytes], *, whole: bool = True) -> list[Entry]:
+        """Return, for each client CA (DER), whether a server that has them all, and the lists, lets a client of it in.
 
         Lists are asked about the `whole` path of a client, or about its own certificate alone. Raises NoHandshakeError.
         """
@@ -109,8 +117,10 @@ class Handshakes:
             trusted = [one.certificate for one in twins.certificates]
             server = memory.serving_clients_of(issue(None, _RING, client=False), trusted, twins.crls, whole=whole)
         except memory.RefusedError as refused:
-            return [refused.refusal] * len(client_cas)
-        return [memory.meet(server, memory.calling(one)) for one in clients]
+            return [Entry(refused.refusal)] * len(client_cas)
+        followed: list[int] = []
+        server.sslobject_class = _counting(followed)
+        return [Entry(memory.meet(server, memory.calling(one)), followed.pop() if followed else 0) for one in clients]
 
     def _is_between(self, one: Certificate) -> bool:
         """Return whether one of its dates is between the moment and now, or near."""
@@ -138,6 +148,22 @@ class Handshakes:
         if key not in self._clients:
             self._clients[key] = memory.trusting(anchors, strict=strict, partial=offer.partial)
         return self._clients[key]
+
+
+def _counting(followed: list[int]) -> type[ssl.SSLObject]:
+    """Return a server's side that notes, where a client is let in, how many certificates it followed above that one's.
+
+    OpenSSL tells its path by a method that the `ssl` module shows since Python 3.13, and had before.
+    """
+
+    class Counting(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            super().do_handshake()
+            verified_chain = getattr(getattr(self, "_sslobj", None), "get_verified_chain", None)
+            path = verified_chain() if verified_chain else None
+            followed[:] = [max(0, len(path or ()) - 1)]
+
+    return Counting
 
 
 _KNOWN = {Signature.RIGHT: True, Signature.WRONG: False, Signature.UNCHECKED: None}

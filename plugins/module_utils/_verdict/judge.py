@@ -104,7 +104,8 @@ def _judge_set(shared: Shared, given: MaterialSet, *, deploy: bool, shake: bool)
         told = try_client_cas(shared, client_cas, crls, whole=whole) if shake else None
         halves.append(told is not None)
         if told is not None:
-            of_clients = tuple(weigh_client_cas(told, client_cas, of_clients, crls, whole=whole))
+            refusals = [one.refusal for one in told]
+            of_clients = tuple(weigh_client_cas(refusals, client_cas, of_clients, crls, whole=whole))
             of_clients += tuple(too_deep(client_cas, told, given.verify_depth))
     findings = (*of_server, *of_clients)
     deployable = None

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.x509 import verification
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._twin.memory import Refusal
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.handshakes import Entry
 
 
 _BLOCK = re.compile(rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END")
@@ -109,7 +109,7 @@ class Shared:
         self.client_cas: dict[object, tuple[tuple[Certificate, ...], tuple[Finding, ...]]] = {}
         self.handshakes = Handshakes(at)
         # By client CAs and lists: whether a client of each is let in, and why not; None where none can be tried.
-        self.let_in: dict[object, list[Refusal | None] | None] = {}
+        self.let_in: dict[object, list[Entry] | None] = {}
         self._default = default_anchors
         self._contents: dict[Material, Contents | FormError] = {}
         self._anchors: dict[object, Anchors] = {}

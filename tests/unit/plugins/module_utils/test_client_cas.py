@@ -99,14 +99,31 @@ def test_clients_with_more_above_them_than_verify_depth_allows_are_named() -> No
     assert verdict(whole(root), verify_depth=1).ok
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 1, 0)])
+def test_the_path_that_openssl_follows_is_what_verify_depth_is_about(order: tuple[int, ...], tmp_path: Path) -> None:
+    top, one = ca(), ca()
+    # The same CA, with two issuers: itself, and another.
+    crossed = ca(top, subject=one.certificate.subject, key=one.key)
+    given = whole(*((one, crossed, top)[at] for at in order))
+    (tmp_path / "client").write_bytes(whole(client_of(one)))
+    (tmp_path / "cas").write_bytes(given)
+    command = ["openssl", "verify", "-show_chain", "-purpose", "sslclient", "-CAfile", "cas", "client"]
+    shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    above = shown.count("depth=") - 1
+    for depth in (1, 2):
+        refused = [each for each in verdict(given, verify_depth=depth).findings if "of 'Root CA" in each.message]
+        named = [each for each in refused if f"'{one.certificate.subject.rfc4514_string()[3:]}'" in each.message]
+        assert bool(named) is (above > depth), (shown, refused)
+
+
 def test_lists_are_asked_about_a_clients_own_certificate_alone_where_the_site_asks_so() -> None:
     root = ca()
     middle = ca(root)
     cas = [one.certificate.public_bytes(Encoding.DER) for one in (middle, root)]
     lists = [crl(middle).public_bytes(Encoding.DER)]
     handshakes = Handshakes(NOW + DAY / 86400)
-    assert [one is None for one in handshakes.let_in(cas, lists)] == [False, False]
-    assert [one is None for one in handshakes.let_in(cas, lists, whole=False)] == [True, False]
+    assert [one.refusal is None for one in handshakes.let_in(cas, lists)] == [False, False]
+    assert [one.refusal is None for one in handshakes.let_in(cas, lists, whole=False)] == [True, False]
 
 
 @pytest.mark.parametrize("listed", [("middle",), ("root",), ("middle", "root"), ("root's name",)])
