@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import rules, validity
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.contents import read_shared
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import WARNING, collect, finding, some
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import (
+    WARNING,
+    collect,
+    command,
+    finding,
+    some,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.signature import name_key
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.validity import iso
 
