@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import fnmatch
 import ipaddress
+import itertools
 import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Directive:
     sections: tuple[str, ...]
     host: str
 
-    @property
+    @cached_property
     def words(self) -> list[str]:
         """The arguments as httpd splits them (ap_getword_conf)."""
         return split(self.arguments)
@@ -79,6 +80,7 @@ class VirtualHost:
         return {endpoint(address)[1] for address in self.addresses}
 
 
+@lru_cache(maxsize=4096)  # Many virtual hosts have one address.
 def endpoint(text: str) -> tuple[str, str]:
     """Split C(address:port) of Listen or <VirtualHost>.
 
@@ -137,15 +139,40 @@ class Description:
     directives: tuple[Directive, ...]
     defines: Mapping[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
+    def by_host(self) -> Mapping[str, Sequence[Directive]]:
+        """The directives of each virtual host by its place, in the order of the configuration, and of none by none."""
+        found: dict[str, list[Directive]] = {"": []}
+        for each in self.directives:
+            found.setdefault(each.host, []).append(each)
+        return found
+
+    def of_host(self, place: str) -> Sequence[Directive]:
+        """The directives of the virtual host at a place; those of the server level for an empty one."""
+        return self.by_host.get(place, ())
+
+    @cached_property
+    def defaults(self) -> Mapping[tuple[str, str], VirtualHost]:
+        """The first virtual host of each address and port, as `endpoint` has them: who is asked by no name gets it."""
+        found: dict[tuple[str, str], VirtualHost] = {}
+        for host in self.virtual_hosts:
+            for address in map(endpoint, host.addresses):
+                found.setdefault(address, host)
+        return found
+
+    def host_at(self, place: str) -> VirtualHost | None:
+        """The virtual host that stands at a place, by file and line; none where there is none."""
+        return self._by_place.get(place)
+
+    @cached_property
+    def _by_place(self) -> Mapping[str, VirtualHost]:
+        return {host.place: host for host in self.virtual_hosts}
+
+    @cached_property
     def virtual_hosts(self) -> list[VirtualHost]:
         """In the order of the configuration: the first of an address and port is its default."""
-        inside: dict[str, list[Directive]] = {}
-        for each in self.directives:
-            if each.host:
-                inside.setdefault(each.host, []).append(each)
         hosts = []
-        for section, *directives in inside.values():
+        for section, *directives in (inside for place, inside in self.by_host.items() if place):
             names = [each.words[0] for each in directives if each.name.lower() == "servername" and each.words]
             aliases = [word for each in directives if each.name.lower() == "serveralias" for word in each.words]
             name = re.sub(r"^\w+://|:\d+$", "", names[-1]) if names else ""
@@ -174,19 +201,23 @@ class Description:
         name = "remoteipproxyprotocolexceptions"
         return [word for each in self.directives if each.name.lower() == name for word in each.words]
 
-    @property
+    @cached_property
     def listens(self) -> list[Directive]:
         return [each for each in self.directives if each.name.lower() == "listen" and each.words]
 
-    @property
+    @cached_property
     def log_folder(self) -> str:
         """Where the first of the server's own logs lies that is a file, else its folder C(logs); empty for neither."""
+        return next(filter(os.path.isdir, self._log_folders()), "")
+
+    def _log_folders(self) -> Iterator[str]:
         kinds = ("errorlog", "customlog", "transferlog", "globallog")
-        logs = [self.error_log] + [each.words[0] for each in self.directives if each.name.lower() in kinds]
-        paths = [self.path(log) for log in logs if log and not log.startswith(("|", "syslog"))]
-        folders = [os.path.dirname(path) for path in paths] + [self.path("logs")]
-        plain = [each for each in folders if os.path.isdir(each) and not each.startswith(("/dev", "/proc", "/sys"))]
-        return plain[0] if plain else ""
+        logs = (each.words[0] for each in self.directives if each.name.lower() in kinds and each.words)
+        for log in itertools.chain([self.error_log], logs):
+            folder = os.path.dirname(self.path(log)) if log and not log.startswith(("|", "syslog")) else ""
+            if folder and not folder.startswith(("/dev", "/proc", "/sys")):
+                yield folder
+        yield self.path("logs")
 
     def path(self, text: str) -> str:
         """C(text) as httpd takes a path: relative to ServerRoot."""
@@ -223,30 +254,43 @@ def _files(output: str) -> Iterator[tuple[str, int]]:
         yield path, line
 
 
+_LINE_NUMBER = re.compile(r"#\s*(\d+):$")
+
+
 def _directives(output: str) -> Iterator[Directive]:
     """The configuration tree as mod_info dumps it (-D DUMP_CONFIG): comments tell file and line, sections nest."""
     file, line = "", 0
     sections: list[tuple[str, str]] = []
+    inside: tuple[str, ...] = ()
+    host = ""
 
-    def read(name: str, arguments: str) -> Directive:
+    def enter() -> None:
+        """Tell once for all that stands in the same sections which these are."""
+        nonlocal inside, host
+        inside = tuple(section for section, _place in sections)
         host = next((place for section, place in sections if section.lower().startswith("virtualhost ")), "")
-        return Directive(name, arguments.strip(), file, line, tuple(section for section, _place in sections), host)
 
     # A line's end is a line feed alone: an argument may hold what else Unicode takes for one.
     for raw in output[max(output.find("# In file: "), 0) :].split("\n"):
         text = raw.strip()
-        number = re.match(r"#\s*(\d+):$", text)
+        number = _LINE_NUMBER.match(text)
         if not text.startswith("#"):
             # By the indent, as a section with nothing in it is not closed.
-            del sections[(len(raw) - len(raw.lstrip())) // 2 :]
+            depth = (len(raw) - len(raw.lstrip())) // 2
+            if len(sections) > depth:
+                del sections[depth:]
+                enter()
         if text.startswith("# In file: "):
             file = text[len("# In file: ") :]
         elif number:
             line = int(number.group(1))
         elif re.match(r"<[A-Za-z]", text):
-            inside = text[1:].rstrip(">")
-            sections.append((inside, f"{file}:{line}"))
-            yield read("<" + inside.split(None, 1)[0], inside.partition(" ")[2])
+            section = text[1:].rstrip(">")
+            sections.append((section, f"{file}:{line}"))
+            enter()
+            yield Directive(
+                "<" + section.split(None, 1)[0], section.partition(" ")[2].strip(), file, line, inside, host
+            )
         elif (
             not raw[:1].isspace()
             and not sections
@@ -254,4 +298,5 @@ def _directives(output: str) -> Iterator[Directive]:
         ):
             return  # the next dump begins
         elif text and line and not text.startswith("</"):
-            yield read(*text.partition(" ")[::2])
+            name, _space, arguments = text.partition(" ")
+            yield Directive(name, arguments.strip(), file, line, inside, host)

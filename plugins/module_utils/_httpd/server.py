@@ -119,6 +119,9 @@ class Server:
         keys = [self._words_for(without_us=True, with_ssl=with_ssl) for with_ssl in (False, True)]
         plain, with_ssl = self.ask(*([*key, *self._dumps()] for key in keys))
         self._descriptions[keys[0]] = self._described(plain, without_us=True)
+        if with_ssl.code == 0 and complaints.has_loaded_already(with_ssl.errors, "ssl_module"):
+            # Another order of modules is all that differs: so many lines need not be read twice.
+            return self._descriptions[keys[0]], self._descriptions[keys[0]]
         with suppress(HttpdError):
             self._descriptions[keys[1]] = self._described(with_ssl, without_us=True)
         return self._descriptions[keys[0]], self._descriptions.get(keys[1], self._descriptions[keys[0]])

@@ -98,7 +98,8 @@ def find_bypasses(
             sites[domain] = _site(without_us, store.facts(domain), commands.read(store.path(domain, "current", SITE)))
     included = {site.place for site in sites.values()}
     places = ["", *(host.place for host in without_us.virtual_hosts if host.place not in included)]
-    hosts = {place: _open(without_us, place) for place in places}
+    inherited = [content for each in _inherited(without_us) for content in _find_contents(without_us, each)]
+    hosts = {place: _open(without_us, place, inherited) for place in places}
     found = []
     for domain, site in sites.items():
         if domain in releases:
@@ -212,15 +213,22 @@ def _divided(
     return guarded, opened, next(iter(past), None)
 
 
-def _open(without_us: Description, place: str) -> list[Content]:
-    """What a host, the main server for an empty C(place), serves to clients without a certificate."""
+def _open(without_us: Description, place: str, inherited: Sequence[Content]) -> list[Content]:
+    """What a host, the main server for an empty C(place), serves to clients without a certificate.
+
+    C(inherited): what each host has of the server level, if it says nothing else itself; found once for all of them.
+    """
     if (
         _verifies(without_us, place)
         or (not place and not _main_is_reached(without_us))
         or _rewrites_away(without_us, place)
     ):
         return []
-    found = [content for each in _of_host(without_us, place) for content in _find_contents(without_us, each)]
+    own = without_us.of_host(place)
+    found = [content for each in own for content in _find_contents(without_us, each)]
+    if place:
+        rooted = any(each.name.lower() == "documentroot" for each in own)
+        found += [each for each in inherited if not (rooted and each.said.name.lower() == "documentroot")]
     if _redirects_away(without_us, place):
         # A backend, and a path of RewriteRule, are found before a Redirect is.
         return [content for content in found if content.backend or content.said.name.lower() == "rewriterule"]
@@ -229,7 +237,7 @@ def _open(without_us: Description, place: str) -> list[Content]:
 
 def _of_host(without_us: Description, place: str) -> list[Directive]:
     """The directives of a host, with those of the server level that it inherits."""
-    own = [each for each in without_us.directives if each.host == place]
+    own = list(without_us.of_host(place))
     if not place:
         return own
     base = _inherited(without_us)
@@ -240,7 +248,7 @@ def _of_host(without_us: Description, place: str) -> list[Directive]:
 
 def _inherited(without_us: Description) -> list[Directive]:
     """What each host has of the server level, if it says nothing else itself."""
-    return [each for each in without_us.directives if not each.host and each.name.lower() != "rewriterule"]
+    return [each for each in without_us.of_host("") if each.name.lower() != "rewriterule"]
 
 
 def _lines(text: str) -> list[Directive]:
@@ -258,9 +266,15 @@ def _lines(text: str) -> list[Directive]:
     return found
 
 
+# The directives by which a host serves something.
+_FILES = ("documentroot", "virtualdocumentroot", "alias", "aliasmatch", "scriptalias", "scriptaliasmatch")
+_SERVING = {*_FILES, "proxypass", "proxypassmatch", "balancermember", "rewriterule", "sethandler"}
+
+
 def _find_contents(without_us: Description, each: Directive) -> Iterator[Content]:
     """What a directive makes a host serve."""
-    name, words = each.name.lower(), each.words
+    name = each.name.lower()
+    words = each.words if name in _SERVING else []
     if not words:
         return
     if name in ("documentroot", "virtualdocumentroot"):
@@ -303,9 +317,10 @@ def _as_proxied(url: str, each: Directive) -> Content:
 def _effective_value(without_us: Description, place: str, name: str) -> str:
     """The value of a directive for a whole host, in lower case: its own, or that of the server level."""
     values = {
-        each.host: each.arguments.strip('"').lower()
-        for each in without_us.directives
-        if each.name.lower() == name and each.host in ("", place) and len(each.sections) == bool(each.host)
+        where: each.arguments.strip('"').lower()
+        for where in ("", place)
+        for each in without_us.of_host(where)
+        if each.name.lower() == name and len(each.sections) == bool(where)
     }
     return values.get(place, values.get("", ""))
 
@@ -328,7 +343,7 @@ def _main_is_reached(without_us: Description) -> bool:
 
 def _direct(without_us: Description, place: str) -> list[Directive]:
     """The directives that hold for all of a host, without those that it inherits."""
-    return [each for each in without_us.directives if each.host == place and len(each.sections) == bool(place)]
+    return [each for each in without_us.of_host(place) if len(each.sections) == bool(place)]
 
 
 def _redirects_away(without_us: Description, place: str) -> bool:
@@ -337,8 +352,8 @@ def _redirects_away(without_us: Description, place: str) -> bool:
     if place and not _has_tls(without_us, place):
         directives += [
             each
-            for each in without_us.directives
-            if each.host == place and len(each.sections) == 2 and _IF_WITHOUT_TLS.fullmatch(each.sections[1])
+            for each in without_us.of_host(place)
+            if len(each.sections) == 2 and _IF_WITHOUT_TLS.fullmatch(each.sections[1])
         ]
     for each in directives:
         name, words = each.name.lower(), each.words
@@ -403,12 +418,11 @@ def _hold_always(conditions: Sequence[list[str]], always: Container[tuple[str, .
 
 def _only_names(without_us: Description, place: str) -> set[str]:
     """The names that requests to a host have, for %{SERVER_NAME}: none where it is a default, which gets any name."""
-    host = next((host for host in without_us.virtual_hosts if host.place == place), None)
+    host = without_us.host_at(place)
     if host is None or not host.name:
         return set()
     for address in map(endpoint, host.addresses):
-        first = next(each for each in without_us.virtual_hosts if address in map(endpoint, each.addresses))
-        if first == host:
+        if without_us.defaults[address] == host:
             return set()
     names = {name.lower() for name in (host.name, *host.aliases)}
     return set() if any(re.search(r"[*?]", name) for name in names) else names
@@ -422,7 +436,7 @@ def _denied(without_us: Description, place: str, content: Content, mine: Content
     path = content.written
     if trusted_paths.lies_within(mine.path, content.path):
         path = os.path.normpath(os.path.join(path, os.path.relpath(mine.path, content.path)))
-    directives = [each for each in without_us.directives if each.host in ("", place)]
+    directives = [each for where in dict.fromkeys(("", place)) for each in without_us.of_host(where)]
     shown = {
         each.sections
         for each in directives

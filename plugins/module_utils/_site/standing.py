@@ -417,7 +417,7 @@ def _effective_directives(described: Description, host: VirtualHost, names: Cont
     """The directives of these names (lower case) that hold for all of a virtual host, by name."""
     found: dict[str, Directive] = {}
     for place in ("", host.place):
-        for each in described.directives:
-            if each.host == place and len(each.sections) == (1 if place else 0) and each.name.lower() in names:
+        for each in described.of_host(place):
+            if len(each.sections) == (1 if place else 0) and each.name.lower() in names:
                 found[each.name.lower()] = each
     return found
