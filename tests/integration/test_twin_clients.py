@@ -147,3 +147,18 @@ def test_what_cannot_have_a_twin_is_said_and_its_site_is_served(
 def test_a_client_of_a_twin_gets_no_further_than_a_pin_allows(host: Host) -> None:
     host.apply(host.wish(allowed=[{"subject": "CN=Chat"}]))
     assert host.enforces()
+
+
+@pytest.mark.parametrize("rehearsal", ["full", "reduced"])
+def test_a_client_of_a_twin_with_the_name_of_a_pin_is_asked_for_and_gets_in(
+    host: Host, rehearsal: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if rehearsal == "reduced":
+        forbid_namespaces(monkeypatch)
+    options = {"allowed": [{"subject": "CN=Chat"}, {"san": "chat.example.com"}]}
+    assert host.apply(host.wish(**options), check=True).rehearsal == rehearsal
+    # What keeps all of the client CA out, whatever their names, is found for them, too.
+    broken = BROKEN["a certificate that is no CA's"]()
+    message = host.refused(host.wish(client_ca=pem(broken), **options))
+    assert f"allowed_clients[0], of a twin of the client CA '{name_of(broken)}'" in message
+    assert "allowed_clients[1], of a twin" in message

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
     from ansible_collections.mtls.httpd.plugins.module_utils._site.canaries import Canaries
+    from ansible_collections.mtls.httpd.plugins.module_utils._site.twin_clients import TwinnedCAs
     from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
     from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 
@@ -65,14 +66,14 @@ class Occasion:
     """On what a site is tried, and until when.
 
     C(described): what httpd says of the configuration that is served. C(deadline): moment of time.monotonic() after
-    which nothing is waited for. C(twins): clients of twins of the sites' client CAs, by domain, each with its CA's
-    subject. C(canaries): what stands for the content of the sites, in a full rehearsal.
+    which nothing is waited for. C(twins): the twins of the sites' client CAs, by domain, with clients.
+    C(canaries): what stands for the content of the sites, in a full rehearsal.
     """
 
     described: Description
     stage: Stage
     deadline: float = float("inf")
-    twins: Mapping[str, Sequence[tuple[str, Identity]]] = field(default_factory=dict)
+    twins: Mapping[str, TwinnedCAs] = field(default_factory=dict)
     canaries: Canaries | None = None
 
     def seconds_left(self) -> float:
@@ -95,7 +96,12 @@ def try_site(occasion: Occasion, site: SiteFacts, door: Door, probes: Probes) ->
     And over HTTP/2, where the site promises it.
     """
     callers = _callers(occasion.stage, site, probes)
-    callers += [_Caller(f"{_TWIN}{name}", one, site.called[:1]) for name, one in occasion.twins.get(site.domain, ())]
+    twins = occasion.twins.get(site.domain)
+    for name, one in twins.clients if twins else ():
+        callers.append(_Caller(f"{_TWIN}{name}", one, site.called[:1]))
+    for name, number, one in twins.named if twins else ():
+        kind = f"allowed_clients[{number}], of a twin of the client CA '{name}',"
+        callers.append(_Caller(kind, one, site.called[:1]))
     admission = _admission(occasion, site, door, probes)
 
     def asked(version: str, *, http2: bool) -> list[Answer]:

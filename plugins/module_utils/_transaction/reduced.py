@@ -69,8 +69,8 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.trial impo
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
+    from ansible_collections.mtls.httpd.plugins.module_utils._site.twin_clients import TwinnedCAs
 
 # Sections that, outside of virtual hosts, hold for requests to each of them.
 _REACHING = re.compile("(Location|LocationMatch|If|ElseIf|Else)( |$)", re.IGNORECASE)
@@ -118,7 +118,7 @@ def rehearse_reduced(trial: Trial, reason: str) -> Result:
         texts: dict[str, bytes] = {}
         named: list[str] = []
         asked_open: list[str] = []
-        twins: dict[str, tuple[tuple[str, answers.Identity], ...]] = {}
+        twins: dict[str, TwinnedCAs] = {}
         for site in sites:
             folder = os.path.join(scratch, site.domain)
             release = planned.get(site.domain) or store.read(site.domain, "current")

@@ -166,21 +166,22 @@ def unreadable_client_ca(site: SiteFacts, path: str) -> list[Fault]:
     return []
 
 
-def admit_probes(
-    disk: Disk, site: SiteFacts, folder: str, probes: answers.Probes
-) -> tuple[tuple[str, answers.Identity], ...]:
+def admit_probes(disk: Disk, site: SiteFacts, folder: str, probes: answers.Probes) -> TwinnedCAs:
     """Ready a site's files for the rehearsal. They are written anew, as files of an unmapped owner take no more.
 
-    Twins take the place of the client CAs, and of their revocation lists; returned is a client of each, with the
-    subject of its CA. The throwaway CA joins them, its revocation list theirs, and its clients are those that are
-    compared whole. The client CAs join the chain behind the certificate, where OpenSSL holds keys and signatures
-    against its security level (SSL_CTX_set_security_level(3)) at once, and not only when Chat comes.
+    Twins take the place of the client CAs, and of their revocation lists; returned are clients of each. The
+    throwaway CA joins them, its revocation list theirs, and its clients are those that are compared whole. The
+    client CAs join the chain behind the certificate, where OpenSSL holds keys and signatures against its security
+    level (SSL_CTX_set_security_level(3)) at once, and not only when Chat comes.
     """
     authorities, chain = os.path.join(folder, CLIENT_CA), os.path.join(folder, f"{site.domain}.crt")
     known, revoked = Path(authorities).read_bytes(), os.path.join(folder, CRL)
     lists = Path(revoked).read_bytes() if site.crl_check != "none" else b""
     try:
-        twinned = twin_client_cas(known, lists, site.crl_ends)
+        # A certificate that is pinned as a whole is replaced below, by one of the throwaway CA.
+        by_name = [(number, pin) for number, pin in enumerate(site.pins) if pin not in site.pinned_files]
+        names = {number: probes.pinned[pin] for number, pin in by_name if pin in probes.pinned}
+        twinned = twin_client_cas(known, lists, site.crl_ends, names)
     except ValueError:  # The report says so.
         twinned = TwinnedCAs(known, lists)
     disk.put(authorities, File(twinned.authorities + probes.ca))
@@ -190,7 +191,7 @@ def admit_probes(
     for pin, name in site.pinned_files.items():
         if pin in probes.pinned:
             disk.put(os.path.join(folder, name), File(probes.pinned[pin].certificate))
-    return twinned.clients
+    return twinned
 
 
 def refused_as_weak(broken: str, sites: Sequence[SiteFacts]) -> list[Fault]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Signed = Callable[[bytes, bytes], Optional[bool]]
 
 _AUTHORITY_KEY, _SUBJECT_KEY, _BASIC, _USAGE, _PURPOSES = (f"2.5.29.{number}" for number in (35, 14, 19, 15, 37))
+_NAMES = "2.5.29.17"
 _PLACE, _PLACES, _LIMITS = "2.5.29.28", "2.5.29.31", "2.5.29.30"
 # What strings are compared as: without case, and blanks at the ends or repeated (RFC 5280, 7.1).
 _STRINGS = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1A: "ascii", 0x1C: "utf-32", 0x1E: "utf-16"}
@@ -186,15 +187,22 @@ class Twins:
             parts, own, self._issuers.signer(certificate, parts, {**self._keys, parts.public: own}), self._later
         )
 
-    def issue_client(self, issuer: Twin, crls: Sequence[bytes] = ()) -> Bearer:
-        """Return a client of one of these twins; where there are lists (DER), it names their places.
+    @property
+    def limit_names(self) -> bool:
+        """Whether one of these certificates limits the names of those below it (RFC 5280, 4.2.1.10)."""
+        return any(one.parts.extension(_LIMITS) for one in self.certificates)
+
+    def issue_client(self, issuer: Twin, crls: Sequence[bytes] = (), *, like: Parts | None = None) -> Bearer:
+        """Return a client of one of these twins, with the names of C(like), or its own.
+
+        Where there are lists (DER), it names their places.
 
         A CA may issue for certain names alone (RFC 5280, 4.2.1.10), and which of them its clients have, nobody here
         knows. So where one of these certificates limits names, the client has none: OpenSSL then holds nothing against
         a limit but what is above the client, such as an intermediate's own name, which keeps all clients out.
         """
-        nameless = any(one.parts.extension(_LIMITS) for one in self.certificates)
-        return issue(issuer, self._ring, client=True, places=places_of(crls, issuer), nameless=nameless)
+        places = places_of(crls, issuer)
+        return issue(issuer, self._ring, client=True, places=places, nameless=self.limit_names, like=like)
 
 
 def make_twins(
@@ -313,16 +321,24 @@ def is_revoked(certificate: Twin, crls: Sequence[bytes]) -> bool:
 
 
 def issue(
-    issuer: Twin | None, ring: KeyRing, *, client: bool, places: Sequence[bytes] = (), nameless: bool = False
+    issuer: Twin | None,
+    ring: KeyRing,
+    *,
+    client: bool,
+    places: Sequence[bytes] = (),
+    nameless: bool = False,
+    like: Parts | None = None,
 ) -> Bearer:
     """Return a sound certificate of a twin's for a client or a server; of nobody's where there is no issuer.
 
+    It has the subject and the other names of C(like), if that is given.
     It names the places where lists are published that are for such certificates alone.
     Its name is its own, unless it is to be nameless, and it is valid from a day ago for a week.
     """
     key = ring.plain
     common = der.sequence(der.oid("2.5.4.3"), der.element(0x0C, b"mtls.httpd twin's client"))
-    subject = der.sequence(*([] if nameless else [der.element(der.SET, common)]))
+    own = der.sequence(*([] if nameless else [der.element(der.SET, common)]))
+    subject = like.subject if like else own
     signer, name = (issuer.key, issuer.parts.subject) if issuer else (None, subject)
     algorithm = signer.own if signer else key.own
     now = datetime.now(timezone.utc)
@@ -336,6 +352,9 @@ def issue(
     if issuer and issuer.parts.key_identifier:
         link = der.sequence(der.element(0x80, issuer.parts.key_identifier))
         extensions.append(_extension(_AUTHORITY_KEY, link))
+    names = like.extension(_NAMES) if like else b""
+    if names:
+        extensions.append(_extension(_NAMES, names))
     if places:
         extensions.append(_extension(_PLACES, der.sequence(*map(der.sequence, places))))
     serial = der.integer(int.from_bytes(secrets.token_bytes(16), "big") >> 1 | 1)
