@@ -3,6 +3,7 @@
 #   make demo         the main job on this machine, in a scratch folder; KEEP=1 leaves its server running
 #   make test         everything; lint, sanity, unit, integration, molecule, faults and newest are its parts
 #   make test-long    the same with all that is slow (LONG=1, hours)
+#                     MTLS_STOCK_LAYOUTS=FOLDER adds hosts with the stock files that lie there (tests/support/set-up-stock)
 #   make bench        the costs of the design's budget, measured; writes docs/performance.md
 #   make generate     the role's argument specification, of the documentation of the module sites; docs/messages.md, of the tables of codes
 #   make build        the artifact, and the tree made of it that all of these run on

@@ -10,6 +10,7 @@ The files are not part of the project: MTLS_STOCK_LAYOUTS names the folder that 
 from __future__ import annotations
 
 import os
+import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,14 @@ def contents(host: Container) -> list[str]:
     return host.shell("find /etc/httpd /etc/apache2 -type f -exec sha256sum {} + 2>/dev/null | sort").splitlines()
 
 
+@pytest.fixture
+def instance(machine: Container) -> Iterator[dict[str, str]]:
+    """Run httpd@webhooks beside httpd, and return the role's variables that name it."""
+    machine.shell("systemctl enable --now httpd@webhooks")
+    yield {"mutual_tls_httpd_binary": "/usr/sbin/httpd", "mutual_tls_httpd_config": "/etc/httpd/conf/webhooks.conf"}
+    machine.shell("systemctl disable --now httpd@webhooks")
+
+
 def test_a_stock_host_is_deployed_renewed_and_given_back_as_it_was(remote: Remote) -> None:
     material = remote.material
     before, files = remote.state(times=False)[0], contents(remote.host)
@@ -62,10 +71,35 @@ def test_a_stock_host_is_deployed_renewed_and_given_back_as_it_was(remote: Remot
     assert remote.ask(material.client).certificate_sha256 == renewed.sha256
     assert "changed=0" in remote.deploy().output
     assert "changed=1" in remote.deploy(mutual_tls_sites=[{"domain": material.domain, "state": "absent"}]).output
-    assert (remote.state(times=False)[0], contents(remote.host)) == (before, files)
+    assert set(remote.state(times=False)[0]) ^ set(before) == set()
+    assert set(contents(remote.host)) ^ set(files) == set()
 
 
 def test_a_stock_host_that_was_stopped_is_started(remote: Remote) -> None:
     remote.host.shell(remote.layout.stop)
     remote.deploy()
     assert remote.ask(None).said == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+
+
+@pytest.mark.parametrize("machine", ["rhel9-httpd"], indirect=True)
+def test_an_instance_beside_the_stock_server_is_deployed_renewed_and_given_back(
+    remote: Remote, instance: dict[str, str]
+) -> None:
+    material, port = remote.material, 8443
+    before, files = remote.state(times=False)[0], contents(remote.host)
+    mine = remote.host.shell("systemctl show -p MainPID httpd")
+    site = remote.site | {"port": port}
+    assert "changed=1" in remote.deploy(mutual_tls_sites=[site], **instance).output
+    assert remote.ask(None, port=port).said == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+    assert "changed=0" in remote.deploy(mutual_tls_sites=[site], **instance).output
+    renewed = material.public.issue(material.domain)
+    material.put(renewed)
+    assert "changed=1" in remote.deploy(mutual_tls_sites=[site], **instance).output
+    assert remote.ask(material.client, port=port).certificate_sha256 == renewed.sha256
+    # httpd itself serves on, and has nothing of the site.
+    assert remote.host.shell("systemctl show -p MainPID httpd") == mine
+    assert ssl.get_server_certificate((remote.address, 443)).encode() != renewed.pem
+    absent = [{"domain": material.domain, "state": "absent"}]
+    assert "changed=1" in remote.deploy(mutual_tls_sites=absent, **instance).output
+    assert set(remote.state(times=False)[0]) ^ set(before) == set()
+    assert set(contents(remote.host)) ^ set(files) == set()
