@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import (
     LEGACY_VERSIONS,
@@ -47,6 +47,9 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.transcript i
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._twin.memory import readable
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _MESSAGE_CALLBACK = "_msg_callback"  # private to the ssl module: used where it is there
 _LONGEST_LINE = 4096
 _LONGEST_ANSWER = 1 << 16  # bytes: frames that may come before the one that has the status
@@ -59,6 +62,13 @@ _IN_FULL = tuple((client, (version,)) for version in VERSIONS for client in _KIN
 # was asked in full when it was last changed.
 _IN_BRIEF = tuple((client, (_OLDER, _NEWER) if client == "none" else (_NEWER, _OLDER)) for client in _KINDS)
 _STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})(?: |\r?$)")
+
+
+class Way(NamedTuple):
+    """Where a session is made that is tried elsewhere: the name that goes as SNI, empty for none, and the door."""
+
+    name: str
+    door: Door
 
 
 @lru_cache(maxsize=32)  # Loading a key takes as long as a handshake.
@@ -128,7 +138,7 @@ def ask(
     """
     version = question.version
     context = context or client_context(question.identity, version, http2=question.http2)
-    deadline = _Deadline(timeout)
+    deadline = Deadline(timeout)
 
     def once(patience: float = 0) -> Answer:
         heard = Transcript(version, listens=hasattr(context, _MESSAGE_CALLBACK))
@@ -136,7 +146,7 @@ def ask(
         protocol = ""
         try:
             with (
-                _connected(door, deadline, question.source) as plain,
+                connect(door, deadline, question.source) as plain,
                 context.wrap_socket(
                     plain,
                     server_hostname=question.server_name or None,
@@ -201,25 +211,24 @@ def ask(
     return answer
 
 
-def ask_by_way_of(other: str, door: Door, question: Question, stranger: Identity, timeout: float) -> list[Answer]:
-    """Ask a question by way of another name of the server than the question's, ``other`` (empty for no SNI).
+def ask_by_way_of(way: Way, door: Door, question: Question, stranger: Identity, timeout: float) -> Iterator[Answer]:
+    """Ask a question by way of another name of the server, or another door of it, than the question's.
 
-    First on a connection made to ``other`` as the question's client, by its name in the request. Then, where that was
-    granted a session, as ``stranger`` on two connections that resume it, with SNI and without (CVE-2025-23048).
+    First on a connection made there as the question's client, by its name in the request. Then, where that was granted
+    a session, as ``stranger`` on two connections to ``door`` that resume it, with SNI and without (CVE-2025-23048).
     ``timeout`` (seconds) bounds each. Raises ValueError as `ask` does.
     """
     context = _own_context(question.identity, question.version)
     # The context presents who asks, and its identity changes on the way.
-    asked = replace(question, server_name=other, host=question.server_name, identity=None)
+    asked = replace(question, server_name=way.name, host=question.server_name, identity=None)
     granted: list[ssl.SSLSession] = []
-    answers = [ask(door, asked, timeout, context=context, sessions=granted)]
+    yield ask(way.door, asked, timeout, context=context, sessions=granted)
     present(context, stranger)
     for name in (question.server_name, "") if granted else ():
         # Each resumes the first one's own, not what the one before was granted.
         session = granted[:1]
         resuming = replace(asked, server_name=name, client="untrusted")
-        answers.append(ask(door, resuming, timeout, context=context, sessions=session))
-    return answers
+        yield ask(door, resuming, timeout, context=context, sessions=session)
 
 
 def examine(door: Door, inquiry: Inquiry, clients: Clients, timeout: float) -> Examination:
@@ -230,7 +239,7 @@ def examine(door: Door, inquiry: Inquiry, clients: Clients, timeout: float) -> E
     Raises ValueError as `ask` does, and for a malformed name or path.
     """
     identities = {"none": None, "untrusted": clients.untrusted, "trusted": clients.trusted}
-    deadline = _Deadline(timeout)
+    deadline = Deadline(timeout)
 
     def asked(client: str, version: str, method: str, seconds: float) -> Answer:
         identity = identities[client]
@@ -255,7 +264,7 @@ def examine(door: Door, inquiry: Inquiry, clients: Clients, timeout: float) -> E
         return Examination(weigh_statuses(list(pool.map(tried, *zip(*possible)))))
 
 
-class _Deadline:
+class Deadline:
     """A moment by which all has to be over."""
 
     def __init__(self, timeout: float) -> None:
@@ -269,7 +278,7 @@ class _Deadline:
         return left
 
 
-def _connected(door: Door, deadline: _Deadline, source: str = "") -> socket.socket:
+def connect(door: Door, deadline: Deadline, source: str = "") -> socket.socket:
     """Return a socket connected to the first address that takes it, with its PROXY header sent. Raises OSError.
 
     It is bound to ``source`` first, where that is of the address's kind.
@@ -300,7 +309,7 @@ def _proxy_header(connection: socket.socket) -> bytes:
     return f"PROXY {family} {source} {address} {source_port} {port}\r\n".encode("ascii")
 
 
-def _resolve(door: Door, deadline: _Deadline) -> list[tuple[int, Any]]:
+def _resolve(door: Door, deadline: Deadline) -> list[tuple[int, Any]]:
     """Return family and socket address of each address of a host, in the time there is: resolvers are patient."""
     with suppress(OSError, UnicodeError):
         return _look_up(door, socket.AI_NUMERICHOST)
@@ -348,7 +357,7 @@ def _early(connection: ssl.SSLSocket, patience: float) -> bytes:
         return b""
 
 
-def _first_line(connection: ssl.SSLSocket, deadline: _Deadline, answer: bytes, protocol: str) -> bytes:
+def _first_line(connection: ssl.SSLSocket, deadline: Deadline, answer: bytes, protocol: str) -> bytes:
     """Return what came up to the answer's first line, or before the connection ended. ``answer``: its beginning."""
     is_http2 = protocol == ALPN_NAME
     longest = _LONGEST_ANSWER if is_http2 else _LONGEST_LINE
@@ -365,7 +374,7 @@ def _line_of(answer: bytes, protocol: str) -> bytes:
     return first_line(answer) if protocol == ALPN_NAME else answer.split(b"\n", 1)[0]
 
 
-def _awaits(connection: ssl.SSLSocket, deadline: _Deadline, answer: bytes, word: bytes, protocol: str) -> bool:
+def _awaits(connection: ssl.SSLSocket, deadline: Deadline, answer: bytes, word: bytes, protocol: str) -> bool:
     """Return whether a word is in an answer, of which ``answer`` came already. What comes late is not waited for."""
     with suppress(OSError):
         while word not in answer and len(answer) < _LONGEST_ANSWER:

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 # A request of HTTP/1, not the preface of HTTP/2.
 _BEGINS = re.compile(rb"(?!PRI )[A-Z]{3}")
+# For a cache between to keep: what it gives to whom is asked too.
+_ANSWER = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nCache-Control: max-age=600\r\nContent-Length: %d\r\n"
+    b"Connection: close\r\n\r\n"
+)
 _LONGEST = 1 << 16
 _SECONDS = 2.0
 
@@ -37,7 +42,7 @@ class Arrival(NamedTuple):
 
 
 class StandIns:
-    """Listeners, which a thread serves. Each has a mark, which stands behind the word that all answer with.
+    """Listeners, which a thread serves: with a word, a mark of each one's own, and the request's target.
 
     C(arrivals): the connections that came, but for requests without C(sign), which nobody asked for: of balancers that
     look after their members, say.
@@ -114,9 +119,8 @@ class StandIns:
             self.arrivals.append(Arrival(mark, target[1].decode("latin-1") if target else ""))
         if not target:
             return
-        said = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
-        answer = self._word + b"-" + mark.encode()
-        connection.sendall(said % len(answer) + answer)
+        answer = b"%b-%b %b\n" % (self._word, mark.encode(), target[1])
+        connection.sendall(_ANSWER % len(answer) + answer)
 
 
 def _receive(connection: socket.socket) -> bytes:

@@ -14,8 +14,8 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import F
 from ansible_collections.mtls.httpd.plugins.module_utils._site.canaries import (
     Canaries,
     find_address_rules,
-    find_error_documents,
     find_in_the_way,
+    find_shortcuts,
     folder_of,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import find_door
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # A rule, or a handler, that does not take the method: the content is reached by others.
 _NO_METHOD = (403, 405, 501)
+_NOT_SERVED = (400, 421)  # what a request gets that another virtual host does not take
 
 
 @dataclass
@@ -45,28 +46,46 @@ class Admission:
     reached: set[str] = field(default_factory=set)
     _shown: dict[str, bool] = field(default_factory=dict)
 
+    @property
+    def awaited(self) -> bytes:
+        """What is looked for in answers to who is to be refused, if that tells of what is closed to him."""
+        return self.canaries.word if self.site.mutual_tls == "enforced" else b""
+
+    def find_target(self) -> tuple[str, str]:
+        """A path at which a canary stands for closed content, and the method to ask for it by."""
+        name = self.canaries.names.get(self.site.domain) if self.awaited else None
+        path = self.site.called[0] if self.awaited else next(iter(self.site.protected_paths), "/")
+        return (folder_of(path) + name, "GET") if name else (path, "POST")
+
     def ask_refused(self, question: Question, seconds: float) -> Answer:
-        """Ask as somebody who is to be refused. Accepted is who reached the content, and nobody else, by any status.
+        """Ask as somebody who is to be refused. Accepted is who reached the content, and nobody else, by any status."""
+        known, word = len(self.canaries.stand_ins.arrivals), self.awaited
+        answer = self.ask(replace(question, awaited=word), seconds)
+        if not answer.status:
+            return answer
+        answers = [answer]
+        name = self.canaries.names.get(self.site.domain) if word else None
+        if name and not answer.found:
+            path = folder_of(question.path) + name
+            answers.append(self.ask(replace(question, path=path, method="GET", awaited=word), seconds))
+        arrivals = self.canaries.stand_ins.arrivals[known:]
+        for each in answers:
+            if each.found or self.canaries.are_closed(self.site.domain, arrivals):
+                return replace(each, result="accepted", detail=self._explain(each))
+        if answer.result == "accepted" and not self.is_let_in(question, answer, known, seconds):
+            return replace(answer, result="refused")
+        return answer
+
+    def is_let_in(self, question: Question, answer: Answer, known: int, seconds: float) -> bool:
+        """Whether an answer to who is to be refused shows the content. C(known): how many connections came before.
 
         Where nobody reaches a canary there, statuses decide, and none that sends away is admission.
         """
-        known, word = len(self.canaries.stand_ins.arrivals), self.canaries.word
-        is_enforced = self.site.mutual_tls == "enforced"
-        answer = self.ask(replace(question, awaited=word if is_enforced else b""), seconds)
-        if not answer.status:
-            return answer
-        name = self.canaries.names.get(self.site.domain) if is_enforced else None
-        file = None
-        if name and not answer.found:
-            path = folder_of(question.path) + name
-            file = self.ask(replace(question, path=path, method="GET", awaited=word), seconds)
         arrivals = self.canaries.stand_ins.arrivals[known:]
-        for each in filter(None, (answer, file)):
-            if each.found or self.canaries.are_closed(self.site.domain, arrivals):
-                return replace(each, result="accepted", detail=self._explain(each))
-        if answer.result == "accepted" and (_sends_away(answer) or self._is_shown(question, seconds)):
-            return replace(answer, result="refused")
-        return answer
+        if answer.found or self.canaries.are_closed(self.site.domain, arrivals):
+            return True
+        is_served = answer.result == "accepted" and answer.status not in _NOT_SERVED and not _sends_away(answer)
+        return is_served and not self._is_shown(question, seconds)
 
     def _is_shown(self, question: Question, seconds: float) -> bool:
         """Whether who is let in reaches a canary by a question, so that who does not is not let in."""
@@ -84,7 +103,7 @@ class Admission:
     def _explain(self, answer: Answer) -> str:
         """What was answered, with what leads on who was refused."""
         host = self.canaries.hosts[self.site.domain]
-        places = find_error_documents(self.canaries.described, host, answer.status)
+        places = find_shortcuts(self.canaries.described, host)
         return answer.detail + (f", perhaps by {', '.join(places[:3])}" if places else "")
 
     def ask(self, question: Question, seconds: float) -> Answer:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.stand_ins import Arrival
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
         Directive,
         VirtualHost,
     )
-    from ansible_collections.mtls.httpd.plugins.module_utils._machine.stand_ins import Arrival, StandIns
+    from ansible_collections.mtls.httpd.plugins.module_utils._machine.stand_ins import StandIns
     from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
 
 # Set aside for documentation (RFC 5737, RFC 3849): nobody calls from there.
@@ -187,7 +188,7 @@ class Canaries:
         if not folder or not os.path.isdir(folder):
             return
         name = f"mtls-httpd-{secrets.token_hex(8)}"
-        content = self.word + b"-" + name.encode()
+        content = b"%b-%b \n" % (self.word, name.encode())
         files = {f"{folder_of(path)}{name}".lstrip("/"): content for path in site.called}
         try:
             sandbox.plant(folder, files)
@@ -232,13 +233,22 @@ class Canaries:
             self.taken[backend] = mark
         return done
 
+    def find_targets(self, site: SiteFacts) -> list[str]:
+        """The paths of a site at which what stands for its closed content is found."""
+        name = self.names.get(site.domain)
+        if site.mutual_tls != "enforced":
+            return list(site.protected_paths)
+        files = [folder_of(path) + name for path in site.called] if name in self.closed[site.domain] and name else []
+        return list(dict.fromkeys(files)) or list(site.called)
+
     def are_closed(self, domain: str, arrivals: Sequence[Arrival]) -> bool:
         """Whether one of the connections came to what only who is let in may reach."""
         return any(each.mark in self.closed.get(domain, ()) for each in arrivals)
 
-    def closed_words(self, domain: str) -> list[bytes]:
-        """What stands in an answer by which only who is let in is answered."""
-        return [self.word + b"-" + mark.encode() for mark in sorted(self.closed.get(domain, ()))]
+    def find_reached(self, received: bytes) -> list[Arrival]:
+        """What an answer shows to have been reached, as a cache may answer for a backend. A file has no target."""
+        found = re.findall(re.escape(self.word) + rb"-([\w.-]+) (\S*)\n", received)
+        return [Arrival(mark.decode(), target.decode("latin-1")) for mark, target in found]
 
     def _note(self, domain: str, words: str) -> None:
         told = f"{domain}: {words}, so whether Chat reaches what lies there was not tried"
@@ -313,15 +323,20 @@ def find_in_the_way(described: Description, host: VirtualHost, path: str, status
     return found
 
 
-def find_error_documents(described: Description, host: VirtualHost, status: int) -> list[str]:
-    """The lines that lead on, within httpd, who is answered with an error: ErrorDocument with a path."""
+def find_shortcuts(described: Description, host: VirtualHost | None) -> list[str]:
+    """Directives by which who is refused may be led on, or answered where no rule is asked, each as name and place.
+
+    ErrorDocument with a path makes a request within httpd for which no rule is asked again, and a cache answers before
+    one is.
+    """
     return [
         f"{each.name} at {each.place}"
         for each in described.directives
-        if each.name.lower() == "errordocument"
-        and each.host in ("", host.place)
-        and each.words[:1] in (["403"], [str(status)])
-        and "".join(each.words[1:2]).startswith("/")
+        if each.host in ("", host.place if host else "")
+        and (
+            each.name.lower() == "cacheenable"
+            or (each.name.lower() == "errordocument" and "".join(each.words[1:2]).startswith("/"))
+        )
     ]
 
 

@@ -20,12 +20,12 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers impo
     Probes,
     Question,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask, ask_by_way_of
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.http2 import ALPN_NAME
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import join_endpoint
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site.admission import Admission
-from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import find_door, neighbours
+from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import find_door
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,10 +34,8 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._site.canaries import Canaries
     from ansible_collections.mtls.httpd.plugins.module_utils._site.twin_clients import TwinnedCAs
     from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
-    from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 
 _SECONDS = 5.0
-_NOT_SERVED = (400, 421)  # what a request gets that another virtual host does not take
 _WHO = {
     "none": "a client without a certificate",
     "untrusted": "a client of another CA",
@@ -126,10 +124,10 @@ def _admission(occasion: Occasion, site: SiteFacts, door: Door, probes: Probes) 
     canaries = occasion.canaries
     if not canaries or site.domain not in canaries.hosts:
         return None
-    return Admission(canaries, site, door, _admitted(site, probes))
+    return Admission(canaries, site, door, find_admitted(site, probes))
 
 
-def _admitted(site: SiteFacts, probes: Probes) -> Identity:
+def find_admitted(site: SiteFacts, probes: Probes) -> Identity:
     """Somebody who is to be let in: by another CA's client of the same subject, say, a pin is no help."""
     return next((probes.pinned[pin] for pin in site.pins if pin in probes.pinned), probes.trusted)
 
@@ -146,6 +144,8 @@ def _ask(admission: Admission | None, site: SiteFacts, door: Door, question: Que
         return admission.ask_admitted(replace(question, method="GET"), seconds)
     called = replace(question, method="POST")
     unlisted = question.client == "unlisted" or (site.pins and question.client.startswith(_TWIN))
+    if question.client == "untrusted" and site.verify_client == "optional_no_ca":
+        return admission.ask(called, seconds)
     if unlisted or question.client in ("none", "untrusted", "revoked"):
         return admission.ask_refused(called, seconds)
     return admission.ask_for_content(called, seconds)
@@ -307,30 +307,3 @@ def _expected_answer(site: SiteFacts, answer: Answer) -> str:
     if answer.path in site.open_paths:
         return "accepted"
     return "403" if site.open_paths or answer.path in site.protected_paths else ""
-
-
-def try_detours(store: Store, described: Description, site: SiteFacts, address: str, probes: Probes) -> list[Fault]:
-    """Try to reach what a site protects by way of virtual hosts that share its address and port. Returns the faults.
-
-    By the site's name in a request on their connections, and by resuming their sessions (CVE-2025-23048), as the
-    throwaway CA's client, whom `their_clients` lets in there, and as a stranger.
-    """
-    faults: list[Fault] = []
-    allowed = _admitted(site, probes)
-    door = find_door(described, address, site.port)
-    path = next(iter(site.protected_paths), "/")
-    for other, name in neighbours(store, described, site, address):
-        for version in ("TLSv1.3", "TLSv1.2"):
-            question = Question(site.domain, version, "trusted", allowed, path=path)
-            first, *resumed = ask_by_way_of(name, door, question, probes.stranger, _SECONDS)
-            ways = [("by its name in a request to", first), *(("by a TLS session of", answer) for answer in resumed)]
-            for way, answer in ways:
-                if answer.result == "accepted" and answer.status not in _NOT_SERVED:
-                    words = f"{site.domain}: a client whose certificate was not checked for it got in {way} the virtual"
-                    remedy = "update httpd (CVE-2025-23048), and take SSLVHostSNIPolicy out where it is set"
-                    faults.append(
-                        Fault("detour", site.domain, f"{words} host at {other.place} ({answer.detail})", remedy)
-                    )
-            if first.offered:
-                break
-    return list(dict.fromkeys(faults))

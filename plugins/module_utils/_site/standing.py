@@ -11,7 +11,7 @@ import os
 import re
 import socket
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Door
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
@@ -24,6 +24,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description impo
     listened,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
+from ansible_collections.mtls.httpd.plugins.module_utils._site.kinds import find_kinds
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, EMPTY, SITE, SiteFacts
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import FOLDER, Store
 
@@ -38,28 +39,71 @@ _OWN = (*_PAIR, "sslcacertificatefile", "sslcacertificatepath", "sslverifyclient
 # Commands of OpenSSL's own that say which CAs a client may be issued by (SSL_CONF_cmd).
 _TRUST = ("verifycafile", "verifycapath", "verifycastore")
 # How much of a client's chain SSLCARevocationCheck and SSLOCSPEnable look at.
+_BESIDE = 3
+_ELSEWHERE = 16
 _EXTENT = {"leaf": 1, "chain": 2, "on": 2}
 
 
-def neighbours(store: Store, described: Description, site: SiteFacts, address: str) -> list[tuple[VirtualHost, str]]:
-    """The virtual hosts by way of which a site that protects anything is tried, with the name that leads to each.
+class Neighbour(NamedTuple):
+    """A virtual host by way of which a site is tried: the name that leads there, empty for no SNI, and where it is."""
 
-    That is empty for no SNI. The default and two more: they tell how httpd takes it.
+    host: VirtualHost
+    name: str
+    address: str
+    port: int
+
+
+def find_neighbours(store: Store, described: Description, site: SiteFacts, address: str) -> list[Neighbour]:
+    """The virtual hosts by way of which a site that protects anything is tried.
+
+    Of those of its address and port the default and two more: they tell how httpd takes it. And of those that listen
+    elsewhere one of each kind, as sessions are told apart by name: those of the site's name are a kind of their own.
     """
-    hosts = _sharing(described, address, str(site.port))
+    hosts = find_sharing(described, address, str(site.port))
     mine = next((host for host in hosts if _of_site(store, host, site)), None) or host_of(site, described)
     if mine is None or not (site.mutual_tls == "enforced" or site.protected_paths):
         return []
-    named = [host for host in hosts if host == hosts[0] or re.fullmatch(r"[A-Za-z0-9.-]+", host.name)]
-    others = [host for host in named if host != mine and _speaks_tls(described, host)]
-    return [(host, "" if host == hosts[0] else host.name) for host in others[:3]]
+    with_tls = find_tls_hosts(described)
+    named = [host for host in hosts if host == hosts[0] or _is_plain(host.name)]
+    others = [host for host in named if host != mine and host.place in with_tls][:_BESIDE]
+    found = [Neighbour(host, "" if host == hosts[0] else host.name, address, site.port) for host in others]
+    beside = {host.place for host in hosts}
+    apart = [host for host in described.virtual_hosts if host.place in with_tls and host.place not in beside]
+    alike = [host for host in apart if host.answers(site.domain)]
+    rest = [host for host in apart if host not in alike]
+    for host in [*find_kinds(described, alike), *find_kinds(described, rest)][:_ELSEWHERE]:
+        known, port = endpoint(host.addresses[0])
+        if port.isdigit():
+            first = find_sharing(described, known, port)[0] == host
+            found.append(
+                Neighbour(host, "" if first or not _is_plain(host.name) else host.name, locally(known), int(port))
+            )
+    return found
 
 
-def _speaks_tls(described: Description, host: VirtualHost) -> bool:
-    """Whether a virtual host may shake hands, and so have sessions. By default mod_ssl does so on Listen's word."""
-    said = _effective_directives(described, host, ("sslengine", "sslcertificatefile"))
-    engine = said.pop("sslengine", None)
-    return bool(said) if engine is None else engine.words[:1] != ["off"]
+def _is_plain(name: str) -> bool:
+    return bool(re.fullmatch(r"[A-Za-z0-9.-]+", name))
+
+
+def find_tls_hosts(described: Description) -> set[str]:
+    """The places of the virtual hosts that may shake hands, and so have sessions.
+
+    By default mod_ssl does so on Listen's word.
+    """
+    engines: dict[str, bool] = {}
+    certified: set[str] = set()
+    for each in described.directives:
+        name = each.name.lower()
+        if len(each.sections) == bool(each.host) and name in ("sslengine", "sslcertificatefile"):
+            if name == "sslengine":
+                engines[each.host] = each.words[:1] != ["off"]
+            else:
+                certified.add(each.host)
+    return {
+        host.place
+        for host in described.virtual_hosts
+        if engines.get(host.place, engines.get("", bool(certified & {"", host.place})))
+    }
 
 
 def their_clients(store: Store, described: Description, tried: Sequence[tuple[SiteFacts, str]]) -> dict[str, str]:
@@ -67,7 +111,8 @@ def their_clients(store: Store, described: Description, tried: Sequence[tuple[Si
 
     C(tried): sites, each with an address.
     """
-    others = {host.place: host for site, address in tried for host, _n in neighbours(store, described, site, address)}
+    found = [each for site, address in tried for each in find_neighbours(store, described, site, address)]
+    others = {each.host.place: each.host for each in found}
     wanted = ("sslcacertificatefile", "sslcarevocationfile")
     return {
         described.path(each.words[0]): name
@@ -119,7 +164,7 @@ def _is_among(address: str, network: str) -> bool:
         return False
 
 
-def _sharing(described: Description, address: str, port: str) -> list[VirtualHost]:
+def find_sharing(described: Description, address: str, port: str) -> list[VirtualHost]:
     """The virtual hosts among which a connection's name decides, the default first (those of the address alone)."""
 
     def at(wanted: str) -> list[VirtualHost]:
@@ -270,7 +315,7 @@ def _hidden(described: Description, site: SiteFacts, mine: VirtualHost) -> Itera
         words = f"{site.domain}: the virtual host at {mine.place} includes it on another port"
         yield Fault("not-in-force", site.domain, words, "set the option 'port'")
     for address, port in map(endpoint, mine.addresses):
-        first = next((host for host in _sharing(described, address, port) if host.answers(site.domain)), mine)
+        first = next((host for host in find_sharing(described, address, port) if host.answers(site.domain)), mine)
         if first != mine:
             words = f"{site.domain}: the virtual host at {first.place} has its name too, and stands before {mine.place}"
             yield Fault("not-in-force", site.domain, words, "")

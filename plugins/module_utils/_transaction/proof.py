@@ -85,8 +85,9 @@ def _rehearsed(seen: Seen, plan: Plan, sites: Sequence[SiteFacts], allowed: froz
 
 
 def _rehearse(seen: Seen, draft: trial.Draft, sites: Sequence[SiteFacts]) -> trial.Result:
+    accepted = {wish.domain: wish.allow_bypass for wish in seen.wishes}
     result = rehearsal.rehearse(
-        trial.Trial(seen.server, seen.store, seen.without_us, draft, sites, seen.request.probes)
+        trial.Trial(seen.server, seen.store, seen.without_us, draft, sites, seen.request.probes, accepted)
     )
     seen.server.forget()
     return result

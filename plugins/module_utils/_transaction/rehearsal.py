@@ -40,6 +40,8 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site import (
     protocols,
     standing,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._site.detours import try_detours
+from ansible_collections.mtls.httpd.plugins.module_utils._site.doors import Doors
 from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import (
     LOG_DIRECTIVES,
     log_rules,
@@ -176,7 +178,9 @@ def _full(trial: Trial, logs_told: Sequence[str] = ()) -> Result:
                     door = standing.find_door(described, address, site.port)
                     found = handshakes.try_site(occasion, site, door, probes)
                     # Where the door itself is open, a way around it says nothing.
-                    faults += found or handshakes.try_detours(private, described, site, address, probes)
+                    faults += found or try_detours(private, content, site, address, probes)
+                # Where a door itself is open, the others say nothing.
+                faults += [] if faults else Doors(content, tried, trial.accepted, probes).find_open()
         faults = protocols.name_limits(private, described, sites, faults)
         end = _End(faults=faults, complete=True, programs=programs, logs=opened, served=served)
         return asdict(replace(end, warnings=tuple(dict.fromkeys(content.warnings))))

@@ -51,7 +51,8 @@ class Draft:
 class Trial:
     """A change that is to be rehearsed, of a server and its store, the sites that are tried, and who tries them.
 
-    without_us: the configuration as it is without us.
+    without_us: the configuration as it is without us. accepted: the ways past a site that its operator accepts, by
+    domain.
     """
 
     server: Server
@@ -60,6 +61,7 @@ class Trial:
     change: Draft
     sites: Sequence[SiteFacts]
     probes: answers.Probes = field(repr=False)
+    accepted: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,372 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Whether anybody who is to be refused reaches a site's content through any door of the server, in a full rehearsal.
+
+A door is an address and port where httpd listens, plain or TLS, and a kind of virtual host there. Before all, who is
+let in is served, so that what caches keep is asked for too. Only a canary is admission: its word, its file, or a
+connection to the stand-in of a backend.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import (
+    SERVER_NAME,
+    VERSIONS,
+    Identity,
+    Question,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.calls import USER_AGENT, make_call
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.http2 import ALPN_NAME
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.kept import Kept, Reply
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import endpoint, join_endpoint
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
+from ansible_collections.mtls.httpd.plugins.module_utils._site import standing
+from ansible_collections.mtls.httpd.plugins.module_utils._site.bypasses import used_at
+from ansible_collections.mtls.httpd.plugins.module_utils._site.canaries import find_shortcuts
+from ansible_collections.mtls.httpd.plugins.module_utils._site.handshakes import find_admitted
+from ansible_collections.mtls.httpd.plugins.module_utils._site.kinds import find_kinds
+from ansible_collections.mtls.httpd.plugins.module_utils._site.spellings import spell_beside_open, spell_protected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Door, Probes
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import VirtualHost
+    from ansible_collections.mtls.httpd.plugins.module_utils._machine.stand_ins import Arrival
+    from ansible_collections.mtls.httpd.plugins.module_utils._site.canaries import Canaries
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
+
+# Bounds: of names that are shaken hands by, of sites that are asked for at each door, of doors, and of paths.
+NAMES = 64
+SITES = 8
+_DOORS = 64
+_PATHS = 16
+_SECONDS = 3.0
+_NOBODY = "a client without a certificate"
+_STRANGER = "a client of another CA"
+_UNLISTED = "a client of the client CA that is not among 'allowed_clients'"
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A request, the name by which httpd finds a virtual host for it, and how it is told."""
+
+    raw: bytes = field(repr=False)
+    name: str
+    told: str
+
+
+class _Place(NamedTuple):
+    """An address and port, and the virtual hosts among which a request's name decides there, the default first."""
+
+    address: str
+    port: int
+    sharing: Sequence[VirtualHost]
+
+
+@dataclass
+class Doors:
+    """Asks at every door for the content of sites.
+
+    C(tried): sites, each with an address of its own. C(accepted): the places, files and sites whose ways to a site's
+    content its operator accepts, by domain. C(probes): who asks.
+    """
+
+    canaries: Canaries
+    tried: Sequence[tuple[SiteFacts, str]]
+    accepted: Mapping[str, Sequence[str]]
+    probes: Probes
+
+    def __post_init__(self) -> None:
+        """Begin without any content: by domain, a mark, and below which target of its backend it lies."""
+        self._content: dict[str, set[tuple[str, str]]] = {}
+
+    @cached_property
+    def _with_tls(self) -> set[str]:
+        return standing.find_tls_hosts(self.canaries.described)
+
+    def find_open(self) -> list[Fault]:
+        """Serve who is let in, then ask as everybody else. What is left out for its number is noted as a warning."""
+        sites = list({site.domain: site for site, _address in self.tried if self._closed(site)}.values())
+        if not sites:
+            return []
+        described = self.canaries.described
+        hosts = [self.canaries.hosts[site.domain] for site in sites]
+        first = {host.place for host in find_kinds(described, hosts)}
+        asked = [site for site, host in zip(sites, hosts) if host.place in first]
+        self._note_left_out(len(asked) - SITES, "kinds of sites")
+        asked = asked[:SITES]
+        asked = [site for site in asked if self._serve_admitted(site)]
+        if not asked:
+            return []
+        faults = [fault for site in asked for fault in self._spelled(site)]
+        names = 0
+        doors = self._find_doors()
+        self._note_left_out(len(doors) - _DOORS, "addresses and ports")
+        for address, port in doors[:_DOORS]:
+            sharing = standing.find_sharing(described, address, str(port))
+            kinds = find_kinds(described, sharing)
+            own = {self.canaries.hosts[site.domain].place for site in asked}
+            kinds = [host for host in kinds if host == sharing[0] or host.name or host.place in own]
+            self._note_left_out(names + len(kinds) - NAMES, "kinds of virtual hosts")
+            kinds = kinds[: max(0, NAMES - names)]
+            names += len(kinds)
+            faults += self._ask_at(_Place(address, port, sharing), kinds, asked)
+        return list(dict.fromkeys(faults))
+
+    def _closed(self, site: SiteFacts) -> bool:
+        return bool(self.canaries.closed.get(site.domain)) and site.domain in self.canaries.hosts
+
+    def _find_doors(self) -> list[tuple[str, int]]:
+        """Each address and port where httpd listens, and those of virtual hosts there, as this machine reaches them."""
+        described = self.canaries.described
+        found = [(address, site.port) for site, address in self.tried]
+        listens = [endpoint(each.words[0]) for each in described.listens]
+        found += [(standing.locally(address), int(port)) for address, port in listens if port.isdigit()]
+        ports = {port for _address, port in listens}
+        for host in described.virtual_hosts:
+            for address, port in map(endpoint, host.addresses):
+                if standing.numeric(address):
+                    found += [(address, int(each)) for each in ports if port in ("*", each) and each.isdigit()]
+        return list(dict.fromkeys(found))
+
+    def _serve_admitted(self, site: SiteFacts) -> bool:
+        """Serve who is let in, and learn what is the site's closed content by that. Returns whether there is any."""
+        address = next(address for known, address in self.tried if known.domain == site.domain)
+        kept = self._connect(address, site.port, site.domain, find_admitted(site, self.probes))
+        host = _authority(site.domain, site.port)
+        content: set[tuple[str, str]] = set()
+        for path in self._targets(site):
+            for mark, target in self._reach(kept, _request(f"GET {path} HTTP/1.1", host))[1]:
+                if mark in self.canaries.closed[site.domain]:
+                    # What is protected has a backend to itself. Else it is what lies where the site's root leads.
+                    is_below = site.mutual_tls == "enforced" and target
+                    content.add((mark, _plain(target).removesuffix(path) if is_below else ""))
+        for path in site.open_paths[:_PATHS]:
+            kept.ask(_request(f"GET {path} HTTP/1.1", host))
+        kept.close()
+        self._content[site.domain] = content
+        return bool(content)
+
+    def _reach(self, kept: Kept, request: bytes) -> tuple[Reply, list[Arrival]]:
+        """Ask, and return the reply with what it shows to have been reached, or a stand-in knows to have been."""
+        known = len(self.canaries.stand_ins.arrivals)
+        reply = kept.ask(request)
+        return reply, [*self.canaries.find_reached(reply.received), *self.canaries.stand_ins.arrivals[known:]]
+
+    def _targets(self, site: SiteFacts) -> list[str]:
+        """Where what stands for the closed content of a site is found."""
+        return self.canaries.find_targets(site)[:_PATHS]
+
+    def _connect(
+        self, address: str, port: int, name: str = "", identity: Identity | None = None, version: str = "TLSv1.3"
+    ) -> Kept:
+        source = self.canaries.next_source(address)
+        door: Door = standing.find_door(self.canaries.described, address, port, source)
+        name = name if SERVER_NAME.match(name) else ""
+        return Kept(door, version, name, identity, source, _SECONDS)
+
+    def _callers(self, sites: Sequence[SiteFacts]) -> Iterator[tuple[str, Identity | None]]:
+        yield _NOBODY, None
+        yield _STRANGER, self.probes.stranger
+        if any(site.pins for site in sites):
+            yield _UNLISTED, self.probes.trusted
+
+    def _ask_at(self, place: _Place, kinds: Sequence[VirtualHost], sites: Sequence[SiteFacts]) -> Iterator[Fault]:
+        """Ask at one address and port: plainly, and over TLS where that is spoken, by each kind's name and without."""
+        address, port, sharing = place
+        tls = not {host.place for host in sharing}.isdisjoint(self._with_tls)
+        own = [host.name for host in kinds if host.name]
+        where = join_endpoint(address, port)
+        kept = self._connect(address, port, version="")
+        for site in sites:
+            # What speaks TLS answers any plain request alike.
+            asked = list(_forms(site, port, own[:1] if tls else own, self._targets(site)[:2], over_tls=False))
+            yield from self._judge(kept, site, asked[:2] if tls else asked, sharing, f"{_NOBODY} got in at {where}")
+        kept.close()
+        if not tls:
+            return
+        for who, identity in self._callers(sites):
+            # By its own name each site was asked already.
+            known = {site.domain for site in sites if (site, address) in self.tried and site.verify_client == "require"}
+            for name in dict.fromkeys(("", *(name for name in own if name not in known))):
+                yield from self._ask_over_tls(place, name, sites, (who, identity))
+
+    def _ask_over_tls(
+        self, place: _Place, name: str, sites: Sequence[SiteFacts], caller: tuple[str, Identity | None]
+    ) -> Iterator[Fault]:
+        who, identity = caller
+        address, port, sharing = place
+        for version in reversed(VERSIONS):
+            kept = self._connect(address, port, name, identity, version)
+            by = f"SNI {name}" if name else "no SNI"
+            said = f"{who} got in at {join_endpoint(address, port)} over {version} by {by}"
+            came = False
+            for site in sites:
+                asked = list(_forms(site, port, [name] if name else [], self._targets(site)[:2], over_tls=True))
+                # One question tells whether a handshake is to be had at all.
+                if not came and not kept.ask(asked[0].raw).status:
+                    break
+                came = True
+                yield from self._judge(kept, site, asked, sharing, said)
+            kept.close()
+            if came:
+                yield from self._ask_over_http2(kept, sharing, sites, said)
+                return
+
+    def _ask_over_http2(
+        self, kept: Kept, sharing: Sequence[VirtualHost], sites: Sequence[SiteFacts], said: str
+    ) -> Iterator[Fault]:
+        """Ask for sites by another authority than SNI names, where HTTP/2 is spoken to that."""
+        for site in sites if self.canaries.described.has_http2 else ():
+            path = self._targets(site)[0]
+            mark, _below = min(self._content[site.domain])
+            question = Question(
+                kept.server_name,
+                kept.version,
+                said,
+                kept.identity,
+                path=path,
+                host=site.domain,
+                http2=True,
+                method="GET",
+                source=kept.source,
+                awaited=self.canaries.word + b"-" + mark.encode() + b" ",
+            )
+            known = len(self.canaries.stand_ins.arrivals)
+            answer = ask(kept.door, question, _SECONDS)
+            reached = self.canaries.stand_ins.arrivals[known:]
+            host = _find_answering(sharing, site.domain, kept.server_name)
+            if answer.protocol != ALPN_NAME:
+                return
+            if (answer.found or self._is_content(site, reached)) and not self._is_accepted(site, host):
+                place = f" by the virtual host at {host.place}" if host else ""
+                words = f"{site.domain}: {said}{place}, to GET {path} over HTTP/2 with the authority {site.domain}"
+                yield Fault("stranger-let-in", site.domain, f"{words} ({answer.status})", "")
+
+    def _spelled(self, site: SiteFacts) -> Iterator[Fault]:
+        """Ask for the closed paths of a site in spellings that proxies read in different ways, over one connection."""
+        opened, closed = site.open_paths[:_PATHS], site.protected_paths[:_PATHS]
+        self._note_left_out(len(site.open_paths) - _PATHS, f"open_paths of {site.domain}")
+        self._note_left_out(len(site.protected_paths) - _PATHS, f"protected_paths of {site.domain}")
+        paths = [path for each in closed for path in spell_protected(each)]
+        targets = self._targets(site)[:1]
+        paths += [path for each in opened for target in targets for path in spell_beside_open(each, target)]
+        address = next(address for known, address in self.tried if known.domain == site.domain)
+        host = _authority(site.domain, site.port)
+        asked = [_Asked(_request(f"GET {path} HTTP/1.1", host), site.domain, f"GET {path}") for path in paths]
+        callers: list[tuple[str, Identity | None]] = []
+        callers += [(_NOBODY, None)] if site.verify_client != "require" or site.open_paths else []
+        callers += [(_UNLISTED, self.probes.trusted)] if site.pins else []
+        for who, identity in callers if asked else ():
+            kept = self._connect(address, site.port, site.domain, identity)
+            said = f"{who} got in at {join_endpoint(address, site.port)}"
+            mine = [self.canaries.hosts[site.domain]]
+            yield from self._judge(kept, site, asked, mine, said)
+            kept.close()
+
+    def _judge(
+        self, kept: Kept, site: SiteFacts, asked: Sequence[_Asked], sharing: Sequence[VirtualHost], said: str
+    ) -> Iterator[Fault]:
+        """Ask for a site over a connection, and tell the first request by which its content is reached."""
+        for each in asked:
+            reply, reached = self._reach(kept, each.raw)
+            host = _find_answering(sharing, each.name, kept.server_name)
+            if self._is_content(site, reached) and not self._is_accepted(site, host):
+                place = f" by the virtual host at {host.place}" if host else ""
+                shortcuts = find_shortcuts(self.canaries.described, host)
+                also = f", perhaps by {', '.join(shortcuts[:3])}" if shortcuts else ""
+                words = f"{site.domain}: {said}{place}, to {each.told} ({reply.status}{also})"
+                remedy = "take out what leads to the site's content there"
+                if host != self.canaries.hosts[site.domain]:
+                    remedy += ", or accept it by 'allow_bypass'"
+                yield Fault("stranger-let-in", site.domain, words, remedy)
+                return
+
+    def _is_content(self, site: SiteFacts, reached: Sequence[Arrival]) -> bool:
+        """Whether something that was reached is closed content of a site, and no path that is open."""
+        return any(
+            mark == known and _plain(target).startswith(below) and _plain(target)[len(below) :] not in site.open_paths
+            for mark, target in reached
+            for known, below in self._content[site.domain]
+        )
+
+    def _is_accepted(self, site: SiteFacts, host: VirtualHost | None) -> bool:
+        """Whether the operator accepts that a virtual host serves a site's content to all, by what stands in it."""
+        if host == self.canaries.hosts[site.domain]:
+            return False
+        place = host.place if host else ""
+        accepted = set(self.accepted.get(site.domain, ()))
+        known = [domain for domain, own in self.canaries.hosts.items() if own == host]
+        return (
+            bool(accepted & set(known))
+            or any(site.domain in self.accepted.get(domain, ()) for domain in known)
+            or any(
+                accepted & {each.place, each.file, used_at(each), used_at(each).rpartition(":")[0]}
+                for each in (self.canaries.described.directives if accepted else ())
+                if each.host in ("", place)
+            )
+        )
+
+    def _note_left_out(self, number: int, what: str) -> None:
+        if number > 0:
+            words = f"{number} further {what} were not asked at every door, as there are so many"
+            fault = Fault("not-tried", "", words, "")
+            if fault not in self.canaries.warnings:
+                self.canaries.warnings.append(fault)
+
+
+def _find_answering(sharing: Sequence[VirtualHost], *names: str) -> VirtualHost | None:
+    """The virtual host that httpd finds: the first that has the request's name, else that of SNI, else the default."""
+    found = (next((host for host in sharing if host.answers(name)), None) for name in filter(None, names))
+    return next(filter(None, found), sharing[0] if sharing else None)
+
+
+def _plain(target: str) -> str:
+    """The path of a request to a backend, without what nobody tells apart."""
+    return re.sub("//+", "/", target.partition("?")[0])
+
+
+def _authority(name: str, port: int) -> str:
+    return name if port == 443 else f"{name}:{port}"
+
+
+def _forms(
+    site: SiteFacts, port: int, others: Sequence[str], targets: Sequence[str], *, over_tls: bool
+) -> Iterator[_Asked]:
+    """The requests by which a site is asked for at a port, also beside the names of other virtual hosts there."""
+    domain = site.domain
+    ports = dict.fromkeys((port, site.port, 443))
+    hosts = [domain, *(f"{domain}:{each}" for each in ports), domain.upper(), f"{domain}.", *site.aliases[:1]]
+    beside = next(iter(others), "localhost")
+    for target in targets:
+        for host in hosts:
+            yield _Asked(_request(f"GET {target} HTTP/1.1", host), domain, f"GET {target} with Host {host}")
+        call = make_call("POST", target)
+        fields = "".join(f"{name}: {value}\r\n" for name, value in (("Host", domain), *call.fields))
+        raw = f"POST {call.target} HTTP/1.1\r\n{fields}\r\n".encode("ascii") + call.body
+        yield _Asked(raw, domain, f"POST {target} with Host {domain}")
+        for host in others:
+            yield _Asked(_request(f"GET {target} HTTP/1.1", host), host, f"GET {target} with Host {host}")
+        for scheme in ("http", "https"):
+            url = f"{scheme}://{domain}{target}"
+            # Measured on httpd 2.4: by the other scheme, Host decides.
+            name = domain if (scheme == "https") == over_tls else beside
+            yield _Asked(_request(f"GET {url} HTTP/1.1", beside), name, f"GET {url} with Host {beside}")
+    for target in targets:
+        yield _Asked(_request(f"GET {target} HTTP/1.0", ""), "", f"GET {target} of HTTP/1.0")
+        url = f"https://{domain}{target}"
+        yield _Asked(_request(f"GET {url} HTTP/1.0", ""), domain if over_tls else "", f"GET {url} of HTTP/1.0")
+
+
+def _request(line: str, host: str) -> bytes:
+    fields = (f"Host: {host}\r\n" if host else "") + f"User-Agent: {USER_AGENT}\r\n"
+    return f"{line}\r\n{fields}\r\n".encode("latin-1")

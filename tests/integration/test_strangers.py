@@ -1,0 +1,190 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Nobody else is let in: through no door of the server, by no name, session, cache or spelling of a path.
+
+The rehearsal asks as those who are to be refused, and a canary that comes out is a door. Each way in stands beside a
+neighbour that looks like it and is none.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from demo_material import Authority, write
+from embedded_httpd import free_port
+from host import DOMAIN
+
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
+
+if TYPE_CHECKING:
+    from host import Host
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
+
+BACKEND = "http://127.0.0.1:9/"
+OPEN: dict[str, Any] = {"open_paths": ("/healthz",)}
+PINNED: dict[str, Any] = {"allowed": [{"subject": "CN=Chat"}]}
+PROTECTED: dict[str, Any] = {"protected": {"/callback": "http://127.0.0.1:10/callback"}}
+
+
+def load(host: Host, *modules: str) -> None:
+    """Load modules that the server has not, by their names without C(_module)."""
+    text = host.httpd.conf.read_text()
+    for name in modules:
+        if f"mod_{name}.so" not in text:
+            host.add(f"LoadModule {name}_module modules/mod_{name}.so\n")
+
+
+def say(host: Host, text: str) -> str:
+    """Have the server say something more; return the place of its first line."""
+    line = len(host.httpd.conf.read_text().splitlines()) + 1
+    host.add(text + "\n")
+    host.restart()
+    return f"{host.httpd.conf}:{line}"
+
+
+def edited(wish: SiteWish, pattern: str, instead: str) -> SiteWish:
+    """Return a wish whose site says something else, as the operator's own template may."""
+    assert wish.release
+    text = wish.release.public[SITE].decode()
+    other = re.sub(pattern, instead, text, flags=re.MULTILINE)
+    assert other != text
+    return replace(wish, release=replace(wish.release, public={**wish.release.public, SITE: other.encode()}))
+
+
+def files(host: Host) -> dict[str, Any]:
+    """Return the option of a site of files that nothing else serves."""
+    folder = host.httpd.root / "own"
+    if not folder.exists():
+        folder.mkdir(mode=0o755)
+        (folder / "index.html").write_text("content")
+    return {"document_root": str(folder)}
+
+
+# -- doors
+
+
+WAYS = {
+    "a variable": f"RewriteEngine on\nRewriteRule ^/?(.*) {BACKEND[:-1]}%{{ENV:BASE}}/$1 [P]",
+    "a map": "RewriteEngine on\nRewriteMap low int:tolower\nRewriteRule ^/?(.*) http://${low:127.0.0.1}:9/$1 [P]",
+}
+
+
+@pytest.mark.parametrize("port", ["its own", "the server's"])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_virtual_host_that_leads_to_the_backend_is_found_by_a_canary_until_it_is_accepted(
+    host: Host, way: str, port: str
+) -> None:
+    load(host, "proxy", "proxy_http", "rewrite")
+    number = free_port() if port == "its own" else host.httpd.port
+    listen = f"Listen {number}\n" if port == "its own" else ""
+    place = say(host, f"{listen}<VirtualHost *:{number}>\nServerName o.example.net\n{WAYS[way]}\n</VirtualHost>")
+    if listen:
+        place = f"{host.httpd.conf}:{int(place.rpartition(':')[2]) + 1}"
+    wish = host.wish(proxy_pass=BACKEND)
+    message = host.refused(wish)
+    assert "a client without a certificate got in at" in message or "serves its content too" in message
+    assert place in message
+    assert host.apply(replace(wish, allow_bypass=(str(host.httpd.conf),))).rehearsal == "full"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "RewriteEngine on\nRewriteRule ^/?(.*) http://127.0.0.1:11%{ENV:BASE}/$1 [P]",
+        f"RewriteEngine on\nRewriteRule ^ https://{DOMAIN}%{{REQUEST_URI}} [R=301,L]",
+        "ErrorDocument 404 https://status.example.net/\nDocumentRoot /nowhere",
+        "ErrorDocument 404 /index.html",
+    ],
+    ids=["another backend", "a redirect", "a redirect of errors", "a page"],
+)
+def test_a_virtual_host_that_answers_otherwise_is_no_door(host: Host, lines: str) -> None:
+    load(host, "proxy", "proxy_http", "rewrite")
+    say(host, f"<VirtualHost *:{host.httpd.port}>\nServerName o.example.net\n{lines}\n</VirtualHost>")
+    report = host.apply(host.wish(proxy_pass=BACKEND))
+    assert report.rehearsal == "full"
+    assert not [each for each in report.limits if "were not asked" in each]
+
+
+def test_plain_http_at_the_port_of_tls_does_not_reach_the_backend_by_an_error_page(host: Host) -> None:
+    load(host, "proxy", "proxy_http")
+    place = say(host, "ErrorDocument 400 /errors/400.html")
+    wish = host.wish(proxy_pass=BACKEND)
+    message = host.refused(edited(wish, r"^ *ErrorDocument .*\n", ""))
+    assert f"a client without a certificate got in at 127.0.0.1:{host.port}" in message
+    assert f"ErrorDocument at {place}" in message
+    assert host.apply(wish).rehearsal == "full"
+
+
+# -- sessions
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["the site's name and port", "a port of its own"])
+def test_the_session_of_a_virtual_host_elsewhere_is_resumed_at_the_site(host: Host, same: bool) -> None:
+    load(host, "socache_shmcb", "ssl")
+    issued, own = host.public.issue(DOMAIN), Authority("A neighbour's client CA")
+    for name, data in (("own.crt", issued.full_pem), ("own.key", issued.key_pem), ("own-ca.crt", own.pem)):
+        write(host.conf, name, data)
+    port = free_port()
+    named = f"ServerName {DOMAIN}:{host.port if same else port}"
+    place = say(
+        host,
+        f"<VirtualHost *:{port}>\n{named}\nSSLEngine on\nSSLCertificateFile conf/own.crt\n"
+        "SSLCertificateKeyFile conf/own.key\nSSLCACertificateFile conf/own-ca.crt\nSSLVerifyClient require\n"
+        f"</VirtualHost>\nListen {port} https\nSSLSessionTickets off\n"
+        f"SSLSessionCache shmcb:{host.httpd.root}/sessions(512000)",
+    )
+    wish = host.wish(**files(host))
+    if same:
+        assert f"got in by a TLS session of the virtual host at {place} (" in host.refused(wish)
+    else:
+        assert host.apply(wish).rehearsal == "full"
+
+
+# -- caches
+
+
+@pytest.mark.parametrize("options", [{**OPEN, **PINNED}, {"proxy_pass": BACKEND, **PROTECTED}, PINNED])
+@pytest.mark.parametrize("path", ["/", "/elsewhere"])
+def test_what_a_cache_gives_to_anybody_is_found_after_the_client_was_served(
+    host: Host, options: dict[str, Any], path: str
+) -> None:
+    load(host, "cache", "cache_disk")
+    (host.httpd.root / "cache").mkdir(mode=0o777)
+    (host.httpd.root / "cache").chmod(0o777)
+    place = say(host, f"CacheRoot {host.httpd.root}/cache\nCacheEnable disk {path}")
+    line = f"{host.httpd.conf}:{int(place.rpartition(':')[2]) + 1}"
+    wish = host.wish(**({} if "proxy_pass" in options else files(host)), **options)
+    if path == "/":
+        message = host.refused(wish)
+        assert " got in at " in message
+        assert f"CacheEnable at {line}" in message
+    else:
+        assert host.apply(wish).rehearsal == "full"
+
+
+# -- spellings
+
+
+def test_a_path_that_a_proxy_reads_otherwise_is_found_by_a_canary(host: Host) -> None:
+    load(host, "proxy", "proxy_http", "rewrite")
+    wish = host.wish(proxy_pass=BACKEND, **OPEN)
+    message = host.refused(edited(wish, r"-in \{'/healthz'\}", "=~ m#^/healthz#"))
+    assert "a client without a certificate got in" in message
+    assert "GET /healthz" in message
+    assert host.apply(wish).rehearsal == "full"
+
+
+def test_a_rule_that_leads_other_spellings_to_a_protected_path_is_found(host: Host) -> None:
+    load(host, "proxy", "proxy_http", "rewrite")
+    rule = r'RewriteRule "^/x/\.\.;(/.*)" "http://127.0.0.1:10%{ENV:NONE}$1" [P]'
+    rule = rf'RewriteEngine on\n{rule}\n\1<Location "/callback">'
+    wish = host.wish(proxy_pass=BACKEND, **PROTECTED)
+    message = host.refused(edited(wish, r'^( *)<Location "/callback">', rule.replace("\\.", "\\\\.")))
+    assert "GET /x/..;/callback" in message or "leads to the backend of a protected path too" in message
+    assert host.apply(wish).rehearsal == "full"
