@@ -19,6 +19,7 @@ from demo_material import Authority, write
 from embedded_httpd import free_port
 from host import DOMAIN
 
+from ansible_collections.mtls.httpd.plugins.module_utils._site import doors
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 
 if TYPE_CHECKING:
@@ -188,3 +189,13 @@ def test_a_rule_that_leads_other_spellings_to_a_protected_path_is_found(host: Ho
     message = host.refused(edited(wish, r'^( *)<Location "/callback">', rule.replace("\\.", "\\\\.")))
     assert "GET /x/..;/callback" in message or "leads to the backend of a protected path too" in message
     assert host.apply(wish).rehearsal == "full"
+
+
+def test_a_virtual_host_that_lets_everybody_wait_is_left_out_and_told(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(host, "proxy", "proxy_http")
+    say(host, f"<VirtualHost *:{host.httpd.port}>\nServerName o.example.net\n</VirtualHost>")
+    monkeypatch.setattr(doors, "_SECONDS_IN_ALL", 0.0)
+    report = host.apply(host.wish(proxy_pass=BACKEND))
+    assert [each for each in report.limits if "let them wait for too long" in each]

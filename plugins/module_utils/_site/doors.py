@@ -12,6 +12,7 @@ connection to the stand-in of a backend.
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -50,6 +51,8 @@ SITES = 8
 _DOORS = 64
 _PATHS = 16
 _SECONDS = 3.0
+# For all: a virtual host of others may keep each question waiting.
+_SECONDS_IN_ALL = 15.0
 _NOBODY = "a client without a certificate"
 _STRANGER = "a client of another CA"
 _UNLISTED = "a client of the client CA that is not among 'allowed_clients'"
@@ -88,6 +91,7 @@ class Doors:
     def __post_init__(self) -> None:
         """Begin without any content: by domain, a mark, and below which target of its backend it lies."""
         self._content: dict[str, set[tuple[str, str]]] = {}
+        self._end = time.monotonic() + _SECONDS_IN_ALL
 
     @cached_property
     def _with_tls(self) -> set[str]:
@@ -213,7 +217,7 @@ class Doors:
             for site in sites:
                 asked = list(_forms(site, port, [name] if name else [], self._targets(site)[:2], over_tls=True))
                 # One question tells whether a handshake is to be had at all.
-                if not came and not kept.ask(asked[0].raw).status:
+                if not came and (time.monotonic() > self._end or not kept.ask(asked[0].raw).status):
                     break
                 came = True
                 yield from self._judge(kept, site, asked, sharing, said)
@@ -278,6 +282,9 @@ class Doors:
     ) -> Iterator[Fault]:
         """Ask for a site over a connection, and tell the first request by which its content is reached."""
         for each in asked:
+            if time.monotonic() > self._end:
+                self._note("some doors were not asked for sites, as others let them wait for too long")
+                return
             reply, reached = self._reach(kept, each.raw)
             host = _find_answering(sharing, each.name, kept.server_name)
             if self._is_content(site, reached) and not self._is_accepted(site, host):
@@ -318,10 +325,12 @@ class Doors:
 
     def _note_left_out(self, number: int, what: str) -> None:
         if number > 0:
-            words = f"{number} further {what} were not asked at every door, as there are so many"
-            fault = Fault("not-tried", "", words, "")
-            if fault not in self.canaries.warnings:
-                self.canaries.warnings.append(fault)
+            self._note(f"{number} further {what} were not asked at every door, as there are so many")
+
+    def _note(self, words: str) -> None:
+        fault = Fault("not-tried", "", words, "")
+        if fault not in self.canaries.warnings:
+            self.canaries.warnings.append(fault)
 
 
 def _find_answering(sharing: Sequence[VirtualHost], *names: str) -> VirtualHost | None:
