@@ -151,6 +151,7 @@ CONTROLLERS_ALONE = {
     "signature: root's, SHA-1",
     "list: signed by another",
     "list: of another CA",
+    "list: beside a stranger's",
     "list: signed by SHA-1",
 }
 

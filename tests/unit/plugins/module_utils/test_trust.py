@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def rules(conf: Path, own: str = "", *folders: str, known: tuple[str, ...] = ()) -> LogRules:
-    return LogRules(own, str(conf), frozenset(folders), lambda: known)
+    return LogRules(own, str(conf), frozenset(folders), lambda: known, "/usr/sbin/apache2")
 
 
 def test_a_server_that_keeps_its_logs_below_usr_has_its_sites_there_too(tmp_path: Path) -> None:
