@@ -14,7 +14,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import (
     PLAIN_ENVIRONMENT,
     HttpdError,
@@ -93,6 +92,9 @@ def would_call(supervision: Supervision, binary: str, folder: str) -> tuple[str,
     call, C(folder) is httpd's configuration, which it may write to, seen by nobody. Raises HttpdError where nothing is
     told, or where the program would start httpd with another configuration than the one that lies there now.
     """
+    # For units with a program of their own alone, so not compiled for others.
+    from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
+
     told = os.path.join(sandbox.SCRATCH, "called")
     stub = f'#!/bin/sh\n{{ printf "%s\\0" $# "$0" "$@"; env -0; }} >{told}\n'
     environment = {**PLAIN_ENVIRONMENT, **unit_environment(supervision.unit)[0]}

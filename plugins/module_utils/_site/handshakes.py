@@ -24,13 +24,13 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client impor
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.http2 import ALPN_NAME
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import join_endpoint
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
-from ansible_collections.mtls.httpd.plugins.module_utils._site.admission import Admission
 from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import find_door
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
+    from ansible_collections.mtls.httpd.plugins.module_utils._site.admission import Admission
     from ansible_collections.mtls.httpd.plugins.module_utils._site.canaries import Canaries
     from ansible_collections.mtls.httpd.plugins.module_utils._site.twin_clients import TwinnedCAs
     from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
@@ -124,6 +124,9 @@ def _admission(occasion: Occasion, site: SiteFacts, door: Door, probes: Probes) 
     canaries = occasion.canaries
     if not canaries or site.domain not in canaries.hosts:
         return None
+    # Of a rehearsal alone, so not compiled elsewhere.
+    from ansible_collections.mtls.httpd.plugins.module_utils._site.admission import Admission
+
     return Admission(canaries, site, door, find_admitted(site, probes))
 
 

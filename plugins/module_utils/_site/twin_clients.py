@@ -26,7 +26,6 @@ from ansible_collections.mtls.httpd.plugins.module_utils._twin.twins import Part
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
 
 _BLOCK = re.compile(rb"-----BEGIN (X509 CRL|CERTIFICATE)-----(.*?)-----END \1-----", re.DOTALL)
 # More client CAs than anybody has who knows whom they let in; each costs a handshake over each version of TLS.
@@ -40,13 +39,15 @@ class TwinnedCAs:
     """A site's client CA file and CRL file with each of their members replaced by its twin (PEM), and who calls.
 
     clients: for each CA that is valid now its subject (RFC 4514), and a client that its twin issued.
-    named: such with the name of a pin, each with the subject of its CA and the number of the pin.
+    named: such with the name of a pin, each with the subject of its CA and the number of the pin. untried: why there
+    are no twins, but the originals; empty where there are.
     """
 
     authorities: bytes = field(repr=False)
     crls: bytes = field(repr=False)
     clients: tuple[tuple[str, Identity], ...] = ()
     named: tuple[tuple[str, int, Identity], ...] = ()
+    untried: str = ""
 
 
 def twin_client_cas(
@@ -87,15 +88,6 @@ def twin_client_cas(
         tuple(clients),
         tuple(named),
     )
-
-
-def explain_untwinned(site: SiteFacts, authorities: bytes, crls: bytes) -> str:
-    """Return that clients of a site's client CAs were not tried, and why; empty where they were."""
-    try:
-        twin_client_cas(authorities, crls)
-    except ValueError as error:
-        return f"{site.domain}: whether httpd lets clients of its client CAs in was not tried by twins of them: {error}"
-    return ""
 
 
 def _read(label: bytes, content: bytes) -> Iterator[bytes]:

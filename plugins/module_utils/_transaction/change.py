@@ -9,8 +9,11 @@ So run.py imports this where there is something to do, and the program for renew
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ansible_collections.mtls.httpd.plugins.module_utils._site.unheard import find_unheard
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_material import complete_release
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.obstacles import find_crowd, find_obstacles
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.proof import rehearse_change
@@ -32,7 +35,10 @@ def prove(seen: Seen) -> Result:
     _refuse_if(find_obstacles(seen))
     result = rehearse_change(seen)
     _refuse_if(find_crowd(seen))  # last, as it may be another one a moment later
-    return result
+    # What a template or the operator's own text has, as well as what the options say.
+    releases = [wish.release for wish in seen.wishes if wish.release]
+    texts = [(each.facts, each.public[SITE].decode(errors="replace")) for each in releases]
+    return replace(result, warnings=(*result.warnings, *find_unheard(texts)))
 
 
 def _refuse_if(faults: Sequence[Fault]) -> None:

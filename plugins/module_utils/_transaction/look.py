@@ -16,7 +16,6 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands impor
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, tell_fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes, standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.bypasses import find_bypasses
-from ansible_collections.mtls.httpd.plugins.module_utils._site.conflicts import find_taken_names
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Link, StoreError
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import host_file
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.plan import Found, Plan, make_plan
@@ -120,6 +119,8 @@ def look(server: Server, store: Store, request: Request, *, interrupted: bool, s
     bypasses = find_bypasses(without_us, store, releases, {wish.domain: wish.allow_bypass for wish in wishes})
     if bypasses:
         # A site whose name is another host's has to settle that first, which may leave nothing to accept.
+        from ansible_collections.mtls.httpd.plugins.module_utils._site.conflicts import find_taken_names
+
         taken = list(find_taken_names(without_us, sites))
         named = {fault.domain for fault in taken}
         raise Refused(*taken, *(fault for fault in bypasses if fault.domain not in named))

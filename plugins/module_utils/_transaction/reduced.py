@@ -62,6 +62,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.trial impo
     Trial,
     admit_probes,
     find_escapes,
+    list_untwinned,
     refused_as_weak,
     unreadable_client_ca,
 )
@@ -191,7 +192,16 @@ def rehearse_reduced(trial: Trial, reason: str) -> Result:
                     faults += handshakes.try_site(occasion, site, door, probes)
         faults = protocols.name_limits(store, without_us, sites, faults)
         unpermitted = () if change.allowed else tuple(dict.fromkeys(start.programs))
-        return Result("reduced", reason, tuple(faults), said, not (weak or said), start.programs, unpermitted)
+        return Result(
+            "reduced",
+            reason,
+            tuple(faults),
+            said,
+            not (weak or said),
+            start.programs,
+            unpermitted,
+            warnings=list_untwinned(twins),
+        )
 
 
 def _moved(text: bytes, port: int, place: str, scratch: str) -> bytes:

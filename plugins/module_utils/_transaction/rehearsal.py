@@ -68,6 +68,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.trial impo
     Trial,
     admit_probes,
     find_escapes,
+    list_untwinned,
     refused_as_weak,
     unreadable_client_ca,
 )
@@ -183,7 +184,7 @@ def _full(trial: Trial, logs_told: Sequence[str] = ()) -> Result:
                 faults += [] if faults else Doors(content, tried, trial.accepted, probes).find_open()
         faults = protocols.name_limits(private, described, sites, faults)
         end = _End(faults=faults, complete=True, programs=programs, logs=opened, served=served)
-        return asdict(replace(end, warnings=tuple(dict.fromkeys(content.warnings))))
+        return asdict(replace(end, warnings=tuple(dict.fromkeys([*list_untwinned(twins), *content.warnings]))))
 
     try:
         value = sandbox.run(_world(trial, logs_told), act, SECONDS + len(sites))

@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import list_faults, tell_fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site import standing
-from ansible_collections.mtls.httpd.plugins.module_utils._site.twin_clients import explain_untwinned
-from ansible_collections.mtls.httpd.plugins.module_utils._site.unheard import find_unheard
-from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, SITE
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_file import (
     list_missing_curves,
     list_unavailable,
@@ -94,16 +92,7 @@ def tell(seen: Seen, result: Result | None, *, reloaded: bool, check: bool, heal
     if result:
         report.rehearsal, report.rehearsal_reason = result.mode, result.reason
         report.accepted = list_faults(result.accepted)
-        releases = [wish.release for wish in seen.wishes if wish.release]
-        untwinned = [
-            explain_untwinned(each.facts, each.public.get(CLIENT_CA, b""), each.public.get(CRL, b""))
-            for each in releases
-        ]
-        report.limits += filter(None, untwinned)
         report.limits += [tell_fault(each) for each in result.warnings]
-        # What a template or the operator's own text has, as well as what the options say.
-        texts = [(each.facts, each.public[SITE].decode(errors="replace")) for each in releases]
-        report.limits += [tell_fault(each) for each in find_unheard(texts)]
         if result.programs:
             report.limits.append(f"not started in the rehearsal, as no program is: {', '.join(result.programs)}")
     return report

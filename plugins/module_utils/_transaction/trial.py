@@ -184,8 +184,8 @@ def admit_probes(disk: Disk, site: SiteFacts, folder: str, probes: answers.Probe
         by_name = [(number, pin) for number, pin in enumerate(site.pins) if pin not in site.pinned_files]
         names = {number: probes.pinned[pin] for number, pin in by_name if pin in probes.pinned}
         twinned = twin_client_cas(known, lists, site.crl_ends, names)
-    except ValueError:  # The report says so.
-        twinned = TwinnedCAs(known, lists)
+    except ValueError as error:
+        twinned = TwinnedCAs(known, lists, untried=str(error))
     disk.put(authorities, File(twinned.authorities + probes.ca))
     if lists:
         disk.put(revoked, File(twinned.crls + probes.crl))
@@ -194,6 +194,13 @@ def admit_probes(disk: Disk, site: SiteFacts, folder: str, probes: answers.Probe
         if pin in probes.pinned:
             disk.put(os.path.join(folder, name), File(probes.pinned[pin].certificate))
     return twinned
+
+
+def list_untwinned(twins: Mapping[str, TwinnedCAs]) -> tuple[Fault, ...]:
+    """Whose client CAs, by the domain of their site, were not tried by clients of twins of theirs, and why."""
+    words = "whether httpd lets clients of its client CAs in was not tried by twins of them"
+    untried = ((domain, twinned.untried) for domain, twinned in twins.items() if twinned.untried)
+    return tuple(Fault("not-tried", domain, f"{domain}: {words}: {reason}", "") for domain, reason in untried)
 
 
 def refused_as_weak(broken: str, sites: Sequence[SiteFacts]) -> list[Fault]:

@@ -202,7 +202,8 @@ class Twins:
         a limit but what is above the client, such as an intermediate's own name, which keeps all clients out.
         """
         places = places_of(crls, issuer)
-        return issue(issuer, self._ring, client=True, places=places, nameless=self.limit_names, like=like)
+        names = Names.of(like) if like else _NONE if self.limit_names else _OWN
+        return issue(issuer, self._ring, client=True, places=places, names=names)
 
 
 def make_twins(
@@ -320,25 +321,33 @@ def is_revoked(certificate: Twin, crls: Sequence[bytes]) -> bool:
     return False
 
 
+@dataclass(frozen=True)
+class Names:
+    """Whose a certificate is: its subject, and its subject alternative names, empty for none (both DER)."""
+
+    subject: bytes = field(repr=False)
+    others: bytes = field(default=b"", repr=False)
+
+    @classmethod
+    def of(cls, parts: Parts) -> Names:
+        """Return those of a certificate."""
+        return cls(parts.subject, parts.extension(_NAMES))
+
+
+_COMMON = der.sequence(der.oid("2.5.4.3"), der.element(0x0C, b"mtls.httpd twin's client"))
+_OWN = Names(der.sequence(der.element(der.SET, _COMMON)))
+_NONE = Names(der.sequence())
+
+
 def issue(
-    issuer: Twin | None,
-    ring: KeyRing,
-    *,
-    client: bool,
-    places: Sequence[bytes] = (),
-    nameless: bool = False,
-    like: Parts | None = None,
+    issuer: Twin | None, ring: KeyRing, *, client: bool, places: Sequence[bytes] = (), names: Names = _OWN
 ) -> Bearer:
     """Return a sound certificate of a twin's for a client or a server; of nobody's where there is no issuer.
 
-    It has the subject and the other names of C(like), if that is given.
-    It names the places where lists are published that are for such certificates alone.
-    Its name is its own, unless it is to be nameless, and it is valid from a day ago for a week.
+    It names the places where lists are published that are for such certificates alone, and is valid from a day ago for
+    a week.
     """
-    key = ring.plain
-    common = der.sequence(der.oid("2.5.4.3"), der.element(0x0C, b"mtls.httpd twin's client"))
-    own = der.sequence(*([] if nameless else [der.element(der.SET, common)]))
-    subject = like.subject if like else own
+    key, subject = ring.plain, names.subject
     signer, name = (issuer.key, issuer.parts.subject) if issuer else (None, subject)
     algorithm = signer.own if signer else key.own
     now = datetime.now(timezone.utc)
@@ -352,9 +361,8 @@ def issue(
     if issuer and issuer.parts.key_identifier:
         link = der.sequence(der.element(0x80, issuer.parts.key_identifier))
         extensions.append(_extension(_AUTHORITY_KEY, link))
-    names = like.extension(_NAMES) if like else b""
-    if names:
-        extensions.append(_extension(_NAMES, names))
+    if names.others:
+        extensions.append(_extension(_NAMES, names.others))
     if places:
         extensions.append(_extension(_PLACES, der.sequence(*map(der.sequence, places))))
     serial = der.integer(int.from_bytes(secrets.token_bytes(16), "big") >> 1 | 1)
