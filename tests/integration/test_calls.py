@@ -208,6 +208,9 @@ DEPLOY = {
     "a tag that is none": fails("--tags", "deploy", words="left the step 'apply' out"),
     "without confirm": done(*D1, "--skip-tags", "confirm", words="changed: [d1]"),
     "without always": fails("--skip-tags", "always", words=NOT_JUDGED),
+    "bad, tag judge, without always": fails(
+        "-e", "bad=d2,d3", "--tags", "judge", "--skip-tags", "always", words="so nothing was judged"
+    ),
     "without judge": fails("--skip-tags", "judge", words=NOT_JUDGED),
     "start at applying": fails("--start-at-task", "Apply the sites", words=NOT_JUDGED),
     "step without judging": fails("--step", words=NOT_JUDGED, answers="y\ny\nn\nc\n"),
