@@ -13,6 +13,8 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from ansible_collections.mtls.httpd.plugins.module_utils._twin import der
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -21,8 +23,6 @@ CERTIFICATE = 11
 CERTIFICATE_REQUEST = 13
 
 _VERSION = 0xA0  # RFC 5280, section 4.1: [0], before the serial number
-_SEQUENCE = 0x30
-_UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
 _CERTIFICATE_AUTHORITIES = 47  # RFC 8446, section 4.2
 
 # RFC 4514, section 3
@@ -49,14 +49,6 @@ _ENCODINGS = {
     0x1C: "utf-32-be",  # UniversalString
     0x1E: "utf-16-be",  # BMPString
 }
-
-
-class _Element(NamedTuple):
-    """One DER element; ``encoded`` is the whole of it."""
-
-    tag: int
-    content: bytes
-    encoded: bytes
 
 
 class _Reader:
@@ -132,14 +124,13 @@ class BareCertificate(NamedTuple):
 
 def read_certificate(certificate: bytes) -> BareCertificate:
     """Return what a certificate (DER) says. Source: RFC 5280, section 4.1."""
-    (whole,) = _elements(certificate)
-    fields = list(_elements(next(_elements(whole.content)).content))
     try:
-        _serial, _algorithm, issuer, validity, subject = fields[fields[0].tag == _VERSION :][:5]
-        begins, ends = map(_read_time, _elements(validity.content))
+        fields = der.children(der.children(certificate)[0])
+        _serial, _algorithm, issuer, validity, subject = fields[fields[0][0] == _VERSION :][:5]
     except IndexError:
         raise ValueError("certificate is cut off") from None
-    return BareCertificate(subject.encoded, issuer.encoded, begins, ends)
+    begins, ends = map(_read_time, der.children(validity))
+    return BareCertificate(subject, issuer, begins, ends)
 
 
 class BareList(NamedTuple):
@@ -155,19 +146,19 @@ class BareList(NamedTuple):
 
 def read_list(crl: bytes) -> BareList:
     """Return what a revocation list (DER) says. Source: RFC 5280, section 5.1."""
-    (whole,) = _elements(crl)
-    fields = list(_elements(next(_elements(whole.content)).content))
-    names = [one for one in fields if one.tag == _SEQUENCE]  # its algorithm, its issuer, whom it revokes
-    times = [_read_time(one) for one in fields if one.tag in (_UTC_TIME, _GENERALIZED_TIME)]
+    signed = next(iter(der.children(crl)), b"")
+    fields = der.children(signed)
+    names = [one for one in fields if one[0] == der.SEQUENCE]  # its algorithm, its issuer, whom it revokes
+    times = [_read_time(one) for one in fields if one[0] in (der.UTC_TIME, der.GENERALIZED_TIME)]
     if len(names) < 2 or not times:
         raise ValueError("revocation list is cut off")
-    return BareList(names[1].encoded, times[0], times[1] if len(times) > 1 else "")
+    return BareList(names[1], times[0], times[1] if len(times) > 1 else "")
 
 
-def _read_time(time: _Element) -> str:
+def _read_time(time: bytes) -> str:
     """Return a UTCTime or GeneralizedTime as text that sorts (RFC 5280, section 4.1.2.5)."""
-    digits = time.content.decode("ascii")
-    if time.tag == _UTC_TIME:
+    digits = der.content(time).decode("ascii")
+    if time[0] == der.UTC_TIME:
         digits = ("19" if digits[:2] >= "50" else "20") + digits
     found = re.fullmatch(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z", digits)
     if not found:
@@ -185,13 +176,12 @@ def rfc4514(name: bytes) -> str:
 
     Source: RFC 4514, section 2; X.690 for the encoding.
     """
-    (sequence,) = _elements(name)
     parts = []
-    for relative in _elements(sequence.content):
+    for relative in der.children(name):
         pairs = []
-        for attribute in _elements(relative.content):
-            kind, value = _elements(attribute.content)
-            identifier = _object_identifier(kind.content)
+        for attribute in der.children(relative):
+            kind, value = der.children(attribute)
+            identifier = der.oid_text(kind)
             pairs.append(f"{_ATTRIBUTES.get(identifier, identifier)}={_read_value(value)}")
         parts.append("+".join(pairs))
     return ",".join(reversed(parts))
@@ -210,41 +200,13 @@ def _vectors(reader: _Reader) -> Iterator[bytes]:
         yield reader.vector(2).rest()
 
 
-def _elements(data: bytes) -> Iterator[_Element]:
-    """Yield each DER element (X.690, section 8.1)."""
-    reader = _Reader(data)
-    while reader:
-        header = reader.take(2)
-        length = header[1]
-        if length & 0x80:
-            longer = reader.take(length & 0x7F)
-            header, length = header + longer, int.from_bytes(longer, "big")
-        content = reader.take(length)
-        yield _Element(header[0], content, header + content)
-
-
-def _object_identifier(content: bytes) -> str:
-    """Return an object identifier in dotted form (X.690, section 8.19)."""
-    numbers = []
-    value = 0
-    for octet in content:
-        value = value << 7 | octet & 0x7F
-        if not octet & 0x80:
-            numbers.append(value)
-            value = 0
-    if not numbers:
-        raise ValueError("empty object identifier")
-    first = min(numbers[0] // 40, 2)
-    return ".".join(str(number) for number in (first, numbers[0] - 40 * first, *numbers[1:]))
-
-
-def _read_value(value: _Element) -> str:
+def _read_value(value: bytes) -> str:
     """Return an attribute's value: text, or where it is none, its encoding."""
-    encoding = _ENCODINGS.get(value.tag)
+    encoding = _ENCODINGS.get(value[0])
     if encoding is None:
-        return "#" + value.encoded.hex()
+        return "#" + value.hex()
     # Some authorities write more into a type of text than it may hold; OpenSSL takes such a name as it is.
-    return _escape_value(value.content.decode(encoding, "backslashreplace"))
+    return _escape_value(der.content(value).decode(encoding, "backslashreplace"))
 
 
 def _escape_value(text: str) -> str:

@@ -64,8 +64,10 @@ def oid_text(whole: bytes) -> str:
         if not octet & 0x80:
             numbers.append(number)
             number = 0
-    first = min(2, numbers[0] // 40) if numbers else 0
-    return ".".join(map(str, [first, *(one - 40 * first if at == 0 else one for at, one in enumerate(numbers))]))
+    if not numbers:
+        raise ValueError("an empty object identifier")
+    first = min(2, numbers[0] // 40)
+    return ".".join(map(str, [first, numbers[0] - 40 * first, *numbers[1:]]))
 
 
 def number(whole: bytes) -> int:
@@ -102,7 +104,9 @@ def pem(label: str, whole: bytes) -> bytes:
 
 def _limits(data: bytes, at: int) -> tuple[int, int]:
     """Return where the content of the element at an offset begins and ends; raises ValueError for none."""
-    if at + 2 > len(data) or data[at] & 0x1F == 0x1F:
+    if at + 2 > len(data):
+        raise ValueError("an element that is cut off")
+    if data[at] & 0x1F == 0x1F:
         raise ValueError("no element")
     length, start = data[at + 1], at + 2
     if length & 0x80:
