@@ -144,7 +144,7 @@ class Doors:
 
     def _serve_admitted(self, site: SiteFacts) -> bool:
         """Serve who is let in, and learn what is the site's closed content by that. Returns whether there is any."""
-        address = next(address for known, address in self.tried if known.domain == site.domain)
+        address = self._address_of(site)
         kept = self._connect(address, site.port, site.domain, find_admitted(site, self.probes))
         host = _authority(site.domain, site.port)
         content: set[tuple[str, str]] = set()
@@ -165,6 +165,9 @@ class Doors:
         known = len(self.canaries.stand_ins.arrivals)
         reply = kept.ask(request)
         return reply, [*self.canaries.find_reached(reply.received), *self.canaries.stand_ins.arrivals[known:]]
+
+    def _address_of(self, site: SiteFacts) -> str:
+        return next(address for known, address in self.tried if known.domain == site.domain)
 
     def _targets(self, site: SiteFacts) -> list[str]:
         """Where what stands for the closed content of a site is found."""
@@ -264,7 +267,7 @@ class Doors:
         paths = [path for each in closed for path in spell_protected(each)]
         targets = self._targets(site)[:1]
         paths += [path for each in opened for target in targets for path in spell_beside_open(each, target)]
-        address = next(address for known, address in self.tried if known.domain == site.domain)
+        address = self._address_of(site)
         host = _authority(site.domain, site.port)
         asked = [_Asked(_request(f"GET {path} HTTP/1.1", host), site.domain, f"GET {path}") for path in paths]
         callers: list[tuple[str, Identity | None]] = []

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
@@ -99,6 +100,7 @@ def test_clients_with_more_above_them_than_verify_depth_allows_are_named() -> No
     assert verdict(whole(root), verify_depth=1).ok
 
 
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="Python 3.9 does not tell the path; controllers have 3.11")
 @pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 1, 0)])
 def test_the_path_that_openssl_follows_is_what_verify_depth_is_about(order: tuple[int, ...], tmp_path: Path) -> None:
     top, one = ca(), ca()
