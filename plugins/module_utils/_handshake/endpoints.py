@@ -177,7 +177,7 @@ def shortfalls(endpoint: Endpoint, found: Examination) -> list[str]:
         if answer.client == "trusted"
         and answer.offered
         and answer.result != "accepted"
-        # Of whom a password is asked that is not asked of strangers, the certificate was taken.
+        # A 401 that strangers do not get means that the certificate was accepted, and a password is missing.
         and not (answer.status == 401 and all(stranger.status != 401 for stranger in tried))
     ]
     if endpoint.expect and turned_away:
@@ -186,7 +186,7 @@ def shortfalls(endpoint: Endpoint, found: Examination) -> list[str]:
             "See that the server's client CA issued it, that its intermediates follow it, and that it has not expired."
         )
     served = sorted({answer.certificate_sha256 for answer in found.answers if answer.certificate_sha256})
-    # Of a server that does not answer, that has been said.
+    # That a server does not answer was said above.
     if endpoint.certificate_sha256 and served != [endpoint.certificate_sha256] and (served or not messages):
         messages.append(
             f"{endpoint}: serves {' and '.join(served) or 'no certificate that could be seen'}, and expected is the "
@@ -199,7 +199,7 @@ def shortfalls(endpoint: Endpoint, found: Examination) -> list[str]:
 def _status_suffices(endpoint: Endpoint, found: Examination) -> bool:
     """Whether what is expected is there, if a status that a client without a certificate got is a refusal.
 
-    Where one may be let in, that one is not, to this request, is as well.
+    Where "optional" is expected, a refusal of this one request is enough too.
     """
     assumed = found.if_statuses_refuse
     refused = assumed.mutual_tls == "enforced" and assumed.holds_for == "this_request"

@@ -83,9 +83,7 @@ def emptied(text: str, folder: str) -> str:
 
 
 def path(value: str) -> str:
-    """Return C(value).
-
-    An absolute path on the host, if it can stand in a directive that may expand wildcards (Include).
+    """Return an absolute path on the host, if it can stand in a directive that may expand wildcards (Include).
 
     Raises NotQuotable for a relative path, one that climbs, or one with characters that httpd would expand.
     """

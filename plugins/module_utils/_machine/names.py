@@ -50,6 +50,13 @@ def look_up(names: Iterable[str], seconds: float) -> dict[str, tuple[str, ...]]:
     return {name: tuple(addresses) for name, addresses in map(json.loads, lines)}
 
 
+def resolve(name: str) -> list[str]:
+    """Return the addresses of a name, in the resolver's order and time; none for one that has none."""
+    with suppress(OSError, ValueError):
+        return list(dict.fromkeys(str(each[4][0]) for each in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)))
+    return []
+
+
 def _ask_all(names: list[str], pipe: int) -> None:
     lock, left = threading.Lock(), list(reversed(names))
 
@@ -59,10 +66,7 @@ def _ask_all(names: list[str], pipe: int) -> None:
                 if not left:
                     return
                 name = left.pop()
-            addresses: list[str] = []
-            with suppress(OSError, ValueError):
-                told = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-                addresses = list(dict.fromkeys(str(each[4][0]) for each in told))
+            addresses = resolve(name)
             with lock:
                 os.write(pipe, json.dumps([name, addresses]).encode() + b"\n")
 

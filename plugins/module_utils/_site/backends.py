@@ -21,8 +21,9 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine import names
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_PORTS = {"http": 80, "ws": 80, "h2c": 80, "https": 443, "wss": 443, "h2": 443}
-_PORTS.update({"ajp": 8009, "fcgi": 8000, "scgi": 4000, "uwsgi": 3031})
+# By scheme, where a URL names none (mod_proxy).
+PORTS = {"http": 80, "ws": 80, "h2c": 80, "https": 443, "wss": 443, "h2": 443}
+PORTS.update({"ajp": 8009, "fcgi": 8000, "scgi": 4000, "uwsgi": 3031})
 _LOOPBACK = "127.0.0.1"
 
 
@@ -54,7 +55,7 @@ def _address(scheme: str, authority: str) -> str:
     found = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::(\d*))?", authority)
     host, port = (found[1], found[2]) if found else (authority, "")
     _LOOKUPS.note(_host(host))
-    return f"{_host(host)}:{int(port or _PORTS.get(scheme, 0))}"
+    return f"{_host(host)}:{int(port or PORTS.get(scheme, 0))}"
 
 
 def _host(text: str) -> str:

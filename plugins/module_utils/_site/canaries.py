@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.stand_ins import Arrival
+from ansible_collections.mtls.httpd.plugins.module_utils._site.backends import PORTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -40,10 +41,8 @@ _NOBODYS_V6 = "2001:db8:6d74:6c73::"
 _FEW = 8  # of addresses of IPv6, each of which is added on its own, and of networks that rules name
 # Set aside for tests of networks (RFC 2544): names of backends mean these inside.
 _OF_NAMES = ipaddress.ip_network("198.18.0.0/24")
-_PORTS = {"http": 80, "ws": 80, "h2c": 80, "https": 443, "wss": 443, "h2": 443}
-_PORTS.update({"ajp": 8009, "fcgi": 8000, "scgi": 4000, "uwsgi": 3031})
 _URL = re.compile(
-    rf"(?i)(?:unix:(?P<socket>[^|\s\"']+)\||(?P<scheme>{'|'.join(_PORTS)})://(?:[^\s/@\"']*@)?"
+    rf"(?i)(?:unix:(?P<socket>[^|\s\"']+)\||(?P<scheme>{'|'.join(PORTS)})://(?:[^\s/@\"']*@)?"
     r"(?P<host>\[[0-9a-f:.]+\]|[^\s/:\"'|$%\[\]]+)(?::(?P<port>\d+))?(?=[/\"'\s|]|$))"
 )
 _BY_ADDRESS = re.compile(r"(?i)^(?:not\s+)?(?:ip|host|forward-dns|local)\b")
@@ -65,7 +64,7 @@ def find_backends(texts: Iterable[str]) -> list[Backend]:
             if each["socket"]:
                 found.append(Backend("", 0, each["socket"]))
             else:
-                port = int(each["port"] or _PORTS[each["scheme"].lower()])
+                port = int(each["port"] or PORTS[each["scheme"].lower()])
                 found.append(Backend(each["host"].strip("[]").lower(), port))
     return list(dict.fromkeys(each for each in found if each.port < 65536))
 

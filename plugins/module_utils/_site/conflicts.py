@@ -10,7 +10,6 @@ import fnmatch
 import os
 import re
 import socket
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import parents, selinux_ports
@@ -24,6 +23,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description impo
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.listen import with_ssl_alone
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.names import resolve
 from ansible_collections.mtls.httpd.plugins.module_utils._site import standing
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _before_it(without_us: Description, site: SiteFacts) -> Iterator[Fault]:
         for written, port in map(endpoint, host.addresses):
             if not written or port not in ("*", str(site.port)):
                 continue
-            for address in [written] if standing.numeric(written) else _resolved(written):
+            for address in [written] if standing.numeric(written) else resolve(written):
                 if any(covers(each, address) for each in ours):
                     words = (
                         f"{site.domain}: the virtual host at {host.place} is for {written} alone, and comes before "
@@ -145,13 +145,6 @@ def _before_it(without_us: Description, site: SiteFacts) -> Iterator[Fault]:
                     )
                     remedy = f"set 'listen: [\"{address}\"]' for the site"
                     yield Fault("listen-conflict", site.domain, words, remedy)
-
-
-def _resolved(name: str) -> list[str]:
-    """The addresses that httpd, too, reads for the name of a virtual host's address."""
-    with suppress(OSError):
-        return list(dict.fromkeys(str(each[4][0]) for each in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)))
-    return []
 
 
 def _twice(sites: Sequence[SiteFacts]) -> Iterator[Fault]:

@@ -151,7 +151,7 @@ class Doors:
         for path in self._targets(site):
             for mark, target in self._reach(kept, _request(f"GET {path} HTTP/1.1", host))[1]:
                 if mark in self.canaries.closed[site.domain]:
-                    # What is protected has a backend to itself. Else it is what lies where the site's root leads.
+                    # A protected path has a backend of its own. Else content lies below the target of the site's root.
                     is_below = site.mutual_tls == "enforced" and target
                     content.add((mark, _plain(target).removesuffix(path) if is_below else ""))
         for path in site.open_paths[:_PATHS]:

@@ -131,14 +131,14 @@ def _admission(occasion: Occasion, site: SiteFacts, door: Door, probes: Probes) 
 
 
 def find_admitted(site: SiteFacts, probes: Probes) -> Identity:
-    """Somebody who is to be let in: by another CA's client of the same subject, say, a pin is no help."""
+    """A client that must be let in: one that fulfils a pin, where the site has pins, else the throwaway CA's."""
     return next((probes.pinned[pin] for pin in site.pins if pin in probes.pinned), probes.trusted)
 
 
 def _ask(admission: Admission | None, site: SiteFacts, door: Door, question: Question, seconds: float) -> Answer:
     """Ask one question: as Chat asks, where canaries stand for backends, and else so that no backend is called.
 
-    An open path is asked for as by who watches it.
+    An open path is asked for by GET, as a monitor asks.
     """
     is_open = question.client == "none" and question.path in site.open_paths
     if admission is None:
@@ -231,11 +231,12 @@ def _versions(site: SiteFacts) -> list[str]:
 def judge_answers(site: SiteFacts, answers: Sequence[Answer], stage: Stage) -> Iterator[Fault]:
     """What is wrong with the answers; nothing where all is as it must be.
 
-    Strangers must be refused by an alert, as a 403 says something of one path alone, and a redirect nothing of it that
-    reaches the content; the clients of the throwaway CA
-    must be let in, but for one that C(site.pins) leaves out; the site's own certificate must be served, and its client
-    CAs be asked for; all that in every version of TLS that the server offers, the wished ones among them.
-    Where some paths want no certificate, a client without one gets just these. Where it was asked is not in a message.
+    Strangers must be refused by an alert: a 403 says something of one path alone, and a redirect nothing.
+    Clients of the throwaway CA must be let in, but for one that C(site.pins) leaves out.
+    The site's own certificate must be served, and its client CAs be asked for.
+    Where some paths want no certificate, a client without one gets just these.
+    All that holds for every version of TLS that the server offers; the wished ones must be among them.
+    Where it was asked is not in a message.
     """
 
     def fault(code: str, message: str, remedy: str = "") -> Fault:

@@ -38,9 +38,9 @@ _PAIR = ("sslcertificatefile", "sslcertificatekeyfile", "sslcertificatechainfile
 _OWN = (*_PAIR, "sslcacertificatefile", "sslcacertificatepath", "sslverifyclient")
 # Commands of OpenSSL's own that say which CAs a client may be issued by (SSL_CONF_cmd).
 _TRUST = ("verifycafile", "verifycapath", "verifycastore")
+# How many virtual hosts of a site's own address and port, and how many kinds elsewhere, a site is tried by way of.
+_BESIDE, _ELSEWHERE = 3, 16
 # How much of a client's chain SSLCARevocationCheck and SSLOCSPEnable look at.
-_BESIDE = 3
-_ELSEWHERE = 16
 _EXTENT = {"leaf": 1, "chain": 2, "on": 2}
 
 
@@ -56,8 +56,8 @@ class Neighbour(NamedTuple):
 def find_neighbours(store: Store, described: Description, site: SiteFacts, address: str) -> list[Neighbour]:
     """The virtual hosts by way of which a site that protects anything is tried.
 
-    Of those of its address and port the default and two more: they tell how httpd takes it. And of those that listen
-    elsewhere one of each kind, as sessions are told apart by name: those of the site's name are a kind of their own.
+    These are the default and up to two more at its address and port, and one of each kind elsewhere: httpd tells
+    sessions apart by name alone, so that those of the site's name are a kind of their own.
     """
     hosts = find_sharing(described, address, str(site.port))
     mine = next((host for host in hosts if _of_site(store, host, site)), None) or host_of(site, described)
@@ -107,7 +107,7 @@ def find_tls_hosts(described: Description) -> set[str]:
 
 
 def their_clients(store: Store, described: Description, tried: Sequence[tuple[SiteFacts, str]]) -> dict[str, str]:
-    """The files by which those virtual hosts of the sites know their own clients, with the name of the directive.
+    """The client CA and CRL files of the neighbouring virtual hosts, each with the name of its directive.
 
     C(tried): sites, each with an address.
     """

@@ -21,7 +21,7 @@ PINNED = "certificate:"  # before the name of a file, in the pins of a site's fa
 
 @dataclass(frozen=True)
 class SiteFacts:
-    """What a release says of its site, as site.json: for the host-level file, its neighbours, and a later way back.
+    """What a release says of its site, as site.json: for the host-level file, its neighbours, and a later rollback.
 
     port: TCP port. listen: IP addresses, none for all. modules: names of httpd modules that it needs beside mod_ssl.
     welcome: those that it uses where the host has them. versions: of TLS that it speaks, as TLSv1.3.
@@ -101,8 +101,8 @@ class SiteFacts:
     def content(self) -> bytes:
         """The bytes of the site.json.
 
-        C(callback_paths) stands there only where they were said, so that releases of before they could be are read,
-        and are the wished ones still.
+        C(callback_paths) is left out where it is empty: a release that was written before there was this option must
+        still be read, and be the wished one. So must be each field that is added later.
         """
         told = asdict(self)
         if not self.callback_paths:

@@ -2,9 +2,10 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What only a host needs that is to be changed: half of the code, which Python compiles anew in each run on a target.
+"""All that is needed only where something changes.
 
-So run.py imports this where there is something to do, and the program for renewals holds it always.
+It is half of the code, which Python compiles anew in each run on a target. So run.py imports this late, and the program
+for renewals holds it always.
 """
 
 from __future__ import annotations

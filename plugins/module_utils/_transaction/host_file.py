@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 
-HOOK = "zz-mtls.conf"
+INCLUSION = "zz-mtls.conf"
 # Curves by the OpenSSL that is the first to have them; a virtual host names them under <IfDefine MTLS_HTTPD_…>.
 CURVES = {"X25519MLKEM768": (3, 5)}
 # Defined while the host-level file includes the sites.
@@ -78,7 +78,7 @@ def render_host_file(
         lines += [f"    <IfModule !{name}_module>", *_load(server, without_us, name), "    </IfModule>"]
     lines += [f"    {line}" for line in defines(server, without_us)]
     for each in missing:
-        # A flag that would bring the user's own Listen takes ours away.
+        # Where one of these flags is set, the user's own Listen is in force, so ours is left out.
         flags = find_listen_flags(without_us, each[1])
         lines += [f"    <IfDefine !{flag}>" for flag in flags]
         lines += [f"    Listen {_listen(*each)}", *["    </IfDefine>" for _flag in flags]]
@@ -111,7 +111,7 @@ def is_sealed(content: bytes) -> bool:
 def defines(server: Server, without_us: Description) -> list[str]:
     """The lines that tell virtual hosts what this host has.
 
-    Caches are the operator's to set: a reload that finds the directive of one no longer ends httpd.
+    Caches are the operator's to set: httpd ends at a reload where a cache directive that it had is gone.
     """
     version = _openssl(server)
     had = [curve for curve, first in CURVES.items() if version >= first]
@@ -247,7 +247,7 @@ def plan_inclusion(server: Server, store: Store, without_us: Description, wanted
         found_glob = re.match(r'(?i)\s*Include(?:Optional)?\s+"?([^"$*?\[]*)/\*\.conf"?\s*$', words)
         folder = os.path.realpath(without_us.path(found_glob.group(1))) if found_glob else ""
         if folder and os.path.isdir(folder):
-            links.insert(0, (os.path.join(folder, HOOK), Link(os.path.relpath(host, folder))))
+            links.insert(0, (os.path.join(folder, INCLUSION), Link(os.path.relpath(host, folder))))
             last = number
     there = [path for path, link in links if entry_of(path) == link]
     after = any((without_us.files.get(each.file) or each.line) > last for each in without_us.virtual_hosts)

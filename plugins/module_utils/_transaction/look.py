@@ -38,7 +38,7 @@ class Seen:
     """What a run found before it changed anything.
 
     server, store: the httpd, and its releases. request: what is asked for, with wishes as they came.
-    without_us, with_ssl: the server's configuration without us, as it is, and with mod_ssl loaded before it.
+    without_us: the server's configuration without us. with_ssl: the same, with mod_ssl loaded before it.
     wishes: with the releases that they go back to. sites: the wished ones that httpd is to serve. pending: those whose
     directives no virtual host of the user's includes yet.
     was_running: whether httpd ran. interrupted: whether a killed run was undone before.

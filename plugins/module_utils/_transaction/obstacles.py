@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import Seen
 
-ROOM = 16  # blocks and inodes that are to be free besides those that are needed: others write too
+SPARE = 16  # blocks and inodes that are to be free besides those that are needed: others write too
 
 
 def find_obstacles(seen: Seen) -> list[Fault]:
@@ -72,8 +72,8 @@ def find_unwritable(seen: Seen, *folders: str) -> list[Fault]:
         logs = [os.path.join(without_us.log_folder, log) for site in seen.sites for log in site.logs]
         made = [without_us.pid_file, *(log for log in logs if not os.path.lexists(log))]
     needed = {without_us.log_folder: 0} if made else {}
-    needed |= {os.path.dirname(path): len(made) + ROOM for path in made}
-    needed |= dict.fromkeys(folders, len(seen.plan.changes) + len(made) + 2 * ROOM)
+    needed |= {os.path.dirname(path): len(made) + SPARE for path in made}
+    needed |= dict.fromkeys(folders, len(seen.plan.changes) + len(made) + 2 * SPARE)
     # What starts a stopped server may make its folders.
     there = [folder for folder in needed if folder and (seen.was_running or os.path.isdir(folder))]
     return [fault for folder in there for fault in explain_unwritable(folder, needed[folder])]

@@ -43,8 +43,8 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_file 
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.published import (
     KEPT,
-    is_handled,
     is_ours,
+    is_tampered,
     plan_published,
     plan_renewal_programs,
 )
@@ -107,7 +107,7 @@ def make_plan(found: Found, wishes: Sequence[SiteWish], *, adopt: bool = False) 
     damages = {wish.domain: damage for wish in wishes for damage in [_damage(store, wish)] if damage}
     for wish in wishes:
         link, text = store.path(wish.domain, "current"), ""
-        with suppress(StoreError):  # What says so of the present release may have been damaged.
+        with suppress(StoreError):  # The facts on the disk may be damaged.
             before[wish.domain] = store.facts(wish.domain)
         if wish.release is None:
             switch = change_to(link, None)
@@ -135,8 +135,8 @@ def make_plan(found: Found, wishes: Sequence[SiteWish], *, adopt: bool = False) 
     releases = {wish.domain: wish.release for wish in wishes if wish.release}
     published = plan_published(store, {*before, *after, *listed}, releases, set(after), adopt)
     host, main = store.path("host.conf"), os.path.realpath(server.config)
-    hooks = {wish.domain: wish.hook for wish in wishes if wish.hook}
-    published += plan_renewal_programs(before, after, hooks)
+    programs = {wish.domain: wish.renewal_program for wish in wishes if wish.renewal_program}
+    published += plan_renewal_programs(before, after, programs)
     listens, wanted = render_host_file(server, store, without_us, with_ssl, after.values())
     _listens, between = render_host_file(server, store, without_us, with_ssl, [*before.values(), *after.values()])
     if all(site.included for site in after.values()):
@@ -158,7 +158,7 @@ def make_plan(found: Found, wishes: Sequence[SiteWish], *, adopt: bool = False) 
             old, new = outline_of(change.before), outline_of(change.after)
             diff.append({"before_header": change.path, "after_header": change.path, "before": old, "after": new})
     amiss = [f"the release of {domain} was not as it was written: {damage}" for domain, damage in damages.items()]
-    drifted = _drifted(found, before, hooks, adopt=adopt)
+    drifted = _drifted(found, before, programs, adopt=adopt)
     if drifted:
         amiss.append(f"not as they were left: {', '.join(drifted)}")
     return Plan(
@@ -207,10 +207,12 @@ def _younger(folder: str) -> list[str]:
     return []
 
 
-def _drifted(as_found: Found, before: Mapping[str, SiteFacts], hooks: Mapping[str, Entry], *, adopt: bool) -> list[str]:
+def _drifted(
+    as_found: Found, before: Mapping[str, SiteFacts], programs: Mapping[str, Entry], *, adopt: bool
+) -> list[str]:
     """Paths outside the releases that a run with no other wish than for what is there would change, and why.
 
-    C(hooks): programs for renewals, which are made anew where what they do, or this collection, is another.
+    C(programs): programs for renewals, which are made anew where what they do, or this collection, is another.
     """
     if not before:
         return []
@@ -223,8 +225,8 @@ def _drifted(as_found: Found, before: Mapping[str, SiteFacts], hooks: Mapping[st
         content = render_host_file(server, store, without_us, as_found.with_ssl, before.values())[1]
         drifts += change_to(host, File(content) if needed else None)
         drifts += plan_inclusion(server, store, without_us, needed)
-        known = {domain: hook for domain, hook in hooks.items() if domain in before and before[domain].renewal_hook}
-        drifts += [each for each in plan_renewal_programs({}, before, known) if is_handled(each)]
+        known = {name: one for name, one in programs.items() if name in before and before[name].renewal_hook}
+        drifts += [each for each in plan_renewal_programs({}, before, known) if is_tampered(each)]
     words = {main: "lacks our line" if needed else "has a line of ours"}
     found = entry_of(host)
     if isinstance(found, File) and (found.mode, found.uid) == (0o644, os.geteuid()) and is_sealed(found.content):
@@ -237,13 +239,13 @@ def _drifted(as_found: Found, before: Mapping[str, SiteFacts], hooks: Mapping[st
 
 
 def _kept(store: Store, wish: SiteWish, release: Release, name: str, damaged: bool) -> list[Change]:
-    """What C(previous) is to lead to when C(name) becomes current: the one before it, if that is one to go back to.
+    """Where C(previous) leads once C(name) is current: to the present one; where that is damaged, to the one before.
 
-    C(damaged): the current one is not.
+    C(damaged): whether the present one is.
     """
     old, before = store.current(wish.domain), store.current(wish.domain, "previous")
     if wish.previous:
-        kept = name  # Gone back to, it is its own previous one, so that going back twice is going back once.
+        kept = name  # After a rollback both are the same, so that a second rollback changes nothing.
     elif not damaged:
         kept = old
     elif before != old:

@@ -33,7 +33,7 @@ KEPT = ".before-mtls"
 
 
 def plan_renewal_programs(
-    before: Mapping[str, SiteFacts], after: Mapping[str, SiteFacts], hooks: Mapping[str, Entry]
+    before: Mapping[str, SiteFacts], after: Mapping[str, SiteFacts], programs: Mapping[str, Entry]
 ) -> list[Change]:
     """The changes by which the programs for renewals come, and go with their sites."""
     kept = {site.renewal_hook for site in after.values()}
@@ -43,15 +43,15 @@ def plan_renewal_programs(
         change
         for path, entry in [
             *((path, None) for path in sorted(gone)),
-            *((after[domain].renewal_hook, entry) for domain, entry in hooks.items()),
+            *((after[domain].renewal_hook, entry) for domain, entry in programs.items()),
         ]
         for change in change_to(path, entry)
     ]
 
 
-def is_handled(hook: Change) -> bool:
-    """Whether a hand took a program for renewals away, or changed its mode or owner."""
-    found, wanted = hook.before, hook.after
+def is_tampered(program: Change) -> bool:
+    """Whether somebody took a program for renewals away, or changed its mode or owner."""
+    found, wanted = program.before, program.after
     return found is None or (isinstance(found, File) and isinstance(wanted, File) and found.content == wanted.content)
 
 

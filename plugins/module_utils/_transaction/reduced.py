@@ -80,7 +80,7 @@ _REACHING = re.compile("(Location|LocationMatch|If|ElseIf|Else)( |$)", re.IGNORE
 def find_untried(without_us: Description) -> str:
     """What is to be said of rules of the server level that hold for the sites too, by path or condition.
 
-    Left out is what guards a page of httpd's own, such as server-status.
+    Rules for httpd's own pages, such as server-status, are left out.
     """
     own = {(each.file, each.sections) for each in without_us.directives if each.name.lower() == "sethandler"}
     places = [

@@ -18,7 +18,6 @@ import os
 import pwd
 import re
 import secrets
-import socket
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -30,6 +29,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description impo
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox, trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError, Logs
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.names import resolve
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.stand_ins import StandIns
 from ansible_collections.mtls.httpd.plugins.module_utils._site import (
     bypasses,
@@ -147,7 +147,7 @@ def _full(trial: Trial, logs_told: Sequence[str] = ()) -> Result:
         beyond += conflicts.find_added_names(without_us, described, places, {})
         if beyond:
             return asdict(_End(faults=beyond))
-        # Nothing that is read-only keeps httpd from writing to a FIFO or a device; outside, it is told why that is one.
+        # A read-only mount stops no writes to a FIFO or a device, so these are refused here, and explained outside.
         irregular = [log for log in opened if os.path.exists(log) and not os.path.isfile(log) and log != os.devnull]
         if irregular:
             return asdict(_End(logs=irregular, served=served))
@@ -178,9 +178,9 @@ def _full(trial: Trial, logs_told: Sequence[str] = ()) -> Result:
                 for site, address in tried:
                     door = standing.find_door(described, address, site.port)
                     found = handshakes.try_site(occasion, site, door, probes)
-                    # Where the door itself is open, a way around it says nothing.
+                    # A site that is open by its own door needs no search for ways around it.
                     faults += found or try_detours(private, content, site, address, probes)
-                # Where a door itself is open, the others say nothing.
+                # Nor are other doors tried then.
                 faults += [] if faults else Doors(content, tried, trial.accepted, probes).find_open()
         faults = protocols.name_limits(private, described, sites, faults)
         end = _End(faults=faults, complete=True, programs=programs, logs=opened, served=served)
@@ -191,7 +191,7 @@ def _full(trial: Trial, logs_told: Sequence[str] = ()) -> Result:
     except (TimeoutError, RuntimeError) as error:
         fault = Fault("rehearsal-failed", "", f"the rehearsal itself failed: {error}", "")
         return Result("full", "", (fault,), "", True)
-    rules = log_rules(server, store, without_us, value["served"])  # What is there is hidden inside.
+    rules = log_rules(server, store, without_us, value["served"])  # Out here, as log folders are empty inside.
     faults = [Fault(**each) for each in value["faults"]]
     misplaced = [fault for log in value["logs"] for fault in rules.faults(log)]
     if complaints.writes_to_read_only(value["broken"]):
@@ -201,7 +201,7 @@ def _full(trial: Trial, logs_told: Sequence[str] = ()) -> Result:
             return _full(trial, value["written"])
         if change == Draft():
             raise sandbox.Unavailable(f"the configuration writes where a rehearsal may not: {value['broken']}")
-        # Raises where that is so without the change. Else a site could choose by such words how it is rehearsed.
+        # Raises Unavailable where that is so without the change too. Else a site could choose how it is rehearsed.
         _full(replace(trial, change=Draft(), sites=()))
     if value["broken"] and value["programs"]:
         raise _StartsPrograms(f"httpd does not start without what it starts itself ({', '.join(value['programs'])})")
@@ -333,7 +333,7 @@ def _world(trial: Trial, logs_told: Sequence[str]) -> sandbox.World:
     told = {word for line in read_lines("/etc/hosts") for word in line.partition("#")[0].lower().split()}
     names = [each for each in dict.fromkeys(listens) if each and not standing.numeric(each)]
     names = [each for each in names if each.lower() not in told]
-    hosts = "".join(f"{address} {name}\n" for name in names for address in _resolved(name))
+    hosts = "".join(f"{address} {name}\n" for name in names for address in resolve(name))
     ipv6 = any(":" in each for each in wanted)
     around = canaries.plan_surroundings(without_us, texts + present_texts, _known_hosts(), ipv6=ipv6)
     hosts += "".join(f"{address} {name}\n" for address, name in around.names if name not in names)
@@ -404,12 +404,3 @@ def _group_name(number: int) -> str:
         return grp.getgrgid(number).gr_name
     except KeyError:
         return str(number)
-
-
-def _resolved(name: str) -> list[str]:
-    try:
-        return list(
-            dict.fromkeys(str(found[4][0]) for found in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM))
-        )
-    except OSError:
-        return []

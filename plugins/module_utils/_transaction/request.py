@@ -73,7 +73,7 @@ class SiteWish:
     """One site as wished: a release for a present one, none for an absent one.
 
     C(previous): the release before the current one, which is on the host already; C(force): although it has ended.
-    C(sources): where on the host the rest of the release's material lies. C(hook): the
+    C(sources): where on the host the rest of the release's material lies. C(renewal_program): the
     program at its facts' renewal_hook. C(allow_bypass): files, or places in them, of accepted ways past the site.
     C(without_extra): the release's site.conf as it is without extra_directives; empty where the site has none.
     C(findings): what the host's own verdict on the material of C(sources) warns of.
@@ -84,7 +84,7 @@ class SiteWish:
     previous: bool = False
     force: bool = False
     sources: Sources | None = None
-    hook: Entry = None
+    renewal_program: Entry = None
     allow_bypass: tuple[str, ...] = ()
     allow_programs: bool = False
     without_extra: bytes = field(default=b"", repr=False)

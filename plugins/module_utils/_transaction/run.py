@@ -151,10 +151,10 @@ def _complete_wish(wish: SiteWish, request: Request) -> SiteWish:
         return wish
     path = wish.release.facts.renewal_hook
     again = replace(request, wishes=(wish,), start=False, required=True, adopt=False, clock=None)
-    hook = renewal.program(path, again) if path else None
+    program = renewal.program(path, again) if path else None
     complete_release, alone = _import_change().complete_release, request.clock is None
     release, findings = complete_release(wish.release, wish.sources, request.warn_days, alone=alone)
-    return replace(wish, release=release, hook=hook, findings=findings)
+    return replace(wish, release=release, renewal_program=program, findings=findings)
 
 
 def _findings(wishes: Iterable[SiteWish]) -> list[dict[str, str]]:

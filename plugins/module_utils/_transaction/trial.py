@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What a rehearsal adds to a change, so that throwaway clients are let in."""
+"""What a rehearsal is given, what it adds to that so that throwaway clients are let in, and what it returns."""
 
 from __future__ import annotations
 
@@ -93,8 +93,8 @@ def find_escapes(
 ) -> list[Fault]:
     """What extra_directives do outside of their site's virtual host: the configuration is described without them too.
 
-    Without those of all, and of some, so that of each two sites the one's are there without the other's once: they may
-    change each other's host.
+    First without those of all sites. Then without those of some, chosen so that of any two sites each is seen without
+    the other: the one's may change the other's host.
     C(places): the sites by the path of their site.conf. C(texts): that without extra_directives, by domain.
     """
     extended = {path: site for path, site in places.items() if site.domain in texts}
@@ -171,10 +171,11 @@ def unreadable_client_ca(site: SiteFacts, path: str) -> list[Fault]:
 def admit_probes(disk: Disk, site: SiteFacts, folder: str, probes: answers.Probes) -> TwinnedCAs:
     """Ready a site's files for the rehearsal. They are written anew, as files of an unmapped owner take no more.
 
-    Twins take the place of the client CAs, and of their revocation lists; returned are clients of each. The
-    throwaway CA joins them, its revocation list theirs, and its clients are those that are compared whole. The
-    client CAs join the chain behind the certificate, where OpenSSL holds keys and signatures against its security
-    level (SSL_CTX_set_security_level(3)) at once, and not only when Chat comes.
+    The client CA file: each CA is replaced by its twin, and the throwaway CA is added. Clients of each are returned.
+    The CRL file: each list is replaced by its twin, and the throwaway CA's is added.
+    Certificates that are pinned whole: replaced by those of the throwaway CA's clients.
+    The chain: the client CAs are added behind the certificate, where OpenSSL holds keys and signatures against its
+    security level (SSL_CTX_set_security_level(3)) at once, and not only when Chat comes.
     """
     authorities, chain = os.path.join(folder, CLIENT_CA), os.path.join(folder, f"{site.domain}.crt")
     known, revoked = Path(authorities).read_bytes(), os.path.join(folder, CRL)

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""OpenSSL's part in the verdict: what it refuses is an error, and what it accepts is none but by a rule that stays.
+"""OpenSSL's part in the verdict: what it refuses is an error; what it accepts is a warning at most, but for some rules.
 
 The rules explain. Where OpenSSL refuses what they find no fault with, its words become a finding. Where it accepts what
 they refuse, that is a warning; but a weak key, a wrong name, and what a public authority may not do, stay errors.
@@ -333,7 +333,7 @@ def _refused_client_ca(
         remedy = f"Ask the CA for a CRL without it, or give none. To see it: {look}"
     words = f"{why} (OpenSSL: {_words(refusal)})" if why else _words(refusal)
     refused = finding(code, one.source, f"httpd would let no client of '{one.label}' in: {words}.", remedy)
-    # Where OpenSSL's words are all there is, those of the next refusal may still stand beside them.
+    # With OpenSSL's words alone, a later refusal may be told beside this one.
     return replace(refused, quotes=OPENSSL) if why else refused
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     Value = TypeVar("Value")
-    # What a judge is: it yields what it finds fault with, and returns what it found the material to be.
+    # A judge is a generator: it yields findings, and returns what it has read.
     Judgement = Generator["Finding", None, Value]
 
 ERROR = "error"

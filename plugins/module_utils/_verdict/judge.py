@@ -24,15 +24,11 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.decision impor
     weigh_server,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import collect, has_errors, report_findings
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import HAS_CRYPTOGRAPHY
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.server import judge_domains, judge_server
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.server_path import ServerPath, judge_path
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.shared import Shared
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.validity import iso
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import HANDSHAKE, RULES, Deployable, Verdict
-
-if HAS_CRYPTOGRAPHY:
-    pass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -63,12 +63,12 @@ class Anchors:
 
     @functools.cached_property
     def _given(self) -> dict[x509.Certificate, Certificate]:
-        """Those that have been looked at, as they were given, by what was parsed."""
+        """The certificates that were looked at already, by their parsed form."""
         return {one.parsed: one for one in self.known}
 
     @functools.cached_property
     def _by_name(self) -> dict[object, list[tuple[object, x509.Certificate]]]:
-        """Each with the name of its issuer, by its own; as OpenSSL compares names."""
+        """By subject: each certificate, and the name of its issuer; names as OpenSSL compares them."""
         found: dict[object, list[tuple[object, x509.Certificate]]] = {}
         for one in self.certificates:
             with contextlib.suppress(ValueError):

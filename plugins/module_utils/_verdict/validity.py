@@ -43,7 +43,10 @@ def iso(moment: datetime) -> str:
 
 
 def of_certificate(one: Span, at: datetime, warn: timedelta) -> Iterator[Finding]:
-    """Not before its begin, not at its end (RFC 5280, 4.1.2.5, but that OpenSSL's last second is the one before)."""
+    """Yield that it is not valid yet, or any more, or soon not (RFC 5280, 4.1.2.5).
+
+    OpenSSL's last valid second is the one before the end.
+    """
     if at < one.begin:
         message = f"'{one.label}' is valid from {iso(one.begin)} on, and it is {iso(at)}; until then it is refused."
         yield finding("not-yet-valid", one.source, message, "Wait, or check the clocks: timedatectl")
@@ -70,7 +73,7 @@ def of_client_ca(one: Span, at: datetime, warn: timedelta) -> Iterator[Finding]:
 
 
 def as_of_no_account(one: Finding) -> Finding:
-    """Return what was found of a client CA's time as the warning that it is where its clients get in all the same."""
+    """Turn an error on a client CA's time into a warning: another certificate of the same CA lets its clients in."""
     if one.code not in ("expired", "not-yet-valid"):
         return one
     reason = one.message.partition(";")[0]
@@ -86,7 +89,7 @@ def is_present(one: Span, at: datetime) -> bool:
 def of_list(one: Span, at: datetime, *, newer: bool, warn: timedelta = timedelta(0)) -> Iterator[Finding]:
     """A revocation list of its time (RFC 5280, 5.1.2.4), and not near its end: with a fifth of its time left.
 
-    With a newer one beside it, an ended list is of no account. The label is its issuer's.
+    An ended list beside a newer one is a warning alone. The label is the issuer's name.
     """
     name = f"the CRL of '{one.label}'"
     if one.begin > at:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import Options, Site
 
 # For how long a host's own program for renewals can rehearse.
-HOOK_DAYS = 3650
+RENEWAL_PROBE_DAYS = 3650
 _PROBE_DAYS = 2
 _END = "-----END CERTIFICATE-----"
 
@@ -65,7 +65,7 @@ def pack_request(
         ),
         probes=make_probes(
             pins=[pin for each in gathered for pin in each.pins],
-            days=HOOK_DAYS if any(each.site.renewal_hook for each in gathered) else _PROBE_DAYS,
+            days=RENEWAL_PROBE_DAYS if any(each.site.renewal_hook for each in gathered) else _PROBE_DAYS,
         ),
         binary=options.httpd_binary,
         config=options.httpd_config,
@@ -117,9 +117,9 @@ def _pack_release(gathered: Gathered, verdict: Verdict, text: str) -> Release:
 
 
 def _of_account(verdict: Verdict) -> list[dict[str, Any]]:
-    """Return the certificates of a verdict without an error that are of their time; all, where none is any longer.
+    """Return the certificates of a verdict without an error that are valid now; all, where none is any longer.
 
-    One that is not of its time has another beside it, by which its clients get in.
+    One that is not is left out: another one beside it lets its clients in.
     """
     now = validity.iso(datetime.now(timezone.utc))
     valid = [each for each in verdict.certificates if each["not_before"] <= now < each["not_after"]]

@@ -61,7 +61,7 @@ def find_open_doors(site: Site, pins: Sequence[str]) -> Iterator[Finding]:
         )
 
 
-def find_idle_pins(site: Site) -> Iterator[Finding]:
+def find_nothing_served(site: Site) -> Iterator[Finding]:
     """Yield that the site has nothing to answer Chat with."""
     content = (site.proxy_pass, site.document_root, site.protected_paths, site.extra_directives, site.template)
     if not site.is_included and not any(content):

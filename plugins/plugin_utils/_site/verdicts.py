@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import judge
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.protocol import unfit
-from ansible_collections.mtls.httpd.plugins.plugin_utils._site.remarks import find_idle_pins, find_open_doors
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.remarks import find_nothing_served, find_open_doors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ def _with_options(gathered: Gathered, verdict: Verdict) -> Verdict:
     findings = (
         *gathered.findings,
         *find_open_doors(site, gathered.pins),
-        *find_idle_pins(site),
+        *find_nothing_served(site),
         *(each for each in verdict.findings if each.code != "must-staple" or not site.ocsp_stapling),
         *unfit(site, verdict.deployable.certificate if verdict.deployable else b""),
     )
