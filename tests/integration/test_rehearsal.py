@@ -679,7 +679,9 @@ def test_a_program_is_known_in_capital_letters_too(host: Host, rehearsal: str, m
 )
 def test_what_only_the_live_server_reads_is_seen_before_the_reload(host: Host, line: str, words: str) -> None:
     mark, program = programs(host)
-    extra = f'<IfFile "logs/error_log">\n{line.format(program=program)}\n</IfFile>'
+    # Folders of logs are empty in a rehearsal.
+    (host.httpd.root / "logs" / "only.inc").write_text(line.format(program=program) + "\n")
+    extra = f'IncludeOptional "{host.httpd.root}/logs/only.inc"'
     before = host.state(times=False)[:2]
     with pytest.raises(Refused, match=words):
         host.apply(host.wish(extra=extra))
@@ -717,8 +719,13 @@ def test_a_socket_of_the_machine_is_not_reached_from_a_rehearsal(host: Host) -> 
         listening.listen()
         listening.setblocking(False)
         host.apply(host.wish(extra=f'ProxyPass "/" "unix:{path}|http://localhost/"'), check=True)
-        with pytest.raises(BlockingIOError):  # Nobody has called.
+        # Whether somebody listens is asked outside, by a connection without a word.
+        calls = [listening.accept()[0]]
+        with pytest.raises(BlockingIOError):
             listening.accept()
+        for call in calls:
+            with call:
+                assert call.recv(1) == b""
 
 
 @contextmanager

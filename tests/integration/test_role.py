@@ -153,8 +153,10 @@ def test_a_switch_that_is_neither_true_nor_false_ends_the_run_before_anything_is
         run = operator.refused("-e", f"{name}={word}")
         said = " ".join(run.output.split())
         assert f"Must be true or false, and is neither, so that nothing was done: {name}" in said
-    for word in ("No", "off", " true"):
-        operator.deploy("-e", f"{name}='{word}'")
+    for word in ("'No'", "' true'"):
+        operator.deploy("-e", f"{name}={word}")
+    for value in (False, None, 0):
+        operator.deploy("-e", json.dumps({name: value}))
 
 
 def test_check_mode_on_a_host_without_httpd_predicts_and_fails_nowhere(
@@ -358,7 +360,9 @@ def test_a_mistake_in_an_option_is_one_sentence(
     site = operator.site | {"document_root": None} | options
     output = operator.refused(mutual_tls_sites=[{name: value for name, value in site.items() if value}]).output
     told = textwrap.dedent(output.split("FAILED! =>")[1].split("\nPLAY RECAP")[0])
-    assert yaml.safe_load(told) == {"changed": False, "msg": sentence}
+    shown = yaml.safe_load(told)
+    assert [each["message"] for each in shown.pop("faults")] == [sentence]
+    assert shown == {"changed": False, "msg": sentence}
 
 
 def test_a_site_that_is_absent_is_undone_without_a_trace(operator: LocalOperator) -> None:

@@ -71,7 +71,8 @@ class Admission:
         arrivals = self.canaries.stand_ins.arrivals[known:]
         for each in answers:
             if each.found or self.canaries.are_closed(self.site.domain, arrivals):
-                return replace(each, result="accepted", detail=self._explain(each))
+                # A canary's own path means nothing to an operator.
+                return replace(each, result="accepted", path=answer.path, detail=self._explain(each))
         if answer.result == "accepted" and not self.is_let_in(question, answer, known, seconds):
             return replace(answer, result="refused")
         return answer
@@ -93,7 +94,8 @@ class Admission:
             known, word = len(self.canaries.stand_ins.arrivals), self.canaries.word
             asked = replace(question, identity=self.admitted, awaited=word, http2=False)
             found = self.ask_admitted(asked, seconds).found or len(self.canaries.stand_ins.arrivals) > known
-            name = self.canaries.names.get(self.site.domain)
+            # Where only some paths are closed, a file beside them is none of theirs.
+            name = self.canaries.names.get(self.site.domain) if self.awaited else None
             if name and not found:
                 path = folder_of(question.path) + name
                 found = self.ask_admitted(replace(asked, path=path, method="GET"), seconds).found

@@ -43,11 +43,13 @@ def try_detours(store: Store, canaries: Canaries, site: SiteFacts, address: str,
                 site.domain, version, "trusted", admitted, path=path, method=method, awaited=admission.awaited
             )
             known, offered, how = len(canaries.stand_ins.arrivals), False, "by its name in a request to"
+            # A request on a connection elsewhere is that host's to answer: httpd leads it to none of another port.
+            is_led = (other.address, other.port) == (address, site.port)
             for answer in ask_by_way_of(way, door, question, probes.stranger, _SECONDS):
                 offered = offered or answer.offered
-                if admission.is_let_in(question, answer, known, _SECONDS):
+                if is_led and admission.is_let_in(question, answer, known, _SECONDS):
                     faults.append(_tell(site, other.host.place, f"{how} the virtual host", answer.detail))
-                known, how = len(canaries.stand_ins.arrivals), "by a TLS session of"
+                known, how, is_led = len(canaries.stand_ins.arrivals), "by a TLS session of", True
             if offered:
                 break
     return list(dict.fromkeys(faults))

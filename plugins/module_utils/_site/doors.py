@@ -212,6 +212,7 @@ class Doors:
     ) -> Iterator[Fault]:
         who, identity = caller
         address, port, sharing = place
+        sites = [site for site in sites if site.pins or who != _UNLISTED]
         for version in reversed(VERSIONS):
             kept = self._connect(address, port, name, identity, version)
             by = f"SNI {name}" if name else "no SNI"
