@@ -23,6 +23,7 @@ ships knows of this.
 
 from __future__ import annotations
 
+import importlib
 import json
 import mmap
 import os
@@ -39,6 +40,8 @@ from typing import Any
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import run
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import unpacked
 
+# What a run imports late is compiled, and so written, by the first alone, which would have more actions than the next.
+importlib.import_module(f"{run.__package__}.change")
 ACTIONS = {
     "fcntl.flock",
     "open",
