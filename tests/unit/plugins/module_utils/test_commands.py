@@ -34,6 +34,24 @@ def test_httpds_own_words_are_one_line_without_times_and_remarks(tmp_path: Path)
     )
 
 
+# What modules and compilers say that quote the files which they read, and what of that is repeated.
+QUOTING = {
+    "[mime_magic:error] AH01521: mod_mime_magic: offset root:S3CRET:19000 invalid": (
+        "mod_mime_magic has an error AH01521 (not repeated)"
+    ),
+    "[:error] ModSecurity: Failed to compile script /etc/app.lua: /etc/app.lua:3: '=' expected near 'S3CRET'": (
+        "[:error] ModSecurity: Failed to compile script /etc/app.lua: (not repeated)"
+    ),
+    "[proxy:error] AH00526: ProxyPass worker timeout": "[proxy:error] AH00526: ProxyPass worker timeout",
+    "[core:error] AH00037: Symbolic link not allowed: /x": "[core:error] AH00037: Symbolic link not allowed: /x",
+}
+
+
+@pytest.mark.parametrize("said", QUOTING)
+def test_what_quotes_a_file_is_not_repeated(said: str) -> None:
+    assert commands.own_words([said]) == QUOTING[said]
+
+
 def test_httpds_own_words_are_bounded() -> None:
     assert len(commands.own_words([str(number) * 50 for number in range(1000)])) <= 1200
 

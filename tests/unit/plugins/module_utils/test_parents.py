@@ -90,3 +90,20 @@ def test_a_binary_that_somebody_else_could_change_is_not_run(tmp_path: Path) -> 
     with suppress(commands.HttpdError):
         find.find(str(binary))
     assert mark.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can have another user's file")
+def test_a_configuration_that_somebody_else_could_change_is_not_read(tmp_path: Path) -> None:
+    mark, binary, config = tmp_path / "mark", tmp_path / "httpd", tmp_path / "theirs" / "httpd.conf"
+    binary.write_text(f"#!/bin/sh\ntouch {mark}\necho Server version: Apache/2.4.99\n")
+    binary.chmod(0o755)
+    config.parent.mkdir()
+    config.write_text("")
+    os.chown(config.parent, 65534, -1)
+    with pytest.raises(commands.HttpdError, match=r"httpd_config: .*/theirs can be changed by others"):
+        find.find(str(binary), str(config))
+    assert not mark.exists()
+    os.chown(config.parent, 0, -1)
+    with suppress(commands.HttpdError):
+        find.find(str(binary), str(config))
+    assert mark.exists()
