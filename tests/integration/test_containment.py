@@ -17,7 +17,7 @@ from demo_material import write
 from host import COLLECTION, DOMAIN, Host, until
 
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction import effects
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import effects, rehearsal
 
 if TYPE_CHECKING:
     from conftest import LocalOperator
@@ -379,9 +379,13 @@ def test_what_reaches_the_whole_server_from_within_a_virtual_host_is_refused(
     assert WHOLE_SERVER[text] in host.refused(host.wish(extra="Include conf/a.inc" if included else text), check=True)
 
 
-def test_the_words_of_a_site_do_not_choose_how_it_is_rehearsed(host: Host) -> None:
+def test_the_words_of_a_site_do_not_choose_how_it_is_rehearsed(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    reduced = []
+    kept = rehearsal.rehearse_reduced
+    monkeypatch.setattr(rehearsal, "rehearse_reduced", lambda *given: reduced.append(given) or kept(*given))
     message = host.refused(host.wish(extra='Error "Read-only file system"'), check=True)
     assert "Read-only file system" in message
+    assert not reduced
     assert host.apply(host.wish(extra="SetEnv A b"), check=True).rehearsal == "full"
 
 

@@ -212,7 +212,7 @@ def up(server: str, mode: str, folder: Path, unpacked: Path, material: SiteMater
         with Backend("in").serving() as plain, serving(server, mode, Place(folder, port, plain.port, unpacked)):
             yield Foreign(port, folder, material)
     except Missing as missing:
-        pytest.skip(str(missing))
+        pytest.skip(f"{server} cannot be tried: {missing}")
 
 
 def test_each_mode_of_each_server_is_tried() -> None:

@@ -171,7 +171,7 @@ LIGHTTPD = Server(
         "required": f'{_ACTIVE}ssl.verifyclient.enforce = "enable"',
         "unchecked": f'{_ACTIVE}ssl.verifyclient.enforce = "disable"',
         "unchecked, rule on OPTIONS": f'{_ACTIVE}ssl.verifyclient.enforce = "disable"\n'
-        '$HTTP["request-method"] == "OPTIONS" {{ url.access-deny = ("") }}'.replace("{{", "{").replace("}}", "}"),
+        '$HTTP["request-method"] == "OPTIONS" { url.access-deny = ("") }',
         "not asked": "",
     },
     _lighttpd,

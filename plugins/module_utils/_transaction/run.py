@@ -97,8 +97,8 @@ class _Run:
 
     def carry_out(self, server: Server, store: Store, request: Request, skew: float) -> Report:
         """Carry the steps out, one after the other, as they stand at the top."""
-        # Of a run that was killed, if there was one; what cannot be removed is said where a rehearsal needs the place.
-        shutil.rmtree(rehearsal_folder(store.conf), ignore_errors=True)
+        # Of a run that was killed, if there was one.
+        shutil.rmtree(rehearsal_folder(store.conf), ignore_errors=True)  # What stays is said where it is needed.
         interrupted = self._heal(store)
         seen = look(server, store, request, interrupted=interrupted, skew=skew)  # 0.
         self.healed += find_amiss(seen)
