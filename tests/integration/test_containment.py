@@ -334,6 +334,7 @@ CONDITIONS = {
     "{conf}/mtls/journal": "asks for a file that a rehearsal has not, or alone has",
     "{conf}/../conf/mtls/journal": "asks for a file that a rehearsal has not, or alone has",
     "${{NOWHERE}}/a": "asks for a file by a name that only httpd could tell",
+    "{conf}/elsewhere/journal": "asks for a file that a rehearsal has not, or alone has",
     "{root}/shared/a": "asks for a file that others could make or take away",
     "{conf}/plain.inc": "",
     "conf/none.inc": "",
@@ -350,12 +351,29 @@ def test_a_site_does_not_ask_for_files_that_are_others_in_a_rehearsal(
     rehearse(rehearsed, monkeypatch)
     (host.httpd.root / "shared").mkdir()
     (host.httpd.root / "shared").chmod(0o1777)
+    (host.conf / "elsewhere").symlink_to(host.httpd.root / "logs")
     named = path.format(root=host.httpd.root, conf=host.conf)
     wish = host.wish(extra=f'<IfFile "{named}">\nSetEnv A b\n</IfFile>')
     if CONDITIONS[path]:
         assert CONDITIONS[path] in host.refused(wish, check=True)
     else:
         host.apply(wish, check=True)
+
+
+@rehearsed
+def test_a_site_includes_no_file_that_is_another_in_a_rehearsal(
+    host: Host, rehearsed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(host)
+    rehearse(rehearsed, monkeypatch)
+    (host.httpd.root / "logs" / "more.inc").write_text("Define GREETING bye\n")
+    (host.conf / "more").symlink_to(host.httpd.root / "logs")
+    (host.conf / "a.inc").write_text("IncludeOptional /run/mtls-httpd-test/more.inc\n")
+    for path in (f"{host.httpd.root}/logs/more.inc", "logs/*.inc", "conf/more/more.inc", "conf/a.inc"):
+        message = host.refused(host.wish(extra=f"IncludeOptional {path}"), check=True)
+        assert "includes a file that a rehearsal has not, or alone has" in message
+    (host.conf / "a.inc").write_text("SetEnv A b\n")
+    host.apply(host.wish(extra="IncludeOptional conf/a.inc"), check=True)
 
 
 WHOLE_SERVER = {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from backend import Backend, get, send
 from demo_material import Authority, Issued, write
-from host import DOMAIN, VERSIONS, Host
+from host import DOMAIN, VERSIONS, Host, LateDisk
 
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 
@@ -261,11 +261,9 @@ def test_a_way_to_a_protected_backend_that_the_live_server_alone_reads_is_refuse
     host: Host, guarded: Backend
 ) -> None:
     host.apply(host.wish())
-    # Folders of logs are empty in a rehearsal.
-    (host.httpd.root / "logs" / "way.inc").write_text("ProxyPass /x ${THERE}\n")
-    way = f'IncludeOptional "{host.httpd.root}/logs/way.inc"'
-    there = f"Define THERE http://127.0.0.1:{guarded.port}/\n{way}"
+    late = LateDisk(host.conf / "way.inc", "ProxyPass /x ${THERE}\n")
+    there = f"Define THERE http://127.0.0.1:{guarded.port}/\nIncludeOptional conf/way.inc"
     with pytest.raises(Refused, match="leads to the backend of a protected path too"):
-        host.apply(host.wish(protected={CLOSED: f"http://127.0.0.1:{guarded.port}{CLOSED}"}, extra=there))
+        host.apply(host.wish(protected={CLOSED: f"http://127.0.0.1:{guarded.port}{CLOSED}"}, extra=there), disk=late)
     assert host.enforces()
     assert guarded.asked == []

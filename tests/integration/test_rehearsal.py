@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 import pytest
 from demo_material import Authority, key_pem, new_key, write
 from embedded_httpd import free_port
-from host import COLLECTION, DOMAIN, Host, in_a_child, processes_in, until
+from host import COLLECTION, DOMAIN, Host, LateDisk, in_a_child, processes_in, until
 from rehearsing import forbid_namespaces
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.processes import inodes, listening
@@ -679,12 +679,14 @@ def test_a_program_is_known_in_capital_letters_too(host: Host, rehearsal: str, m
 )
 def test_what_only_the_live_server_reads_is_seen_before_the_reload(host: Host, line: str, words: str) -> None:
     mark, program = programs(host)
-    # Folders of logs are empty in a rehearsal.
-    (host.httpd.root / "logs" / "only.inc").write_text(line.format(program=program) + "\n")
-    extra = f'IncludeOptional "{host.httpd.root}/logs/only.inc"'
+    late = LateDisk(host.conf / "late.inc", line.format(program=program) + "\n")
+    (host.conf / "late.inc").write_text("SetEnv A b\n")
+    host.add("LoadModule env_module modules/mod_env.so\n")
+    host.restart()
     before = host.state(times=False)[:2]
     with pytest.raises(Refused, match=words):
-        host.apply(host.wish(extra=extra))
+        host.apply(host.wish(extra="Include conf/late.inc"), disk=late)
+    (host.conf / "late.inc").write_text("SetEnv A b\n")
     assert host.state(times=False)[:2] == before
     assert not mark.exists()
     assert not os.path.lexists("/etc/mtls-httpd-test.sh")

@@ -399,11 +399,11 @@ def test_a_program_that_root_runs_is_not_put_where_others_could_replace_it(
 
 
 @as_root
-@pytest.mark.parametrize("folder", ["/etc", "/etc/mtls-httpd-test.d", "/run", "/"])
+@pytest.mark.parametrize("folder", ["/etc", "/etc/mtls-httpd-hooks-test.d", "/run", "/"])
 def test_a_program_is_not_put_where_its_name_means_something_to_the_system(
     operator: LocalOperator, certbot: Certbot, folder: str
 ) -> None:
-    hook = Path(folder, "mtls-httpd-test")
+    hook = Path(folder, "mtls-httpd-hook-test")
     made = not hook.parent.exists()
     hook.parent.mkdir(exist_ok=True)
     operator.site.update(renewal_hook=str(hook))
@@ -414,7 +414,7 @@ def test_a_program_is_not_put_where_its_name_means_something_to_the_system(
     finally:
         if made:
             hook.parent.rmdir()
-    own = Path("/etc/mtls-httpd-test/hooks.d/mtls")  # as /etc/letsencrypt/renewal-hooks/deploy
+    own = Path("/etc/mtls-httpd-hooks-test/hooks.d/mtls")  # as /etc/letsencrypt/renewal-hooks/deploy
     own.parent.mkdir(parents=True)
     operator.site.update(renewal_hook=str(own))
     try:
@@ -422,7 +422,7 @@ def test_a_program_is_not_put_where_its_name_means_something_to_the_system(
         assert own.exists()
         operator.deploy(mutual_tls_sites=[{"domain": DOMAIN, "state": "absent"}])
     finally:
-        shutil.rmtree("/etc/mtls-httpd-test")
+        shutil.rmtree("/etc/mtls-httpd-hooks-test")
 
 
 def test_the_playbook_of_the_documentation_works(operator: LocalOperator, certbot: Certbot) -> None:

@@ -28,6 +28,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client impor
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Disk
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import (
     BACKEND_CA,
     CLIENT_CA,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from embedded_httpd import EmbeddedHttpd
 
     from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Answer, Probes
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Entry
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.report import Report
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import Site
 
@@ -72,6 +74,20 @@ _environment = jinja2.Environment(
 )
 _environment.filters["mtls.httpd.quoted"] = quoting.directive
 TEMPLATES = {manage: _environment.get_template(path.name) for manage, path in rendering.TEMPLATES.items()}
+
+
+class LateDisk(Disk):
+    """Has somebody write a file as soon as a site is switched, so that no rehearsal has seen what stands in it."""
+
+    def __init__(self, late: Path, text: str) -> None:
+        super().__init__()
+        self._late, self._text = late, text
+
+    def put(self, path: str, entry: Entry) -> None:
+        """Write as ever, and then the late file."""
+        super().put(path, entry)
+        if path.endswith("/current"):
+            self._late.write_text(self._text)
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,7 @@ class Includes:
                 vague = directive == "undefine" or len(words) == 1 or any(each in value for each in parameters)
                 self._variables.setdefault(words[0], set()).update({value, _UNKNOWN} if vague else {value})
             elif directive in ("include", "includeoptional") and words:
-                yield from self._include(place, words[0], parameters)
+                yield from self._include(place, words[0], parameters, named_in_text=not path)
             elif self._opens(directive) and words and not words[0].startswith("|"):
                 log = self._filled(words[0])
                 known = not any(each in log for each in ("${", *parameters))
@@ -147,11 +147,7 @@ class Includes:
             yield self._fault(f"{place} asks for a file by a name that only httpd could tell", "write the path")
             return
         path = os.path.normpath(self._described.path(path))
-        described = self._described
-        own = (described.log_folder, described.runtime_folder, os.path.dirname(described.pid_file))
-        hidden = (each for each in _HIDDEN_INSIDE if not trusted_paths.lies_below(described.server_root, each))
-        other = filter(None, (*_OTHERWISE_INSIDE, *own, *hidden))
-        if _STORE in path or any(trusted_paths.lies_within(path, each) for each in other):
+        if self._is_otherwise_inside(path):
             yield self._fault(f"{place} asks for a file that a rehearsal has not, or alone has", "ask for another")
             return
         try:
@@ -160,6 +156,17 @@ class Includes:
             _refuse_shared(os.path.dirname(path))
         except trusted_paths.Untrusted as error:
             yield self._fault(f"{place} asks for a file that others could make or take away: {error}", "")
+
+    def _is_otherwise_inside(self, path: str) -> bool:
+        """Whether a rehearsal may have something else at a path than the live server, whatever links lead there."""
+        described = self._described
+        own = (described.log_folder, described.runtime_folder, os.path.dirname(described.pid_file))
+        hidden = (each for each in _HIDDEN_INSIDE if not trusted_paths.lies_below(described.server_root, each))
+        folders = [each for each in (*_OTHERWISE_INSIDE, *own, *hidden) if each]
+        return any(
+            _STORE in each or any(trusted_paths.lies_within(each, folder) for folder in folders)
+            for each in (path, os.path.realpath(path))
+        )
 
     def _is_loaded(self, words: list[str]) -> bool:
         """Whether it is a module that the server has, and nobody's file: the server may come to its own line later."""
@@ -192,12 +199,17 @@ class Includes:
     def _fault(self, words: str, remedy: str) -> Fault:
         return Fault("include-refused", self._domain, f"{self._domain}: {words}", remedy)
 
-    def _include(self, place: str, word: str, parameters: list[str]) -> Iterator[Fault]:
+    def _include(self, place: str, word: str, parameters: list[str], *, named_in_text: bool) -> Iterator[Fault]:
         path = self._filled(word)
         if any(each in word for each in parameters) or "${" in path or _READ_DIFFERENTLY.search(path):
             yield self._fault(f"{place} includes a file by a name that only httpd could tell", "write the path")
             return
         path = self._described.path(path)
+        # What the text itself names below /run is there in a rehearsal too (rehearsal.py).
+        is_kept = named_in_text and trusted_paths.lies_below(path, "/run") and not _WILDCARD.search(path)
+        if self._is_otherwise_inside(os.path.normpath(path)) and not is_kept:
+            yield self._fault(f"{place} includes a file that a rehearsal has not, or alone has", "keep it elsewhere")
+            return
         try:
             found = _matching(path)
         except trusted_paths.Untrusted as error:
