@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -414,15 +415,16 @@ def test_a_program_is_not_put_where_its_name_means_something_to_the_system(
     finally:
         if made:
             hook.parent.rmdir()
-    own = Path("/etc/mtls-httpd-hooks-test/hooks.d/mtls")  # as /etc/letsencrypt/renewal-hooks/deploy
-    own.parent.mkdir(parents=True)
+    root = tempfile.mkdtemp(dir="/etc", prefix="mtls-httpd-")
+    own = Path(root, "hooks.d", "mtls")  # as /etc/letsencrypt/renewal-hooks/deploy
+    own.parent.mkdir()
     operator.site.update(renewal_hook=str(own))
     try:
         operator.deploy()
         assert own.exists()
         operator.deploy(mutual_tls_sites=[{"domain": DOMAIN, "state": "absent"}])
     finally:
-        shutil.rmtree("/etc/mtls-httpd-hooks-test")
+        shutil.rmtree(root)
 
 
 def test_the_playbook_of_the_documentation_works(operator: LocalOperator, certbot: Certbot) -> None:
