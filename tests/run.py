@@ -151,6 +151,7 @@ def unit(tally: Tally) -> None:
 def integration(tally: Tally) -> None:
     """Run the tests with a real httpd of their own."""
     if run(SUPPORT / "packages", "apache2-bin", "curl", "libapache2-mod-security2"):
+        run(SUPPORT / "packages", "chromium")  # the pages of reports; their tests say if they lack it
         run(SUPPORT / "packages", "gcc", "libc6-dev")  # tests/support/mod_ssl_without; its tests say if they lack them
         pytest(tally, "integration", "--numprocesses=auto", "tests/integration")
     else:

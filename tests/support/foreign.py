@@ -18,13 +18,14 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 from embedded_httpd import EmbeddedHttpd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 _READY_SECONDS = 20.0  # Java compiles first
 
@@ -58,6 +59,14 @@ class Place:
             if path.exists():
                 return str(path)
         raise Missing(f"{name} is not unpacked by tests/support/foreign-servers")
+
+
+@cache
+def promtool() -> str:
+    """Return the path of Prometheus' own checker, of Debian's package."""
+    script = Path(__file__).with_name("foreign-servers")
+    done = subprocess.run([script], stdout=subprocess.PIPE, text=True, check=True)
+    return f"{done.stdout.strip()}/usr/bin/promtool"
 
 
 def installed(name: str, package: str) -> str:

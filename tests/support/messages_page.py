@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-MODULE_UTILS = Path(__file__).resolve().parents[2] / "plugins" / "module_utils"
+PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 
 PAGE = """\
 <!--
@@ -65,15 +65,29 @@ An error fails the task before anything is sent; a warning does not. [The verdic
 ## Findings on a site
 
 {site_findings}
+
+## What a look at a fleet shows
+
+`mtls.httpd.status` tells these beside the faults above, each as critical or a warning. A fault is critical there but
+for {minor}, which cost no callback and let nobody in.
+
+{fleet}
 """
 
 
 def page() -> str:
     """Return the page."""
-    faults = _read("_machine/fault.py")["CODES"]
-    findings, remedies = _read("_verdict/findings.py"), _read("_verdict/code_remedies.py")["REMEDIES"]
+    faults = _read("module_utils/_machine/fault.py")["CODES"]
+    findings = _read("module_utils/_verdict/findings.py")
+    remedies = _read("module_utils/_verdict/code_remedies.py")["REMEDIES"]
+    fleet = _read("plugin_utils/_fleet/codes.py")
     return PAGE.format(
         faults=_table(("code", "what is so", "what to do"), ((f"`{code}`", *told) for code, told in faults.items())),
+        minor=", ".join(f"`{code}`" for code in sorted(fleet["MINOR"])),
+        fleet=_table(
+            ("code", "severity", "what is so", "what to do"),
+            ((f"`{code}`", *told) for code, told in fleet["CODES"].items()),
+        ),
         **{
             name: _table(
                 ("code", "severity", "what is so", "what to do"),
@@ -86,7 +100,7 @@ def page() -> str:
 
 def _read(path: str) -> dict[str, Any]:
     """Return the names of a file that imports nothing of the collection."""
-    return runpy.run_path(str(MODULE_UTILS / path))
+    return runpy.run_path(str(PLUGINS / path))
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -107,7 +107,7 @@ def look(server: Server, store: Store, request: Request, *, interrupted: bool, s
     was_running = server.running()
     wishes = change_each(request.wishes, lambda wish: _add_release(store, wish) if wish.previous else wish)
     refuse_untimely(wishes, skew)
-    without_us, with_ssl = _describe_without_us(server, store)
+    without_us, with_ssl = describe_without_us(server, store)
     _refuse_still_included(server, store, without_us, wishes)
     sites = [wish.release.facts for wish in wishes if wish.release]
     pending = [site for site in sites if site.included and not standing.host_of(site, without_us)]
@@ -139,7 +139,7 @@ def look(server: Server, store: Store, request: Request, *, interrupted: bool, s
         interrupted=interrupted,
         plan=plan,
         differing=tuple(_differing(server, without_us, wishes, sites)) if asked else (),
-        leftovers=() if interrupted else tuple(_leftovers(store, wishes)),
+        leftovers=() if interrupted else tuple(find_leftovers(store, wishes)),
         skew=skew,
         enables=request.start and server.supervision.enabled is False and bool(sites),
     )
@@ -209,7 +209,7 @@ def _add_release(store: Store, wish: SiteWish) -> SiteWish:
     return replace(wish, release=store.read(wish.domain, "previous"))
 
 
-def _describe_without_us(server: Server, store: Store) -> tuple[Description, Description]:
+def describe_without_us(server: Server, store: Store) -> tuple[Description, Description]:
     try:
         return server.describe_without_us(host_file.list_loading(commands.read(store.path("host.conf"))))
     except HttpdError as error:
@@ -227,7 +227,7 @@ def _refuse_still_included(server: Server, store: Store, without_us: Description
                 raise Refused(Fault("still-included", wish.domain, words, "take that line out of it first"))
 
 
-def _leftovers(store: Store, wishes: Sequence[SiteWish]) -> list[str]:
+def find_leftovers(store: Store, wishes: Sequence[SiteWish]) -> list[str]:
     """What no site needs, but for the folders of the wished sites: those are made good."""
     kept = [store.path(wish.domain) + "/" for wish in wishes if wish.release]
     return [path for path in store.leftovers() if not any(folder.startswith(path + "/") for folder in kept)]

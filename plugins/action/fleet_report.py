@@ -1,0 +1,138 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""mtls.httpd.fleet_report: in the controller's process. Its documentation is in plugins/modules/fleet_report.py."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import asdict
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, checked, documented_options
+from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import on_controller
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.formats import FORMATS
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.judging import judge_fleet
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import (
+    FAILED,
+    LOOKED,
+    NOT_ASKED,
+    SEVERITIES,
+    UNREACHABLE,
+    WITHOUT_HTTPD,
+    Host,
+    Thresholds,
+)
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.table import lay_out, sum_up
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Fleet
+
+# Read once by Ansible's parent process; its workers inherit it.
+OPTIONS = documented_options("fleet_report")
+
+
+class ActionModule(ActionBase):
+    """Tell how a fleet is."""
+
+    _requires_connection = False
+
+    @on_controller
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return what is amiss, after it was printed and written; failed where that is as bad as was said."""
+        options = checked(OPTIONS, self._task.args)
+        _refuse_odd(options)
+        hostvars = (task_vars or {})["hostvars"]
+        hosts = [
+            _read_host(name, hostvars[name].get(options["variable"]) if name in hostvars else None)
+            for name in dict.fromkeys(options["hosts"])
+        ]
+        thresholds = Thresholds(options["warn_days"], options["critical_days"])
+        fleet = judge_fleet(hosts, datetime.now(timezone.utc), thresholds)
+        lines = lay_out(fleet, everything=options["everything"])
+        # By itself, as a result would show it as one line with marks in the place of its ends.
+        Display().display("\n".join(lines))
+        for path in options["files"]:
+            _write(path, FORMATS[os.path.splitext(path)[1]](fleet))
+        bad = options["fail_on"] != "never" and _is_as_bad(fleet, options["fail_on"])
+        result = {"changed": False, "failed": bad, "msg": sum_up(fleet)}
+        if options["summary"]:
+            return result
+        return {
+            **result,
+            "severity": fleet.severity,
+            "table": lines,
+            "reasons": [asdict(reason) for reason in fleet.reasons],
+        }
+
+
+def _is_as_bad(fleet: Fleet, threshold: str) -> bool:
+    return SEVERITIES.index(fleet.severity) <= SEVERITIES.index(threshold)
+
+
+def _refuse_odd(options: Mapping[str, Any]) -> None:
+    """Raise ArgumentsError for files that could not be written, before anything is printed."""
+    wrong = []
+    if not options["hosts"]:
+        wrong.append(
+            "option 'hosts' is an empty list, so there is nothing to tell. Name the hosts that were looked at."
+        )
+    if options["critical_days"] > options["warn_days"]:
+        wrong.append("option 'critical_days' is more than 'warn_days', and is to be less. Correct one of them.")
+    for index, path in enumerate(options["files"]):
+        where = f"option 'files[{index}]'"
+        if os.path.splitext(path)[1] not in FORMATS:
+            wrong.append(
+                f"{where} has none of the endings {', '.join(FORMATS)}, by which the form is chosen. Give one."
+            )
+        elif not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+            wrong.append(f"{where} is in a folder that is not there, on the controller. Make it, or name another.")
+        elif os.path.isdir(path):
+            wrong.append(f"{where} is a folder. Name a file in it.")
+    if wrong:
+        raise ArgumentsError(wrong)
+
+
+def _read_host(name: str, result: Mapping[str, Any] | None) -> Host:
+    """Return what a registered result of site_info tells of a host."""
+    if not result or result.get("skipped"):
+        return Host(name, NOT_ASKED, "It was not looked at in this run.", {})
+    if result.get("unreachable"):
+        return Host(name, UNREACHABLE, _first_line(result), {})
+    if result.get("failed") or "found" not in result:
+        return Host(name, FAILED, _first_line(result), {})
+    if not result["found"]:
+        return Host(name, WITHOUT_HTTPD, "There is no httpd on it.", {"python": result.get("python")})
+    return Host(name, LOOKED, "", result)
+
+
+def _first_line(result: Mapping[str, Any]) -> str:
+    """Return why nothing is told, in one line: Ansible's own words may go on for pages."""
+    words = str(result.get("msg") or "nothing was said of why").strip()
+    return words.removeprefix("Task failed: ").splitlines()[0][:500]
+
+
+def _write(path: str, text: str) -> None:
+    """Replace a file at once, so that who reads it has the old one or the new. Raises ArgumentsError."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=os.path.dirname(os.path.abspath(path)), prefix=".mtls-", delete=False
+        ) as stream:
+            try:
+                stream.write(text)
+                os.fchmod(stream.fileno(), 0o644)  # node_exporter, and a web server, are other users
+                os.rename(stream.name, path)
+            except OSError:
+                os.unlink(stream.name)
+                raise
+    except OSError as error:
+        words = f"option 'files': {path} cannot be written on the controller: {error.strerror}."
+        raise ArgumentsError([words]) from None

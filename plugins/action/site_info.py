@@ -1,0 +1,124 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""mtls.httpd.site_info on the controller: asks the target once, then the sites themselves, and compares with the wish.
+
+Its documentation, and the target's half, are in plugins/modules/site_info.py.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Clients
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.endpoints import examine_endpoints, read_endpoints
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, SiteWish, packed
+from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, checked, documented_options
+from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import (
+    look_for_no_garbage,
+    pipelined,
+    reached_at,
+    refusal,
+    without_cryptography,
+)
+from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.differences import find_differences
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.endpoints import find_endpoints
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.option_rules import find_wrong_options
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import read_options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import Site
+
+# Read once by Ansible's parent process; its workers inherit it.
+OPTIONS = {name: option for name, option in documented_options("site_info").items() if name != "payload"}
+_HANDSHAKES = documented_options("handshake_info")
+
+
+class ActionModule(ActionBase):
+    """Look at the sites of a host."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return what the sites of the host are; failed where options are wrong, or where the host tells nothing."""
+        super().run(tmp, task_vars)
+        look_for_no_garbage()
+        try:
+            return without_cryptography() or self._look(checked(OPTIONS, self._task.args), task_vars)
+        except ArgumentsError as error:
+            return refusal(error)
+
+    def _look(self, options: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        sites = None if options["sites"] is None else _read_sites(options["sites"])
+        pipelined(self._connection)
+        probes = make_probes()
+        request = Request(
+            wishes=tuple(
+                SiteWish(site.domain, allow_bypass=site.allow_bypass, allow_programs=site.allow_programs)
+                for site in sites or ()
+            ),
+            probes=probes,
+            binary=options["httpd_binary"],
+            config=options["httpd_config"],
+        )
+        told: dict[str, Any] = self._execute_module(
+            module_name="mtls.httpd.site_info",
+            module_args={"payload": packed(request), "rehearse": options["rehearse"]},
+            task_vars=task_vars,
+        )
+        if told.get("failed") or not told.get("found"):
+            return told
+        self._ask_from_here(told, Clients(untrusted=probes.stranger), options["timeout"])
+        self._compare(told, sites)
+        return told
+
+    def _ask_from_here(self, told: dict[str, Any], clients: Clients, timeout: float) -> None:
+        """Add what strangers meet who come from the controller; null where it does not reach a site by the network."""
+        reached = reached_at(self._connection, self._play_context.remote_addr)
+        itself = self._connection.transport == "local"
+        whole = [
+            each | {"changed": False, "mutual_tls": each["wanted"], "certificate_sha256": None}
+            for each in told["sites"]
+            if each["known"]
+        ]
+        asked = [
+            each for each in find_endpoints({"sites": whole}, reached, itself=itself) if each["run_on"] == "controller"
+        ]
+        found: dict[str, str] = {}
+        if told["server"]["running"] and asked:
+            given = {name: option.get("default") for name, option in _HANDSHAKES.items()} | {"endpoints": asked}
+            endpoints = read_endpoints(given, reached or "127.0.0.1")
+            result = examine_endpoints(endpoints, clients, timeout)
+            for endpoint, answer in zip(endpoints, result["endpoints"], strict=True):
+                sufficed = answer["status_sufficed"]
+                found[endpoint.server_name] = "enforced" if sufficed else answer["mutual_tls"]
+        for each in told["sites"]:
+            each["from_controller"] = found.get(each["domain"])
+
+    def _compare(self, told: dict[str, Any], sites: Sequence[Site] | None) -> None:
+        """Add where the inventory says otherwise; null where it was not given."""
+        there = {each["domain"]: each for each in told["sites"]}
+        wished = {site.domain: site for site in sites or ()}
+        told["unlisted"] = None if sites is None else [domain for domain in there if domain not in wished]
+        present = [site.domain for site in wished.values() if site.state != "absent"]
+        told["missing"] = None if sites is None else [domain for domain in present if domain not in there]
+        finder = Finder(self)
+        for domain, each in there.items():
+            site = wished.get(domain)
+            compares = site is not None and site.is_present and each["known"]
+            each["remote_src"] = site.remote_src if site else None
+            each["differs"] = find_differences(finder, site, each) if compares and site else None
+
+
+def _read_sites(given: Sequence[Any]) -> tuple[Site, ...]:
+    """Return the sites that are listed. Raises ArgumentsError with everything that is wrong with their options."""
+    sites = read_options({"sites": given}).sites
+    wrong = list(find_wrong_options(sites)) if sites else []
+    if wrong:
+        raise ArgumentsError(wrong)
+    return sites

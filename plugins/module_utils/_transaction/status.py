@@ -1,0 +1,343 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What a host serves today, on the disk and by handshakes, and whether its httpd would take a reload.
+
+It is looked at as by a run whose wishes are the releases that are there. Nothing is changed.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import platform
+import re
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Clients, Examination, Inquiry
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import examine
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import (
+    Fault,
+    list_faults,
+    plain,
+    tell_faults,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes, standing
+from ansible_collections.mtls.httpd.plugins.module_utils._site.bypasses import find_bypasses
+from ansible_collections.mtls.httpd.plugins.module_utils._site.conflicts import find_changed_mpm, find_taken_names
+from ansible_collections.mtls.httpd.plugins.module_utils._site.material import find_material_faults
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, SITE
+from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import locked
+from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import (
+    describe_without_us,
+    find_leftovers,
+    in_force,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.plan import Found, Plan, make_plan
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal import REASONS, refusal_of
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import TypeVar
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request
+
+    Value = TypeVar("Value")
+
+LOCK_SECONDS = 10.0
+ASKING_SECONDS = 15.0
+_PEM = re.compile(rb"-----BEGIN (?:CERTIFICATE|X509 CRL)-----([A-Za-z0-9+/=\s]*)-----END ")
+
+
+def tell_status(request: Request, *, rehearse: bool) -> dict[str, Any]:
+    """Return what the module C(site_info) documents as its result.
+
+    C(request): its wishes name the sites that the inventory lists, with what may lead past them; its probes ask.
+    C(rehearse): whether today's configuration is rehearsed; else the files that it names are loaded.
+    Raises OperatorError where the host tells nothing: its httpd is not found, its store is not safe, or another run
+    holds the lock.
+    """
+    server = find.find(request.binary, request.config)
+    told: dict[str, Any] = {"found": server is not None, "python": platform.python_version(), "clock": time.time()}
+    if server is None:
+        return {**told, "faults": []}
+    store = Store(os.path.dirname(os.path.realpath(server.config)))
+    store.check()
+    with locked(store.conf, LOCK_SECONDS):
+        server.refresh()
+        return {**told, **_Survey(server, store, request).tell(rehearse=rehearse)}
+
+
+@dataclass
+class _Survey:
+    """One look at a host.
+
+    faults: what is amiss, of the host and of its sites, in the order in which it was found. facts: of each site, by
+    domain, also where its release is damaged, and its facts can be read.
+    """
+
+    server: Server
+    store: Store
+    request: Request
+    faults: list[Fault] = field(default_factory=list)
+    facts: dict[str, SiteFacts] = field(default_factory=dict)
+
+    def tell(self, *, rehearse: bool) -> dict[str, Any]:
+        if os.path.lexists(self.store.path("journal")):
+            words = f"{self.store.path('journal')} tells of a run that was killed"
+            self.faults.append(Fault("killed-run", "", words, "deploy again, which goes back by it first"))
+        wishes = self._served()
+        described = self._attempt(lambda: describe_without_us(self.server, self.store), None)
+        answers: dict[str, _Met] = {}
+        amiss: list[str] = []
+        if described:
+            without_us, with_ssl = described
+            self._look_for_doors(without_us, wishes)
+            plan = self._attempt(lambda: make_plan(Found(self.server, self.store, without_us, with_ssl), wishes), None)
+            amiss = self._tell_drift(plan, wishes)
+            answers = self._ask(without_us, wishes) if self.server.running() else {}
+        reload = self._tell_reload(described[0] if described else None, wishes, rehearse=rehearse)
+        return {
+            "server": self._tell_server(),
+            "next_reload": reload,
+            "amiss": [plain(each) for each in amiss],
+            "sites": [self._tell_site(wish, answers.get(wish.domain)) for wish in wishes],
+            "faults": list_faults(self.faults),
+        }
+
+    # -- what is there
+
+    def _served(self) -> list[SiteWish]:
+        """The sites of the store, each as if it were wished for as it is; without a release where that is damaged."""
+        listed = {wish.domain: wish for wish in self.request.wishes}
+        found = []
+        for domain in self.store.domains():
+            wish = listed.get(domain, SiteWish(domain))
+            found.append(replace(wish, release=self._read(domain)))
+        return found
+
+    def _read(self, domain: str) -> Release | None:
+        release = self._attempt(lambda: self.store.read(domain, "current"), None, domain)
+        facts = release.facts if release else self._attempt(lambda: self.store.facts(domain), None, domain)
+        if facts:
+            self.facts[domain] = facts
+        return release
+
+    def _look_for_doors(self, without_us: Description, wishes: Sequence[SiteWish]) -> None:
+        """What leads past a site, and what has its name."""
+        releases = {wish.domain: wish.release for wish in wishes if wish.release}
+        accepted = {wish.domain: wish.allow_bypass for wish in wishes}
+        sites = list(self.facts.values())
+        self.faults += find_bypasses(without_us, self.store, releases, accepted)
+        self.faults += find_taken_names(without_us, sites)
+        live = self._attempt(self.server.describe, None)
+        if live:
+            shown = [site for site in sites if not site.included or standing.host_of(site, without_us)]
+            self.faults += standing.find_misplaced(self.store, live, shown)
+
+    def _tell_drift(self, plan: Plan | None, wishes: Sequence[SiteWish]) -> list[str]:
+        """What is not as an earlier run left it, by path."""
+        left = find_leftovers(self.store, wishes)
+        return [*(plan.amiss if plan else ()), *(f"{path} is left over" for path in left)]
+
+    # -- what is served
+
+    def _ask(self, without_us: Description, wishes: Sequence[SiteWish]) -> dict[str, _Met]:
+        """What handshakes as strangers, at each address, show of each site."""
+        described = in_force(self.server, without_us, wishes)
+        until = time.monotonic() + ASKING_SECONDS
+        occasion = handshakes.Occasion(described, handshakes.Stage.LIVE, until)
+        answers = {}
+        for site in self.facts.values():
+            if site.included and not standing.host_of(site, without_us):
+                self.faults.append(standing.to_include(self.store, without_us, site))
+                continue
+            if time.monotonic() > until:
+                words = f"{site.domain}: not asked, as {ASKING_SECONDS:.0f} seconds were over"
+                self.faults.append(Fault("not-tried", site.domain, words, ""))
+                continue
+            answers[site.domain] = self._ask_site(occasion, site)
+        return answers
+
+    def _ask_site(self, occasion: handshakes.Occasion, site: SiteFacts) -> _Met:
+        clients = Clients(untrusted=self.request.probes.stranger)
+        inquiry = Inquiry(site.domain, "OPTIONS", (*site.protected_paths, "/")[0])
+        met = _Met(site.mutual_tls)
+        for address in standing.addresses(site, occasion.described):
+            door = standing.find_door(occasion.described, address, site.port)
+            found = handshakes.try_site(occasion, site, door, self.request.probes)
+            if found:  # Only then is it asked what else is there.
+                self.faults += found
+                seen = examine(door, inquiry, clients, occasion.seconds_left())
+                met = _Met(seen.mutual_tls, seen)
+                if seen.mutual_tls != site.mutual_tls:
+                    break
+        return replace(met, proxied=standing.expects_proxy_header(occasion.described, address, site.port))
+
+    # -- whether it would go on
+
+    def _tell_reload(
+        self, without_us: Description | None, wishes: Sequence[SiteWish], *, rehearse: bool
+    ) -> dict[str, Any]:
+        """Whether httpd would take a reload, as logrotate makes one, by what that is known, and what speaks against."""
+        if without_us is None:
+            return {"survives": False, "decided_by": "httpd", "message": plain(tell_faults(self.faults[-1:]))}
+        against = find_changed_mpm(self.server, without_us) if self.server.running() else []
+        decided_by = "files"
+        if rehearse:
+            decided_by, found = self._rehearse(without_us, wishes)
+            against += found
+        else:
+            live = self._attempt(self.server.describe, None)
+            against += find_material_faults(live) if live else self.faults[-1:]
+        return {"survives": not against, "decided_by": decided_by, "message": plain(tell_faults(against))}
+
+    def _rehearse(self, without_us: Description, wishes: Sequence[SiteWish]) -> tuple[str, list[Fault]]:
+        """How today's configuration was rehearsed, and why httpd would not start with it."""
+        from ansible_collections.mtls.httpd.plugins.module_utils._transaction import proof, rehearsal, trial
+
+        sites = [wish.release.facts for wish in wishes if wish.release]
+        shown = [site for site in sites if not site.included or standing.host_of(site, without_us)]
+        allowed = frozenset(wish.domain for wish in wishes)  # what they start is started today
+        accepted = {wish.domain: wish.allow_bypass for wish in wishes}
+        draft = trial.Draft(allowed=allowed)
+        result = rehearsal.rehearse(
+            trial.Trial(self.server, self.store, without_us, draft, shown, self.request.probes, accepted)
+        )
+        self.server.forget()
+        self.faults += result.faults
+        words = f"httpd says: {proof.name_site(self.store, result.broken)}"
+        against = [Fault("broken-before", "", words, "")] if result.broken else []
+        return f"{result.mode} rehearsal", against
+
+    # -- how it is told
+
+    def _tell_server(self) -> dict[str, Any]:
+        server = self.server
+        return {
+            "binary": server.binary,
+            "version": server.built.version,
+            "openssl": server.openssl(),
+            "config": server.config,
+            "running": server.running(),
+            "supervised_by": server.supervision.kind,
+            "unit": server.supervision.unit,
+            "enabled": server.supervision.enabled,
+        }
+
+    def _tell_site(self, wish: SiteWish, met: _Met | None) -> dict[str, Any]:
+        """One site of the store; where its facts cannot be read, only its name."""
+        told: dict[str, Any] = {
+            "domain": wish.domain,
+            "release": self.store.current(wish.domain) or None,
+            "previous": self.store.current(wish.domain, "previous") or None,
+            "whole": wish.release is not None,
+            "known": wish.domain in self.facts,
+        }
+        if wish.domain not in self.facts:
+            return told
+        facts = self.facts[wish.domain]
+
+        def content(name: str) -> bytes:
+            return commands.read(self.store.path(wish.domain, "current", name)).encode(errors="replace")
+
+        chain = list(_certificates(content(f"{wish.domain}.crt")))
+        return {
+            **told,
+            "port": facts.port,
+            "listen": list(facts.listen),
+            "aliases": list(facts.aliases),
+            "certificate": chain[0] if chain else None,
+            "chain": chain[1:],
+            "client_ca": list(_certificates(content(CLIENT_CA))),
+            "crl_ends": facts.crl_ends or None,
+            "crls": list(_lists(content(CRL))),
+            "ends": facts.ends,
+            "verify_client": facts.verify_client,
+            "wanted": facts.mutual_tls,
+            "mutual_tls": met.mutual_tls if met else "unproven",
+            "served": met.served if met else None,
+            "pins": [_tell_pin(pin, content) for pin in facts.pins],
+            "open_paths": list(facts.open_paths),
+            "protected_paths": list(facts.protected_paths),
+            "callback_paths": list(facts.called),
+            "versions": list(facts.versions),
+            "proxy_protocol": bool(met and met.proxied),
+            "renewal_hook": facts.renewal_hook or None,
+            "include": self.store.path(wish.domain, "current", SITE) if facts.included else None,
+        }
+
+    def _attempt(self, act: Callable[[], Value], otherwise: Value, domain: str = "") -> Value:
+        """What C(act) returns; where it is refused, the reasons are kept, and it is C(otherwise)."""
+        try:
+            return act()
+        except REASONS as error:
+            self.faults += [replace(each, domain=each.domain or domain) for each in refusal_of(error).reasons]
+            return otherwise
+
+
+@dataclass(frozen=True)
+class _Met:
+    """What strangers met at a site: what it asks of them, and where that was not as wished, what else was seen."""
+
+    mutual_tls: str
+    seen: Examination | None = None
+    proxied: bool = False
+
+    @property
+    def served(self) -> dict[str, str] | None:
+        """The certificate that was served in the place of the site's, None where that is its own."""
+        certificate = self.seen.certificate if self.seen else None
+        return _tell_certificate(certificate) if certificate else None
+
+
+def _certificates(pem: bytes) -> Iterator[dict[str, str]]:
+    """What the certificates of a release's own file say, for those that can be read."""
+    for one in _PEM.findall(pem):
+        with suppress(ValueError):
+            yield _tell_certificate(base64.b64decode(one))
+
+
+def _tell_certificate(certificate: bytes) -> dict[str, str]:
+    """What a certificate (DER) says; by its fingerprint alone where that is written oddly."""
+    try:
+        told = wire.read_certificate(certificate)
+    except ValueError:
+        return {"subject": "", "issuer": "", "sha256": wire.sha256(certificate), "not_before": "", "not_after": ""}
+    return {
+        "subject": wire.rfc4514(told.subject),
+        "issuer": wire.rfc4514(told.issuer),
+        "sha256": wire.sha256(certificate),
+        "not_before": told.not_before,
+        "not_after": told.not_after,
+    }
+
+
+def _lists(pem: bytes) -> Iterator[dict[str, str]]:
+    """Issuer and updates of the revocation lists of a release's own file, for those that can be read."""
+    for one in _PEM.findall(pem):
+        with suppress(ValueError):
+            told = wire.read_list(base64.b64decode(one))
+            dates = {"this_update": told.this_update, "next_update": told.next_update}
+            yield {"issuer": wire.rfc4514(told.issuer), **dates}
+
+
+def _tell_pin(pin: str, content: Callable[[str], bytes]) -> str:
+    """A pin as it is compared between hosts: a certificate by its fingerprint, not by the name of its file."""
+    kind, _colon, name = pin.partition(":")
+    if kind != "certificate":
+        return pin
+    return next((f"certificate:{each['sha256']}" for each in _certificates(content(name))), pin)

@@ -1,0 +1,158 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A fleet as it was looked at: its hosts, their sites, and what is amiss with either."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+CRITICAL, WARNING, WELL = "critical", "warning", "well"
+SEVERITIES = (CRITICAL, WARNING, WELL)  # from the worst
+LOOKED, UNREACHABLE, FAILED, WITHOUT_HTTPD, NOT_ASKED = "looked", "unreachable", "failed", "no-httpd", "not-asked"
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why something is amiss.
+
+    code: stable, one of `judging.CODES` or of a host's faults. host: a name of the inventory, empty for the fleet.
+    domain: of the site, empty for the host. message, remedy: for people.
+    """
+
+    severity: str
+    code: str
+    host: str
+    domain: str
+    message: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Host:
+    """What a look at a host came to. told: the result of site_info. message: why nothing is known of it, if so."""
+
+    name: str
+    condition: str
+    message: str
+    told: Mapping[str, Any]
+
+    @property
+    def sites(self) -> list[dict[str, Any]]:
+        """What is told of each of its sites."""
+        return list(self.told.get("sites", ()))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A site of a host, or a host of which no site is known, with what is amiss with it, the worst first."""
+
+    host: Host
+    site: Mapping[str, Any]
+    reasons: tuple[Reason, ...]
+    at: datetime
+
+    @property
+    def severity(self) -> str:
+        """The worst of its reasons."""
+        return worst(reason.severity for reason in self.reasons)
+
+    @property
+    def domain(self) -> str:
+        """The site's; empty where none is known."""
+        return str(self.site.get("domain", ""))
+
+    @property
+    def served_until(self) -> str:
+        """When the first of its certificate and chain ends, as 2027-02-21T16:39:00Z; empty where that is not known."""
+        chain = [self.site.get("certificate"), *self.site.get("chain", ())]
+        return min((one["not_after"] for one in chain if one and one["not_after"]), default="")
+
+    @property
+    def client_ca_ends(self) -> str:
+        """When the last of its client CAs ends: until then somebody is let in. Empty where that is not known."""
+        return max((one["not_after"] for one in self.site.get("client_ca", ()) if one["not_after"]), default="")
+
+    @property
+    def days_left(self) -> int | None:
+        """Whole days until `served_until`, negative when it is over."""
+        return days_between(self.at, self.served_until)
+
+    @property
+    def lifetime_left_percent(self) -> int | None:
+        """How much of its certificate's time is left."""
+        certificate = self.site.get("certificate")
+        if not certificate or not certificate["not_after"]:
+            return None
+        begins, ends = (moment(certificate[name]) for name in ("not_before", "not_after"))
+        return max(0, round(100 * ((ends - self.at) / (ends - begins)))) if ends > begins else 0
+
+    @property
+    def mutual_tls(self) -> str:
+        """What is asked of strangers, by the worse of what the host and the controller saw; empty without a site."""
+        seen = [self.site.get("mutual_tls"), self.site.get("from_controller")]
+        by_badness = ("off", "optional", "unproven", "enforced")
+        return next((each for each in by_badness if each in seen), "")
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """How many days before its end something is warned of, and is critical."""
+
+    warn_days: int
+    critical_days: int
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """All hosts that were asked about, at a moment. rows: the worst first. reasons: what is amiss, the worst first."""
+
+    at: datetime
+    thresholds: Thresholds
+    hosts: tuple[Host, ...]
+    rows: tuple[Row, ...]
+    reasons: tuple[Reason, ...]
+
+    @property
+    def severity(self) -> str:
+        """The worst of all."""
+        return worst(reason.severity for reason in self.reasons)
+
+    def count(self, severity: str) -> int:
+        """How many reasons have this severity."""
+        return sum(reason.severity == severity for reason in self.reasons)
+
+    @property
+    def first_to_end(self) -> Row | None:
+        """The row whose certificate or chain ends first."""
+        known = [row for row in self.rows if row.served_until]
+        return min(known, key=lambda row: (row.served_until, row.host.name, row.domain), default=None)
+
+    def reasons_of(self, host: str) -> Iterator[Reason]:
+        """Yield what is amiss with a host and its sites."""
+        return (reason for reason in self.reasons if reason.host == host)
+
+
+def worst(severities: Iterator[str]) -> str:
+    """Return the worst of some severities; `WELL` for none."""
+    return min(severities, key=SEVERITIES.index, default=WELL)
+
+
+def moment(text: str) -> datetime:
+    """Return the moment that a text such as 2027-02-21T16:39:00Z tells."""
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+
+
+def days_between(at: datetime, end: str) -> int | None:
+    """Return the whole days from a moment to another, negative when that is over; None for none."""
+    if not end:
+        return None
+    left = moment(end) - at
+    return left.days if left.total_seconds() >= 0 else -((-left).days) or -1

@@ -1,0 +1,119 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A fleet on a screen of 120 columns: a table, the worst first, what is amiss, and a line that sums it up."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import plain
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import CRITICAL, LOOKED, WARNING, WELL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Fleet, Reason, Row
+
+WIDTH = 120  # columns
+ROWS_SHOWN = 40  # of a fleet in which all is well there; others are counted
+_MARKS = {CRITICAL: "!!", WARNING: "! ", WELL: "  "}
+_HEADINGS = ("", "host", "site", "serves until", "days", "mutual TLS", "may call", "client CA ends", "release")
+_LEAST = {"host": 8, "site": 12, "may call": 8}  # what these are shortened to where a line is too long
+_SPACE = "  "
+
+
+def lay_out(fleet: Fleet, *, everything: bool = False) -> list[str]:
+    """Return the lines to print. ``everything``: also the rows of a large fleet in which all is well."""
+    shown = [row for row in fleet.rows if row.severity != WELL]
+    well = [row for row in fleet.rows if row.severity == WELL]
+    fits = everything or len(fleet.rows) <= ROWS_SHOWN
+    lines = list(_table(shown + well if fits else shown))
+    if well and not fits:
+        lines.append(f"And {_count(len(well), 'row')} in which all is well: -e status_all=true shows them.")
+    reasons = list(_reasons(fleet.reasons))
+    return [*lines, *([""] if lines else []), *reasons, *([""] if reasons else []), sum_up(fleet)]
+
+
+def sum_up(fleet: Fleet) -> str:
+    """Return the line that says how the fleet is."""
+    sites = sum(bool(row.domain) for row in fleet.rows)
+    said = f"{_count(len(fleet.hosts), 'host')}, {_count(sites, 'site')}: "
+    counts = [f"{fleet.count(CRITICAL)} critical"] if fleet.count(CRITICAL) else []
+    counts += [_count(fleet.count(WARNING), "warning")] if fleet.count(WARNING) else []
+    said += f"{' and '.join(counts) or 'all is well'}."
+    first = fleet.first_to_end
+    if first and first.days_left is not None:
+        when = f"in {_count(first.days_left, 'day')}" if first.days_left >= 0 else "which is over"
+        said += f" First to end: {first.domain} on {first.host.name}, {first.served_until[:10]}, {when}."
+    return said
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _table(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield the rows in columns as wide as they need to be, and the widest shortened to fit the screen."""
+    if not rows:
+        return
+    cells = [_HEADINGS, *(_cells(row) for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(_HEADINGS))]
+    while sum(widths) + len(_SPACE) * (len(widths) - 1) > WIDTH:
+        spare = {column: widths[column] - _LEAST[name] for column, name in enumerate(_HEADINGS) if name in _LEAST}
+        widest = max(spare, key=lambda column: (spare[column], widths[column]))
+        if spare[widest] <= 0:
+            break
+        widths[widest] -= 1
+    for line in cells:
+        yield _SPACE.join(_fitted(text, width) for text, width in zip(line, widths, strict=True)).rstrip()
+
+
+def _fitted(text: str, width: int) -> str:
+    return text.ljust(width) if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    site = row.site
+    if row.host.condition != LOOKED or not row.domain:
+        return (_MARKS[row.severity], row.host.name, row.host.condition.replace("looked", "no site"), *[""] * 6)
+    days = "" if row.days_left is None else str(row.days_left)
+    release = site["release"] or ""
+    if not site["known"]:
+        return (_MARKS[row.severity], row.host.name, row.domain, "damaged", "", "", "", "", release[:8])
+    mutual_tls = row.mutual_tls if row.mutual_tls == site["wanted"] else row.mutual_tls.upper()
+    return (
+        _MARKS[row.severity],
+        row.host.name,
+        row.domain,
+        row.served_until[:10],
+        days,
+        mutual_tls,
+        plain(_tell_pins(site["pins"])),
+        row.client_ca_ends[:10],
+        release[:8],
+    )
+
+
+def _tell_pins(pins: Sequence[str]) -> str:
+    """Return who may call, in as few characters as tell it."""
+    if not pins:
+        return "any client"
+    kind, _colon, value = pins[0].partition(":")
+    first = value[:12] if kind == "certificate" else value
+    return first + (f" +{len(pins) - 1}" if len(pins) > 1 else "")
+
+
+def _reasons(reasons: Sequence[Reason]) -> Iterator[str]:
+    """Yield what is amiss, once for all hosts of which the same is so."""
+    hosts: dict[tuple[str, str, str], list[str]] = {}
+    for each in reasons:
+        hosts.setdefault((each.severity, each.message, each.remedy), []).append(each.host)
+    for (severity, message, remedy), names in hosts.items():
+        known = [name for name in names if name]
+        more = f" and {len(known) - 5} more" if len(known) > 5 else ""
+        where = f"{', '.join(known[:5])}{more}: " if known else ""
+        said = plain(f"{severity.upper()} {where}{message}{' ' + remedy if remedy else ''}")
+        yield from textwrap.wrap(said, WIDTH, subsequent_indent=" " * 4, break_on_hyphens=False)

@@ -1,0 +1,187 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The page of a fleet in a real browser: laid out, sorted, filtered, by keyboard, accessible, and nobody's script."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from fleets import HOSTILE, host, judged, site, varied
+
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.page import render_page
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed")
+
+WIDTHS = (360, 800, 1600)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Start Debian's Chromium."""
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the address of the page of a fleet in which much is amiss."""
+    path: Path = tmp_path_factory.mktemp("page") / "fleet.html"
+    path.write_text(render_page(varied()))
+    return path.as_uri()
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    """Open the page on a desk's screen; whatever it complains of fails the test."""
+    context = browser.new_context(viewport={"width": 1600, "height": 1000})
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: complaints.append(request.url) if request.url != address else None)
+    page.goto(address)
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def rows(page: Page) -> list[list[str]]:
+    """Return the text of the cells of each row that is shown."""
+    shown = page.locator("#table tbody tr:visible")
+    return [[cell.strip() for cell in row.locator("td").all_inner_texts()] for row in shown.all()]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_fits_its_screen_and_axe_finds_nothing(page: Page, width: int, scheme: str) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme=scheme)
+    overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert overflow == 0
+    found = axe.Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    if folder := os.environ.get("MTLS_SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/fleet-{width}-{scheme}.png", full_page=True)
+
+
+def test_a_hosts_part_is_shown_by_its_link_and_axe_finds_nothing(page: Page) -> None:
+    assert page.locator(".host:visible").count() == 0
+    page.get_by_role("cell", name="n1").or_(page.locator("#table a", has_text="n1")).first.click()
+    assert page.locator(".host:visible h2").all_inner_texts() == ["n1"]
+    assert "optional, and is to be enforced" in page.locator(".host:visible").inner_text()
+    found = axe.Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    if folder := os.environ.get("MTLS_SCREENSHOTS"):
+        page.locator(".host:visible").screenshot(path=f"{folder}/host.png")
+
+
+def test_rows_stand_the_worst_first_and_are_sorted_by_a_click(page: Page) -> None:
+    states = [row[0] for row in rows(page)]
+    assert states == sorted(states, key=["critical", "warning", "well"].index)
+    page.get_by_role("button", name="Days").click()
+    days = [row[4] for row in rows(page)]
+    assert [day for day in days if day != "\N{EN DASH}"] == sorted(
+        (day for day in days if day != "\N{EN DASH}"), key=int
+    )
+    assert days[-1] == "\N{EN DASH}"
+    assert page.locator("th[aria-sort=ascending]").inner_text().startswith("Days")
+    page.get_by_role("button", name="Days").click()
+    assert page.locator("th[aria-sort=descending]").count() == 1
+    assert [row[4] for row in rows(page)] == days[::-1] or rows(page)[0][4] == "\N{EN DASH}"
+
+
+def test_rows_are_filtered_by_words_and_by_state(page: Page) -> None:
+    page.get_by_label("Host or site").fill("HOOKS")
+    assert [row[2] for row in rows(page)] == ["hooks.example.com"]
+    assert page.locator("#count").inner_text() == "1 of 10 shown"
+    page.get_by_label("Host or site").fill("")
+    page.get_by_label("Show").select_option("critical")
+    assert {row[0] for row in rows(page)} == {"critical"}
+
+
+def test_it_works_by_keyboard_alone(page: Page) -> None:
+    for _key in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id") == "words":
+            break
+    page.keyboard.type("d2")
+    assert [row[1] for row in rows(page)] == ["d2"]
+    for _key in range(3):  # the choice of states, the table, its first heading
+        page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "State"
+    page.keyboard.press("Enter")
+    assert page.locator("th[aria-sort]").inner_text().startswith("State")
+
+
+def test_a_hostile_subject_is_text(page: Page) -> None:
+    assert page.title().startswith("Mutual TLS of 9 hosts")
+    assert page.locator("script").count() == 1
+    assert HOSTILE in page.locator("#sites").inner_text()
+
+
+def test_no_script_but_its_own_runs_even_where_one_got_in(browser: Browser, tmp_path: Path) -> None:
+    """The policy in its head is a second wall: here somebody broke the first."""
+    path = tmp_path / "broken.html"
+    injected = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+    path.write_text(render_page(varied()).replace("<main>", f"<main>{injected}"))
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    page.wait_for_timeout(200)
+    assert page.title().startswith("Mutual TLS of 9 hosts")
+    page.close()
+
+
+def test_print_shows_each_host_and_no_controls(page: Page) -> None:
+    page.emulate_media(media="print")
+    assert page.locator(".host:visible").count() == 9
+    assert not page.locator("#filter").is_visible()
+    if folder := os.environ.get("MTLS_SCREENSHOTS"):
+        page.pdf(path=f"{folder}/fleet.pdf")
+
+
+def test_without_a_script_all_is_there(browser: Browser, address: str) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(address)
+    assert len(rows(page)) == 10
+    assert not page.locator("#filter").is_visible()
+    context.close()
+
+
+def test_a_fleet_in_which_all_is_well_says_so(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "well.html"
+    path.write_text(render_page(judged([host("d1", site())])))
+    page = browser.new_page(viewport={"width": 1600, "height": 1000})
+    page.goto(path.as_uri())
+    assert "all is well" in page.locator(".summary.well").inner_text()
+    assert "Nothing. Every site" in page.locator("#amiss").inner_text()
+    page.close()
+
+
+def test_five_hundred_hosts_are_sorted_within_a_second(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "large.html"
+    path.write_text(render_page(judged([host(f"h{number}", site(), site("b.example.com")) for number in range(500)])))
+    page = browser.new_page(viewport={"width": 1600, "height": 1000})
+    page.goto(path.as_uri())
+    spent = page.evaluate(
+        "() => { const begun = performance.now(); document.querySelectorAll('th button')[1].click();"
+        " document.body.offsetHeight; return performance.now() - begun; }"
+    )
+    assert spent < 1000
+    page.close()

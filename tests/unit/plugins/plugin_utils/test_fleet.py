@@ -1,0 +1,194 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is amiss with a fleet, by what its hosts told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from fleets import after, certificate, host, judged, site, varied
+
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import CODES as FAULTS
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet import judging
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.codes import CODES, MINOR
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Host, days_between
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.table import WIDTH, lay_out, sum_up
+
+if TYPE_CHECKING:
+    from typing import Any
+
+FAULT = {"code": "bypass", "domain": "www.example.com", "message": "a door", "remedy": "close it"}
+DEAD_KEY = {"survives": False, "decided_by": "files", "message": "/etc/x.key: no such file"}
+CRL = {"issuer": "CN=Chat CA,O=Tencent", "this_update": after(-9), "next_update": after(1)}
+
+
+def codes(*hosts: Host, **thresholds: int) -> list[tuple[str, str]]:
+    """Return severity and code of all that is amiss with these hosts."""
+    return [(each.severity, each.code) for each in judged(hosts, **thresholds).reasons]
+
+
+def test_nothing_is_amiss_with_a_sound_fleet() -> None:
+    assert codes(host("d1", site()), host("d2", site())) == []
+
+
+@pytest.mark.parametrize(
+    ("told", "wanted"),
+    [
+        pytest.param({"mutual_tls": "optional"}, ("critical", "not-enforced"), id="optional here"),
+        pytest.param({"from_controller": "off"}, ("critical", "not-enforced"), id="off from outside"),
+        pytest.param({"from_controller": "unproven"}, ("warning", "not-shown-outside"), id="not to be seen"),
+        pytest.param({"differs": ["port"]}, ("warning", "not-as-listed"), id="another port is listed"),
+        pytest.param({"certificate": certificate("CN=x", 29.5)}, ("warning", "expires-soon"), id="29 days"),
+        pytest.param({"certificate": certificate("CN=x", 6.5)}, ("critical", "expires-soon"), id="6 days"),
+        pytest.param({"certificate": certificate("CN=x", -0.1)}, ("critical", "expired"), id="over"),
+        pytest.param({"chain": [certificate("CN=x", 3)]}, ("critical", "expires-soon"), id="a chain"),
+        pytest.param({"client_ca": [certificate("CN=x", 10)]}, ("warning", "expires-soon"), id="a client CA"),
+        pytest.param({"crls": [CRL]}, ("warning", "expires-soon"), id="a tenth of a CRL's time is left"),
+        pytest.param({"crls": [{**CRL, "next_update": after(-1)}]}, ("critical", "expired"), id="a CRL is over"),
+    ],
+)
+def test_what_is_amiss_with_a_site(told: dict[str, Any], wanted: tuple[str, str]) -> None:
+    assert codes(host("d1", site(**told))) == [wanted]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        pytest.param({"wanted": "optional", "mutual_tls": "enforced"}, id="more than wanted is asked"),
+        pytest.param({"wanted": "optional", "mutual_tls": "optional", "from_controller": "optional"}, id="as wanted"),
+        pytest.param({"from_controller": None}, id="no way in over the network"),
+        pytest.param({"certificate": certificate("CN=x", 30.5)}, id="30 days"),
+        pytest.param({"crls": [{**CRL, "next_update": after(7)}]}, id="a CRL of a fortnight, half of it over"),
+        pytest.param({"crls": [{**CRL, "next_update": ""}]}, id="a CRL that names no next update"),
+        pytest.param({"crls": [{**CRL, "next_update": after(-1)}, {**CRL, "next_update": after(90)}]}, id="a new CRL"),
+        pytest.param(
+            {"client_ca": [certificate("CN=x", -5), certificate("CN=x", 900)]}, id="an old CA beside a new one"
+        ),
+        pytest.param(
+            {"client_ca": [certificate("CN=x", -5), certificate("CN=y", 900)]}, id="an ended CA beside another"
+        ),
+    ],
+)
+def test_healthy_neighbours_of_what_is_amiss(told: dict[str, Any]) -> None:
+    assert codes(host("d1", site(**told))) == []
+
+
+@pytest.mark.parametrize(
+    ("told", "wanted"),
+    [
+        pytest.param({"faults": [FAULT]}, ("critical", "bypass"), id="a door"),
+        pytest.param({"faults": [{**FAULT, "code": "killed-run"}]}, ("warning", "killed-run"), id="a killed run"),
+        pytest.param({"next_reload": DEAD_KEY}, ("critical", "reload-fails"), id="a missing key"),
+        pytest.param({"amiss": ["host.conf was edited"]}, ("warning", "drift"), id="an edited file"),
+        pytest.param({"unlisted": ["www.example.com"]}, ("warning", "not-listed"), id="not listed"),
+        pytest.param({"missing": ["new.example.com"]}, ("critical", "not-deployed"), id="not deployed"),
+    ],
+)
+def test_what_is_amiss_with_a_host(told: dict[str, Any], wanted: tuple[str, str]) -> None:
+    assert codes(host("d1", site(), **told)) == [wanted]
+
+
+def test_a_stopped_httpd_is_amiss_where_it_has_sites() -> None:
+    stopped = host("d1").told["server"] | {"running": False}
+    assert codes(host("d1", site(), server=stopped)) == [("critical", "not-running")]
+    assert codes(host("d1", server=stopped)) == []
+
+
+@pytest.mark.parametrize(
+    ("condition", "wanted"),
+    [
+        ("unreachable", ("critical", "unreachable")),
+        ("failed", ("critical", "not-looked-at")),
+        ("no-httpd", ("critical", "httpd-not-found")),
+        ("not-asked", ("warning", "not-asked")),
+    ],
+)
+def test_hosts_of_which_nothing_is_known_are_rows(condition: str, wanted: tuple[str, str]) -> None:
+    fleet = judged([Host("down", condition, "Why.", {})])
+    assert [(each.severity, each.code) for each in fleet.reasons] == [wanted]
+    assert [(row.host.name, row.domain) for row in fleet.rows] == [("down", "")]
+    assert condition in lay_out(fleet)[1]
+
+
+@pytest.mark.parametrize(
+    ("told", "what"),
+    [
+        ({"certificate": certificate("CN=x", 90, "cd" * 32)}, "certificates (d1: abababab"),
+        ({"client_ca": [certificate("CN=x", 900, "cd" * 32)]}, "client CAs (d1: abababab; d2: cdcdcdcd)"),
+        ({"pins": []}, "pins (d2: none; d1: subject:CN=Chat,O=Tencent)"),
+        ({"open_paths": ["/healthz"]}, "paths without a certificate"),
+        ({"protected_paths": ["/callback"]}, "protected paths"),
+    ],
+)
+def test_hosts_that_serve_a_site_differently_are_told(told: dict[str, Any], what: str) -> None:
+    reasons = judged([host("d1", site()), host("d2", site(**told))]).reasons
+    assert [each.code for each in reasons] == ["differs-between-hosts"]
+    assert f"www.example.com: hosts serve different {what}" in reasons[0].message
+
+
+def test_hosts_that_renew_for_themselves_may_serve_certificates_of_their_own() -> None:
+    own = site(certificate=certificate("CN=x", 60, "cd" * 32), remote_src=True)
+    assert codes(host("d1", site(remote_src=True)), host("d2", own)) == []
+
+
+def test_thresholds_are_the_callers() -> None:
+    ends = host("d1", site(certificate=certificate("CN=x", 20)))
+    assert codes(ends, warn_days=10) == []
+    assert codes(ends, warn_days=60, critical_days=30) == [("critical", "expires-soon")]
+
+
+@pytest.mark.parametrize(("days", "whole"), [(0.5, 0), (1.5, 1), (-0.5, -1), (-1.5, -1), (-2.5, -2)])
+def test_days_are_whole_and_what_is_over_is_negative(days: float, whole: int) -> None:
+    assert days_between(judged([]).at, after(days)) == whole
+
+
+def test_every_code_is_in_the_table_of_which_the_page_is_made() -> None:
+    source = Path(judging.__file__).read_text()
+    assert [code for code in CODES if f'"{code}"' not in source] == []
+    assert {each.code for each in varied().reasons} <= CODES.keys() | FAULTS.keys()
+    assert FAULTS.keys() >= MINOR
+
+
+def test_a_table_fits_the_screen_with_the_worst_first() -> None:
+    lines = lay_out(varied())
+    assert max(map(len, lines)) <= WIDTH
+    marks = [line[:2] for line in lines[1 : lines.index("")]]
+    assert marks == sorted(marks, key=["!!", "! ", "  "].index)
+    assert {"!!", "! ", "  "} == set(marks)
+    assert lines[-1].startswith("9 hosts, 7 sites: ")
+
+
+def test_a_table_of_long_names_fits_the_screen() -> None:
+    long = [host(f"host-{number}.{'x' * 60}.example.com", site(f"{'y' * 55}.example.com")) for number in range(2)]
+    lines = lay_out(judged(long))
+    assert max(map(len, lines[:3])) <= WIDTH
+    assert "…" in lines[1]
+
+
+def test_a_large_fleet_shows_what_is_amiss_and_counts_the_rest() -> None:
+    hosts = [host(f"h{number}", site()) for number in range(60)] + [host("bad", site(mutual_tls="off"))]
+    lines = lay_out(judged(hosts))
+    assert [line.split()[1] for line in lines[1:2]] == ["bad"]
+    assert lines[2].startswith("And 60 rows in which all is well")
+    assert len(lay_out(judged(hosts), everything=True)) > 60
+
+
+def test_what_is_amiss_with_many_hosts_is_said_once() -> None:
+    hosts = [host(f"h{number}", site(), unlisted=["www.example.com"]) for number in range(9)]
+    said = [line for line in lay_out(judged(hosts)) if line.startswith("WARNING")]
+    assert len(said) == 1
+    assert "h0, h1, h2, h3, h4 and 4 more: " in said[0]
+
+
+def test_the_last_line_tells_what_ends_first() -> None:
+    fleet = judged([host("d1", site()), host("d2", site(certificate=certificate("CN=x", 40)))])
+    assert "First to end: www.example.com on d2, 2027-01-08, in 40 days." in sum_up(fleet)
+
+
+def test_no_control_character_of_a_name_reaches_the_screen() -> None:
+    steering = site(pins=["subject:CN=\x1b[2J\nO=x"])
+    assert not any("\x1b" in line or "\n" in line for line in lay_out(judged([host("d1", steering)])))
