@@ -13,10 +13,9 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, checked, documented_options
-from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import on_controller
+from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import on_controller, say
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.formats import FORMATS
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.judging import judge_fleet
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import (
@@ -58,8 +57,7 @@ class ActionModule(ActionBase):
         thresholds = Thresholds(options["warn_days"], options["critical_days"])
         fleet = judge_fleet(hosts, datetime.now(timezone.utc), thresholds)
         lines = lay_out(fleet, everything=options["everything"])
-        # By itself, as a result would show it as one line with marks in the place of its ends.
-        Display().display("\n".join(lines))
+        say(lines)
         for path in options["files"]:
             _write(path, FORMATS[os.path.splitext(path)[1]](fleet))
         bad = options["fail_on"] != "never" and _is_as_bad(fleet, options["fail_on"])

@@ -27,6 +27,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import (
     pipelined,
     reached_at,
     refusal,
+    say,
     without_cryptography,
 )
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
@@ -38,7 +39,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._site.packing import pa
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.remarks import legacy_tls, noteworthy
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.rendering import Renderer
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.verdicts import judge_sites
-from ansible_collections.mtls.httpd.plugins.plugin_utils._summary import judged
+from ansible_collections.mtls.httpd.plugins.plugin_utils._summary import judged, tell_prediction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,6 +97,8 @@ class ActionModule(ActionBase):
         # By the host's name, as Ansible shows but once a warning that several hosts share.
         host = task_vars.get("inventory_hostname", "host")
         warnings = [*_list_warnings(options, verdicts), *(f"{host}: {each}" for each in of_host)]
+        if self._task.check_mode and not result.get("failed"):
+            say([f"{host}: {tell_prediction(result)}"])
         return self._tell(result, _list_findings(verdicts), warnings)
 
     def _call(self, request: Request, task_vars: dict[str, Any]) -> dict[str, Any]:

@@ -118,6 +118,10 @@ options:
         description: See O(run_on).
         type: str
         choices: [controller, target]
+      note:
+        description:
+          - What is known of the endpoint otherwise, said after what was found in the line of O(summary).
+        type: str
   client_certificate:
     description:
       - Path of a client certificate that the server should accept, PEM, with its intermediates after it.
@@ -272,6 +276,16 @@ endpoints:
       returned: always
       type: str
       sample: /
+    brief:
+      description: Whether half the handshakes were made, by O(brief).
+      returned: always
+      type: bool
+      sample: false
+    note:
+      description: What O(endpoints[].note) says, empty for nothing.
+      returned: always
+      type: str
+      sample: ""
     mutual_tls:
       description:
         - V(enforced) where, in every version of TLS that the server offers, it asked for a certificate, and refused
@@ -450,6 +464,7 @@ def main() -> None:
                     "brief": {"type": "bool"},
                     "proxy_protocol": {"type": "bool"},
                     "run_on": {"type": "str", "choices": ["controller", "target"]},
+                    "note": {"type": "str"},
                 },
             },
             "client_certificate": {"type": "path"},

@@ -641,6 +641,12 @@ sites:
       returned: always
       type: bool
       sample: true
+    changes:
+      description: What is, or would be, other than before, each in a few words; none where nothing is.
+      returned: always
+      type: list
+      elements: str
+      sample: ["certificate 2027-02-26 -> 2027-05-27 (new key)", "may call now: CN=Chat,O=Tencent"]
     release:
       description: The release that is current, null for a site that is absent.
       returned: always
@@ -673,6 +679,12 @@ sites:
       returned: always
       type: bool
       sample: false
+    pins:
+      description: The clients that may call, by subject, name or file of the release; none for all of the client CAs'.
+      returned: always
+      type: list
+      elements: str
+      sample: ["CN=Chat,O=Tencent"]
     open_paths:
       description: The paths that need no client certificate.
       returned: always
@@ -729,7 +741,8 @@ endpoints:
       listens on the host's loopback alone.
     - C(method) is V(OPTIONS), so that no backend is called. C(path) is the first of O(sites[].protected_paths), else
       V(/). C(status_suffices) where clients without a certificate get a status there, and no alert.
-    - C(brief) for a site that was not changed, and C(proxy_protocol) for one that expects a PROXY header.
+    - C(brief) for a site that was not changed, where httpd was not reloaded, and C(proxy_protocol) for one that expects
+      a PROXY header. C(note) says who may call, what is open, and what was changed.
   returned: success
   type: list
   elements: dict
@@ -742,6 +755,7 @@ endpoints:
       expect: enforced
       status_suffices: false
       brief: false
+      note: "May call: CN=Chat,O=Tencent. Changed: certificate 2027-02-26 -> 2027-05-27 (new key)."
       proxy_protocol: false
       address: 192.0.2.10
       run_on: controller

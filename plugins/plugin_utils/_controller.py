@@ -13,13 +13,17 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from ansible import constants
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import list_faults
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import CRYPTOGRAPHY_ERROR, HAS_CRYPTOGRAPHY
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ansible.plugins.connection import ConnectionBase
 
 Run = TypeVar("Run", bound=Callable[..., "dict[str, Any]"])
@@ -50,6 +54,15 @@ def look_for_no_garbage() -> None:
     for the target is put together, and for half a second of 10,000 verdicts.
     """
     gc.disable()
+
+
+def say(lines: Iterable[str]) -> None:
+    """Print lines by themselves, as a result is shown as data, with marks in the place of the ends of its lines.
+
+    Not where all that is printed is data, for programs: they find the lines in the result.
+    """
+    if not str(constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK")).endswith(("json", "jsonl")):
+        Display().display("\n".join(lines))
 
 
 def pipelined(connection: ConnectionBase) -> bool:

@@ -78,6 +78,29 @@ def judged(verdicts: Mapping[str, Verdict], elsewhere: Collection[str]) -> str |
     return lines if len(lines) > 1 else lines[0]
 
 
+def tell_prediction(result: Mapping[str, Any]) -> str:
+    """Return what a run in check mode has shown of a host, of its result: how it was tried, and what would change."""
+    changed = [site for site in result["sites"] if site["changed"]]
+    parts = [f"{site['domain']} would be {_would_be(site)}" for site in changed[:_SITES]]
+    parts += [f"and {len(changed) - _SITES} more sites would change"] if len(changed) > _SITES else []
+    if not result["changed"]:
+        return "all is as wished, on the disk and by a handshake with each site. Nothing would be changed."
+    if result["rehearsal"] == "none":
+        how = f"not rehearsed ({result['rehearsal_reason']})" if result["rehearsal_reason"] else "nothing to rehearse"
+    else:
+        why = f" ({result['rehearsal_reason']})" if result["rehearsal_reason"] else ""
+        how = f"rehearsed in {'full' if result['rehearsal'] == 'full' else 'a reduced form'}{why}"
+    what = "; ".join(parts) or ("httpd would be reloaded" if result["reloaded"] else "what is left over would go")
+    return f"{how}: {what}. Nothing was kept."
+
+
+def _would_be(site: Mapping[str, Any]) -> str:
+    if site["state"] == "absent":
+        return "taken away"
+    end = f", served until {site['ends'][:10]}" if site["ends"] else ""
+    return f"{'put in place' if site['changes'][:1] == ['new'] else 'changed'}{end} ({'; '.join(site['changes'])})"
+
+
 def _line(one: Mapping[str, Any]) -> str:
     place = Endpoint(one["address"], one["port"], one["server_name"], None, None)
     answers = [each for each in one["answers"] if each["detail"] != NOT_OFFERED]
@@ -88,12 +111,14 @@ def _line(one: Mapping[str, Any]) -> str:
         words = []
         for client, word in _CLIENTS.items():
             over = [each["version"] for each in answers if (each["client"], each["result"]) == (client, result)]
-            words += [word if over == versions else f"{word} ({' and '.join(over)})"] if over else []
-        said += [f"{result.capitalize()}: {', '.join(words)}."] if words else []
+            words += [word if over == versions or one["brief"] else f"{word} ({' and '.join(over)})"] if over else []
+        few = " (spot check)" if one["brief"] and words else ""
+        said += [f"{result.capitalize()}{few}: {', '.join(words)}."] if words else []
     if one["status_sufficed"]:
         statuses = sorted({each["status"] for each in answers if each["client"] == "none" and each["status"]})
         said += [f"No certificate got {' and '.join(map(str, statuses))} for {one['method']} {one['path']}. {_DECIDED}"]
     said += [f"The certificate ends on {_end(one)}."] if _end(one) else []
+    said += [one["note"]] if one["note"] else []
     return " ".join(said)
 
 

@@ -54,7 +54,8 @@ class Endpoint:
 
     ``brief``: half the handshakes. ``proxy_protocol``: it expects a PROXY header. ``run_on``: where the handshakes are
     made from, controller or target. ``method``, ``path``: what is asked for. ``status_suffices``: a status by which a
-    client without a certificate may be refused is taken for the refusal that is expected.
+    client without a certificate may be refused is taken for the refusal that is expected. ``note``: what the caller
+    would have said of it in a summary.
     """
 
     address: str
@@ -68,6 +69,7 @@ class Endpoint:
     method: str = "GET"
     path: str = "/"
     status_suffices: bool = False
+    note: str = ""
 
     @property
     def door(self) -> Door:
@@ -243,6 +245,8 @@ def _endpoint_result(endpoint: Endpoint, found: Examination) -> dict[str, Any]:
         "run_on": endpoint.run_on,
         "method": endpoint.method,
         "path": endpoint.path,
+        "brief": endpoint.brief,
+        "note": endpoint.note,
         "mutual_tls": found.mutual_tls,
         "holds_for": found.holds_for,
         "status_sufficed": found.mutual_tls == "unproven" and _status_suffices(endpoint, found),

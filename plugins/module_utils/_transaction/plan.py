@@ -76,14 +76,16 @@ class Found:
 class Plan:
     """What would be done.
 
-    staged: releases with the folders they get. changes: the switch. changed: which sites change. diff: for the
-    operator. sites: all that will be there, listed or not. listens: addresses (empty for all) and ports that we add.
-    amiss: what is not as an earlier run left it, in words. damaged: the sites whose release is not.
+    staged: releases with the folders they get. changes: the switch. changed: which sites change. told: what is other at
+    each of these than before, in words. diff: for the operator. sites: all that will be there, listed or not.
+    listens: addresses (empty for all) and ports that we add. amiss: what is not as an earlier run left it, in words.
+    damaged: the sites whose release is not.
     """
 
     staged: tuple[tuple[Release, str], ...]
     changes: tuple[Change, ...]
     changed: Mapping[str, bool]
+    told: Mapping[str, tuple[str, ...]]
     diff: tuple[dict[str, str], ...]
     sites: tuple[SiteFacts, ...]
     listens: tuple[tuple[str, int], ...]
@@ -103,6 +105,7 @@ def make_plan(found: Found, wishes: Sequence[SiteWish], *, adopt: bool = False) 
     staged: list[tuple[Release, str]] = []
     currents: list[Change] = []
     changed: dict[str, bool] = {}
+    told: dict[str, tuple[str, ...]] = {}
     diff: list[dict[str, str]] = []
     damages = {wish.domain: damage for wish in wishes for damage in [_damage(store, wish)] if damage}
     for wish in wishes:
@@ -121,6 +124,7 @@ def make_plan(found: Found, wishes: Sequence[SiteWish], *, adopt: bool = False) 
         currents += switch
         changed[wish.domain] = bool(switch)
         if switch:
+            told[wish.domain] = _describe_change(store, wish, before.get(wish.domain))
             diff.append(diff_of(os.path.join(link, SITE), text))
             path = store.path(wish.domain, "current", f"{wish.domain}.crt")
             old, new = (dates_of(facts.get(wish.domain)) for facts in (before, after))
@@ -165,12 +169,22 @@ def make_plan(found: Found, wishes: Sequence[SiteWish], *, adopt: bool = False) 
         tuple(staged),
         tuple(changes),
         changed,
+        told,
         tuple(diff),
         tuple(after.values()),
         tuple(listens),
         tuple(amiss),
         frozenset(damages),
     )
+
+
+def _describe_change(store: Store, wish: SiteWish, before: SiteFacts | None) -> tuple[str, ...]:
+    """What is other at a site than before, in words."""
+    # Of a change alone, so not compiled elsewhere.
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.changes import State, describe_changes
+
+    after = State.of_release(wish.release) if wish.release else None
+    return describe_changes(State.on_disk(store, before) if before else None, after)
 
 
 def _damage(store: Store, wish: SiteWish) -> str:

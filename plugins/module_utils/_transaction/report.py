@@ -47,7 +47,8 @@ class Report:
     findings: list[dict[str, str]] = field(default_factory=list)
 
 
-def tell_site(wish: SiteWish, changed: bool, shown: str) -> dict[str, Any]:
+def tell_site(wish: SiteWish, changed: bool, shown: str, changes: Sequence[str] = ()) -> dict[str, Any]:
+    """What is told of a site. C(changes): what is other than before, in words."""
     facts = wish.release.facts if wish.release else None
     return {
         "domain": wish.domain,
@@ -55,6 +56,7 @@ def tell_site(wish: SiteWish, changed: bool, shown: str) -> dict[str, Any]:
         "listen": list(facts.listen) if facts else [],
         "state": "present" if wish.release else "absent",
         "changed": changed,
+        "changes": list(changes),
         "release": wish.release.name if wish.release else None,
         "certificate_sha256": facts.certificate_sha256 if facts else None,
         "ends": facts.ends if facts else None,
@@ -62,6 +64,7 @@ def tell_site(wish: SiteWish, changed: bool, shown: str) -> dict[str, Any]:
         "previous": wish.previous,
         "remote_src": wish.sources is not None,
         "mutual_tls": shown,
+        "pins": [pin.partition(":")[2] for pin in facts.pins] if facts else [],
         "open_paths": list(facts.open_paths) if facts else [],
         "protected_paths": list(facts.protected_paths) if facts else [],
         "versions": list(facts.versions) if facts else [],
@@ -103,7 +106,7 @@ def _site(seen: Seen, wish: SiteWish, shown: bool) -> dict[str, Any]:
     state = "absent" if wish.release is None else "unproven"
     if wish.release and shown and wish.release.facts not in seen.pending:
         state = wish.release.facts.mutual_tls
-    told = tell_site(wish, seen.plan.changed.get(wish.domain, False), state)
+    told = tell_site(wish, seen.plan.changed.get(wish.domain, False), state, seen.plan.told.get(wish.domain, ()))
     if wish.release and wish.release.facts.included:
         told["include"] = seen.store.path(wish.domain, "current", SITE)
     if wish.release and state != "unproven":

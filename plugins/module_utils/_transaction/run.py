@@ -177,7 +177,8 @@ def _without_httpd(request: Request, check: bool, skew: float) -> Report:
     if check:
         report.rehearsal_reason += ", so this is predicted, and unrehearsed"
         report.sites = [
-            tell_site(wish, wish.release is not None, "unproven" if wish.release else "absent") for wish in wishes
+            tell_site(wish, True, "unproven", ("new",)) if wish.release else tell_site(wish, False, "absent")
+            for wish in wishes
         ]
         report.changed = any(wish.release for wish in wishes)
         report.reloaded = request.start and report.changed

@@ -33,7 +33,8 @@ def find_endpoints(result: Mapping[str, Any], reached: str | None, *, itself: bo
             "path": [*each["protected_paths"], "/"][0],
             "expect": "enforced" if each["protected_paths"] else each["mutual_tls"],
             "status_suffices": bool(each["open_paths"]) or each["mutual_tls"] == "optional",
-            "brief": not each["changed"],
+            "brief": not (each["changed"] or result.get("reloaded")),
+            "note": _note(each),
             "proxy_protocol": each["proxy_protocol"],
             **_asked_at(each["listen"], reached, itself=itself),
         }
@@ -42,6 +43,17 @@ def find_endpoints(result: Mapping[str, Any], reached: str | None, *, itself: bo
         # handshake_info speaks TLS 1.2 and 1.3 alone.
         and not (each["versions"] and set(each["versions"]) <= set(LEGACY))
     ]
+
+
+def _note(site: Mapping[str, Any]) -> str:
+    """Return what handshakes of strangers do not show of a site: who may call, what is open, and what was changed."""
+    said = {
+        "May call": site.get("pins"),
+        "Open without a certificate": site["open_paths"],
+        "Protected": site["protected_paths"],
+        "Changed": site.get("changes"),
+    }
+    return " ".join(f"{what}: {'; '.join(several)}." for what, several in said.items() if several)
 
 
 def _asked_at(listen: Sequence[str], reached: str | None, *, itself: bool) -> dict[str, str]:

@@ -26,6 +26,8 @@ def endpoint(number: int = 1, *, mutual_tls: str = "enforced", **answered: str) 
         "run_on": "controller",
         "method": "OPTIONS",
         "path": "/callback",
+        "brief": False,
+        "note": "",
         "mutual_tls": mutual_tls,
         "holds_for": "any_request",
         "status_sufficed": False,
@@ -78,6 +80,17 @@ def test_what_the_handshakes_on_the_host_have_decided_is_told_so() -> None:
     )
     many = summary([one, *(endpoint(number) for number in range(2, 8))])
     assert f" At 1, clients without a certificate get a status. {decided} The first certificate" in many
+
+
+def test_half_the_handshakes_are_called_a_spot_check() -> None:
+    one = endpoint(none="refused", untrusted="refused") | {"brief": True}
+    del one["answers"][1:3]
+    assert f"over {BOTH}. Refused (spot check): no certificate, one of an unknown authority." in summary([one])
+
+
+def test_what_is_known_otherwise_is_said_last() -> None:
+    one = endpoint(none="refused", untrusted="refused") | {"note": "Open without a certificate: /healthz."}
+    assert str(summary([one])).endswith(f"{END} Open without a certificate: /healthz.")
 
 
 def test_few_sites_have_a_line_each_and_many_have_one() -> None:
