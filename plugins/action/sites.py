@@ -18,6 +18,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _python
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import packed
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.sent_code import pack_code
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import WARNING
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import report
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Verdict
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import Options
 
+# Read once by Ansible's parent process; its workers inherit it.
+_CODE = pack_code()
 _BY_FILE = (
     "the private keys went through temporary files of Ansible's, on the controller and on the host: this connection, "
     "or how it becomes another user, has no pipelining, or ANSIBLE_KEEP_REMOTE_FILES is set, which leaves them on the "
@@ -104,7 +107,9 @@ class ActionModule(ActionBase):
     def _call(self, request: Request, task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return what the target's half answers."""
         result: dict[str, Any] = self._execute_module(
-            module_name="mtls.httpd.transaction", module_args={"payload": packed(request)}, task_vars=task_vars
+            module_name="mtls.httpd.transaction",
+            module_args={"payload": packed(request), "code": _CODE},
+            task_vars=task_vars,
         )
         return result
 

@@ -31,6 +31,12 @@ options:
       - Wishes, rendered text, material and probes in one line of base64, as M(mtls.httpd.sites) makes it.
     type: str
     required: true
+  code:
+    description:
+      - The code that carries it out, in one line of base64. Ansible sends the module alone, as it takes longer to find
+        out what else to send than all the rest of a run on the controller.
+    type: str
+    required: true
 seealso:
   - module: mtls.httpd.sites
 """
@@ -62,37 +68,26 @@ faults:
   sample: []
 """
 
-from dataclasses import asdict
-
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _python
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={"payload": {"type": "str", "required": True, "no_log": True}}, supports_check_mode=True
-    )
+    text = {"type": "str", "required": True, "no_log": True}
+    module = AnsibleModule(argument_spec={"payload": text, "code": text}, supports_check_mode=True)
     if _python.too_old():
         module.fail_json(msg=_python.too_old())
-    # An older Python does not even understand them.
-    from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
-    from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import OperatorError, list_faults
-    from ansible_collections.mtls.httpd.plugins.module_utils._transaction import run
-    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import unpacked
+    # An older Python does not even understand it.
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction import sent_code
 
-    try:
-        request = unpacked(module.params["payload"])
-        recording = processes.recording() if request.holds_keys else ""
-        if recording:
-            module.warn(
-                f"sudo on this host records what it is sent, and so the private keys, in {recording}: remove that "
-                "file, and take log_input and log_stdin out of its sudoers for this user, or connect as root."
-            )
-        report = run.carry_out(request, check=module.check_mode)
-    except OperatorError as error:
-        module.fail_json(msg=str(error), faults=list_faults(error.faults))
-    module.exit_json(**asdict(report))
+    call = sent_code.import_sent(module.params["code"], "_transaction.call")
+    answer = call.answer(module.params["payload"], check=module.check_mode)
+    for warning in answer.warnings:
+        module.warn(warning)
+    if answer.failed:
+        module.fail_json(**answer.result)
+    module.exit_json(**answer.result)
 
 
 if __name__ == "__main__":

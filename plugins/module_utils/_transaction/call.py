@@ -1,0 +1,39 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""One call of the module C(transaction): its payload in, what it is to tell out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import OperatorError, list_faults
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import run
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import unpacked
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the module is to tell: its result, of a failure where it failed, and its warnings."""
+
+    failed: bool
+    result: dict[str, Any]
+    warnings: tuple[str, ...]
+
+
+def answer(payload: str, *, check: bool) -> Answer:
+    """Carry out what a payload asks for. C(check): change nothing."""
+    warnings: tuple[str, ...] = ()
+    try:
+        request = unpacked(payload)
+        recording = processes.recording() if request.holds_keys else ""
+        if recording:
+            words = f"sudo on this host records what it is sent, and so the private keys, in {recording}: remove that "
+            way = "file, and take log_input and log_stdin out of its sudoers for this user, or connect as root."
+            warnings = (words + way,)
+        return Answer(False, asdict(run.carry_out(request, check=check)), warnings)
+    except OperatorError as error:
+        return Answer(True, {"msg": str(error), "faults": list_faults(error.faults)}, warnings)
