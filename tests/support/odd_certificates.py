@@ -167,8 +167,7 @@ def _issue(issuer: Pair | None, key: Any, extensions: dict[str, Extension], chan
     subject = changes.pop("subject")
     parent = issuer.certificate.subject if issuer else subject
     signer = changes.pop("signer", issuer.key if issuer else key)
-    digests = not isinstance(signer, (ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey))
-    algorithm = changes.pop("algorithm", hashes.SHA256() if digests else None)
+    algorithm = changes.pop("algorithm", _digest(signer))
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -184,6 +183,11 @@ def _issue(issuer: Pair | None, key: Any, extensions: dict[str, Extension], chan
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a serial number of 0
         return Pair(builder.sign(signer, algorithm), key)
+
+
+def _digest(signer: Any) -> hashes.SHA256 | None:
+    """Return the digest that a key signs by; None where it has its own."""
+    return None if isinstance(signer, (ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey)) else hashes.SHA256()
 
 
 def rewritten(pair: Pair, issuer: Pair, old: bytes, new: bytes) -> Pair:
@@ -230,7 +234,7 @@ def crl(issuer: Pair, *revoked: Pair, **changes: Any) -> x509.CertificateRevocat
     for one in revoked:
         entry = x509.RevokedCertificateBuilder().serial_number(one.certificate.serial_number)
         builder = builder.add_revoked_certificate(entry.revocation_date(NOW - DAY).build())
-    return builder.sign(signer, hashes.SHA256())
+    return builder.sign(signer, _digest(signer))
 
 
 def distribution(**changes: Any) -> Extension:

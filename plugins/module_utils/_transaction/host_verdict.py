@@ -18,6 +18,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, plain
 from ansible_collections.mtls.httpd.plugins.module_utils._twin import der, memory
 from ansible_collections.mtls.httpd.plugins.module_utils._twin.keys import KeyRing
+from ansible_collections.mtls.httpd.plugins.module_utils._twin.signers import is_signed
 from ansible_collections.mtls.httpd.plugins.module_utils._twin.twins import (
     Bearer,
     Parts,
@@ -199,7 +200,7 @@ def _try_client_cas(material: HostMaterial) -> list[Refusal | None]:
     """Return, for each client CA, why httpd would let no client of it in; nothing where it can have no twin."""
     crls = [one.content for one in material.crls]
     try:
-        twins = make_twins([one.certificate for one in material.client_cas], crls, ring=_RING)
+        twins = make_twins([one.certificate for one in material.client_cas], crls, ring=_RING, signed=is_signed)
         clients = [twins.issue_client(one, crls) for one in twins.certificates]
         trusted = [one.certificate for one in twins.certificates]
         nobody = issue(None, _RING, client=False)

@@ -87,9 +87,9 @@ class Key(ABC):
         return der.pem("PRIVATE KEY", der.sequence(der.integer(0), self.algorithm, inner))
 
     @property
-    @abstractmethod
     def own(self) -> bytes:
         """The signature algorithm (DER) that it signs by where it may choose, with SHA-256 where it has the choice."""
+        return signature_algorithm_of(self.algorithm)
 
     @abstractmethod
     def fitting(self, algorithm: bytes) -> bytes:
@@ -118,13 +118,6 @@ class RsaKey(Key):
         super().__init__(algorithm)
         self._numbers = numbers
         self._pss = der.oid_text(der.children(algorithm)[0]) == _RSA_PSS
-
-    @property
-    def own(self) -> bytes:
-        """The signature algorithm (DER) that it signs by where it may choose."""
-        if self._pss:
-            return der.sequence(der.oid(_RSA_PSS), *(der.children(self.algorithm)[1:] or [_PSS_WITH_SHA256]))
-        return der.sequence(der.oid("1.2.840.113549.1.1.11"), der.NOTHING)
 
     def fitting(self, algorithm: bytes) -> bytes:
         """Return the signature algorithm; raises ValueError for one by which it cannot sign."""
@@ -202,11 +195,6 @@ class EcKey(Key):
         self._number = curves.small_number()
         self._point = b"\x04" + b"".join(one.to_bytes(curve.size, "big") for one in curve.multiplied(self._number))
 
-    @property
-    def own(self) -> bytes:
-        """The signature algorithm (DER) that it signs by where it may choose."""
-        return der.sequence(der.oid("1.2.840.10045.4.3.2"))
-
     def fitting(self, algorithm: bytes) -> bytes:
         """Return the signature algorithm, or its own for a kind that it stands for; raises ValueError for others."""
         kind = der.oid_text(der.children(algorithm)[0])
@@ -252,7 +240,7 @@ class KeyRing:
             return self._on_curve(algorithm, number)
         if kind not in (_RSA, _RSA_PSS):
             raise ValueError(f"a key of the kind {kind}")
-        bits = der.number(der.children(der.content(key)[1:])[0]).bit_length()
+        bits = _modulus(key).bit_length()
         if bits < _LEAST_RSA_BITS:
             raise ValueError(f"an RSA key of {bits} bits")
         bits = min(bits, RSA_BITS)
@@ -272,6 +260,41 @@ class KeyRing:
     def plain(self) -> EcKey:
         """A key on P-256, for what takes nobody's place."""
         return self._on_curve(_P256, -1)
+
+
+def rsa_bits(public: bytes) -> int:
+    """Return how many bits a key of RSA has (SubjectPublicKeyInfo); 0 for one of another kind."""
+    algorithm, key = der.children(public)
+    return _modulus(key).bit_length() if der.oid_text(der.children(algorithm)[0]) in (_RSA, _RSA_PSS) else 0
+
+
+def digest_of(algorithm: bytes) -> str:
+    """Return the name of the digest by which a signature algorithm (DER) signs; empty where it is not known."""
+    identifier, *parameters = der.children(algorithm)
+    kind = der.oid_text(identifier)
+    if kind == _RSA_PSS and parameters:
+        named = [der.children(der.children(one)[0])[0] for one in der.children(parameters[0]) if one[0] == 0xA0]
+        return _HASHES.get(der.oid_text(named[0]), "") if named else "sha1"
+    return _WITH_RSA.get(kind) or _WITH_EC.get(kind) or ""
+
+
+def _modulus(key: bytes) -> int:
+    return der.number(der.children(der.content(key)[1:])[0])
+
+
+def signature_algorithm_of(algorithm: bytes) -> bytes:
+    """Return by what a key of an algorithm (both DER) signs, with SHA-256 where it has the choice.
+
+    A kind of key that is not known here is taken for one of those that sign in one way alone, as Ed25519 does: such
+    have one number for both (RFC 8410, 3).
+    """
+    identifier, *parameters = der.children(algorithm)
+    kind = der.oid_text(identifier)
+    if kind == _RSA:
+        return der.sequence(der.oid("1.2.840.113549.1.1.11"), der.NOTHING)
+    if kind == _RSA_PSS:
+        return der.sequence(identifier, *(parameters or [_PSS_WITH_SHA256]))
+    return der.sequence(der.oid("1.2.840.10045.4.3.2")) if kind == _EC else algorithm
 
 
 def _prime(least: int, end: int) -> int:

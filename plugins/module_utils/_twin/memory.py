@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 _PIPE_HOLDS = 65536  # bytes, pipe(7)
 # Debian's and RHEL's default. OpenSSL's own is lower, and an openssl.cnf may say anything.
-_CIPHERS = "DEFAULT@SECLEVEL=2"
+_LEVEL = 2
 # Where a server is asked what it is called in vain: 10 is more than any handshake has flights.
 _FLIGHTS = 10
+PARTIAL = getattr(ssl, "VERIFY_X509_PARTIAL_CHAIN", 0x80000)  # in Python since 3.10, in OpenSSL since 1.0.2
 
 
 @dataclass(frozen=True)
@@ -74,22 +75,25 @@ def _lent(content: bytes) -> Iterator[str]:
         os.close(reader)
 
 
-def serving(bearer: Bearer) -> ssl.SSLContext:
-    """Return a server's side of certificates and their key; raises RefusedError where OpenSSL does not take them."""
-    context = _bare(ssl.PROTOCOL_TLS_SERVER)
+def serving(bearer: Bearer, *, level: int = _LEVEL) -> ssl.SSLContext:
+    """Return a server's side of certificates and their key, at a security level of OpenSSL's.
+
+    Raises RefusedError where OpenSSL does not take them.
+    """
+    context = _bare(ssl.PROTOCOL_TLS_SERVER, level)
     _load(context, bearer)
     return context
 
 
 def serving_clients_of(
-    bearer: Bearer, trusted: Sequence[bytes], crls: Sequence[bytes] = (), *, whole: bool = True
+    bearer: Bearer, trusted: Sequence[bytes], crls: Sequence[bytes] = (), *, whole: bool = True, level: int = _LEVEL
 ) -> ssl.SSLContext:
     """Return a server's side that lets in clients of the trusted CAs alone (DER), as httpd does.
 
     Where there are revocation lists (DER), they are asked about each certificate of a client's path, or, unless the
     `whole` path is wanted, about the client's own. Raises RefusedError where OpenSSL takes any of it not.
     """
-    context = serving(bearer)
+    context = serving(bearer, level=level)
     context.verify_mode = ssl.CERT_REQUIRED
     _trust(context, trusted)
     if crls:
@@ -113,13 +117,13 @@ def trusting(trusted: Sequence[bytes], *, strict: bool = False, partial: bool = 
     if strict:
         context.verify_flags |= ssl.VERIFY_X509_STRICT
     if partial:
-        context.verify_flags |= _PARTIAL
+        context.verify_flags |= PARTIAL
     return context
 
 
-def calling(bearer: Bearer) -> ssl.SSLContext:
+def calling(bearer: Bearer, *, level: int = _LEVEL) -> ssl.SSLContext:
     """Return a client's side that presents the certificate, and takes any server for what it says it is."""
-    context = _bare(ssl.PROTOCOL_TLS_CLIENT)
+    context = _bare(ssl.PROTOCOL_TLS_CLIENT, level)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     _load(context, bearer)
@@ -152,14 +156,11 @@ def meet(server: ssl.SSLContext, client: ssl.SSLContext, name: str | None = None
     return Refusal(0, "the handshake does not end")
 
 
-_PARTIAL = getattr(ssl, "VERIFY_X509_PARTIAL_CHAIN", 0x80000)  # in Python since 3.10, in OpenSSL since 1.0.2
-
-
-def _bare(protocol: int) -> ssl.SSLContext:
+def _bare(protocol: int, level: int = _LEVEL) -> ssl.SSLContext:
     """Return a context that depends neither on the version of Python nor on openssl.cnf for what it verifies."""
     context = ssl.SSLContext(protocol)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(_CIPHERS)
+    context.set_ciphers(f"DEFAULT@SECLEVEL={level}")
     context.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST
     return context
 

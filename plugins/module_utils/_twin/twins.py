@@ -354,17 +354,17 @@ def issue(
     validity = der.sequence(*(_date(now + timedelta(days=days)) for days in (-1, 7)))
     purpose = der.oid("1.3.6.1.5.5.7.3.2" if client else "1.3.6.1.5.5.7.3.1")
     extensions = [
-        _extension(_BASIC, der.sequence(), critical=True),
-        _extension(_USAGE, b"\x03\x02\x07\x80", critical=True),
-        _extension(_PURPOSES, der.sequence(purpose)),
+        extension(_BASIC, der.sequence(), critical=True),
+        extension(_USAGE, b"\x03\x02\x07\x80", critical=True),
+        extension(_PURPOSES, der.sequence(purpose)),
     ]
     if issuer and issuer.parts.key_identifier:
         link = der.sequence(der.element(0x80, issuer.parts.key_identifier))
-        extensions.append(_extension(_AUTHORITY_KEY, link))
+        extensions.append(extension(_AUTHORITY_KEY, link))
     if names.others:
-        extensions.append(_extension(_NAMES, names.others))
+        extensions.append(extension(_NAMES, names.others))
     if places:
-        extensions.append(_extension(_PLACES, der.sequence(*map(der.sequence, places))))
+        extensions.append(extension(_PLACES, der.sequence(*map(der.sequence, places))))
     serial = der.integer(int.from_bytes(secrets.token_bytes(16), "big") >> 1 | 1)
     version = der.element(0xA0, der.integer(2))
     tail = der.element(0xA3, der.sequence(*extensions))
@@ -373,7 +373,8 @@ def issue(
     return Bearer(der.pem("CERTIFICATE", whole), key.private)
 
 
-def _extension(identifier: str, value: bytes, *, critical: bool = False) -> bytes:
+def extension(identifier: str, value: bytes, *, critical: bool = False) -> bytes:
+    """Return an extension (DER) of a content (DER; RFC 5280, 4.1)."""
     mark = [b"\x01\x01\xff"] if critical else []
     return der.sequence(der.oid(identifier), *mark, der.element(der.OCTET_STRING, value))
 

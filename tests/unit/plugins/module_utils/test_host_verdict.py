@@ -143,9 +143,8 @@ def test_a_client_ca_is_what_openssl_makes_of_its_clients() -> None:
     assert codes(judged(client_cas=(weak.certificate,))) == [(ERROR, "weak-key", "/host/ca.pem")]
 
 
-# What a host cannot say, as it checks no signatures and knows no strengths but what OpenSSL refuses.
+# What a host cannot say, as it knows no strengths but what OpenSSL refuses.
 CONTROLLERS_ALONE = {
-    "intermediate: with a root of its name alone",
     "key: brainpoolP256r1",
     "key: RSA of 2047 bits",
     "signature: root's, SHA-1",
