@@ -123,15 +123,6 @@ class Certificate:
         return kind_of_no_use(curve[0] if kind == EC and curve[0] else kind, on_curve=kind == EC)
 
     @cached_property
-    def key_content(self) -> bytes:
-        """What is in every way of writing its key: of RSA the modulus, of a point its first half, else all of it."""
-        if isinstance(self.key, rsa.RSAPublicKey):
-            return self.key.public_numbers().n.to_bytes((self.key.key_size + 7) // 8, "big")
-        if isinstance(self.key, ec.EllipticCurvePublicKey):
-            return self.key.public_numbers().x.to_bytes((self.key.key_size + 7) // 8, "big")
-        return self.fields.public
-
-    @cached_property
     def self_issued(self) -> bool:
         """Whether subject and issuer are the same."""
         return self.subject_key == self.issuer_key

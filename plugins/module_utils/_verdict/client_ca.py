@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict import rules, validity
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import bare_rules, rules, validity
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.contents import read_shared
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import (
-    WARNING,
     collect,
-    command,
     finding,
     some,
 )
@@ -90,23 +88,9 @@ def judge_crls(
         yield from rules.crl_signer(one)
         # A list of its name that it did not sign was told as one.
         if not rules.names_as_issuer(crls, one):
-            yield _without_list(one, client_cas, whole=given.crl_check != "leaf")
+            below = [] if given.crl_check != "leaf" else [each.label for each in rules.issued_by(one, client_cas)]
+            yield from bare_rules.missing_list(one.source, one.label, below)
     return crls
-
-
-def _without_list(one: Certificate, together: Sequence[Certificate], *, whole: bool) -> Finding:
-    """Return the finding on a client CA without a list; it is not asked for where it issues to other CAs alone."""
-    look = command(one.source, "x509", "-noout -subject -ext crlDistributionPoints")
-    remedy = f"Give a CRL of each client CA, or none at all. Where the CA may publish it: {look}"
-    below = rules.issued_by(one, together)
-    if whole or not below:
-        message = f"no CRL is of the client CA '{one.label}'; httpd would refuse all its clients."
-        return finding("crl-missing", one.source, message, remedy)
-    message = (
-        f"no CRL is of the client CA '{one.label}'; httpd would refuse clients that it issued itself, and with "
-        f"'crl_check: leaf' not those of '{below[0].label}'."
-    )
-    return finding("crl-missing", one.source, message, remedy, WARNING)
 
 
 def _judge_revoked(leaf: Certificate, crl: RevocationList) -> Iterator[Finding]:

@@ -31,14 +31,20 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.handshakes imp
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import HAS_CRYPTOGRAPHY
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.odd_encoding import EXTENSIONS
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.refusals import LISTS, PATH, codes_of, explained
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.refusals import (
+    LISTS,
+    PATH,
+    codes_of,
+    explained,
+    softened,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.signature import name_key
 
 if HAS_CRYPTOGRAPHY:
     from cryptography import x509
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._twin.memory import Refusal
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate, RevocationList
@@ -135,7 +141,7 @@ def weigh_server(
     private = given.issued_by == "chat"
     # An authority whose root is in everybody's store is held to the rules.
     is_public = not private and not given.trust_anchors
-    weighed = [_softened(one, _OF_PUBLIC_AUTHORITIES) if private else one for one in own]
+    weighed = [softened(one, _OF_PUBLIC_AUTHORITIES) if private else one for one in own]
     leaf = path.certificates[0].source
     objections: list[tuple[str, str, str]] = []  # each with the file that it is about, and what to do
     for one in of_path:
@@ -261,9 +267,9 @@ def weigh_client_cas(
         if each.subject in accepted and each.severity == ERROR and each.code in ("expired", "not-yet-valid"):
             weighed[at] = validity.as_of_no_account(each)
         elif each.subject in accepted:
-            weighed[at] = _softened(each, PATH | {"crl-missing", "crl-wrong-issuer", "weak-key", "weak-signature"})
+            weighed[at] = softened(each, PATH | {"crl-missing", "crl-wrong-issuer", "weak-key", "weak-signature"})
         elif is_let_in:  # under the lists, so that one which is nobody's does no harm
-            weighed[at] = _softened(each, ("crl-wrong-issuer",))
+            weighed[at] = softened(each, ("crl-wrong-issuer",))
     return weighed
 
 
@@ -369,14 +375,6 @@ def _unprocessed(one: Certificate) -> list[str]:
 
 
 # Both
-
-
-def _softened(one: Finding, codes: Collection[str]) -> Finding:
-    """Return an error of one of the codes as a warning that says who accepts it."""
-    if one.severity != ERROR or one.code not in codes:
-        return one
-    reason = one.message.partition(";")[0].rstrip(".")
-    return replace(one, severity=WARNING, message=f"{reason}; OpenSSL accepts it all the same.")
 
 
 def _words(refusal: Refusal) -> str:

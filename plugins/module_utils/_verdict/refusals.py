@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import CODES, ERROR, OPENSSL
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import CODES, ERROR, OPENSSL, WARNING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._twin.memory import Refusal
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding
@@ -79,3 +79,11 @@ def explained(findings: Sequence[Finding], refusal: Refusal, otherwise: Finding)
             message = f"{each.message.rstrip('.')} (OpenSSL: {refusal.words.rstrip('.')})."
             return [*findings[:at], replace(each, message=message, quotes=OPENSSL), *findings[at + 1 :]]
     return [*findings, otherwise]
+
+
+def softened(one: Finding, codes: Collection[str]) -> Finding:
+    """Return an error of one of the codes as a warning that says who accepts it."""
+    if one.severity != ERROR or one.code not in codes:
+        return one
+    reason = one.message.partition(";")[0].rstrip(".")
+    return replace(one, severity=WARNING, message=f"{reason}; OpenSSL accepts it all the same.")

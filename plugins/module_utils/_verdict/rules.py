@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict import validity
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import bare_rules, validity
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.bare_rules import CHAT_CA, MINIMUM_RSA_BITS, USES
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import (
     called,
     signed_by,
@@ -35,26 +35,15 @@ if HAS_CRYPTOGRAPHY:
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime, timedelta
 
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate, RevocationList
 
-# What OpenSSL's security level 2 asks for (the default of Debian and RHEL), and the CA/Browser Forum (BR 6.1.5).
-MINIMUM_RSA_BITS = 2048
+# What OpenSSL's security level 2 asks for, the default of Debian and RHEL.
 MINIMUM_EC_BITS = 224
 CURVES = ("secp256r1", "secp384r1", "secp521r1")
-# CA/Browser Forum, BR 6.3.2: issued from this day on, at most so many days.
-LIFETIMES = (
-    (datetime(2029, 3, 15, tzinfo=timezone.utc), 47),
-    (datetime(2027, 3, 15, tzinfo=timezone.utc), 100),
-    (datetime(2026, 3, 15, tzinfo=timezone.utc), 200),
-    (datetime(2020, 9, 1, tzinfo=timezone.utc), 398),
-    (datetime(2018, 3, 1, tzinfo=timezone.utc), 825),
-    (datetime(2015, 4, 1, tzinfo=timezone.utc), 1186),
-)
 _FROM_GENERALIZED = 2050  # RFC 5280, 4.1.2.5: from then on times are GeneralizedTime, before that UTCTime
-_USES = "basicConstraints,keyUsage,extendedKeyUsage"  # as OpenSSL's command calls them
 _NEW_KEY = "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out new.key"
-_CHAT_CA = "Give the CA certificate that Chat publishes, TencentQQAuthCA.crt."
 
 
 def time(one: Certificate, at: datetime, warn: timedelta) -> Iterator[Finding]:
@@ -108,24 +97,9 @@ def signature(one: Certificate) -> Iterator[Finding]:
         yield finding("weak-signature", one.source, message, remedy)
 
 
-def _own_signature(one: Certificate) -> Iterator[Finding]:
-    """A root not signed by way of SHA-1 or MD5, though nobody checks what it signed itself."""
-    digest = one.algorithm.digest
-    if isinstance(digest, (hashes.SHA1, hashes.MD5)):
-        message = f"'{one.label}' signed itself by {digest.name.upper()}; of a root nobody checks that, httpd neither."
-        look = command(one.source, "x509", "-noout -text")
-        yield finding("weak-signature", one.source, message, f"Nothing today. To see it: {look}", WARNING)
-
-
 def encoding(one: Certificate) -> Iterator[Finding]:
     """In DER, as X.690 has it, and not only as OpenSSL reads it."""
-    if one.oddities:
-        message = (
-            f"'{one.label}' is read by OpenSSL, and so by httpd, but not by strict clients, nor by the library here "
-            f"(cryptography): {some(one.oddities)}."
-        )
-        remedy = f"Ask the authority for one in DER. To see it: {command(one.source, 'x509', '-noout -text')}"
-        yield finding("odd-encoding", one.source, message, remedy)
+    yield from bare_rules.encoding(one.source, one.label, one.oddities)
 
 
 def spelling(one: Certificate, issuer: Certificate) -> Iterator[Finding]:
@@ -165,53 +139,23 @@ def root_form(one: Certificate) -> Iterator[Finding]:
 
 
 def form(one: Certificate) -> Iterator[Finding]:
-    """Version 3 (RFC 5280, 4.1.2.1) with a serial number of 1 to 20 octets (4.1.2.2)."""
-    serial = one.serial
-    wrong = []
-    if one.version != x509.Version.v3:
-        wrong.append("it is of version 1, which has no subject alternative names")
-    if serial <= 0:
-        wrong.append("its serial number is not positive")
-    if serial.bit_length() >= 20 * 8:
-        wrong.append("its serial number has more than 20 octets")
-    for reason in wrong:
-        yield finding(
-            "bad-form",
-            one.source,
-            f"{reason}; strict clients refuse it.",
-            f"Order one that follows RFC 5280. To see it: {command(one.source, 'x509', '-noout -text')}",
-        )
+    """Version 3 with a serial number of 1 to 20 octets."""
+    yield from bare_rules.form(one.source, one.version.value + 1, one.serial)
 
 
 def server_use(one: Certificate) -> Iterator[Finding]:
     """No CA, and usable for a TLS server (RFC 5280, 4.2.1.3 and 4.2.1.12)."""
     usage, purposes = one.extension(x509.KeyUsage), one.extension(x509.ExtendedKeyUsage)
-    wrong = []
-    if one.is_ca:
-        wrong.append("it is a CA's certificate, not a server's")
-    elif usage is not None and usage.key_cert_sign:
-        wrong.append("its key usage is a CA's (keyCertSign)")
-    if usage is not None and not usage.digital_signature:
-        wrong.append("its key usage lacks digitalSignature, which TLS 1.3 and ECDHE need")
-    if purposes is not None and ExtendedKeyUsageOID.SERVER_AUTH not in purposes:
-        wrong.append("its extended key usage lacks serverAuth")
-    for reason in wrong:
-        remedy = f"Order one for a TLS server. To see this one: {command(one.source, 'x509', '-noout -ext ' + _USES)}"
-        yield finding("wrong-usage", one.source, f"{reason}; clients refuse it.", remedy)
+    yield from bare_rules.server_use(
+        one.source,
+        is_ca=one.is_ca,
+        certifies=usage is not None and usage.key_cert_sign,
+        signs=usage is None or usage.digital_signature,
+        serves=purposes is None or ExtendedKeyUsageOID.SERVER_AUTH in purposes,
+    )
     features = one.extension(x509.TLSFeature)
-    if features is not None and x509.TLSFeatureType.status_request in features:
-        message = "it demands stapled OCSP answers (must-staple). Clients that mind it refuse a server without them."
-        remedy = "Order one without must-staple, or have the site send them ('ocsp_stapling')."
-        yield finding("must-staple", one.source, message, remedy)
-
-
-def lifetime(one: Certificate) -> Iterator[Finding]:
-    """No longer than the CA/Browser Forum allows for certificates of its date."""
-    days = (one.end - one.begin + timedelta(seconds=1)) / timedelta(days=1)
-    limit = next((limit for start, limit in LIFETIMES if one.begin >= start), days)
-    if days > limit:
-        message = f"it is valid for {int(days)} days; certificates of its date may be for {limit}. Strict clients mind."
-        yield finding("long-lifetime", one.source, message, "Order the next one for a shorter time.")
+    demanded = features is not None and x509.TLSFeatureType.status_request in features
+    yield from bare_rules.stapling(one.source, demanded=demanded)
 
 
 def server_names(one: Certificate, domains: Sequence[str], *, chat: bool = False) -> Iterator[Finding]:
@@ -281,9 +225,8 @@ def link(one: Certificate, issuer: Certificate) -> Iterator[Finding]:
 
 def client_ca_strength(one: Certificate) -> Iterator[Finding]:
     """A key of a size that OpenSSL's security level 2 takes. Which curves it knows, differs from one to another."""
-    if isinstance(one.key, rsa.RSAPublicKey) and one.key.key_size < MINIMUM_RSA_BITS:
-        message = f"the key of '{one.label}' has {one.key.key_size} bits of RSA; OpenSSL lets no client of it in."
-        yield finding("weak-key", one.source, message, "Ask whoever runs the CA for the certificate of a stronger one.")
+    if isinstance(one.key, rsa.RSAPublicKey):
+        yield from bare_rules.rsa_of_client_ca(one.source, one.label, one.key.key_size)
     elif isinstance(one.key, ec.EllipticCurvePublicKey) and one.key.key_size < MINIMUM_EC_BITS:
         message = f"the key of '{one.label}' has {one.key.key_size} bits; OpenSSL lets no client of it in."
         yield finding("weak-key", one.source, message, "Ask whoever runs the CA for the certificate of a stronger one.")
@@ -301,7 +244,7 @@ def client_ca_strength(one: Certificate) -> Iterator[Finding]:
 
 def _chat_ca(one: Certificate) -> str:
     """Return what to do about a client CA that is none."""
-    return f"{_CHAT_CA} To see this one: {command(one.source, 'x509', '-noout -subject -ext ' + _USES)}"
+    return f"{CHAT_CA} To see this one: {command(one.source, 'x509', '-noout -subject -ext ' + USES)}"
 
 
 def client_ca(one: Certificate, together: Sequence[Certificate]) -> Iterator[Finding]:
@@ -311,7 +254,9 @@ def client_ca(one: Certificate, together: Sequence[Certificate]) -> Iterator[Fin
         yield finding("not-a-ca", one.source, message, _chat_ca(one))
         return
     yield from client_ca_strength(one)
-    yield from signature(one) if not one.self_issued else _own_signature(one)
+    digest = one.algorithm.digest
+    own = bare_rules.own_signature(one.source, one.label, digest.name if digest else "")
+    yield from own if one.self_issued else signature(one)
     purposes = one.extension(x509.ExtendedKeyUsage)
     accepted = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
     if purposes is not None and not accepted & set(purposes):
@@ -351,15 +296,9 @@ def pins(given: Sequence[str], cas: Sequence[Certificate]) -> Iterator[Finding]:
 def public(roots: Sequence[Certificate], store: str) -> Iterator[Finding]:
     """No client CA is a public root, unless it is pinned; one finding for all that a file holds."""
     for source in dict.fromkeys(one.source for one in roots):
-        found = [one for one in roots if one.source == source]
-        who = f"'{found[0].label}' is a public root"
-        if len(found) > 1:
-            who = f"holds {len(found)} public roots, such as '{found[0].label}'"
-        message = f"{who} ({store}): everybody who buys a certificate of it would be let in."
-        remedy = _CHAT_CA
-        if len(found) == 1:
-            remedy = f"Give Chat's own CA. If this is what you want, pin it: client_ca_sha256: [{found[0].sha256}]"
-        yield finding("public-client-ca", source, message, remedy)
+        yield from bare_rules.public_roots(
+            source, [(one.label, one.sha256) for one in roots if one.source == source], store
+        )
 
 
 def signed_crl(crl: RevocationList, issuer: Certificate) -> bool:
@@ -402,15 +341,10 @@ def crl_itself(
     """
     crl, source = given.parsed, given.source
     issuer = called(crl.issuer)
-    look = command(source, "crl", "-noout -issuer -lastupdate -nextupdate")
-    if issuers and not any(signed_crl(given, one) for one in issuers):
-        message = f"the CRL says that '{issuer}' issued it, and no client CA of that name signed it."
-        yield finding("crl-wrong-issuer", source, message, f"Give the CRL of the client CA. To see this one: {look}")
+    known_signer = not issuers or any(signed_crl(given, one) for one in issuers)
+    yield from bare_rules.list_signer(source, issuer, known=known_signer)
     digest = algorithm_of(crl).digest
-    if isinstance(digest, (hashes.SHA1, hashes.MD5)):
-        message = f"the CRL of '{issuer}' is signed by {digest.name.upper()}; httpd takes it today."
-        text = command(source, "crl", "-noout -text")
-        yield finding("weak-signature", source, message, f"Ask the CA for one signed by SHA-256: {text}", WARNING)
+    yield from bare_rules.list_signature(source, issuer, digest.name if digest else "")
     yield from validity.of_list(given.span, at, newer=newer)
     for severity, kind, or_else in _odd_kinds(crl, known):
         refused = "all others" if severity else "every client"

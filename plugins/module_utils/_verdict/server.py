@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict import pairs, rules
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import bare_rules, pairs, rules
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.contents import read_own, read_shared
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import broken_rules, printable
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import command, finding, some
@@ -84,7 +84,7 @@ def judge_server(shared: Shared, given: MaterialSet, domains: tuple[str, ...]) -
     for rule in (rules.form, rules.signature, rules.encoding, rules.server_use):
         yield from rule(leaf)
     if given.issued_by == "public":
-        yield from rules.lifetime(leaf)
+        yield from bare_rules.lifetime(leaf.span)
     yield from rules.server_names(leaf, domains, chat=given.issued_by == "chat")
     return server
 

@@ -6,13 +6,9 @@
 
 from __future__ import annotations
 
-import binascii
 import contextlib
 import functools
-import re
-import ssl
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils._twin.twins import Parts, comparable
@@ -27,7 +23,11 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import
     read_store,
     read_whole_store,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.public_roots import (
+    contents,
+    default_store,
+    key_content,
+)
 
 if HAS_CRYPTOGRAPHY:
     from cryptography.hazmat.primitives import serialization
@@ -41,9 +41,7 @@ if TYPE_CHECKING:
 
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.handshakes import Entry
-
-
-_BLOCK = re.compile(rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END")
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material
 
 
 @dataclass(frozen=True)
@@ -153,20 +151,11 @@ class Shared:
     @functools.cached_property
     def _default_bytes(self) -> bytes:
         """What all blocks of the default store hold."""
-        found = []
-        for block in _BLOCK.findall(self.default.data):
-            with contextlib.suppress(binascii.Error):
-                found.append(binascii.a2b_base64(block))
-        return b"".join(found)
+        return contents(self.default.data)
 
     def is_public(self, one: Certificate) -> bool:
-        """Return whether the key of a CA is that of a root in the default store.
-
-        A root is its key, whatever edition of its certificate it comes in: issued anew, or by another root, or with the
-        key written in another way. The store is searched as bytes, since it takes a while to be parsed, and may hold
-        what cannot be.
-        """
-        return one.key_content in self._default_bytes
+        """Return whether the key of a CA is that of a root in the default store."""
+        return key_content(one.fields.public) in self._default_bytes
 
     def description(self, one: Certificate, use: str) -> dict[str, Any]:
         """Return the documented fields of the certificate; a server's is not kept, as each set has its own."""
@@ -175,14 +164,3 @@ class Shared:
         if (one, use) not in self._descriptions:
             self._descriptions[one, use] = one.description(self.at, use)
         return self._descriptions[one, use]
-
-
-@functools.cache
-def default_store() -> Material:
-    """Return the roots that the controller trusts: the file that its OpenSSL is set to, SSL_CERT_FILE first."""
-    paths = ssl.get_default_verify_paths()
-    known = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
-    for path in (paths.cafile, paths.openssl_cafile, *known):
-        if path and Path(path).is_file():
-            return Material(Path(path).read_bytes(), path)
-    return Material(b"", "the controller's store (none was found)")
