@@ -20,15 +20,15 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, OperatorError
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, FACTS
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_verdict import (
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_certificates import (
     HostMaterial,
     Listed,
     Member,
-    as_fault,
-    judge_host_material,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_verdict import as_fault, judge_host_material
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import validity
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import ERROR, has_errors
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.public_roots import default_store
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
 
 if TYPE_CHECKING:
@@ -75,6 +75,10 @@ def complete_release(
         crls=crls if facts.crl_check != "none" else (),
         whole=facts.crl_check != "leaf",
         anchors=tuple(Member("trust_anchors", each) for each in _blocks(sources.trust_anchors.encode(), "CERTIFICATE")),
+        issued_by=sources.issued_by,
+        stapled=facts.stapling,
+        # Who pins a root asks for it, and those that came from the controller were looked for there.
+        public=default_store() if given and not sources.client_ca_sha256 else None,
         # Nobody says when the program runs again.
         list_warning=timedelta(days=warn_days if alone else 0),
     )

@@ -10,14 +10,15 @@ path, and a client of each client CA's twin knocks. What the files say explains 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, plain
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_path import find_path, read_chain
 from ansible_collections.mtls.httpd.plugins.module_utils._twin import der, memory
-from ansible_collections.mtls.httpd.plugins.module_utils._twin.keys import KeyRing
+from ansible_collections.mtls.httpd.plugins.module_utils._twin.keys import KeyRing, digest_of, rsa_bits
 from ansible_collections.mtls.httpd.plugins.module_utils._twin.signers import is_signed
 from ansible_collections.mtls.httpd.plugins.module_utils._twin.twins import (
     Bearer,
@@ -26,101 +27,30 @@ from ansible_collections.mtls.httpd.plugins.module_utils._twin.twins import (
     issue,
     make_twins,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict import validity
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.chain_order import Chain, judge_chain
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import bare_rules, validity
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.chain_order import judge_chain
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.der import DerError
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import WARNING, Finding, finding
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.refusals import codes_of, explained
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.validity import Span
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.odd_encoding import tidy_certificate
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.public_roots import contents, key_content
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.refusals import codes_of, explained, softened
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_certificates import (
+        HostMaterial,
+        Listed,
+        Member,
+    )
     from ansible_collections.mtls.httpd.plugins.module_utils._twin.memory import Refusal
-    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.chain_order import Chain
 
-_MOMENT = "%Y-%m-%dT%H:%M:%SZ"
-_BASIC_CONSTRAINTS = "2.5.29.19"
 _INFORMATION, _CA_ISSUERS = "1.3.6.1.5.5.7.1.1", "1.3.6.1.5.5.7.48.2"  # RFC 5280, 4.2.2.1
-_TRUE = b"\x01\x01\xff"
-# OpenSSL's numbers (x509_vfy.h) where an issuer is not found, or did not sign.
-_DID_NOT_SIGN = (2, 6, 7, 18, 19, 20, 21, 24, 29, 30, 31, 32, 76)
+_SERVER_AUTH = "1.3.6.1.5.5.7.3.1"
+_DIGITAL_SIGNATURE, _KEY_CERT_SIGN = 0, 5  # bits of the key usage (RFC 5280, 4.2.1.3)
+_NO_LIST = 3  # OpenSSL's number (x509_vfy.h)
 _RING = KeyRing()  # a process's, as a key of RSA takes some milliseconds to make
-
-
-@dataclass(frozen=True)
-class Member:
-    """One certificate (DER) of a file on the host."""
-
-    source: str = field(compare=False)  # the path of the file, or the option
-    certificate: bytes = field(repr=False)
-
-    @classmethod
-    def read(cls, source: str, certificate: bytes) -> Member:
-        """Return the certificate; raises ValueError for what is none that can be judged."""
-        told = wire.read_certificate(certificate)
-        _moment(told.not_before), _moment(told.not_after)
-        return cls(source, certificate)
-
-    @property
-    def pem(self) -> bytes:
-        """It as PEM, with LF and no text around it."""
-        return der.pem("CERTIFICATE", self.certificate)
-
-    @property
-    def told(self) -> wire.BareCertificate:
-        """What it says of itself."""
-        return wire.read_certificate(self.certificate)
-
-    @property
-    def label(self) -> str:
-        """Its subject, for people."""
-        return plain(wire.rfc4514(self.told.subject))
-
-    @property
-    def span(self) -> Span:
-        """From when to when it is valid."""
-        return Span(self.label, self.source, _moment(self.told.not_before), _moment(self.told.not_after))
-
-
-@dataclass(frozen=True)
-class Listed:
-    """One revocation list (DER) of a file."""
-
-    source: str
-    content: bytes = field(repr=False)
-
-    @property
-    def told(self) -> wire.BareList:
-        """What it says of itself."""
-        return wire.read_list(self.content)
-
-    @property
-    def span(self) -> Span:
-        """From when to when it is valid, as of its issuer."""
-        told = self.told
-        end = _moment(told.next_update) if told.next_update else None
-        return Span(plain(wire.rfc4514(told.issuer)), self.source, _moment(told.this_update), end)
-
-
-@dataclass(frozen=True)
-class HostMaterial:
-    """What a site takes from its host, and what of the controller's is deployed with it.
-
-    names: those that the site is asked for by. server: the server's certificate, and behind it the others of its files.
-    key: the server's, which lies in the file key_source. crls: those of the client CAs, asked about the `whole` path
-    of a client or about its own certificate alone. list_warning: how long before its end a list is warned of even where
-    more than a fifth of its time is left. anchors: what the server's path must end at, where that is known.
-    """
-
-    names: tuple[str, ...]
-    server: tuple[Member, ...]
-    key: Secret
-    key_source: str
-    client_cas: tuple[Member, ...] = ()
-    crls: tuple[Listed, ...] = ()
-    whole: bool = True
-    list_warning: timedelta = timedelta(0)
-    anchors: tuple[Member, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -134,10 +64,11 @@ class HostVerdict:
 def judge_host_material(material: HostMaterial, warn_days: int) -> HostVerdict:
     """Return what is wrong with the material now, or will be in so many days."""
     now, warn = datetime.now(timezone.utc), timedelta(days=warn_days)
-    chain = _read_chain(material)
-    of_server = _judge_server(material, chain, now, warn)
+    path = find_path(material)
+    chain = read_chain(material, path)
     sent = (material.server[0], *chain.kept, *chain.sent)
-    return HostVerdict((*of_server, *_judge_client_cas(material, now, warn)), sent)
+    of_server = _judge_server(material, path, chain, now, warn)
+    return HostVerdict((*of_server, *_judge_client_cas(material, path, now, warn)), sent)
 
 
 def as_fault(one: Finding, domain: str) -> Fault:
@@ -146,18 +77,26 @@ def as_fault(one: Finding, domain: str) -> Fault:
     return Fault(code=one.code, domain=domain, message=message, remedy=one.remedy.rstrip("."))
 
 
-def _judge_server(material: HostMaterial, chain: Chain[Member], now: datetime, warn: timedelta) -> list[Finding]:
+def _judge_server(
+    material: HostMaterial, path: Sequence[Member], chain: Chain[Member], now: datetime, warn: timedelta
+) -> list[Finding]:
     leaf, *others = material.server
-    path = _path(material)
     findings = [each for one in path for each in validity.of_certificate(one.span, now, warn)]
     if material.anchors:
         findings += judge_chain(chain) if path[-1] in material.anchors else ()
-    elif len(path) == 1 and others and not _is_self_issued(leaf):
+    elif len(path) == 1 and others and not leaf.is_root:
         message = f"none of the certificates beside '{leaf.label}' issued it, so clients may find no path to a root."
         remedy = "Give the certificate of its issuer as 'chain'."
         findings.append(finding("chain-incomplete", leaf.source, message, remedy, WARNING))
     else:
         findings += judge_chain(chain)
+    findings += bare_rules.server_use(
+        leaf.source,
+        is_ca=leaf.says_ca,
+        certifies=leaf.is_used_for(_KEY_CERT_SIGN, otherwise=False),
+        signs=leaf.is_used_for(_DIGITAL_SIGNATURE, otherwise=True),
+        serves=leaf.is_for(_SERVER_AUTH),
+    )
     sent = b"".join(one.pem for one in (leaf, *chain.kept, *chain.sent))
     try:
         server = memory.serving(Bearer(sent, material.key.reveal()))
@@ -174,95 +113,132 @@ def _judge_server(material: HostMaterial, chain: Chain[Member], now: datetime, w
         message = f"OpenSSL's clients accept the path, and strict ones do not: {objection.words.rstrip('.')}."
         remedy = "Ask the authority for a certificate and chain that follow RFC 5280."
         findings.append(finding("outside-profile", leaf.source, message, remedy))
+    findings += [*_judge_names(material, refusals), *_judge_form(material, path)]
+    if material.issued_by == "chat" and not any(refusals):  # whom nobody holds to what public authorities may do
+        findings = [softened(one, ("bad-form", "wrong-usage")) for one in findings]
     return findings
 
 
-def _judge_client_cas(material: HostMaterial, now: datetime, warn: timedelta) -> list[Finding]:
+def _judge_names(material: HostMaterial, refusals: Sequence[Refusal | None]) -> Iterator[Finding]:
+    """Whether it has alternative names: without any, OpenSSL's clients go by its common name, and others do not."""
+    leaf = material.server[0]
+    named = [one for one in refusals if one and "name-mismatch" in codes_of(one)[:1]]
+    if material.names and not leaf.names and not named:
+        by_chat = material.issued_by == "chat" and not leaf.has_alternative_names
+        message = "it names its domain as common name alone, where clients do not look (RFC 9525)."
+        remedy = (
+            "Nothing, as Chat issued it for itself." if by_chat else "Order it anew, with the names in the request."
+        )
+        yield finding("name-mismatch", leaf.source, message, remedy, WARNING if by_chat else "")
+
+
+def _judge_form(material: HostMaterial, path: Sequence[Member]) -> Iterator[Finding]:
+    """How the server's certificate is made, and what of its path is not in DER.
+
+    Whether it ends at a public authority, which everybody holds to DER, is not known here. So that is a warning.
+    """
+    leaf = material.server[0]
+    yield from bare_rules.form(leaf.source, leaf.version, leaf.serial)
+    for one in path:
+        if one not in material.anchors and not one.is_root:
+            for odd in bare_rules.encoding(one.source, one.label, _oddities(one)):
+                yield replace(odd, severity=WARNING)
+    yield from bare_rules.stapling(leaf.source, demanded=leaf.demands_stapling and not material.stapled)
+    yield from bare_rules.lifetime(leaf.span) if material.issued_by == "public" else ()
+
+
+def _oddities(one: Member) -> tuple[str, ...]:
+    """Return what of a certificate is not written as DER wants it; of what cannot be read at all, OpenSSL tells."""
+    try:
+        return tidy_certificate(one.certificate)[1]
+    except DerError:
+        return ()
+
+
+def _judge_client_cas(material: HostMaterial, path: Sequence[Member], now: datetime, warn: timedelta) -> list[Finding]:
+    roots = _public_roots(material)
     findings: list[Finding] = []
-    present = [comparable(one.told.issuer) for one in material.crls if validity.is_present(one.span, now)]
-    lists: list[Finding] = []
-    for one in material.crls:
-        newer = comparable(one.told.issuer) in present
-        lists += validity.of_list(one.span, now, newer=newer, warn=material.list_warning)
-    for ca, refusal in zip(material.client_cas, _try_client_cas(material)):
-        of_this = list(validity.of_client_ca(ca.span, now, warn))
+    for source in dict.fromkeys(one.source for one in roots):
+        found = [(one.label, wire.sha256(one.certificate)) for one in roots if one.source == source]
+        findings += bare_rules.public_roots(source, found, material.public.name if material.public else "")
+    # That it is a store of public roots is all that there is to say of it.
+    client_cas = [one for one in material.client_cas if len(roots) < 2 or one not in roots]
+    lists = _judge_lists(material, path, now)
+    refusals = _try_client_cas(material, client_cas)
+    is_let_in = not any(refusals)
+    for ca, refusal in zip(client_cas, refusals):
+        of_this = [*validity.of_client_ca(ca.span, now, warn), *(() if ca in roots else _judge_strength(ca))]
+        if material.crls and not _lists_of(material, ca):
+            below = [] if material.whole else [each.label for each in _issued_by(ca, client_cas)]
+            of_this += bare_rules.missing_list(ca.source, ca.label, below)
+            # Who issues to CAs alone has no clients of its own to keep out.
+            refusal = None if below and refusal and refusal.number == _NO_LIST else refusal
         if refusal is None:
-            findings += map(validity.as_of_no_account, of_this)
+            findings += [softened(validity.as_of_no_account(each), ("weak-key",)) for each in of_this]
         else:
             known = len(of_this)
             told = explained([*of_this, *lists], refusal, _refused_client_ca(refusal, ca))
             findings += [*told[:known], *told[known + len(lists) :]]
             lists = told[known : known + len(lists)]
+    if is_let_in:  # under the lists, so that one which is nobody's does no harm
+        lists = [softened(each, ("crl-wrong-issuer",)) for each in lists]
     return [*findings, *lists]
 
 
-def _try_client_cas(material: HostMaterial) -> list[Refusal | None]:
+def _public_roots(material: HostMaterial) -> list[Member]:
+    """Return the client CAs whose key is a public root's."""
+    held = contents(material.public.data) if material.public else b""
+    return [one for one in material.client_cas if key_content(one.parts.public) in held]
+
+
+def _lists_of(material: HostMaterial, ca: Member) -> list[Listed]:
+    """Return the lists that say that a CA issued them."""
+    name = comparable(ca.told.subject)
+    return [one for one in material.crls if comparable(one.told.issuer) == name]
+
+
+def _issued_by(ca: Member, together: Sequence[Member]) -> list[Member]:
+    """Return the others that name a CA as their issuer."""
+    name = comparable(ca.told.subject)
+    return [one for one in together if one != ca and comparable(one.told.issuer) == name]
+
+
+def _judge_strength(one: Member) -> Iterator[Finding]:
+    """The key of a client CA, and what a root signed itself by."""
+    bits = rsa_bits(one.parts.public)
+    yield from bare_rules.rsa_of_client_ca(one.source, one.label, bits) if bits else ()
+    if one.is_self_issued:
+        yield from bare_rules.own_signature(one.source, one.label, digest_of(one.parts.algorithm))
+
+
+def _judge_lists(material: HostMaterial, path: Sequence[Member], now: datetime) -> list[Finding]:
+    issuers = [*material.client_cas, *path[1:]]
+    present = [comparable(one.told.issuer) for one in material.crls if validity.is_present(one.span, now)]
+    findings: list[Finding] = []
+    for one in material.crls:
+        label, name = one.span.label, comparable(one.told.issuer)
+        named = [each for each in issuers if comparable(each.told.subject) == name]
+        known = not issuers or any(is_signed(one.content, each.certificate) is not False for each in named)
+        findings += bare_rules.list_signer(one.source, label, known=known)
+        findings += bare_rules.list_signature(one.source, label, digest_of(one.algorithm))
+        findings += validity.of_list(one.span, now, newer=name in present, warn=material.list_warning)
+    return findings
+
+
+def _try_client_cas(material: HostMaterial, client_cas: Sequence[Member]) -> list[Refusal | None]:
     """Return, for each client CA, why httpd would let no client of it in; nothing where it can have no twin."""
     crls = [one.content for one in material.crls]
     try:
-        twins = make_twins([one.certificate for one in material.client_cas], crls, ring=_RING, signed=is_signed)
+        twins = make_twins([one.certificate for one in client_cas], crls, ring=_RING, signed=is_signed)
         clients = [twins.issue_client(one, crls) for one in twins.certificates]
         trusted = [one.certificate for one in twins.certificates]
         nobody = issue(None, _RING, client=False)
         server = memory.serving_clients_of(nobody, trusted, twins.crls, whole=material.whole)
         return [memory.meet(server, memory.calling(one)) for one in clients]
     except memory.RefusedError as refused:
-        return [refused.refusal for _one in material.client_cas]
+        return [refused.refusal for _one in client_cas]
     except (ValueError, LookupError):
-        return [None for _one in material.client_cas]
-
-
-def _read_chain(material: HostMaterial) -> Chain[Member]:
-    """Return what becomes of the certificates beside the server's.
-
-    Those that are not on the way are sent all the same where it is not known which roots clients have: an issuer may
-    have several certificates. A root is never sent.
-    """
-    _leaf, *others = material.server
-    roots = [one for one in others if _is_self_issued(one)]
-    kept = [one for one in _path(material)[1:] if one in others and one not in roots]
-    sent = [one for one in others if one not in kept and one not in roots]
-    return Chain(others, kept, roots, () if material.anchors else sent)
-
-
-def _path(material: HostMaterial) -> list[Member]:
-    """Return the certificate, its issuer, the issuer's, and so on, as far as they are there."""
-    leaf, *others = material.server
-    path = [leaf]
-    pool = (*material.anchors, *others)
-    while path[-1] not in material.anchors and not _is_self_issued(path[-1]):
-        name = comparable(path[-1].told.issuer)
-        named = [one for one in pool if one not in path and comparable(one.told.subject) == name]
-        if not named:
-            break
-        # Of one that also signed itself, the certificate by another root is what leads clients further.
-        named.sort(key=lambda one: (one not in material.anchors, _is_self_issued(one)))
-        path.append(_find_signer(material, path, list(dict.fromkeys(named))))
-    return path
-
-
-def _find_signer(material: HostMaterial, path: Sequence[Member], named: Sequence[Member]) -> Member:
-    """Return which of those of the issuer's name signed the last of a path: a client that trusts it alone tells."""
-    if len(named) == 1:
-        return named[0]
-    ranks: list[int] = []
-    for one in named:
-        try:
-            server = memory.serving(Bearer(b"".join(each.pem for each in path), material.key.reveal()))
-            refusal = memory.meet(server, memory.trusting([one.certificate], partial=True))
-        except memory.RefusedError:
-            return named[0]
-        ranks.append(0 if refusal is None else 2 if refusal.number in _DID_NOT_SIGN else 1)
-    return named[ranks.index(min(ranks))]
-
-
-def _moment(text: str) -> datetime:
-    # A year 0, which DER can write and Python has not, is as long ago as any.
-    return datetime.strptime(max(text, "0001-01-01T00:00:00Z"), _MOMENT).replace(tzinfo=timezone.utc)
-
-
-def _is_self_issued(one: Member) -> bool:
-    return comparable(one.told.subject) == comparable(one.told.issuer)
+        return [None for _one in client_cas]
 
 
 def _refused_server(refusal: Refusal, material: HostMaterial, last: Member) -> Finding:
@@ -285,7 +261,7 @@ def _refused_server(refusal: Refusal, material: HostMaterial, last: Member) -> F
 def _not_anchored(words: str, last: Member, material: HostMaterial) -> Finding:
     """Return the finding on a path that ends at no trust anchor, with the code that it has on the controller."""
     anchors = "Give the root of its authority as 'trust_anchors'"
-    if _is_self_issued(last):
+    if last.is_self_issued:
         message = f"the path ends at '{last.label}', which signed itself and is no trust anchor ({words})."
         return finding("untrusted-issuer", last.source, message, f"{anchors}, or a certificate of another.")
     issuer = plain(wire.rfc4514(last.told.issuer))
@@ -298,7 +274,7 @@ def _not_anchored(words: str, last: Member, material: HostMaterial) -> Finding:
 def _refused_client_ca(refusal: Refusal, one: Member) -> Finding:
     """Return the finding for a client CA of which httpd lets no client in."""
     words = refusal.words.rstrip(".")
-    if not _is_ca(one):
+    if not one.is_ca:
         message = f"'{one.label}' is no CA by its basic constraints, so httpd lets no client in by it ({words})."
         return finding("not-a-ca", one.source, message, "Give the certificate of the CA that issues to the clients.")
     code = codes_of(refusal)[1]
@@ -306,10 +282,3 @@ def _refused_client_ca(refusal: Refusal, one: Member) -> Finding:
     if code == "client-ca-incomplete":
         remedy = "Put the certificates of its issuers, up to the root, into the file with it."
     return finding(code, one.source, f"httpd would let no client of '{one.label}' in: {words}.", remedy)
-
-
-def _is_ca(one: Member) -> bool:
-    """Return whether its basic constraints say so, or it is of a version without such (RFC 5280, 4.2.1.9)."""
-    parts = Parts.of(one.certificate)
-    constraints = parts.extension(_BASIC_CONSTRAINTS)
-    return constraints[2:5] == _TRUE if constraints else len(parts.head) == 1

@@ -53,6 +53,7 @@ class Sources:
 
     client_ca_sha256: fingerprints (lower-case hexadecimal) of which each client CA on the host must have one, if any.
     trust_anchors: certificates (PEM) that the server's path must end at; empty where that is not to be judged.
+    issued_by: public, or chat where Chat issued the server's certificate for itself.
     """
 
     certificate: str
@@ -61,6 +62,7 @@ class Sources:
     client_ca: tuple[str, ...] = ()
     client_ca_sha256: tuple[str, ...] = ()
     trust_anchors: str = ""
+    issued_by: str = "public"
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -249,11 +251,14 @@ def _wish(data: Any) -> SiteWish:
         tuple(given["client_ca"]),
         tuple(given["client_ca_sha256"]),
         given["trust_anchors"],
+        given["issued_by"],
     )
     if sources and not all(isinstance(path, str) and re.fullmatch(r"/[^\0\n]*", path) for path in sources.paths):
         raise NotARequest("a source is no absolute path")
     if sources and not isinstance(sources.trust_anchors, str):
         raise NotARequest("trust anchors are no text")
+    if sources and sources.issued_by not in ("public", "chat"):
+        raise NotARequest("material is issued by nobody who is known")
     material = set() if sources else {f"{domain}.crt"}
     if not (sources and sources.client_ca):
         material.add(CLIENT_CA)

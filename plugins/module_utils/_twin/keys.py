@@ -263,18 +263,24 @@ class KeyRing:
 
 
 def rsa_bits(public: bytes) -> int:
-    """Return how many bits a key of RSA has (SubjectPublicKeyInfo); 0 for one of another kind."""
-    algorithm, key = der.children(public)
-    return _modulus(key).bit_length() if der.oid_text(der.children(algorithm)[0]) in (_RSA, _RSA_PSS) else 0
+    """Return how many bits a key of RSA has (SubjectPublicKeyInfo); 0 for one of another kind, or of none."""
+    try:
+        algorithm, key = der.children(public)
+        return _modulus(key).bit_length() if der.oid_text(der.children(algorithm)[0]) in (_RSA, _RSA_PSS) else 0
+    except (ValueError, IndexError):
+        return 0
 
 
 def digest_of(algorithm: bytes) -> str:
     """Return the name of the digest by which a signature algorithm (DER) signs; empty where it is not known."""
-    identifier, *parameters = der.children(algorithm)
-    kind = der.oid_text(identifier)
-    if kind == _RSA_PSS and parameters:
-        named = [der.children(der.children(one)[0])[0] for one in der.children(parameters[0]) if one[0] == 0xA0]
-        return _HASHES.get(der.oid_text(named[0]), "") if named else "sha1"
+    try:
+        identifier, *parameters = der.children(algorithm)
+        kind = der.oid_text(identifier)
+        if kind == _RSA_PSS and parameters:
+            named = [der.children(der.children(one)[0])[0] for one in der.children(parameters[0]) if one[0] == 0xA0]
+            return _HASHES.get(der.oid_text(named[0]), "") if named else "sha1"
+    except (ValueError, IndexError):
+        return ""
     return _WITH_RSA.get(kind) or _WITH_EC.get(kind) or ""
 
 

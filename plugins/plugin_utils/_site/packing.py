@@ -134,7 +134,9 @@ def _sources(gathered: Gathered) -> Sources | None:
     authorities = tuple(path for path in site.client_ca or () if path.startswith("/"))
     pins = tuple(fingerprint(pin) for pin in site.client_ca_sha256) if authorities else ()
     anchors = gathered.trust_anchors.decode()
-    return Sources(site.certificate or "", site.private_key or "", site.chain, authorities, pins, anchors)
+    return Sources(
+        site.certificate or "", site.private_key or "", site.chain, authorities, pins, anchors, site.issued_by
+    )
 
 
 def _facts(gathered: Gathered, material: Deployable | None) -> SiteFacts:

@@ -7,33 +7,33 @@
 from __future__ import annotations
 
 import base64
+import random
 import re
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from demo_material import Authority, key_pem, pem
+from demo_material import Authority, Issued, key_pem, pem
 from odd_authorities import CLIENT_CASES, ClientCase
-from odd_certificates import Pair, ca, crl
+from odd_certificates import CASES, Case, Pair, ca, crl, leaf, named
 
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_verdict import (
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_certificates import (
     HostMaterial,
     Listed,
     Member,
-    as_fault,
-    judge_host_material,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_verdict import as_fault, judge_host_material
+from ansible_collections.mtls.httpd.plugins.module_utils._twin import der
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import ERROR, WARNING, Finding
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import judge
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, MaterialSet
-
-if TYPE_CHECKING:
-    from cryptography import x509
-    from demo_material import Issued
 
 DOMAIN = "www.example.com"
 NOW = datetime.now(timezone.utc)
@@ -143,16 +143,8 @@ def test_a_client_ca_is_what_openssl_makes_of_its_clients() -> None:
     assert codes(judged(client_cas=(weak.certificate,))) == [(ERROR, "weak-key", "/host/ca.pem")]
 
 
-# What a host cannot say, as it knows no strengths but what OpenSSL refuses.
-CONTROLLERS_ALONE = {
-    "key: brainpoolP256r1",
-    "key: RSA of 2047 bits",
-    "signature: root's, SHA-1",
-    "list: signed by another",
-    "list: of another CA",
-    "list: beside a stranger's",
-    "list: signed by SHA-1",
-}
+# What a host does not say: whether another one's OpenSSL knows the curve.
+CONTROLLERS_ALONE = {"key: brainpoolP256r1"}
 
 
 def blocks(label: str, content: bytes) -> list[bytes]:
@@ -218,7 +210,6 @@ def test_a_host_says_of_a_chain_what_the_controller_says(case: str) -> None:
         assert {(one.severity, one.code) for one in findings} == wanted, findings
 
 
-SAME_NAME = Authority("Root CA")
 ANCHORED: dict[str, tuple[Issued, tuple[x509.Certificate, ...], x509.Certificate, list[str]]] = {
     "to the root": (SOUND, (ISSUING.certificate,), ROOT.certificate, []),
     "of the root itself": (ROOT.issue(DOMAIN), (), ROOT.certificate, []),
@@ -318,3 +309,141 @@ def test_an_error_is_a_fault_of_the_same_code() -> None:
     assert fault.message.startswith("/host/www.pem: ")
     assert not fault.message.endswith(".")
     assert fault.remedy
+
+
+SERVED = [case for case in CASES if not case.crls and hasattr(case.server.key, "private_bytes")]
+# Where the controller refuses a kind of key that OpenSSL's clients follow in a root, or says two things of one.
+STRICTER = {"key: of the root, DSA", "key: of the root, secp256k1", "signature: sha3-256"}
+# What OpenSSL has no word of its own for, or cryptography does not read: an error all the same, by another code.
+OTHERWISE_CALLED = {
+    "names: text for an extension",
+    "twice: names",
+    "algorithm: not the one that is signed",
+    "key: DSA",
+    "key: secp256k1",
+    "limits: a wildcard as limit",
+    "limits: of the root, a wildcard as limit",
+    "limits: a limit that is no network",
+    "limits: another kind, excluded",
+    "limits: for a self-issued server",
+    "limits: thousands for thousands of names",
+    "ways: a circle of one name",
+}
+
+
+@pytest.mark.parametrize("issued_by", ["public", "chat"])
+@pytest.mark.parametrize("case", SERVED, ids=lambda case: case.name)
+def test_a_host_refuses_of_odd_certificates_what_the_controller_refuses(case: Case, issued_by: str) -> None:
+    key = case.server.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    given = MaterialSet(
+        domain=case.domain,
+        certificate=Material(pem(case.server.certificate), "/host/www.pem"),
+        private_key=Material(key, "/host/www.key"),
+        chain=Material(pem(*(one.certificate for one in case.chain)), "/host/chain.pem") if case.chain else None,
+        trust_anchors=tuple(Material(pem(one.certificate), "trust_anchors") for one in case.anchors),
+        issued_by=issued_by,
+    )
+    (verdict,) = judge([given], at=datetime.now(timezone.utc), warn_days=30)
+    material = HostMaterial(
+        names=(case.domain,) if case.domain else (),
+        server=tuple(
+            dict.fromkeys(
+                (
+                    *members("/host/www.pem", case.server.certificate),
+                    *members("/host/chain.pem", *(one.certificate for one in case.chain)),
+                )
+            )
+        ),
+        key=Secret(key),
+        key_source="/host/www.key",
+        anchors=members("trust_anchors", *(one.certificate for one in case.anchors)),
+        issued_by=issued_by,
+    )
+    found = judge_host_material(material, 30).findings
+    wanted, errors = ({one.code for one in findings if one.severity == ERROR} for findings in (verdict.findings, found))
+    if case.name in STRICTER:
+        assert errors <= wanted
+    elif case.name in OTHERWISE_CALLED:
+        assert bool(errors) is bool(wanted)
+        assert errors != wanted
+    else:
+        assert errors == wanted
+    told = ("bad-form", "long-lifetime", "must-staple", "expires-soon")
+    assert {one.code for one in found if one.code in told} == {one.code for one in verdict.findings if one.code in told}
+
+
+def server_with(**changes: Any) -> Issued:
+    """Return a server's certificate of the issuing CA's, but for changes."""
+    made = leaf(Pair(ISSUING.certificate, ISSUING.key), DOMAIN, **changes)
+    return Issued(made.certificate, made.key)
+
+
+def test_a_certificate_that_demands_stapling_is_warned_of_where_the_site_sends_none() -> None:
+    demanding = server_with(feature=(x509.TLSFeature([x509.TLSFeatureType.status_request]), False))
+    assert codes(judged(demanding)) == [(WARNING, "must-staple", "/host/www.pem")]
+    assert judged(demanding, stapled=True) == ()
+    other = server_with(feature=(x509.TLSFeature([x509.TLSFeatureType.status_request_v2]), False))
+    assert judged(other) == ()
+
+
+def test_a_lifetime_is_too_long_for_a_public_authority_alone() -> None:
+    long = ISSUING.issue(DOMAIN, not_after=NOW + 400 * DAY)
+    assert codes(judged(long)) == [(WARNING, "long-lifetime", "/host/www.pem")]
+    assert judged(long, issued_by="chat") == ()
+
+
+def test_an_odd_encoding_is_warned_of_by_its_part() -> None:
+    made = leaf(Pair(ISSUING.certificate, ISSUING.key), DOMAIN, subject=named("A*B"))
+    whole = made.certificate.public_bytes(Encoding.DER)
+    body = der.children(whole)[0].replace(b"\x0c\x03A*B", b"\x13\x03A*B")
+    signature = ISSUING.key.sign(body, ec.ECDSA(hashes.SHA256()))
+    odd = Member("/host/www.pem", der.sequence(body, der.children(whole)[1], der.bits(signature)))
+    server = (odd, *members("/host/chain.pem", *ISSUING.intermediates))
+    (found,) = judge_host_material(
+        HostMaterial((DOMAIN,), server, Secret(key_pem(made.key)), "/host/www.key"), 30
+    ).findings
+    assert (found.severity, found.code) == (WARNING, "odd-encoding")
+    assert "its subject holds a PrintableString with characters that it may not have" in found.message
+
+
+def test_a_client_ca_with_the_key_of_a_root_that_the_host_trusts_is_refused_unless_it_is_pinned() -> None:
+    store = Material(pem(ROOT.certificate, CHAT.certificate), "/etc/ssl/certs/ca-certificates.crt")
+    (found,) = judged(public=store)
+    assert (found.severity, found.code, found.subject) == (ERROR, "public-client-ca", "/host/ca.pem")
+    assert "pin it: client_ca_sha256: [" in found.remedy
+    reissued = ca(key=CHAT.key, subject=CHAT.certificate.subject, serial=9).certificate
+    assert [one.code for one in judged(client_cas=(reissued,), public=store)] == ["public-client-ca"]
+    (found,) = judged(client_cas=(ROOT.certificate, CHAT.certificate), public=store)
+    assert found.message.startswith("holds 2 public roots")
+    assert judged(public=Material(pem(ROOT.certificate), "store")) == ()
+    assert judged(public=Material(b"", "store")) == ()
+    assert judged(client_cas=(Authority("Chat CA").certificate,), public=store) == ()
+
+
+def test_a_root_without_a_list_above_a_ca_with_one_is_warned_of_where_clients_alone_are_asked_about() -> None:
+    top, below = Pair(CHAT.certificate, CHAT.key), Pair(OF_CHAT.certificate, OF_CHAT.key)
+    both = (CHAT.certificate, OF_CHAT.certificate)
+    found = codes(judged(client_cas=both, crls=(crl(below),), whole=False))
+    assert found == [(WARNING, "crl-missing", "/host/ca.pem")]
+    assert [one[:2] for one in codes(judged(client_cas=both, crls=(crl(below),)))] == [(ERROR, "crl-missing")] * 2
+    assert judged(client_cas=both, crls=(crl(top), crl(below))) == ()
+    assert (ERROR, "crl-missing", "/host/ca.pem") in codes(
+        judged(client_cas=(CHAT.certificate, Authority("Another").certificate), crls=(crl(top),), whole=False)
+    )
+
+
+@pytest.mark.parametrize("number", range(200))
+def test_no_mutation_of_what_lies_on_a_host_ends_the_verdict(number: int) -> None:
+    source = random.Random(number)
+    server, root, listed = SOUND.certificate, CHAT.certificate, crl(Pair(CHAT.certificate, CHAT.key))
+    whole = bytearray(source.choice([server, root, listed]).public_bytes(Encoding.DER))
+    for _time in range(source.randrange(1, 4)):
+        whole[source.randrange(len(whole))] = source.randrange(256)
+    try:
+        odd = Member.read("/host/odd.pem", bytes(whole))
+    except ValueError:
+        return  # which is told of the file
+    good = members("/host/www.pem", server, *ISSUING.intermediates)
+    rest = {"key": Secret(SOUND.key_pem), "key_source": "/host/www.key", "public": Material(CHAT.pem, "store")}
+    assert judge_host_material(HostMaterial((DOMAIN,), (odd, *good[1:]), **rest), 30).sent
+    assert judge_host_material(HostMaterial((DOMAIN,), (good[0], odd), client_cas=(odd,), **rest), 30).sent
