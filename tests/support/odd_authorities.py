@@ -165,6 +165,19 @@ note(
     ca(**CHAT, ski=(key_id(OTHER), False), aki=(issuer_id(KEY), False)),
     SOUND,
 )
+FIRST, SECOND = (ca(subject=named("Chat CA"), ski=None, aki=None) for _time in range(2))
+note(
+    "two of one name: without key identifiers",
+    False,
+    FIRST,
+    SECOND,
+    code="clients-refused",
+    words="takes another client CA of its name for it",
+)
+note("two of one name: with key identifiers", True, ca(subject=named("Chat CA")), SOUND)
+FOR_LISTS = ca(SOUND, subject=named("Chat CA"), ku=(usage("crl_sign"), True))
+note("a key for lists apart", True, FOR_LISTS, SOUND, warned="not-a-ca")
+note("a key for lists alone", False, FOR_LISTS, code="not-a-ca")
 note("intermediate: alone", False, ca(SOUND), code="client-ca-incomplete", words="without its issuer")
 
 # Basic constraints, key usage, the length of a path
@@ -249,6 +262,11 @@ note(
     words="SHA1",
 )
 
+# Odd links
+HALF = x509.AuthorityKeyIdentifier(key_id(KEY).digest, None, None)
+HALF._authority_cert_issuer = [x509.DirectoryName(named("Chat CA"))]
+note("renewed: with an issuer, and no serial number", True, ca(**CHAT, aki=(HALF, False)))
+
 # Time
 note("ended", False, ca(**CHAT, **PAST), code="expired", words="ended at")
 note("ended, and renewed with the same key", True, ca(**CHAT, **PAST), SOUND, warned="expired")
@@ -288,4 +306,8 @@ note(
     code="crl-wrong-issuer",
 )
 LIST_BY_SHA1 = signed_anew(crl(Pair(BY_RSA.certificate, RSA)).public_bytes(Encoding.DER), RSA, SHA1_WITH_RSA)
+NUMBERED = crl(LISTED, again=(x509.UnrecognizedExtension(x509.CRLNumber.oid, b"\x02\x01\x02"), False))
+note("list: numbered twice", True, LISTED, crls=(NUMBERED,))
+EVERYWHERE = x509.UnrecognizedExtension(x509.IssuingDistributionPoint.oid, b"\x30\x00")
+note("list: for no place in particular", True, LISTED, crls=(crl(LISTED, place=(EVERYWHERE, True)),))
 note("list: signed by SHA-1", True, BY_RSA, crls=(der.pem("X509 CRL", LIST_BY_SHA1),))

@@ -225,12 +225,9 @@ def crl(issuer: Pair, *revoked: Pair, **changes: Any) -> x509.CertificateRevocat
     if odd is not None:
         entry = x509.RevokedCertificateBuilder().serial_number(7).revocation_date(NOW - DAY)
         builder = builder.add_revoked_certificate(entry.add_extension(odd, critical=True).build())
-    for value, critical in {
-        "aki": (issuer_id(issuer.key), False),
-        "number": (x509.CRLNumber(1), False),
-        **changes,
-    }.values():
-        builder = builder.add_extension(value, critical)
+    extensions = {"aki": (issuer_id(issuer.key), False), "number": (x509.CRLNumber(1), False), **changes}
+    # Set so, as the builder refuses one that stands there twice.
+    builder._extensions = [x509.Extension(value.oid, critical, value) for value, critical in extensions.values()]
     for one in revoked:
         entry = x509.RevokedCertificateBuilder().serial_number(one.certificate.serial_number)
         builder = builder.add_revoked_certificate(entry.revocation_date(NOW - DAY).build())

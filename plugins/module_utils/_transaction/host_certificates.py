@@ -25,6 +25,7 @@ _MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 _BASIC_CONSTRAINTS, _NAMES, _KEY_USAGE, _PURPOSES, _AUTHORITY_KEY = (f"2.5.29.{one}" for one in (19, 17, 15, 37, 35))
 _TRUE = b"\x01\x01\xff"
 _FEATURES, _STATUS_REQUEST = "1.3.6.1.5.5.7.1.24", 5  # RFC 7633, and RFC 6066, 8
+DIGITAL_SIGNATURE, KEY_CERT_SIGN, CRL_SIGN = 0, 5, 6  # bits of the key usage (RFC 5280, 4.2.1.3)
 _DNS_NAME, _KEY_IDENTIFIER = 0x82, 0x80  # RFC 5280, 4.2.1.6 and 4.2.1.1
 
 
@@ -98,15 +99,24 @@ class Member:
         return self.parts.extension(_BASIC_CONSTRAINTS)[2:5] == _TRUE
 
     @property
-    def is_ca(self) -> bool:
-        """Whether it says so, or is of a version without such constraints (RFC 5280, 4.2.1.9)."""
-        return self.says_ca or (not self.parts.extension(_BASIC_CONSTRAINTS) and self.version == 1)
+    def may_issue(self) -> bool:
+        """Whether OpenSSL takes it for a CA (X509_check_ca): also a self-signed one of version 1."""
+        if not self.is_used_for(KEY_CERT_SIGN, otherwise=True):
+            return False
+        if self.parts.extension(_BASIC_CONSTRAINTS):
+            return self.says_ca
+        return bool(self.parts.extension(_KEY_USAGE)) or (self.version == 1 and self.is_self_issued)
 
     @property
     def names(self) -> list[str]:
         """The DNS names among its subject alternative names, in lower case."""
         found = self._elements(_NAMES)
         return [der.content(one).decode("latin-1").lower() for one in found if one[0] == _DNS_NAME]
+
+    @property
+    def is_for_lists(self) -> bool:
+        """Whether its key usage is for lists, and not for certificates."""
+        return self.is_used_for(CRL_SIGN, otherwise=False) and not self.is_used_for(KEY_CERT_SIGN, otherwise=True)
 
     @property
     def has_alternative_names(self) -> bool:

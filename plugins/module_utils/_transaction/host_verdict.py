@@ -16,6 +16,10 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, plain
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_certificates import (
+    DIGITAL_SIGNATURE,
+    KEY_CERT_SIGN,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_path import find_path, read_chain
 from ansible_collections.mtls.httpd.plugins.module_utils._twin import der, memory
 from ansible_collections.mtls.httpd.plugins.module_utils._twin.keys import KeyRing, digest_of, rsa_bits
@@ -48,8 +52,7 @@ if TYPE_CHECKING:
 
 _INFORMATION, _CA_ISSUERS = "1.3.6.1.5.5.7.1.1", "1.3.6.1.5.5.7.48.2"  # RFC 5280, 4.2.2.1
 _SERVER_AUTH = "1.3.6.1.5.5.7.3.1"
-_DIGITAL_SIGNATURE, _KEY_CERT_SIGN = 0, 5  # bits of the key usage (RFC 5280, 4.2.1.3)
-_NO_LIST = 3  # OpenSSL's number (x509_vfy.h)
+_NO_LIST, _WRONG_SIGNATURE = 3, 7  # OpenSSL's numbers (x509_vfy.h)
 _RING = KeyRing()  # a process's, as a key of RSA takes some milliseconds to make
 
 
@@ -93,8 +96,8 @@ def _judge_server(
     findings += bare_rules.server_use(
         leaf.source,
         is_ca=leaf.says_ca,
-        certifies=leaf.is_used_for(_KEY_CERT_SIGN, otherwise=False),
-        signs=leaf.is_used_for(_DIGITAL_SIGNATURE, otherwise=True),
+        certifies=leaf.is_used_for(KEY_CERT_SIGN, otherwise=False),
+        signs=leaf.is_used_for(DIGITAL_SIGNATURE, otherwise=True),
         serves=leaf.is_for(_SERVER_AUTH),
     )
     sent = b"".join(one.pem for one in (leaf, *chain.kept, *chain.sent))
@@ -165,8 +168,12 @@ def _judge_client_cas(material: HostMaterial, path: Sequence[Member], now: datet
     client_cas = [one for one in material.client_cas if len(roots) < 2 or one not in roots]
     lists = _judge_lists(material, path, now)
     refusals = _try_client_cas(material, client_cas)
-    is_let_in = not any(refusals)
+    accepted = [comparable(ca.told.subject) for ca, refusal in zip(client_cas, refusals) if refusal is None]
+    is_let_in = len(accepted) == len(client_cas)
     for ca, refusal in zip(client_cas, refusals):
+        if refusal and ca.is_for_lists and comparable(ca.told.subject) in accepted:
+            findings.append(bare_rules.key_for_lists(ca.source, ca.label))
+            continue
         of_this = [*validity.of_client_ca(ca.span, now, warn), *(() if ca in roots else _judge_strength(ca))]
         if material.crls and not _lists_of(material, ca):
             below = [] if material.whole else [each.label for each in _issued_by(ca, client_cas)]
@@ -177,7 +184,7 @@ def _judge_client_cas(material: HostMaterial, path: Sequence[Member], now: datet
             findings += [softened(validity.as_of_no_account(each), ("weak-key",)) for each in of_this]
         else:
             known = len(of_this)
-            told = explained([*of_this, *lists], refusal, _refused_client_ca(refusal, ca))
+            told = explained([*of_this, *lists], refusal, _refused_client_ca(refusal, ca, client_cas))
             findings += [*told[:known], *told[known + len(lists) :]]
             lists = told[known : known + len(lists)]
     if is_let_in:  # under the lists, so that one which is nobody's does no harm
@@ -271,14 +278,21 @@ def _not_anchored(words: str, last: Member, material: HostMaterial) -> Finding:
     return finding(code, last.source, message, f"Put the certificate of '{issuer}' into 'chain'. Else: {anchors}.")
 
 
-def _refused_client_ca(refusal: Refusal, one: Member) -> Finding:
+def _refused_client_ca(refusal: Refusal, one: Member, together: Sequence[Member]) -> Finding:
     """Return the finding for a client CA of which httpd lets no client in."""
     words = refusal.words.rstrip(".")
-    if not one.is_ca:
-        message = f"'{one.label}' is no CA by its basic constraints, so httpd lets no client in by it ({words})."
+    if not one.may_issue:
+        message = (
+            f"'{one.label}' is no CA by basic constraints and key usage, so httpd lets no client of it in ({words})."
+        )
         return finding("not-a-ca", one.source, message, "Give the certificate of the CA that issues to the clients.")
     code = codes_of(refusal)[1]
     remedy = "Give the certificate as the CA publishes it."
+    name = comparable(one.told.subject)
+    namesakes = [each for each in together if comparable(each.told.subject) == name]
+    if refusal.number == _WRONG_SIGNATURE and len({each.parts.public for each in namesakes}) > 1:
+        code, (why, remedy) = "clients-refused", bare_rules.TAKEN_FOR_ANOTHER
+        words = f"{why} (OpenSSL: {words})"
     if code == "client-ca-incomplete":
         remedy = "Put the certificates of its issuers, up to the root, into the file with it."
     return finding(code, one.source, f"httpd would let no client of '{one.label}' in: {words}.", remedy)

@@ -35,6 +35,11 @@ LIFETIMES = (
 )
 USES = "basicConstraints,keyUsage,extendedKeyUsage"  # as OpenSSL's command calls them
 CHAT_CA = "Give the CA certificate that Chat publishes, TencentQQAuthCA.crt."
+# Of two client CAs of one name: why no client of one is let in, and what to do.
+TAKEN_FOR_ANOTHER = (
+    "OpenSSL takes another client CA of its name for it, as they do not say which key they have (key identifier)",
+    "Give the one alone that Chat's clients have now, or ask the CA for certificates with key identifiers.",
+)
 _ANOTHER_CA = "Ask whoever runs the CA for the certificate of a stronger one."
 _V3 = 3
 
@@ -128,6 +133,15 @@ def list_signature(source: str, issuer: str, digest: str) -> Iterator[Finding]:
         message = f"the CRL of '{issuer}' is signed by {digest.upper()}; httpd takes it today."
         text = command(source, "crl", "-noout -text")
         yield finding("weak-signature", source, message, f"Ask the CA for one signed by SHA-256: {text}", WARNING)
+
+
+def key_for_lists(source: str, label: str) -> Finding:
+    """Return the warning on a certificate of a client CA's for a key that signs its lists alone."""
+    message = (
+        f"a certificate of '{label}' is for lists alone by its key usage; by another one beside it httpd lets its "
+        "clients in."
+    )
+    return finding("not-a-ca", source, message, "Nothing, or take it out: httpd takes no list by such a key.", WARNING)
 
 
 def missing_list(source: str, label: str, below: Sequence[str]) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict import rules, validity
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import bare_rules, rules, validity
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import (
     CRYPTOGRAPHY,
     ERROR,
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import MaterialSet
 
 # OpenSSL's numbers (x509_vfy.h).
-_NO_LIST, _CRITICAL, _CRITICAL_IN_LIST = 3, 34, 36
+_NO_LIST, _WRONG_SIGNATURE, _CRITICAL, _CRITICAL_IN_LIST = 3, 7, 34, 36
 # What only an authority that everybody trusts is held to.
 _OF_PUBLIC_AUTHORITIES = frozenset({"bad-form", "wrong-usage"})
 # What on a path it is not held to: that nothing, or too little, was found, which is another thing; and the form of a
@@ -256,6 +256,11 @@ def weigh_client_cas(
             for refusal, one in zip(told, client_cas)
         ]
     weighed = list(findings)
+    apart = [one for one in client_cas if _signs_lists_beside(one, client_cas, told)]
+    told = [None if one in apart else refusal for one, refusal in zip(client_cas, told)]
+    for one in apart:
+        own = rules.no_client_ca(one)
+        weighed = [bare_rules.key_for_lists(one.source, one.label) if each == own else each for each in weighed]
     for one, refusal in zip(client_cas, told):
         if refusal is not None:
             about = [each for each in weighed if each.subject == one.source or each.code in LISTS]
@@ -271,6 +276,14 @@ def weigh_client_cas(
         elif is_let_in:  # under the lists, so that one which is nobody's does no harm
             weighed[at] = softened(each, ("crl-wrong-issuer",))
     return weighed
+
+
+def _signs_lists_beside(one: Certificate, client_cas: Sequence[Certificate], told: Sequence[Refusal | None]) -> bool:
+    """Return whether a certificate is for the lists of a CA whose clients another one lets in (RFC 5280, 4.2.1.3)."""
+    usage = one.extension(x509.KeyUsage)
+    if usage is None or usage.key_cert_sign or not usage.crl_sign:
+        return False
+    return any(other.subject_key == one.subject_key for other, refusal in zip(client_cas, told) if refusal is None)
 
 
 def _issues_to_cas_alone(
@@ -328,6 +341,8 @@ def _refused_client_ca(
         why = "a CA above it allows for no such path (path length of the basic constraints)"
     elif refusal.number in (2, 20, 21):
         why = f"its issuer is not found among the client CAs{_odd_link(one, together)}"
+    elif refusal.number == _WRONG_SIGNATURE and any(_is_namesake(one, each) for each in together):
+        code, (why, remedy) = "clients-refused", bare_rules.TAKEN_FOR_ANOTHER
     elif refusal.number == _NO_LIST:
         why = f"no CRL that is given is taken for its own{_odd_list(one, crls)}"
         look = command(crls[0].source if crls else "FILE", "crl", "-noout -text")
@@ -341,6 +356,10 @@ def _refused_client_ca(
     refused = finding(code, one.source, f"httpd would let no client of '{one.label}' in: {words}.", remedy)
     # With OpenSSL's words alone, a later refusal may be told beside this one.
     return replace(refused, quotes=OPENSSL) if why else refused
+
+
+def _is_namesake(one: Certificate, other: Certificate) -> bool:
+    return one.subject_key == other.subject_key and one.fields.public != other.fields.public
 
 
 def _odd_link(one: Certificate, together: Sequence[Certificate]) -> str:

@@ -47,10 +47,11 @@ _PRINTABLE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 # The field of a curve that is written out in numbers, in place of its name (RFC 5480, 2.1.1, forbids it).
 WRITTEN_OUT = bytes.fromhex("06072a8648ce3d01")
 _TIMES = {der.UTC_TIME: re.compile(rb"\d{12}Z"), der.GENERALIZED_TIME: re.compile(rb"\d{14}Z")}
-_TRUE = b"\xff"
+_TRUE, _EMPTY = b"\xff", b"\x30\x00"
 # General names (RFC 5280, 4.2.1.6): texts, addresses, and those that no library reads.
 _TEXTS_OF_NAMES, _ADDRESS_OF_WEB, _ADDRESS, _ADDRESSES = (0x81, 0x82, 0x86), 0x86, 0x87, (4, 16)
 _UNKNOWN_NAMES = (0xA3, 0xA5)
+_ISSUER_AND_SERIAL = {0xA1, 0x82}  # in an authority key identifier (RFC 5280, 4.2.1.1)
 # The parts of a certificate in their order, behind its version; what can stand in the place of some.
 _HARMLESS = (
     ("a serial number", b"\x02\x01\x01"),
@@ -129,9 +130,21 @@ def tidy_crl(given: bytes) -> tuple[bytes, tuple[str, ...]]:
     if len(parts) < 3:
         raise DerError("is not made as a CRL is")
     told += [_algorithm(parts[0], copy), _name(parts[1], "issuer", copy)]
-    told += [_extensions(one, copy) if one.tag == 0xA0 else one.raw for one in parts[2:]]
+    told += [_extensions(_told_once(one, copy), copy) if one.tag == 0xA0 else one.raw for one in parts[2:]]
     whole = der.written(der.SEQUENCE, der.written(der.SEQUENCE, *told), _algorithm(algorithm, copy), signature.raw)
     return whole, tuple(copy.oddities)
+
+
+def _told_once(part: Element, copy: _Copy) -> Element:
+    """Return a CRL's extensions without those that say nothing, or what was said: OpenSSL goes by the first."""
+    kept: dict[str, bytes] = {}
+    for one in part.children()[0].children():
+        number, _critical, value = _extension(one)
+        if number in kept or (number == _DISTRIBUTION_POINT and value == _EMPTY):
+            copy.note(f"its extension {EXTENSIONS.get(number, number)} stands there twice, or is empty")
+        else:
+            kept[number] = one.raw
+    return der.first(der.written(part.tag, der.written(der.SEQUENCE, *kept.values())))
 
 
 def extension_numbers(given: bytes) -> tuple[list[str], frozenset[str]]:
@@ -282,6 +295,15 @@ def _with_limits(value: Element, copy: _Copy) -> bytes:
     return b""
 
 
+def _without_half_a_link(value: Element, copy: _Copy) -> bytes:
+    """Return an authority key identifier without an issuer or a serial number that is alone (RFC 5280, 4.2.1.1)."""
+    parts = value.children()
+    if {one.tag for one in parts} >= _ISSUER_AND_SERIAL:
+        return value.raw
+    copy.note("its extension authorityKeyIdentifier names an issuer, or a serial number, without the other")
+    return der.written(value.tag, *(one.raw for one in parts if one.tag not in _ISSUER_AND_SERIAL))
+
+
 def _in_ascii(value: Element, copy: _Copy) -> bytes:
     """Return distribution points with addresses of ASCII (RFC 5280, 4.2.1.6)."""
     copy.note("its extension cRLDistributionPoints has an address with other characters than those of ASCII")
@@ -300,6 +322,7 @@ _MENDERS: dict[str, Callable[[Element, _Copy], bytes]] = {
     "2.5.29.19": _without_length,
     "2.5.29.30": _with_limits,
     "2.5.29.31": _in_ascii,
+    "2.5.29.35": _without_half_a_link,
 }
 
 

@@ -247,11 +247,16 @@ def _chat_ca(one: Certificate) -> str:
     return f"{CHAT_CA} To see this one: {command(one.source, 'x509', '-noout -subject -ext ' + USES)}"
 
 
+def no_client_ca(one: Certificate) -> Finding:
+    """Return the finding on a client CA that is none."""
+    message = f"'{one.label}' is no CA by basic constraints and key usage; httpd would refuse every client."
+    return finding("not-a-ca", one.source, message, _chat_ca(one))
+
+
 def client_ca(one: Certificate, together: Sequence[Certificate]) -> Iterator[Finding]:
     """A CA that httpd takes for a trust anchor of clients, by itself or with the others."""
     if not one.may_issue:
-        message = f"'{one.label}' is no CA by basic constraints and key usage; httpd would refuse every client."
-        yield finding("not-a-ca", one.source, message, _chat_ca(one))
+        yield no_client_ca(one)
         return
     yield from client_ca_strength(one)
     digest = one.algorithm.digest
