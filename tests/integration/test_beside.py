@@ -491,7 +491,7 @@ PAST = {
         "DocumentRoot {srv}/other\nRewriteEngine on\nRewriteRule ^/x/(.*) {hooks}/$1 [L]",
         {},
     ),
-    "a link to the files": ("DocumentRoot {srv}/link", {}),
+    "a link to the files": ("DocumentRoot {srv}-link", {}),
     **{
         f"a backend written as {theirs}": (f"ProxyPass / {theirs}", {"proxy_pass": "http://127.0.0.1:8081/"})
         for theirs in (
@@ -510,7 +510,7 @@ PAST = {
         {"proxy_pass": "http://127.0.0.1:8081/hooks/"},
     ),
     "a socket by a link": (
-        "ProxyPass / unix:{srv}/link/s|http://localhost/",
+        "ProxyPass / unix:{srv}-link/s|http://localhost/",
         {"proxy_pass": "unix:{hooks}/s|http://localhost/"},
     ),
 }
@@ -555,8 +555,10 @@ def srv(host: Host) -> str:
     """Return a folder that holds the site's files, which the user's hosts may serve."""
     for name in ("hooks/files", "hooks2", "other"):
         (host.httpd.root / "srv" / name).mkdir(parents=True)
-    (host.httpd.root / "srv/link").symlink_to(host.httpd.root / "srv/hooks")
-    host.add(f"<Directory {host.httpd.root}/srv>\nRequire all granted\n</Directory>\n")
+    # Beside the folder: who denies a folder does not deny a link to it, as httpd goes by the path that is asked for.
+    (host.httpd.root / "srv-link").symlink_to(host.httpd.root / "srv/hooks")
+    for folder in ("srv", "srv-link"):
+        host.add(f"<Directory {host.httpd.root}/{folder}>\nRequire all granted\n</Directory>\n")
     for name in (
         "proxy",
         "proxy_http",

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.mounts import Mounts
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -218,6 +220,11 @@ class Description:
             if folder and not folder.startswith(("/dev", "/proc", "/sys")):
                 yield folder
         yield self.path("logs")
+
+    @cached_property
+    def mounts(self) -> Mounts:
+        """What is mounted on this machine, by which one folder has several paths."""
+        return Mounts.read()
 
     def path(self, text: str) -> str:
         """C(text) as httpd takes a path: relative to ServerRoot."""

@@ -51,7 +51,8 @@ def same(one: str, other: str) -> bool:
 
 
 def _address(scheme: str, authority: str) -> str:
-    authority = authority.rpartition("@")[2].partition("$")[0]
+    # What a request fills in behind the port may lead to it, as it may begin with a slash.
+    authority = re.split(r"[$%]", authority.rpartition("@")[2])[0]
     found = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::(\d*))?", authority)
     host, port = (found[1], found[2]) if found else (authority, "")
     _LOOKUPS.note(_host(host))

@@ -6,7 +6,8 @@
 
 The same files (DocumentRoot, Alias, RewriteRule), or the same backend (ProxyPass, RewriteRule with P), by the server's
 own dump of its configuration, and by the sites of ours that ask for less. What .htaccess files and expressions do is
-not seen, nor are links below a folder. What is not surely closed counts as open.
+not seen, nor are links below a folder: a full rehearsal asks for these (leads). What is not surely closed counts as
+open.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from typing import TYPE_CHECKING
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive, endpoint
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands, trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
-from ansible_collections.mtls.httpd.plugins.module_utils._site import backends, standing
+from ansible_collections.mtls.httpd.plugins.module_utils._site import standing
+from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import Content, find_contents, has_flag
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
     from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
@@ -42,29 +44,6 @@ _WITHOUT_TLS = {
     ("%{HTTPS}", "^off$"),
 }
 _IF_WITHOUT_TLS = re.compile(r"""If\s+"?%\{HTTPS\}\s*(==?\s*'off'|-eq\s*'off'|!=\s*'on'|-ne\s*'on')"?""", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Content:
-    """Something that a host serves: the backend (empty for files), a path in it, and the directive that says so.
-
-    C(written): the path as the host's configuration has it, with links in it.
-    """
-
-    backend: str
-    path: str
-    said: Directive
-    written: str = ""
-
-    def overlaps(self, other: Content) -> bool:
-        """Whether one is the other, or within it."""
-        return backends.same(self.backend, other.backend) and (
-            trusted_paths.lies_within(other.path, self.path) or trusted_paths.lies_within(self.path, other.path)
-        )
-
-    def below(self, path: str) -> Content:
-        """What is served at a path of the site, where this is what is served at its root."""
-        return replace(self, path=self.path.rstrip("/") + path, written=self.written.rstrip("/") + path)
 
 
 @dataclass(frozen=True)
@@ -98,7 +77,7 @@ def find_bypasses(
             sites[domain] = _site(without_us, store.facts(domain), commands.read(store.path(domain, "current", SITE)))
     included = {site.place for site in sites.values()}
     places = ["", *(host.place for host in without_us.virtual_hosts if host.place not in included)]
-    inherited = [content for each in _inherited(without_us) for content in _find_contents(without_us, each)]
+    inherited = [content for each in _inherited(without_us) for content in find_contents(without_us, each)]
     hosts = {place: _open(without_us, place, inherited) for place in places}
     found = []
     for domain, site in sites.items():
@@ -200,7 +179,7 @@ def _divided(
     sections = {f'Location "{path}"' for path in facts.protected_paths}
     guarded, opened = [], []
     for each in directives:
-        for content in _find_contents(without_us, each):
+        for content in find_contents(without_us, each):
             if facts.mutual_tls == "enforced":
                 guarded.append(content)
                 opened += [content.below(path) for path in facts.open_paths]
@@ -225,7 +204,7 @@ def _open(without_us: Description, place: str, inherited: Sequence[Content]) -> 
     ):
         return []
     own = without_us.of_host(place)
-    found = [content for each in own for content in _find_contents(without_us, each)]
+    found = [content for each in own for content in find_contents(without_us, each)]
     if place:
         rooted = any(each.name.lower() == "documentroot" for each in own)
         found += [each for each in inherited if not (rooted and each.said.name.lower() == "documentroot")]
@@ -264,54 +243,6 @@ def _lines(text: str) -> list[Directive]:
         elif name and not name.startswith("#"):
             found.append(Directive(name, arguments.strip(), SITE, number, tuple(sections), ""))
     return found
-
-
-# The directives by which a host serves something.
-_FILES = ("documentroot", "virtualdocumentroot", "alias", "aliasmatch", "scriptalias", "scriptaliasmatch")
-_SERVING = {*_FILES, "proxypass", "proxypassmatch", "balancermember", "rewriterule", "sethandler"}
-
-
-def _find_contents(without_us: Description, each: Directive) -> Iterator[Content]:
-    """What a directive makes a host serve."""
-    name = each.name.lower()
-    words = each.words if name in _SERVING else []
-    if not words:
-        return
-    if name in ("documentroot", "virtualdocumentroot"):
-        yield _as_files(without_us, words[0], each)
-    elif name in ("alias", "aliasmatch", "scriptalias", "scriptaliasmatch"):
-        yield _as_files(without_us, words[-1], each)
-    elif name in ("proxypass", "proxypassmatch", "balancermember"):
-        found = [word for word in words[:2] if re.match(r"unix:|\w+://", word, re.IGNORECASE)]
-        yield from (_as_proxied(word, each) for word in found[:1])
-    elif name == "rewriterule" and len(words) > 1:
-        if _flag(words, "P|proxy"):
-            yield _as_proxied(words[1], each)
-        elif words[1].startswith("/") and _fixed_part(words[1]) != "/" and not _flag(words, "PT|passthrough"):
-            yield _as_files(without_us, words[1], each)
-    elif name == "sethandler" and words[0].lower().startswith("proxy:"):
-        yield _as_proxied(words[0][len("proxy:") :], each)
-
-
-def _flag(words: Sequence[str], names: str) -> bool:
-    """Whether a RewriteRule has one of the flags, with any value."""
-    return bool(re.search(rf"[\[,]\s*({names})\s*(=[^,\]]*)?[,\]]", words[2], re.IGNORECASE)) if words[2:] else False
-
-
-def _fixed_part(text: str) -> str:
-    """The part of a path before what is filled in for each request."""
-    start = re.split(r"[$%]", text)[0]
-    return start if start == text else start.rpartition("/")[0] or "/"
-
-
-def _as_files(without_us: Description, text: str, each: Directive) -> Content:
-    literal = each.name.lower() in ("documentroot", "alias", "scriptalias")
-    written = without_us.path(text if literal else _fixed_part(text))
-    return Content("", os.path.realpath(written), each, written)
-
-
-def _as_proxied(url: str, each: Directive) -> Content:
-    return Content(*backends.backend(url, here=True), each)
 
 
 def _effective_value(without_us: Description, place: str, name: str) -> str:
@@ -381,10 +312,10 @@ def _rewrites_away(without_us: Description, place: str) -> bool:
             conditions.append(words)
         elif name == "rewriterule":
             # One that is chained, or skips others, decides about those that come after it.
-            if not _flag(words, "R|redirect|F|forbidden|G|gone") or _flag(words, "C|chain|S|skip"):
+            if not has_flag(words, "R|redirect|F|forbidden|G|gone") or has_flag(words, "C|chain|S|skip"):
                 return False
             # httpd does nothing for "-" with a redirect: it closes nothing, and hides nothing that comes after it.
-            idle = words[1:2] == ["-"] and not _flag(words, "F|forbidden|G|gone")
+            idle = words[1:2] == ["-"] and not has_flag(words, "F|forbidden|G|gone")
             if _ALL.fullmatch(words[0]) and not idle and _hold_always(conditions, always, names):
                 return True
             conditions = []

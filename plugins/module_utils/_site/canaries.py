@@ -17,12 +17,14 @@ import re
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox, trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.stand_ins import Arrival
 from ansible_collections.mtls.httpd.plugins.module_utils._site.backends import PORTS
+from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import find_contents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
         Directive,
         VirtualHost,
     )
+    from ansible_collections.mtls.httpd.plugins.module_utils._machine.mounts import Mounts
     from ansible_collections.mtls.httpd.plugins.module_utils._machine.stand_ins import StandIns
     from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
 
@@ -145,15 +148,18 @@ class Canaries:
 
     word: what only the sites' content holds; behind it stands the mark of what holds it. hosts: their virtual hosts,
     by domain. names: how the planted files are called, by domain, which is their mark too; none where none could be
-    planted. stand_ins: the listeners in the place of backends. taken: the backends that are stood in for, each with its
-    mark. replaced: the domains all of whose backends these are. closed: the marks of what nobody is to reach but who is
-    let in, by domain. warnings: what operators are to see to, and what could not be stood in for.
+    planted. files: all the paths that lead to these. mounts: what was mounted where before any was planted. stand_ins:
+    the listeners in the place of backends. taken: the backends that are stood in for, each with its mark. replaced: the
+    domains all of whose backends these are. closed: the marks of what nobody is to reach but who is let in, by domain.
+    warnings: what operators are to see to, and what could not be stood in for.
     """
 
     described: Description
     word: bytes = field(repr=False)
     stand_ins: StandIns
+    mounts: Mounts
     names: dict[str, str] = field(default_factory=dict)
+    files: dict[str, tuple[str, ...]] = field(default_factory=dict)
     hosts: dict[str, VirtualHost] = field(default_factory=dict)
     taken: dict[Backend, str] = field(default_factory=dict)
     replaced: set[str] = field(default_factory=set)
@@ -188,16 +194,38 @@ class Canaries:
             return
         name = f"mtls-httpd-{secrets.token_hex(8)}"
         content = b"%b-%b \n" % (self.word, name.encode())
-        files = {f"{folder_of(path)}{name}".lstrip("/"): content for path in site.called}
-        try:
-            sandbox.plant(folder, files)
-        except (OSError, sandbox.Unavailable) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            self._note(domain, f"no file could be put into {folder} for the rehearsal ({reason})")
-            return
+        folder = os.path.realpath(folder)
+        roots = [folder, *self.mounts.other_paths(folder)]
+        inner = dict.fromkeys(os.path.join("/", each, name).lstrip("/") for each in self._served_within(roots))
+        files = {each.lstrip("/"): content for each in [*(f"{folder_of(path)}{name}" for path in site.called), *inner]}
+        self.files[domain] = tuple(os.path.join(root, each) for root in roots for each in files)
+        for root in roots:
+            try:
+                sandbox.plant(root, files)
+            except (OSError, sandbox.Unavailable) as error:
+                reason = error.strerror if isinstance(error, OSError) else str(error)
+                self._note(domain, f"no file could be put into {root} for the rehearsal ({reason})")
+                if root == folder:
+                    return
         self.names[domain] = name
         if site.mutual_tls == "enforced":
             self.closed.setdefault(domain, set()).add(name)
+
+    def _served_within(self, roots: Sequence[str]) -> list[str]:
+        """The folders within a document root that a directive serves on its own, as paths in it."""
+        found = [
+            os.path.relpath(path, root)
+            for path in self._served
+            for root in roots
+            if trusted_paths.lies_below(path, root) and os.path.isdir(path)
+        ]
+        return list(dict.fromkeys(found))[:_FEW]
+
+    @cached_property
+    def _served(self) -> list[str]:
+        """The folders that directives serve."""
+        contents = (content for each in self.described.directives for content in find_contents(self.described, each))
+        return list(dict.fromkeys(path for content in contents if not content.backend for path in content.paths))
 
     def replace_backends(self, site: SiteFacts, host: VirtualHost) -> None:
         """Stand in for the backends that a site's virtual host names, as far as that can be."""

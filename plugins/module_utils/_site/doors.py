@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import (
     SERVER_NAME,
@@ -34,6 +35,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.bypasses import u
 from ansible_collections.mtls.httpd.plugins.module_utils._site.canaries import find_shortcuts
 from ansible_collections.mtls.httpd.plugins.module_utils._site.handshakes import find_admitted
 from ansible_collections.mtls.httpd.plugins.module_utils._site.kinds import find_kinds
+from ansible_collections.mtls.httpd.plugins.module_utils._site.leads import Goal, Lead, Leads
 from ansible_collections.mtls.httpd.plugins.module_utils._site.spellings import spell_beside_open, spell_protected
 
 if TYPE_CHECKING:
@@ -43,13 +45,15 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import VirtualHost
     from ansible_collections.mtls.httpd.plugins.module_utils._machine.stand_ins import Arrival
     from ansible_collections.mtls.httpd.plugins.module_utils._site.canaries import Canaries
+    from ansible_collections.mtls.httpd.plugins.module_utils._site.templates import Made
     from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
 
-# Bounds: of names that are shaken hands by, of sites that are asked for at each door, of doors, and of paths.
+# Bounds: of names that are shaken hands by, of sites that are asked for at each door, of doors, of paths, and of leads.
 NAMES = 64
 SITES = 8
 _DOORS = 64
 _PATHS = 16
+_LEADS = 128
 _SECONDS = 3.0
 # For all: a virtual host of others may keep each question waiting.
 _SECONDS_IN_ALL = 15.0
@@ -97,6 +101,16 @@ class Doors:
     def _with_tls(self) -> set[str]:
         return standing.find_tls_hosts(self.canaries.described)
 
+    @cached_property
+    def _shared(self) -> dict[tuple[str, int], Sequence[VirtualHost]]:
+        """The virtual hosts at each address and port that is asked."""
+        described = self.canaries.described
+        doors = self._find_doors()
+        self._note_left_out(len(doors) - _DOORS, "addresses and ports")
+        return {
+            (address, port): standing.find_sharing(described, address, str(port)) for address, port in doors[:_DOORS]
+        }
+
     def find_open(self) -> list[Fault]:
         """Serve who is let in, then ask as everybody else. What is left out for its number is noted as a warning."""
         sites = list({site.domain: site for site, _address in self.tried if self._closed(site)}.values())
@@ -113,10 +127,7 @@ class Doors:
             return []
         faults = [fault for site in asked for fault in self._spelled(site)]
         names = 0
-        doors = self._find_doors()
-        self._note_left_out(len(doors) - _DOORS, "addresses and ports")
-        for address, port in doors[:_DOORS]:
-            sharing = standing.find_sharing(described, address, str(port))
+        for (address, port), sharing in self._shared.items():
             kinds = find_kinds(described, sharing)
             own = {self.canaries.hosts[site.domain].place for site in asked}
             kinds = [host for host in kinds if host == sharing[0] or host.name or host.place in own]
@@ -124,7 +135,78 @@ class Doors:
             kinds = kinds[: max(0, NAMES - names)]
             names += len(kinds)
             faults += self._ask_at(_Place(address, port, sharing), kinds, asked)
+        # One that is open needs no search for further ways.
+        faults += [] if faults else self._ask_leads(sites)
         return list(dict.fromkeys(faults))
+
+    def _ask_leads(self, sites: Sequence[SiteFacts]) -> Iterator[Fault]:
+        """Ask for sites as the directives of all virtual hosts would lead to their content."""
+        by_domain = {site.domain: site for site in sites}
+        leads = Leads(self.canaries.described)
+        leads.search([self._goal(site) for site in sites])
+        for domain, each in leads.doubtful:
+            host = self.canaries.described.host_at(each.host)
+            if not self._is_accepted(by_domain[domain], host) and not self._is_shut(by_domain[domain], host):
+                self._note(
+                    f"{each.name} at {each.place} may lead to what {domain} protects by what no request says, so "
+                    "whether it does was not tried"
+                )
+        asked = dict.fromkeys(leads.found)
+        self._note_left_out(len(asked) - _LEADS, "requests that rules lead on")
+        for lead in list(asked)[:_LEADS]:
+            if lead.domain not in self._content and not self._serve_admitted(by_domain[lead.domain]):
+                continue
+            yield from self._ask_lead(lead, by_domain[lead.domain])
+
+    def _goal(self, site: SiteFacts) -> Goal:
+        """What stands for the closed content of a site, and where."""
+        closed = self.canaries.closed[site.domain]
+        files = self.canaries.files.get(site.domain, ()) if self.canaries.names.get(site.domain) in closed else ()
+        below = dict(self._content.get(site.domain, ()))
+        listening = tuple(
+            (each.socket or f"{f'[{each.host}]' if ':' in each.host else each.host}:{each.port}", below.get(mark, ""))
+            for each, mark in self.canaries.taken.items()
+            if mark in closed
+        )
+        return Goal(site.domain, files, listening)
+
+    def _is_shut(self, site: SiteFacts, host: VirtualHost | None) -> bool:
+        """Whether all of a virtual host is the site's own, and asks everybody for a certificate."""
+        return host == self.canaries.hosts[site.domain] and site.verify_client == "require"
+
+    def _ask_lead(self, lead: Lead, site: SiteFacts) -> Iterator[Fault]:
+        """Ask as a directive would lead on, at each door of its virtual host; at any door, of what all inherit."""
+        callers: list[tuple[str, Identity | None]] = [(_NOBODY, None)]
+        if self._is_shut(site, lead.host):
+            callers = [(_UNLISTED, self.probes.trusted)] if site.pins else []
+        for (address, port), sharing in self._shared.items():
+            for host in [each for each in sharing if each == lead.host] if lead.host else sharing[:1]:
+                for who, identity in callers:
+                    yield from self._ask_by(lead, site, _Place(address, port, [host, *sharing]), (who, identity))
+
+    def _ask_by(
+        self, lead: Lead, site: SiteFacts, place: _Place, caller: tuple[str, Identity | None]
+    ) -> Iterator[Fault]:
+        who, identity = caller
+        address, port, (host, *sharing) = place
+        with_tls = host.place in self._with_tls
+        made = lead.request
+        own = host.name if SERVER_NAME.match(host.name) else ""
+        name = made.host or own or site.domain
+        sni = own if with_tls else ""
+        if _find_answering(sharing, name.partition(":")[0], sni) != host:
+            return
+        request = _write(made, _authority(name, port) if not made.host else name)
+        told = f"{made.method or 'GET'} {made.path}{f'?{made.query}' if made.query else ''} with Host {name}"
+        told += "".join(f" and {field}: {value}" for field, value in made.fields)
+        asked = _Asked(request, name.partition(":")[0], f"{told}, by {lead.said.name} at {lead.said.place}")
+        for version in reversed(VERSIONS) if with_tls else ("",):
+            kept = self._connect(address, port, sni, identity, version)
+            faults = list(self._judge(kept, site, [asked], sharing, f"{who} got in at {join_endpoint(address, port)}"))
+            kept.close()
+            yield from faults
+            if faults:
+                return
 
     def _closed(self, site: SiteFacts) -> bool:
         return bool(self.canaries.closed.get(site.domain)) and site.domain in self.canaries.hosts
@@ -378,6 +460,16 @@ def _forms(
         yield _Asked(_request(f"GET {target} HTTP/1.0", ""), "", f"GET {target} of HTTP/1.0")
         url = f"https://{domain}{target}"
         yield _Asked(_request(f"GET {url} HTTP/1.0", ""), domain if over_tls else "", f"GET {url} of HTTP/1.0")
+
+
+def _write(made: Made, host: str) -> bytes:
+    """The request that a lead is, as it is sent."""
+    target = quote(made.path, safe="/:;@&=+$,~!*'()[]|") + (
+        f"?{quote(made.query, safe='/:;@&=+$,~!*()?')}" if made.query else ""
+    )
+    fields = "".join(f"{name}: {value}\r\n" for name, value in made.fields)
+    line = f"{made.method or 'GET'} {target} HTTP/1.1"
+    return _request(line, host)[:-2] + f"{fields}\r\n".encode("latin-1", "replace")
 
 
 def _request(line: str, host: str) -> bytes:

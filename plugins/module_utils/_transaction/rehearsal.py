@@ -361,7 +361,7 @@ def _standing_in(store: Store, described: Description, sites: Sequence[SiteFacts
     """Inside, once httpd serves: have canaries stand for the content of the sites."""
     word = secrets.token_hex(16).encode()
     stand_ins = StandIns(word, USER_AGENT.encode())
-    content = canaries.Canaries(described, word, stand_ins)
+    content = canaries.Canaries(described, word, stand_ins, described.mounts)
     for site in sites:
         host = standing.find_host(store, described, site)
         if host:

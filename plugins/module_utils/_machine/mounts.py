@@ -1,0 +1,85 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Folders that are mounted at more than one place, as volumes of containers are: all the paths that lead to one."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
+
+_TABLE = "/proc/self/mountinfo"
+_MOST = 16  # paths that are told of one folder
+
+
+class _Mount(NamedTuple):
+    """What is mounted at a place: a file system, and which folder of it."""
+
+    device: str
+    root: str
+    place: str
+
+
+@dataclass(frozen=True)
+class Mounts:
+    """What is mounted where (proc_pid_mountinfo(5)), of which the last at each place is the one that is seen."""
+
+    at: dict[str, _Mount] = field(default_factory=dict)
+    _told: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def read(cls) -> Mounts:
+        """Read this process's mounts: none where the kernel does not tell of them."""
+        found: dict[str, _Mount] = {}
+        try:
+            with open(_TABLE, encoding="utf-8", errors="surrogateescape") as stream:
+                for line in stream:
+                    words = line.split()
+                    place = _unescape(words[4])
+                    found[place] = _Mount(words[2], _unescape(words[3]), place)
+        except (OSError, IndexError):
+            return cls()
+        return cls(found)
+
+    def other_paths(self, path: str) -> tuple[str, ...]:
+        """Return by which further paths a folder is reached: C(path) is absolute, and has no links in it.
+
+        Each is seen to be the same by device and inode.
+        """
+        if path not in self._told:  # Many virtual hosts have one folder.
+            self._told[path] = tuple(self._find_others(path)[:_MOST])
+        return self._told[path]
+
+    def _find_others(self, path: str) -> list[str]:
+        own = self._mount_of(path)
+        if own is None:
+            return []
+        inside = os.path.normpath(os.path.join(own.root, os.path.relpath(path, own.place)))
+        found = []
+        for other in self.at.values():
+            if other.device == own.device and trusted_paths.lies_within(inside, other.root):
+                alias = os.path.normpath(os.path.join(other.place, os.path.relpath(inside, other.root)))
+                if alias != path and _is_same(alias, path):
+                    found.append(alias)
+        return found
+
+    def _mount_of(self, path: str) -> _Mount | None:
+        while path not in self.at and path != "/":
+            path = os.path.dirname(path)
+        return self.at.get(path)
+
+
+def _is_same(one: str, other: str) -> bool:
+    try:
+        return os.path.samestat(os.stat(one), os.stat(other))
+    except OSError:
+        return False
+
+
+def _unescape(text: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)

@@ -1,0 +1,338 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Requests that would lead to a site's content, made of each directive that may lead there: rules choose the questions.
+
+Whether one does is asked in a full rehearsal. Where a directive may lead there by what no request says, such as a
+variable or a program, that is told instead.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Directive
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
+from ansible_collections.mtls.httpd.plugins.module_utils._site import backends
+from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import SERVING, find_contents, has_flag
+from ansible_collections.mtls.httpd.plugins.module_utils._site.patterns import find_example
+from ansible_collections.mtls.httpd.plugins.module_utils._site.templates import Condition, Filling, Made
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, VirtualHost
+
+_LEADING = {*SERVING, "rewritecond", "rewritemap", "userdir", "proxyrequests"}
+_LINKS = 256  # entries of a folder that are looked at for links
+_LINES = 4096  # of a map
+_BELOW = "mtls-httpd"
+# Functions of mod_rewrite's own that leave lower case and digits as they are.
+_KEEPING = ("int:tolower", "int:escape", "int:unescape")
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What stands for the closed content of a site: by which paths a file is found, and where which backends listen.
+
+    C(listening): hosts and ports, or the path of a socket alone, each with the path below which the content lies.
+    """
+
+    domain: str
+    files: tuple[str, ...] = ()
+    listening: tuple[tuple[str, str], ...] = ()
+
+
+class Lead(NamedTuple):
+    """A request that would lead to a site's content by a directive of a virtual host, none for the main server."""
+
+    domain: str
+    said: Directive
+    host: VirtualHost | None
+    request: Made
+
+
+@dataclass
+class Leads:
+    """Those that were made, and directives that may lead to a site's content by what no request says, by its domain."""
+
+    described: Description
+    found: list[Lead] = field(default_factory=list)
+    doubtful: list[tuple[str, Directive]] = field(default_factory=list)
+
+    def search(self, goals: Sequence[Goal]) -> None:
+        """Look through all directives of all virtual hosts. What lies on the disk is read anew for each search."""
+        for known in (_homes, _links, _read_map):
+            known.cache_clear()
+        for place, directives in self.described.by_host.items():
+            said = [each for each in directives if each.name.lower() in _LEADING]
+            if said or place:
+                host = self.described.host_at(place)
+                maps = _read_maps(self.described, [*self.described.of_host(""), *said])
+                said += _of_htaccess(self.described, place, directives)
+                self._search_host(_Host(self.described, host, maps, _root_of(self.described, directives)), said, goals)
+
+    def _search_host(self, host: _Host, said: Sequence[Directive], goals: Sequence[Goal]) -> None:
+        conditions: list[Directive] = []
+        for each in said:
+            if each.name.lower() == "rewritecond":
+                conditions.append(each)
+                continue
+            for goal in goals:
+                made = list(host.find_requests(each, goal, conditions))
+                self.found += [Lead(goal.domain, each, host.host, request) for request in made[:2]]
+                if not made and host.may_lead(each, goal):
+                    self.doubtful.append((goal.domain, each))
+            if each.name.lower() == "rewriterule":
+                conditions = []
+
+
+@dataclass(frozen=True)
+class _Host:
+    """A virtual host, the maps that it may use, and its DocumentRoot."""
+
+    described: Description
+    host: VirtualHost | None
+    maps: Mapping[str, Sequence[tuple[str, str]]]
+    root: str
+
+    def find_requests(self, each: Directive, goal: Goal, conditions: Sequence[Directive]) -> Iterator[Made]:
+        """Yield requests by which a directive would lead to what stands for a site's content."""
+        name, words = each.name.lower(), each.words
+        if not words:
+            return
+        base = self._base(each)
+        if name == "proxyrequests":
+            if words[0].lower() == "on":
+                listening = [(place, below) for place, below in goal.listening if not place.startswith("/")]
+                yield from (Made(path=f"http://{place}{below}/{_BELOW}", host=place) for place, below in listening)
+        elif name == "userdir":
+            yield from (made for word in words for path in goal.files for made in _of_users(word, path))
+        elif name in ("aliasmatch", "scriptaliasmatch") and len(words) > 1:
+            rule = Filling(words[0])
+            yield from (made for path in goal.files for made in rule.find_requests(words[1], path, exactly=True))
+        elif name == "rewriterule" and len(words) > 1:
+            yield from self._by_rule(each, goal, conditions)
+        elif name == "proxypassmatch" and len(words) > 1:
+            rule = Filling(words[0])
+            yield from (made for wanted in _wanted(words[1], goal) for made in rule.find_requests(words[1], wanted))
+        elif name in ("virtualdocumentroot", "virtualscriptalias") and "%" in words[0]:
+            yield from (made for path in goal.files for made in _by_name(self.described.path(words[0]), path))
+        else:
+            yield from self._plainly(each, goal, base)
+
+    def _plainly(self, each: Directive, goal: Goal, base: str) -> Iterator[Made]:
+        """By a directive that no request fills in: what it serves, and what lies there."""
+        name, words = each.name.lower(), each.words
+        at = words[0] if len(words) > 1 and name in ("alias", "scriptalias", "proxypass") else base
+        for content in find_contents(self.described, each):
+            if content.backend:
+                for place, below in goal.listening:
+                    rest = below[len(content.path.rstrip("/")) :] if below.startswith(content.path.rstrip("/")) else ""
+                    if backends.same(content.backend, _as_backend(place)):
+                        yield Made(path=_join(at, f"{rest.lstrip('/')}/{_BELOW}" if rest.strip("/") else _BELOW))
+            elif not content.filled:
+                for path in goal.files:
+                    if trusted_paths.lies_below(path, content.path):
+                        yield Made(path=_join(at, os.path.relpath(path, content.path)))
+                    for link, target in _links(content.path):
+                        if trusted_paths.lies_below(path, target):
+                            yield Made(path=_join(at, f"{link}/{os.path.relpath(path, target)}"))
+
+    def _by_rule(self, each: Directive, goal: Goal, conditions: Sequence[Directive]) -> Iterator[Made]:
+        words = each.words
+        base = self._base(each) if any(map(_is_section, each.sections)) else ""
+        held = [
+            Condition(said.words[0], said.words[1], nocase=bool(re.search(r"(?i)[\[,]NC", "".join(said.words[2:]))))
+            for said in conditions
+            if len(said.words) > 1
+        ]
+        nocase = bool(has_flag(words, "NC|nocase"))
+        rule = Filling(words[0], nocase, held, self.maps, f"{base.rstrip('/')}/" if base else "")
+        target = _proxied(words)
+        if target:
+            for wanted in _wanted(target, goal):
+                yield from rule.find_requests(target, wanted)
+        elif words[1].startswith(("/", "$", "%")):
+            for path in goal.files:
+                yield from rule.find_requests(words[1], path, exactly=True)
+
+    def may_lead(self, each: Directive, goal: Goal) -> bool:
+        """Whether a directive that no request was made for may lead to a site's backend by what it does not say."""
+        name, words = each.name.lower(), each.words
+        target = _proxied(words) if name == "rewriterule" and len(words) > 1 else ""
+        if name == "proxypass" and "interpolate" in [word.lower() for word in words]:
+            target = next((re.sub(r"\$\{(\w+)\}", r"%{ENV:\1}", word) for word in words if "://" in word), "")
+        rule = Filling("^", maps=self.maps)
+        return any(rule.may_become(target, wanted) for wanted in _wanted(target, goal)) if target else False
+
+    def _base(self, each: Directive) -> str:
+        """Where the sections lie in which a directive stands."""
+        base = "/"
+        for section in each.sections:
+            name, _space, said = section.partition(" ")
+            name, said = name.lower(), said.strip().strip("\"'")
+            if name == "locationmatch" or (name == "location" and said.startswith("~")):
+                example = find_example(said.lstrip("~ ").strip("\"'"), {}, before="/")
+                base = example[0] if example else base
+            elif name == "location":
+                base = said
+            elif name == "directory" and self.root and trusted_paths.lies_below(os.path.realpath(said), self.root):
+                base = "/" + os.path.relpath(os.path.realpath(said), self.root)
+        return base
+
+
+def _is_section(section: str) -> bool:
+    return section.lower().startswith(("location", "directory"))
+
+
+def _proxied(words: Sequence[str]) -> str:
+    """Where a RewriteRule leads by mod_proxy; empty where it does not."""
+    handler = has_flag(words, "H|handler")
+    if handler and (handler[2] or "").lower().startswith("=proxy:"):
+        return handler[2][len("=proxy:") :]
+    return words[1] if has_flag(words, "P|proxy") else ""
+
+
+def _as_backend(place: str) -> str:
+    return place if place.startswith("/") else backends.backend(f"http://{place}")[0]
+
+
+def _wanted(template: str, goal: Goal) -> Iterator[str]:
+    """With what a URL has to begin that leads to a backend of the goal, as it may be written in a template."""
+    found = re.match(r"(\w+)://([^/$%]*)", template)
+    scheme, written = (found[1], found[2]) if found else ("http", "")
+    for place, below in goal.listening:
+        if place.startswith("/"):
+            yield f"unix:{place}|"
+            continue
+        spelled = [place]
+        if place.endswith(f":{backends.PORTS.get(scheme.lower(), 0)}"):
+            spelled.append(place.rpartition(":")[0])
+        if written and backends.same(backends.backend(f"{scheme}://{written}")[0], _as_backend(place)):
+            spelled.append(written)
+        yield from (f"{scheme}://{each}{below.rstrip('/')}" for each in dict.fromkeys(spelled))
+
+
+def _join(base: str, rest: str) -> str:
+    return f"{base.rstrip('/')}/{rest}"
+
+
+def _by_name(template: str, path: str) -> Iterator[Made]:
+    """By VirtualDocumentRoot: names by which a folder becomes one that holds a file (mod_vhost_alias)."""
+    holes = re.findall(r"%(-?\d+)(\+?)", template)
+    if re.search(r"%-?\d+\+?\.|%p", template) or not holes:
+        return
+    pattern = "".join(
+        re.escape(piece) if number % 3 == 0 else "([^/]+)" if number % 3 == 1 else ""
+        for number, piece in enumerate(re.split(r"%(-?\d+)(\+?)", template))
+    )
+    above = os.path.dirname(path)
+    while above != "/":
+        found = re.fullmatch(pattern, above)
+        parts: dict[int, str] = {}
+        for (number, _plus), value in zip(holes, found.groups() if found else ()):
+            parts[int(number)] = value
+        if found:
+            whole = parts.pop(0, "")
+            first = [parts.get(number, "x") for number in range(1, max([0, *parts]) + 1)]
+            last = [parts.get(number, "x") for number in range(min([0, *parts]), 0)]
+            yield Made(path="/" + os.path.relpath(path, above), host=whole or ".".join([*first, *last]))
+            return
+        above = os.path.dirname(above)
+
+
+def _of_users(word: str, path: str) -> Iterator[Made]:
+    """By UserDir: whose folder holds a file, as mod_userdir finds it."""
+    if word.startswith("/"):
+        pattern = re.escape(word.rstrip("/")).replace(r"\*", "([^/]+)") + ("" if "*" in word else "/([^/]+)")
+        found = re.match(f"{pattern}/(.+)", path)
+        if found:
+            yield Made(path=f"/~{found[1]}/{found[found.re.groups]}")
+    elif word.lower() not in ("disabled", "enabled") and "://" not in word:
+        for name, home in _homes():
+            folder = os.path.realpath(os.path.join(home, word))
+            if trusted_paths.lies_below(path, folder):
+                yield Made(path=f"/~{name}/{os.path.relpath(path, folder)}")
+
+
+@lru_cache(maxsize=1)
+def _homes() -> list[tuple[str, str]]:
+    return [(each.pw_name, each.pw_dir) for each in pwd.getpwall() if each.pw_dir not in ("/", "/nonexistent")]
+
+
+@lru_cache(maxsize=256)
+def _links(folder: str) -> tuple[tuple[str, str], ...]:
+    """The links to folders that lie right in a folder, each with where it leads."""
+    found = []
+    try:
+        with os.scandir(folder) as entries:
+            for number, entry in enumerate(entries):
+                if number >= _LINKS:
+                    break
+                if entry.is_symlink() and entry.is_dir():
+                    found.append((entry.name, os.path.realpath(entry.path)))
+    except OSError:
+        return ()
+    return tuple(found)
+
+
+def _root_of(described: Description, directives: Sequence[Directive]) -> str:
+    """The DocumentRoot of a virtual host, without links; of the server level where it has none."""
+    for said in (directives, described.of_host("")):
+        named = [each.words[0] for each in said if each.name.lower() == "documentroot" and each.words]
+        if named:
+            return os.path.realpath(described.path(named[-1]))
+    return ""
+
+
+def _of_htaccess(described: Description, place: str, directives: Sequence[Directive]) -> list[Directive]:
+    """The rules that stand in the .htaccess file of a virtual host's DocumentRoot."""
+    root = _root_of(described, directives)
+    path = os.path.join(root, ".htaccess")
+    found = []
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            for number, line in enumerate(stream, 1):
+                name, _space, arguments = line.strip().partition(" ")
+                if name.lower() in ("rewriterule", "rewritecond"):
+                    found.append(Directive(name, arguments.strip(), path, number, (f"Directory {root}",), place))
+    except OSError:
+        return []
+    return found
+
+
+def _read_maps(described: Description, said: Sequence[Directive]) -> dict[str, Sequence[tuple[str, str]]]:
+    """The maps of texts that a virtual host may use, and the functions that keep what they are given."""
+    found: dict[str, Sequence[tuple[str, str]]] = {}
+    for each in said:
+        if each.name.lower() != "rewritemap" or len(each.words) < 2:
+            continue
+        kind, _colon, path = each.words[1].partition(":")
+        if each.words[1].lower() in _KEEPING:
+            found[each.words[0]] = ()
+        elif kind.lower() in ("txt", "rnd"):
+            found[each.words[0]] = _read_map(described.path(path))
+    return found
+
+
+@lru_cache(maxsize=64)
+def _read_map(path: str) -> tuple[tuple[str, str], ...]:
+    """The keys and values of a map of texts; of a random one each value (RewriteMap)."""
+    found = []
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            for number, line in enumerate(stream):
+                words = line.partition("#")[0].split()
+                if number >= _LINES:
+                    break
+                found += [(words[0], value) for value in words[1].split("|")] if len(words) > 1 else []
+    except OSError:
+        return (("", ""),)
+    return tuple(found) or (("", ""),)

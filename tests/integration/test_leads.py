@@ -1,0 +1,137 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Rules choose the questions: what directives may lead to a site's content is asked in the rehearsal.
+
+Each way stands beside a neighbour that looks like it and leads elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from embedded_httpd import free_port
+from host import DOMAIN
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from host import Host
+
+OWN = "own.example.com"
+BACKEND = "http://127.0.0.1:9/"
+ON = "RewriteEngine on\n"
+MAP = ON + "RewriteMap to txt:{srv}/map\nRewriteRule ^/([^/]+)/(.*) ${{to:$1}}/$2 [P]"
+COOKIE = ON + "RewriteCond %{{HTTP_COOKIE}} (?:^|;)port=([0-9]+)\nRewriteRule ^/(.*) http://127.0.0.1:%1/$1 [P]"
+FORWARD = "ProxyRequests on\n<Proxy *>\nRequire all {rule}\n</Proxy>"
+
+# Each leads to the site's files in {srv}/hooks, or to its backend.
+LEADING: dict[str, tuple[str, dict[str, str]]] = {
+    "a link in a folder": ("DocumentRoot {srv}/pub", {}),
+    "a link to a folder that is denied": (
+        "DocumentRoot {srv}/pub\n<Directory {srv}/hooks>\nRequire all denied\n</Directory>",
+        {},
+    ),
+    "folders of users": ("DocumentRoot {srv}/other\nUserDir {srv}", {}),
+    "a map of texts": (MAP, {"map": "hooks http://127.0.0.1:9"}),
+    "the default of a map": (MAP.replace("$1}}", "$1|http://127.0.0.1:9}}"), {"map": "a http://127.0.0.1:11"}),
+    "a cookie": (COOKIE, {"proxy": BACKEND}),
+    "a field of the request": (ON + "RewriteRule ^/(.*) http://%{{HTTP:X-Backend}}/$1 [P]", {"proxy": BACKEND}),
+    "the name of the request": (ON + "RewriteRule ^/(.*) http://%{{HTTP_HOST}}/$1 [P]", {"proxy": BACKEND}),
+    "the query": (ON + "RewriteRule ^/go http://127.0.0.1:%{{QUERY_STRING}} [P]", {"proxy": BACKEND}),
+    "a port of the path": (ON + "RewriteRule ^/([0-9]+)/(.*) http://127.0.0.1:$1/$2 [P]", {"proxy": BACKEND}),
+    "a pattern of ProxyPass": ("ProxyPassMatch ^/([0-9]+)/(.*)$ http://127.0.0.1:$1/$2", {"proxy": BACKEND}),
+    "a proxy for everybody": (FORWARD.format(rule="granted"), {"proxy": BACKEND}),
+    "a rule of a folder": ("DocumentRoot {srv}/ruled", {"proxy": BACKEND}),
+}
+# Each looks like one of these, and leads elsewhere, or nowhere.
+ELSEWHERE: dict[str, tuple[str, dict[str, str]]] = {
+    "a link in a folder": ("DocumentRoot {srv}/pub2", {}),
+    "links that are not followed": ("DocumentRoot {srv}/pub\n<Directory {srv}>\nOptions None\n</Directory>", {}),
+    "folders of users": ("DocumentRoot {srv}/other\nUserDir {srv}/*/public", {}),
+    "a folder for each name": ("VirtualDocumentRoot {srv}/%0/public", {}),
+    "a folder for each path": (ON + "RewriteRule ^/u/([^/]+)/(.*) {srv}/$1/public/$2", {}),
+    "a map of texts": (MAP, {"map": "hooks http://127.0.0.1:11"}),
+    "a cookie": (COOKIE.replace(":%1", ":12%1"), {"proxy": BACKEND}),
+    "a field of the request": (
+        ON + "RewriteCond %{{HTTP:X-Backend}} ^10\\.\nRewriteRule ^/(.*) http://%{{HTTP:X-Backend}}/$1 [P]",
+        {"proxy": BACKEND},
+    ),
+    "the name of the request": (
+        ON + "RewriteCond %{{HTTP_HOST}} ^own\\.\nRewriteRule ^/(.*) http://%{{HTTP_HOST}}:11/$1 [P]",
+        {"proxy": BACKEND},
+    ),
+    "a port of the path": (ON + "RewriteRule ^/1([0-9]+)/(.*) http://127.0.0.1:1$1/$2 [P]", {"proxy": BACKEND}),
+    "another port": (ON + "RewriteRule ^ http://127.0.0.1:11%{{REQUEST_URI}} [P]", {"proxy": BACKEND}),
+    "a proxy for nobody": (FORWARD.format(rule="denied"), {"proxy": BACKEND}),
+    "a rule of a folder that nobody reads": (
+        "DocumentRoot {srv}/ruled\n<Directory {srv}/ruled>\nAllowOverride None\n</Directory>",
+        {"proxy": BACKEND},
+    ),
+}
+
+
+@pytest.fixture
+def srv(host: Host) -> Path:
+    """Return a folder that holds the site's files, and others, where links and .htaccess files count."""
+    srv = host.httpd.root / "srv"
+    for name in ("hooks/files", "other", "pub", "pub2", "ruled"):
+        (srv / name).mkdir(parents=True)
+    (srv / "pub/x").symlink_to(srv / "hooks")
+    (srv / "pub2/x").symlink_to(srv / "other")
+    (srv / "ruled/.htaccess").write_text(f"RewriteEngine on\nRewriteRule ^in/(.*) {BACKEND}$1 [P]\n")
+    host.add(f"<Directory {srv}>\nRequire all granted\nOptions FollowSymLinks\nAllowOverride All\n</Directory>\n")
+    host.load("proxy", "proxy_http", "rewrite", "vhost_alias", "userdir")
+    return srv
+
+
+def furnish(host: Host, srv: Path, lines: str, options: dict[str, str]) -> tuple[str, dict[str, Any]]:
+    """Add a virtual host of the user's. Return where it stands, and the options of the site."""
+    if "map" in options:
+        (srv / "map").write_text(options["map"] + "\n")
+    port = free_port()
+    line = len(host.httpd.conf.read_text().splitlines()) + 2
+    inside = f"ServerName {OWN}\n{lines.format(srv=srv)}"
+    host.add(f"Listen 127.0.0.1:{port}\n<VirtualHost 127.0.0.1:{port}>\n{inside}\n</VirtualHost>\n")
+    host.restart()
+    return f"{host.httpd.conf}:{line}", {"proxy_pass": BACKEND} if options else {"document_root": str(srv / "hooks")}
+
+
+@pytest.mark.parametrize("way", LEADING)
+def test_what_a_rule_leads_to_the_content_is_refused_until_it_is_accepted(host: Host, srv: Path, way: str) -> None:
+    place, options = furnish(host, srv, *LEADING[way])
+    wish = host.wish(**options)
+    message = host.refused(wish)
+    assert f"{DOMAIN}: a client without a certificate got in at 127.0.0.1:" in message
+    assert f"by the virtual host at {place}, to GET " in message
+    assert " at /" in message.partition(", by ")[2]
+    assert host.apply(replace(wish, allow_bypass=(str(host.httpd.conf),))).rehearsal == "full"
+
+
+@pytest.mark.parametrize("way", ELSEWHERE)
+def test_what_leads_elsewhere_is_no_matter(host: Host, srv: Path, way: str) -> None:
+    _place, options = furnish(host, srv, *ELSEWHERE[way])
+    report = host.apply(host.wish(**options))
+    assert report.rehearsal == "full"
+    assert not [each for each in report.limits if "may lead to" in each]
+
+
+def test_what_no_request_says_is_told_where_it_may_lead_to_the_backend(host: Host, srv: Path) -> None:
+    place, options = furnish(host, srv, ON + "RewriteRule ^/(.*) http://%{{ENV:TO}}/$1 [P]", {"proxy": BACKEND})
+    name, _colon, line = place.rpartition(":")
+    report = host.apply(host.wish(**options))
+    assert [
+        each for each in report.limits if f"RewriteRule at {name}:{int(line) + 3} may lead to what {DOMAIN}" in each
+    ]
+
+
+def test_a_rule_of_the_sites_own_that_leads_to_a_protected_path_is_refused_by_its_line(host: Host, srv: Path) -> None:
+    protected = {"proxy_pass": BACKEND, "protected": {"/callback": "http://127.0.0.1:10/callback"}}
+    rule = "RewriteRule ^/x(/.*) http://127.0.0.1:%d%%{ENV:P}/callback/ [P]"
+    message = host.refused(host.wish(**protected, extra_directives=ON + rule % 10))
+    assert "RewriteRule at " in message
+    assert "leads to the backend of a protected path too" in message
+    assert host.apply(host.wish(**protected, extra_directives=ON + rule % 11)).rehearsal == "full"

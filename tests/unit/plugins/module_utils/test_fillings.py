@@ -1,0 +1,111 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Requests by which texts of mod_rewrite become what is wanted, and folders that are mounted at several places."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import mounts
+from ansible_collections.mtls.httpd.plugins.module_utils._site.patterns import find_example
+from ansible_collections.mtls.httpd.plugins.module_utils._site.templates import Condition, Filling, Made
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BACKEND = "http://127.0.0.1:8080"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "groups", "text"),
+    [
+        ("^/?(.*)", {1: "x"}, "/x"),
+        ("^", {}, "/"),
+        (r"^/~([a-z]+)/(.*)$", {1: "hooks", 2: "a"}, "/~hooks/a"),
+        (r"^/(foo|bar)/(\d{1,3})/?", {2: "80"}, "/foo/80"),
+        ("^/(?:v[0-9]/)?([[:alnum:]]+)[.]php$", {}, "/x.php"),
+        ("^(?!/x)(.*)$", {1: "/a"}, "/a"),
+        ("(", {}, None),
+        ("^/(a+)$", {1: "b"}, None),
+        ("^/(a)$", {2: "b"}, None),
+        ("^other$", {}, None),
+    ],
+)
+def test_a_text_that_a_pattern_takes_is_found_or_none(pattern: str, groups: dict[int, str], text: str | None) -> None:
+    found = find_example(pattern, groups, before="/")
+    assert (found and found[0]) == text
+
+
+@pytest.mark.parametrize(
+    ("pattern", "template", "made"),
+    [
+        ("^", f"{BACKEND}%{{REQUEST_URI}}", Made(path="/mtls-httpd")),
+        ("^/?(.*)", f"{BACKEND}%{{ENV:BASE}}/$1", Made(path="/mtls-httpd")),
+        ("^(/.*)$", f"{BACKEND}$1", Made(path="/mtls-httpd")),
+        ("^/x(/.*)", f"{BACKEND}%{{ENV:P}}/callback/", Made(path="/x/")),
+        (r"^/(\d+)/(.*)", "http://127.0.0.1:$1/$2", Made(path="/8080/mtls-httpd")),
+        ("^/(.*)", "http://%{HTTP_HOST}/$1", Made(path="/mtls-httpd", host="127.0.0.1:8080")),
+        ("^/", "http://%{QUERY_STRING}", Made(path="/", query="127.0.0.1:8080")),
+        ("^/(.*)", "http://%{HTTP:X-To}/$1", Made(path="/mtls-httpd", fields=(("X-TO", "127.0.0.1:8080"),))),
+        ("^/(.*)", "http://127.0.0.1:80$1", Made(path="/80")),
+        ("^", "http://127.0.0.1:8082%{REQUEST_URI}", None),
+        ("^/(a+)", "http://127.0.0.1:$1/", None),
+        ("^/(.*)", "http://%{ENV:TO}/$1", None),
+    ],
+)
+def test_a_request_is_made_that_leads_to_a_backend_or_none(pattern: str, template: str, made: Made | None) -> None:
+    assert next(Filling(pattern).find_requests(template, BACKEND), None) == made
+
+
+def test_a_condition_decides_what_else_the_request_says() -> None:
+    conditions = [Condition("%{REQUEST_METHOD}", "^POST$"), Condition("%{HTTP_COOKIE}", "port=([0-9]+)")]
+    rule = Filling("^/(.*)", conditions=conditions)
+    made = next(rule.find_requests("http://127.0.0.1:%1/$1", BACKEND))
+    assert made == Made(path="/mtls-httpd", method="POST", fields=(("Cookie", "port=8080"),))
+    assert not list(rule.find_requests("http://127.0.0.1:9%1/$1", BACKEND))
+
+
+def test_a_map_of_texts_leads_by_its_key_and_by_its_default_for_others() -> None:
+    rule = Filling("^/([^/]+)/(.*)", maps={"to": [("a", "http://127.0.0.1:1"), ("hooks", BACKEND)]})
+    assert next(rule.find_requests("${to:$1}/$2", BACKEND)).path == "/hooks/mtls-httpd"
+    assert not list(rule.find_requests("${to:$1}/$2", "http://127.0.0.1:2"))
+    assert (
+        next(rule.find_requests("${to:$1|http://127.0.0.1:2}/$2", "http://127.0.0.1:2")).path
+        == "/mtls-httpd/mtls-httpd"
+    )
+
+
+@pytest.mark.parametrize(
+    ("template", "may"),
+    [
+        ("http://%{ENV:TO}/$1", True),
+        ("${program:$1}/$2", True),
+        ("http://127.0.0.1:9%{ENV:TO}/", False),
+        (f"{BACKEND}/$1", False),
+    ],
+)
+def test_what_no_request_says_may_lead_there_or_not(template: str, may: bool) -> None:
+    assert Filling("^").may_become(template, BACKEND) is may
+
+
+def test_a_folder_that_is_mounted_twice_is_known_by_both_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "one/deep").mkdir(parents=True)
+    (tmp_path / "two").symlink_to(tmp_path / "one")  # as a second mount of the folder would be
+    (tmp_path / "three/deep").mkdir(parents=True)
+    rows = [("0:1", "/", "/"), ("0:1", f"{tmp_path}/one", f"{tmp_path}/two"), ("0:2", "/", f"{tmp_path}/three")]
+    table = tmp_path / "mountinfo"
+    table.write_text("".join(f"1 1 {device} {root} {place} rw - x x rw\n" for device, root, place in rows))
+    monkeypatch.setattr(mounts, "_TABLE", str(table))
+    known = mounts.Mounts.read()
+    assert known.other_paths(f"{tmp_path}/one/deep") == (f"{tmp_path}/two/deep",)
+    assert known.other_paths(f"{tmp_path}/one") == (f"{tmp_path}/two",)
+    assert known.other_paths(f"{tmp_path}/three/deep") == ()
+
+
+def test_a_machine_that_tells_of_no_mounts_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mounts, "_TABLE", str(tmp_path / "none"))
+    assert mounts.Mounts.read().other_paths("/srv") == ()
