@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _python
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import packed
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import MOST_RELEASES, packed
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.sent_code import pack_code
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import WARNING
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import report
@@ -131,6 +131,8 @@ def _read_options(given: Mapping[str, Any]) -> Options:
     """Return the options of the task. Raises ArgumentsError with everything that is wrong with them."""
     options = read_options(given)
     wrong = list(find_wrong_options(options.sites))
+    if not 1 <= options.keep_releases <= MOST_RELEASES:
+        wrong.append(f"the option 'keep_releases' is not between 1 and {MOST_RELEASES}. Correct it.")
     if wrong:
         raise ArgumentsError(wrong)
     return options

@@ -95,6 +95,13 @@ options:
           - What a request starts, such as a CGI program, needs no leave.
         type: bool
         default: false
+      release:
+        description:
+          - With O(sites[].state=previous), the release to go back to, by its name of 16 hexadecimal digits, instead of
+            the one before the current one. M(mtls.httpd.release_info) tells which there are on the host, and so does
+            the message that refuses one which is not.
+          - A release that was gone back from is kept too, so that this leads forward again as well.
+        type: str
       force:
         description:
           - With O(sites[].state=previous), go back although a certificate of that release has ended.
@@ -570,10 +577,19 @@ options:
       - Days before the end of a certificate from which the verdict warns.
     type: int
     default: 30
+  keep_releases:
+    description:
+      - How many releases of a site are kept on the host beside its current one, with their keys, for
+        O(sites[].release). From V(1), the one that O(sites[].state=previous) goes back to, to V(100). Those that were
+        current last are kept.
+      - It holds from the next change of a site on. A run that changes nothing removes none.
+    type: int
+    default: 3
 seealso:
   - module: mtls.httpd.validate_certificate
   - module: mtls.httpd.handshake_info
   - module: mtls.httpd.server_info
+  - module: mtls.httpd.release_info
 """
 
 EXAMPLES = r"""
@@ -594,6 +610,14 @@ EXAMPLES = r"""
     sites:
       - domain: www.example.com
         state: previous
+
+- name: Go back to a release by its name
+  become: true
+  mtls.httpd.sites:
+    sites:
+      - domain: www.example.com
+        state: previous
+        release: 3f9c0a6de1b2c4f7
 
 - name: Take the site away again
   become: true
@@ -652,6 +676,13 @@ sites:
       returned: always
       type: str
       sample: 3f9c0a6de1b2c4f7
+    replaced:
+      description:
+        - The release that was current before, null where the site was not changed, had none, or had one that was
+          damaged.
+      returned: always
+      type: str
+      sample: 81aa57d0c2b94e3f
     certificate_sha256:
       description: SHA-256 fingerprint of the certificate that is served, in lower-case hexadecimal.
       returned: always

@@ -77,14 +77,15 @@ FURTHER = {
 }
 
 # Type, mode, owner, size, time, link target and content of all that a run could change, but for logs and what a server
-# or systemd keeps while it runs.
+# or systemd keeps while it runs. Of a site's history the order alone, as the moments in it are those of the runs.
 _STATE = r"""
 for folder in /etc /usr/local/apache2 /var/www /run/mtls* /tmp /var/tmp /root; do
   [ -e "$folder" ] && find "$folder" -xdev -path /usr/local/apache2/logs -prune -o -path '/tmp/systemd-*' -prune \
     -o -path '/var/tmp/systemd-*' -prune -o -path /root/.ansible -prune -o -path /etc/hosts -prune \
     -o ! -type d -printf '%p %y %m %U:%G %s TIME %l\n'
 done | sort
-find /etc/apache2 /usr/local/apache2/conf -type f -exec sha256sum {} + 2>/dev/null | sort
+find /etc/apache2 /usr/local/apache2/conf -type f ! -path '*/mtls/*/history' -exec sha256sum {} + 2>/dev/null | sort
+find /etc/apache2 /usr/local/apache2/conf -path '*/mtls/*/history' 2>/dev/null | sort | xargs -r cut -d' ' -f2
 """
 
 

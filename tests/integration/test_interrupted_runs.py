@@ -39,10 +39,13 @@ def whole(found: dict[str, tuple[object, ...]]) -> dict[str, tuple[object, ...]]
     return {path: entry for path, entry in found.items() if entry[3] is not None or path in full}
 
 
-@pytest.mark.parametrize("case", ["first deployment", "renewal", "removal", "adoption", "giving back", "way back"])
+@pytest.mark.parametrize(
+    "case", ["first deployment", "renewal", "removal", "adoption", "giving back", "way back", "way on"]
+)
 def test_a_run_cut_at_any_point_leaves_a_server_that_starts_and_the_next_run_heals(stopped: Host, case: str) -> None:
     host = stopped
     first, second = host.wish(), host.wish()
+    assert first.release
     before, old, new = {
         "first deployment": (None, SiteWish(DOMAIN), first),
         "renewal": (None, first, second),
@@ -50,12 +53,16 @@ def test_a_run_cut_at_any_point_leaves_a_server_that_starts_and_the_next_run_hea
         "adoption": (None, SiteWish(DOMAIN), first),
         "giving back": (None, first, SiteWish(DOMAIN)),
         "way back": (first, second, SiteWish(DOMAIN, previous=True)),
+        "way on": (first, second, SiteWish(DOMAIN, previous=True, back_to=first.release.name)),
     }[case]
     there = fingerprint(before or new)
     if case in ("adoption", "giving back"):
         manual_installation(host)
     for wish in filter(None, (before, old)):
         host.apply(wish, start=False, adopt=True)
+    if case == "way on":  # to a release that is not the previous one, with one that is to go
+        for wish in (host.wish(), host.wish(), second):
+            host.apply(wish, start=False, adopt=True)
     old_tree = tree(host.conf.parent)
     cuts = snapshots(host, new)
     new_tree = tree(host.conf.parent)

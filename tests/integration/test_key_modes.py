@@ -127,15 +127,17 @@ def test_no_process_is_started_with_a_key_in_its_arguments_or_environment(
 
 def test_keys_go_with_their_releases(host: Host) -> None:
     begin = time.time() - 0.1
-    renewals = [host.public.issue(DOMAIN) for _renewal in range(3)]
+    renewals = [host.public.issue(DOMAIN) for _renewal in range(5)]
     keys = [secret_key(str(number), issued.key) for number, issued in enumerate(renewals)]
 
     def stored() -> list[str]:
         files = list(written_since(begin, host.httpd.root))
         return [key.name for key in keys if any(key.within(content) for _path, content in files)]
 
-    for issued in renewals:
+    for issued in renewals[:4]:
         host.apply(host.wish(issued=issued))
-    assert stored() == ["1", "2"]
+    assert stored() == ["0", "1", "2", "3"]
+    host.apply(host.wish(issued=renewals[4]), keep_releases=1)
+    assert stored() == ["3", "4"]
     host.apply(SiteWish(DOMAIN))
     assert stored() == []

@@ -15,6 +15,8 @@ import json
 import os
 import shutil
 import tarfile
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +25,7 @@ from embedded_httpd import EmbeddedHttpd
 from host import COLLECTION, DOMAIN, Host, tree
 
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import entry_of
-from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, FACTS
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release, key_file
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import renewal
@@ -140,6 +142,32 @@ def test_it_goes_back_to_the_release_before(host: Host) -> None:
     report = host.apply(SiteWish(DOMAIN, previous=True))
     assert report.sites[0]["release"] == wished["first"].name
     assert host.served(address=ADDRESS) == first[0]
+
+
+def test_its_two_releases_are_kept_beside_a_new_one_and_their_moments_are_told_where_they_are_known(host: Host) -> None:
+    store, wished = Store(str(host.conf)), releases_by_name()
+    first, second = wished["first"].name, wished["second"].name
+    before = store.kept(DOMAIN)
+    assert [each.name for each in before] == [first, second]
+    made = os.lstat(store.path(DOMAIN, "current")).st_mtime
+    assert [each.since for each in before] == ["", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(made))]
+    facts = replace(wished["second"].facts, aliases=("more.example.com",))
+    new = replace(wished["second"], public={**wished["second"].public, FACTS: facts.content})
+    host.apply(SiteWish(DOMAIN, new), adopt=True)
+    assert [each.name for each in store.kept(DOMAIN)] == [first, second, new.name]
+    assert store.kept(DOMAIN)[:2] == before
+    assert host.apply(SiteWish(DOMAIN, previous=True, back_to=first)).sites[0]["release"] == first
+
+
+def test_what_it_switches_after_a_history_was_written_is_told_by_its_links(host: Host) -> None:
+    store = Store(str(host.conf))
+    host.apply(SiteWish(DOMAIN, previous=True))
+    first, second = (releases_by_name()[name].name for name in ("first", "second"))
+    assert [each.name for each in store.kept(DOMAIN)] == [second, first]
+    current = store.path(DOMAIN, "current")
+    os.unlink(current)
+    os.symlink(f"releases/{second}", current)
+    assert [each.name for each in store.kept(DOMAIN)] == [first, second]
 
 
 def test_a_run_of_it_that_was_killed_is_undone_by_its_journal(host: Host) -> None:

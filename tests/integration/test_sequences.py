@@ -22,7 +22,7 @@ import pytest
 from embedded_httpd import EmbeddedHttpd, HttpdError, free_port
 from host import Host
 
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import KEEP_RELEASES, SiteWish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -172,7 +172,7 @@ class Walk:
             assert (again.changed, again.healed) == (False, [])
         assert {path.parent.name for path in self.host.store.glob("*/releases")} == set(self.sites)
         for domain in self.sites:
-            assert len(list((self.host.store / domain / "releases").iterdir())) <= 3
+            assert len(list((self.host.store / domain / "releases").iterdir())) <= KEEP_RELEASES + 2
 
 
 @pytest.mark.parametrize("number", range(40 if LONG else 2))

@@ -48,12 +48,14 @@ def test_a_second_run_changes_not_a_byte_and_no_worker(host: Host) -> None:
     assert host.state() == before
 
 
-def test_a_renewal_serves_the_new_certificate_and_keeps_one_release_to_go_back_to(host: Host) -> None:
-    first, second, third = (host.public.issue(DOMAIN) for _number in range(3))
-    releases = [host.apply(host.wish(issued=issued)).sites[0]["release"] for issued in (first, second, third)]
-    assert host.served() == third.sha256
+def test_a_renewal_serves_the_new_certificate_and_keeps_three_releases_to_go_back_to(host: Host) -> None:
+    issued = [host.public.issue(DOMAIN) for _number in range(5)]
+    sites = [host.apply(host.wish(issued=each)).sites[0] for each in issued]
+    releases = [each["release"] for each in sites]
+    assert host.served() == issued[-1].sha256
     assert {path.name for path in (host.store / DOMAIN / "releases").iterdir()} == set(releases[1:])
-    assert (host.store / DOMAIN / "previous").resolve().name == releases[1]
+    assert (host.store / DOMAIN / "previous").resolve().name == releases[-2]
+    assert [each["replaced"] for each in sites] == [None, *releases[:-1]]
 
 
 def test_check_mode_rehearses_and_changes_nothing(host: Host) -> None:

@@ -37,6 +37,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import (
     SITE,
     SiteFacts,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._store.history import HISTORY, read_history
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import run
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, SiteWish
@@ -294,7 +295,10 @@ def _rendered(site: Site, pins: Sequence[str]) -> bytes:
 
 
 def tree(root: Path, *, times: bool = False) -> dict[str, tuple[object, ...]]:
-    """Return type, mode, owner, content and, if wanted, time of every path below `root`, but for the logs."""
+    """Return type, mode, owner, content and, if wanted, time of every path below `root`, but for the logs.
+
+    Of a site's history the order alone, unless times are wanted, as the moments in it are those of the runs.
+    """
     found: dict[str, tuple[object, ...]] = {}
     for folder, folders, files in os.walk(root):
         if Path(folder) == root:
@@ -302,6 +306,8 @@ def tree(root: Path, *, times: bool = False) -> dict[str, tuple[object, ...]]:
         for path in (Path(folder, name) for name in (*folders, *files, ".")):
             status = path.lstat()
             content = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
+            if path.name == HISTORY and isinstance(content, bytes) and not times:
+                content = tuple(each.folder for each in read_history(content))
             time_ = status.st_mtime_ns if times else None
             found[str(path.relative_to(root))] = (status.st_mode, status.st_uid, status.st_gid, content, time_)
     return found

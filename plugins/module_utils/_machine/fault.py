@@ -35,6 +35,10 @@ CODES: dict[str, tuple[str, str]] = {
         "Correct the name, or deploy the site.",
     ),
     "no-previous-release": ("The site has no release to go back to.", "Deploy it with its material instead."),
+    "no-such-release": (
+        "The site keeps no release of this name on the host.",
+        "Name one of those that the message lists, or deploy with its material.",
+    ),
     "untimely": (
         "By the host's clock a certificate has ended, or has not begun, or a CRL is out of date.",
         "Set the host's clock, or give a valid one.",

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -72,3 +74,10 @@ class Release:
 def key_file(domain: str) -> str:
     """The name of the file that holds a site's private key, in its release and where it is published."""
     return f"{domain}.key"
+
+
+def list_blocks(content: bytes, label: str) -> list[bytes]:
+    """The certificates, or the lists, of a release's own file, as DER."""
+    mark = re.escape(label.encode())
+    found = re.findall(rb"-----BEGIN " + mark + rb"-----(.*?)-----END " + mark + b"-----", content, re.DOTALL)
+    return [base64.b64decode(each) for each in found]

@@ -12,6 +12,7 @@ and archive/.
     <conf>/mtls/journal                         there only while a switch is under way: how to go back
     <conf>/mtls/www.example.com/current         -> releases/3f9c…
     <conf>/mtls/www.example.com/previous        -> releases/81aa…, the one to roll back to
+    <conf>/mtls/www.example.com/history         which releases are kept, and when each was last made current
     <conf>/mtls/www.example.com/releases/3f9c…/ certificate, private key (0600), client CA, site.conf, site.json
 """
 
@@ -23,6 +24,7 @@ import json
 import os
 import re
 import stat
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -41,6 +43,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
     folder_is_open,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import EMPTY, FACTS, SITE, SiteFacts
+from ansible_collections.mtls.httpd.plugins.module_utils._store.history import HISTORY, Kept, read_history
 from ansible_collections.mtls.httpd.plugins.module_utils._store.journal import entry_from_json, entry_to_json
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import PRIVATE, Release, key_file
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
@@ -124,6 +127,31 @@ class Store:
         match = re.match(r"releases/([0-9a-f]{16}(?:\.\d+)?)$", target)
         return match.group(1) if match else ""
 
+    def kept(self, domain: str) -> list[Kept]:
+        """The releases of a site that are there, in the order in which each was last made current: that one is last.
+
+        A version that wrote no history kept those that the links lead to, and may have switched since one was written.
+        """
+        current, previous = self.current(domain), self.current(domain, "previous")
+        told = self._history(domain)
+        moments = {each.folder: each.since for each in told}
+        if current and [each.folder for each in told[-1:]] != [current]:
+            made = os.lstat(self.path(domain, "current")).st_mtime  # of the link, which each switch makes anew
+            moments[current] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(made))
+        names = [each.folder for each in told if each.folder != current]
+        names += [previous] if previous not in ("", current, *names) else []
+        return [
+            Kept(name, moments.get(name, ""))
+            for name in dict.fromkeys([*names, *([current] if current else [])])
+            if os.path.isdir(self.path(domain, "releases", name))
+        ]
+
+    def _history(self, domain: str) -> list[Kept]:
+        with suppress(StoreError, OSError):  # What stands there instead says nothing.
+            entry = entry_of(self.path(domain, HISTORY))
+            return read_history(entry.content) if isinstance(entry, File) else []
+        return []
+
     def facts(self, domain: str) -> SiteFacts:
         """What the current release says of its site."""
         try:
@@ -143,6 +171,30 @@ class Store:
         if not name:
             words = f"{domain}: there is no {link} release on this host"
             raise StoreError(Fault("no-previous-release", domain, words, "deploy instead"))
+        return self.read_folder(domain, name)
+
+    def read_named(self, domain: str, name: str) -> Release:
+        """The release of a site that has this name, as it was before its folder was filled in.
+
+        Raises StoreError where none that is kept has it, or where it is not as it was written.
+        """
+        kept = self.kept(domain)
+        for each in reversed(kept):
+            if each.name == name:
+                return self.read_folder(domain, each.folder)
+        current = self.current(domain)
+        told = [
+            f"{each.name} (current)" if each.folder == current else f"{each.name} (from {each.since or 'before'})"
+            for each in reversed(kept)
+        ]
+        words = f"{domain}: there is no release {name} on this host, whose releases are: {', '.join(told) or 'none'}"
+        raise StoreError(Fault("no-such-release", domain, words, "name one of these, or deploy instead"))
+
+    def read_folder(self, domain: str, name: str) -> Release:
+        """The release in a folder of a site's releases, as it was before that was filled in.
+
+        Raises StoreError where it is not as it was written.
+        """
         folder = self.path(domain, "releases", name)
         public: dict[str, bytes] = {}
         private_key = None
@@ -275,7 +327,7 @@ class Store:
         return True
 
     def prune(self) -> None:
-        """Remove the releases that no link leads to, with their keys, then what is empty."""
+        """Remove the releases that are not kept, with their keys, then what is empty."""
         for path in self.leftovers():
             if os.path.isdir(path) and not os.path.islink(path):
                 self.disk.remove(path)
@@ -294,6 +346,7 @@ class Store:
                 found.append(path)
             elif self.current(name):  # Another's link is not ours to judge.
                 kept = {self.current(name), self.current(name, "previous")}
+                kept |= {each.folder for each in self._history(name)}
                 releases = self.path(name, "releases")
                 if os.path.isdir(releases):  # A hand may have taken it away.
                     found += [os.path.join(releases, each) for each in os.listdir(releases) if each not in kept]

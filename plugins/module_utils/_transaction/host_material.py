@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 import ssl
@@ -19,7 +18,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, OperatorError
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, FACTS
-from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
+from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release, list_blocks
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_certificates import (
     HostMaterial,
     Listed,
@@ -64,8 +63,8 @@ def complete_release(
     files = dict(release.public)
     if given:
         files[CLIENT_CA] = b"".join(each.pem for each in given)
-    client_cas = _once(given) or tuple(Member(CLIENT_CA, each) for each in _blocks(files[CLIENT_CA], "CERTIFICATE"))
-    crls = tuple(Listed(CRL, each) for each in _blocks(files.get(CRL, b""), "X509 CRL"))
+    client_cas = _once(given) or tuple(Member(CLIENT_CA, each) for each in list_blocks(files[CLIENT_CA], "CERTIFICATE"))
+    crls = tuple(Listed(CRL, each) for each in list_blocks(files.get(CRL, b""), "X509 CRL"))
     material = HostMaterial(
         names=(facts.domain, *facts.aliases),
         server=server,
@@ -74,11 +73,13 @@ def complete_release(
         client_cas=client_cas,
         crls=crls if facts.crl_check != "none" else (),
         whole=facts.crl_check != "leaf",
-        anchors=tuple(Member("trust_anchors", each) for each in _blocks(sources.trust_anchors.encode(), "CERTIFICATE")),
         issued_by=sources.issued_by,
         stapled=facts.stapling,
         # Who pins a root asks for it, and those that came from the controller were looked for there.
         public=default_store() if given and not sources.client_ca_sha256 else None,
+        anchors=tuple(
+            Member("trust_anchors", each) for each in list_blocks(sources.trust_anchors.encode(), "CERTIFICATE")
+        ),
         # Nobody says when the program runs again.
         list_warning=timedelta(days=warn_days if alone else 0),
     )
@@ -101,13 +102,6 @@ def complete_release(
     of_controller = () if alone else (CLIENT_CA, CRL)
     new = tuple(each for each in verdict.findings if each.subject not in of_controller)
     return Release(release.domain, {**files, FACTS: facts.content}, private_key), new
-
-
-def _blocks(content: bytes, label: str) -> list[bytes]:
-    """Return the certificates, or the lists, of a release's own file, as DER."""
-    mark = re.escape(label.encode())
-    found = re.findall(rb"-----BEGIN " + mark + rb"-----(.*?)-----END " + mark + b"-----", content, re.DOTALL)
-    return [base64.b64decode(each) for each in found]
 
 
 def _once(given: Sequence[Member]) -> tuple[Member, ...]:

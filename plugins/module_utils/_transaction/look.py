@@ -124,7 +124,8 @@ def look(server: Server, store: Store, request: Request, *, interrupted: bool, s
         taken = list(find_taken_names(without_us, sites))
         named = {fault.domain for fault in taken}
         raise Refused(*taken, *(fault for fault in bypasses if fault.domain not in named))
-    plan = make_plan(Found(server, store, without_us, with_ssl), wishes, adopt=request.adopt)
+    as_found = Found(server, store, without_us, with_ssl)
+    plan = make_plan(as_found, wishes, adopt=request.adopt, keep=request.keep_releases)
     asked = was_running and not plan.changes and not interrupted
     return Seen(
         server=server,
@@ -198,7 +199,7 @@ def refuse_untimely(wishes: Sequence[SiteWish], skew: float) -> None:
 
 
 def _add_release(store: Store, wish: SiteWish) -> SiteWish:
-    """The wish for a previous release, with the release as it lies on the host."""
+    """The wish for an earlier release, with the release as it lies on the host."""
     if not os.path.isdir(store.path(wish.domain, "releases")):
         known = store.domains()
         few = ", ".join(known[:5]) + (f" and {len(known) - 5} more" if len(known) > 5 else "")
@@ -206,6 +207,8 @@ def _add_release(store: Store, wish: SiteWish) -> SiteWish:
             f"{wish.domain}: there is no such site on this host, whose sites are: {few or 'none'}. Correct the name,"
         )
         raise Refused(Fault("no-such-site", wish.domain, f"{words} or deploy it", ""))
+    if wish.back_to:
+        return replace(wish, release=store.read_named(wish.domain, wish.back_to))
     return replace(wish, release=store.read(wish.domain, "previous"))
 
 

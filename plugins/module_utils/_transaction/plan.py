@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,6 +30,12 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import (
     EMPTY,
     SITE,
     SiteFacts,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._store.history import (
+    HISTORY,
+    Kept,
+    choose_kept,
+    write_history,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.diff import (
     dates_of,
@@ -77,7 +84,8 @@ class Plan:
     """What would be done.
 
     staged: releases with the folders they get. changes: the switch. changed: which sites change. told: what is other at
-    each of these than before, in words. diff: for the operator. sites: all that will be there, listed or not.
+    each of these than before, in words. replaced: the releases that those had, by domain; empty for one that had none,
+    or one that is damaged. diff: for the operator. sites: all that will be there, listed or not.
     listens: addresses (empty for all) and ports that we add. amiss: what is not as an earlier run left it, in words.
     damaged: the sites whose release is not.
     """
@@ -86,6 +94,7 @@ class Plan:
     changes: tuple[Change, ...]
     changed: Mapping[str, bool]
     told: Mapping[str, tuple[str, ...]]
+    replaced: Mapping[str, str]
     diff: tuple[dict[str, str], ...]
     sites: tuple[SiteFacts, ...]
     listens: tuple[tuple[str, int], ...]
@@ -93,10 +102,11 @@ class Plan:
     damaged: frozenset[str]
 
 
-def make_plan(found: Found, wishes: Sequence[SiteWish], *, adopt: bool = False) -> Plan:
+def make_plan(found: Found, wishes: Sequence[SiteWish], *, adopt: bool, keep: int) -> Plan:
     """Compare the wishes with the disk, and say what is to be done.
 
-    C(adopt): a user's plain files may be moved aside. Raises StoreError where a path is taken.
+    C(adopt): a user's plain files may be moved aside. C(keep): how many releases of a site that changes are kept beside
+    its current one. Raises StoreError where a path is taken.
     """
     server, store, without_us, with_ssl = found.server, found.store, found.without_us, found.with_ssl
     listed = {wish.domain for wish in wishes}
@@ -106,6 +116,7 @@ def make_plan(found: Found, wishes: Sequence[SiteWish], *, adopt: bool = False) 
     currents: list[Change] = []
     changed: dict[str, bool] = {}
     told: dict[str, tuple[str, ...]] = {}
+    replaced: dict[str, str] = {}
     diff: list[dict[str, str]] = []
     damages = {wish.domain: damage for wish in wishes for damage in [_damage(store, wish)] if damage}
     for wish in wishes:
@@ -120,7 +131,10 @@ def make_plan(found: Found, wishes: Sequence[SiteWish], *, adopt: bool = False) 
             switch = change_to(link, Link(f"releases/{os.path.basename(folder)}"))
             if switch:
                 staged.append((wish.release, folder))
-                switch = _kept(store, wish, wish.release, os.path.basename(folder), wish.domain in damages) + switch
+                current = Kept(os.path.basename(folder), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+                was = "" if wish.domain in damages else store.current(wish.domain)
+                replaced[wish.domain] = was.partition(".")[0]
+                switch = _kept(store, wish, current, was, keep) + switch
         currents += switch
         changed[wish.domain] = bool(switch)
         if switch:
@@ -170,6 +184,7 @@ def make_plan(found: Found, wishes: Sequence[SiteWish], *, adopt: bool = False) 
         tuple(changes),
         changed,
         told,
+        replaced,
         tuple(diff),
         tuple(after.values()),
         tuple(listens),
@@ -252,18 +267,25 @@ def _drifted(
     ]
 
 
-def _kept(store: Store, wish: SiteWish, release: Release, name: str, damaged: bool) -> list[Change]:
-    """Where C(previous) leads once C(name) is current: to the present one; where that is damaged, to the one before.
+def _kept(store: Store, wish: SiteWish, current: Kept, was: str, keep: int) -> list[Change]:
+    """The changes by which C(previous) and the history fit what is to be current.
 
-    C(damaged): whether the present one is.
+    C(was): the folder of the present release, which C(previous) then leads to; empty where that is damaged or there is
+    none, so that C(previous) leads to the one before it.
     """
-    old, before = store.current(wish.domain), store.current(wish.domain, "previous")
+    now, before = store.current(wish.domain), store.current(wish.domain, "previous")
     if wish.previous:
-        kept = name  # After a rollback both are the same, so that a second rollback changes nothing.
-    elif not damaged:
-        kept = old
-    elif before != old:
-        kept = before
+        previous = current.folder  # After a rollback both are the same, so that a second rollback changes nothing.
+    elif was or not now:
+        previous = was
+    elif before != now:
+        previous = before
     else:
-        kept = name if old.partition(".")[0] == release.name else ""
-    return change_to(store.path(wish.domain, "previous"), Link(f"releases/{kept}") if kept else None)
+        previous = current.folder if now.partition(".")[0] == current.name else ""
+    damaged = "" if was else now
+    kept = [each for each in store.kept(wish.domain) if each.folder != damaged]
+    history = File(write_history(choose_kept(kept, current, previous, keep)))
+    return [
+        *change_to(store.path(wish.domain, "previous"), Link(f"releases/{previous}") if previous else None),
+        *change_to(store.path(wish.domain, HISTORY), history),
+    ]

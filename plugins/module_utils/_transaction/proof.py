@@ -127,7 +127,7 @@ def _started_without_leave(seen: Seen, result: trial.Result) -> list[Fault]:
     sites = [site for site in seen.sites if site.domain not in allowed]
     if not (result.programs and allowed and sites):
         return []
-    plan = make_plan(seen.found, wishes, adopt=seen.request.adopt)
+    plan = make_plan(seen.found, wishes, adopt=seen.request.adopt, keep=seen.request.keep_releases)
     alone = _rehearsed(seen, plan, sites, frozenset())
     domain, names = sites[0].domain if len(sites) == 1 else "", ", ".join(site.domain for site in sites)
     if not alone.complete:
@@ -156,7 +156,7 @@ def _further(seen: Seen, result: trial.Result) -> list[Fault]:
         if time.monotonic() > deadline:
             return [*found, Fault("not-tried", "", f"{len(sites)} more sites were not tried", "")]
         left = rest
-        plan = make_plan(seen.found, left, adopt=seen.request.adopt)
+        plan = make_plan(seen.found, left, adopt=seen.request.adopt, keep=seen.request.keep_releases)
         result = _rehearsed(seen, plan, sites, seen.may_start_programs)
         found += _faults(seen, result)
     return found

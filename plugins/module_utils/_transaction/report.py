@@ -58,6 +58,7 @@ def tell_site(wish: SiteWish, changed: bool, shown: str, changes: Sequence[str] 
         "changed": changed,
         "changes": list(changes),
         "release": wish.release.name if wish.release else None,
+        "replaced": None,
         "certificate_sha256": facts.certificate_sha256 if facts else None,
         "ends": facts.ends if facts else None,
         "crl_ends": (facts.crl_ends or None) if facts else None,
@@ -107,6 +108,7 @@ def _site(seen: Seen, wish: SiteWish, shown: bool) -> dict[str, Any]:
     if wish.release and shown and wish.release.facts not in seen.pending:
         state = wish.release.facts.mutual_tls
     told = tell_site(wish, seen.plan.changed.get(wish.domain, False), state, seen.plan.told.get(wish.domain, ()))
+    told["replaced"] = seen.plan.replaced.get(wish.domain) or None
     if wish.release and wish.release.facts.included:
         told["include"] = seen.store.path(wish.domain, "current", SITE)
     if wish.release and state != "unproven":

@@ -31,12 +31,15 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Entry
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding
 
+KEEP_RELEASES = 3
+MOST_RELEASES = 100
 # Modules of httpd that a site may ask for, beside mod_ssl.
 MODULES = ("proxy", "proxy_http", "alias", "headers", "remoteip")
 WELCOME = ("http2",)
 _VERIFY = ("require", "optional", "optional_no_ca")
 _PIN = r"(subject|dns|email):.+|certificate:client-\d{1,4}\.crt"
 _CRL_CHECKS = ("chain", "leaf")
+_RELEASE = r"[0-9a-f]{16}"
 _MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
 
@@ -74,7 +77,8 @@ class Sources:
 class SiteWish:
     """One site as wished: a release for a present one, none for an absent one.
 
-    C(previous): the release before the current one, which is on the host already; C(force): although it has ended.
+    C(previous): the release before the current one, which is on the host already; C(back_to): the one of this name,
+    instead; C(force): although it has ended.
     C(sources): where on the host the rest of the release's material lies. C(renewal_program): the
     program at its facts' renewal_hook. C(allow_bypass): files, or places in them, of accepted ways past the site.
     C(without_extra): the release's site.conf as it is without extra_directives; empty where the site has none.
@@ -84,6 +88,7 @@ class SiteWish:
     domain: str
     release: Release | None = None
     previous: bool = False
+    back_to: str = ""
     force: bool = False
     sources: Sources | None = None
     renewal_program: Entry = None
@@ -99,7 +104,7 @@ class Request:
 
     clock: the controller's time, in seconds since 1970, if it is known. accepted: codes of faults, of ACCEPTABLE, that
     a rehearsal may show without the change being refused. warn_days: how long before the end of a certificate of the
-    host's own it is warned of.
+    host's own it is warned of. keep_releases: how many releases of a site are kept beside its current one.
     """
 
     wishes: tuple[SiteWish, ...]
@@ -112,6 +117,7 @@ class Request:
     clock: float | None = None
     accepted: tuple[str, ...] = ()
     warn_days: int = 30
+    keep_releases: int = KEEP_RELEASES
 
     @property
     def holds_keys(self) -> bool:
@@ -137,6 +143,7 @@ def request_to_json(request: Request) -> dict[str, Any]:
                 if wish.release and wish.release.private_key
                 else None,
                 "previous": wish.previous,
+                "back_to": wish.back_to,
                 "force": wish.force,
                 "allow_bypass": wish.allow_bypass,
                 "allow_programs": wish.allow_programs,
@@ -169,6 +176,7 @@ def request_to_json(request: Request) -> dict[str, Any]:
         "accepted": request.accepted,
         "clock": request.clock,
         "warn_days": request.warn_days,
+        "keep_releases": request.keep_releases,
     }
 
 
@@ -216,6 +224,7 @@ def request_from_json(data: Any) -> Request:
             accepted=_accepted(data["accepted"]),
             clock=data["clock"] and float(data["clock"]),
             warn_days=int(data["warn_days"]),
+            keep_releases=_number_to_keep(data["keep_releases"]),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         reason = str(error) if isinstance(error, NotARequest) else type(error).__name__
@@ -230,6 +239,12 @@ def _places(data: Any) -> tuple[str, ...]:
     return tuple(data)
 
 
+def _number_to_keep(data: Any) -> int:
+    if isinstance(data, bool) or not isinstance(data, int) or not 1 <= data <= MOST_RELEASES:
+        raise NotARequest("the number of releases to keep is none")
+    return data
+
+
 def _accepted(data: Any) -> tuple[str, ...]:
     if not isinstance(data, list) or not all(code in ACCEPTABLE for code in data):
         raise NotARequest("an accepted fault is none that may be")
@@ -242,7 +257,10 @@ def _wish(data: Any) -> SiteWish:
         raise NotARequest("a domain breaks the rules")
     quoting.name(domain)
     if data["public"] is None:
-        return SiteWish(domain, previous=bool(data["previous"]), force=bool(data["force"]))
+        back_to = data["back_to"]
+        if not re.fullmatch(f"({_RELEASE})?", back_to):
+            raise NotARequest("the name of a release is none")
+        return SiteWish(domain, previous=bool(data["previous"]), back_to=back_to, force=bool(data["force"]))
     given = data["sources"]
     sources = given and Sources(
         given["certificate"],

@@ -15,7 +15,7 @@
                  where modules came in that need it.
     5. confirm   a new generation of workers; handshakes on the live address until the new certificate is served and
                  strangers are refused.
-    6. keep      the journal goes: the new state holds. The previous release stays, older ones go.
+    6. keep      the journal goes: the new state holds. The previous release and some before it stay, older ones go.
 
 Step 0 is in look.py; the others, which are imported only where there is something to do (change.py): what a rehearsal
 does not see in obstacles.py, step 1 in proof.py, the rest in switch.py.

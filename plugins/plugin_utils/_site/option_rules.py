@@ -75,9 +75,11 @@ _CONTRADICTIONS = (
     ),
     _Contradiction(lambda site: site.hsts < 0, "the option 'hsts' is negative. Give seconds, or 0 for no header."),
 )
+_RELEASE = re.compile(r"[0-9a-f]{16}")
 # The options that mean something for a virtual host that is the user's own.
 _OF_DIRECTIVES = {
     "state",
+    "release",
     "force",
     "manage",
     "allow_bypass",
@@ -116,8 +118,18 @@ def find_wrong_options(sites: Sequence[Site]) -> Iterator[str]:
         where = f"sites[{index}]: " if broken_rules(site.domain) else f"{site.domain}: "
         for name in (site.domain, *site.aliases):
             yield from (f"{where}{problem.message}" for problem in broken_rules(name))
+        yield from (where + fault for fault in _wrong_release(site))
         if site.is_present:
             yield from (where + fault for fault in _wrong_site(site))
+
+
+def _wrong_release(site: Site) -> Iterator[str]:
+    if site.release is None:
+        return
+    if site.state != "previous":
+        yield "the option 'release' goes with 'state: previous' alone. Leave it out, or set that."
+    if not _RELEASE.fullmatch(site.release):
+        yield "the option 'release' is no name of a release, which are 16 hexadecimal digits in lower case. Correct it."
 
 
 def _wrong_site(site: Site) -> Iterator[str]:

@@ -65,6 +65,7 @@ class Site:
     manage: str
     allow_bypass: tuple[str, ...]
     allow_programs: bool
+    release: str | None
     force: bool
     certificate: str | None
     certificate_content: str | None
@@ -145,6 +146,7 @@ class Options:
     require_httpd: bool
     service_state: str
     warn_days: int
+    keep_releases: int
 
     @property
     def present(self) -> tuple[Site, ...]:

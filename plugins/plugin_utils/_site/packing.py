@@ -75,6 +75,7 @@ def pack_request(
         accepted=options.accept,
         clock=time.time(),
         warn_days=options.warn_days,
+        keep_releases=options.keep_releases,
     )
 
 
@@ -84,6 +85,7 @@ def _pack_site(site: Site, gathered: Gathered | None, release: Release | None, w
         site.domain,
         release,
         previous=site.state == "previous",
+        back_to=site.release or "",
         force=site.force and not release,
         sources=_sources(gathered) if gathered else None,
         allow_bypass=site.allow_bypass,

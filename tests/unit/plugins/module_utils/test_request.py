@@ -106,6 +106,11 @@ def test_a_request_comes_out_as_it_went_in() -> None:
     assert unpacked(packed(request())) == request()
 
 
+def test_a_release_to_go_back_to_and_the_number_to_keep_travel() -> None:
+    sent = replace(request(SiteWish(DOMAIN, previous=True, back_to="3f9c0a6de1b2c4f7")), keep_releases=100)
+    assert unpacked(packed(sent)) == sent
+
+
 def test_a_request_is_one_line() -> None:
     assert set("\n \r") & set(packed(request())) == set()
 
@@ -158,6 +163,10 @@ BAD = {
     "a key where a certificate belongs": set_file(f"{DOMAIN}.crt", base64.b64encode(KEY).decode()),
     "a key in the site": set_file(SITE, base64.b64encode(KEY).decode()),
     "an accepted fault that nobody may accept": lambda data: data.__setitem__("accepted", ["s3cret"]),
+    "a release to go back to elsewhere": lambda data: data["wishes"][1].__setitem__("back_to", "../../s3cret"),
+    "no release to keep": lambda data: data.__setitem__("keep_releases", 0),
+    "a number of releases in words": lambda data: data.__setitem__("keep_releases", "s3cret"),
+    "more releases than are kept": lambda data: data.__setitem__("keep_releases", 101),
     "a probe less": lambda data: data["probes"].pop(),
     "nothing": lambda data: data.clear(),
 }

@@ -26,6 +26,13 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
     entry_of,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, EMPTY, FACTS, SITE
+from ansible_collections.mtls.httpd.plugins.module_utils._store.history import (
+    HISTORY,
+    Kept,
+    choose_kept,
+    read_history,
+    write_history,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import locked
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
@@ -163,6 +170,45 @@ def test_pruning_keeps_the_current_and_the_previous_release_alone(store: Store) 
     store.prune()
     assert not store.leftovers()
     assert sorted(os.listdir(store.path(DOMAIN, "releases"))) == sorted(os.path.basename(each) for each in folders[1:])
+
+
+def test_pruning_keeps_what_the_history_names_too(store: Store) -> None:
+    names = [os.path.basename(put(store, release(text))) for text in ("a", "b", "c")]
+    store.disk.put(store.path(DOMAIN, HISTORY), File(write_history([Kept(names[0]), Kept(names[2])])))
+    store.prune()
+    assert not store.leftovers()
+    assert sorted(os.listdir(store.path(DOMAIN, "releases"))) == sorted([names[0], names[2]])
+
+
+NAMES = st.integers(0, 30).map(lambda number: f"{number:016x}")
+RELEASES = st.lists(NAMES, unique=True, max_size=8).map(
+    lambda names: [Kept(name, f"2026-11-23T16:39:{second:02}Z" if second else "") for second, name in enumerate(names)]
+)
+
+
+@given(RELEASES)
+def test_a_history_is_read_as_it_was_written(kept: list[Kept]) -> None:
+    assert read_history(write_history(kept)) == kept
+
+
+@given(st.binary())
+def test_no_bytes_are_a_history_that_cannot_be_read(content: bytes) -> None:
+    assert all(len(each.name) == 16 for each in read_history(content))
+
+
+@given(RELEASES, NAMES, NAMES, st.integers(1, 5))
+def test_the_newest_are_kept_in_their_order_and_the_way_back_among_them(
+    before: list[Kept], current: str, previous: str, keep: int
+) -> None:
+    chosen = choose_kept(before, Kept(current), previous, keep)
+    others = [each for each in before if each.folder != current]
+    assert chosen[-1] == Kept(current)
+    assert [each for each in others if each in chosen] == chosen[:-1]
+    assert len(chosen) == 1 + min(keep, len(others))
+    left = [each for each in others if each not in chosen]
+    assert previous not in {each.folder for each in left}
+    newer = [each for each in chosen[:-1] if each.folder != previous]
+    assert all(others.index(one) < others.index(two) for one in left for two in newer)
 
 
 def test_pruning_takes_away_what_no_link_leads_to_and_what_is_empty(store: Store) -> None:

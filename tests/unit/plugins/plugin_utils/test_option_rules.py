@@ -29,6 +29,16 @@ RULES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {"renewal_hook": "/usr/local/bin/renewed", **ON_HOST},
         "the option 'renewal_hook' goes with 'remote_src' alone",
     ),
+    "a release without the way back": (
+        {"release": "3f9c0a6de1b2c4f7"},
+        {"release": "3f9c0a6de1b2c4f7", "state": "previous"},
+        "the option 'release' goes with 'state: previous' alone",
+    ),
+    "a release that is none": (
+        {"release": "../../3f9c0a6de1b2c4f7", "state": "previous"},
+        {"release": "0000000000000000", "state": "previous"},
+        "the option 'release' is no name of a release",
+    ),
     "no client CA": ({"client_ca": None}, {"client_ca": None, "client_ca_content": "x"}, "'client_ca' is missing"),
     "no certificate": (
         {"certificate": None},
