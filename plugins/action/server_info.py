@@ -6,18 +6,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, checked, documented_options
+from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, documented_options
 from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import refusal
+from ansible_collections.mtls.httpd.plugins.plugin_utils._target_paths import checked_paths
 
 # Read once by Ansible's parent process; its workers inherit it.
 OPTIONS = documented_options("server_info")
-# Not each text with a dollar: a password's hash and vaulted text begin with one too.
-_PATH = re.compile(r"(~|\$\w+|\$\{\w+\})?/")
 
 
 class ActionModule(ActionBase):
@@ -27,11 +25,7 @@ class ActionModule(ActionBase):
         """Return what the module on the target does; failed, and nothing sent, where an option is no path."""
         super().run(tmp, task_vars)
         try:
-            given = {name: path for name, path in checked(OPTIONS, self._task.args).items() if path}
-            wrong = [name for name, path in given.items() if not _PATH.match(path)]
-            if wrong:
-                message = "option '{}' is not an absolute path on the target. Correct it."
-                raise ArgumentsError([message.format(name) for name in wrong])
+            given = checked_paths(OPTIONS, self._task.args)
         except ArgumentsError as error:
             return refusal(error)
         result: dict[str, Any] = self._execute_module(

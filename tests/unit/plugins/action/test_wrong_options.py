@@ -18,6 +18,7 @@ WRONG = {
     "validate_domain": {"domian": "example.com"},
     "validate_certificate": {"warn_days": "soon"},
     "handshake_info": {"port": "https"},
+    "release_info": {"httpd_config": "httpd.conf"},
     "server_info": {"httpd_binary": "httpd"},
     "sites": {"sites": []},
 }
