@@ -178,7 +178,7 @@ def test_so_it_learns_of_a_resumed_session(host: Host, backend: Backend, version
             session = channel.session
         assert dict(backend.headers())["X-Client-Verify"] != "SUCCESS"
     log = host.httpd.root / "logs" / f"{DOMAIN}-access.log"
-    assert until(lambda: re.search(r" Initial\n.* Resumed$", log.read_text()))
+    assert until(lambda: re.search(r" Initial \"CN=Another CA\" .*\n.* Resumed \"", log.read_text()))
 
 
 @pytest.mark.parametrize("ca", ["its own", "another", "ended"])
