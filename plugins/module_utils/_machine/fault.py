@@ -100,6 +100,14 @@ CODES: dict[str, tuple[str, str]] = {
         'See "In a container" in docs/transaction.md.',
     ),
     "not-tried": ("Time was over before the rest was tried or asked.", "Mend what is named, then run again."),
+    "log-unread": (
+        "A log that tells who called is not there, is written to a program, cannot be read, or was not read whole.",
+        "Do what the message says; nothing else of the run depends on it.",
+    ),
+    "log-format": (
+        "The lines of the log of a site do not tell who called.",
+        "Give its virtual host a log of the format that the message names.",
+    ),
     # -- the disk
     "disk-refuses": (
         "The kernel refuses to read or write a path: no space, read-only, not permitted, or something in the way.",

@@ -1,0 +1,241 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The logs that tell who called a site of this host, found by httpd's own configuration, and what they tell.
+
+Measured on httpd 2.4: mod_ssl logs why it refused a handshake where the first virtual host of the connection's address
+and port logs, by that host's LogLevel, and under its name; the site's own error log has but the end of the connection.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import endpoint
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.log_files import Bounds, LogFiles
+from ansible_collections.mtls.httpd.plugins.module_utils._site.call_logs import (
+    NEEDED_FORMAT,
+    SITE_FORMATS,
+    Caller,
+    CallReader,
+    Calls,
+    RefusalReader,
+    Refused,
+    compile_format,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import find_host, find_sharing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import (
+        Description,
+        Directive,
+        VirtualHost,
+    )
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
+
+# From the most silent on (LogLevel of httpd's core).
+_LEVELS = ("emerg", "alert", "crit", "error", "warn", "notice", "info", "debug", *(f"trace{n}" for n in range(1, 9)))
+_USUAL_LEVEL = "warn"
+_SSL = ("ssl", "ssl_module", "mod_ssl.c")
+_SERVICES = re.compile(r"(syslog|journald)([:\"]|$)")
+ALL, SOME, NONE = "all", "some", "none"
+
+
+@dataclass(frozen=True)
+class RefusalLog:
+    """Where the reason of a refused handshake with a site is logged.
+
+    path: of the error log. host: the virtual host whose log it is, by its name, and its place. level: its LogLevel
+    for mod_ssl. shared: the other names that are served at the same address and port, whose refusals stand there too.
+    """
+
+    path: str
+    host: str
+    place: str
+    level: str
+    shared: tuple[str, ...]
+
+    @property
+    def tells(self) -> str:
+        """Whose refusals are logged: C(all); C(some), those with a certificate, without its name; or C(none)."""
+        at = _LEVELS.index(self.level) if self.level in _LEVELS else _LEVELS.index(_USUAL_LEVEL)
+        if at >= _LEVELS.index("info"):
+            return ALL
+        return SOME if at >= _LEVELS.index("error") else NONE
+
+
+@dataclass(frozen=True)
+class SiteCalls:
+    """Who called a site, and who was refused at its address and port.
+
+    own_calls, own_refusals: knocks of this collection, which are in no figure. access_log: the path, empty where none
+    tells who called. refusal_logs: where refusals are logged. faults: what could not be read, or does not tell it.
+    """
+
+    callers: tuple[Caller, ...] = ()
+    without_certificate: int = 0
+    own_calls: int = 0
+    refusals: tuple[Refused, ...] = ()
+    own_refusals: int = 0
+    access_log: str = ""
+    refusal_logs: tuple[RefusalLog, ...] = ()
+    faults: tuple[Fault, ...] = ()
+
+
+def read_site(described: Description, store: Store, site: SiteFacts, bounds: Bounds) -> SiteCalls:
+    """Return who called a site, and who was refused, as far as the bounds allow.
+
+    described: the configuration as it is, with the sites in it.
+    """
+    calls = read_callers(described, store, site, bounds)
+    mine = find_host(store, described, site)
+    if mine is None:
+        return calls
+    logs, faults = find_refusal_logs(described, mine, site.port)
+    own_log = _refusal_log(described, mine, ())
+    refusals, own, more = _read_refusals(own_log, logs, bounds)
+    told = tuple(dict.fromkeys((*calls.faults, *_of(site, [*faults, *more]))))
+    return replace(calls, refusals=refusals, own_refusals=own, refusal_logs=logs, faults=told)
+
+
+def read_callers(described: Description, store: Store, site: SiteFacts, bounds: Bounds) -> SiteCalls:
+    """Return who called a site, and no refusals."""
+    host = find_host(store, described, site)
+    if host is None:
+        words = f"{site.domain}: no virtual host of it is in httpd's configuration, so its log is not known"
+        return SiteCalls(faults=(Fault("log-unread", site.domain, words, ""),))
+    logs, faults = _access_logs(described, host)
+    # Of several, one that tells it is enough, and each call stands in all of them.
+    telling = next(filter(lambda each: any(map(compile_format, each[1])), logs.items()), None)
+    calls, path = Calls(), ""
+    if telling is None:
+        faults += [_says_nobody(each, host) for each in logs]
+    else:
+        path, formats = telling
+        calls, unread = _read_calls(path, [*formats, *SITE_FORMATS], bounds)
+        faults = [*unread, *([_says_nobody(path, host)] if calls.strange and not calls.known else [])]
+    return SiteCalls(calls.callers, calls.without, calls.own, access_log=path, faults=tuple(_of(site, faults)))
+
+
+def _of(site: SiteFacts, faults: Sequence[Fault]) -> list[Fault]:
+    """Return the faults as those of a site."""
+    return [replace(each, domain=site.domain, message=f"{site.domain}: {each.message}") for each in faults]
+
+
+def _says_nobody(path: str, host: VirtualHost) -> Fault:
+    remedy = f'give the virtual host at {host.place} a log of this format: CustomLog … "{NEEDED_FORMAT}"'
+    return Fault("log-format", "", f"the lines of {path} do not tell who called", remedy)
+
+
+def _read_calls(path: str, formats: Sequence[str], bounds: Bounds) -> tuple[Calls, list[Fault]]:
+    files, reader = LogFiles(path, bounds), CallReader(formats, bounds.since)
+    reader.read(files.lines())
+    return reader.calls(), files.faults
+
+
+def _access_logs(described: Description, host: VirtualHost) -> tuple[dict[str, list[str]], list[Fault]]:
+    """Return the files that a virtual host's calls are logged in, each with its formats; and what is no file.
+
+    One without logs of its own has those of the server level.
+    """
+    own = [each for each in described.of_host(host.place) if _is_log(each)]
+    found: dict[str, list[str]] = {}
+    faults: list[Fault] = []
+    for each in own or [each for each in described.of_host("") if _is_log(each)]:
+        if each.words[0].startswith("|"):
+            words = f"the log at {each.place} goes to a program, so it is not read"
+            faults.append(Fault("log-unread", "", words, "see there, or log to a file too"))
+        else:
+            found.setdefault(described.path(each.words[0]), []).append(_format(described, host, each))
+    if not found and not faults:
+        faults.append(Fault("log-unread", "", "its calls are logged nowhere", "add a CustomLog"))
+    return found, faults
+
+
+def _is_log(each: Directive) -> bool:
+    return each.name.lower() in ("customlog", "transferlog", "globallog") and bool(each.words)
+
+
+def _format(described: Description, host: VirtualHost, log: Directive) -> str:
+    """Return the format of a log, by its name or as it stands there."""
+    named = log.words[1] if log.name.lower() != "transferlog" and len(log.words) > 1 else ""
+    found = named
+    for each in (*described.of_host(""), *described.of_host(host.place)):
+        if each.name.lower() == "logformat" and each.words and each.words[1:2] == ([named] if named else []):
+            found = each.words[0]
+    return found
+
+
+def find_refusal_logs(
+    described: Description, mine: VirtualHost, site_port: int
+) -> tuple[tuple[RefusalLog, ...], list[Fault]]:
+    """Return where refused handshakes with a virtual host are logged, and what is no file."""
+    found: dict[tuple[str, str], RefusalLog] = {}
+    faults: list[Fault] = []
+    for address, port in map(endpoint, mine.addresses):
+        sharing = find_sharing(described, address, str(site_port) if port == "*" else port) or [mine]
+        names = tuple(dict.fromkeys(host.name for host in sharing if host != mine and host.name))
+        log = _refusal_log(described, sharing[0], names)
+        if log.path:
+            found[log.path, log.place] = log
+        else:
+            words = (
+                f"the virtual host at {log.place}, the first of its address and port, logs refused handshakes to a "
+                "program or a service, so they are not read"
+            )
+            faults.append(Fault("log-unread", "", words, "see there"))
+    return tuple(found.values()), faults
+
+
+def _refusal_log(described: Description, host: VirtualHost, shared: tuple[str, ...]) -> RefusalLog:
+    return RefusalLog(_error_log(described, host), host.name, host.place, _level(described, host), shared)
+
+
+def _error_log(described: Description, host: VirtualHost) -> str:
+    """Return the path of a virtual host's error log, or of the server's; empty where that is no file."""
+    named = [each.words[0] for each in described.of_host(host.place) if _is_error_log(each)]
+    log = named[-1] if named else described.error_log
+    return "" if not log or log.startswith("|") or _SERVICES.match(log) else described.path(log)
+
+
+def _is_error_log(each: Directive) -> bool:
+    return each.name.lower() == "errorlog" and bool(each.words)
+
+
+def _level(described: Description, host: VirtualHost) -> str:
+    """Return the LogLevel of mod_ssl in a virtual host. A bare level takes those of single modules back."""
+    level, own = _USUAL_LEVEL, ""
+    for place, depth in (("", 0), (host.place, 1)):
+        for each in described.of_host(place):
+            if each.name.lower() == "loglevel" and len(each.sections) == depth:
+                for module, colon, said in (word.lower().rpartition(":") for word in each.words):
+                    if not colon:
+                        level, own = said, ""
+                    elif module in _SSL:
+                        own = said
+    return own or level
+
+
+def _read_refusals(
+    own: RefusalLog, logs: Sequence[RefusalLog], bounds: Bounds
+) -> tuple[tuple[Refused, ...], int, list[Fault]]:
+    """Return the refusals at a site's address and port, how many knocks of our own there were, and what was not read.
+
+    own: the site's own error log. A connection that was led to the site by its name leaves its end there.
+    """
+    reader, faults = RefusalReader(bounds.since), []
+    for path in dict.fromkeys(log.path for log in (*logs, own) if log.path):
+        files = LogFiles(path, bounds)
+        reader.read(files.lines())
+        faults += files.faults
+    is_shared = any(log.shared or log.place != own.place for log in logs)
+    is_first = own.tells == ALL and all(log.place == own.place for log in logs)
+    refusals, knocks = reader.refusals(own.host, first=is_first) if is_shared else reader.refusals()
+    return refusals, knocks, faults
