@@ -30,6 +30,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._site.differences impor
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.endpoints import find_endpoints
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.option_rules import find_wrong_options
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import read_options
+from ansible_collections.mtls.httpd.plugins.plugin_utils._target_paths import refuse_no_paths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +55,7 @@ class ActionModule(ActionBase):
             return refusal(error)
 
     def _look(self, options: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        refuse_no_paths({name: options[name] for name in ("httpd_binary", "httpd_config") if options[name]})
         sites = None if options["sites"] is None else _read_sites(options["sites"])
         pipelined(self._connection)
         probes = make_probes()

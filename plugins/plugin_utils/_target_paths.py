@@ -21,8 +21,13 @@ _PATH = re.compile(r"(~|\$\w+|\$\{\w+\})?/")
 def checked_paths(options: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of the options, all of which are paths, that are given. Raises ArgumentsError, without a value."""
     found = {name: path for name, path in checked(options, given).items() if path}
-    wrong = [name for name, path in found.items() if not _PATH.match(path)]
+    refuse_no_paths(found)
+    return found
+
+
+def refuse_no_paths(given: Mapping[str, object]) -> None:
+    """Raise ArgumentsError, without a value, for options that are no absolute path on the target."""
+    wrong = [name for name, path in given.items() if not _PATH.match(str(path))]
     if wrong:
         message = "option '{}' is not an absolute path on the target. Correct it."
         raise ArgumentsError([message.format(name) for name in wrong])
-    return found

@@ -380,6 +380,12 @@ class RefusalReader:
                 if moment >= self._since:
                     self._take(moment, match["process"], match["client"] or "", match["words"])
 
+    def add(self, other: RefusalReader) -> None:
+        """Take in what another has read, of another log."""
+        for client, events in other._events.items():
+            self._events.setdefault(client, []).extend(events)
+        self.ends.update(other.ends)
+
     def _take(self, moment: float, process: str, client: str, words: str) -> None:
         if not client:
             library, event = _LIBRARY.search(words), self._of_process.get(process)

@@ -10,6 +10,7 @@ and port logs, by that host's LogLevel, and under its name; the site's own error
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -89,25 +90,61 @@ class SiteCalls:
     faults: tuple[Fault, ...] = ()
 
 
-def read_site(described: Description, store: Store, site: SiteFacts, bounds: Bounds) -> SiteCalls:
-    """Return who called a site, and who was refused, as far as the bounds allow.
+class ErrorLogs:
+    """The error logs of a server, each read once, however many sites are refused in it."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self._bounds = bounds
+        self._known: dict[str, tuple[RefusalReader, list[Fault]]] = {}
+
+    def read(self, path: str) -> tuple[RefusalReader, list[Fault]]:
+        """Return what the lines of a log told, and what of it was not read."""
+        if path not in self._known:
+            files, reader = LogFiles(path, self._bounds), RefusalReader(self._bounds.since)
+            reader.read(files.lines())
+            self._known[path] = reader, files.faults
+        return self._known[path]
+
+
+def read_sites(
+    described: Description, store: Store, sites: Sequence[SiteFacts], bounds: Bounds
+) -> dict[str, SiteCalls]:
+    """Return by domain who called each site, and who was refused, as far as the bounds allow for all of them.
 
     described: the configuration as it is, with the sites in it.
     """
-    calls = read_callers(described, store, site, bounds)
+    logs = ErrorLogs(bounds)
+    calls = {site.domain: read_callers(described, store, site, bounds) for site in sites}
+    return {site.domain: _add_refusals(calls[site.domain], described, store, site, logs) for site in sites}
+
+
+def read_site(described: Description, store: Store, site: SiteFacts, bounds: Bounds) -> SiteCalls:
+    """Return who called one site, and who was refused."""
+    return read_sites(described, store, [site], bounds)[site.domain]
+
+
+def _add_refusals(
+    calls: SiteCalls, described: Description, store: Store, site: SiteFacts, error_logs: ErrorLogs
+) -> SiteCalls:
     mine = find_host(store, described, site)
     if mine is None:
         return calls
     logs, faults = find_refusal_logs(described, mine, site.port)
-    own_log = _refusal_log(described, mine, ())
-    refusals, own, more = _read_refusals(own_log, logs, bounds)
+    refusals, own, more = _read_refusals(_refusal_log(described, mine, ()), logs, error_logs)
     told = tuple(dict.fromkeys((*calls.faults, *_of(site, [*faults, *more]))))
     return replace(calls, refusals=refusals, own_refusals=own, refusal_logs=logs, faults=told)
 
 
 def read_callers(described: Description, store: Store, site: SiteFacts, bounds: Bounds) -> SiteCalls:
-    """Return who called a site, and no refusals."""
+    """Return who called a site, and no refusals.
+
+    Where the configuration is one without the sites in it, their logs are found by their facts.
+    """
     host = find_host(store, described, site)
+    if host is None and site.access_log:
+        path = os.path.join(described.log_folder, site.access_log)
+        calls, unread = _read_calls(path, SITE_FORMATS, bounds)
+        return SiteCalls(calls.callers, calls.without, calls.own, access_log=path, faults=tuple(_of(site, unread)))
     if host is None:
         words = f"{site.domain}: no virtual host of it is in httpd's configuration, so its log is not known"
         return SiteCalls(faults=(Fault("log-unread", site.domain, words, ""),))
@@ -224,17 +261,17 @@ def _level(described: Description, host: VirtualHost) -> str:
 
 
 def _read_refusals(
-    own: RefusalLog, logs: Sequence[RefusalLog], bounds: Bounds
+    own: RefusalLog, logs: Sequence[RefusalLog], error_logs: ErrorLogs
 ) -> tuple[tuple[Refused, ...], int, list[Fault]]:
     """Return the refusals at a site's address and port, how many knocks of our own there were, and what was not read.
 
     own: the site's own error log. A connection that was led to the site by its name leaves its end there.
     """
-    reader, faults = RefusalReader(bounds.since), []
+    reader, faults = RefusalReader(0.0), []
     for path in dict.fromkeys(log.path for log in (*logs, own) if log.path):
-        files = LogFiles(path, bounds)
-        reader.read(files.lines())
-        faults += files.faults
+        read, unread = error_logs.read(path)
+        reader.add(read)
+        faults += unread
     is_shared = any(log.shared or log.place != own.place for log in logs)
     is_first = own.tells == ALL and all(log.place == own.place for log in logs)
     refusals, knocks = reader.refusals(own.host, first=is_first) if is_shared else reader.refusals()
