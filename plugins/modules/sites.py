@@ -558,6 +558,15 @@ options:
     elements: str
     choices: [locked-out, unclear-admission]
     default: []
+  protect_callers:
+    description:
+      - Refuse a change by which a client that got in within the last 30 days would not get in any more, before anything
+        is changed. Without it, such a change is made with a warning.
+      - Told by the site's own access log, by a caller's subject, issuer and serial number, where a change of
+        O(sites[].allowed_clients), O(sites[].client_ca), O(sites[].crl) or O(sites[].verify_depth) comes, or an earlier
+        release. What these do not tell counts as let in, such as a client CA of the same name with another key.
+    type: bool
+    default: false
   require_httpd:
     description:
       - Fail where no httpd is found. V(false) returns RV(httpd_found) instead, so that a playbook can install one
@@ -830,6 +839,14 @@ faults:
       sample: end it, or choose another port
 accepted:
   description: Faults of the rehearsal that O(accept) names, of the same form as RV(faults).
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+locked_out:
+  description:
+    - For each site, the clients that got in within the last 30 days and, by this change, would not get in any more, of
+      the same form as RV(faults). A change that has some is refused with O(protect_callers).
   returned: success
   type: list
   elements: dict

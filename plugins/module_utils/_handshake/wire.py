@@ -155,6 +155,22 @@ def read_list(crl: bytes) -> BareList:
     return BareList(names[1], times[0], times[1] if len(times) > 1 else "")
 
 
+def read_serial(certificate: bytes) -> int:
+    """Return the serial number of a certificate (DER). Source: RFC 5280, section 4.1."""
+    fields = der.children(next(iter(der.children(certificate)), b""))
+    if len(fields) < 2:
+        raise ValueError("certificate is cut off")
+    return der.number(fields[fields[0][0] == _VERSION])
+
+
+def read_revoked(crl: bytes) -> set[int]:
+    """Return the serial numbers that a revocation list (DER) names. Source: RFC 5280, section 5.1."""
+    fields = der.children(next(iter(der.children(crl)), b""))
+    # Its algorithm, its issuer, whom it revokes; its extensions are tagged.
+    names = [one for one in fields if one[0] == der.SEQUENCE]
+    return {der.number(der.children(each)[0]) for each in der.children(names[2])} if len(names) > 2 else set()
+
+
 def _read_time(time: bytes) -> str:
     """Return a UTCTime or GeneralizedTime as text that sorts (RFC 5280, section 4.1.2.5)."""
     digits = der.content(time).decode("ascii")

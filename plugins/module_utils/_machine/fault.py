@@ -100,6 +100,10 @@ CODES: dict[str, tuple[str, str]] = {
         'See "In a container" in docs/transaction.md.',
     ),
     "not-tried": ("Time was over before the rest was tried or asked.", "Mend what is named, then run again."),
+    "callers-locked-out": (
+        "Clients that got in of late would not get in any more. An error with `protect_callers`, else a warning.",
+        "Correct the pins or the client CAs; or leave `protect_callers` out, where it is meant.",
+    ),
     "log-unread": (
         "A log that tells who called is not there, is written to a program, cannot be read, or was not read whole.",
         "Do what the message says; nothing else of the run depends on it.",

@@ -38,6 +38,7 @@ class Report:
     reloaded: bool = False
     server: dict[str, Any] = field(default_factory=dict)
     accepted: list[dict[str, str]] = field(default_factory=list)
+    locked_out: list[dict[str, str]] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
     unasked_limits: list[str] = field(default_factory=list)
     healed: list[str] = field(default_factory=list)
@@ -96,6 +97,7 @@ def tell(seen: Seen, result: Result | None, *, reloaded: bool, check: bool, heal
     if result:
         report.rehearsal, report.rehearsal_reason = result.mode, result.reason
         report.accepted = list_faults(result.accepted)
+        report.locked_out = list_faults(result.locked_out)
         report.limits += [tell_fault(each) for each in result.warnings]
         if result.programs:
             report.limits.append(f"not started in the rehearsal, as no program is: {', '.join(result.programs)}")

@@ -105,6 +105,7 @@ class Request:
     clock: the controller's time, in seconds since 1970, if it is known. accepted: codes of faults, of ACCEPTABLE, that
     a rehearsal may show without the change being refused. warn_days: how long before the end of a certificate of the
     host's own it is warned of. keep_releases: how many releases of a site are kept beside its current one.
+    protect_callers: a change is refused that would lock callers of late out.
     """
 
     wishes: tuple[SiteWish, ...]
@@ -118,6 +119,7 @@ class Request:
     accepted: tuple[str, ...] = ()
     warn_days: int = 30
     keep_releases: int = KEEP_RELEASES
+    protect_callers: bool = False
 
     @property
     def holds_keys(self) -> bool:
@@ -177,6 +179,7 @@ def request_to_json(request: Request) -> dict[str, Any]:
         "clock": request.clock,
         "warn_days": request.warn_days,
         "keep_releases": request.keep_releases,
+        "protect_callers": request.protect_callers,
     }
 
 
@@ -225,6 +228,8 @@ def request_from_json(data: Any) -> Request:
             clock=data["clock"] and float(data["clock"]),
             warn_days=int(data["warn_days"]),
             keep_releases=_number_to_keep(data["keep_releases"]),
+            # A program for renewals that an earlier version has left on a host does not say it.
+            protect_callers=bool(data.get("protect_callers", False)),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         reason = str(error) if isinstance(error, NotARequest) else type(error).__name__

@@ -71,6 +71,7 @@ class Result:
     C(full) or C(reduced) and why; the faults found; what httpd said when it did not start; whether each site was tried;
     the programs that it would have started, by path, and those of them that no site of the change may; the faults that
     were found, and are none to this run. C(warnings): what an operator is to see to, though nothing is wrong for sure.
+    C(locked_out): callers of late that would not get in any more.
     """
 
     mode: str
@@ -82,6 +83,7 @@ class Result:
     unpermitted: tuple[str, ...] = ()
     accepted: tuple[Fault, ...] = ()
     warnings: tuple[Fault, ...] = ()
+    locked_out: tuple[Fault, ...] = ()
 
 
 def find_escapes(

@@ -143,6 +143,7 @@ class Options:
     httpd_config: str | None
     adopt: bool
     accept: tuple[str, ...]
+    protect_callers: bool
     require_httpd: bool
     service_state: str
     warn_days: int

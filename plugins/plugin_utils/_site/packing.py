@@ -76,6 +76,7 @@ def pack_request(
         clock=time.time(),
         warn_days=options.warn_days,
         keep_releases=options.keep_releases,
+        protect_callers=options.protect_callers,
     )
 
 

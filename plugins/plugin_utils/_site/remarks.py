@@ -84,6 +84,8 @@ def noteworthy(result: Mapping[str, Any], warn_days: int, anchored: Collection[s
         yield f"the rehearsal was {result['rehearsal']}: {result['rehearsal_reason']}."
     for each in result.get("accepted", ()):
         yield f"accepted as {each['code']}, so see whether it is so outside of the rehearsal too: {each['message']}."
+    for each in result.get("locked_out", ()):
+        yield f"{each['message']}: {each['remedy']}."
     for each in result.get("pending", ()):
         yield f"{each}."
     for each in result.get("healed", ()):
