@@ -13,7 +13,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import p
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import CRITICAL, LOOKED, WARNING, WELL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Fleet, Reason, Row
 
@@ -32,7 +32,7 @@ def lay_out(fleet: Fleet, *, everything: bool = False) -> list[str]:
     fits = everything or len(fleet.rows) <= ROWS_SHOWN
     lines = list(_table(shown + well if fits else shown))
     if well and not fits:
-        lines.append(f"And {_count(len(well), 'row')} in which all is well: -e status_all=true shows them.")
+        lines.append(f"And {count_of(len(well), 'row')} in which all is well: -e status_all=true shows them.")
     reasons = list(_reasons(fleet.reasons))
     return [*lines, *([""] if lines else []), *reasons, *([""] if reasons else []), sum_up(fleet)]
 
@@ -40,29 +40,38 @@ def lay_out(fleet: Fleet, *, everything: bool = False) -> list[str]:
 def sum_up(fleet: Fleet) -> str:
     """Return the line that says how the fleet is."""
     sites = sum(bool(row.domain) for row in fleet.rows)
-    said = f"{_count(len(fleet.hosts), 'host')}, {_count(sites, 'site')}: "
+    said = f"{count_of(len(fleet.hosts), 'host')}, {count_of(sites, 'site')}: "
     counts = [f"{fleet.count(CRITICAL)} critical"] if fleet.count(CRITICAL) else []
-    counts += [_count(fleet.count(WARNING), "warning")] if fleet.count(WARNING) else []
+    counts += [count_of(fleet.count(WARNING), "warning")] if fleet.count(WARNING) else []
     said += f"{' and '.join(counts) or 'all is well'}."
     first = fleet.first_to_end
     if first and first.days_left is not None:
-        when = f"in {_count(first.days_left, 'day')}" if first.days_left >= 0 else "which is over"
+        when = f"in {count_of(first.days_left, 'day')}" if first.days_left >= 0 else "which is over"
         said += f" First to end: {first.domain} on {first.host.name}, {first.served_until[:10]}, {when}."
     return said
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def count_of(number: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _table(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield the rows in columns as wide as they need to be, and the widest shortened to fit the screen."""
+    """Yield the rows."""
     if not rows:
         return
-    cells = [_HEADINGS, *(_cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(_HEADINGS))]
+    yield from columns([_HEADINGS, *(_cells(row) for row in rows)], _LEAST)
+
+
+def columns(cells: Sequence[Sequence[str]], least: Mapping[str, int]) -> Iterator[str]:
+    """Yield lines of cells, the headings first, in columns as wide as they need to be to fit the screen.
+
+    least: what the columns of these headings are shortened to, the widest first, where a line is too long.
+    """
+    headings = cells[0]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(headings))]
     while sum(widths) + len(_SPACE) * (len(widths) - 1) > WIDTH:
-        spare = {column: widths[column] - _LEAST[name] for column, name in enumerate(_HEADINGS) if name in _LEAST}
+        spare = {column: widths[column] - least[name] for column, name in enumerate(headings) if name in least}
         widest = max(spare, key=lambda column: (spare[column], widths[column]))
         if spare[widest] <= 0:
             break
