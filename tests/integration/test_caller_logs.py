@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from demo_material import Authority
-from host import DOMAIN, OTHER, VERSIONS, Host, until
+from host import COLLECTION, DOMAIN, OTHER, VERSIONS, Host, until
 from identities import identity
 from users import users_site
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import client_context
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.log_files import Bounds
-from ansible_collections.mtls.httpd.plugins.module_utils._site.call_logs import NEEDED_FORMAT, Caller, Refused
+from ansible_collections.mtls.httpd.plugins.module_utils._site.call_logs import NEEDED_FORMAT, REASONS, Caller, Refused
 from ansible_collections.mtls.httpd.plugins.module_utils._site.callers import SiteCalls, read_site
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 
@@ -239,3 +239,9 @@ def test_of_a_virtual_host_of_the_users_the_format_that_is_needed_is_named(host:
         (fault,) = told(host).faults
         assert (fault.code, fault.domain) == ("log-format", DOMAIN)
         assert NEEDED_FORMAT in fault.remedy
+
+
+def test_the_page_tells_each_reason_and_the_format_that_is_needed() -> None:
+    page = (COLLECTION / "docs" / "callers.md").read_text()
+    assert f'CustomLog logs/hooks.log "{NEEDED_FORMAT}"' in page
+    assert dict(re.findall(r"^\| `([a-z-]+)` \| (.*) \|$", page, re.MULTILINE)) == REASONS
