@@ -17,6 +17,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers impo
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.endpoints import examine_endpoints, read_endpoints
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, SiteWish, packed
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.sent_code import pack_code
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, checked, documented_options
 from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import (
     look_for_no_garbage,
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import Site
 
 # Read once by Ansible's parent process; its workers inherit it.
-OPTIONS = {name: option for name, option in documented_options("site_info").items() if name != "payload"}
+_INTERNAL = ("payload", "code")
+OPTIONS = {name: option for name, option in documented_options("site_info").items() if name not in _INTERNAL}
+CODE = pack_code()
 _HANDSHAKES = documented_options("handshake_info")
 
 
@@ -70,7 +73,7 @@ class ActionModule(ActionBase):
         )
         told: dict[str, Any] = self._execute_module(
             module_name="mtls.httpd.site_info",
-            module_args={"payload": packed(request), "rehearse": options["rehearse"]},
+            module_args={"payload": packed(request), "code": CODE, "rehearse": options["rehearse"]},
             task_vars=task_vars,
         )
         if told.get("failed") or not told.get("found"):

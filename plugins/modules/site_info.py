@@ -64,6 +64,10 @@ options:
     description:
       - What the controller sends. Set by the action plugin, not by you.
     type: str
+  code:
+    description:
+      - The code that looks, as with M(mtls.httpd.transaction). Set by the action plugin, not by you.
+    type: str
 seealso:
   - module: mtls.httpd.sites
   - module: mtls.httpd.server_info
@@ -376,21 +380,20 @@ def main() -> None:
             "httpd_binary": {"type": "path"},
             "httpd_config": {"type": "path"},
             "payload": {"type": "str", "no_log": True},
+            "code": {"type": "str", "no_log": True},
         },
         supports_check_mode=True,
     )
     if _python.too_old():
         module.fail_json(msg=_python.too_old())
-    # An older Python does not even understand them.
-    from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import OperatorError, list_faults
-    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import unpacked
-    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.status import tell_status
+    # An older Python does not even understand it.
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction import sent_code
 
-    try:
-        told = tell_status(unpacked(module.params["payload"] or ""), rehearse=module.params["rehearse"])
-    except OperatorError as error:
-        module.fail_json(msg=str(error), faults=list_faults(error.faults))
-    module.exit_json(**told)
+    call = sent_code.import_sent(module.params["code"], "_transaction.call")
+    answer = call.look(module.params["payload"], rehearse=module.params["rehearse"])
+    if answer.failed:
+        module.fail_json(**answer.result)
+    module.exit_json(**answer.result)
 
 
 if __name__ == "__main__":

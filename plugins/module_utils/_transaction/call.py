@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""One call of the module C(transaction): its payload in, what it is to tell out."""
+"""One call of the target: the payload of the module C(transaction) or C(site_info) in, what it is to tell out."""
 
 from __future__ import annotations
 
@@ -37,3 +37,14 @@ def answer(payload: str, *, check: bool) -> Answer:
         return Answer(False, asdict(run.carry_out(request, check=check)), warnings)
     except OperatorError as error:
         return Answer(True, {"msg": str(error), "faults": list_faults(error.faults)}, warnings)
+
+
+def look(payload: str, *, rehearse: bool) -> Answer:
+    """Look at the host, and change nothing. C(rehearse): whether today's configuration is rehearsed."""
+    # Not for a run, so not compiled in it.
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.status import tell_status
+
+    try:
+        return Answer(False, tell_status(unpacked(payload), rehearse=rehearse), ())
+    except OperatorError as error:
+        return Answer(True, {"msg": str(error), "faults": list_faults(error.faults)}, ())

@@ -106,7 +106,7 @@ class _Survey:
         if described:
             without_us, with_ssl = described
             self._look_for_doors(without_us, wishes)
-            plan = self._attempt(lambda: make_plan(Found(self.server, self.store, without_us, with_ssl), wishes), None)
+            plan = self._attempt(lambda: self._plan(without_us, with_ssl, wishes), None)
             amiss = self._tell_drift(plan, wishes)
             answers = self._ask(without_us, wishes) if self.server.running() else {}
         reload = self._tell_reload(described[0] if described else None, wishes, rehearse=rehearse)
@@ -147,6 +147,11 @@ class _Survey:
         if live:
             shown = [site for site in sites if not site.included or standing.host_of(site, without_us)]
             self.faults += standing.find_misplaced(self.store, live, shown)
+
+    def _plan(self, without_us: Description, with_ssl: Description, wishes: Sequence[SiteWish]) -> Plan:
+        """What a run would do that wishes for what is there."""
+        found = Found(self.server, self.store, without_us, with_ssl)
+        return make_plan(found, wishes, adopt=False, keep=self.request.keep_releases)
 
     def _tell_drift(self, plan: Plan | None, wishes: Sequence[SiteWish]) -> list[str]:
         """What is not as an earlier run left it, by path."""
