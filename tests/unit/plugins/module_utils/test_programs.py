@@ -93,3 +93,21 @@ def test_the_numbers_of_each_machine_are_those_that_libseccomp_knows() -> None:
 def test_a_machine_whose_calls_are_not_known_keeps_nothing_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "_MACHINES", {})
     assert not programs.available()
+
+
+def test_the_end_of_a_program_is_waited_for_without_a_pause() -> None:
+    paused = []
+    sys.setprofile(lambda _frame, event, called: paused.append(called) if event == "c_call" else None)
+    try:
+        (outcome,) = programs.ask([[sys.executable, "-S", "-c", "import time; time.sleep(0.2); print(7)"]], {}, 20)
+    finally:
+        sys.setprofile(None)
+    assert outcome.output == "7\n"
+    assert time.sleep not in paused
+
+
+def test_a_program_that_does_not_end_is_ended() -> None:
+    begun = time.monotonic()
+    (outcome,) = programs.ask([[sys.executable, "-S", "-c", "import time; time.sleep(60)"]], {}, 0.2)
+    assert outcome.code == 124
+    assert time.monotonic() - begun < 30
