@@ -14,23 +14,30 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Clients, Identity
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.endpoints import (
-    Endpoint,
-    examine_endpoints,
-    read_endpoints,
-)
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import DAMAGED
-from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, checked, documented_options
-from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import (
-    failure,
-    reached_at,
-    refusal,
-    without_cryptography,
-)
-from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
-from ansible_collections.mtls.httpd.plugins.plugin_utils._summary import summary
+from ansible_collections.mtls.httpd.plugins.plugin_utils._bytecode import kept_bytecode
+
+with kept_bytecode():
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Clients, Identity
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake.endpoints import (
+        Endpoint,
+        examine_endpoints,
+        read_endpoints,
+    )
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import DAMAGED
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import (
+        ArgumentsError,
+        checked,
+        documented_options,
+    )
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import (
+        failure,
+        reached_at,
+        refusal,
+        without_cryptography,
+    )
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._summary import summary
 
 with contextlib.suppress(ImportError):
     from cryptography import x509

@@ -16,31 +16,34 @@ from typing import TYPE_CHECKING, Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.mtls.httpd.plugins.module_utils import _python
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import MOST_RELEASES, packed
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.sent_code import pack_code
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import WARNING
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import report
-from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError
-from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import (
-    failure,
-    look_for_no_garbage,
-    pipelined,
-    reached_at,
-    refusal,
-    say,
-    without_cryptography,
-)
-from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
-from ansible_collections.mtls.httpd.plugins.plugin_utils._site.endpoints import find_endpoints
-from ansible_collections.mtls.httpd.plugins.plugin_utils._site.gathering import gather
-from ansible_collections.mtls.httpd.plugins.plugin_utils._site.option_rules import find_wrong_options
-from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import read_options
-from ansible_collections.mtls.httpd.plugins.plugin_utils._site.packing import pack_request
-from ansible_collections.mtls.httpd.plugins.plugin_utils._site.remarks import legacy_tls, noteworthy
-from ansible_collections.mtls.httpd.plugins.plugin_utils._site.rendering import Renderer
-from ansible_collections.mtls.httpd.plugins.plugin_utils._site.verdicts import judge_sites
-from ansible_collections.mtls.httpd.plugins.plugin_utils._summary import judged, tell_prediction
+from ansible_collections.mtls.httpd.plugins.plugin_utils._bytecode import kept_bytecode
+
+with kept_bytecode():
+    from ansible_collections.mtls.httpd.plugins.module_utils import _python
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import MOST_RELEASES, packed
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.sent_code import pack_code
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import WARNING
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import report
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import (
+        failure,
+        look_for_no_garbage,
+        pipelined,
+        reached_at,
+        refusal,
+        say,
+        without_cryptography,
+    )
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._site.endpoints import find_endpoints
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._site.gathering import gather
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._site.option_rules import find_wrong_options
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import read_options
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._site.packing import pack_request
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._site.remarks import legacy_tls, noteworthy
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._site.rendering import Renderer
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._site.verdicts import judge_sites
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._summary import judged, tell_prediction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

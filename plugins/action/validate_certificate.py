@@ -13,17 +13,24 @@ from typing import TYPE_CHECKING, Any
 from ansible.plugins.action import ActionBase
 
 # Imported here, cryptography is loaded once by Ansible's parent process; its workers inherit it.
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import ERROR, Finding
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import judge, report
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import HANDSHAKE, RULES
-from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, checked, documented_options
-from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import (
-    look_for_no_garbage,
-    on_controller,
-    without_cryptography,
-)
-from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder, read_material_set
-from ansible_collections.mtls.httpd.plugins.plugin_utils._shares import in_shares
+from ansible_collections.mtls.httpd.plugins.plugin_utils._bytecode import kept_bytecode
+
+with kept_bytecode():
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import ERROR, Finding
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import judge, report
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import HANDSHAKE, RULES
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import (
+        ArgumentsError,
+        checked,
+        documented_options,
+    )
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import (
+        look_for_no_garbage,
+        on_controller,
+        without_cryptography,
+    )
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder, read_material_set
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._shares import in_shares
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -113,6 +113,7 @@ class Bench:
                 "ANSIBLE_SSH_EXECUTABLE": str(HERE / "ssh"),
                 "TRIPS": str(trips),
             }
+            environment.pop("PYTHONDONTWRITEBYTECODE", None)  # An operator's Python keeps what it has compiled.
             variables = {"domain": DOMAIN, "material": str(self.scratch / "material"), "sites": sites}
             # Found beforehand on all sides, so that nobody pays for its discovery.
             for group, python in ("webhooks", "/usr/bin/python3"), ("local", sys.executable):
