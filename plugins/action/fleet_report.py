@@ -14,21 +14,28 @@ from typing import TYPE_CHECKING, Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, checked, documented_options
-from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import on_controller, say
-from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.formats import FORMATS
-from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.judging import judge_fleet
-from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import (
-    FAILED,
-    LOOKED,
-    NOT_ASKED,
-    SEVERITIES,
-    UNREACHABLE,
-    WITHOUT_HTTPD,
-    Host,
-    Thresholds,
-)
-from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.table import lay_out, sum_up
+from ansible_collections.mtls.httpd.plugins.plugin_utils._bytecode import kept_bytecode
+
+with kept_bytecode():
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import (
+        ArgumentsError,
+        checked,
+        documented_options,
+    )
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import on_controller, say
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.formats import FORMATS
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.judging import judge_fleet
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import (
+        FAILED,
+        LOOKED,
+        NOT_ASKED,
+        SEVERITIES,
+        UNREACHABLE,
+        WITHOUT_HTTPD,
+        Host,
+        Thresholds,
+    )
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.table import lay_out, sum_up
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

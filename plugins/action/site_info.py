@@ -13,25 +13,35 @@ from typing import TYPE_CHECKING, Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Clients
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.endpoints import examine_endpoints, read_endpoints
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, SiteWish, packed
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.sent_code import pack_code
-from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, checked, documented_options
-from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import (
-    look_for_no_garbage,
-    pipelined,
-    reached_at,
-    refusal,
-    without_cryptography,
-)
-from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
-from ansible_collections.mtls.httpd.plugins.plugin_utils._site.differences import find_differences
-from ansible_collections.mtls.httpd.plugins.plugin_utils._site.endpoints import find_endpoints
-from ansible_collections.mtls.httpd.plugins.plugin_utils._site.option_rules import find_wrong_options
-from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import read_options
-from ansible_collections.mtls.httpd.plugins.plugin_utils._target_paths import refuse_no_paths
+from ansible_collections.mtls.httpd.plugins.plugin_utils._bytecode import kept_bytecode
+
+with kept_bytecode():
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Clients
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake.endpoints import (
+        examine_endpoints,
+        read_endpoints,
+    )
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, SiteWish, packed
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.sent_code import pack_code
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import (
+        ArgumentsError,
+        checked,
+        documented_options,
+    )
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import (
+        look_for_no_garbage,
+        pipelined,
+        reached_at,
+        refusal,
+        without_cryptography,
+    )
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._site.differences import find_differences
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._site.endpoints import find_endpoints
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._site.option_rules import find_wrong_options
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import read_options
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._target_paths import refuse_no_paths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
