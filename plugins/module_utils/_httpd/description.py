@@ -175,8 +175,9 @@ class Description:
         """In the order of the configuration: the first of an address and port is its default."""
         hosts = []
         for section, *directives in (inside for place, inside in self.by_host.items() if place):
-            names = [each.words[0] for each in directives if each.name.lower() == "servername" and each.words]
-            aliases = [word for each in directives if each.name.lower() == "serveralias" for word in each.words]
+            named = [(each.name.lower(), each) for each in directives if each.name[:6].lower() == "server"]
+            names = [each.words[0] for name, each in named if name == "servername" and each.words]
+            aliases = [word for name, each in named if name == "serveralias" for word in each.words]
             name = re.sub(r"^\w+://|:\d+$", "", names[-1]) if names else ""
             hosts.append(VirtualHost(tuple(section.words), name, tuple(aliases), section.file, section.line))
         return hosts
@@ -222,6 +223,26 @@ class Description:
         yield self.path("logs")
 
     @cached_property
+    def directive_names(self) -> frozenset[str]:
+        """The names of the directives that are in force anywhere, in lower case."""
+        return frozenset(each.lower() for each in {each.name for each in self.directives})
+
+    def real_path(self, path: str) -> str:
+        """C(path), which is absolute and has no dots, without links: those of its folder are followed once for all."""
+        folder, name = os.path.split(path)
+        if not name:
+            return os.path.realpath(path)
+        known = self._real_folders.get(folder)
+        if known is None:
+            known = self._real_folders.setdefault(folder, os.path.realpath(folder))
+        path = os.path.join(known, name)
+        return os.path.realpath(path) if os.path.islink(path) else path
+
+    @cached_property
+    def _real_folders(self) -> dict[str, str]:
+        return {}
+
+    @cached_property
     def mounts(self) -> Mounts:
         """What is mounted on this machine, by which one folder has several paths."""
         return Mounts.read()
@@ -253,6 +274,17 @@ def parsed(output: str, root: str) -> Description:
     )
 
 
+def read_listens(output: str) -> tuple[Directive, ...]:
+    """Read only the Listen directives of what C(parsed) reads: they stand in no section, which makes them few to find.
+
+    Their lines are not told.
+    """
+    return tuple(
+        Directive("Listen", said.strip(), "", 0, (), "")
+        for said in re.findall(r"^Listen (.*)$", output[max(output.find(_OF_FILE), 0) :], re.MULTILINE | re.IGNORECASE)
+    )
+
+
 def _files(output: str) -> Iterator[tuple[str, int]]:
     line = 0
     for indent, number, path in re.findall(r"^( +)\((\*|\d+)\) (/.*)$", output, re.MULTILINE):
@@ -261,48 +293,44 @@ def _files(output: str) -> Iterator[tuple[str, int]]:
         yield path, line
 
 
-_LINE_NUMBER = re.compile(r"#\s*(\d+):$")
+_NEXT_DUMP = re.compile(r'ServerRoot: "|Mutex [\w-]+: (dir="|using_defaults)|VirtualHost configuration:$')
+_OF_FILE = "# In file: "
 
 
 def _directives(output: str) -> Iterator[Directive]:
     """The configuration tree as mod_info dumps it (-D DUMP_CONFIG): comments tell file and line, sections nest."""
     file, line = "", 0
-    sections: list[tuple[str, str]] = []
     inside: tuple[str, ...] = ()
     host = ""
-
-    def enter() -> None:
-        """Tell once for all that stands in the same sections which these are."""
-        nonlocal inside, host
-        inside = tuple(section for section, _place in sections)
-        host = next((place for section, place in sections if section.lower().startswith("virtualhost ")), "")
+    above: list[tuple[tuple[str, ...], str]] = []  # the sections around each that is open, and the virtual host
 
     # A line's end is a line feed alone: an argument may hold what else Unicode takes for one.
-    for raw in output[max(output.find("# In file: "), 0) :].split("\n"):
+    for raw in output[max(output.find(_OF_FILE), 0) :].split("\n"):
         text = raw.strip()
-        number = _LINE_NUMBER.match(text)
-        if not text.startswith("#"):
+        if text[:1] == "#":
+            number = text[1:-1].lstrip()
+            if text[-1:] == ":" and number.isdecimal():
+                line = int(number)
+                continue
+            if text.startswith(_OF_FILE):
+                file = text[len(_OF_FILE) :]
+                continue
+        else:
             # By the indent, as a section with nothing in it is not closed.
             depth = (len(raw) - len(raw.lstrip())) // 2
-            if len(sections) > depth:
-                del sections[depth:]
-                enter()
-        if text.startswith("# In file: "):
-            file = text[len("# In file: ") :]
-        elif number:
-            line = int(number.group(1))
-        elif re.match(r"<[A-Za-z]", text):
+            if len(above) > depth:
+                inside, host = above[depth]
+                del above[depth:]
+        if text[:1] == "<" and text[1:2].isalpha() and text[1:2].isascii():
             section = text[1:].rstrip(">")
-            sections.append((section, f"{file}:{line}"))
-            enter()
+            above.append((inside, host))
+            inside = (*inside, section)
+            if not host and section[:12].lower() == "virtualhost ":
+                host = f"{file}:{line}"
             yield Directive(
                 "<" + section.split(None, 1)[0], section.partition(" ")[2].strip(), file, line, inside, host
             )
-        elif (
-            not raw[:1].isspace()
-            and not sections
-            and re.match(r'ServerRoot: "|Mutex [\w-]+: (dir="|using_defaults)|VirtualHost configuration:$', text)
-        ):
+        elif not above and not raw[:1].isspace() and _NEXT_DUMP.match(text):
             return  # the next dump begins
         elif text and line and not text.startswith("</"):
             name, _space, arguments = text.partition(" ")

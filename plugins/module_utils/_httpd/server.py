@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import complaints
-from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, parsed
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, parsed, read_listens
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.parents import (
     PROCESS_NAME,
     Built,
@@ -89,14 +89,13 @@ class Server:
         """`httpd -t`. Says nothing of keys and certificates."""
         return self.ask(["-t"])[0]
 
-    def describe(self, *, without_us: bool = False, with_ssl: bool = False) -> Description:
+    def describe(self, *, without_us: bool = False) -> Description:
         """The configuration as httpd reads it now, in one call.
 
-        C(without_us): as if the collection had never been here. C(with_ssl): as if mod_ssl had been loaded before
-        everything else.
+        C(without_us): as if the collection had never been here.
         Raises HttpdError with httpd's own words, where the configuration is not sound.
         """
-        key = self._words_for(without_us=without_us, with_ssl=with_ssl)
+        key = self._words_for(without_us=without_us)
         if key not in self._descriptions:
             self._descriptions[key] = self._described(*self.ask([*key, *self._dumps()]), without_us=without_us)
         return self._descriptions[key]
@@ -104,7 +103,8 @@ class Server:
     def describe_without_us(self, loading: Sequence[str] = ()) -> tuple[Description, Description]:
         """The configuration as if the collection had never been here, as it is, and with mod_ssl loaded before it.
 
-        Both are asked at once. Where the second is not sound, the first stands for it. Raises as describe does.
+        Of the second the Listen directives alone are told. Both are asked at once. Where the second is not sound, the
+        first stands for it. Raises as describe does.
         C(loading): the LoadModule lines of our host-level file. Where the configuration is not sound without them, as
         lines of the operator's lean on these modules, it is read with them behind it, and they are no modules of it.
         """
@@ -122,11 +122,13 @@ class Server:
         if with_ssl.code == 0 and complaints.has_loaded_already(with_ssl.errors, "ssl_module"):
             # Another order of modules is all that differs: so many lines need not be read twice.
             return self._descriptions[keys[0]], self._descriptions[keys[0]]
-        with suppress(HttpdError):
-            self._descriptions[keys[1]] = self._described(with_ssl, without_us=True)
-        return self._descriptions[keys[0]], self._descriptions.get(keys[1], self._descriptions[keys[0]])
+        described = self._descriptions[keys[0]]
+        # What mod_ssl brings is a Listen: as many lines as there may be need not be read twice for that.
+        return described, replace(
+            described, directives=read_listens(with_ssl.output)
+        ) if with_ssl.code == 0 else described
 
-    def _words_for(self, *, without_us: bool, with_ssl: bool) -> tuple[str, ...]:
+    def _words_for(self, *, without_us: bool, with_ssl: bool = False) -> tuple[str, ...]:
         # Behind the rest, as our file comes behind it: <IfModule> of the operator's does not see what is lent.
         words = ("-D", OFF, *[word for line in self.lent for word in ("-c", line)]) if without_us else ()
         return (*words, "-C", f'LoadModule ssl_module "{self.module("mod_ssl.so")}"') if with_ssl else words

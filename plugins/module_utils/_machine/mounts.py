@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
@@ -57,21 +58,32 @@ class Mounts:
 
     def _find_others(self, path: str) -> list[str]:
         own = self._mount_of(path)
-        if own is None:
+        if own is None or len(self._by_device[own.device]) < 2:
             return []
-        inside = os.path.normpath(os.path.join(own.root, os.path.relpath(path, own.place)))
+        inside = _join(own.root, path[len(own.place.rstrip("/")) :])
         found = []
-        for other in self.at.values():
-            if other.device == own.device and trusted_paths.lies_within(inside, other.root):
-                alias = os.path.normpath(os.path.join(other.place, os.path.relpath(inside, other.root)))
+        for other in self._by_device[own.device]:
+            if trusted_paths.lies_within(inside, other.root):
+                alias = _join(other.place, inside[len(other.root.rstrip("/")) :])
                 if alias != path and _is_same(alias, path):
                     found.append(alias)
+        return found
+
+    @cached_property
+    def _by_device(self) -> dict[str, list[_Mount]]:
+        found: dict[str, list[_Mount]] = {}
+        for each in self.at.values():
+            found.setdefault(each.device, []).append(each)
         return found
 
     def _mount_of(self, path: str) -> _Mount | None:
         while path not in self.at and path != "/":
             path = os.path.dirname(path)
         return self.at.get(path)
+
+
+def _join(folder: str, rest: str) -> str:
+    return folder.rstrip("/") + rest.rstrip("/") or "/"
 
 
 def _is_same(one: str, other: str) -> bool:

@@ -14,6 +14,7 @@ import socket
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import names
@@ -59,6 +60,7 @@ def _address(scheme: str, authority: str) -> str:
     return f"{_host(host)}:{int(port or PORTS.get(scheme, 0))}"
 
 
+@lru_cache(maxsize=4096)  # Many virtual hosts have one backend.
 def _host(text: str) -> str:
     """A host's name in lower case, or its address as it is usually written."""
     text = text.strip("[]").rstrip(".").lower()

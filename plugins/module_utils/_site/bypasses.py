@@ -78,7 +78,8 @@ def find_bypasses(
     included = {site.place for site in sites.values()}
     places = ["", *(host.place for host in without_us.virtual_hosts if host.place not in included)]
     inherited = [content for each in _inherited(without_us) for content in find_contents(without_us, each)]
-    hosts = {place: _open(without_us, place, inherited) for place in places}
+    wanted = [mine for domain, site in sites.items() if domain in releases for mine in site.guarded]
+    hosts = {place: _open(without_us, place, inherited, wanted) for place in places} if wanted else {}
     found = []
     for domain, site in sites.items():
         if domain in releases:
@@ -192,22 +193,27 @@ def _divided(
     return guarded, opened, next(iter(past), None)
 
 
-def _open(without_us: Description, place: str, inherited: Sequence[Content]) -> list[Content]:
-    """What a host, the main server for an empty C(place), serves to clients without a certificate.
+def _open(
+    without_us: Description, place: str, inherited: Sequence[Content], wanted: Sequence[Content]
+) -> list[Content]:
+    """What of C(wanted) a host, the main server for an empty C(place), serves to clients without a certificate.
 
     C(inherited): what each host has of the server level, if it says nothing else itself; found once for all of them.
     """
+    own = without_us.of_host(place)
+    found = [content for each in own for content in find_contents(without_us, each)]
+    if place and inherited:
+        rooted = any(each.name.lower() == "documentroot" for each in own)
+        found += [each for each in inherited if not (rooted and each.said.name.lower() == "documentroot")]
+    found = [content for content in found if any(map(content.overlaps, wanted))]
+    # Of most hosts there is nothing left, so that nothing more is to be asked of them.
     if (
-        _verifies(without_us, place)
+        not found
+        or _verifies(without_us, place)
         or (not place and not _main_is_reached(without_us))
         or _rewrites_away(without_us, place)
     ):
         return []
-    own = without_us.of_host(place)
-    found = [content for each in own for content in find_contents(without_us, each)]
-    if place:
-        rooted = any(each.name.lower() == "documentroot" for each in own)
-        found += [each for each in inherited if not (rooted and each.said.name.lower() == "documentroot")]
     if _redirects_away(without_us, place):
         # A backend, and a path of RewriteRule, are found before a Redirect is.
         return [content for content in found if content.backend or content.said.name.lower() == "rewriterule"]

@@ -120,7 +120,7 @@ def _as_files(without_us: Description, text: str, each: Directive) -> Content:
     name = each.name.lower()
     literal = name in _LITERAL or not _FILLED.search(text)
     written = without_us.path(text if literal else _fixed_part(text))
-    path = os.path.realpath(written)
+    path = without_us.real_path(written)
     filled = "" if literal else path.rstrip("/") + without_us.path(text)[len(written.rstrip("/")) :]
     return Content("", path, each, written, without_us.mounts.other_paths(path), filled)
 
@@ -135,6 +135,8 @@ def _may_be_filled(filled: str, path: str) -> bool:
     C(%1) and its like are parts of names, and hold no slash.
     """
     pieces = _FILLED.split(filled)
+    if not path.startswith(pieces[0]) and not pieces[0].startswith(path):
+        return False
     holes = _FILLED.findall(filled)
     pattern = "".join(
         re.escape(piece) + ("" if hole is None else "[^/]*" if re.match(r"%[-\dp]", hole) else ".*")

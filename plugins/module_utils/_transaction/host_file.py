@@ -46,6 +46,7 @@ INCLUSION = "zz-mtls.conf"
 CURVES = {"X25519MLKEM768": (3, 5)}
 # Defined while the host-level file includes the sites.
 IN_HOST_FILE = "MTLS_HTTPD_HOST_FILE"
+_SECTION = re.compile(r"\s*<(/?)[A-Za-z]")
 _ASKING = re.compile(rb"(?m)^\s*SSLOCSPEnable (on|leaf)\b")
 
 
@@ -115,17 +116,13 @@ def defines(server: Server, without_us: Description) -> list[str]:
     """
     version = _openssl(server)
     had = [curve for curve, first in CURVES.items() if version >= first]
-    given = _given(without_us)
+    given = without_us.directive_names
     # Without a key file, the keys of tickets are made anew by each reload, so that no ticket outlives its client CA.
     if not given & {"sslsessioncache", "sslsessionticketkeyfile"}:
         had.append("TICKETS")
     if "sslstaplingcache" in given:
         had.append("STAPLING")
     return [f"Define MTLS_HTTPD_{name}" for name in had]
-
-
-def _given(without_us: Description) -> set[str]:
-    return {each.name.lower() for each in without_us.directives}
 
 
 def _openssl(server: Server) -> tuple[int, ...]:
@@ -158,7 +155,7 @@ def list_unavailable(server: Server, without_us: Description, wishes: Sequence[S
         reason = _lacking(server, without_us, name)
         if reason:
             found.append(f"{name} is not served: {reason}")
-    given = _given(without_us)
+    given = without_us.directive_names
     if "sslsessionticketkeyfile" in given and "sslsessioncache" not in given:
         found.append(
             "sessions are not resumed: tickets would outlive the removal of a client CA, as the server sets "
@@ -272,7 +269,7 @@ def _outside(text: str) -> list[str]:
     """The lines of C(text), empty where they are of a section: what stands in one is read there, or not at all."""
     lines, depth = [], 0
     for line in text.splitlines():
-        bracket = re.match(r"\s*<(/?)[A-Za-z]", line)
+        bracket = _SECTION.match(line)
         lines.append("" if bracket or depth else line)
         if bracket:
             depth += -1 if bracket.group(1) else 1
