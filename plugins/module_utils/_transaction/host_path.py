@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import itertools
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._twin import memory
@@ -50,8 +51,10 @@ def _ways(material: HostMaterial, path: list[Member]) -> Iterator[list[Member]]:
     if last in material.anchors or last.is_root or not named or len(path) >= MAXIMUM_LENGTH:
         yield path
         return
-    # Of one that also signed itself, the certificate by another root is what leads clients further.
-    named.sort(key=lambda one: (one not in material.anchors, one.is_root))
+    now = datetime.now(timezone.utc)
+    # Of one that also signed itself, the certificate by another root is what leads clients further. Of several editions
+    # they take one that is of its time.
+    named.sort(key=lambda one: (one not in material.anchors, one.is_root, not one.span.holds(now)))
     for one in named:
         yield from _ways(material, [*path, one])
 

@@ -248,6 +248,12 @@ def test_a_host_says_of_a_path_to_the_trust_anchors_what_the_controller_says(cas
         assert [one.code for one in findings if one.severity == ERROR] == wanted, findings
 
 
+def test_an_ended_edition_of_a_root_beside_the_present_one_is_of_no_account() -> None:
+    ended = ca(key=ROOT.key, subject=ROOT.certificate.subject, begin=NOW - 9 * DAY, end=NOW - DAY).certificate
+    assert judged(anchors=members("trust_anchors", ended, ROOT.certificate)) == ()
+    assert [one.code for one in judged(anchors=members("trust_anchors", ended))] == ["expired"]
+
+
 def test_a_chain_is_sent_in_order_without_roots_and_with_what_may_lead_elsewhere() -> None:
     def sent(*chain: x509.Certificate, issued: Issued = BELOW) -> tuple[Member, ...]:
         server = (*members("/host/www.pem", issued.certificate), *members("/host/chain.pem", *chain))
