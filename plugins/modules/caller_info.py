@@ -353,10 +353,65 @@ faults:
 
 import os
 import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _python
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, OperatorError, list_faults
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.log_files import Bounds
+from ansible_collections.mtls.httpd.plugins.module_utils._site.call_logs import REASONS, iso
+from ansible_collections.mtls.httpd.plugins.module_utils._site.callers import SiteCalls, read_sites
+from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
+
+
+def tell_sites(
+    server: Server, store: Store, domains: Collection[str], bounds: Bounds, most: int
+) -> list[dict[str, Any]]:
+    """Return who called each of the sites; all of the host, where none is named. most: entries of a kind and site.
+
+    Raises HttpdError where httpd does not tell its configuration, and OperatorError for a site that is not there.
+    """
+    known = store.domains()
+    missing = sorted(set(domains) - set(known))
+    if missing:
+        raise OperatorError(*(_missing(domain, known) for domain in missing))
+    sites = [store.facts(domain) for domain in known if domain in domains or not domains]
+    if not sites:
+        return []
+    found = read_sites(server.describe(), store, sites, bounds)
+    return [_tell_site(domain, calls, most) for domain, calls in found.items()]
+
+
+def _missing(domain: str, known: Collection[str]) -> Fault:
+    few = ", ".join(sorted(known)[:5]) or "none"
+    words = f"{domain}: there is no such site on this host, whose sites are: {few}"
+    return Fault("no-such-site", domain, words, "correct the name, or leave 'domains' out")
+
+
+def _tell_site(domain: str, calls: SiteCalls, most: int) -> dict[str, Any]:
+    subjects = dict.fromkeys(each.subject for each in calls.callers if each.admitted and each.verified)
+    return {
+        "domain": domain,
+        "callers": [asdict(each) for each in calls.callers[:most]],
+        "callers_left_out": max(0, len(calls.callers) - most),
+        "without_certificate": calls.without_certificate,
+        "refusals": [{**asdict(each), "meaning": REASONS[each.reason]} for each in calls.refusals[:most]],
+        "refusals_left_out": max(0, len(calls.refusals) - most),
+        "allowed_clients": [{"subject": subject} for subject in list(subjects)[:most]],
+        "own_calls": calls.own_calls,
+        "own_refusals": calls.own_refusals,
+        "access_log": calls.access_log,
+        "refusal_logs": [{**asdict(each), "tells": each.tells} for each in calls.refusal_logs],
+        "problems": list_faults(calls.faults),
+    }
 
 
 def main() -> None:
@@ -374,14 +429,6 @@ def main() -> None:
     )
     if _python.too_old():
         module.fail_json(msg=_python.too_old())
-    # An older Python does not even understand them.
-    from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
-    from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import OperatorError, list_faults
-    from ansible_collections.mtls.httpd.plugins.module_utils._machine.log_files import Bounds
-    from ansible_collections.mtls.httpd.plugins.module_utils._site.call_logs import iso
-    from ansible_collections.mtls.httpd.plugins.module_utils._site.caller_report import report_callers
-    from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
-
     given = module.params
     since = time.time() - given["since_days"] * 86400
     bounds = Bounds(since, size=given["max_megabytes"] << 20, seconds=given["max_seconds"])
@@ -391,7 +438,7 @@ def main() -> None:
         server = find.find(given["httpd_binary"], given["httpd_config"])
         if server:
             store = Store(os.path.dirname(os.path.realpath(server.config)))
-            sites = report_callers(server, store, domains, bounds, given["max_entries"])
+            sites = tell_sites(server, store, domains, bounds, given["max_entries"])
     except OperatorError as error:
         module.fail_json(msg=str(error), faults=list_faults(error.faults))
     module.exit_json(found=server is not None, since=iso(since), sites=sites)
