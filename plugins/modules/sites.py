@@ -564,7 +564,8 @@ options:
         is changed. Without it, such a change is made with a warning.
       - Told by the site's own access log, by a caller's subject, issuer and serial number, where a change of
         O(sites[].allowed_clients), O(sites[].client_ca), O(sites[].crl) or O(sites[].verify_depth) comes, or an earlier
-        release. What these do not tell counts as let in, such as a client CA of the same name with another key.
+        release. What these do not tell counts as let in, such as a client CA of the same name with another key. A log
+        that cannot be read is a warning.
     type: bool
     default: false
   require_httpd:

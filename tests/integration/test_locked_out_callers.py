@@ -6,13 +6,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 from backend import get
 from demo_material import Authority
 from host import DOMAIN, OTHER, Host, until
 
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import run
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 
 if TYPE_CHECKING:
@@ -140,6 +144,26 @@ def test_nobody_is_named_whom_a_log_does_not_tell_to_be_refused(host: Host) -> N
     assert "of the 2 clients that got in within the last 30 days, 1 would" in message
     again = Authority("TencentQQAuthCA (stand-in, made by the demo)")  # another key
     assert locked_out(host.apply(site(host, client_ca=again.pem), check=True)) == []
+
+
+def test_a_log_that_does_not_tell_is_said_where_callers_are_to_be_protected(host: Host) -> None:
+    host.apply(site(host, access_log="server"))
+    pinned = site(host, access_log="server", allowed=[{"subject": "CN=Nobody"}])
+    assert not any("callers are not known" in each for each in host.apply(pinned, check=True).limits)
+    report = host.apply(pinned, check=True, protect_callers=True)
+    assert ["callers are not known" in each for each in report.limits if "access log" in each] == [True]
+    assert report.locked_out == []
+
+
+def test_a_run_that_changes_nothing_reads_no_log_and_knows_no_reader() -> None:
+    program = f"import sys; import {run.__name__}; print(*sys.modules)"
+    path = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={"PYTHONPATH": path}, capture_output=True, text=True, check=True
+    )
+    known = {name.rpartition(".")[2] for name in done.stdout.split()}
+    assert not known & {"callers", "call_logs", "log_files", "entry_rules", "locked_out"}
+    assert "look" in known
 
 
 def test_an_operator_is_warned_or_stopped_before_anything_is_changed(operator: LocalOperator) -> None:

@@ -146,8 +146,9 @@ def read_callers(described: Description, store: Store, site: SiteFacts, bounds: 
         calls, unread = _read_calls(path, SITE_FORMATS, bounds)
         return SiteCalls(calls.callers, calls.without, calls.own, access_log=path, faults=tuple(_of(site, unread)))
     if host is None:
-        words = f"{site.domain}: no virtual host of it is in httpd's configuration, so its log is not known"
-        return SiteCalls(faults=(Fault("log-unread", site.domain, words, ""),))
+        words = f"{site.domain}: it has no access log of its own, or no virtual host, so its callers are not known"
+        remedy = "take 'access_log: server' out, or deploy the site"
+        return SiteCalls(faults=(Fault("log-unread", site.domain, words, remedy),))
     logs, faults = _access_logs(described, host)
     # Of several, one that tells it is enough, and each call stands in all of them.
     telling = next(filter(lambda each: any(map(compile_format, each[1])), logs.items()), None)

@@ -36,15 +36,17 @@ __all__ = ["complete_release", "make", "prove"]
 def prove(seen: Seen) -> Result:
     """Step 1, after what a rehearsal does not see. Raises Refused where the change would do harm."""
     _refuse_if(find_obstacles(seen))
-    locked_out = find_locked_out(seen)
+    locked_out, unread = find_locked_out(seen)
     if seen.request.protect_callers:
         _refuse_if(locked_out)
+    warnings = unread if seen.request.protect_callers else []
     result = rehearse_change(seen)
     _refuse_if(find_crowd(seen))  # last, as it may be another one a moment later
     # What a template or the operator's own text has, as well as what the options say.
     releases = [wish.release for wish in seen.wishes if wish.release]
     texts = [(each.facts, each.public[SITE].decode(errors="replace")) for each in releases]
-    return replace(result, warnings=(*result.warnings, *find_unheard(texts)), locked_out=tuple(locked_out))
+    warnings = [*result.warnings, *warnings, *find_unheard(texts)]
+    return replace(result, warnings=tuple(warnings), locked_out=tuple(locked_out))
 
 
 def _refuse_if(faults: Sequence[Fault]) -> None:

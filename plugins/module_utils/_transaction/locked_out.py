@@ -42,13 +42,17 @@ _WHY = {
 }
 
 
-def find_locked_out(seen: Seen) -> list[Fault]:
-    """Return a fault for each site of the change whose callers of late would not all get in any more."""
+def find_locked_out(seen: Seen) -> tuple[list[Fault], list[Fault]]:
+    """Return a fault for each site of the change whose callers of late would not all get in any more.
+
+    And what of the logs could not be read, so that nobody takes silence for an answer.
+    """
     bounds = Bounds(time.time() - DAYS * 86400, size=_SIZE, seconds=_SECONDS)
-    found = []
+    found, unread = [], []
     for before, after in _changed(seen):
         old, new = (rules_of(each.facts, each.public) for each in (before, after))
         calls = read_callers(seen.without_us, seen.store, before.facts, bounds)
+        unread += calls.faults
         callers = [each for each in calls.callers if each.admitted and each.verified]
         lost = [(each, why) for each in callers for why in [find_locking_out(old, new, each)] if why]
         if lost:
@@ -60,7 +64,7 @@ def find_locked_out(seen: Seen) -> list[Fault]:
                 f"more: {told}{more}"
             )
             found.append(Fault("callers-locked-out", after.domain, words, "see that this is meant"))
-    return found
+    return found, unread
 
 
 def _changed(seen: Seen) -> Iterator[tuple[Release, Release]]:
