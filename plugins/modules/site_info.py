@@ -343,6 +343,20 @@ sites:
       returned: known
       type: bool
       sample: false
+    callers:
+      description:
+        - The last five clients that called it within 30 days, the last first, with subject, issuer (null where no line
+          tells it), when they called last (UTC), how often, and the statuses that they got. Of a large log, its end is
+          read. Null where no log tells who called. M(mtls.httpd.caller_info) tells all.
+      returned: known
+      type: list
+      elements: dict
+      sample:
+        - subject: CN=Chat,O=Tencent
+          issuer: CN=TencentQQAuthCA
+          last: "2026-11-28T19:45:00Z"
+          calls: 2023
+          statuses: {"200": 2022, "503": 1}
     renewal_hook:
       description: The host's program that renews it, null where there is none.
       returned: known

@@ -37,6 +37,12 @@ def certificate(subject: str, days: float, sha256: str = "ab" * 32) -> dict[str,
     }
 
 
+def caller(subject: str, hours: float) -> dict[str, Any]:
+    """Return what is told of a client that called last so many hours before NOW."""
+    last = after(-hours / 24)
+    return {"subject": subject, "issuer": None, "last": last, "calls": 3, "statuses": {"200": 2, "503": 1}}
+
+
 def site(domain: str = "www.example.com", days: float = 90, **told: Any) -> dict[str, Any]:
     """Return what is told of a sound site whose certificate ends so many days from NOW, with what is given instead."""
     return {
@@ -65,6 +71,7 @@ def site(domain: str = "www.example.com", days: float = 90, **told: Any) -> dict
         "callback_paths": ["/"],
         "versions": ["TLSv1.2", "TLSv1.3"],
         "proxy_protocol": False,
+        "callers": [],
         "renewal_hook": None,
         "include": None,
         "remote_src": False,
@@ -118,11 +125,12 @@ def varied() -> Fleet:
         client_ca=[certificate(HOSTILE, 2)],
         pins=[f"subject:{HOSTILE}"],
         open_paths=["/healthz|x"],
+        callers=[caller(HOSTILE, 2)],
     )
     crl = {"issuer": "CN=Chat CA,O=Tencent", "this_update": after(-9), "next_update": after(1)}
     return judged(
         [
-            host("d1", site(), site("hooks.example.com", 200)),
+            host("d1", site(callers=[caller("CN=Chat,O=Tencent", 1)]), site("hooks.example.com", 200)),
             host("d2", site(days=3, certificate=certificate("CN=www.example.com", 3, "cd" * 32))),
             host("n1", site(mutual_tls="optional", from_controller="optional", pins=[])),
             host("n2", hostile, unlisted=["odd.example.com"], missing=["www.example.com"]),

@@ -29,8 +29,10 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import (
     plain,
     tell_faults,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.log_files import Bounds
 from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes, standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.bypasses import find_bypasses
+from ansible_collections.mtls.httpd.plugins.module_utils._site.callers import read_callers
 from ansible_collections.mtls.httpd.plugins.module_utils._site.conflicts import find_changed_mpm, find_taken_names
 from ansible_collections.mtls.httpd.plugins.module_utils._site.material import find_material_faults
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, SITE
@@ -59,6 +61,9 @@ if TYPE_CHECKING:
 
 LOCK_SECONDS = 10.0
 ASKING_SECONDS = 15.0
+# How much of the logs is read: enough for a look at who called of late, and no more of a large one.
+_DAYS, _BYTES, _READING_SECONDS = 30, 4 << 20, 2.0
+_CALLERS = 5  # the last of each site
 _PEM = re.compile(rb"-----BEGIN (?:CERTIFICATE|X509 CRL)-----([A-Za-z0-9+/=\s]*)-----END ")
 
 
@@ -86,7 +91,8 @@ class _Survey:
     """One look at a host.
 
     faults: what is amiss, of the host and of its sites, in the order in which it was found. facts: of each site, by
-    domain, also where its release is damaged, and its facts can be read.
+    domain, also where its release is damaged, and its facts can be read. callers: who called it of late, the last
+    first, where a log tells that.
     """
 
     server: Server
@@ -94,6 +100,7 @@ class _Survey:
     request: Request
     faults: list[Fault] = field(default_factory=list)
     facts: dict[str, SiteFacts] = field(default_factory=dict)
+    callers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def tell(self, *, rehearse: bool) -> dict[str, Any]:
         if os.path.lexists(self.store.path("journal")):
@@ -147,6 +154,7 @@ class _Survey:
         if live:
             shown = [site for site in sites if not site.included or standing.host_of(site, without_us)]
             self.faults += standing.find_misplaced(self.store, live, shown)
+            self._read_callers(live)
 
     def _plan(self, without_us: Description, with_ssl: Description, wishes: Sequence[SiteWish]) -> Plan:
         """What a run would do that wishes for what is there."""
@@ -157,6 +165,15 @@ class _Survey:
         """What is not as an earlier run left it, by path."""
         left = find_leftovers(self.store, wishes)
         return [*(plan.amiss if plan else ()), *(f"{path} is left over" for path in left)]
+
+    def _read_callers(self, live: Description) -> None:
+        bounds = Bounds(time.time() - _DAYS * 86400, size=_BYTES, seconds=_READING_SECONDS)
+        for domain, site in self.facts.items():
+            found = read_callers(live, self.store, site, bounds)
+            if found.access_log:
+                last = sorted(found.callers, key=lambda caller: caller.last, reverse=True)[:_CALLERS]
+                told = ("subject", "issuer", "last", "calls", "statuses")
+                self.callers[domain] = [{name: getattr(caller, name) for name in told} for caller in last]
 
     # -- what is served
 
@@ -281,6 +298,7 @@ class _Survey:
             "callback_paths": list(facts.called),
             "versions": list(facts.versions),
             "proxy_protocol": bool(met and met.proxied),
+            "callers": self.callers.get(wish.domain),
             "renewal_hook": facts.renewal_hook or None,
             "include": self.store.path(wish.domain, "current", SITE) if facts.included else None,
         }

@@ -27,7 +27,7 @@ SCHEMA = "mtls.httpd/status/1"  # docs/status.schema.json; another number where 
 _COLUMNS = (
     *("severity", "host", "condition", "domain", "port", "served_until", "days_left", "lifetime_left_percent"),
     *("mutual_tls", "wanted", "pins", "open_paths", "protected_paths", "client_ca_ends", "crl_ends", "release"),
-    *("previous", "certificate_sha256", "amiss"),
+    *("previous", "certificate_sha256", "last_call", "amiss"),
 )
 # What a spreadsheet would take for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -36,6 +36,7 @@ _METRICS = {
     "mtls_httpd_certificate_not_after_timestamp_seconds": "When the first of a site's certificate and chain ends.",
     "mtls_httpd_client_ca_not_after_timestamp_seconds": "When the last of a site's client CAs ends.",
     "mtls_httpd_crl_next_update_timestamp_seconds": "When the first of a site's revocation lists is to be renewed.",
+    "mtls_httpd_last_call_timestamp_seconds": "When a client called last, of the last 30 days.",
     "mtls_httpd_enforced": "Whether strangers are asked for at least what the site is to ask for.",
     "mtls_httpd_survives_reload": "Whether httpd would take its next reload.",
     "mtls_httpd_release_info": "The release that a site serves.",
@@ -115,20 +116,25 @@ def _row_as_data(row: Row) -> dict[str, Any]:
         "mutual_tls": row.mutual_tls,
         "client_ca_ends": row.client_ca_ends,
         "certificate_sha256": certificate.get("sha256"),
+        "last_call": row.last_call,
         "amiss": " ".join(reason.message for reason in row.reasons),
     }
 
 
 def as_markdown(fleet: Fleet) -> str:
     """Return a page for a wiki or a ticket."""
-    headings = ("", "host", "site", "serves until", "days", "mutual TLS", "may call", "client CA ends", "release")
+    headings = (
+        *("", "host", "site", "serves until", "days", "mutual TLS", "may call", "client CA ends", "last call"),
+        "release",
+    )
     lines = [f"# Mutual TLS, {fleet.at:%Y-%m-%d %H:%M} UTC", "", _marked(sum_up(fleet)), ""]
     lines += [f"| {' | '.join(headings)} |", f"|{' --- |' * len(headings)}"]
     for row in fleet.rows:
         told = _row_as_data(row)
         values = (
             *(row.severity, row.host.name, row.domain or row.host.condition, row.served_until[:10], told["days_left"]),
-            *(row.mutual_tls, told["pins"], row.client_ca_ends[:10], (told["release"] or "")[:8]),
+            *(row.mutual_tls, told["pins"], row.client_ca_ends[:10]),
+            *(row.last_call[:16].replace("T", " "), (told["release"] or "")[:8]),
         )
         lines.append(f"| {' | '.join(_marked('' if value is None else str(value)) for value in values)} |")
     if fleet.reasons:
@@ -182,6 +188,8 @@ def _samples(fleet: Fleet) -> Iterator[tuple[str, dict[str, str], int]]:
         for name, end in ends.items():
             if end:
                 yield f"mtls_httpd_{name}_timestamp_seconds", labels, int(moment(end).timestamp())
+        if row.last_call:
+            yield "mtls_httpd_last_call_timestamp_seconds", labels, int(moment(row.last_call).timestamp())
         if row.mutual_tls != "unproven":
             yield "mtls_httpd_enforced", labels, int(row.mutual_tls in (row.site["wanted"], "enforced"))
         yield "mtls_httpd_release_info", {**labels, "release": row.site["release"] or ""}, 1

@@ -81,6 +81,11 @@ class Row:
         return max((one["not_after"] for one in self.site.get("client_ca", ()) if one["not_after"]), default="")
 
     @property
+    def last_call(self) -> str:
+        """When a client called last, as 2026-11-28T19:45:00Z; empty where none did, or where that is not known."""
+        return max((one["last"] for one in self.site.get("callers") or ()), default="")
+
+    @property
     def days_left(self) -> int | None:
         """Whole days until `served_until`, negative when it is over."""
         return days_between(self.at, self.served_until)

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 WIDTH = 120  # columns
 ROWS_SHOWN = 40  # of a fleet in which all is well there; others are counted
 _MARKS = {CRITICAL: "!!", WARNING: "! ", WELL: "  "}
-_HEADINGS = ("", "host", "site", "serves until", "days", "mutual TLS", "may call", "client CA ends", "release")
+_HEADINGS = (
+    *("", "host", "site", "serves until", "days", "mutual TLS", "may call", "client CA ends", "last call"),
+    "release",
+)
 _LEAST = {"host": 8, "site": 12, "may call": 8}  # what these are shortened to where a line is too long
 _SPACE = "  "
 
@@ -87,11 +90,11 @@ def _fitted(text: str, width: int) -> str:
 def _cells(row: Row) -> tuple[str, ...]:
     site = row.site
     if row.host.condition != LOOKED or not row.domain:
-        return (_MARKS[row.severity], row.host.name, row.host.condition.replace("looked", "no site"), *[""] * 6)
+        return (_MARKS[row.severity], row.host.name, row.host.condition.replace("looked", "no site"), *[""] * 7)
     days = "" if row.days_left is None else str(row.days_left)
     release = site["release"] or ""
     if not site["known"]:
-        return (_MARKS[row.severity], row.host.name, row.domain, "damaged", "", "", "", "", release[:8])
+        return (_MARKS[row.severity], row.host.name, row.domain, "damaged", "", "", "", "", "", release[:8])
     mutual_tls = row.mutual_tls if row.mutual_tls == site["wanted"] else row.mutual_tls.upper()
     return (
         _MARKS[row.severity],
@@ -102,8 +105,16 @@ def _cells(row: Row) -> tuple[str, ...]:
         mutual_tls,
         plain(_tell_pins(site["pins"])),
         row.client_ca_ends[:10],
+        _tell_last_call(row),
         release[:8],
     )
+
+
+def _tell_last_call(row: Row) -> str:
+    """Return when somebody called last, without the year: nothing older than 30 days is known."""
+    if row.last_call:
+        return row.last_call[5:16].replace("T", " ")
+    return "" if row.site["callers"] is None else "never"
 
 
 def _tell_pins(pins: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from fleets import after, certificate, host, judged, site, varied
+from fleets import after, caller, certificate, host, judged, site, varied
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import CODES as FAULTS
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet import judging
@@ -187,6 +187,14 @@ def test_what_is_amiss_with_many_hosts_is_said_once() -> None:
 def test_the_last_line_tells_what_ends_first() -> None:
     fleet = judged([host("d1", site()), host("d2", site(certificate=certificate("CN=x", 40)))])
     assert "First to end: www.example.com on d2, 2027-01-08, in 40 days." in sum_up(fleet)
+
+
+def test_a_row_tells_when_somebody_called_last() -> None:
+    called = host("d1", site(callers=[caller("CN=Chat,O=Tencent", 30), caller("CN=Other", 40)]))
+    lines = lay_out(judged([called, host("d2", site()), host("d3", site(callers=None))]))
+    assert "  11-28 06:00  " in lines[1]
+    assert "  never  " in lines[2]
+    assert "never" not in lines[3]
 
 
 def test_no_control_character_of_a_name_reaches_the_screen() -> None:
