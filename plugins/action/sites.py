@@ -22,6 +22,7 @@ with kept_bytecode():
     from ansible_collections.mtls.httpd.plugins.module_utils import _python
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import MOST_RELEASES, packed
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.sent_code import pack_code
+    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import broken_rules
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import WARNING
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import report
     from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError
@@ -64,6 +65,15 @@ _NO_TERMINAL = (
     "Take requiretty out of its sudoers for this user, and run again. Nothing was touched."
 )
 
+_NOTHING = {
+    "changed": False,
+    "msg": "None of the sites that 'only' names is listed for this host, so nothing was done.",
+    "httpd_found": True,
+    "sites": [],
+    "endpoints": [],
+    "findings": [],
+}
+
 
 class ActionModule(ActionBase):
     """Put all sites of a host in place, or take them away, as one transaction."""
@@ -80,6 +90,8 @@ class ActionModule(ActionBase):
     def _run(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         """Read the options, gather what they name, judge it, render it, pack it, call the target, tell what it did."""
         options = _read_options(self._task.args)
+        if options.only and not options.sites:
+            return dict(_NOTHING)
         now = datetime.datetime.now(datetime.timezone.utc)
         gathered = gather(Finder(self), options.present, now, datetime.timedelta(days=options.warn_days))
         verdicts = judge_sites(gathered, now, options.warn_days)

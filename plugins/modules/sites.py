@@ -544,6 +544,14 @@ options:
         with O(sites[].state=absent). Without it, such files are an error.
     type: bool
     default: false
+  only:
+    description:
+      - The domains of those of O(sites) that this run is about. The others are neither judged nor touched, so that the
+        ended certificate of one does not hold up an urgent change to another.
+      - Where none of them is among O(sites), nothing is done, so that a fleet's hosts may have different ones.
+    type: list
+    elements: str
+    default: []
   accept:
     description:
       - Faults of a rehearsal that are not to refuse the change, by their codes. For what answers otherwise in a

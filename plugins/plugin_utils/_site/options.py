@@ -137,6 +137,7 @@ class Options:
     """The options of one task, each by its documented name."""
 
     sites: tuple[Site, ...]
+    only: tuple[str, ...]
     judge_only: bool
     summary: bool
     httpd_binary: str | None
@@ -158,10 +159,13 @@ class Options:
 def read_options(given: Mapping[str, Any]) -> Options:
     """Return the options of a task, with the documented defaults. Domains are in lower case.
 
+    The sites are those that the run is about (C(only)).
     Raises ArgumentsError where one is unknown, or is not of its type.
     """
     values = checked(OPTIONS, given)
-    return Options(**{**values, "sites": tuple(_site(site) for site in values["sites"])})
+    only = tuple(_lowered(domain) for domain in values["only"])
+    sites = tuple(site for site in map(_site, values["sites"]) if not only or site.domain in only)
+    return Options(**{**values, "sites": sites, "only": only})
 
 
 def read_site(given: Mapping[str, Any]) -> Site:
