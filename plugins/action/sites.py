@@ -44,7 +44,7 @@ with kept_bytecode():
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.remarks import legacy_tls, noteworthy
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.rendering import Renderer
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.verdicts import judge_sites
-    from ansible_collections.mtls.httpd.plugins.plugin_utils._summary import judged, tell_prediction
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._summary import judged, tell_prediction, tell_removed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,6 +117,8 @@ class ActionModule(ActionBase):
         warnings = [*_list_warnings(options, verdicts), *(f"{host}: {each}" for each in of_host)]
         if self._task.check_mode and not result.get("failed"):
             say([f"{host}: {tell_prediction(result)}"])
+        listed = _list_domains(task_vars.get("mutual_tls_sites"))
+        say(f"{host}: {line}" for line in tell_removed(result.get("sites", ()), listed))
         return self._tell(result, _list_findings(verdicts), warnings)
 
     def _call(self, request: Request, task_vars: dict[str, Any]) -> dict[str, Any]:
@@ -145,7 +147,9 @@ class ActionModule(ActionBase):
 def _read_options(given: Mapping[str, Any]) -> Options:
     """Return the options of the task. Raises ArgumentsError with everything that is wrong with them."""
     options = read_options(given)
-    wrong = list(find_wrong_options(options.sites))
+    wrong = list(find_wrong_options(options.sites)) if options.sites or not options.only else []
+    if any(broken_rules(domain) for domain in options.only):
+        wrong.append("the option 'only' holds what is no name of a site. Correct it.")
     if not 1 <= options.keep_releases <= MOST_RELEASES:
         wrong.append(f"the option 'keep_releases' is not between 1 and {MOST_RELEASES}. Correct it.")
     if wrong:
@@ -179,6 +183,12 @@ def _list_warnings(options: Options, verdicts: Mapping[str, Verdict]) -> list[st
         if each.severity == WARNING
     ]
     return [*found, *(warning for site in options.present for warning in legacy_tls(site))]
+
+
+def _list_domains(listed: object) -> set[str]:
+    """Return the domains of the role's variable, as far as that is a list of sites."""
+    sites = listed if isinstance(listed, list) else []
+    return {str(site.get("domain")).lower() for site in sites if isinstance(site, dict)}
 
 
 def _find_why_not_started(stderr: str) -> str:

@@ -689,6 +689,13 @@ sites:
       type: list
       elements: str
       sample: ["certificate 2027-02-26 -> 2027-05-27 (new key)", "may call now: CN=Chat,O=Tencent"]
+    answers_now:
+      description:
+        - Of a site that was taken away, the subject of the certificate that its name gets at its port now, empty where
+          nobody answers there. Null otherwise.
+      returned: always
+      type: str
+      sample: null
     release:
       description: The release that is current, null for a site that is absent.
       returned: always

@@ -61,8 +61,9 @@ def say(lines: Iterable[str]) -> None:
 
     Not where all that is printed is data, for programs: they find the lines in the result.
     """
-    if not str(constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK")).endswith(("json", "jsonl")):
-        Display().display("\n".join(lines))
+    text = "\n".join(lines)
+    if text and not str(constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK")).endswith(("json", "jsonl")):
+        Display().display(text)
 
 
 def pipelined(connection: ConnectionBase) -> bool:

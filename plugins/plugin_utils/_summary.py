@@ -14,7 +14,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.endpoints im
 from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Verdict
 
@@ -92,6 +92,22 @@ def tell_prediction(result: Mapping[str, Any]) -> str:
         how = f"rehearsed in {'full' if result['rehearsal'] == 'full' else 'a reduced form'}{why}"
     what = "; ".join(parts) or ("httpd would be reloaded" if result["reloaded"] else "what is left over would go")
     return f"{how}: {what}. Nothing was kept."
+
+
+def tell_removed(sites: Iterable[Mapping[str, Any]], listed: Collection[str]) -> Iterator[str]:
+    """Yield, for each site that was taken away, who answers to its name now.
+
+    ``listed``: the domains that the host's inventory still lists.
+    """
+    for site in sites:
+        if site["answers_now"] is None or not site["changed"]:
+            continue
+        now = site["answers_now"]
+        who = f"its name gets the certificate of {now} now" if now else "nobody answers TLS at its port any more"
+        still = (
+            " It still stands in mutual_tls_sites of this host, and the next deployment brings it back: take it out."
+        )
+        yield f"{site['domain']} is no longer served; {who}.{still if site['domain'] in listed else ''}"
 
 
 def _would_be(site: Mapping[str, Any]) -> str:

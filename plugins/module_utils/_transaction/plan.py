@@ -87,7 +87,7 @@ class Plan:
     each of these than before, in words. replaced: the releases that those had, by domain; empty for one that had none,
     or one that is damaged. diff: for the operator. sites: all that will be there, listed or not.
     listens: addresses (empty for all) and ports that we add. amiss: what is not as an earlier run left it, in words.
-    damaged: the sites whose release is not.
+    damaged: the sites whose release is not. taken: those that are to go, as they are.
     """
 
     staged: tuple[tuple[Release, str], ...]
@@ -100,6 +100,7 @@ class Plan:
     listens: tuple[tuple[str, int], ...]
     amiss: tuple[str, ...]
     damaged: frozenset[str]
+    taken: tuple[SiteFacts, ...] = ()
 
 
 def make_plan(found: Found, wishes: Sequence[SiteWish], *, adopt: bool, keep: int) -> Plan:
@@ -190,6 +191,7 @@ def make_plan(found: Found, wishes: Sequence[SiteWish], *, adopt: bool, keep: in
         tuple(listens),
         tuple(amiss),
         frozenset(damages),
+        tuple(before[wish.domain] for wish in wishes if wish.release is None and wish.domain in before),
     )
 
 

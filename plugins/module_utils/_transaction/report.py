@@ -6,10 +6,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import list_faults, tell_fault
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import VERSIONS, Question
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import list_faults, plain, tell_fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site import standing
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_file import (
@@ -21,9 +25,12 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look impor
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import Seen
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.trial import Result
+
+_ASKING_SECONDS = 5.0
 
 
 @dataclass
@@ -58,6 +65,7 @@ def tell_site(wish: SiteWish, changed: bool, shown: str, changes: Sequence[str] 
         "state": "present" if wish.release else "absent",
         "changed": changed,
         "changes": list(changes),
+        "answers_now": None,
         "release": wish.release.name if wish.release else None,
         "replaced": None,
         "certificate_sha256": facts.certificate_sha256 if facts else None,
@@ -94,6 +102,10 @@ def tell(seen: Seen, result: Result | None, *, reloaded: bool, check: bool, heal
         clock_skew=seen.skew,
         diff=list(seen.plan.diff),
     )
+    if running and not check:
+        for site in seen.plan.taken:
+            one = next(told for told in report.sites if told["domain"] == site.domain)
+            one["answers_now"] = _who_answers(seen, site)
     if result:
         report.rehearsal, report.rehearsal_reason = result.mode, result.reason
         report.accepted = list_faults(result.accepted)
@@ -102,6 +114,18 @@ def tell(seen: Seen, result: Result | None, *, reloaded: bool, check: bool, heal
         if result.programs:
             report.limits.append(f"not started in the rehearsal, as no program is: {', '.join(result.programs)}")
     return report
+
+
+def _who_answers(seen: Seen, site: SiteFacts) -> str:
+    """The subject of the certificate that the name of a site that is gone gets at its port; empty for none."""
+    door = standing.find_door(seen.without_us, standing.addresses(site, seen.without_us)[0], site.port)
+    for version in VERSIONS:
+        certificate = ask(door, Question(site.domain, version, "none"), _ASKING_SECONDS).certificate
+        if certificate:
+            with suppress(ValueError):
+                return plain(wire.rfc4514(wire.read_certificate(certificate).subject)) or wire.sha256(certificate)
+            return wire.sha256(certificate)
+    return ""
 
 
 def _site(seen: Seen, wish: SiteWish, shown: bool) -> dict[str, Any]:
