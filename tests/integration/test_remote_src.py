@@ -23,7 +23,7 @@ import pytest
 import yaml
 from demo_material import Authority, Issued, write, zipped
 from odd_authorities import CHAT, LIMITED, SOUND, client_of, pem
-from odd_certificates import PAST, ca, crl
+from odd_certificates import PAST, Pair, ca, crl, new_key
 
 if TYPE_CHECKING:
     from conftest import LocalOperator
@@ -245,6 +245,18 @@ def test_a_leaf_on_the_host_is_no_client_ca(operator: LocalOperator, certbot: Ce
     write(certbot.root, "chat.crt", operator.material.client.pem)
     operator.site.update(client_ca=[f"{certbot.root}/chat.crt"])
     assert "is no CA by its basic constraints" in " ".join(operator.refused().output.split())
+
+
+def test_a_client_ca_on_the_host_that_another_key_of_its_issuers_name_signed_is_refused(
+    operator: LocalOperator, certbot: Certbot
+) -> None:
+    root = ca()
+    namesake = Pair(root.certificate, new_key())
+    write(certbot.root, "chat.crt", pem(root.certificate, ca(namesake).certificate))
+    operator.site.update(client_ca=[f"{certbot.root}/chat.crt"])
+    assert "httpd would let no client of" in " ".join(operator.refused().output.split())
+    write(certbot.root, "chat.crt", pem(root.certificate, ca(root).certificate))
+    assert operator.deploy().recap["changed"] == 1
 
 
 @pytest.mark.parametrize("from_host", [True, False], ids=["on the host", "the controller's"])

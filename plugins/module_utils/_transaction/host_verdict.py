@@ -282,9 +282,8 @@ def _refused_client_ca(refusal: Refusal, one: Member, together: Sequence[Member]
     """Return the finding for a client CA of which httpd lets no client in."""
     words = refusal.words.rstrip(".")
     if not one.may_issue:
-        message = (
-            f"'{one.label}' is no CA by basic constraints and key usage, so httpd lets no client of it in ({words})."
-        )
+        who = f"'{one.label}' is no CA by its basic constraints and key usage"
+        message = f"{who}, so httpd lets no client of it in ({words})."
         return finding("not-a-ca", one.source, message, "Give the certificate of the CA that issues to the clients.")
     code = codes_of(refusal)[1]
     remedy = "Give the certificate as the CA publishes it."

@@ -79,7 +79,10 @@ CODES: dict[str, tuple[str, str]] = {
         WARNING,
         "Certificates that clients do not need are in the chain. They are left out, or sent as `remote_src` has them.",
     ),
-    "not-a-ca": (ERROR, "A client CA is no CA by its basic constraints or key usage."),
+    "not-a-ca": (
+        ERROR,
+        "A client CA is no CA by its basic constraints or key usage. A warning of a key for lists beside the CA's own.",
+    ),
     "clients-refused": (ERROR, "OpenSSL, and so httpd, lets no client of a client CA in, for a reason without a code."),
     "client-ca-incomplete": (ERROR, "A client CA is an intermediate without its root, which httpd refuses."),
     "public-client-ca": (
