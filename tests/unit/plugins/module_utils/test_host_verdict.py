@@ -248,6 +248,14 @@ def test_a_host_says_of_a_path_to_the_trust_anchors_what_the_controller_says(cas
         assert [one.code for one in findings if one.severity == ERROR] == wanted, findings
 
 
+@pytest.mark.parametrize("linked", [True, False])
+def test_the_certificate_of_a_ca_for_its_next_key_is_no_root(linked: bool) -> None:
+    more = {} if linked else {"ski": None, "aki": None}
+    next_key = ca(Pair(ROOT.certificate, ROOT.key), subject=ROOT.certificate.subject, **more).certificate
+    found = members("/host/chain.pem", ROOT.certificate, next_key, ISSUING.certificate)
+    assert [one.is_root for one in found] == [True, False, False]
+
+
 def test_an_ended_edition_of_a_root_beside_the_present_one_is_of_no_account() -> None:
     ended = ca(key=ROOT.key, subject=ROOT.certificate.subject, begin=NOW - 9 * DAY, end=NOW - DAY).certificate
     assert judged(anchors=members("trust_anchors", ended, ROOT.certificate)) == ()
