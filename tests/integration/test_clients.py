@@ -391,3 +391,9 @@ def test_a_pinned_certificate_that_has_ended_is_an_error_unless_another_client_m
     assert "'Chat of today' ends at" in soon
     assert "list the next one beside it" in soon
     assert " ends at " not in judged(operator, allowed_clients=[good])
+
+
+def test_more_clients_than_are_asked_for_work_and_are_told(host: Host) -> None:
+    report = host.apply(host.wish(allowed=[{"subject": f"CN=Client {each},O=Bench"} for each in range(2000)]))
+    assert report.rehearsal == "full"
+    assert f"{DOMAIN}: 1936 of 2000 allowed_clients were not asked for" in report.limits

@@ -267,3 +267,13 @@ def test_a_way_to_a_protected_backend_that_the_live_server_alone_reads_is_refuse
         host.apply(host.wish(protected={CLOSED: f"http://127.0.0.1:{guarded.port}{CLOSED}"}, extra=there), disk=late)
     assert host.enforces()
     assert guarded.asked == []
+
+
+@pytest.mark.parametrize(
+    ("number", "left_out"), [(64, []), (3000, [f"{DOMAIN}: 2936 of 3000 open_paths were not asked for"])]
+)
+def test_more_open_paths_than_are_asked_for_work_and_are_told(host: Host, number: int, left_out: list[str]) -> None:
+    paths = tuple(f"/healthz/{each}" for each in range(number))
+    report = host.apply(host.wish(open_paths=paths))
+    assert report.rehearsal == "full"
+    assert [each for each in report.limits if "were not asked for" in each] == left_out

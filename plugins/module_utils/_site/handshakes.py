@@ -10,7 +10,7 @@ import secrets
 import time
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import (
     VERSIONS,
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
 
 _SECONDS = 5.0
+MOST = 64  # of each option's paths or clients that are asked for
+_Known = TypeVar("_Known")
 _WHO = {
     "none": "a client without a certificate",
     "untrusted": "a client of another CA",
@@ -171,20 +173,45 @@ def _see_whether_sent_away(site: SiteFacts, door: Door, question: Question, answ
 
 def _callers(stage: Stage, site: SiteFacts, probes: Probes) -> list[_Caller]:
     """Who asks: strangers, and in a rehearsal the clients of the throwaway CA."""
-    closed = site.protected_paths or ("/",)
-    callers = [_Caller("none", None, (*closed, *site.open_paths)), _Caller("untrusted", probes.stranger, ("/",))]
+    closed = _some(site.protected_paths) or ("/",)
+    callers = [
+        _Caller("none", None, (*closed, *_some(site.open_paths))),
+        _Caller("untrusted", probes.stranger, ("/",)),
+    ]
     if stage is Stage.LIVE:
         return callers
-    callers.append(_Caller("unlisted" if site.pins else "trusted", probes.trusted, site.called))
+    called = _some(site.called)
+    callers.append(_Caller("unlisted" if site.pins else "trusted", probes.trusted, called))
     # A release gone back to may hold pins that the controller knows nothing of.
     callers += [
-        _Caller(f"allowed_clients[{number}]", probes.pinned[pin], site.called)
-        for number, pin in enumerate(site.pins)
+        _Caller(f"allowed_clients[{number}]", probes.pinned[pin], called)
+        for number, pin in _some(tuple(enumerate(site.pins)))
         if pin in probes.pinned
     ]
     if site.crl_check != "none":
         callers.append(_Caller("revoked", probes.revoked, closed))
     return callers
+
+
+def _some(known: tuple[_Known, ...]) -> tuple[_Known, ...]:
+    """The first and the last of many that are alike, as each costs a question over each version of TLS."""
+    half = MOST // 2
+    return known if len(known) <= MOST else (*known[:half], *known[-half:])
+
+
+def list_unasked(sites: Sequence[SiteFacts]) -> tuple[Fault, ...]:
+    """Of which options of sites some were not asked for, as there are so many."""
+    return tuple(
+        Fault("not-tried", site.domain, f"{site.domain}: {number - MOST} of {number} {name} were not asked for", "")
+        for site in sites
+        for name, number in (
+            ("open_paths", len(site.open_paths)),
+            ("protected_paths", len(site.protected_paths)),
+            ("callback_paths", len(site.called)),
+            ("allowed_clients", len(site.pins)),
+        )
+        if number > MOST
+    )
 
 
 def _without_http2(site: SiteFacts, answers: Sequence[Answer]) -> Iterator[Fault]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import complaints
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, tell_faults
 from ansible_collections.mtls.httpd.plugins.module_utils._site import material
+from ansible_collections.mtls.httpd.plugins.module_utils._site.handshakes import list_unasked
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import File
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import rehearsal, trial
@@ -41,7 +42,12 @@ def rehearse_change(seen: Seen) -> trial.Result:
     if result.broken:
         _refuse_broken_before(seen, result)
     accepted = tuple(each for each in result.faults if each.code in seen.request.accepted)
-    result = replace(result, faults=tuple(each for each in result.faults if each not in accepted), accepted=accepted)
+    result = replace(
+        result,
+        faults=tuple(each for each in result.faults if each not in accepted),
+        accepted=accepted,
+        warnings=(*result.warnings, *list_unasked(seen.sites)),
+    )
     faults = _faults(seen, result)
     faults += _further(seen, result) if faults else _started_without_leave(seen, result)
     if faults:
