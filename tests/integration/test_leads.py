@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from embedded_httpd import free_port
 from host import DOMAIN
+from rehearsing import forbid_namespaces
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,6 +127,23 @@ def test_what_no_request_says_is_told_where_it_may_lead_to_the_backend(host: Hos
     assert [
         each for each in report.limits if f"RewriteRule at {name}:{int(line) + 3} may lead to what {DOMAIN}" in each
     ]
+
+
+@pytest.mark.parametrize(
+    "way", ["a link in a folder", "a field of the request", "another port", "a folder for each name"]
+)
+def test_a_reduced_rehearsal_tells_what_it_would_ask(
+    host: Host, srv: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_leading = way in LEADING
+    _place, options = furnish(host, srv, *(LEADING[way] if is_leading else ELSEWHERE[way]))
+    forbid_namespaces(monkeypatch)
+    wish = host.wish(**options)
+    report = host.apply(wish)
+    assert report.rehearsal == "reduced"
+    assert bool([each for each in report.limits if f"may lead to what {DOMAIN} protects" in each]) is is_leading
+    again = replace(wish, allow_bypass=(str(host.httpd.conf),), release=host.wish(**options).release)
+    assert not [each for each in host.apply(again).limits if "may lead to" in each]
 
 
 def test_a_rule_of_the_sites_own_that_leads_to_a_protected_path_is_refused_by_its_line(host: Host, srv: Path) -> None:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import join_endpoint
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox, trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.stand_ins import Arrival
@@ -58,6 +59,11 @@ class Backend(NamedTuple):
     port: int
     socket: str = ""
 
+    @property
+    def place(self) -> str:
+        """Host and port as a URL has them, or the socket's path."""
+        return self.socket or join_endpoint(self.host, self.port)
+
 
 def find_backends(texts: Iterable[str]) -> list[Backend]:
     """The backends that texts of a configuration name by URL; none of those that a request fills in."""
@@ -70,6 +76,19 @@ def find_backends(texts: Iterable[str]) -> list[Backend]:
                 port = int(each["port"] or PORTS[each["scheme"].lower()])
                 found.append(Backend(each["host"].strip("[]").lower(), port))
     return list(dict.fromkeys(each for each in found if each.port < 65536))
+
+
+def find_own_backends(
+    described: Description, site: SiteFacts, host: VirtualHost
+) -> tuple[list[Backend], list[Backend]]:
+    """The backends that a site's virtual host names: for callers without a certificate too, and for others alone."""
+    protected = {f'Location "{path}"' for path in site.protected_paths}
+    naming: dict[bool, list[str]] = {True: [], False: []}
+    for said in described.of_host(host.place):
+        if not said.name.lower().startswith(("proxypassreverse", "<virtualhost")):
+            is_closed = site.mutual_tls == "enforced" or bool(protected & set(said.sections))
+            naming[is_closed].append(said.arguments)
+    return find_backends(naming[False]), find_backends(naming[True])
 
 
 class Surroundings(NamedTuple):
@@ -189,7 +208,7 @@ class Canaries:
     def plant(self, site: SiteFacts, host: VirtualHost) -> None:
         """Put a file with the word into the document root of a site, beside each path that Chat calls."""
         domain = site.domain
-        folder = self._document_root(host)
+        folder = find_document_root(self.described, host)
         if not folder or not os.path.isdir(folder):
             return
         name = f"mtls-httpd-{secrets.token_hex(8)}"
@@ -230,22 +249,15 @@ class Canaries:
     def replace_backends(self, site: SiteFacts, host: VirtualHost) -> None:
         """Stand in for the backends that a site's virtual host names, as far as that can be."""
         domain = site.domain
-        protected = {f'Location "{path}"' for path in site.protected_paths}
-        naming: dict[bool, list[str]] = {True: [], False: []}
-        for said in self.described.directives:
-            if said.host == host.place and not said.name.lower().startswith(("proxypassreverse", "<virtualhost")):
-                is_closed = site.mutual_tls == "enforced" or bool(protected & set(said.sections))
-                naming[is_closed].append(said.arguments)
-        opened = find_backends(naming[False])
-        backends = list(dict.fromkeys([*opened, *find_backends(naming[True])]))
+        opened, closed = find_own_backends(self.described, site, host)
+        backends = list(dict.fromkeys([*opened, *closed]))
         missed = [each for each in backends if not self._replace(each)]
         if backends and not missed:
             self.replaced.add(domain)
         marks = {self.taken[each] for each in backends if each in self.taken and each not in opened}
         self.closed.setdefault(domain, set()).update(marks)
         for each in missed:
-            place = each.socket or f"{each.host}:{each.port}"
-            self._note(domain, f"nothing could stand in for its backend {place} in the rehearsal")
+            self._note(domain, f"nothing could stand in for its backend {each.place} in the rehearsal")
 
     def _replace(self, backend: Backend) -> bool:
         if backend in self.taken:
@@ -281,13 +293,15 @@ class Canaries:
         told = f"{domain}: {words}, so whether Chat reaches what lies there was not tried"
         self.warnings.append(Fault("not-tried", domain, told, ""))
 
-    def _document_root(self, host: VirtualHost) -> str:
-        found = ""
-        for place in ("", host.place):
-            for each in self.described.directives:
-                if each.host == place and each.name.lower() == "documentroot" and each.words:
-                    found = self.described.path(each.words[0])
-        return found
+
+def find_document_root(described: Description, host: VirtualHost) -> str:
+    """The folder of a virtual host's files: its own, or that of the server level."""
+    found = ""
+    for place in ("", host.place):
+        for each in described.of_host(place):
+            if each.name.lower() == "documentroot" and each.words:
+                found = described.path(each.words[0])
+    return found
 
 
 def folder_of(path: str) -> str:

@@ -164,9 +164,7 @@ class Doors:
         files = self.canaries.files.get(site.domain, ()) if self.canaries.names.get(site.domain) in closed else ()
         below = dict(self._content.get(site.domain, ()))
         listening = tuple(
-            (each.socket or f"{f'[{each.host}]' if ':' in each.host else each.host}:{each.port}", below.get(mark, ""))
-            for each, mark in self.canaries.taken.items()
-            if mark in closed
+            (each.place, below.get(mark, "")) for each, mark in self.canaries.taken.items() if mark in closed
         )
         return Goal(site.domain, files, listening)
 

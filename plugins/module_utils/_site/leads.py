@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -91,6 +91,35 @@ class Leads:
                     self.doubtful.append((goal.domain, each))
             if each.name.lower() == "rewriterule":
                 conditions = []
+
+
+def find_unasked(
+    without_us: Description, goals: Sequence[Goal], accepted: Mapping[str, Sequence[str]]
+) -> list[tuple[str, Directive]]:
+    """What may lead to a site's content where nothing can be asked, and is not seen by its text: with its domain.
+
+    C(goals): folders in the place of files. C(accepted): the places and files that operators accept, by domain.
+    """
+    leads = Leads(without_us)
+    leads.search([replace(goal, files=tuple(f"{path}/{_BELOW}" for path in goal.files)) for goal in goals])
+    by_domain = {goal.domain: goal for goal in goals}
+    made = [(lead.domain, lead.said) for lead in leads.found if not _is_seen(without_us, lead, by_domain[lead.domain])]
+    return [
+        (domain, each)
+        for domain, each in dict.fromkeys([*made, *leads.doubtful])
+        if not {each.host, each.host.rpartition(":")[0], each.place, each.file} & set(accepted.get(domain, ()))
+    ]
+
+
+def _is_seen(without_us: Description, lead: Lead, goal: Goal) -> bool:
+    """Whether a directive tells by its text where it leads, which is judged already (bypasses)."""
+    contents = list(find_contents(without_us, lead.said))
+    return any(
+        any(backends.same(content.backend, _as_backend(place)) for place, _below in goal.listening)
+        if content.backend
+        else any(trusted_paths.lies_within(path, content.path) for path in goal.files)
+        for content in contents
+    )
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,10 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError, Logs
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, tell_faults
 from ansible_collections.mtls.httpd.plugins.module_utils._site import (
+    canaries,
     conflicts,
     handshakes,
+    leads,
     material,
     protocols,
     standing,
@@ -72,6 +74,7 @@ if TYPE_CHECKING:
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
     from ansible_collections.mtls.httpd.plugins.module_utils._site.twin_clients import TwinnedCAs
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
 
 # Sections that, outside of virtual hosts, hold for requests to each of them.
 _REACHING = re.compile("(Location|LocationMatch|If|ElseIf|Else)( |$)", re.IGNORECASE)
@@ -191,6 +194,7 @@ def rehearse_reduced(trial: Trial, reason: str) -> Result:
                     door = standing.find_door(described, here, ports[site.port])
                     faults += handshakes.try_site(occasion, site, door, probes)
         faults = protocols.name_limits(store, without_us, sites, faults)
+        unled = _unled(trial, described)
         unpermitted = () if change.allowed else tuple(dict.fromkeys(start.programs))
         return Result(
             "reduced",
@@ -200,7 +204,7 @@ def rehearse_reduced(trial: Trial, reason: str) -> Result:
             not (weak or said),
             start.programs,
             unpermitted,
-            warnings=list_untwinned(twins),
+            warnings=(*list_untwinned(twins), *unled),
         )
 
 
@@ -220,6 +224,34 @@ def _moved(text: bytes, port: int, place: str, scratch: str) -> bytes:
 
 # mod_security opens its logs as it reads their lines, in a question (-t) too.
 _AT_ONCE = re.compile(rf"(?im)^\s*(Sec(?:Audit|Debug)Log2?)\s[^\n]*\$(?!\{{{quoting.LOGS}\}})")
+
+
+def _unled(trial: Trial, described: Description) -> list[Fault]:
+    """What of the server's own may lead to what sites protect, and would be asked in a full rehearsal."""
+    found = leads.find_unasked(trial.without_us, list(_goals(described, trial.sites)), trial.accepted)
+    own = {host.place for site in trial.sites for host in [standing.host_of(site, trial.without_us)] if host}
+    return [
+        Fault(
+            "not-tried",
+            domain,
+            f"{each.name} at {each.place} may lead to what {domain} protects, and whether it does is asked in a full "
+            "rehearsal alone",
+            "",
+        )
+        for domain, each in found
+        if each.host not in own
+    ]
+
+
+def _goals(described: Description, sites: Sequence[SiteFacts]) -> Iterator[leads.Goal]:
+    """Where what the sites protect lies. C(described): the configuration of the sites alone."""
+    for site in sites:
+        host = next((each for each in described.virtual_hosts if each.answers(site.domain)), None)
+        if host and (site.mutual_tls == "enforced" or site.protected_paths):
+            opened, closed = canaries.find_own_backends(described, site, host)
+            folder = canaries.find_document_root(described, host) if site.mutual_tls == "enforced" else ""
+            listening = tuple((each.place, "") for each in closed if each not in opened)
+            yield leads.Goal(site.domain, (os.path.realpath(folder),) if folder else (), listening)
 
 
 def _opened_at_once(domain: str, text: str) -> list[Fault]:
