@@ -20,13 +20,16 @@ Result = TypeVar("Result")
 LEAST = 250  # items that are worth a process
 
 
-def in_shares(work: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item]) -> list[Result]:
+def in_shares(
+    work: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item], *, least: int = LEAST
+) -> list[Result]:
     """Return what `work` makes of the items, one result for each, in their order.
 
-    Where there are many, forked processes do a share each. The items go nowhere, and the results come back by pipes,
-    so nothing secret leaves memory. What `work` raises in a process is raised again here, by doing its share once more.
+    `least`: items that are worth a process. Where there are many, forked processes do a share each. The items go
+    nowhere, and the results come back by pipes, so nothing secret leaves memory. What `work` raises in a process is
+    raised again here, by doing its share once more.
     """
-    number = max(1, min(os.cpu_count() or 1, len(items) // LEAST))
+    number = max(1, min(os.cpu_count() or 1, len(items) // least))
     size = -(-len(items) // number)
     own, *others = (items[at : at + size] for at in range(0, max(1, len(items)), size or 1))
     started = [(share, *_started(work, share)) for share in others]

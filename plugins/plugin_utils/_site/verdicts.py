@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import judge
+from ansible_collections.mtls.httpd.plugins.plugin_utils._shares import in_shares
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.protocol import unfit
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.remarks import find_nothing_served, find_open_doors
 
@@ -20,10 +21,16 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Verdict
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.gathering import Gathered
 
+_WORTH_A_PROCESS = 50  # sites: each is shown in handshakes, of some milliseconds
+
 
 def judge_sites(gathered: Sequence[Gathered], at: datetime, warn_days: int) -> dict[str, Verdict]:
     """Return the verdict on each domain. No site is left out for another's errors."""
-    verdicts = judge([each.material for each in gathered], at=at, warn_days=warn_days)
+
+    def judged(share: Sequence[Gathered]) -> list[Verdict]:
+        return judge([each.material for each in share], at=at, warn_days=warn_days)
+
+    verdicts = in_shares(judged, gathered, least=_WORTH_A_PROCESS)
     return {each.site.domain: _with_options(each, verdict) for each, verdict in zip(gathered, verdicts, strict=True)}
 
 

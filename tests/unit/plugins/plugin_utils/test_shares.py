@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Deployable, Verdict
 from ansible_collections.mtls.httpd.plugins.plugin_utils._shares import LEAST, in_shares
 
 if TYPE_CHECKING:
@@ -38,6 +40,23 @@ def test_many_items_are_done_by_several_processes_and_come_back_in_order() -> No
 @pytest.mark.parametrize("number", [0, 1, LEAST, 2 * LEAST - 1])
 def test_few_items_are_done_here(number: int) -> None:
     assert in_shares(squares, MANY[:number]) == squares(MANY[:number])
+
+
+@pytest.mark.parametrize(("number", "processes"), [(19, 1), (20, 2), (40, 4)])
+def test_work_that_takes_longer_is_shared_from_fewer_items_on(number: int, processes: int) -> None:
+    results = in_shares(squares, MANY[:number], least=10)
+    assert [square for square, _process in results] == [each * each for each in range(number)]
+    assert len({process for _square, process in results}) == processes
+
+
+def test_a_verdict_with_its_private_key_comes_back_whole() -> None:
+    def judged(numbers: Sequence[int]) -> list[Verdict]:
+        return [
+            Verdict(f"site-{each}", (), (), deployable=Deployable(b"crt", Secret(b"key %d" % each), b"ca", None))
+            for each in numbers
+        ]
+
+    assert in_shares(judged, MANY[:40], least=10) == judged(MANY[:40])
 
 
 def test_what_fails_in_a_process_is_raised_here() -> None:
