@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, OperatorError
 
@@ -15,6 +16,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import F
 RELEASE = "@mtls-httpd-release@"
 # A variable of httpd's configuration, set in the host-level file: the folder of the server's own logs.
 LOGS = "MTLS_HTTPD_LOGS"
+_CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
 _FILE = "file('"  # ap_expr's function that reads a file
 
 
@@ -32,11 +34,11 @@ def _escaped(value: str) -> str:
 
 def _refuse_controls(value: str) -> None:
     """Raises NotQuotable for control characters: what ends a line for httpd, or for a template's filters (`indent`)."""
-    for position, char in enumerate(value, 1):
-        if ord(char) < 32 or 127 <= ord(char) < 160 or char in "\u2028\u2029":
-            raise NotQuotable(
-                f"character {position} is a control character, which cannot stand in httpd's configuration"
-            )
+    found = _CONTROL.search(value)
+    if found:
+        raise NotQuotable(
+            f"character {found.end()} is a control character, which cannot stand in httpd's configuration"
+        )
 
 
 def directive(value: object) -> str:

@@ -80,6 +80,7 @@ def find_bypasses(
     inherited = [content for each in _inherited(without_us) for content in find_contents(without_us, each)]
     wanted = [mine for domain, site in sites.items() if domain in releases for mine in site.guarded]
     hosts = {place: _open(without_us, place, inherited, wanted) for place in places} if wanted else {}
+    opening = [domain for domain, site in sites.items() if site.opened]
     found = []
     for domain, site in sites.items():
         if domain in releases:
@@ -100,7 +101,7 @@ def find_bypasses(
                     words = f"{domain}: {host} serves its content too, and asks for no client certificate"
                     remedy = f"take that out, or accept it by 'allow_bypass: [{used or said.file}]'"
                     found.append(Fault("bypass", domain, f"{words} ({said.name} at {said.place})", remedy))
-        for other in sites:
+        for other in opening:
             listing, name = (domain, other) if domain in releases else (other, domain)
             if other != domain and _opens(sites[other], site) and not _accepted(accepted, domain, other):
                 words = f"{domain}: your site {other} serves its content too, and asks for no client certificate there"

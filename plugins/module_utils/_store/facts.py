@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 SITE = "site.conf"
@@ -104,7 +104,7 @@ class SiteFacts:
         C(callback_paths) is left out where it is empty: a release that was written before there was this option must
         still be read, and be the wished one. So must be each field that is added later.
         """
-        told = asdict(self)
+        told = {each.name: getattr(self, each.name) for each in fields(self)}
         if not self.callback_paths:
             del told["callback_paths"]
         return (json.dumps(told, indent=2, sort_keys=True) + "\n").encode()

@@ -46,7 +46,7 @@ class Release:
         """The name of the file that holds the private key."""
         return key_file(self.domain)
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The hash of all names and contents, so that equal wishes are one release."""
         parts = {name: Secret(content) for name, content in self.public.items()}

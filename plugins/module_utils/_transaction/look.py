@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, SiteWish
 
 ASKING_SECONDS = 15.0
+_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -221,10 +223,11 @@ def describe_without_us(server: Server, store: Store) -> tuple[Description, Desc
 
 def _refuse_still_included(server: Server, store: Store, without_us: Description, wishes: Sequence[SiteWish]) -> None:
     """Raise Refused where directives of a site that is to go are included by a virtual host of the user's still."""
+    first = {each.file: each for each in reversed(without_us.directives)}  # of each file, as there are few
     for wish in wishes:
         if wish.release is None or not wish.release.facts.included:
             folder = store.path(wish.domain, "current") + "/"
-            still = next((each for each in without_us.directives if each.file.startswith(folder)), None)
+            still = next((each for file, each in first.items() if file.startswith(folder)), None)
             if still:
                 words = f"{wish.domain}: the virtual host at {still.host or server.config} includes {still.file} still"
                 raise Refused(Fault("still-included", wish.domain, words, "take that line out of it first"))
@@ -254,10 +257,16 @@ def _differing(
     """How the live server differs from the sites, each in one handshake at each address."""
     deadline = time.monotonic() + ASKING_SECONDS
     described = in_force(server, without_us, wishes)
-    for site in sites:
-        for address in standing.addresses(site, without_us):
-            if time.monotonic() < deadline:
-                yield from ((site, fault) for fault in handshakes.differs_from_live(described, site, address))
-            else:
-                words = f"{site.domain}: not asked, as {ASKING_SECONDS:.0f} seconds were over"
-                yield site, Fault("not-tried", site.domain, words, "")
+    places = [(site, address) for site in sites for address in standing.addresses(site, without_us)]
+
+    def ask(place: tuple[SiteFacts, str]) -> list[Fault]:
+        site, address = place
+        if time.monotonic() < deadline:
+            return handshakes.differs_from_live(described, site, address)
+        words = f"{site.domain}: not asked, as {ASKING_SECONDS:.0f} seconds were over"
+        return [Fault("not-tried", site.domain, words, "")]
+
+    # While httpd answers one, the next is asked.
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for (site, _address), faults in zip(places, pool.map(ask, places)):
+            yield from ((site, fault) for fault in faults)
