@@ -12,85 +12,17 @@ material of d3, which its verdict shows; `-e broken=d3` its httpd, which applyin
 from __future__ import annotations
 
 import json
-import socket
-import ssl
-import sys
-import tempfile
 from dataclasses import dataclass, field
-from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
-from embedded_httpd import EmbeddedHttpd, free_port
-from playing import prepared, run_playbook
+from fleet import WEBHOOKS, Called, Fleet, running_fleet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from conftest import SiteMaterial
-
-WEBHOOKS = ("d1", "d2", "d3")
-
-
-@dataclass(frozen=True)
-class Called:
-    """What became of a call: its status, what was printed, and the webhooks that show the call's own certificate.
-
-    touched: the webhooks that show another certificate than before.
-    """
-
-    status: int
-    words: str
-    deployed: tuple[str, ...]
-    touched: tuple[str, ...]
-
-
-@dataclass
-class Fleet:
-    """Somebody with three webhooks."""
-
-    folder: Path
-    material: SiteMaterial
-    ports: dict[str, int]
-    environment: dict[str, str] = field(repr=False)
-
-    def call(self, what: str | list[dict[str, Any]], *arguments: str, answers: str = "", **environment: str) -> Called:
-        """Call a playbook of the collection, or plays of one's own, with a certificate that nobody serves yet."""
-        wanted = self.material.public.issue(self.material.domain)
-        self.material.put(wanted)
-        if not isinstance(what, str):
-            (self.folder / "site.yml").write_text(yaml.safe_dump(what, sort_keys=False))
-        playbook = f"mtls.httpd.{what}" if isinstance(what, str) else "site.yml"
-        words = ("-i", "inventory.yml", playbook, *arguments)
-        before = {host: self.shown(host) for host in WEBHOOKS}
-        done = run_playbook(self.folder, self.environment | environment, *words, answers=answers)
-        after = {host: self.shown(host) for host in WEBHOOKS}
-        return Called(
-            done.returncode,
-            " ".join((done.stdout + done.stderr).split()),
-            tuple(host for host in WEBHOOKS if after[host] == wanted.sha256),
-            tuple(host for host in WEBHOOKS if after[host] != before[host]),
-        )
-
-    def shown(self, host: str) -> str | None:
-        """Return the fingerprint of what a webhook shows, None where it serves nothing."""
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        try:
-            with (
-                socket.create_connection(("127.0.0.1", self.ports[host]), timeout=10) as connection,
-                context.wrap_socket(connection, server_hostname=self.material.domain) as channel,
-            ):
-                return sha256(channel.getpeercert(binary_form=True) or b"").hexdigest()
-        except OSError:
-            return None
-
-
-def unless(spoilt: str, wrong: str, right: str) -> str:
-    """Return the template that is `right`, but for hosts that the variable `spoilt` names."""
-    return f"{{{{ '{wrong}' if inventory_hostname in {spoilt} | default('') else '{right}' }}}}"
 
 
 @pytest.fixture(scope="module")
@@ -98,38 +30,8 @@ def fleet(
     tmp_path_factory: pytest.TempPathFactory, collections_path: Path, make_material: Callable[[Path], SiteMaterial]
 ) -> Iterator[Fleet]:
     """Start the webhooks, with nothing deployed to them."""
-    folder = tmp_path_factory.mktemp("fleet") / "playbooks"
-    material = make_material(folder.with_name("files"))
-    environment = prepared(folder, collections_path)
-    ports = {host: free_port() for host in WEBHOOKS}
-    with tempfile.TemporaryDirectory(prefix="m") as short:
-        Path(short).chmod(0o755)
-        servers = {host: EmbeddedHttpd(Path(short) / host) for host in WEBHOOKS}
-        hosts = {
-            host: {
-                "mutual_tls_httpd_binary": str(httpd.binary),
-                "mutual_tls_httpd_config": unless("broken", "/nowhere.conf", str(httpd.conf)),
-                "mutual_tls_sites": [
-                    material.site
-                    | {
-                        "certificate": unless("bad", "nowhere.crt", f"{material.folder}/{material.domain}.crt"),
-                        "port": ports[host],
-                        "document_root": str(httpd.root / "site"),
-                    }
-                ],
-            }
-            for host, httpd in servers.items()
-        }
-        local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-        inventory = {"webhooks": {"hosts": hosts}, "all": {"hosts": {"other": {}}, "vars": local}}
-        (folder / "inventory.yml").write_text(yaml.safe_dump(inventory, sort_keys=False))
-        try:
-            for httpd in servers.values():
-                httpd.start()
-            yield Fleet(folder, material, ports, environment)
-        finally:
-            for httpd in servers.values():
-                httpd.stop()
+    with running_fleet(tmp_path_factory.mktemp("fleet"), collections_path, make_material) as started:
+        yield started
 
 
 ROLE = "mtls.httpd.mutual_tls"
@@ -214,7 +116,7 @@ DEPLOY = {
     "without judge": fails("--skip-tags", "judge", words=NOT_JUDGED),
     "start at applying": fails("--start-at-task", "Apply the sites", words=NOT_JUDGED),
     "step without judging": fails("--step", words=NOT_JUDGED, answers="y\ny\nn\nc\n"),
-    "step through all": done(*D1, "--step", answers="c\nc\nc\n"),
+    "step through all": done(*D1, "--step", answers="c\nc\nc\nc\n"),
     "check": done(*D1, "--check", at=(), words="changed: [d1]"),
 }
 ROLE_CALLS = {

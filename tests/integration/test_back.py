@@ -1,0 +1,148 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A fleet that goes back as one: what is asked of all hosts first, what is refused, and what is taken back.
+
+The names of releases differ between these hosts, as each has a port and a folder of its own.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+import pytest
+from fleet import WEBHOOKS, Called, Fleet, running_fleet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from conftest import SiteMaterial
+
+WHICH = ("-e", "rollback_domains=www.example.com")
+COLUMNS = 120
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, collections_path: Path, make_material: Callable[[Path], SiteMaterial]) -> Iterator[Fleet]:
+    """Start the webhooks, with nothing deployed to them."""
+    with running_fleet(tmp_path, collections_path, make_material) as started:
+        yield started
+
+
+def deploy(fleet: Fleet, *arguments: str) -> str | None:
+    """Deploy a certificate of its own; return its fingerprint."""
+    called = fleet.call("deploy", "-e", "deploy_serial=100%", *arguments)
+    assert called.status == 0, called.output
+    return fleet.shown(called.deployed[0])
+
+
+def served(fleet: Fleet) -> list[str | None]:
+    """Return what each webhook shows."""
+    return [fleet.shown(host) for host in WEBHOOKS]
+
+
+def commands(called: Called) -> list[tuple[str, ...]]:
+    """Return what the refusal says to type, each from the playbook on."""
+    found = [shlex.split(each) for each in re.findall(r"`(ansible-playbook [^`]+)`", called.words)]
+    assert all(words[:4] == ["ansible-playbook", "-i", found[0][2], "mtls.httpd.rollback"] for words in found)
+    return [words[4:] for words in dict.fromkeys(map(tuple, found))]
+
+
+def table(called: Called) -> list[str]:
+    """Return the lines of the table that was printed, from its header on, none of them wider than a terminal."""
+    lines = called.output.splitlines()
+    first = next(number for number, line in enumerate(lines) if re.match(r"\W*host  ", line))
+    shown = list(itertools.takewhile(re.compile(r"\s").match, lines[first:]))
+    assert max(map(len, shown)) <= COLUMNS
+    return shown
+
+
+def test_a_rollback_after_a_deployment_to_some_is_refused_and_each_command_that_it_tells_does_what_it_says(
+    fleet: Fleet,
+) -> None:
+    first, second = deploy(fleet), deploy(fleet)
+    third = deploy(fleet, "-l", "d1")
+    refused = fleet.call("rollback", *WHICH)
+    assert (refused.status, refused.touched) == (2, ()), refused.output
+    assert "the hosts would not end in the same release" in refused.words
+    assert "undoes that one alone, which is served by d1" in refused.words
+    assert sum(" another " in line for line in table(refused)) == 1
+    undoing, having_all, differing = commands(refused)
+    assert differing[-1] == "rollback_differ=true"
+    assert fleet.call("rollback", *undoing).touched == ("d1",)
+    assert served(fleet) == [second] * 3
+    # d1 has gone back already, and would stay; the others would go on to the first.
+    assert fleet.call("rollback", *WHICH).touched == ()
+    gone = fleet.call("rollback", *differing)
+    assert (gone.status, gone.touched) == (0, ("d2", "d3")), gone.output
+    assert served(fleet) == [second, first, first]
+    again = fleet.call("rollback", *having_all)
+    assert (again.status, again.touched) == (0, ("d2", "d3")), again.output
+    assert served(fleet) == [second] * 3
+    assert third not in served(fleet)
+
+
+def test_a_rollback_of_hosts_that_end_in_the_same_needs_no_more_words(fleet: Fleet) -> None:
+    first, second = deploy(fleet), deploy(fleet)
+    assert first != second
+    checked = fleet.call("rollback", *WHICH, "--check")
+    assert (checked.status, checked.touched) == (0, ()), checked.output
+    gone = fleet.call("rollback", *WHICH)
+    assert (gone.status, gone.touched) == (0, WEBHOOKS), gone.output
+    assert served(fleet) == [first] * 3
+    assert len([line for line in table(gone) if re.match(r"\W*d\d ", line)]) == len(WEBHOOKS)
+    again = fleet.call("rollback", *WHICH)
+    assert (again.status, again.touched) == (0, ()), again.output
+
+
+def test_what_nobody_serves_or_keeps_is_refused_by_name_and_with_what_there_is(fleet: Fleet) -> None:
+    deploy(fleet)
+    for option, words in (
+        ("rollback_from=0123456789abcdef", "no host serves 0123456789abcdef, which rollback_from names. Served are"),
+        ("rollback_to=01234567", "d1: www.example.com: it has no 01234567, which rollback_to names, but"),
+        ("rollback_to=../../etc", "rollback_to is no name of a release or content"),
+        ("rollback_differ=true", "there is no previous release on this host: deploy instead"),
+    ):
+        refused = fleet.call("rollback", *WHICH, "-e", option)
+        assert (refused.status, refused.touched) == (2, ()), refused.output
+        assert words in refused.words
+
+
+def test_a_host_that_cannot_be_looked_at_is_named_and_left_out_by_the_command_that_is_told(fleet: Fleet) -> None:
+    first = deploy(fleet)
+    second = deploy(fleet)
+    down = ("-e", "down=d2")
+    refused = fleet.call("rollback", *WHICH, *down)
+    assert (refused.status, refused.touched) == (2, ()), refused.output
+    assert "d2: cannot be reached" in refused.words
+    (without,) = commands(refused)
+    gone = fleet.call("rollback", *without, *down)
+    assert (gone.status, gone.touched) == (0, ("d1", "d3")), gone.output
+    assert served(fleet) == [first, second, first]
+
+
+@pytest.mark.parametrize("result_format", ["json", "yaml"])
+def test_the_releases_of_a_fleet_are_a_table_and_nothing_is_changed(fleet: Fleet, result_format: str) -> None:
+    environment = {"ANSIBLE_CALLBACK_RESULT_FORMAT": result_format}
+    deploy(fleet)
+    deploy(fleet)
+    deploy(fleet, "-l", "d1")
+    asked = fleet.call("releases", "-e", "down=d2", "-e", "broken=d3", **environment)
+    assert (asked.status, asked.touched) == (0, ()), asked.output
+    lines = table(asked)
+    of_d1 = [line for line in lines if re.search(r"\bd1 +www\.example\.com ", line)]
+    assert len(of_d1) == 3
+    assert " now " in of_d1[0]
+    assert " back " in of_d1[1]
+    assert "  certificate" in of_d1[0]
+    assert "(the oldest)" in of_d1[2]
+    assert any(re.search(r"\bd2 +cannot be reached", line) for line in lines)
+    assert any(re.search(r"\bd3 .*/nowhere\.conf", line) for line in lines)
+    assert "Not known: d2, d3." in asked.words
+    whole = fleet.call("releases", "-e", "releases_domains=www.example.com")
+    assert "2 different ones are served" in whole.words
