@@ -12,10 +12,10 @@ from __future__ import annotations
 import itertools
 import re
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from fleet import WEBHOOKS, Called, Fleet, running_fleet
+from webhooks import WEBHOOKS, Called, Fleet, running_fleet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -146,3 +146,57 @@ def test_the_releases_of_a_fleet_are_a_table_and_nothing_is_changed(fleet: Fleet
     assert "Not known: d2, d3." in asked.words
     whole = fleet.call("releases", "-e", "releases_domains=www.example.com")
     assert "2 different ones are served" in whole.words
+
+
+STOPPED = "Failed: d2 ("
+GO_ON = "Not begun: d3. It serves as before. Mend d2 and run the same again; or go on without it: -l '!d2'."
+
+
+def test_a_deployment_that_stops_says_who_is_done_and_how_to_go_on(fleet: Fleet) -> None:
+    stopped = fleet.call("deploy", "-e", "broken=d2")
+    assert (stopped.status, stopped.deployed) == (2, ("d1",)), stopped.output
+    assert f"Deployed: d1. {STOPPED}" in stopped.words
+    assert GO_ON in stopped.words
+    gone_on = fleet.call("deploy", "-e", "broken=d2", "-l", "!d2")
+    assert (gone_on.status, gone_on.deployed) == (0, ("d1", "d3")), gone_on.output
+    assert "Deployed: d1, d3." in gone_on.words
+    checked = fleet.call("deploy", "-e", "broken=d2", "--check")
+    assert (checked.status, checked.touched) == (2, ()), checked.output
+    assert f"Would be deployed: d1. {STOPPED}" in checked.words
+    down = fleet.call("deploy", "-e", "down=d2")
+    assert (down.status, down.deployed) == (2, ("d1",)), down.output
+    assert "Failed: d2 (it cannot be reached). " + GO_ON in down.words
+    going_on = fleet.call("deploy", "-e", "down=d2", "-e", "deploy_serial=2", "-e", "deploy_max_fail_percentage=50")
+    assert (going_on.status, going_on.deployed) == (2, ("d1", "d3")), going_on.output
+    assert "Deployed: d1, d3. Failed: d2 (it cannot be reached). Mend d2" in going_on.words
+    bad = fleet.call("deploy", "-e", "bad=d2", "-e", "deploy_max_fail_percentage=50")
+    assert (bad.status, bad.deployed) == (2, ("d1", "d3")), bad.output
+    assert "Deployed: d1, d3. Failed: d2 (" in bad.words
+
+
+def test_what_follows_in_a_playbook_of_ones_own_is_not_for_hosts_of_a_deployment_that_stopped(fleet: Fleet) -> None:
+    after = {"hosts": "webhooks", "gather_facts": False, "tasks": [{"ansible.builtin.debug": {"msg": "and after"}}]}
+    plays: list[dict[str, Any]] = [{"import_playbook": "mtls.httpd.deploy"}, after]
+    assert "and after" not in fleet.call(plays, "-e", "broken=d2").words
+    whole = fleet.call(plays, "-e", "deploy_serial=100%")
+    assert (whole.status, whole.words.count("and after")) == (0, len(WEBHOOKS)), whole.output
+
+
+def test_a_deployment_that_stops_puts_its_hosts_back_where_it_is_told_to(fleet: Fleet) -> None:
+    rescue = ("-e", "deploy_rescue=true", "-e", "broken=d2")
+    new = fleet.call("deploy", *rescue)
+    assert (new.status, new.deployed) == (2, ("d1",)), new.output
+    assert "Served for the first time, or taken away, and left so: d1 (www.example.com)." in new.words
+    deploy(fleet)
+    before = served(fleet)
+    stopped = fleet.call("deploy", *rescue)
+    assert (stopped.status, stopped.touched) == (2, ()), stopped.output
+    assert "Put back to what they served before: d1." in stopped.words
+    assert GO_ON in stopped.words
+    assert served(fleet) == before
+    kept = fleet.call("deploy", "-e", "broken=d2", "-e", "deploy_rescue=no")
+    assert (kept.status, kept.touched) == (2, ("d1",)), kept.output
+    assert "Put back" not in kept.words
+    whole = fleet.call("deploy", "-e", "deploy_rescue=true")
+    assert (whole.status, whole.deployed) == (0, WEBHOOKS), whole.output
+    assert "Put back" not in whole.words

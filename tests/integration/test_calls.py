@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fleet import WEBHOOKS, Called, Fleet, running_fleet
+from webhooks import WEBHOOKS, Called, Fleet, running_fleet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,0 +1,113 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.deployment import (
+    Outcome,
+    tell_deployment,
+    tell_put_back,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+DOCUMENTATION = r"""
+name: deployment
+short_description: Tell what became of a deployment to a fleet
+version_added: 0.1.0
+author: mtls.httpd contributors (@mtls)
+description:
+  - Tells in a few lines which hosts are deployed, which failed and why, which were not begun, and how to go on.
+    For a host that was changed, it returns what puts it back to what it served.
+options:
+  _input:
+    description: The hosts.
+    type: list
+    elements: str
+    required: true
+  judged:
+    description: What judging returned, by host, in their order.
+    type: list
+    elements: dict
+    required: true
+  applied:
+    description: What M(mtls.httpd.sites) returned, by host, in their order. Empty text for a host that was not begun.
+    type: list
+    elements: raw
+    required: true
+  confirmed:
+    description: What M(mtls.httpd.handshake_info) returned when the host was confirmed, in their order.
+    type: list
+    elements: dict
+    required: true
+  failed:
+    description: Why each host failed, in their order. Empty text for one that did not.
+    type: list
+    elements: str
+    required: true
+  put_back:
+    description: What M(mtls.httpd.sites) returned when a host was put back, in their order.
+    type: list
+    elements: dict
+    default: []
+  check:
+    description: Whether nothing was changed, as in check mode.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Say what became of it
+  ansible.builtin.debug:
+    msg: "{{ (['web1'] | mtls.httpd.deployment([{}], [mutual_tls_applied], [{}], [''])).said }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - What is C(said), in lines, which hosts C(failed), C(way_back), the sites by which each changed host goes back, and
+      C(returned), lines on those that were put back.
+  type: dict
+"""
+
+
+_UNCONFIRMED = "it could not be reached any more, so it was not confirmed"
+
+
+def deployment(
+    hosts: Sequence[str],
+    judged: Sequence[Mapping[str, Any]],
+    applied: Sequence[Mapping[str, Any] | str],
+    confirmed: Sequence[Mapping[str, Any]],
+    failed: Sequence[str],
+    put_back: Sequence[Mapping[str, Any]] = (),
+    *,
+    check: bool = False,
+) -> dict[str, Any]:
+    """Return what is said of a deployment, and what takes it back."""
+    outcomes = [
+        Outcome(
+            host,
+            str(verdict.get("msg", "its material is bad")) if verdict.get("failed") else "",
+            result if isinstance(result, dict) else None,
+            str(why) or (_UNCONFIRMED if shown.get("unreachable") else ""),
+        )
+        for host, verdict, result, shown, why in zip(hosts, judged, applied, confirmed, failed, strict=True)
+    ]
+    return {
+        "said": tell_deployment(outcomes, check=check),
+        "failed": [each.host for each in outcomes if each.reason],
+        "way_back": {} if check else {each.host: each.way_back for each in outcomes if each.way_back},
+        "returned": tell_put_back(outcomes, dict(zip(hosts, put_back, strict=True))) if put_back else [],
+    }
+
+
+class FilterModule:
+    """Ansible asks this class for the filters."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"deployment": deployment}

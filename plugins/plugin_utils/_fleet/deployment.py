@@ -1,0 +1,111 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What became of a deployment to a fleet: who is done, who failed, who was not begun, and how to go on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_NAMED = 20  # hosts in a sentence, at most
+_REASON = 160  # characters of a reason, at most: all of it stands where the host failed
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a host.
+
+    judged: why its material was found bad; empty where it was not. applied: what M(mtls.httpd.sites) returned; None
+    where the host was not begun. failed: why it failed; empty where it did not.
+    """
+
+    host: str
+    judged: str = ""
+    applied: Mapping[str, Any] | None = None
+    failed: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Why the host is not as wished; empty where it is, or was not begun."""
+        return self.failed or self.judged
+
+    @property
+    def changed(self) -> bool:
+        """Whether it serves something else than before."""
+        return bool((self.applied or {}).get("changed"))
+
+    @property
+    def way_back(self) -> list[dict[str, Any]]:
+        """The sites by which it goes back to what it served, as M(mtls.httpd.sites) takes them."""
+        return [
+            {"domain": each["domain"], "state": "previous", "release": each["replaced"], "force": True}
+            for each in (self.applied or {}).get("sites", ())
+            if each["changed"] and each["replaced"] and each["state"] == "present"
+        ]
+
+    @property
+    def stays(self) -> list[str]:
+        """The sites that it serves since this run, and has no release of before to go back to."""
+        ways = {each["domain"] for each in self.way_back}
+        return [
+            each["domain"]
+            for each in (self.applied or {}).get("sites", ())
+            if each["changed"] and each["domain"] not in ways
+        ]
+
+
+def tell_deployment(outcomes: Sequence[Outcome], *, check: bool) -> list[str]:
+    """Return who is done, who failed and why, who was not begun, and how to go on, a line each."""
+    done = [each.host for each in outcomes if each.applied is not None and not each.reason]
+    failed = [each for each in outcomes if each.reason]
+    left = [each.host for each in outcomes if each.applied is None and not each.reason]
+    said = [f"{'Would be deployed' if check else 'Deployed'}: {_name(done) or 'none'}."]
+    if failed:
+        said.append(f"Failed: {_name([_tell_failed(each, check=check) for each in failed])}.")
+    if left:
+        said.append(f"Not begun: {_name(left)}. {'They serve' if len(left) > 1 else 'It serves'} as before.")
+    if failed:
+        names = [each.host for each in failed]
+        limit = ":".join(f"!{name}" for name in names)
+        them = "it" if len(names) == 1 else "them"
+        said.append(f"Mend {_name(names)} and run the same again; or go on without {them}: -l '{limit}'.")
+    return said
+
+
+def _tell_failed(outcome: Outcome, *, check: bool) -> str:
+    reason = " ".join(outcome.reason.split()).rstrip(".")
+    reason = reason if len(reason) <= _REASON else reason[: _REASON - 1] + "…"
+    changed = "; it serves the new state all the same" if outcome.changed and not check else ""
+    return f"{outcome.host} ({reason}{changed})"
+
+
+def tell_put_back(outcomes: Sequence[Outcome], answers: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return which hosts were put back to what they served, and which were not; nothing where none was to be.
+
+    ``answers``: what M(mtls.httpd.sites) returned for the way back, by host.
+    """
+    gone_back = [each for each in outcomes if each.way_back]
+    good = [each.host for each in gone_back if not _why_not(answers.get(each.host, {}))]
+    bad = [f"{each.host} ({why})" for each in gone_back if (why := _why_not(answers.get(each.host, {})))]
+    new = [f"{each.host} ({', '.join(each.stays)})" for each in outcomes if each.changed and each.stays]
+    said = [f"Put back to what they served before: {_name(good)}."] if good else []
+    said += [f"Not put back, so look after them: {_name(bad)}."] if bad else []
+    return [*said, *([f"Served for the first time, or taken away, and left so: {_name(new)}."] if new else [])]
+
+
+def _why_not(answer: Mapping[str, Any]) -> str:
+    if answer.get("unreachable"):
+        return "cannot be reached"
+    if answer.get("failed"):
+        return " ".join(str(answer.get("msg", "it failed")).split())[:_REASON]
+    return "" if "sites" in answer else "it was left out"
+
+
+def _name(hosts: Sequence[str]) -> str:
+    more = f" and {len(hosts) - _NAMED} more" if len(hosts) > _NAMED else ""
+    return ", ".join(hosts[:_NAMED]) + more

@@ -1,0 +1,269 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is said of a fleet: tables that fit, ways back that are meant, deployments that stopped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.mtls.httpd.plugins.filter.deployment import FilterModule
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.call import Call
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.columns import WIDTH, lay_out
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.deployment import (
+    Outcome,
+    tell_deployment,
+    tell_put_back,
+)
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.kept import read_answers, tell_pins
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.releases import tabulate_releases
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.way_back import (
+    Wanted,
+    plan_way_back,
+    tabulate_way_back,
+    tell_refusal,
+)
+
+deployment = FilterModule().filters()["deployment"]
+
+DOMAIN = "www.example.com"
+CALL = Call("rollback", ("inventory",), "", (f"rollback_domains={DOMAIN}",))
+
+
+def digits(letter: str) -> str:
+    """Return sixteen digits that begin with one of their own."""
+    return letter * 16
+
+
+def release(content: str, *, name: str = "", current: bool = False, **more: Any) -> dict[str, Any]:
+    """Return a release as the module tells it, by a letter for its content."""
+    return {
+        "name": name or digits(content),
+        "current": current,
+        "since": f"2026-11-2{ord(content) % 10}T16:39:00Z",
+        "content": digits(content),
+        "whole": True,
+        "damage": None,
+        "certificate_sha256": digits(content) * 4,
+        "certificate_ends": "2027-02-26T00:00:00Z",
+        "ends": "2027-02-26T00:00:00Z",
+        "client_cas": [{"subject": "CN=CA", "sha256": "0" * 64}],
+        "crl_ends": None,
+        "verify_client": "require",
+        "pins": [],
+        "open_paths": [],
+        "protected_paths": [],
+        **more,
+    }
+
+
+def host(contents: str, previous: str | None = None, **more: Any) -> dict[str, Any]:
+    """Return what a host tells of its site: its releases by their letters, the current one first."""
+    releases = [release(letter, current=number == 0, **more) for number, letter in enumerate(contents)]
+    previous = contents[1:2] if previous is None else previous
+    site = {
+        "domain": DOMAIN,
+        "current": releases[0]["name"],
+        "previous": digits(previous) if previous else None,
+        "releases": releases,
+    }
+    return {"found": True, "sites": [site]}
+
+
+def planned(answers: dict[str, Any], **wanted: Any) -> tuple[dict[str, str | None], str]:
+    """Return the content that each host would go back to, and the refusal."""
+    way = plan_way_back(read_answers(answers), Wanted((DOMAIN,), **wanted))
+    return {step.host: step.after.content[0] if step.after else None for step in way.steps}, tell_refusal(way, CALL)
+
+
+# -- tables
+
+
+@given(st.lists(st.lists(st.text(max_size=90), min_size=3, max_size=3), max_size=5))
+def test_a_table_of_any_text_fits_and_has_a_line_for_each_row(rows: list[list[str]]) -> None:
+    lines = lay_out(("one", "two", "three"), rows)
+    assert len(lines) == 1 + len(rows)
+    assert max(map(len, lines)) <= WIDTH
+    assert all(line.isprintable() for line in lines)
+
+
+def test_columns_stand_below_each_other_and_a_short_row_ends_as_it_likes() -> None:
+    assert lay_out(("host", "is"), [("a", "down"), ("longer", "up"), ("b",)]) == [
+        "host    is",
+        "a       down",
+        "longer  up",
+        "b",
+    ]
+
+
+# -- ways back
+
+
+def test_hosts_that_end_in_the_same_content_go_back_whatever_their_releases_are_called() -> None:
+    answers = {"d1": host("ba"), "d2": host("ba")}
+    answers["d2"]["sites"][0]["releases"][1]["name"] = digits("9")
+    answers["d2"]["sites"][0]["previous"] = digits("9")
+    assert planned(answers) == ({"d1": "a", "d2": "a"}, "")
+
+
+def test_hosts_that_would_end_in_different_ones_are_refused_and_the_one_that_came_last_is_offered() -> None:
+    answers = {"d1": host("cba"), "d2": host("ba"), "d3": host("ba")}
+    _steps, refusal = planned(answers)
+    command = "ansible-playbook -i inventory mtls.httpd.rollback -e rollback_domains=www.example.com -e"
+    assert f"`{command} rollback_from={digits('c')}` undoes that one alone, which is served by d1" in refusal
+    assert f"`{command} rollback_to={digits('b')}` has all serve that one" in refusal
+    assert f"`{command} rollback_differ=true`" in refusal
+    assert planned(answers, differ=True) == ({"d1": "b", "d2": "a", "d3": "a"}, "")
+    assert planned(answers, undone="c" * 8) == ({"d1": "b", "d2": None, "d3": None}, "")
+    assert planned(answers, target="b" * 8) == ({"d1": "b", "d2": "b", "d3": "b"}, "")
+    assert planned(answers, undone="c" * 8, target="a" * 16) == ({"d1": "a", "d2": None, "d3": None}, "")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ({"undone": "d" * 16}, "no host serves dddddddddddddddd"),
+        ({"target": "d" * 16}, "d1: www.example.com: it has no dddddddddddddddd"),
+        ({"target": "dd"}, "rollback_to is no name"),
+        ({"undone": "$(reboot)"}, "rollback_from is no name"),
+    ],
+)
+def test_a_name_that_nobody_has_is_refused(wanted: dict[str, str], words: str) -> None:
+    refusal = planned({"d1": host("ba")}, **wanted)[1]
+    assert words in refusal
+    assert refusal.endswith("Nothing went back.")
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"unreachable": True, "msg": "no\nroute"}, "d2: cannot be reached: no route"),
+        ({"failed": True, "msg": "MODULE FAILURE", "module_stderr": "a\nno python3\n"}, "MODULE FAILURE no python3"),
+        ({"found": False, "sites": []}, "d2: no httpd is found on it"),
+        ({}, "d2: it was not asked"),
+    ],
+)
+def test_a_host_that_tells_nothing_is_named_and_left_out_by_the_command(answer: dict[str, Any], words: str) -> None:
+    answers = read_answers({"d1": host("ba"), "d2": answer})
+    way = plan_way_back(answers, Wanted((DOMAIN,)))
+    assert words in tell_refusal(way, CALL)
+    assert "-l '!d2'" in tell_refusal(way, CALL)
+    assert "-l 'web:!d2'" in tell_refusal(way, Call("rollback", limit="web"))
+    assert words.removeprefix("d2: ") in " ".join(tabulate_way_back(way, answers, Wanted((DOMAIN,))))
+    assert words.removeprefix("d2: ") in " ".join(tabulate_releases(answers))
+
+
+def test_a_release_that_is_damaged_is_not_gone_back_to_and_one_without_a_release_before_says_so() -> None:
+    damaged = host("ba")
+    damaged["sites"][0]["releases"][1] |= {"whole": False, "damage": "site.conf was edited"}
+    assert f"the release {digits('a')} cannot be gone back to: site.conf was edited" in planned({"d1": damaged})[1]
+    assert "there is no previous release on this host" in planned({"d1": host("a")})[1]
+    missing = {"d1": {"found": True, "sites": []}}
+    assert "d1: www.example.com: there is no such site on this host, whose sites are: none" in planned(missing)[1]
+    assert planned({**missing, "d2": host("ba")}, undone="b" * 8) == ({"d2": "a"}, "")
+
+
+def test_hosts_that_went_back_already_stay_and_are_told_as_the_same() -> None:
+    answers = read_answers({"d1": host("ab", previous="a"), "d2": host("ba")})
+    way = plan_way_back(answers, Wanted((DOMAIN,)))
+    assert not way.refusals
+    assert "(same)" in tabulate_way_back(way, answers, Wanted((DOMAIN,)))[1]
+
+
+# -- releases
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({}, "certificate"),
+        ({"client_cas": [{"subject": "CN=CA", "sha256": "1" * 64}]}, "client CA +1 -1"),
+        ({"crl_ends": "2027-01-01T00:00:00Z"}, "CRL"),
+        ({"pins": ["subject:CN=Chat"]}, "pins (no pin before)"),
+        ({"open_paths": ["/healthz"]}, "open paths"),
+        ({"protected_paths": ["/callback"]}, "protected paths"),
+        ({"verify_client": "optional"}, "verify_client optional"),
+    ],
+)
+def test_what_a_release_has_otherwise_than_the_one_before_it_is_told(change: dict[str, Any], words: str) -> None:
+    answer = host("ba")
+    if change:
+        answer["sites"][0]["releases"][0] |= {"certificate_sha256": digits("a") * 4, **change}
+    _header, newest, oldest, *_rest = tabulate_releases(read_answers({"d1": answer}))
+    assert newest.endswith(words)
+    assert "(the oldest) no pin" in oldest
+
+
+def test_a_release_that_differs_in_nothing_that_is_compared_says_so() -> None:
+    answer = host("ba")
+    answer["sites"][0]["releases"][0]["content"] = digits("a")
+    answer["sites"][0]["releases"][0]["certificate_sha256"] = digits("a") * 4
+    assert "other lines alone" in tabulate_releases(read_answers({"d1": answer}))[1]
+
+
+def test_pins_are_told_in_a_word_or_two() -> None:
+    assert tell_pins([]) == "no pin"
+    assert tell_pins(["subject:CN=Chat,O=Tencent"]) == "CN=Chat,O=Tencent"
+    assert tell_pins([f"certificate:{'5f' * 32}", "dns:a"]) == "5f5f5f5f +1"
+
+
+# -- deployments
+
+
+def applied(*, changed: bool = True, replaced: str | None = None) -> dict[str, Any]:
+    """Return what `sites` returns of a host with one site."""
+    site = {"domain": DOMAIN, "state": "present", "changed": changed, "replaced": replaced}
+    return {"changed": changed, "sites": [site]}
+
+
+FLEET = [
+    Outcome("d1", applied=applied(replaced=digits("a"))),
+    Outcome("d2", applied={"failed": True}, failed="no space left on device."),
+    Outcome("n1"),
+    Outcome("t1"),
+]
+
+
+def test_who_is_done_who_failed_and_who_was_not_begun_is_told_with_how_to_go_on() -> None:
+    assert tell_deployment(FLEET, check=False) == [
+        "Deployed: d1.",
+        "Failed: d2 (no space left on device).",
+        "Not begun: n1, t1. They serve as before.",
+        "Mend d2 and run the same again; or go on without it: -l '!d2'.",
+    ]
+    assert tell_deployment(FLEET[:1], check=True) == ["Would be deployed: d1."]
+    judged = [Outcome("d1", judged="bad"), Outcome("d2", applied=applied(), failed="not confirmed")]
+    assert tell_deployment(judged, check=False) == [
+        "Deployed: none.",
+        "Failed: d1 (bad), d2 (not confirmed; it serves the new state all the same).",
+        "Mend d1, d2 and run the same again; or go on without them: -l '!d1:!d2'.",
+    ]
+
+
+def test_a_host_that_was_lost_before_it_was_confirmed_is_one_that_failed() -> None:
+    judged, shown = [{}, {"failed": True, "msg": "bad"}], [{"unreachable": True, "msg": "lost"}, {}]
+    told = deployment(["d1", "d2"], judged, [applied(replaced=digits("a")), ""], shown, ["", ""])
+    assert told["failed"] == ["d1", "d2"]
+    assert "d1 (it could not be reached any more, so it was not confirmed; it serves the new state" in told["said"][1]
+    assert told["way_back"].keys() == {"d1"}
+    good = deployment(["d1"], [{}], [applied(replaced=digits("a"))], [{"endpoints": []}], [""], check=True)
+    assert (good["failed"], good["way_back"], good["returned"]) == ([], {}, [])
+
+
+def test_hosts_that_were_put_back_are_told_from_those_that_were_not_and_from_new_sites() -> None:
+    new = Outcome("d0", applied=applied())
+    more = Outcome("d3", applied=applied(replaced=digits("b")))
+    answers: dict[str, dict[str, Any]] = {"d1": {"sites": []}, "d3": {"failed": True, "msg": "no\nway"}}
+    assert tell_put_back([new, *FLEET, more], answers) == [
+        "Put back to what they served before: d1.",
+        "Not put back, so look after them: d3 (no way).",
+        "Served for the first time, or taken away, and left so: d0 (www.example.com).",
+    ]
+    assert FLEET[0].way_back == [{"domain": DOMAIN, "state": "previous", "release": digits("a"), "force": True}]
+    assert Outcome("d4", applied=applied(changed=False)).way_back == []
+    assert tell_put_back([FLEET[1]], {}) == []
