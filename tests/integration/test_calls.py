@@ -81,6 +81,8 @@ EMPTY = answers(
     mutual_tls_confirm_address="",
 )
 DEPLOY = {
+    "one site": done("-l", "d1", "-e", "deploy_domains=WWW.example.com"),
+    "no site of anybody": fails("-l", "d1", "-e", "deploy_domains=wwww.example.com", words="which no host lists"),
     "bad, tag apply": fails("-e", "bad=d3", "--tags", "apply", words=BAD),
     "bad, tag confirm": fails("-e", "bad=d3", "--tags", "confirm", words=BAD),
     "bad, tag judge": fails("-e", "bad=d2,d3", "--tags", "judge", words=BAD),

@@ -48,7 +48,8 @@ def find_locked_out(seen: Seen) -> tuple[list[Fault], list[Fault]]:
     And what of the logs could not be read, so that nobody takes silence for an answer.
     """
     bounds = Bounds(time.time() - DAYS * 86400, size=_SIZE, seconds=_SECONDS)
-    found, unread = [], []
+    found: list[Fault] = []
+    unread: list[Fault] = []
     for before, after in _changed(seen):
         old, new = (rules_of(each.facts, each.public) for each in (before, after))
         calls = read_callers(seen.without_us, seen.store, before.facts, bounds)
