@@ -22,7 +22,8 @@ import pytest
 from embedded_httpd import EmbeddedHttpd, HttpdError, free_port
 from host import Host
 
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import KEEP_RELEASES, SiteWish
+from ansible_collections.mtls.httpd.plugins.module_utils._store.history import KEEP_RELEASES
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 
 if TYPE_CHECKING:
     from collections.abc import Callable

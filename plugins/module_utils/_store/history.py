@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 HISTORY = "history"
+KEEP_RELEASES = 3  # beside the current one, where nobody says how many
 _UNKNOWN = "-"
 _LINE = re.compile(r"(-|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) ([0-9a-f]{16}(?:\.\d+)?)")
 

@@ -33,6 +33,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import (
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._store.history import (
     HISTORY,
+    KEEP_RELEASES,
     Kept,
     choose_kept,
     write_history,
@@ -103,7 +104,7 @@ class Plan:
     taken: tuple[SiteFacts, ...] = ()
 
 
-def make_plan(found: Found, wishes: Sequence[SiteWish], *, adopt: bool, keep: int) -> Plan:
+def make_plan(found: Found, wishes: Sequence[SiteWish], *, adopt: bool = False, keep: int = KEEP_RELEASES) -> Plan:
     """Compare the wishes with the disk, and say what is to be done.
 
     C(adopt): a user's plain files may be moved aside. C(keep): how many releases of a site that changes are kept beside

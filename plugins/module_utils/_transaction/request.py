@@ -23,6 +23,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers impo
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import ACCEPTABLE, Fault, OperatorError
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import BACKEND_CA, CLIENT_CA, CRL, FACTS, SITE
+from ansible_collections.mtls.httpd.plugins.module_utils._store.history import KEEP_RELEASES
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import broken_rules
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Entry
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding
 
-KEEP_RELEASES = 3
 MOST_RELEASES = 100
 # Modules of httpd that a site may ask for, beside mod_ssl.
 MODULES = ("proxy", "proxy_http", "alias", "headers", "remoteip")
