@@ -117,6 +117,8 @@ class ActionModule(ActionBase):
         warnings = [*_list_warnings(options, verdicts), *(f"{host}: {each}" for each in of_host)]
         if self._task.check_mode and not result.get("failed"):
             say([f"{host}: {tell_prediction(result)}"])
+        if result.get("left_alone"):
+            say([f"{host}: left alone, as they end later: {', '.join(result['left_alone'])}."])
         listed = _list_domains(task_vars.get("mutual_tls_sites"))
         say(f"{host}: {line}" for line in tell_removed(result.get("sites", ()), listed))
         return self._tell(result, _list_findings(verdicts), warnings)
@@ -150,6 +152,8 @@ def _read_options(given: Mapping[str, Any]) -> Options:
     wrong = list(find_wrong_options(options.sites)) if options.sites or not options.only else []
     if any(broken_rules(domain) for domain in options.only):
         wrong.append("the option 'only' holds what is no name of a site. Correct it.")
+    if options.ending_within is not None and options.ending_within < 0:
+        wrong.append("the option 'ending_within' is negative. Give days from now.")
     if not 1 <= options.keep_releases <= MOST_RELEASES:
         wrong.append(f"the option 'keep_releases' is not between 1 and {MOST_RELEASES}. Correct it.")
     if wrong:

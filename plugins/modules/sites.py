@@ -552,6 +552,11 @@ options:
     type: list
     elements: str
     default: []
+  ending_within:
+    description:
+      - Only the sites of which a certificate ends within so many days on the host, or that are not there yet. The
+        others are left as they are. For a renewal that is not to carry other changes out.
+    type: int
   accept:
     description:
       - Faults of a rehearsal that are not to refuse the change, by their codes. For what answers otherwise in a
@@ -876,6 +881,20 @@ limits:
   type: list
   elements: str
   sample: ["http2 is not served: mod_http2 does not work with the MPM prefork"]
+broken:
+  description:
+    - Where nothing was to be changed, the files of the server's own that OpenSSL does not take, or that are not there,
+      so that httpd would end at its next reload. What a change would meet, its rehearsal tells.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+left_alone:
+  description: The sites that O(ending_within) left out, as they end later.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 unasked_limits:
   description:
     - Those of RV(limits) that no option asks for, such as the newest curves. No warning is made of them.

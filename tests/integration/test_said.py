@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from embedded_httpd import free_port
 
 if TYPE_CHECKING:
     from conftest import LocalOperator
@@ -114,3 +116,48 @@ def test_the_ended_certificate_of_one_site_does_not_hold_up_another(operator: Lo
     assert "mutual TLS is enforced" not in said(none)
     wrong = said(operator.refused(mutual_tls_sites=sites, mutual_tls_only=["no name"]))
     assert "the option 'only' holds what is no name of a site" in wrong
+
+
+def test_only_sites_that_end_soon_are_deployed_where_that_is_asked_for(operator: LocalOperator) -> None:
+    operator.deploy()
+    operator.material.put(operator.material.public.issue(operator.material.domain))
+    later = operator.deploy(mutual_tls_ending_within=30)
+    assert f"webhook: left alone, as they end later: {operator.site['domain']}." in said(later)
+    assert later.recap["changed"] == 0
+    assert operator.deploy(mutual_tls_ending_within=100).recap["changed"] == 1
+    assert "the option 'ending_within' is negative" in said(operator.refused(mutual_tls_ending_within=-1))
+
+
+def test_a_site_that_is_not_there_yet_is_deployed_however_late_it_ends(operator: LocalOperator) -> None:
+    assert operator.deploy(mutual_tls_ending_within=1).recap["changed"] == 1
+
+
+def test_an_older_certificate_than_the_one_that_is_served_is_warned_of(operator: LocalOperator) -> None:
+    now, day = datetime.now(timezone.utc), timedelta(days=1)
+    old = operator.material.public.issue(operator.material.domain, not_before=now - 20 * day, not_after=now + 60 * day)
+    new = operator.material.public.issue(operator.material.domain, not_before=now - 2 * day, not_after=now + 80 * day)
+    short = operator.material.public.issue(operator.material.domain, not_before=now - day, not_after=now + 40 * day)
+    older = "its certificate is older than the one that is served now"
+    operator.material.put(old)
+    assert older not in said(operator.deploy())
+    operator.material.put(new)
+    assert older not in said(operator.deploy())
+    operator.material.put(old)
+    assert older in said(operator.deploy())
+    operator.material.put(short)
+    assert older not in said(operator.deploy()), "one of a shorter life is not older"
+
+
+def test_a_converged_run_warns_of_a_missing_key_of_another_site(operator: LocalOperator) -> None:
+    operator.deploy()
+    httpd, material = operator.httpd, operator.material
+    with httpd.conf.open("a") as conf:
+        conf.write(
+            f"<VirtualHost *:{free_port()}>\nServerName other.example.com\nSSLEngine on\n"
+            f"SSLCertificateFile {material.folder}/{material.domain}.crt\n"
+            f"SSLCertificateKeyFile {httpd.root}/gone.key\n</VirtualHost>\n"
+        )
+    run = operator.deploy()
+    assert run.recap["changed"] == 0
+    assert "httpd would not start again with the configuration as it stands: " in said(run)
+    assert "gone.key" in said(run)

@@ -207,6 +207,10 @@ CODES: dict[str, tuple[str, str]] = {
         "A site's text has code that would run as soon as httpd reads it, or includes a file that cannot be judged.",
         "Load code in the server's own configuration; include files by their paths, where root alone can change them.",
     ),
+    "older-material": (
+        "A certificate or client CA is older than the one that is served: a warning, as it may be meant.",
+        "See whether it comes from an old checkout.",
+    ),
     "backend-unheard": (
         "Nobody listens at a backend of the site: a warning, as it may be started later.",
         "Start the backend, or correct the option.",

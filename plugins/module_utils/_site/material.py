@@ -28,13 +28,15 @@ _MATERIAL = (
 _NAMING = ("sslcacertificatefile", "sslcadnrequestfile")
 
 
-def find_material_faults(described: Description) -> list[Fault]:
+def find_material_faults(described: Description, *, strict: bool = True) -> list[Fault]:
     """Each certificate, key, CA and CRL named by the configuration that OpenSSL does not take, with file and line.
 
     Keys with a passphrase are left out. Several certificates of a virtual host go with the keys in their order
-    (SSLCertificateFile).
+    (SSLCertificateFile). C(strict): at OpenSSL's usual security level. Without that, what is weak counts as sound, as
+    httpd takes it where its SSLCipherSuite lowers the level.
     """
-    faults = []
+    faults: list[Fault] = []
+    sound: set[tuple[str, ...]] = set()  # many virtual hosts may name the same files
     pairs: dict[str, dict[str, list[Directive]]] = {}
     engines = {each.host: each.arguments.lower() for each in described.directives if each.name.lower() == "sslengine"}
     for each in described.directives:
@@ -46,8 +48,11 @@ def find_material_faults(described: Description) -> list[Fault]:
             pairs.setdefault(each.host, {}).setdefault(name, []).append(each)
         elif name in _MATERIAL:
             path = described.path(each.words[0])
+            if (name, path) in sound:
+                continue
             try:
                 read_as(name, path)
+                sound.add((name, path))
             except OSError as error:
                 words = f"{each.place}: {each.name} {path}: {explain_openssl_error(error)}"
                 faults.append(Fault("broken-before", "", words, ""))
@@ -56,10 +61,16 @@ def find_material_faults(described: Description) -> list[Fault]:
         for number, certificate in enumerate(certificates):
             key = keys[number] if number < len(keys) else certificate
             paths = described.path(certificate.words[0]), described.path(key.words[0])
+            if paths in sound:
+                continue
             try:
                 for path in paths:
                     _refuse_special_file(path)
-                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*paths, password=_never)
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                if not strict:
+                    context.set_ciphers("ALL:@SECLEVEL=0")
+                context.load_cert_chain(*paths, password=_never)
+                sound.add(paths)
             except _HasPassphrase:
                 continue
             except (OSError, ssl.SSLError) as error:

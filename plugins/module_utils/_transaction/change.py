@@ -14,8 +14,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._site.unheard import find_unheard
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import StoreError
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction import changes as changes  # of the plan's
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import changes
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_material import complete_release
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.locked_out import find_locked_out
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.obstacles import find_crowd, find_obstacles
@@ -24,7 +25,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal im
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.switch import reload_alone, switch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import Seen
@@ -45,8 +46,19 @@ def prove(seen: Seen) -> Result:
     # What a template or the operator's own text has, as well as what the options say.
     releases = [wish.release for wish in seen.wishes if wish.release]
     texts = [(each.facts, each.public[SITE].decode(errors="replace")) for each in releases]
-    warnings = [*result.warnings, *warnings, *find_unheard(texts)]
+    warnings = [*result.warnings, *warnings, *find_unheard(texts), *_find_older(seen)]
     return replace(result, warnings=tuple(warnings), locked_out=tuple(locked_out))
+
+
+def _find_older(seen: Seen) -> Iterator[Fault]:
+    """What is older than what is served, but for a way back, which is to be."""
+    for wish in seen.wishes:
+        if wish.release and not wish.previous and seen.plan.changed.get(wish.domain):
+            try:
+                before = changes.State.on_disk(seen.store, seen.store.facts(wish.domain))
+            except StoreError:
+                continue
+            yield from changes.find_older(before, changes.State.of_release(wish.release))
 
 
 def _refuse_if(faults: Sequence[Fault]) -> None:

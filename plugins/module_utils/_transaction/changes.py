@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
-from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import plain
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, plain
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import key_file
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
@@ -69,6 +69,28 @@ def describe_changes(before: State | None, after: State | None) -> tuple[str, ..
     if found:
         return found
     return ("its virtual host",) if before.files.get(SITE) != after.files.get(SITE) else ("what it is made of",)
+
+
+def find_older(before: State, after: State) -> list[Fault]:
+    """What of a change is older than what is served: begun before it, and to end before it, as in an old checkout."""
+    domain = after.facts.domain
+    found = []
+    for name, what in ((f"{domain}.crt", "certificate"), (CLIENT_CA, "client CA")):
+        old, new = (_last(each.files.get(name, b""), leaf=name != CLIENT_CA) for each in (before, after))
+        if old and new and new.not_before < old.not_before and new.not_after < old.not_after:
+            words = f"{domain}: its {what} is older than the one that is served now: it ends on {new.not_after[:10]}, "
+            words += f"and that on {old.not_after[:10]}"
+            found.append(Fault("older-material", domain, words, "see whether it comes from an old checkout"))
+    return found
+
+
+def _last(pem: bytes, *, leaf: bool) -> wire.BareCertificate | None:
+    """The first certificate of a file, or of a file of CAs the last to end; None where none can be read."""
+    read = []
+    for one in _members(pem):
+        with suppress(ValueError):
+            read.append(wire.read_certificate(one))
+    return next(iter(read if leaf else sorted(read, key=lambda each: each.not_after, reverse=True)), None)
 
 
 def _describe_new(after: State) -> Iterator[str]:

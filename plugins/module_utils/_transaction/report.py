@@ -15,6 +15,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers impo
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import list_faults, plain, tell_fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site import standing
+from ansible_collections.mtls.httpd.plugins.module_utils._site.material import find_material_faults
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_file import (
     list_missing_curves,
@@ -48,6 +49,8 @@ class Report:
     locked_out: list[dict[str, str]] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
     unasked_limits: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    left_alone: list[str] = field(default_factory=list)
     healed: list[str] = field(default_factory=list)
     pending: list[str] = field(default_factory=list)
     clock_skew: float = 0.0
@@ -106,6 +109,9 @@ def tell(seen: Seen, result: Result | None, *, reloaded: bool, check: bool, heal
         for site in seen.plan.taken:
             one = next(told for told in report.sites if told["domain"] == site.domain)
             one["answers_now"] = _who_answers(seen, site)
+    if result is None and running:
+        # Of a change, the rehearsal tells.
+        report.broken = [tell_fault(each) for each in find_material_faults(seen.without_us, strict=False)]
     if result:
         report.rehearsal, report.rehearsal_reason = result.mode, result.reason
         report.accepted = list_faults(result.accepted)

@@ -105,7 +105,8 @@ class Request:
     clock: the controller's time, in seconds since 1970, if it is known. accepted: codes of faults, of ACCEPTABLE, that
     a rehearsal may show without the change being refused. warn_days: how long before the end of a certificate of the
     host's own it is warned of. keep_releases: how many releases of a site are kept beside its current one.
-    protect_callers: a change is refused that would lock callers of late out.
+    protect_callers: a change is refused that would lock callers of late out. ending_within: only the sites are meant of
+    which a certificate ends within so many days on the host; None for all.
     """
 
     wishes: tuple[SiteWish, ...]
@@ -120,6 +121,7 @@ class Request:
     warn_days: int = 30
     keep_releases: int = KEEP_RELEASES
     protect_callers: bool = False
+    ending_within: int | None = None
 
     @property
     def holds_keys(self) -> bool:
@@ -180,6 +182,7 @@ def request_to_json(request: Request) -> dict[str, Any]:
         "warn_days": request.warn_days,
         "keep_releases": request.keep_releases,
         "protect_callers": request.protect_callers,
+        "ending_within": request.ending_within,
     }
 
 
@@ -230,6 +233,7 @@ def request_from_json(data: Any) -> Request:
             keep_releases=_number_to_keep(data["keep_releases"]),
             # A program for renewals that an earlier version has left on a host does not say it.
             protect_callers=bool(data.get("protect_callers", False)),
+            ending_within=None if data.get("ending_within") is None else int(data["ending_within"]),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         reason = str(error) if isinstance(error, NotARequest) else type(error).__name__

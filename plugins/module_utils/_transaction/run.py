@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
-from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import entry_of
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import StoreError, entry_of
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import locked, rehearsal_folder
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
@@ -78,7 +78,10 @@ def carry_out(request: Request, *, check: bool = False, disk: Disk | None = None
         store.check()
         with locked(store.conf, LOCK_SECONDS):
             server.refresh()  # Another run may have started or ended it while we waited.
-            return replace(run.carry_out(server, store, request, skew), findings=_findings(wishes))
+            meant = tuple(wish for wish in wishes if _is_meant(wish, store, request.ending_within))
+            report = run.carry_out(server, store, replace(request, wishes=meant), skew)
+            left = sorted({wish.domain for wish in wishes} - {wish.domain for wish in meant})
+            return replace(report, findings=_findings(meant), left_alone=left)
     except REASONS as error:
         refused = refusal_of(error)
         state = refused.circumstances.state if run.touched else UNTOUCHED
@@ -155,6 +158,20 @@ def _complete_wish(wish: SiteWish, request: Request) -> SiteWish:
     complete_release, alone = _import_change().complete_release, request.clock is None
     release, findings = complete_release(wish.release, wish.sources, request.warn_days, alone=alone)
     return replace(wish, release=release, renewal_program=program, findings=findings)
+
+
+def _is_meant(wish: SiteWish, store: Store, days: int | None) -> bool:
+    """Whether a run is about a site: where C(days) is given, one that ends within so many of them on the host.
+
+    One that is not there, or does not tell when it ends, is meant too.
+    """
+    if days is None or wish.release is None:
+        return True
+    try:
+        ends = store.facts(wish.domain).ends
+    except StoreError:
+        return True
+    return ends <= time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + days * 86400))
 
 
 def _findings(wishes: Iterable[SiteWish]) -> list[dict[str, str]]:

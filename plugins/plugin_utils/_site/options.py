@@ -138,6 +138,7 @@ class Options:
 
     sites: tuple[Site, ...]
     only: tuple[str, ...]
+    ending_within: int | None
     judge_only: bool
     summary: bool
     httpd_binary: str | None

@@ -75,6 +75,7 @@ def pack_request(
         accepted=options.accept,
         clock=time.time(),
         warn_days=options.warn_days,
+        ending_within=options.ending_within,
         keep_releases=options.keep_releases,
         protect_callers=options.protect_callers,
     )

@@ -90,6 +90,8 @@ def noteworthy(result: Mapping[str, Any], warn_days: int, anchored: Collection[s
         yield f"{each}."
     for each in result.get("healed", ()):
         yield f"found amiss: {each}."
+    for each in result.get("broken", ()):
+        yield f"httpd would not start again with the configuration as it stands: {each}. Mend that before a reload."
     for each in result.get("limits", ()) if result.get("changed") else ():
         if each not in result.get("unasked_limits", ()):
             yield f"{each}."
