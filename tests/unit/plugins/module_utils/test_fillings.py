@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Directive
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import mounts
+from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import Content
 from ansible_collections.mtls.httpd.plugins.module_utils._site.patterns import find_example
 from ansible_collections.mtls.httpd.plugins.module_utils._site.templates import Condition, Filling, Made
 
@@ -109,3 +111,35 @@ def test_a_folder_that_is_mounted_twice_is_known_by_both_paths(tmp_path: Path, m
 def test_a_machine_that_tells_of_no_mounts_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mounts, "_TABLE", str(tmp_path / "none"))
     assert mounts.Mounts.read().other_paths("/srv") == ()
+
+
+def content(path: str, *, elsewhere: tuple[str, ...] = (), filled: str = "") -> Content:
+    """Return files that a directive serves."""
+    return Content("", path, Directive("DocumentRoot", path, "/httpd.conf", 1, (), ""), path, elsewhere, filled)
+
+
+def test_what_is_served_by_the_second_place_of_a_mounted_folder_is_the_same() -> None:
+    mine = content("/mnt/a", elsewhere=("/mnt/b",))
+    assert content("/mnt/b/files").overlaps(mine)
+    assert content("/mnt").overlaps(mine)
+    assert not content("/mnt/c").overlaps(mine)
+
+
+@pytest.mark.parametrize(
+    ("filled", "leads"),
+    [
+        ("{srv}/%0", True),
+        ("{srv}/%0/files", True),
+        ("{srv}/$1", True),
+        ("{srv}/%0/public", False),
+        ("{srv}/$1/public/$2", False),
+        ("{srv}-other/%0", False),
+    ],
+)
+def test_what_is_filled_in_within_a_path_counts_where_such_a_folder_is_there(
+    tmp_path: Path, filled: str, leads: bool
+) -> None:
+    (tmp_path / "hooks/files").mkdir(parents=True)
+    path = filled.format(srv=tmp_path)
+    fixed = path.partition("%")[0].partition("$")[0].rstrip("/")
+    assert content(fixed, filled=path).overlaps(content(f"{tmp_path}/hooks")) is leads
