@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from backend import get
 from demo_material import Authority
 from host import DOMAIN, OTHER, Host, until
@@ -153,6 +155,19 @@ def test_a_log_that_does_not_tell_is_said_where_callers_are_to_be_protected(host
     report = host.apply(pinned, check=True, protect_callers=True)
     assert ["callers are not known" in each for each in report.limits if "access log" in each] == [True]
     assert report.locked_out == []
+
+
+@pytest.mark.parametrize("damage", ["gone", "edited"])
+def test_a_release_that_was_damaged_tells_nothing_and_holds_nothing_up(host: Host, damage: str) -> None:
+    host.apply(site(host))
+    assert call(host, chat(host.chat)) == [200]
+    release = (host.store / DOMAIN / "current").resolve()
+    if damage == "gone":
+        shutil.rmtree(release)
+    else:
+        (release / "TencentQQAuthCA.crt").write_text("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n")
+    pinned = site(host, allowed=[{"subject": "CN=Nobody"}])
+    assert locked_out(host.apply(pinned, protect_callers=True)) == []
 
 
 def test_a_run_that_changes_nothing_reads_no_log_and_knows_no_reader() -> None:

@@ -51,7 +51,10 @@ def find_locked_out(seen: Seen) -> tuple[list[Fault], list[Fault]]:
     found: list[Fault] = []
     unread: list[Fault] = []
     for before, after in _changed(seen):
-        old, new = (rules_of(each.facts, each.public) for each in (before, after))
+        try:
+            old, new = (rules_of(each.facts, each.public) for each in (before, after))
+        except (ValueError, IndexError):  # OpenSSL reads odder encodings than this does.
+            continue
         calls = read_callers(seen.without_us, seen.store, before.facts, bounds)
         unread += calls.faults
         callers = [each for each in calls.callers if each.admitted and each.verified]
@@ -78,7 +81,7 @@ def _changed(seen: Seen) -> Iterator[tuple[Release, Release]]:
             try:
                 before = seen.store.read(wish.domain, "current")
                 same = are_alike(before.facts, before.public, wish.release.facts, wish.release.public)
-            except (StoreError, ValueError, KeyError):
+            except (StoreError, OSError, ValueError):  # Its folder may be gone, too.
                 continue
             if not same:
                 yield before, wish.release
