@@ -48,11 +48,13 @@ _MONTHS = {name: number for number, name in enumerate(_NAMES, 1)}
 # What a directive of a LogFormat is: conditions, a name in braces, and letters ("Custom Log Formats" of httpd's
 # mod_log_config).
 _TOKEN = re.compile(r"%(?:[<>]|!?\d{3}(?:,!?\d{3})*)*(?:\{([^}]*)\})?(\^..|[A-Za-z%])")
-_QUOTED = r'((?:[^"\\]|\\.)*)'
+# Unrolled, as logs are long: the usual alternation takes twice the time.
+_TEXT = r'[^"\\]*(?:\\.[^"\\]*)*'
+_QUOTED = f"({_TEXT})"
 _VALUES = {
     "time": r"\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\]",
     "status": r"(\d{3}|-)",
-    "verify": r"(SUCCESS|NONE|GENEROUS|FAILED:.*?|-)",
+    "verify": r'(SUCCESS|NONE|GENEROUS|FAILED:[^"]*?|-)',
 }
 _VARIABLES = {
     "SSL_PROTOCOL": "version",
@@ -208,7 +210,8 @@ def compile_format(log_format: str) -> Pattern | None:
         elif letter == "t" and name is None:
             parts.append(r"\[[^\]]*\]")
         else:
-            parts.append(r'(?:[^"\\]|\\.)*' if quoted else ".*?" if letter == "u" or letter == "x" else r"\S*")
+            # The name of a user may have blanks in it.
+            parts.append(_TEXT if quoted else ".*?" if letter == "u" else r"\S*")
     parts.append(re.escape(log_format[at:]) + r"\s*$")
     if not _MANDATORY.issubset(groups):
         return None

@@ -99,7 +99,7 @@ def _refusal_rows(host: Host) -> Iterator[tuple[str, ...]]:
                 site["domain"] + ("" if each["sure"] else " (?)"),
                 each["address"],
                 plain(client),
-                each["detail"] if each["reason"] == "other" else each["reason"].replace("-", " "),
+                (each["reason"] == "other" and each["detail"]) or each["reason"].replace("-", " "),
                 _moment(each["last"]),
                 f"{each['count']:,}",
             )

@@ -141,6 +141,20 @@ def test_an_agent_and_a_user_forge_no_caller() -> None:
     assert caller.last == MOMENT
 
 
+@pytest.mark.parametrize(
+    "fill", [" ", ' "', '\\"', "\\\\", "FAILED:", 'SUCCESS "a" 01 ', ' [29/Nov/2026:13:00:00 +0000] "', " / issuer: "]
+)
+def test_no_line_takes_long_to_read(fill: str) -> None:
+    text = fill * (8000 // len(fill))
+    odd = line(agent=text).replace("SUCCESS", "FAILED:odd")
+    words = STRANGER.format(port=1, issuer=text)
+    begun = time.process_time()
+    for whole in (odd, line().replace("POST /callback", text)):
+        read_calls([whole, whole[:-1], whole[:3000], f"{whole}x"])
+    RefusalReader(0.0).read([ERROR.format(10, 1, words), ERROR.format(10, 1, words[:-1])])
+    assert time.process_time() - begun < 0.5
+
+
 def test_a_subject_is_told_as_a_pin_has_it() -> None:
     assert unescape(r"CN=Zo\xc3\xab \\\" / x") == 'CN=Zoë \\" / x'
     assert unescape(r"CN=a\\2c b") == r"CN=a\2c b"
