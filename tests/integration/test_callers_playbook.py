@@ -63,3 +63,20 @@ def test_without_hosts_it_fails_in_a_sentence(operator: LocalOperator) -> None:
     status, said = callers(operator, "-e", "callers_hosts=nobody")
     assert status != 0
     assert "callers_hosts. Nothing was looked at." in " ".join(said.split())
+
+
+def test_a_rollback_that_would_lock_callers_out_is_refused_where_they_are_protected(operator: LocalOperator) -> None:
+    for subject in ("CN=Nobody", "CN=Chat"):
+        operator.deploy(mutual_tls_sites=[operator.site | {"allowed_clients": [{"subject": subject}]}])
+    assert operator.ask(operator.material.client).said == "HTTP/1.1 200 OK"
+    log = operator.httpd.root / "logs" / f"{operator.material.domain}-access.log"
+    assert until(lambda: "CN=Chat" in log.read_text())
+    here = yaml.safe_load((operator.folder / "inventory.yml").read_text())["all"]["hosts"]["webhook"]
+    variables = operator.variables | {"rollback_become": False, "mutual_tls_protect_callers": True}
+    (operator.folder / "fleet.yml").write_text(yaml.safe_dump({"webhooks": {"hosts": {"d1": here}, "vars": variables}}))
+    before = operator.state()
+    words = ("mtls.httpd.rollback", "-i", "fleet.yml", "-e", f"rollback_domains={operator.material.domain}")
+    done = run_playbook(operator.folder, operator.environment, *words)
+    assert done.returncode != 0
+    assert "1 would not get in any more: CN=Chat" in " ".join((done.stdout + done.stderr).split())
+    assert operator.state() == before
