@@ -20,9 +20,8 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._bytecode import kept_b
 
 with kept_bytecode():
     from ansible_collections.mtls.httpd.plugins.module_utils import _python
-    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import MOST_RELEASES, packed
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import packed
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.sent_code import pack_code
-    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import broken_rules
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import WARNING
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import report
     from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError
@@ -38,7 +37,10 @@ with kept_bytecode():
     from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.endpoints import find_endpoints
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.gathering import gather
-    from ansible_collections.mtls.httpd.plugins.plugin_utils._site.option_rules import find_wrong_options
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._site.option_rules import (
+        find_wrong_of_run,
+        find_wrong_options,
+    )
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import read_options
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.packing import pack_request
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.remarks import legacy_tls, noteworthy
@@ -149,13 +151,9 @@ class ActionModule(ActionBase):
 def _read_options(given: Mapping[str, Any]) -> Options:
     """Return the options of the task. Raises ArgumentsError with everything that is wrong with them."""
     options = read_options(given)
-    wrong = list(find_wrong_options(options.sites)) if options.sites or not options.only else []
-    if any(broken_rules(domain) for domain in options.only):
-        wrong.append("the option 'only' holds what is no name of a site. Correct it.")
-    if options.ending_within is not None and options.ending_within < 0:
-        wrong.append("the option 'ending_within' is negative. Give days from now.")
-    if not 1 <= options.keep_releases <= MOST_RELEASES:
-        wrong.append(f"the option 'keep_releases' is not between 1 and {MOST_RELEASES}. Correct it.")
+    wrong = list(find_wrong_of_run(options))
+    if options.sites or not options.only:
+        wrong += find_wrong_options(options.sites)
     if wrong:
         raise ArgumentsError(wrong)
     return options

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._site.containment import reaching
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import MOST_RELEASES
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import broken_rules, printable
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import documented_options
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.backend import wrong_behind
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.clients import wrong_clients
-from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import SITE_OPTIONS, Site, read_site
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import SITE_OPTIONS, Options, Site, read_site
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.protocol import wrong_protocol
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.url_paths import wrong_backend, wrong_paths
 
@@ -121,6 +122,16 @@ def find_wrong_options(sites: Sequence[Site]) -> Iterator[str]:
         yield from (where + fault for fault in _wrong_release(site))
         if site.is_present:
             yield from (where + fault for fault in _wrong_site(site))
+
+
+def find_wrong_of_run(options: Options) -> Iterator[str]:
+    """Yield what is wrong with the options of a run beside those of its sites. No message repeats a value."""
+    if not 1 <= options.keep_releases <= MOST_RELEASES:
+        yield f"the option 'keep_releases' is not between 1 and {MOST_RELEASES}. Correct it."
+    if any(broken_rules(domain) for domain in options.only):
+        yield "the option 'only' holds what is no name of a site. Correct it."
+    if options.ending_within is not None and options.ending_within < 0:
+        yield "the option 'ending_within' is negative. Give days from now."
 
 
 def _wrong_release(site: Site) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.mtls.httpd.plugins.plugin_utils._site.option_rules import find_wrong_options
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.option_rules import find_wrong_of_run, find_wrong_options
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import read_options
 
 GOOD = {"domain": "www.example.com", "certificate": "site.crt", "private_key": "site.key", "client_ca": "ca.crt"}
@@ -153,3 +153,24 @@ def test_what_does_not_go_together_is_refused_and_its_neighbour_taken(
 def test_a_site_that_is_taken_away_needs_no_material() -> None:
     (site,) = read_options({"sites": [{"domain": "www.example.com", "state": "absent"}]}).sites
     assert list(find_wrong_options([site])) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"keep_releases": -1}, "the option 'keep_releases' is not between 1 and 100. Correct it."),
+        ({"keep_releases": 0}, "the option 'keep_releases' is not between 1 and 100. Correct it."),
+        ({"keep_releases": 101}, "the option 'keep_releases' is not between 1 and 100. Correct it."),
+        ({"only": ["no name"]}, "the option 'only' holds what is no name of a site. Correct it."),
+        ({"ending_within": -1}, "the option 'ending_within' is negative. Give days from now."),
+    ],
+)
+def test_an_option_of_a_run_that_cannot_be_is_refused(options: dict[str, Any], words: str) -> None:
+    assert [*find_wrong_of_run(read_options({"sites": [GOOD], **options}))] == [words]
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"keep_releases": 1}, {"keep_releases": 100}, {"only": ["www.example.com"]}, {"ending_within": 0}]
+)
+def test_an_option_of_a_run_that_can_be_is_taken(options: dict[str, Any]) -> None:
+    assert not [*find_wrong_of_run(read_options({"sites": [GOOD], **options}))]
