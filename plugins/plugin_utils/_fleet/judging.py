@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.codes import MINOR
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.codes import MINOR, WORST_FIRST
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import (
     CRITICAL,
     FAILED,
@@ -50,7 +50,15 @@ def judge_fleet(hosts: Sequence[Host], at: datetime, thresholds: Thresholds) -> 
         for host in hosts
         for site in (host.sites or [{}])
     ]
-    rows.sort(key=lambda row: (SEVERITIES.index(row.severity), row.served_until or "9", row.host.name, row.domain))
+    well = (len(SEVERITIES), 0)
+    rows.sort(
+        key=lambda row: (
+            *min(map(_badness, row.reasons), default=well),
+            row.served_until or "9",
+            row.host.name,
+            row.domain,
+        )
+    )
     return Fleet(at, thresholds, tuple(hosts), tuple(rows), tuple(_sorted(found)))
 
 
@@ -63,7 +71,13 @@ def _of_row(found: Sequence[Reason], host: Host, site: Mapping[str, Any]) -> Ite
 
 
 def _sorted(reasons: Iterator[Reason] | Sequence[Reason]) -> list[Reason]:
-    return sorted(dict.fromkeys(reasons), key=lambda each: (SEVERITIES.index(each.severity), each.host, each.domain))
+    return sorted(dict.fromkeys(reasons), key=lambda each: (*_badness(each), each.host, each.domain))
+
+
+def _badness(reason: Reason) -> tuple[int, int]:
+    """How bad it is, the worst first: who lets others in comes before who will be down."""
+    known = reason.code in WORST_FIRST
+    return SEVERITIES.index(reason.severity), WORST_FIRST.index(reason.code) if known else len(WORST_FIRST)
 
 
 def _judge_host(host: Host, at: datetime, thresholds: Thresholds) -> Iterator[Reason]:
@@ -102,18 +116,7 @@ def _judge_host(host: Host, at: datetime, thresholds: Thresholds) -> Iterator[Re
 
 def _judge_site(host: str, site: Mapping[str, Any], at: datetime, thresholds: Thresholds) -> Iterator[Reason]:
     domain = site["domain"]
-    seen = {place: site[name] for name, place in (("mutual_tls", "the host"), ("from_controller", "the controller"))}
-    for place, mutual_tls in seen.items():
-        if mutual_tls in (site["wanted"], "enforced", None):
-            continue
-        if mutual_tls == "unproven":
-            if place == "the controller":
-                words = f"{domain}: what is asked of strangers could not be seen from the controller."
-                remedy = "See what is between the controller and the host's port."
-                yield Reason(WARNING, "not-shown-outside", host, domain, words, remedy)
-            continue  # on the host, a fault says why
-        words = f"{domain}: mutual TLS is {mutual_tls}, seen from {place}, and is to be {site['wanted']}."
-        yield Reason(CRITICAL, "not-enforced", host, domain, words, "Look for what else answers there, and deploy.")
+    yield from _judge_handshakes(host, site)
     for kind, subject, begins, ends in _ending(site, at):
         days = days_between(at, ends)
         if days is None:
@@ -133,6 +136,22 @@ def _judge_site(host: str, site: Mapping[str, Any], at: datetime, thresholds: Th
     if site["differs"]:
         words = f"{domain}: the inventory says otherwise than what is served, by {', '.join(site['differs'])}."
         yield Reason(WARNING, "not-as-listed", host, domain, words, "Deploy, or correct the inventory.")
+
+
+def _judge_handshakes(host: str, site: Mapping[str, Any]) -> Iterator[Reason]:
+    """Yield where strangers are asked for less than they are to be, by whom that was seen."""
+    domain, wanted = site["domain"], site["wanted"]
+    seen: dict[str, list[str]] = {}
+    for name, place in (("mutual_tls", "the host"), ("from_controller", "the controller")):
+        seen.setdefault(site[name], []).append(place)
+    for mutual_tls, places in seen.items():
+        if mutual_tls == "unproven" and "the controller" in places and site["mutual_tls"] != "unproven":
+            words = f"{domain}: what is asked of strangers could not be seen from the controller."
+            remedy = "See what is between the controller and the host's port."
+            yield Reason(WARNING, "not-shown-outside", host, domain, words, remedy)
+        elif mutual_tls not in (wanted, "enforced", "unproven", None):  # of what the host could not see, a fault tells
+            words = f"{domain}: mutual TLS is {mutual_tls}, seen from {' and '.join(places)}, and is to be {wanted}."
+            yield Reason(CRITICAL, "not-enforced", host, domain, words, "Look for what else answers there, and deploy.")
 
 
 def _ending(site: Mapping[str, Any], at: datetime) -> Iterator[tuple[str, str, str, str]]:

@@ -14,7 +14,7 @@ from fleets import after, caller, certificate, host, judged, site, varied
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import CODES as FAULTS
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet import judging
-from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.codes import CODES, MINOR
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.codes import CODES, MINOR, WORST_FIRST
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Host, days_between
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.table import WIDTH, lay_out, sum_up
 
@@ -141,6 +141,19 @@ def test_thresholds_are_the_callers() -> None:
     assert codes(ends, warn_days=60, critical_days=30) == [("critical", "expires-soon")]
 
 
+def test_who_lets_others_in_comes_before_who_will_be_down() -> None:
+    ends = host("a", site(certificate=certificate("CN=x", 1)))
+    fleet = judged([ends, Host("b", "unreachable", "Why.", {}), host("c", site(mutual_tls="off"))])
+    assert [row.host.name for row in fleet.rows] == ["c", "a", "b"]
+    assert [each.code for each in fleet.reasons[:3]] == ["not-enforced", "expires-soon", "unreachable"]
+
+
+def test_what_host_and_controller_saw_alike_is_said_once() -> None:
+    fleet = judged([host("d1", site(mutual_tls="optional", from_controller="optional"))])
+    assert [each.code for each in fleet.reasons] == ["not-enforced"]
+    assert "seen from the host and the controller, and is to be enforced" in fleet.reasons[0].message
+
+
 @pytest.mark.parametrize(("days", "whole"), [(0.5, 0), (1.5, 1), (-0.5, -1), (-1.5, -1), (-2.5, -2)])
 def test_days_are_whole_and_what_is_over_is_negative(days: float, whole: int) -> None:
     assert days_between(judged([]).at, after(days)) == whole
@@ -151,6 +164,7 @@ def test_every_code_is_in_the_table_of_which_the_page_is_made() -> None:
     assert [code for code in CODES if f'"{code}"' not in source] == []
     assert {each.code for each in varied().reasons} <= CODES.keys() | FAULTS.keys()
     assert FAULTS.keys() >= MINOR
+    assert CODES.keys() | FAULTS.keys() >= set(WORST_FIRST)
 
 
 def test_a_table_fits_the_screen_with_the_worst_first() -> None:
