@@ -61,6 +61,6 @@ def test_what_was_changed_is_compiled_again(tmp_path: Path) -> None:
 
 
 def test_where_no_bytecode_is_to_be_kept_none_is(tmp_path: Path) -> None:
-    for _ in range(2):
+    for _run in range(2):
         assert len(compiled_for("sites", tmp_path, PYTHONDONTWRITEBYTECODE="1")) > 20
     assert list(tmp_path.iterdir()) == []
