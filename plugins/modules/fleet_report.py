@@ -113,7 +113,8 @@ table:
   returned: without O(summary)
   type: list
   elements: str
-  sample: ["2 hosts, 2 sites: all is well. First to end: www.example.com on d1, 2027-05-27, in 180 days."]
+  sample:
+    - "2 hosts, 1 site: all is well. First to end: the certificate of www.example.com on d1, 2027-05-27, in 180 days."
 reasons:
   description: What is amiss, the worst first.
   returned: without O(summary)

@@ -84,7 +84,7 @@ def test_a_hosts_part_is_shown_by_its_link_and_axe_finds_nothing(page: Page) -> 
     assert page.locator(".host:visible").count() == 0
     page.get_by_role("cell", name="n1").or_(page.locator("#table a", has_text="n1")).first.click()
     assert page.locator(".host:visible h2").all_inner_texts() == ["n1"]
-    assert "optional, and is to be enforced" in page.locator(".host:visible").inner_text()
+    assert "strangers get in (optional)" in page.locator(".host:visible").inner_text()
     found = axe.Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
     if folder := os.environ.get("MTLS_SCREENSHOTS"):
@@ -111,7 +111,7 @@ def test_rows_are_filtered_by_words_and_by_state(page: Page) -> None:
     assert [row[2] for row in rows(page)] == ["hooks.example.com"]
     assert page.locator("#count").inner_text() == "1 of 10 shown"
     page.get_by_label("Host or site").fill("")
-    page.get_by_label("Show").select_option("critical")
+    page.get_by_label("Rows").select_option("critical")
     assert {row[0] for row in rows(page)} == {"critical"}
 
 

@@ -47,13 +47,12 @@ _METRICS = {
 
 def as_json(fleet: Fleet) -> str:
     """Return the fleet as JSON, by the schema `SCHEMA`."""
-    first = fleet.first_to_end
     told = {
         "schema": SCHEMA,
         "made_at": f"{fleet.at:%Y-%m-%dT%H:%M:%SZ}",
         "severity": fleet.severity,
         "summary": sum_up(fleet),
-        "first_to_end": first and {"host": first.host.name, "domain": first.domain, "served_until": first.served_until},
+        "first_to_end": fleet.first_to_end and asdict(fleet.first_to_end),
         "reasons": [asdict(reason) for reason in fleet.reasons],
         "hosts": [_host_as_data(fleet, host) for host in fleet.hosts],
     }
@@ -174,7 +173,7 @@ def _samples(fleet: Fleet) -> Iterator[tuple[str, dict[str, str], int]]:
         if host.condition == LOOKED and host.told["next_reload"]["survives"] is not None:
             yield "mtls_httpd_survives_reload", of_host, int(host.told["next_reload"]["survives"])
         for severity in ("critical", "warning"):
-            number = sum(reason.severity == severity for reason in fleet.reasons_of(host.name))
+            number = sum(reason.severity == severity for reason in fleet.reasons if reason.host == host.name)
             yield "mtls_httpd_amiss", {**of_host, "severity": severity}, number
     for row in fleet.rows:
         if not row.domain or not row.site["known"]:

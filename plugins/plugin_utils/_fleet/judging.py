@@ -10,6 +10,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.codes import MINOR, WORST_FIRST
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.ending import CLIENT_CA, CRL, End, find_ends
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import (
     CRITICAL,
     FAILED,
@@ -18,14 +19,14 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import (
     SEVERITIES,
     UNREACHABLE,
     WARNING,
+    WELL,
     WITHOUT_HTTPD,
+    FirstEnd,
     Fleet,
     Host,
     Reason,
     Row,
     Thresholds,
-    days_between,
-    moment,
 )
 
 if TYPE_CHECKING:
@@ -59,7 +60,10 @@ def judge_fleet(hosts: Sequence[Host], at: datetime, thresholds: Thresholds) -> 
             row.domain,
         )
     )
-    return Fleet(at, thresholds, tuple(hosts), tuple(rows), tuple(_sorted(found)))
+    ends = ((end, row) for row in rows if row.site.get("known") for end in find_ends(row.site, at, thresholds))
+    first = min(ends, key=lambda each: (each[0].ends, each[1].host.name, each[1].domain), default=None)
+    first_end = first and FirstEnd(first[0].kind, first[1].host.name, first[1].domain, first[0].ends, first[0].days)
+    return Fleet(at, thresholds, tuple(hosts), tuple(rows), tuple(_sorted(found)), first_end)
 
 
 def _of_row(found: Sequence[Reason], host: Host, site: Mapping[str, Any]) -> Iterator[Reason]:
@@ -117,22 +121,9 @@ def _judge_host(host: Host, at: datetime, thresholds: Thresholds) -> Iterator[Re
 def _judge_site(host: str, site: Mapping[str, Any], at: datetime, thresholds: Thresholds) -> Iterator[Reason]:
     domain = site["domain"]
     yield from _judge_handshakes(host, site)
-    for kind, subject, begins, ends in _ending(site, at):
-        days = days_between(at, ends)
-        if days is None:
-            continue
-        words = f"{domain}: {kind} '{subject}'"
-        if days < 0:
-            yield Reason(CRITICAL, "expired", host, domain, f"{words} ended on {ends[:10]}.", _renew(kind))
-        elif kind == "the CRL":
-            # Lists are short-lived: a fifth of their time is near the end, however many days that is.
-            if begins and (moment(ends) - at) * 5 < moment(ends) - moment(begins):
-                words = f"{words} is to be renewed by {ends[:16].replace('T', ' ')} UTC."
-                yield Reason(WARNING, "expires-soon", host, domain, words, _renew(kind))
-        elif days < thresholds.warn_days:
-            severity = CRITICAL if days < thresholds.critical_days else WARNING
-            words = f"{words} ends on {ends[:10]}, in {days} day{'' if days == 1 else 's'}."
-            yield Reason(severity, "expires-soon", host, domain, words, _renew(kind))
+    for end in find_ends(site, at, thresholds):
+        if end.severity != WELL:
+            yield _tell_end(host, domain, end)
     if site["differs"]:
         words = f"{domain}: the inventory says otherwise than what is served, by {', '.join(site['differs'])}."
         yield Reason(WARNING, "not-as-listed", host, domain, words, "Deploy, or correct the inventory.")
@@ -154,27 +145,15 @@ def _judge_handshakes(host: str, site: Mapping[str, Any]) -> Iterator[Reason]:
             yield Reason(CRITICAL, "not-enforced", host, domain, words, "Look for what else answers there, and deploy.")
 
 
-def _ending(site: Mapping[str, Any], at: datetime) -> Iterator[tuple[str, str, str, str]]:
-    """Yield what of a site ends: its kind, subject, and dates. Of client CAs of one name, the last to end counts."""
-    for kind, certificates in (("the certificate", [site["certificate"]]), ("the chain's", site["chain"])):
-        for one in certificates:
-            if one:
-                yield kind, one["subject"], one["not_before"], one["not_after"]
-    last: dict[str, Mapping[str, Any]] = {}
-    for one in site["client_ca"]:
-        if one["not_after"] >= last.get(one["subject"], one)["not_after"]:
-            last[one["subject"]] = one
-    alive = [one for one in last.values() if one["not_after"] and moment(one["not_after"]) > at]
-    for one in last.values():
-        # An ended CA beside valid ones locks nobody out who is not locked out already.
-        if one in alive or not alive:
-            yield "the client CA", one["subject"], one["not_before"], one["not_after"]
-    newest: dict[str, Mapping[str, Any]] = {}
-    for one in site["crls"]:
-        if one["next_update"] >= newest.get(one["issuer"], one)["next_update"]:
-            newest[one["issuer"]] = one
-    for one in newest.values():
-        yield "the CRL", one["issuer"], one["this_update"], one["next_update"]
+def _tell_end(host: str, domain: str, end: End) -> Reason:
+    words = f"{domain}: the {end.kind} '{end.subject}'"
+    if end.days < 0:
+        return Reason(end.severity, "expired", host, domain, f"{words} ended on {end.ends[:10]}.", _renew(end.kind))
+    if end.kind == CRL:
+        words = f"{words} is to be renewed by {end.ends[:16].replace('T', ' ')} UTC; from then on nobody is let in."
+    else:
+        words = f"{words} ends on {end.ends[:10]}, in {end.days} day{'' if end.days == 1 else 's'}."
+    return Reason(end.severity, "expires-soon", host, domain, words, _renew(end.kind))
 
 
 def _sentence(text: str) -> str:
@@ -185,9 +164,9 @@ def _sentence(text: str) -> str:
 
 
 def _renew(kind: str) -> str:
-    if kind == "the CRL":
+    if kind == CRL:
         return "Fetch the present one from the CA, and deploy."
-    if kind == "the client CA":
+    if kind == CLIENT_CA:
         return "Deploy the one that Chat publishes now beside it (docs/client-ca.md)."
     return "Renew it, and deploy."
 
@@ -209,7 +188,7 @@ def _judge_together(hosts: Sequence[Host]) -> Iterator[Reason]:
             if len(groups) > 1:
                 parts = "; ".join(f"{_some(names)}: {value}" for value, names in sorted(groups.items()))
                 words = f"{domain}: hosts serve different {what} ({parts})."
-                remedy = "Deploy to those that are behind; a canary's difference is one too."
+                remedy = "Deploy to those that are behind, unless you are trying a change on some of them first."
                 yield Reason(WARNING, "differs-between-hosts", "", domain, words, remedy)
 
 
@@ -220,12 +199,12 @@ def _some(names: Sequence[str]) -> str:
 
 def _tell_certificate(site: Mapping[str, Any]) -> str:
     one = site["certificate"]
-    return f"{one['sha256'][:8]} until {one['not_after'][:10]}" if one else "none"
+    return f"SHA-256 {one['sha256'][:8]}… until {one['not_after'][:10]}" if one else "none"
 
 
 _COMPARED: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "certificates": _tell_certificate,
-    "client CAs": lambda site: ", ".join(sorted(one["sha256"][:8] for one in site["client_ca"])),
+    "client CAs": lambda site: ", ".join(sorted(f"SHA-256 {one['sha256'][:8]}…" for one in site["client_ca"])),
     "pins": lambda site: ", ".join(site["pins"]) or "none",
     "paths without a certificate": lambda site: ", ".join(site["open_paths"]) or "none",
     "protected paths": lambda site: ", ".join(site["protected_paths"]) or "none",

@@ -17,13 +17,11 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import plain
-from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import CRITICAL, WARNING, WELL, days_between
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.ending import End, find_ends
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import CRITICAL, WARNING, WELL
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.table import sum_up
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from typing import Any
-
     from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Fleet
 
 _FOLDER = Path(__file__).parent
@@ -32,26 +30,22 @@ _WIDTH = 1000  # units of the drawing
 
 
 @dataclass(frozen=True)
-class End:
-    """Something that ends, the hosts and sites that have it, and where its bar ends in the drawing."""
+class Bar:
+    """Something that ends, the hosts and sites that have it, and the bar that is drawn for it."""
 
-    kind: str
-    subject: str
-    ends: str
-    days: int
+    end: End
     hosts: tuple[str, ...]
     domains: tuple[str, ...]
-    severity: str
 
     @property
     def width(self) -> int:
         """The length of its bar, in units of the drawing."""
-        return max(4, min(_WIDTH, round(_WIDTH * self.days / _MARGIN_DAYS)))
+        return max(4, min(_WIDTH, round(_WIDTH * self.end.days / _MARGIN_DAYS)))
 
     @property
     def is_far(self) -> bool:
         """Whether it ends beyond the drawing."""
-        return self.days > _MARGIN_DAYS
+        return self.end.days > _MARGIN_DAYS
 
 
 def render_page(fleet: Fleet) -> str:
@@ -63,7 +57,7 @@ def render_page(fleet: Fleet) -> str:
     return template.render(
         fleet=fleet,
         summary=sum_up(fleet),
-        ends=list_ends(fleet),
+        bars=list_bars(fleet),
         margin_days=_MARGIN_DAYS,
         severities=(CRITICAL, WARNING, WELL),
         rows={severity: sum(row.severity == severity for row in fleet.rows) for severity in (CRITICAL, WARNING, WELL)},
@@ -74,41 +68,16 @@ def render_page(fleet: Fleet) -> str:
     )
 
 
-def list_ends(fleet: Fleet) -> list[End]:
+def list_bars(fleet: Fleet) -> list[Bar]:
     """Return what ends, the first first: each certificate, client CA and list once, however many hosts have it."""
-    found: dict[tuple[str, str, str], list[tuple[str, str]]] = defaultdict(list)
+    hosts: dict[End, dict[str, None]] = defaultdict(dict)
+    domains: dict[End, dict[str, None]] = defaultdict(dict)
     for row in fleet.rows:
-        site = row.site
-        if not site.get("known"):
-            continue
-        for kind, subject, end in _ends(site):
-            if end:
-                found[kind, subject, end].append((row.host.name, row.domain))
-    return sorted(
-        (_end(fleet, key, places) for key, places in found.items()), key=lambda end: (end.ends, end.kind, end.subject)
-    )
-
-
-def _ends(site: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Yield what of a site ends: its kind, subject, and when."""
-    if site["certificate"]:
-        yield "certificate", site["certificate"]["subject"], site["certificate"]["not_after"]
-    for one in site["chain"]:
-        yield "chain", one["subject"], one["not_after"]
-    for one in site["client_ca"]:
-        yield "client CA", one["subject"], one["not_after"]
-    for one in site["crls"]:
-        yield "CRL", one["issuer"], one["next_update"]
-
-
-def _end(fleet: Fleet, key: tuple[str, str, str], places: list[tuple[str, str]]) -> End:
-    kind, subject, ends = key
-    hosts = tuple(dict.fromkeys(host for host, _domain in places))
-    domains = tuple(dict.fromkeys(domain for _host, domain in places))
-    days = days_between(fleet.at, ends) or 0
-    soon = kind != "CRL" and days < fleet.thresholds.warn_days
-    severity = CRITICAL if days < fleet.thresholds.critical_days and soon else WARNING if soon else WELL
-    return End(kind, subject, ends, days, hosts, domains, CRITICAL if days < 0 else severity)
+        if row.site.get("known"):
+            for end in find_ends(row.site, fleet.at, fleet.thresholds):
+                hosts[end][row.host.name] = domains[end][row.domain] = None
+    order = sorted(hosts, key=lambda end: (end.ends, end.kind, end.subject))
+    return [Bar(end, tuple(hosts[end]), tuple(domains[end])) for end in order]
 
 
 def _hash(text: str) -> str:

@@ -116,6 +116,17 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
+class FirstEnd:
+    """What of a fleet ends first: what it is, of which site on which host, when (UTC), and in how many whole days."""
+
+    kind: str
+    host: str
+    domain: str
+    ends: str
+    days: int
+
+
+@dataclass(frozen=True)
 class Fleet:
     """All hosts that were asked about, at a moment. rows: the worst first. reasons: what is amiss, the worst first."""
 
@@ -124,6 +135,7 @@ class Fleet:
     hosts: tuple[Host, ...]
     rows: tuple[Row, ...]
     reasons: tuple[Reason, ...]
+    first_to_end: FirstEnd | None
 
     @property
     def severity(self) -> str:
@@ -134,15 +146,10 @@ class Fleet:
         """How many reasons have this severity."""
         return sum(reason.severity == severity for reason in self.reasons)
 
-    @property
-    def first_to_end(self) -> Row | None:
-        """The row whose certificate or chain ends first."""
-        known = [row for row in self.rows if row.served_until]
-        return min(known, key=lambda row: (row.served_until, row.host.name, row.domain), default=None)
-
     def reasons_of(self, host: str) -> Iterator[Reason]:
-        """Yield what is amiss with a host and its sites."""
-        return (reason for reason in self.reasons if reason.host == host)
+        """Yield what is amiss with a host and its sites, also what they have with others."""
+        domains = {row.domain for row in self.rows if row.host.name == host and row.domain}
+        return (each for each in self.reasons if each.host == host or (not each.host and each.domain in domains))
 
 
 def worst(severities: Iterator[str]) -> str:

@@ -42,15 +42,15 @@ def lay_out(fleet: Fleet, *, everything: bool = False) -> list[str]:
 
 def sum_up(fleet: Fleet) -> str:
     """Return the line that says how the fleet is."""
-    sites = sum(bool(row.domain) for row in fleet.rows)
+    sites = len({row.domain for row in fleet.rows if row.domain})
     said = f"{count_of(len(fleet.hosts), 'host')}, {count_of(sites, 'site')}: "
     counts = [f"{fleet.count(CRITICAL)} critical"] if fleet.count(CRITICAL) else []
     counts += [count_of(fleet.count(WARNING), "warning")] if fleet.count(WARNING) else []
     said += f"{' and '.join(counts) or 'all is well'}."
     first = fleet.first_to_end
-    if first and first.days_left is not None:
-        when = f"in {count_of(first.days_left, 'day')}" if first.days_left >= 0 else "which is over"
-        said += f" First to end: {first.domain} on {first.host.name}, {first.served_until[:10]}, {when}."
+    if first:
+        when = f"in {count_of(first.days, 'day')}" if first.days >= 0 else "which is over"
+        said += f" First to end: the {first.kind} of {first.domain} on {first.host}, {first.ends[:10]}, {when}."
     return said
 
 

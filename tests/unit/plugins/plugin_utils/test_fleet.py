@@ -25,6 +25,8 @@ FAULT = {"code": "bypass", "domain": "www.example.com", "message": "a door", "re
 DEAD_KEY = {"survives": False, "decided_by": "files", "message": "/etc/x.key: no such file"}
 CRL = {"issuer": "CN=Chat CA,O=Tencent", "this_update": after(-9), "next_update": after(1)}
 
+LATE = {**CRL, "next_update": after(0.4)}
+
 
 def codes(*hosts: Host, **thresholds: int) -> list[tuple[str, str]]:
     """Return severity and code of all that is amiss with these hosts."""
@@ -48,6 +50,7 @@ def test_nothing_is_amiss_with_a_sound_fleet() -> None:
         pytest.param({"chain": [certificate("CN=x", 3)]}, ("critical", "expires-soon"), id="a chain"),
         pytest.param({"client_ca": [certificate("CN=x", 10)]}, ("warning", "expires-soon"), id="a client CA"),
         pytest.param({"crls": [CRL]}, ("warning", "expires-soon"), id="a tenth of a CRL's time is left"),
+        pytest.param({"crls": [LATE]}, ("critical", "expires-soon"), id="a CRL's last hours"),
         pytest.param({"crls": [{**CRL, "next_update": after(-1)}]}, ("critical", "expired"), id="a CRL is over"),
     ],
 )
@@ -117,8 +120,11 @@ def test_hosts_of_which_nothing_is_known_are_rows(condition: str, wanted: tuple[
 @pytest.mark.parametrize(
     ("told", "what"),
     [
-        ({"certificate": certificate("CN=x", 90, "cd" * 32)}, "certificates (d1: abababab"),
-        ({"client_ca": [certificate("CN=x", 900, "cd" * 32)]}, "client CAs (d1: abababab; d2: cdcdcdcd)"),
+        ({"certificate": certificate("CN=x", 90, "cd" * 32)}, "certificates (d1: SHA-256 abababab…"),
+        (
+            {"client_ca": [certificate("CN=x", 900, "cd" * 32)]},
+            "client CAs (d1: SHA-256 abababab…; d2: SHA-256 cdcdcdcd…)",
+        ),
         ({"pins": []}, "pins (d2: none; d1: subject:CN=Chat,O=Tencent)"),
         ({"open_paths": ["/healthz"]}, "paths without a certificate"),
         ({"protected_paths": ["/callback"]}, "protected paths"),
@@ -173,7 +179,7 @@ def test_a_table_fits_the_screen_with_the_worst_first() -> None:
     marks = [line[:2] for line in lines[1 : lines.index("")]]
     assert marks == sorted(marks, key=["!!", "! ", "  "].index)
     assert {"!!", "! ", "  "} == set(marks)
-    assert lines[-1].startswith("9 hosts, 7 sites: ")
+    assert lines[-1].startswith("9 hosts, 3 sites: ")
 
 
 def test_a_table_of_long_names_fits_the_screen() -> None:
@@ -200,7 +206,7 @@ def test_what_is_amiss_with_many_hosts_is_said_once() -> None:
 
 def test_the_last_line_tells_what_ends_first() -> None:
     fleet = judged([host("d1", site()), host("d2", site(certificate=certificate("CN=x", 40)))])
-    assert "First to end: www.example.com on d2, 2027-01-08, in 40 days." in sum_up(fleet)
+    assert "First to end: the certificate of www.example.com on d2, 2027-01-08, in 40 days." in sum_up(fleet)
 
 
 def test_a_row_tells_when_somebody_called_last() -> None:
@@ -209,6 +215,11 @@ def test_a_row_tells_when_somebody_called_last() -> None:
     assert "  11-28 06:00  " in lines[1]
     assert "  never  " in lines[2]
     assert "never" not in lines[3]
+
+
+def test_what_ends_first_may_be_a_list_or_a_client_ca() -> None:
+    fleet = judged([host("d1", site(days=3)), host("d2", site(crls=[CRL]))])
+    assert "First to end: the CRL of www.example.com on d2, 2026-11-30, in 1 day." in sum_up(fleet)
 
 
 def test_no_control_character_of_a_name_reaches_the_screen() -> None:
