@@ -9,6 +9,7 @@ Its documentation, and the target's half, are in plugins/modules/site_info.py.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from ansible.plugins.action import ActionBase
@@ -81,6 +82,7 @@ class ActionModule(ActionBase):
             binary=options["httpd_binary"],
             config=options["httpd_config"],
         )
+        begun = time.time()
         told: dict[str, Any] = self._execute_module(
             module_name="mtls.httpd.site_info",
             module_args={"payload": packed(request), "code": CODE, "rehearse": options["rehearse"]},
@@ -88,6 +90,8 @@ class ActionModule(ActionBase):
         )
         if told.get("failed") or not told.get("found"):
             return told
+        # What the way there and back may have taken is no skew.
+        told["clock_skew"] = round(min(0.0, told["clock"] - begun) or max(0.0, told["clock"] - time.time()), 1)
         self._ask_from_here(told, Clients(untrusted=probes.stranger), options["timeout"])
         self._compare(told, sites)
         return told

@@ -102,6 +102,11 @@ clock:
   returned: success
   type: float
   sample: 1795449600.25
+clock_skew:
+  description: Seconds by which the target's clock is surely ahead of the controller's, negative where it is behind.
+  returned: found
+  type: float
+  sample: 0.0
 server:
   description: The httpd that was asked.
   returned: found

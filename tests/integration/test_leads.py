@@ -9,6 +9,8 @@ Each way stands beside a neighbour that looks like it and leads elsewhere.
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -153,3 +155,22 @@ def test_a_rule_of_the_sites_own_that_leads_to_a_protected_path_is_refused_by_it
     assert "RewriteRule at " in message
     assert "leads to the backend of a protected path too" in message
     assert host.apply(host.wish(**protected, extra_directives=ON + rule % 11)).rehearsal == "full"
+
+
+@pytest.mark.parametrize("kind", ["fifo", "endless", "slow pattern"])
+def test_a_htaccess_file_that_would_hold_a_run_up_does_not(host: Host, srv: Path, kind: str) -> None:
+    """Whoever owns a folder that is served may put one there."""
+    folder = srv / "others"
+    folder.mkdir()
+    path = folder / ".htaccess"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "endless":
+        path.symlink_to("/dev/zero")
+    else:
+        path.write_text("RewriteEngine on\nRewriteRule ^(x+)+y|x{60} $1\n")
+    furnish(host, srv, "DocumentRoot {srv}/others\nRewriteEngine on", {})
+    begun = time.monotonic()
+    report = host.apply(host.wish(document_root=str(srv / "hooks")))
+    assert time.monotonic() - begun < 60
+    assert report.rehearsal == "full"

@@ -22,7 +22,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.calls import
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 # What a LogFormat has to hold, so that its lines tell who called; the rest of it may be anything, before or behind.
 NEEDED_FORMAT = (
@@ -55,6 +55,9 @@ _VALUES = {
     "time": r"\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\]",
     "status": r"(\d{3}|-)",
     "verify": r'(SUCCESS|NONE|GENEROUS|FAILED:[^"]*?|-)',
+    # Of a request, nothing else is kept: its query is nobody's to read.
+    "method": r'([A-Z]{1,20}|[^\s"\\]?)[^"\\]*(?:\\.[^"\\]*)*',
+    "version": r"(TLSv1(?:\.\d)?|SSLv\d|-)",
 }
 _VARIABLES = {
     "SSL_PROTOCOL": "version",
@@ -200,7 +203,7 @@ def compile_format(log_format: str) -> Pattern | None:
         quoted = before.endswith('"') and log_format[at : at + 1] == '"'
         name, letter = token.group(1), token.group(2)
         what = _meaning(name, letter)
-        if what in groups or (what == "subject" and not quoted):
+        if what in groups or (what in ("subject", "method") and not quoted):
             what = ""
         if letter == "%":
             parts.append("%")
@@ -221,7 +224,7 @@ def compile_format(log_format: str) -> Pattern | None:
 def _meaning(name: str | None, letter: str) -> str:
     """Return what a directive of a LogFormat tells of a call; empty for what is not needed."""
     if name is None:
-        return {"h": "address", "a": "address", "t": "time", "s": "status"}.get(letter, "")
+        return {"h": "address", "a": "address", "t": "time", "s": "status", "r": "method"}.get(letter, "")
     if letter == "x":
         return _VARIABLES.get(name.upper(), "")
     if letter == "i" and name.lower() == "user-agent":
@@ -263,11 +266,13 @@ class CallReader:
         if moment < self._since:
             return
         issuer = unescape(told["issuer"]) if "issuer" in told else None
-        if issuer in OWN_ISSUERS or unescape(told.get("agent", "")) == USER_AGENT:
-            self._own += 1
-            return
         subject, serial = unescape(told["subject"]), told["serial"]
         verify = told.get("verify", "SUCCESS")
+        named = unescape(told.get("agent", "")) == USER_AGENT
+        # Anybody can give that name. Who has a certificate hides no call by it: ours ask by OPTIONS alone.
+        if issuer in OWN_ISSUERS or (named and (verify != "SUCCESS" or told.get("method") == "OPTIONS")):
+            self._own += 1
+            return
         if subject in ("", "-") or verify in ("NONE", "-"):
             self._without += 1
             return
@@ -494,7 +499,7 @@ def parse_access_time(text: str) -> float:
     day, month, year, hour, minute, second = text[:2], text[3:6], text[7:11], text[12:14], text[15:17], text[18:20]
     offset = (int(text[22:24]) * 60 + int(text[24:26])) * 60 * (-1 if text[21] == "-" else 1)
     moment = (int(year), _MONTHS.get(month, 1), int(day), int(hour), int(minute), int(second))
-    return calendar.timegm((*moment, 0, 0, 0)) - offset
+    return _believed(lambda: calendar.timegm((*moment, 0, 0, 0)) - offset)
 
 
 @lru_cache(maxsize=4096)
@@ -503,7 +508,16 @@ def parse_error_time(text: str) -> float:
     _weekday, month, day, clock, year = text.split()
     hour, minute, second = clock.partition(".")[0].split(":")
     moment = (int(year), _MONTHS.get(month, 1), int(day), int(hour), int(minute), int(second))
-    return time.mktime((*moment, 0, 0, -1))
+    return _believed(lambda: time.mktime((*moment, 0, 0, -1)))
+
+
+def _believed(count: Callable[[], float]) -> float:
+    """Return a moment; 0 for one that is none, or is not yet, as whoever can write a line may say any."""
+    try:
+        moment = count()
+    except (ValueError, OverflowError):
+        return 0.0
+    return moment if moment < time.time() + 86400 else 0.0
 
 
 def iso(moment: float) -> str:

@@ -13,12 +13,14 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import stat
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Directive
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.bounds import bounded
 from ansible_collections.mtls.httpd.plugins.module_utils._site import backends
 from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import SERVING, find_contents, has_flag
 from ansible_collections.mtls.httpd.plugins.module_utils._site.patterns import find_example
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
 
 _LEADING = {*SERVING, "rewritecond", "rewritemap", "userdir", "proxyrequests"}
 _LINKS = 256  # entries of a folder that are looked at for links
-_LINES = 4096  # of a map
+_LINES, _BYTES = 4096, 1 << 20  # of a map, or of a .htaccess file
+_SECONDS = 5.0  # for all patterns, which are the operators', or of who may write a .htaccess file
 _BELOW = "mtls-httpd"
 # Functions of mod_rewrite's own that leave lower case and digits as they are.
 _KEEPING = ("int:tolower", "int:escape", "int:unescape")
@@ -65,18 +68,24 @@ class Leads:
     described: Description
     found: list[Lead] = field(default_factory=list)
     doubtful: list[tuple[str, Directive]] = field(default_factory=list)
+    _at: list[Directive] = field(default_factory=list)  # the last directive of the host that is looked through
 
     def search(self, goals: Sequence[Goal]) -> None:
         """Look through all directives of all virtual hosts. What lies on the disk is read anew for each search."""
         for known in (_homes, _links, _read_map):
             known.cache_clear()
-        for place, directives in self.described.by_host.items():
-            said = [each for each in directives if each.name.lower() in _LEADING]
-            if said or place:
-                host = self.described.host_at(place)
-                maps = _read_maps(self.described, [*self.described.of_host(""), *said])
-                said += _of_htaccess(self.described, place, directives)
-                self._search_host(_Host(self.described, host, maps, _root_of(self.described, directives)), said, goals)
+        with bounded(_SECONDS) as in_time:
+            for place, directives in self.described.by_host.items():
+                said = [each for each in directives if each.name.lower() in _LEADING]
+                if said or place:
+                    host = self.described.host_at(place)
+                    maps = _read_maps(self.described, [*self.described.of_host(""), *said])
+                    said += _of_htaccess(self.described, place, directives)
+                    self._at = said[-1:]
+                    root = _root_of(self.described, directives)
+                    self._search_host(_Host(self.described, host, maps, root), said, goals)
+        if not in_time():  # A pattern that took so long may lead there.
+            self.doubtful += [(goal.domain, each) for goal in goals for each in self._at]
 
     def _search_host(self, host: _Host, said: Sequence[Directive], goals: Sequence[Goal]) -> None:
         conditions: list[Directive] = []
@@ -326,15 +335,22 @@ def _of_htaccess(described: Description, place: str, directives: Sequence[Direct
     root = _root_of(described, directives)
     path = os.path.join(root, ".htaccess")
     found = []
+    for number, line in enumerate(_read_lines(path), 1):
+        name, _space, arguments = line.strip().partition(" ")
+        if name.lower() in ("rewriterule", "rewritecond"):
+            found.append(Directive(name, arguments.strip(), path, number, (f"Directory {root}",), place))
+    return found
+
+
+def _read_lines(path: str) -> list[str]:
+    """The first lines of a plain file that others may write; none where it is no such, which would be waited for."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            for number, line in enumerate(stream, 1):
-                name, _space, arguments = line.strip().partition(" ")
-                if name.lower() in ("rewriterule", "rewritecond"):
-                    found.append(Directive(name, arguments.strip(), path, number, (f"Directory {root}",), place))
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                return []
+            return stream.read(_BYTES).decode("utf-8", "replace").splitlines()[:_LINES]
     except OSError:
         return []
-    return found
 
 
 def _read_maps(described: Description, said: Sequence[Directive]) -> dict[str, Sequence[tuple[str, str]]]:
@@ -355,13 +371,7 @@ def _read_maps(described: Description, said: Sequence[Directive]) -> dict[str, S
 def _read_map(path: str) -> tuple[tuple[str, str], ...]:
     """The keys and values of a map of texts; of a random one each value (RewriteMap)."""
     found = []
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            for number, line in enumerate(stream):
-                words = line.partition("#")[0].split()
-                if number >= _LINES:
-                    break
-                found += [(words[0], value) for value in words[1].split("|")] if len(words) > 1 else []
-    except OSError:
-        return (("", ""),)
+    for line in _read_lines(path):
+        words = line.partition("#")[0].split()
+        found += [(words[0], value) for value in words[1].split("|")] if len(words) > 1 else []
     return tuple(found) or (("", ""),)

@@ -33,6 +33,11 @@ _POSIX = {
     "[:word:]": r"\w",
 }
 _MOST = 512  # characters of a pattern: longer ones are lists of names or of agents
+_LONGEST = 4096  # characters of a text that is made of one
+
+
+class _TooLongError(Exception):
+    """A pattern within a pattern asks for more than a request may have."""
 
 
 def find_example(
@@ -47,7 +52,11 @@ def find_example(
     compiled = _compile(pattern, re.IGNORECASE if nocase else 0) if len(pattern) <= _MOST else None
     if compiled is None or any(number > compiled.groups for number in groups):
         return None
-    for text in _Maker(pattern, groups).texts():
+    try:
+        texts = list(_Maker(pattern, groups).texts())
+    except (RecursionError, _TooLongError):
+        return None
+    for text in texts:
         for each in dict.fromkeys((text, before + text, f"{before}x{text}")):
             found = compiled.search(each) if each.startswith(before) else None
             if found and all((found[number] or "") == value for number, value in groups.items()):
@@ -97,7 +106,10 @@ class _Maker:
             return text
         self._at = found.end()
         least = int(found[1]) if found[1] else int(found[0][0] == "+")
-        return text * min(max(least, int(wanted)), 64)
+        made = text * min(max(least, int(wanted)), 64)
+        if len(made) > _LONGEST:
+            raise _TooLongError
+        return made
 
     def _atom(self) -> tuple[str, bool]:
         """One that may be repeated, and whether something is wanted of it."""

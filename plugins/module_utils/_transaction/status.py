@@ -115,7 +115,7 @@ class _Survey:
             self._look_for_doors(without_us, wishes)
             plan = self._attempt(lambda: self._plan(without_us, with_ssl, wishes), None)
             amiss = self._tell_drift(plan, wishes)
-            answers = self._ask(without_us, wishes) if self.server.running() else {}
+            answers = self._attempt(lambda: self._ask(without_us, wishes), {}) if self.server.running() else {}
         reload = self._tell_reload(described[0] if described else None, wishes, rehearse=rehearse)
         return {
             "server": self._tell_server(),
@@ -148,7 +148,7 @@ class _Survey:
         releases = {wish.domain: wish.release for wish in wishes if wish.release}
         accepted = {wish.domain: wish.allow_bypass for wish in wishes}
         sites = list(self.facts.values())
-        self.faults += find_bypasses(without_us, self.store, releases, accepted)
+        self.faults += self._attempt(lambda: find_bypasses(without_us, self.store, releases, accepted), [])
         self.faults += find_taken_names(without_us, sites)
         live = self._attempt(self.server.describe, None)
         if live:
@@ -167,10 +167,11 @@ class _Survey:
         return [*(plan.amiss if plan else ()), *(f"{path} is left over" for path in left)]
 
     def _read_callers(self, live: Description) -> None:
-        bounds = Bounds(time.time() - _DAYS * 86400, size=_BYTES, seconds=_READING_SECONDS)
+        share = max(1, len(self.facts))
         for domain, site in self.facts.items():
+            bounds = Bounds(time.time() - _DAYS * 86400, size=_BYTES // share, seconds=_READING_SECONDS / share)
             found = read_callers(live, self.store, site, bounds)
-            if found.access_log:
+            if found.access_log and (found.callers or not found.faults):
                 last = sorted(found.callers, key=lambda caller: caller.last, reverse=True)[:_CALLERS]
                 told = ("subject", "issuer", "last", "calls", "statuses")
                 self.callers[domain] = [{name: getattr(caller, name) for name in told} for caller in last]
@@ -220,15 +221,18 @@ class _Survey:
         against = find_changed_mpm(self.server, without_us) if self.server.running() else []
         decided_by = "files"
         if rehearse:
-            decided_by, found = self._rehearse(without_us, wishes)
+            decided_by, found, came_to_an_end = self._rehearse(without_us, wishes)
             against += found
+            if not against and not came_to_an_end:
+                words = "the rehearsal came to no end, so that it is not known"
+                return {"survives": None, "decided_by": decided_by, "message": words}
         else:
             live = self._attempt(self.server.describe, None)
             against += find_material_faults(live, strict=False) if live else self.faults[-1:]
         return {"survives": not against, "decided_by": decided_by, "message": plain(tell_faults(against))}
 
-    def _rehearse(self, without_us: Description, wishes: Sequence[SiteWish]) -> tuple[str, list[Fault]]:
-        """How today's configuration was rehearsed, and why httpd would not start with it."""
+    def _rehearse(self, without_us: Description, wishes: Sequence[SiteWish]) -> tuple[str, list[Fault], bool]:
+        """How today's configuration was rehearsed, why httpd would not start with it, and whether it was tried."""
         from ansible_collections.mtls.httpd.plugins.module_utils._transaction import proof, rehearsal, trial
 
         sites = [wish.release.facts for wish in wishes if wish.release]
@@ -243,7 +247,10 @@ class _Survey:
         self.faults += result.faults
         words = f"httpd says: {proof.name_site(self.store, result.broken)}"
         against = [Fault("broken-before", "", words, "")] if result.broken else []
-        return f"{result.mode} rehearsal", against
+        # httpd ends at a CA that is too weak; of the other faults, those are told by who was tried.
+        against += [each for each in result.faults if each.code == "client-ca-weak"]
+        tried = result.complete and not any(each.code == "rehearsal-failed" for each in result.faults)
+        return f"{result.mode} rehearsal", against, tried
 
     # -- how it is told
 

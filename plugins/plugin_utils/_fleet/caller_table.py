@@ -83,7 +83,7 @@ def _caller_rows(host: Host) -> Iterator[tuple[str, ...]]:
                 plain(each["issuer"] or "unknown"),
                 _moment(each["last"]),
                 f"{each['calls']:,}",
-                " ".join(version.removeprefix("TLSv") for version in each["versions"]),
+                plain(" ".join(version.removeprefix("TLSv") for version in each["versions"])),
                 " ".join(f"{status}x{count}" if count > 1 else status for status, count in each["statuses"].items()),
             )
         if not site["callers"]:
@@ -97,7 +97,7 @@ def _refusal_rows(host: Host) -> Iterator[tuple[str, ...]]:
             yield (
                 host.name,
                 site["domain"] + ("" if each["sure"] else " (?)"),
-                each["address"],
+                plain(each["address"]),
                 plain(client),
                 (each["reason"] == "other" and each["detail"]) or each["reason"].replace("-", " "),
                 _moment(each["last"]),

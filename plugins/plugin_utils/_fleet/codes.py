@@ -62,6 +62,11 @@ CODES: dict[str, tuple[str, str, str]] = {
         "Hosts serve one site with different certificates, client CAs, pins or paths.",
         "Deploy to those that are behind.",
     ),
+    "clock-off": (
+        "warning",
+        "The host's clock differs from the controller's by a minute or more.",
+        "Set it: httpd judges certificates and revocation lists by it.",
+    ),
     "drift": (
         "warning",
         "A file is not as an earlier run left it, or is left over from one.",

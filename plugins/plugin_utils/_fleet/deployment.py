@@ -93,8 +93,10 @@ def tell_put_back(outcomes: Sequence[Outcome], answers: Mapping[str, Mapping[str
     good = [each.host for each in gone_back if not _why_not(answers.get(each.host, {}))]
     bad = [f"{each.host} ({why})" for each in gone_back if (why := _why_not(answers.get(each.host, {})))]
     new = [f"{each.host} ({', '.join(each.stays)})" for each in outcomes if each.changed and each.stays]
+    lost = [each.host for each in outcomes if (each.applied or {}).get("unreachable")]
     said = [f"Put back to what they served before: {_name(good)}."] if good else []
     said += [f"Not put back, so look after them: {_name(bad)}."] if bad else []
+    said += [f"Not known what they serve, so look after them: {_name(lost)}."] if lost else []
     return [*said, *([f"Served for the first time, or taken away, and left so: {_name(new)}."] if new else [])]
 
 

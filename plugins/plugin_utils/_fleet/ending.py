@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import (
@@ -49,9 +49,11 @@ def find_ends(site: Mapping[str, Any], at: datetime, thresholds: Thresholds) -> 
             if one and one["not_after"]:
                 yield _end(kind, one["subject"], (one["not_before"], one["not_after"]), at, thresholds)
     last = _last_of_each(site["client_ca"], "subject", "not_after")
-    alive = [one for one in last if moment(one["not_after"]) > at]
-    for one in alive or last:  # an ended CA beside a valid one locks nobody out who is not locked out already
-        yield _end(CLIENT_CA, one["subject"], (one["not_before"], one["not_after"]), at, thresholds)
+    some_valid = any(moment(one["not_after"]) > at for one in last)
+    for one in last:
+        end = _end(CLIENT_CA, one["subject"], (one["not_before"], one["not_after"]), at, thresholds)
+        # Beside a valid one of another name, an ended one may be what nobody calls by any more, or Chat's.
+        yield replace(end, severity=WARNING) if end.days < 0 and some_valid else end
     for one in _last_of_each(site["crls"], "issuer", "next_update"):
         yield _end(CRL, one["issuer"], (one["this_update"], one["next_update"]), at, thresholds)
 

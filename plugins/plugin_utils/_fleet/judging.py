@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
+_SKEW_SECONDS = 60  # no certificate is that exact
 _CONDITIONS = {
     UNREACHABLE: ("unreachable", "See that it is up, and that Ansible may connect."),
     FAILED: ("not-looked-at", ""),
@@ -105,6 +106,10 @@ def _judge_host(host: Host, at: datetime, thresholds: Thresholds) -> Iterator[Re
         if fault["code"] != "stranger-let-in" or fault["domain"] not in open_here:
             severity = WARNING if fault["code"] in MINOR else CRITICAL
             yield reason(severity, fault["code"], fault["message"], fault["remedy"], fault["domain"])
+    if abs(told.get("clock_skew", 0)) >= _SKEW_SECONDS:
+        words = f"Its clock is {abs(told['clock_skew']):.0f} seconds {'ahead' if told['clock_skew'] > 0 else 'behind'}"
+        remedy = "Set it: httpd judges certificates and revocation lists by it, and may refuse everybody."
+        yield reason(WARNING, "clock-off", f"{words} of the controller's", remedy)
     for words in told["amiss"]:
         yield reason(WARNING, "drift", words, "Deploy, which makes it good, or see who changes it.")
     for domain in told["unlisted"] or ():

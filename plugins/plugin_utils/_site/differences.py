@@ -66,13 +66,25 @@ def _differing_material(finder: Finder, site: Site, told: Mapping[str, Any]) -> 
         given = _fingerprints(finder, site, option)
         if option == "certificate" and given is None:
             given = _fingerprints(finder, site, "bundle")
-        if given is not None and any(each and each["sha256"] not in given for each in served):
+        shown = {each["sha256"] for each in served if each}
+        # Of a certificate's file, others are its chain. Each client CA that is given is to be served.
+        if given is not None and (
+            shown - given.keys() if option == "certificate" else shown ^ _authorities(given, shown)
+        ):
             yield option
 
 
-def _fingerprints(finder: Finder, site: Site, option: str) -> set[str] | None:
-    """Return the SHA-256 of the certificates that an option gives; None where they cannot be known here."""
-    found: set[str] = set()
+def _authorities(given: Mapping[str, bool], shown: set[str]) -> set[str]:
+    """Return those of the given certificates that may be client CAs, or are served as such."""
+    return {sha256 for sha256, is_ca in given.items() if is_ca or sha256 in shown}
+
+
+def _fingerprints(finder: Finder, site: Site, option: str) -> dict[str, bool] | None:
+    """Return the SHA-256 of the certificates that an option gives, and whether each is a CA's.
+
+    None where they cannot be known here.
+    """
+    found: dict[str, bool] = {}
     findings: list[Finding] = []
     values = vars(site)
     paths = [path for path in _listed(values[option]) if not (site.remote_src and path.startswith("/"))]
@@ -81,7 +93,7 @@ def _fingerprints(finder: Finder, site: Site, option: str) -> set[str] | None:
             contents = read(material.data, material.name, (site.private_key_passphrase or "").encode() or None)
         except FormError:
             return None
-        found |= {hashlib.sha256(one.der).hexdigest() for one in contents.certificates}
+        found |= {hashlib.sha256(one.der).hexdigest(): one.is_ca for one in contents.certificates}
     return None if findings else found or None
 
 

@@ -97,9 +97,28 @@ def test_who_got_nothing_but_403_was_not_admitted() -> None:
 
 
 def test_our_own_knocks_are_in_no_figure_but_their_own() -> None:
-    lines = [line(agent="mtls.httpd"), line('"CN=mtls.httpd stranger client" 01', issuer="CN=mtls.httpd stranger CA")]
+    ours = line(agent="mtls.httpd").replace("POST", "OPTIONS")
+    lines = [ours, line('"CN=mtls.httpd stranger client" 01', issuer="CN=mtls.httpd stranger CA")]
     calls = read_calls([*lines, line(agent="mtls.httpd/2")])
     assert (calls.own, sum(each.calls for each in calls.callers)) == (2, 1)
+
+
+def test_nobody_with_a_certificate_hides_a_call_by_our_name() -> None:
+    (caller,) = read_calls([line(agent="mtls.httpd")]).callers
+    assert caller.subject == "CN=Chat,O=Tencent"
+
+
+@pytest.mark.parametrize(
+    "at", ["29/Nov/0000:10:00:00 +0000", "31/Dec/9999:23:59:59 -9959", "99/Nov/2026:99:99:99 +0000"]
+)
+def test_a_moment_that_cannot_be_is_passed_over(at: str) -> None:
+    calls = read_calls([line(at=at), line()], since=1.0)
+    assert [each.last for each in calls.callers] == [MOMENT]
+
+
+def test_no_version_of_tls_holds_anything_else() -> None:
+    calls = read_calls([line(version="TLSv1.3\x1b]0;evil\x07")])
+    assert (calls.callers, calls.strange) == ((), 1)
 
 
 def test_calls_without_a_certificate_are_counted_alone() -> None:

@@ -35,6 +35,8 @@ BACKEND = "http://127.0.0.1:8080"
         ("^/(a+)$", {1: "b"}, None),
         ("^/(a)$", {2: "b"}, None),
         ("^other$", {}, None),
+        ("^(?:(?:(?:x{64}){64}){64})$", {}, None),
+        ("(" * 250 + ")" * 250, {}, None),
     ],
 )
 def test_a_text_that_a_pattern_takes_is_found_or_none(pattern: str, groups: dict[int, str], text: str | None) -> None:

@@ -15,6 +15,8 @@ from fleets import after, caller, certificate, host, judged, site, varied
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import CODES as FAULTS
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet import judging
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.codes import CODES, MINOR, WORST_FIRST
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.formats import as_metrics
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.page import render_page
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Host, days_between
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.table import WIDTH, lay_out, sum_up
 
@@ -49,6 +51,12 @@ def test_nothing_is_amiss_with_a_sound_fleet() -> None:
         pytest.param({"certificate": certificate("CN=x", -0.1)}, ("critical", "expired"), id="over"),
         pytest.param({"chain": [certificate("CN=x", 3)]}, ("critical", "expires-soon"), id="a chain"),
         pytest.param({"client_ca": [certificate("CN=x", 10)]}, ("warning", "expires-soon"), id="a client CA"),
+        pytest.param(
+            {"client_ca": [certificate("CN=x", -5), certificate("CN=y", 900)]},
+            ("warning", "expired"),
+            id="an ended CA beside another's",
+        ),
+        pytest.param({"client_ca": [certificate("CN=x", -5)]}, ("critical", "expired"), id="an ended CA alone"),
         pytest.param({"crls": [CRL]}, ("warning", "expires-soon"), id="a tenth of a CRL's time is left"),
         pytest.param({"crls": [LATE]}, ("critical", "expires-soon"), id="a CRL's last hours"),
         pytest.param({"crls": [{**CRL, "next_update": after(-1)}]}, ("critical", "expired"), id="a CRL is over"),
@@ -71,9 +79,6 @@ def test_what_is_amiss_with_a_site(told: dict[str, Any], wanted: tuple[str, str]
         pytest.param(
             {"client_ca": [certificate("CN=x", -5), certificate("CN=x", 900)]}, id="an old CA beside a new one"
         ),
-        pytest.param(
-            {"client_ca": [certificate("CN=x", -5), certificate("CN=y", 900)]}, id="an ended CA beside another"
-        ),
     ],
 )
 def test_healthy_neighbours_of_what_is_amiss(told: dict[str, Any]) -> None:
@@ -93,6 +98,19 @@ def test_healthy_neighbours_of_what_is_amiss(told: dict[str, Any]) -> None:
 )
 def test_what_is_amiss_with_a_host(told: dict[str, Any], wanted: tuple[str, str]) -> None:
     assert codes(host("d1", site(), **told)) == [wanted]
+
+
+@pytest.mark.parametrize(("skew", "found"), [(-3.0, []), (59.0, []), (-61.0, [("warning", "clock-off")])])
+def test_a_clock_that_is_off_is_told(skew: float, found: list[tuple[str, str]]) -> None:
+    assert codes(host("d1", site(), clock_skew=skew)) == found
+
+
+def test_a_reload_of_which_nothing_is_known_is_neither_good_nor_bad() -> None:
+    unknown = {"survives": None, "decided_by": "full rehearsal", "message": "it came to no end"}
+    fleet = judged([host("d1", site(), next_reload=unknown)])
+    assert fleet.reasons == ()
+    assert "survives_reload" not in as_metrics(fleet)
+    assert "not known: it came to no end" in render_page(fleet)
 
 
 def test_a_stopped_httpd_is_amiss_where_it_has_sites() -> None:

@@ -267,3 +267,5 @@ def test_hosts_that_were_put_back_are_told_from_those_that_were_not_and_from_new
     assert FLEET[0].way_back == [{"domain": DOMAIN, "state": "previous", "release": digits("a"), "force": True}]
     assert Outcome("d4", applied=applied(changed=False)).way_back == []
     assert tell_put_back([FLEET[1]], {}) == []
+    lost = Outcome("d5", applied={"unreachable": True}, failed="it cannot be reached")
+    assert tell_put_back([lost], {}) == ["Not known what they serve, so look after them: d5."]
