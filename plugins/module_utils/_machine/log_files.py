@@ -32,6 +32,7 @@ _ROTATED = r"[.-]\d[\d._T:-]*"
 _DATED = r"[.-]\d{4}[\d._T:-]*"
 _PACKED = r"\.(?:gz|bz2|xz|zst|Z)"
 _GZIP = ".gz"
+_MAGIC = b"\x1f\x8b"
 _MORE = "not all of it was read, as there is more than the bounds allow"
 
 
@@ -108,12 +109,32 @@ class LogFiles:
             self._note(f"{name}: {error.strerror or 'it is damaged'}" if isinstance(error, OSError) else f"{name}: cut")
 
     def _unpacked(self, stream: IO[bytes]) -> Iterator[bytes]:
-        import gzip  # Here, as few hosts need it in each run.
-        import zlib
+        """Yield what a packed file holds, by bounded reads: what pads one may be long, and packed bytes count too.
 
+        Raises OSError for what is no gzip, and EOFError for what is cut (RFC 1952; a file may have several members).
+        """
+        import zlib  # Here, as few hosts need it in each run.
+
+        member, packed = zlib.decompressobj(wbits=31), b""
         try:
-            with gzip.GzipFile(fileobj=stream) as unpacked:
-                yield from self._chunks(unpacked)
+            while not self._bounds.are_met():
+                packed = packed or stream.read(_CHUNK)
+                if not packed:
+                    raise EOFError
+                unpacked = member.decompress(packed, _CHUNK)
+                # What is padding costs as much as what is not.
+                self._bounds.left -= max(len(unpacked), len(packed) - len(member.unconsumed_tail))
+                if unpacked:
+                    yield unpacked
+                packed = member.unconsumed_tail
+                if member.eof:
+                    packed = member.unused_data
+                    if len(packed) < len(_MAGIC):
+                        packed += stream.read(_CHUNK)
+                    if not packed.startswith(_MAGIC):  # nothing more, or padding
+                        return
+                    member = zlib.decompressobj(wbits=31)
+            self._note(_MORE)
         except zlib.error:
             raise OSError("damaged") from None
 

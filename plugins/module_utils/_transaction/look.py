@@ -18,6 +18,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import F
 from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes, standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.bypasses import find_bypasses
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Link, StoreError
+from ansible_collections.mtls.httpd.plugins.module_utils._store.history import HISTORY
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import host_file
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.plan import Found, Plan, make_plan
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal import Refused, change_each
@@ -96,7 +97,8 @@ class Seen:
         """Whether httpd reads nothing of what changes: directives that nobody includes yet, and links to them."""
         folders = [self.store.path(site.domain) for site in self.pending]
         return bool(folders) and all(
-            isinstance(change.after, Link) and os.path.dirname(change.path) in (*folders, self.store.conf)
+            (isinstance(change.after, Link) or os.path.basename(change.path) == HISTORY)
+            and os.path.dirname(change.path) in (*folders, self.store.conf)
             for change in self.plan.changes
         )
 

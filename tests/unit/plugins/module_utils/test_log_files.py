@@ -134,6 +134,24 @@ def test_a_damaged_packed_log_hides_nothing_else(logs: Path, content: bytes) -> 
     assert [f"{NAME}.2.gz: " in fault for fault in faults] == [True]
 
 
+def test_a_packed_log_of_several_members_is_read_whole(logs: Path) -> None:
+    write(logs / NAME, "line\n")
+    (logs / f"{NAME}.2.gz").write_bytes(gzip.compress(b"one\n" * 90_000) + gzip.compress(b"two\n"))
+    lines, faults = read(logs)
+    assert (len(lines), lines[-1], faults) == (90_002, "two", [])
+
+
+def test_what_pads_a_packed_log_takes_no_time(logs: Path) -> None:
+    write(logs / NAME, "line\n")
+    with (logs / f"{NAME}.2.gz").open("wb") as packed:
+        packed.write(gzip.compress(b"older\n"))
+        packed.truncate(1 << 36)
+    begun = time.monotonic()
+    lines, faults = read(logs)
+    assert (lines, faults) == (["line", "older"], [])
+    assert time.monotonic() - begun < 5
+
+
 def test_one_that_is_packed_otherwise_is_named(logs: Path) -> None:
     write(logs / NAME, "line\n")
     (logs / f"{NAME}.2.xz").write_bytes(b"")
