@@ -25,16 +25,8 @@ with kept_bytecode():
     from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import on_controller, say
     from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.formats import FORMATS
     from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.judging import judge_fleet
-    from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import (
-        FAILED,
-        LOOKED,
-        NOT_ASKED,
-        SEVERITIES,
-        UNREACHABLE,
-        WITHOUT_HTTPD,
-        Host,
-        Thresholds,
-    )
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.registered import read_hosts
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import SEVERITIES, Thresholds
     from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.table import lay_out, sum_up
 
 if TYPE_CHECKING:
@@ -56,11 +48,7 @@ class ActionModule(ActionBase):
         """Return what is amiss, after it was printed and written; failed where that is as bad as was said."""
         options = checked(OPTIONS, self._task.args)
         _refuse_odd(options)
-        hostvars = (task_vars or {})["hostvars"]
-        hosts = [
-            _read_host(name, hostvars[name].get(options["variable"]) if name in hostvars else None)
-            for name in dict.fromkeys(options["hosts"])
-        ]
+        hosts = read_hosts(options["hosts"], (task_vars or {})["hostvars"], options["variable"])
         thresholds = Thresholds(options["warn_days"], options["critical_days"])
         fleet = judge_fleet(hosts, datetime.now(timezone.utc), thresholds)
         lines = lay_out(fleet, everything=options["everything"])
@@ -86,10 +74,6 @@ def _is_as_bad(fleet: Fleet, threshold: str) -> bool:
 def _refuse_odd(options: Mapping[str, Any]) -> None:
     """Raise ArgumentsError for files that could not be written, before anything is printed."""
     wrong = []
-    if not options["hosts"]:
-        wrong.append(
-            "option 'hosts' is an empty list, so there is nothing to tell. Name the hosts that were looked at."
-        )
     if options["critical_days"] > options["warn_days"]:
         wrong.append("option 'critical_days' is more than 'warn_days', and is to be less. Correct one of them.")
     for index, path in enumerate(options["files"]):
@@ -104,25 +88,6 @@ def _refuse_odd(options: Mapping[str, Any]) -> None:
             wrong.append(f"{where} is a folder. Name a file in it.")
     if wrong:
         raise ArgumentsError(wrong)
-
-
-def _read_host(name: str, result: Mapping[str, Any] | None) -> Host:
-    """Return what a registered result of site_info tells of a host."""
-    if not result or result.get("skipped"):
-        return Host(name, NOT_ASKED, "It was not looked at in this run.", {})
-    if result.get("unreachable"):
-        return Host(name, UNREACHABLE, _first_line(result), {})
-    if result.get("failed") or "found" not in result:
-        return Host(name, FAILED, _first_line(result), {})
-    if not result["found"]:
-        return Host(name, WITHOUT_HTTPD, "There is no httpd on it.", {"python": result.get("python")})
-    return Host(name, LOOKED, "", result)
-
-
-def _first_line(result: Mapping[str, Any]) -> str:
-    """Return why nothing is told, in one line: Ansible's own words may go on for pages."""
-    words = str(result.get("msg") or "nothing was said of why").strip()
-    return words.removeprefix("Task failed: ").splitlines()[0][:500]
 
 
 def _write(path: str, text: str) -> None:

@@ -58,6 +58,7 @@ HONEST: dict[str, Any] = {
     "aliases": "api.example.com",
     "state": "present",
     "force": "true",
+    "release": "3f9c0a6de1b2c4f7",
     "certificate": "site.crt",
     "certificate_content": "",
     "private_key": "site.key",

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from conftest import LocalOperator
 
 # What is seen on the live server, and what the clocks say, is no prediction.
-SEEN = ("mutual_tls", "running", "clock_skew")
+SEEN = ("mutual_tls", "running", "clock_skew", "answers_now")
 
 
 def told(host: Host, wishes: tuple[SiteWish, ...], options: dict[str, Any], *, check: bool) -> dict[str, Any]:

@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import Seen
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.trial import Result
 
-__all__ = ["complete_release", "make", "prove"]
+__all__ = ["complete_release", "describe_new", "make", "prove"]
 
 
 def prove(seen: Seen) -> Result:
@@ -59,6 +60,11 @@ def _find_older(seen: Seen) -> Iterator[Fault]:
             except StoreError:
                 continue
             yield from changes.find_older(before, changes.State.of_release(wish.release))
+
+
+def describe_new(release: Release) -> tuple[str, ...]:
+    """What is told of a site that comes with this release."""
+    return changes.describe_changes(None, changes.State.of_release(release))
 
 
 def _refuse_if(faults: Sequence[Fault]) -> None:

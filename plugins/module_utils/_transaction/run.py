@@ -194,7 +194,9 @@ def _without_httpd(request: Request, check: bool, skew: float) -> Report:
     if check:
         report.rehearsal_reason += ", so this is predicted, and unrehearsed"
         report.sites = [
-            tell_site(wish, True, "unproven", ("new",)) if wish.release else tell_site(wish, False, "absent")
+            tell_site(wish, True, "unproven", _import_change().describe_new(wish.release))
+            if wish.release
+            else tell_site(wish, False, "absent")
             for wish in wishes
         ]
         report.changed = any(wish.release for wish in wishes)

@@ -1,0 +1,56 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What was registered on the hosts of a fleet by a task that looked at each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import (
+    FAILED,
+    LOOKED,
+    NOT_ASKED,
+    UNREACHABLE,
+    WITHOUT_HTTPD,
+    Host,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+_LONGEST = 500  # characters of a reason: Ansible's own words may go on for pages
+
+
+def read_hosts(names: Sequence[str], hostvars: Mapping[str, Any], variable: str) -> list[Host]:
+    """Return what the variable of each host holds, the result of site_info or caller_info.
+
+    Raises ArgumentsError, without a value, for names that are no host's.
+    """
+    if not names:
+        raise ArgumentsError(["option 'hosts' is an empty list, so there is nothing to tell. Name the hosts."])
+    wrong = [f"option 'hosts[{number}]'" for number, name in enumerate(names) if name not in hostvars]
+    if wrong:
+        raise ArgumentsError([f"{each} is no host of the inventory. Correct it." for each in wrong])
+    return [_read_host(name, hostvars[name].get(variable)) for name in dict.fromkeys(names)]
+
+
+def _read_host(name: str, result: Mapping[str, Any] | None) -> Host:
+    if not result or result.get("skipped"):
+        return Host(name, NOT_ASKED, "It was not looked at in this run.", {})
+    if result.get("unreachable"):
+        return Host(name, UNREACHABLE, _first_line(result), {})
+    if result.get("failed") or "found" not in result:
+        return Host(name, FAILED, _first_line(result), {})
+    if not result["found"]:
+        return Host(name, WITHOUT_HTTPD, "There is no httpd on it.", {"python": result.get("python")})
+    return Host(name, LOOKED, "", result)
+
+
+def _first_line(result: Mapping[str, Any]) -> str:
+    """Return why nothing is told, in one line."""
+    words = str(result.get("msg") or "nothing was said of why").strip()
+    return words.removeprefix("Task failed: ").splitlines()[0][:_LONGEST]
