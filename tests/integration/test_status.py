@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from demo_material import Authority
 from embedded_httpd import EmbeddedHttpd, free_port
 from foreign import promtool
 from playing import prepared, run_playbook
@@ -169,12 +170,14 @@ def test_a_site_that_is_listed_otherwise_is_told_by_its_options(asked: Fleet) ->
     site = asked.hosts["d1"]["mutual_tls_sites"][0]
     site["open_paths"] = ["/healthz"]
     site["allowed_clients"] = [{"subject": "CN=Chat"}]
+    (asked.folder / "next.crt").write_bytes(Authority("Chat's next CA").pem)
+    site["client_ca"] = [*site["client_ca"], str(asked.folder / "next.crt")]
     asked.hosts["d2"]["mutual_tls_sites"] = []
     status, said, told = asked.status()
     assert status == 2, said
-    assert codes(told) == {("not-as-listed", "d1"), ("not-listed", "d2")}
+    assert codes(told) == {("not-as-listed", "d1"), ("not-listed", "d2")}, said
     by_name = {host["host"]: host for host in told["hosts"]}
-    assert by_name["d1"]["sites"][0]["differs"] == ["verify_client", "open_paths", "allowed_clients"]
+    assert by_name["d1"]["sites"][0]["differs"] == ["verify_client", "open_paths", "allowed_clients", "client_ca"]
 
 
 def test_a_certificate_that_was_not_deployed_yet_is_told(fleet: Fleet) -> None:

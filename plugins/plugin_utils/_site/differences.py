@@ -66,10 +66,10 @@ def _differing_material(finder: Finder, site: Site, told: Mapping[str, Any]) -> 
         given = _fingerprints(finder, site, option)
         if option == "certificate" and given is None:
             given = _fingerprints(finder, site, "bundle")
-        shown = {each["sha256"] for each in served if each}
+        present = {each["sha256"] for each in served if each}
         # Of a certificate's file, others are its chain. Each client CA that is given is to be served.
         if given is not None and (
-            shown - given.keys() if option == "certificate" else shown ^ _authorities(given, shown)
+            present - given.keys() if option == "certificate" else present ^ _authorities(given, present)
         ):
             yield option
 
