@@ -154,8 +154,9 @@ def test_no_other_class_of_the_target_is_raised_to_an_operator() -> None:
         if isinstance(node, ast.ClassDef)
     }
     bare = {name for name, bases in classes.items() if {"Exception", "ValueError", "OSError"} & {*bases[:1]}}
-    # The root itself; and what ends a rehearsal in full, whose reason is told of the reduced one.
-    assert bare == {"OperatorError", "Unavailable", "_StartsPrograms"}
+    # The root itself; what ends a rehearsal in full, whose reason is told of the reduced one; and what ends a block
+    # that is bounded in time, and is not seen outside of it.
+    assert bare == {"OperatorError", "Unavailable", "_StartsPrograms", "_TimeIsOver"}
 
 
 def test_a_fault_is_told_in_one_sentence_and_several_are_told_once_each() -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
+_OUTSIDE = "the controller"
 _SKEW_SECONDS = 60  # no certificate is that exact
 _CONDITIONS = {
     UNREACHABLE: ("unreachable", "See that it is up, and that Ansible may connect."),
@@ -138,10 +139,10 @@ def _judge_handshakes(host: str, site: Mapping[str, Any]) -> Iterator[Reason]:
     """Yield where strangers are asked for less than they are to be, by whom that was seen."""
     domain, wanted = site["domain"], site["wanted"]
     seen: dict[str, list[str]] = {}
-    for name, place in (("mutual_tls", "the host"), ("from_controller", "the controller")):
+    for name, place in (("mutual_tls", "the host"), ("from_controller", _OUTSIDE)):
         seen.setdefault(site[name], []).append(place)
     for mutual_tls, places in seen.items():
-        if mutual_tls == "unproven" and "the controller" in places and site["mutual_tls"] != "unproven":
+        if mutual_tls == "unproven" and places == [_OUTSIDE]:
             words = f"{domain}: what is asked of strangers could not be seen from the controller."
             remedy = "See what is between the controller and the host's port."
             yield Reason(WARNING, "not-shown-outside", host, domain, words, remedy)
