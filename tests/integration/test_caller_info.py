@@ -25,7 +25,7 @@ OPTIONS = {
 def ask(operator: LocalOperator, *arguments: str, **options: Any) -> dict[str, Any]:
     """Return the result of the module, run as an operator runs it."""
     tasks = [
-        # Refusals are looked at too, by what was registered; `told` fails where there was one.
+        # Its refusals are tested too: each test holds what was registered, a list of sites or a failure.
         {"mtls.httpd.caller_info": OPTIONS | options, "register": "seen", "ignore_errors": True},
         {
             "ansible.builtin.copy": {"content": "{{ seen | to_json }}", "dest": str(operator.folder / "seen.json")},

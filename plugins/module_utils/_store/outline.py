@@ -77,7 +77,7 @@ def _outline_content(folder: str, domain: str) -> dict[str, Any]:
     crls = list_blocks(_read(folder, CRL), _LIST) if facts.crl_check != "none" else []
     if not chain:
         raise ValueError("no certificate in it")
-    pins = sorted(_tell_pin(folder, pin, facts) for pin in facts.pins)
+    pins = sorted(tell_pin(folder, pin, facts) for pin in facts.pins)
     compared = {
         "chain": [wire.sha256(each) for each in chain],
         "client_cas": sorted(wire.sha256(each) for each in client_cas),
@@ -105,8 +105,12 @@ def _outline_content(folder: str, domain: str) -> dict[str, Any]:
     }
 
 
-def _tell_pin(folder: str, pin: str, facts: SiteFacts) -> str:
-    """A pin, with the fingerprint of its certificate in the place of a file's name that says nothing elsewhere."""
+def tell_pin(folder: str, pin: str, facts: SiteFacts) -> str:
+    """A pin, with the fingerprint of its certificate in the place of a file's name that says nothing elsewhere.
+
+    C(folder): of the release whose facts these are. Raises OSError, ValueError or StoreError where its certificate
+    cannot be read.
+    """
     if pin not in facts.pinned_files:
         return pin
     blocks = list_blocks(_read(folder, facts.pinned_files[pin]), _CERTIFICATE)

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, plain
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, SITE
-from ansible_collections.mtls.httpd.plugins.module_utils._store.release import key_file
+from ansible_collections.mtls.httpd.plugins.module_utils._store.release import key_file, list_blocks
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
     from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 
-_PEM = re.compile(rb"-----BEGIN [A-Z0-9 ]+-----([A-Za-z0-9+/=\s]*)-----END ")
 _SHOWN = 8  # digits of a fingerprint that tell one CA from another
 _MOST = 5  # names in a list
 
@@ -136,9 +134,9 @@ def _compare_client_cas(before: State, after: State) -> Iterator[str]:
 
 
 def _members(pem: bytes) -> list[bytes]:
-    """What the blocks of a file stand for, as DER; none where it is damaged."""
+    """The certificates of a file, as DER; none where it is damaged."""
     with suppress(ValueError):
-        return [base64.b64decode(one) for one in _PEM.findall(pem)]
+        return list_blocks(pem, "CERTIFICATE")
     return []
 
 

@@ -28,10 +28,8 @@ if TYPE_CHECKING:
 
 _ROOMS = __name__.rsplit(".", 2)[0]  # the package that holds them
 _FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-# Of these rooms, the target may need every file but those that are other modules' alone. Of the others, it needs what
-# is named.
+# Of these rooms, the target may need every file. Of the others, it needs what is named.
 _WHOLE_ROOMS = ("_httpd", "_machine", "_site", "_store", "_transaction", "_twin")
-_OF_OTHERS = ("_store.outline",)
 _OF_ROOMS = {
     "_handshake": ("answers", "calls", "client", "http2", "kept", "transcript", "wire"),
     "_verdict": (
@@ -50,7 +48,6 @@ def list_sent() -> list[str]:
         for name in os.listdir(os.path.join(_FOLDER, room))
         if name.endswith(".py")
     ]
-    whole = [name for name in whole if name not in _OF_OTHERS]
     return sorted([*whole, *(f"{room}.{name}" for room, names in _OF_ROOMS.items() for name in names)])
 
 

@@ -9,10 +9,8 @@ It is looked at as by a run whose wishes are the releases that are there. Nothin
 
 from __future__ import annotations
 
-import base64
 import os
 import platform
-import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -35,8 +33,11 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.bypasses import f
 from ansible_collections.mtls.httpd.plugins.module_utils._site.callers import read_callers
 from ansible_collections.mtls.httpd.plugins.module_utils._site.conflicts import find_changed_mpm, find_taken_names
 from ansible_collections.mtls.httpd.plugins.module_utils._site.material import find_material_faults
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import StoreError
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import locked
+from ansible_collections.mtls.httpd.plugins.module_utils._store.outline import tell_pin
+from ansible_collections.mtls.httpd.plugins.module_utils._store.release import list_blocks
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import (
     describe_without_us,
@@ -64,7 +65,6 @@ ASKING_SECONDS = 15.0
 # How much of the logs is read: enough for a look at who called of late, and no more of a large one.
 _DAYS, _BYTES, _READING_SECONDS = 30, 4 << 20, 2.0
 _CALLERS = 5  # the last of each site
-_PEM = re.compile(rb"-----BEGIN (?:CERTIFICATE|X509 CRL)-----([A-Za-z0-9+/=\s]*)-----END ")
 
 
 def tell_status(request: Request, *, rehearse: bool) -> dict[str, Any]:
@@ -283,7 +283,7 @@ class _Survey:
         def content(name: str) -> bytes:
             return commands.read(self.store.path(wish.domain, "current", name)).encode(errors="replace")
 
-        chain = list(_certificates(content(f"{wish.domain}.crt")))
+        chain = _certificates(content(f"{wish.domain}.crt"))
         return {
             **told,
             "port": facts.port,
@@ -291,7 +291,7 @@ class _Survey:
             "aliases": list(facts.aliases),
             "certificate": chain[0] if chain else None,
             "chain": chain[1:],
-            "client_ca": list(_certificates(content(CLIENT_CA))),
+            "client_ca": _certificates(content(CLIENT_CA)),
             "crl_ends": facts.crl_ends or None,
             "crls": list(_lists(content(CRL))),
             "ends": facts.ends,
@@ -299,7 +299,7 @@ class _Survey:
             "wanted": facts.mutual_tls,
             "mutual_tls": met.mutual_tls if met else "unproven",
             "served": met.served if met else None,
-            "pins": [_tell_pin(pin, content) for pin in facts.pins],
+            "pins": [self._tell_pin(facts, pin) for pin in facts.pins],
             "open_paths": list(facts.open_paths),
             "protected_paths": list(facts.protected_paths),
             "callback_paths": list(facts.called),
@@ -309,6 +309,12 @@ class _Survey:
             "renewal_hook": facts.renewal_hook or None,
             "include": self.store.path(wish.domain, "current", SITE) if facts.included else None,
         }
+
+    def _tell_pin(self, facts: SiteFacts, pin: str) -> str:
+        """A pin as it is compared between hosts; as it is written where its certificate cannot be read."""
+        with suppress(OSError, ValueError, StoreError):
+            return tell_pin(self.store.path(facts.domain, "current"), pin, facts)
+        return pin
 
     def _attempt(self, act: Callable[[], Value], otherwise: Value, domain: str = "") -> Value:
         """What C(act) returns; where it is refused, the reasons are kept, and it is C(otherwise)."""
@@ -334,11 +340,11 @@ class _Met:
         return _tell_certificate(certificate) if certificate else None
 
 
-def _certificates(pem: bytes) -> Iterator[dict[str, str]]:
-    """What the certificates of a release's own file say, for those that can be read."""
-    for one in _PEM.findall(pem):
-        with suppress(ValueError):
-            yield _tell_certificate(base64.b64decode(one))
+def _certificates(pem: bytes) -> list[dict[str, str]]:
+    """What the certificates of a release's own file say; nothing of a file that is damaged."""
+    with suppress(ValueError):
+        return [_tell_certificate(one) for one in list_blocks(pem, "CERTIFICATE")]
+    return []
 
 
 def _tell_certificate(certificate: bytes) -> dict[str, str]:
@@ -357,17 +363,9 @@ def _tell_certificate(certificate: bytes) -> dict[str, str]:
 
 
 def _lists(pem: bytes) -> Iterator[dict[str, str]]:
-    """Issuer and updates of the revocation lists of a release's own file, for those that can be read."""
-    for one in _PEM.findall(pem):
-        with suppress(ValueError):
-            told = wire.read_list(base64.b64decode(one))
+    """Issuer and updates of the revocation lists of a release's own file; nothing of a file that is damaged."""
+    with suppress(ValueError):
+        for one in list_blocks(pem, "X509 CRL"):
+            told = wire.read_list(one)
             dates = {"this_update": told.this_update, "next_update": told.next_update}
             yield {"issuer": wire.rfc4514(told.issuer), **dates}
-
-
-def _tell_pin(pin: str, content: Callable[[str], bytes]) -> str:
-    """A pin as it is compared between hosts: a certificate by its fingerprint, not by the name of its file."""
-    kind, _colon, name = pin.partition(":")
-    if kind != "certificate":
-        return pin
-    return next((f"certificate:{each['sha256']}" for each in _certificates(content(name))), pin)
