@@ -27,7 +27,7 @@ with kept_bytecode():
     from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.judging import judge_fleet
     from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.registered import read_hosts
     from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import SEVERITIES, Thresholds
-    from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.table import lay_out, sum_up
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.table import sum_up, tabulate_fleet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +51,7 @@ class ActionModule(ActionBase):
         hosts = read_hosts(options["hosts"], (task_vars or {})["hostvars"], options["variable"])
         thresholds = Thresholds(options["warn_days"], options["critical_days"])
         fleet = judge_fleet(hosts, datetime.now(timezone.utc), thresholds)
-        lines = lay_out(fleet, everything=options["everything"])
+        lines = tabulate_fleet(fleet, everything=options["everything"])
         say(lines)
         for path in options["files"]:
             _write(path, FORMATS[os.path.splitext(path)[1]](fleet))

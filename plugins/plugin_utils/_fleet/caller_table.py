@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import plain
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.columns import SCREEN, lay_out
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import LOOKED
-from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.table import WIDTH, columns, count_of
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.table import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,14 +30,14 @@ def lay_out_callers(hosts: Sequence[Host]) -> list[str]:
     """Return the lines to print: callers, refusals, what the logs do not tell, and what would let callers in."""
     rows = [row for host in hosts for row in _caller_rows(host)]
     refused = sorted((row for host in hosts for row in _refusal_rows(host)), key=lambda row: row[-2], reverse=True)
-    lines = ["Who called:", *columns([_CALLERS, *rows], _LEAST)]
+    lines = ["Who called:", *lay_out(_CALLERS, rows, SCREEN, _LEAST)]
     if refused:
-        lines += ["", "Who was refused the handshake:", *columns([_REFUSED, *refused], _LEAST)]
+        lines += ["", "Who was refused the handshake:", *lay_out(_REFUSED, refused, SCREEN, _LEAST)]
         if any(not each["sure"] for host in hosts for site in host.sites for each in site["refusals"]):
             lines.append("(?) One of the names at that address and port; the log does not tell which.")
     remarks = list(_remarks(hosts))
     for remark in [*([""] if remarks else []), *remarks]:
-        lines += textwrap.wrap(plain(remark), WIDTH, subsequent_indent="    ", break_on_hyphens=False) or [""]
+        lines += textwrap.wrap(plain(remark), SCREEN, subsequent_indent="    ", break_on_hyphens=False) or [""]
     for domain, subjects in _allowed(hosts).items():
         lines += ["", f"What would let just these into {domain}; see first that each is Chat, or yours:"]
         text = yaml.safe_dump(

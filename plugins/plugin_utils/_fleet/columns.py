@@ -2,32 +2,45 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Columns of text that fit a terminal, also within what Ansible puts around a line."""
+"""Columns of text that fit a terminal."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-# Of 120 columns: what Ansible's callbacks put before and behind a line of a list takes the rest.
-WIDTH = 106
+SCREEN = 120  # columns of a terminal
+WIDTH = 106  # of them, what is left of a line by what Ansible's callbacks put around one of a list
 _GAP = "  "
 _LEAST = 8  # what no column is made narrower than
 _CUT = "…"
 
 
-def lay_out(header: Sequence[str], rows: Sequence[Sequence[str]], width: int = WIDTH) -> list[str]:
+def lay_out(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    width: int = WIDTH,
+    least: Mapping[str, int] | None = None,
+) -> list[str]:
     """Return the lines of a table, its header first. The widest columns are cut where all do not fit.
 
-    A row of fewer cells than the header ends in one that may go on to the end of the line.
+    A row of fewer cells than the header ends in one that may go on to the end of the line. ``least``: the columns that
+    may be cut, by their headings, and to what; all where it is not given.
     """
     printable = [["".join(c if c.isprintable() else "?" for c in cell) for cell in row] for row in (header, *rows)]
     whole = [row for row in printable if len(row) == len(header)]
     widths = [max(len(row[column]) for row in whole) for column in range(len(header))]
-    while sum(widths) + len(_GAP) * (len(widths) - 1) > width and max(widths) > _LEAST:
-        widths[widths.index(max(widths))] -= 1
+    spare = {
+        column: widths[column] - (_LEAST if least is None else least[name])
+        for column, name in enumerate(header)
+        if least is None or name in least
+    }
+    while sum(widths) + len(_GAP) * (len(widths) - 1) > width and max(spare.values()) > 0:
+        widest = max(spare, key=lambda column: (spare[column], widths[column]))
+        widths[widest] -= 1
+        spare[widest] -= 1
     lines = []
     for row in printable:
         cells = [_fit(cell, width_).ljust(width_) for cell, width_ in zip(row, widths, strict=False)]

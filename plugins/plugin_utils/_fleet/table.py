@@ -10,14 +10,14 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import plain
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.columns import SCREEN, lay_out
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import CRITICAL, LOOKED, WARNING, WELL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Fleet, Reason, Row
 
-WIDTH = 120  # columns
 ROWS_SHOWN = 40  # of a fleet in which all is well there; others are counted
 _MARKS = {CRITICAL: "!!", WARNING: "! ", WELL: "  "}
 _HEADINGS = (
@@ -25,15 +25,15 @@ _HEADINGS = (
     "release",
 )
 _LEAST = {"host": 8, "site": 12, "may call": 8}  # what these are shortened to where a line is too long
-_SPACE = "  "
 
 
-def lay_out(fleet: Fleet, *, everything: bool = False) -> list[str]:
+def tabulate_fleet(fleet: Fleet, *, everything: bool = False) -> list[str]:
     """Return the lines to print. ``everything``: also the rows of a large fleet in which all is well."""
     shown = [row for row in fleet.rows if row.severity != WELL]
     well = [row for row in fleet.rows if row.severity == WELL]
     fits = everything or len(fleet.rows) <= ROWS_SHOWN
-    lines = list(_table(shown + well if fits else shown))
+    cells = [_cells(row) for row in (shown + well if fits else shown)]
+    lines = lay_out(_HEADINGS, cells, SCREEN, _LEAST) if cells else []
     if well and not fits:
         lines.append(f"And {count_of(len(well), 'row')} in which all is well: -e status_all=true shows them.")
     reasons = list(_reasons(fleet.reasons))
@@ -57,34 +57,6 @@ def sum_up(fleet: Fleet) -> str:
 def count_of(number: int, noun: str) -> str:
     """Return a number with its noun."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _table(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield the rows."""
-    if not rows:
-        return
-    yield from columns([_HEADINGS, *(_cells(row) for row in rows)], _LEAST)
-
-
-def columns(cells: Sequence[Sequence[str]], least: Mapping[str, int]) -> Iterator[str]:
-    """Yield lines of cells, the headings first, in columns as wide as they need to be to fit the screen.
-
-    least: what the columns of these headings are shortened to, the widest first, where a line is too long.
-    """
-    headings = cells[0]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(headings))]
-    while sum(widths) + len(_SPACE) * (len(widths) - 1) > WIDTH:
-        spare = {column: widths[column] - least[name] for column, name in enumerate(headings) if name in least}
-        widest = max(spare, key=lambda column: (spare[column], widths[column]))
-        if spare[widest] <= 0:
-            break
-        widths[widest] -= 1
-    for line in cells:
-        yield _SPACE.join(_fitted(text, width) for text, width in zip(line, widths, strict=True)).rstrip()
-
-
-def _fitted(text: str, width: int) -> str:
-    return text.ljust(width) if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -136,4 +108,4 @@ def _reasons(reasons: Sequence[Reason]) -> Iterator[str]:
         more = f" and {len(known) - 5} more" if len(known) > 5 else ""
         where = f"{', '.join(known[:5])}{more}: " if known else ""
         said = plain(f"{severity.upper()} {where}{message}{' ' + remedy if remedy else ''}")
-        yield from textwrap.wrap(said, WIDTH, subsequent_indent=" " * 4, break_on_hyphens=False)
+        yield from textwrap.wrap(said, SCREEN, subsequent_indent=" " * 4, break_on_hyphens=False)

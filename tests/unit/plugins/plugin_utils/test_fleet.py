@@ -15,10 +15,11 @@ from fleets import after, caller, certificate, host, judged, site, varied
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import CODES as FAULTS
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet import judging
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.codes import CODES, MINOR, WORST_FIRST
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.columns import SCREEN
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.formats import as_metrics
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.page import render_page
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Host, days_between
-from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.table import WIDTH, lay_out, sum_up
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.table import sum_up, tabulate_fleet
 
 if TYPE_CHECKING:
     from typing import Any
@@ -132,7 +133,7 @@ def test_hosts_of_which_nothing_is_known_are_rows(condition: str, wanted: tuple[
     fleet = judged([Host("down", condition, "Why.", {})])
     assert [(each.severity, each.code) for each in fleet.reasons] == [wanted]
     assert [(row.host.name, row.domain) for row in fleet.rows] == [("down", "")]
-    assert condition in lay_out(fleet)[1]
+    assert condition in tabulate_fleet(fleet)[1]
 
 
 @pytest.mark.parametrize(
@@ -192,8 +193,8 @@ def test_every_code_is_in_the_table_of_which_the_page_is_made() -> None:
 
 
 def test_a_table_fits_the_screen_with_the_worst_first() -> None:
-    lines = lay_out(varied())
-    assert max(map(len, lines)) <= WIDTH
+    lines = tabulate_fleet(varied())
+    assert max(map(len, lines)) <= SCREEN
     marks = [line[:2] for line in lines[1 : lines.index("")]]
     assert marks == sorted(marks, key=["!!", "! ", "  "].index)
     assert {"!!", "! ", "  "} == set(marks)
@@ -202,22 +203,22 @@ def test_a_table_fits_the_screen_with_the_worst_first() -> None:
 
 def test_a_table_of_long_names_fits_the_screen() -> None:
     long = [host(f"host-{number}.{'x' * 60}.example.com", site(f"{'y' * 55}.example.com")) for number in range(2)]
-    lines = lay_out(judged(long))
-    assert max(map(len, lines[:3])) <= WIDTH
+    lines = tabulate_fleet(judged(long))
+    assert max(map(len, lines[:3])) <= SCREEN
     assert "…" in lines[1]
 
 
 def test_a_large_fleet_shows_what_is_amiss_and_counts_the_rest() -> None:
     hosts = [host(f"h{number}", site()) for number in range(60)] + [host("bad", site(mutual_tls="off"))]
-    lines = lay_out(judged(hosts))
+    lines = tabulate_fleet(judged(hosts))
     assert [line.split()[1] for line in lines[1:2]] == ["bad"]
     assert lines[2].startswith("And 60 rows in which all is well")
-    assert len(lay_out(judged(hosts), everything=True)) > 60
+    assert len(tabulate_fleet(judged(hosts), everything=True)) > 60
 
 
 def test_what_is_amiss_with_many_hosts_is_said_once() -> None:
     hosts = [host(f"h{number}", site(), unlisted=["www.example.com"]) for number in range(9)]
-    said = [line for line in lay_out(judged(hosts)) if line.startswith("WARNING")]
+    said = [line for line in tabulate_fleet(judged(hosts)) if line.startswith("WARNING")]
     assert len(said) == 1
     assert "h0, h1, h2, h3, h4 and 4 more: " in said[0]
 
@@ -229,7 +230,7 @@ def test_the_last_line_tells_what_ends_first() -> None:
 
 def test_a_row_tells_when_somebody_called_last() -> None:
     called = host("d1", site(callers=[caller("CN=Chat,O=Tencent", 30), caller("CN=Other", 40)]))
-    lines = lay_out(judged([called, host("d2", site()), host("d3", site(callers=None))]))
+    lines = tabulate_fleet(judged([called, host("d2", site()), host("d3", site(callers=None))]))
     assert "  11-28 06:00  " in lines[1]
     assert "  never  " in lines[2]
     assert "never" not in lines[3]
@@ -242,4 +243,4 @@ def test_what_ends_first_may_be_a_list_or_a_client_ca() -> None:
 
 def test_no_control_character_of_a_name_reaches_the_screen() -> None:
     steering = site(pins=["subject:CN=\x1b[2J\nO=x"])
-    assert not any("\x1b" in line or "\n" in line for line in lay_out(judged([host("d1", steering)])))
+    assert not any("\x1b" in line or "\n" in line for line in tabulate_fleet(judged([host("d1", steering)])))
