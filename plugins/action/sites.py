@@ -73,6 +73,7 @@ _NOTHING = {
     "httpd_found": True,
     "sites": [],
     "endpoints": [],
+    "unlisted": [],
     "findings": [],
 }
 
@@ -123,6 +124,7 @@ class ActionModule(ActionBase):
             say([f"{host}: left alone, as they end later: {', '.join(result['left_alone'])}."])
         listed = _list_domains(task_vars.get("mutual_tls_sites"))
         say(f"{host}: {line}" for line in tell_removed(result.get("sites", ()), listed))
+        result["unlisted"] = [each for each in result.get("unlisted", ()) if each["domain"] not in listed]
         return self._tell(result, _list_findings(verdicts), warnings)
 
     def _call(self, request: Request, task_vars: dict[str, Any]) -> dict[str, Any]:

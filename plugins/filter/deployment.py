@@ -11,6 +11,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.deployment impor
     tell_deployment,
     tell_put_back,
 )
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.dry_run import tabulate_dry_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -70,7 +71,8 @@ RETURN = r"""
 _value:
   description:
     - What is C(said), in lines, which hosts C(failed), C(way_back), the sites by which each changed host goes back, and
-      C(returned), lines on those that were put back.
+      C(returned), lines on those that were put back. In check mode, C(table) has the lines of a table of what would be
+      done to each host.
   type: dict
 """
 
@@ -100,6 +102,7 @@ def deployment(
     ]
     return {
         "said": tell_deployment(outcomes, check=check),
+        "table": tabulate_dry_run(outcomes) if check else [],
         "failed": [each.host for each in outcomes if each.reason],
         "way_back": {} if check else {each.host: each.way_back for each in outcomes if each.way_back},
         "returned": tell_put_back(outcomes, dict(zip(hosts, put_back, strict=True))) if put_back else [],

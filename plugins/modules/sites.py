@@ -895,6 +895,23 @@ left_alone:
   type: list
   elements: str
   sample: []
+unlisted:
+  description:
+    - The sites of this collection on the host that neither O(sites) nor C(mutual_tls_sites) of the host names.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    domain:
+      description: The site's name.
+      returned: always
+      type: str
+      sample: chat.example.com
+    ends:
+      description: When the first of the certificates that it serves ends.
+      returned: always
+      type: str
+      sample: "2027-05-27T10:00:00Z"
 unasked_limits:
   description:
     - Those of RV(limits) that no option asks for, such as the newest curves. No warning is made of them.

@@ -81,7 +81,7 @@ def judged(verdicts: Mapping[str, Verdict], elsewhere: Collection[str]) -> str |
 def tell_prediction(result: Mapping[str, Any]) -> str:
     """Return what a run in check mode has shown of a host, of its result: how it was tried, and what would change."""
     changed = [site for site in result["sites"] if site["changed"]]
-    parts = [f"{site['domain']} would be {_would_be(site)}" for site in changed[:_SITES]]
+    parts = [f"{site['domain']} would be {would_be(site)}" for site in changed[:_SITES]]
     parts += [f"and {len(changed) - _SITES} more sites would change"] if len(changed) > _SITES else []
     if not result["changed"]:
         return "all is as wished, on the disk and by a handshake with each site. Nothing would be changed."
@@ -110,7 +110,8 @@ def tell_removed(sites: Iterable[Mapping[str, Any]], listed: Collection[str]) ->
         yield f"{site['domain']} is no longer served; {who}.{still if site['domain'] in listed else ''}"
 
 
-def _would_be(site: Mapping[str, Any]) -> str:
+def would_be(site: Mapping[str, Any]) -> str:
+    """Return what would be done to a site, of the entry of the result of a run in check mode."""
     if site["state"] == "absent":
         return "taken away"
     end = f", served until {site['ends'][:10]}" if site["ends"] else ""

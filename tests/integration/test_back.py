@@ -12,14 +12,15 @@ from __future__ import annotations
 import itertools
 import re
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from webhooks import WEBHOOKS, Called, Fleet, running_fleet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from conftest import SiteMaterial
 
@@ -56,7 +57,7 @@ def commands(called: Called) -> list[tuple[str, ...]]:
 def table(called: Called) -> list[str]:
     """Return the lines of the table that was printed, from its header on, none of them wider than a terminal."""
     lines = called.output.splitlines()
-    first = next(number for number, line in enumerate(lines) if re.match(r"\W*host  ", line))
+    first = next(number for number, line in enumerate(lines) if re.match(r"\W*hosts?  ", line))
     shown = list(itertools.takewhile(re.compile(r"\s").match, lines[first:]))
     assert max(map(len, shown)) <= COLUMNS
     return shown
@@ -172,6 +173,56 @@ def test_a_deployment_that_stops_says_who_is_done_and_how_to_go_on(fleet: Fleet)
     bad = fleet.call("deploy", "-e", "bad=d2", "-e", "deploy_max_fail_percentage=50")
     assert (bad.status, bad.deployed) == (2, ("d1", "d3")), bad.output
     assert "Deployed: d1, d3. Failed: d2 (" in bad.words
+
+
+def test_a_fault_that_hosts_share_is_said_once(fleet: Fleet) -> None:
+    inventory = yaml.safe_load((fleet.folder / "inventory.yml").read_text())
+    hosts = inventory["webhooks"]["hosts"]
+    bad = hosts["d2"]["mutual_tls_sites"][0] | {"certificate": "nowhere.crt"}
+    hosts["d2"]["mutual_tls_sites"] = hosts["d3"]["mutual_tls_sites"] = [bad]
+    (fleet.folder / "inventory.yml").write_text(yaml.safe_dump(inventory, sort_keys=False))
+    stopped = fleet.call("deploy")
+    assert (stopped.status, stopped.touched) == (2, ()), stopped.output
+    going_on = fleet.call("deploy", "-e", "deploy_max_fail_percentage=70")
+    assert (going_on.status, going_on.deployed) == (2, ("d1",)), going_on.output
+    assert going_on.output.count("ERROR unreadable, nowhere.crt: 'certificate'") == 3, "as error, as result, in the end"
+    assert "It is to serve the same as d2, whose material is bad. Nothing was sent." in going_on.words
+    assert "Deployed: d1. Failed: d2, d3 (" in going_on.words
+    assert "-l '!d2:!d3'" in going_on.words
+
+
+def test_a_dry_run_of_a_fleet_is_a_table_of_what_would_be(fleet: Fleet) -> None:
+    deploy(fleet, "-l", "d3")
+    dry = fleet.call("deploy", "--check", "-e", "broken=d2", "-e", "deploy_serial=100%", "-l", "!d3")
+    assert (dry.status, dry.touched) == (2, ()), dry.output
+    failing, new = table(dry)[1:]
+    assert re.match(r"\s*d2 +would fail: .*/nowhere\.conf", failing)
+    assert re.match(r"\s*d1 +full +www\.example\.com +put in place, served until \d{4}-\d\d-\d\d", new)
+    assert "Would be deployed: d1." in dry.words
+
+
+def test_a_site_that_is_served_and_not_listed_is_told_until_it_is_taken_away(fleet: Fleet) -> None:
+    deploy(fleet)
+    inventory = yaml.safe_load((fleet.folder / "inventory.yml").read_text())
+    (site,) = inventory["webhooks"]["hosts"]["d1"]["mutual_tls_sites"]
+    assert "not listed" not in fleet.call("deploy").words
+    folder = f"{site['document_root']}/hooks"
+    Path(folder).mkdir(parents=True)
+    named = {
+        "domain": "hooks.example.com",
+        "document_root": folder,
+        "certificate": "hooks.crt",
+        "private_key": "hooks.key",
+    }
+    issued = fleet.material.public.issue("hooks.example.com")
+    (fleet.folder / "hooks.crt").write_bytes(issued.full_pem)
+    (fleet.folder / "hooks.key").write_bytes(issued.key_pem)
+    inventory["webhooks"]["hosts"]["d1"]["mutual_tls_sites"] = [site | named]
+    (fleet.folder / "inventory.yml").write_text(yaml.safe_dump(inventory, sort_keys=False))
+    told = fleet.call("deploy").words
+    assert re.search(
+        r"Served, and not listed in mutual_tls_sites: www\.example\.com on d1, until \d{4}-\d\d-\d\d\.", told
+    ), told
 
 
 def test_what_follows_in_a_playbook_of_ones_own_is_not_for_hosts_of_a_deployment_that_stopped(fleet: Fleet) -> None:

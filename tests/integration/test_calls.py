@@ -117,7 +117,7 @@ DEPLOY = {
     ),
     "without judge": fails("--skip-tags", "judge", words=NOT_JUDGED),
     "start at applying": fails("--start-at-task", "Apply the sites", words=NOT_JUDGED),
-    "step without judging": fails("--step", words=NOT_JUDGED, answers="y\ny\ny\nn\nc\nc\n"),
+    "step without judging": fails("--step", words=NOT_JUDGED, answers="y\ny\ny\ny\nn\nc\nc\n"),
     "step through all": done(*D1, "--step", answers="c\nc\nc\nc\n"),
     "check": done(*D1, "--check", at=(), words="changed: [d1]"),
 }

@@ -16,6 +16,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client impor
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import list_faults, plain, tell_fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site import standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.material import find_material_faults
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import StoreError
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_file import (
     list_missing_curves,
@@ -24,7 +25,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_file 
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import in_force
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import Seen
@@ -51,6 +52,7 @@ class Report:
     unasked_limits: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     left_alone: list[str] = field(default_factory=list)
+    unlisted: list[dict[str, str]] = field(default_factory=list)
     healed: list[str] = field(default_factory=list)
     pending: list[str] = field(default_factory=list)
     clock_skew: float = 0.0
@@ -101,6 +103,7 @@ def tell(seen: Seen, result: Result | None, *, reloaded: bool, check: bool, heal
         limits=[*list_unavailable(seen.server, seen.without_us, seen.wishes), *curves],
         unasked_limits=curves,
         healed=list(healed),
+        unlisted=list(_list_others(seen)),
         pending=[tell_fault(standing.to_include(seen.store, seen.without_us, site)) for site in seen.pending],
         clock_skew=seen.skew,
         diff=list(seen.plan.diff),
@@ -120,6 +123,15 @@ def tell(seen: Seen, result: Result | None, *, reloaded: bool, check: bool, heal
         if result.programs:
             report.limits.append(f"not started in the rehearsal, as no program is: {', '.join(result.programs)}")
     return report
+
+
+def _list_others(seen: Seen) -> Iterator[dict[str, str]]:
+    """Yield the sites of ours on the host that the run was not asked for, with the first end of what they serve."""
+    asked = {wish.domain for wish in seen.wishes}
+    for domain in seen.store.domains():
+        if domain not in asked:
+            with suppress(StoreError):  # One that is damaged is not known to be served; status tells of it.
+                yield {"domain": domain, "ends": seen.store.facts(domain).ends}
 
 
 def _who_answers(seen: Seen, site: SiteFacts) -> str:

@@ -30,8 +30,8 @@ def lay_out(
     may be cut, by their headings, and to what; all where it is not given.
     """
     printable = [["".join(c if c.isprintable() else "?" for c in cell) for cell in row] for row in (header, *rows)]
-    whole = [row for row in printable if len(row) == len(header)]
-    widths = [max(len(row[column]) for row in whole) for column in range(len(header))]
+    wide = [row if len(row) == len(header) else row[:-1] for row in printable]
+    widths = [max(len(row[column]) for row in wide if len(row) > column) for column in range(len(header))]
     spare = {
         column: widths[column] - (_LEAST if least is None else least[name])
         for column, name in enumerate(header)

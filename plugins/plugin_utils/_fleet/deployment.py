@@ -66,7 +66,11 @@ def tell_deployment(outcomes: Sequence[Outcome], *, check: bool) -> list[str]:
     left = [each.host for each in outcomes if each.applied is None and not each.reason]
     said = [f"{'Would be deployed' if check else 'Deployed'}: {_name(done) or 'none'}."]
     if failed:
-        said.append(f"Failed: {_name([_tell_failed(each, check=check) for each in failed])}.")
+        alike: dict[str, list[str]] = {}
+        for each in failed:
+            alike.setdefault(_tell_reason(each, check=check), []).append(each.host)
+        said.append(f"Failed: {_name([f'{_name(names)} ({why})' for why, names in alike.items()])}.")
+    said += _tell_unlisted(outcomes)
     if left:
         said.append(f"Not begun: {_name(left)}. {'They serve' if len(left) > 1 else 'It serves'} as before.")
     if failed:
@@ -77,11 +81,26 @@ def tell_deployment(outcomes: Sequence[Outcome], *, check: bool) -> list[str]:
     return said
 
 
-def _tell_failed(outcome: Outcome, *, check: bool) -> str:
+def _tell_unlisted(outcomes: Sequence[Outcome]) -> list[str]:
+    """Return a line for each site that is served on hosts whose inventory does not list it."""
+    hosts: dict[str, list[str]] = {}
+    ends: dict[str, str] = {}
+    for outcome in outcomes:
+        for each in (outcome.applied or {}).get("unlisted", ()):
+            hosts.setdefault(each["domain"], []).append(outcome.host)
+            ends[each["domain"]] = min(ends.get(each["domain"], each["ends"]), each["ends"])
+    return [
+        f"Served, and not listed in mutual_tls_sites: {domain} on {_name(names)}, until {ends[domain][:10]}. "
+        "List it, or take it away with mtls.httpd.remove."
+        for domain, names in sorted(hosts.items())
+    ]
+
+
+def _tell_reason(outcome: Outcome, *, check: bool) -> str:
     reason = " ".join(outcome.reason.split()).rstrip(".")
     reason = reason if len(reason) <= _REASON else reason[: _REASON - 1] + "…"
     changed = "; it serves the new state all the same" if outcome.changed and not check else ""
-    return f"{outcome.host} ({reason}{changed})"
+    return f"{reason}{changed}"
 
 
 def tell_put_back(outcomes: Sequence[Outcome], answers: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.deployment impor
     tell_deployment,
     tell_put_back,
 )
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.dry_run import tabulate_dry_run
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.kept import read_answers, tell_pins
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.releases import tabulate_releases
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.way_back import (
@@ -217,8 +219,15 @@ def test_pins_are_told_in_a_word_or_two() -> None:
 
 def applied(*, changed: bool = True, replaced: str | None = None) -> dict[str, Any]:
     """Return what `sites` returns of a host with one site."""
-    site = {"domain": DOMAIN, "state": "present", "changed": changed, "replaced": replaced}
-    return {"changed": changed, "sites": [site]}
+    site = {
+        "domain": DOMAIN,
+        "state": "present",
+        "changed": changed,
+        "replaced": replaced,
+        "ends": "2027-05-27T10:00:00Z",
+    }
+    site["changes"] = ["certificate"] if changed else []
+    return {"changed": changed, "httpd_found": True, "rehearsal": "full" if changed else "none", "sites": [site]}
 
 
 FLEET = [
@@ -269,3 +278,56 @@ def test_hosts_that_were_put_back_are_told_from_those_that_were_not_and_from_new
     assert tell_put_back([FLEET[1]], {}) == []
     lost = Outcome("d5", applied={"unreachable": True}, failed="it cannot be reached")
     assert tell_put_back([lost], {}) == ["Not known what they serve, so look after them: d5."]
+
+
+# -- dry runs
+
+
+def test_a_dry_run_names_hosts_of_the_same_in_one_line_and_the_worst_first() -> None:
+    same = [Outcome(f"web{number}", applied=applied()) for number in range(500)]
+    outcomes = [
+        Outcome("d1", applied=applied(changed=False)),
+        *same,
+        Outcome("d2", applied=applied() | {"httpd_found": False}),
+        Outcome("d3", failed="/etc/x\nis missing"),
+        Outcome("d4"),
+    ]
+    assert [re.sub(" {2,}", " | ", line) for line in tabulate_dry_run(outcomes)] == [
+        "hosts | rehearsed | site | would be",
+        "d3 | would fail: /etc/x is missing",
+        "d4 | was not begun",
+        f"web0, web1, web2 and 497 more | full | {DOMAIN} | changed, served until 2027-05-27 (certificate)",
+        "d2 | not | given an httpd, and then the sites",
+        "d1 | as it is: all is as wished",
+    ]
+
+
+def test_each_site_of_a_host_that_would_change_has_a_line() -> None:
+    two = applied()
+    two["sites"] = [*two["sites"], two["sites"][0] | {"domain": "hooks.example.com", "state": "absent"}]
+    _header, one, other = tabulate_dry_run([Outcome("d1", applied=two)])
+    assert one.startswith("d1 ")
+    assert other.startswith("   ")
+    assert other.endswith("hooks.example.com  taken away")
+
+
+def test_a_host_that_would_change_in_no_site_says_what_would_be() -> None:
+    rest = applied(changed=False) | {"changed": True}
+    assert tabulate_dry_run([Outcome("d1", applied=rest | {"reloaded": True})])[1].endswith("reloaded")
+    assert tabulate_dry_run([Outcome("d1", applied=rest | {"reloaded": False})])[1].endswith("rid of what is left over")
+
+
+def test_who_fails_for_the_same_reason_is_named_together() -> None:
+    outcomes = [Outcome("d1", judged="bad"), Outcome("d2", failed="worse"), Outcome("d3", judged="bad")]
+    assert tell_deployment(outcomes, check=False)[1] == "Failed: d1, d3 (bad), d2 (worse)."
+
+
+def test_a_site_that_no_inventory_lists_is_told_once_with_its_first_end() -> None:
+    left = [{"domain": "old.example.com", "ends": f"2027-0{month}-27T10:00:00Z"} for month in (5, 3)]
+    outcomes = [Outcome(f"d{number}", applied=applied() | {"unlisted": [site]}) for number, site in enumerate(left)]
+    done, unlisted = tell_deployment(outcomes, check=False)
+    assert done == "Deployed: d0, d1."
+    assert unlisted == (
+        "Served, and not listed in mutual_tls_sites: old.example.com on d0, d1, until 2027-03-27. "
+        "List it, or take it away with mtls.httpd.remove."
+    )
