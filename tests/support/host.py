@@ -17,7 +17,6 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import jinja2
 import pytest
 from cryptography import x509
 from demo_material import CHAT_CA_NAME, Authority, Issued
@@ -26,7 +25,6 @@ from identities import identity
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers, wire
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
-from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Disk
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import (
@@ -44,7 +42,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request im
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
-from ansible_collections.mtls.httpd.plugins.plugin_utils._site import rendering
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site import rendering, variables
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.backend import modules
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.clients import pins_of
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import read_site
@@ -66,15 +64,6 @@ OTHER = "shop.example.com"
 COLLECTION = Path(__file__).resolve().parents[2]
 VERSIONS = ("TLSv1.2", "TLSv1.3")
 FINDER = Finder(cast("ActionBase", None))  # reads no file
-
-_environment = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(COLLECTION / "roles/mutual_tls/templates"),
-    trim_blocks=True,
-    keep_trailing_newline=True,
-    autoescape=False,
-)
-_environment.filters["mtls.httpd.quoted"] = quoting.directive
-TEMPLATES = {manage: _environment.get_template(path.name) for manage, path in rendering.TEMPLATES.items()}
 
 
 class LateDisk(Disk):
@@ -246,7 +235,7 @@ def wished(
         }
     )
     pins, files = pins_of(FINDER, site.allowed_clients or (), [], datetime.now(timezone.utc), timedelta())
-    logs = rendering.log_files(site)
+    logs = variables.log_files(site)
     facts = SiteFacts(
         domain=domain,
         port=port,
@@ -257,7 +246,7 @@ def wished(
         versions=() if site.is_included else protocol(site).versions,
         certificate_sha256=issued.sha256,
         client_ca_names=tuple(sorted(subjects(client_ca))),
-        verify_client=rendering.asked_of_clients(site),
+        verify_client=variables.asked_of_clients(site),
         open_paths=site.open_paths,
         protected_paths=tuple(each["path"] for each in paths),
         pins=pins,
@@ -267,7 +256,7 @@ def wished(
         included=site.is_included,
         begins=begins,
         ends=ends,
-        crl_check=rendering.crl_check(site),
+        crl_check=variables.crl_check(site),
         crl_ends=crl_ends,
         stapling=site.ocsp_stapling,
         callback_paths=site.callback_paths,
@@ -291,7 +280,7 @@ def wished(
 
 
 def _rendered(site: Site, pins: Sequence[str]) -> bytes:
-    return TEMPLATES[site.manage].render(rendering.template_variables(site, pins)).encode()
+    return rendering.TEMPLATES[site.manage].render(variables.template_variables(site, pins)).encode()
 
 
 def tree(root: Path, *, times: bool = False) -> dict[str, tuple[object, ...]]:

@@ -21,7 +21,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import
 from ansible_collections.mtls.httpd.plugins.plugin_utils._material import materials
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.clients import pins_of
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.protocol import protocol
-from ansible_collections.mtls.httpd.plugins.plugin_utils._site.rendering import asked_of_clients
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.variables import asked_of_clients
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

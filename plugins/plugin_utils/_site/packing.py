@@ -30,7 +30,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict import validit
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.rules import fingerprint
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.backend import modules
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.protocol import protocol
-from ansible_collections.mtls.httpd.plugins.plugin_utils._site.rendering import asked_of_clients, crl_check, log_files
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.variables import asked_of_clients, crl_check, log_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
