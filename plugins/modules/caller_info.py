@@ -351,7 +351,6 @@ faults:
       remedy: correct the name, or leave 'domains' out
 """
 
-import os
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -364,7 +363,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import F
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.log_files import Bounds
 from ansible_collections.mtls.httpd.plugins.module_utils._site.call_logs import REASONS, iso
 from ansible_collections.mtls.httpd.plugins.module_utils._site.callers import SiteCalls, read_sites
-from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
+from ansible_collections.mtls.httpd.plugins.module_utils._store.store import HOST_FILE, Store
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -437,7 +436,7 @@ def main() -> None:
     try:
         server = find.find(given["httpd_binary"], given["httpd_config"])
         if server:
-            store = Store(os.path.dirname(os.path.realpath(server.config)))
+            store = Store(server.folder_with(HOST_FILE))
             sites = tell_sites(server, store, domains, bounds, given["max_entries"])
     except OperatorError as error:
         module.fail_json(msg=str(error), faults=list_faults(error.faults))

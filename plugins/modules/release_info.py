@@ -200,7 +200,6 @@ faults:
       remedy: Correct the option that the message names.
 """
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -209,7 +208,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils import _python
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
 from ansible_collections.mtls.httpd.plugins.module_utils._store.outline import outline_site
-from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
+from ansible_collections.mtls.httpd.plugins.module_utils._store.store import HOST_FILE, Store
 
 if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
@@ -217,7 +216,7 @@ if TYPE_CHECKING:
 
 def outline_sites(server: Server) -> list[dict[str, Any]]:
     """Return what RETURN documents under C(sites)."""
-    store = Store(os.path.dirname(os.path.realpath(server.config)))
+    store = Store(server.folder_with(HOST_FILE))
     return [outline_site(store, domain) for domain in store.domains()]
 
 

@@ -76,6 +76,19 @@ class Server:
     _descriptions: dict[tuple[str, ...], Description] = field(default_factory=dict)
     lent: tuple[str, ...] = ()  # what describe_without_us had to add: LoadModule lines of our host-level file
 
+    def folder_with(self, ours: str) -> str:
+        """The folder of its main file, where what we put there lies by the path C(ours) below it. No link.
+
+        A main file that is a link stays one: what it leads to may lie in a folder that is somebody else's, such as
+        another server's, or a checkout that is sent elsewhere. Where httpd reads ours there already, there it stays.
+        """
+        folder, beyond = os.path.realpath(os.path.dirname(self.config)), os.path.dirname(os.path.realpath(self.config))
+        there = os.path.join(beyond, ours)
+        if folder != beyond and os.path.exists(there) and not os.path.exists(os.path.join(folder, ours)):
+            with suppress(HttpdError):  # Its fault is told where it is met.
+                return beyond if there in map(os.path.realpath, self.describe().files) else folder
+        return folder
+
     # -- asking
 
     def ask(self, *questions: Sequence[str]) -> list[Outcome]:

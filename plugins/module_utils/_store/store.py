@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FOLDER = "mtls"
+HOST_FILE = f"{FOLDER}/host.conf"  # below the configuration folder: all that the server reads of ours
 
 
 class Store:

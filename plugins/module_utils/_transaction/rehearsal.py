@@ -307,6 +307,8 @@ def _world(trial: Trial, logs_told: Sequence[str]) -> sandbox.World:
     present_texts = ["\n".join(read_lines(store.path(domain, "current", SITE))) for domain in store.domains()]
     # What sites name below /run is there inside too, as what the server's own configuration names.
     needed |= {path for text in texts + present_texts for path in _BELOW_RUN.findall(text)}
+    # What a link leads to may lie beside logs: sites-enabled/ often leads into somebody's home.
+    needed |= {without_us.real_path(os.path.normpath(path)) for path in needed}
     logs = [*logs_told, *(log for text in texts + present_texts for log in named_logs(text))]
     written |= {os.path.dirname(without_us.path(log)) for log in logs}
     hidden: list[str] = []

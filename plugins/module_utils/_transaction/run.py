@@ -37,7 +37,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import F
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import StoreError, entry_of
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import locked, rehearsal_folder
-from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
+from ansible_collections.mtls.httpd.plugins.module_utils._store.store import HOST_FILE, Store
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import renewal
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import find_amiss, look, refuse_untimely
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal import (
@@ -74,7 +74,7 @@ def carry_out(request: Request, *, check: bool = False, disk: Disk | None = None
         server = find.find(request.binary, request.config)
         if server is None:
             return replace(_without_httpd(request, check, skew), findings=_findings(wishes))
-        store = Store(os.path.dirname(os.path.realpath(server.config)), disk)
+        store = Store(server.folder_with(HOST_FILE), disk)
         store.check()
         with locked(store.conf, LOCK_SECONDS):
             server.refresh()  # Another run may have started or ended it while we waited.

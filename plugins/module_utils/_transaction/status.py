@@ -38,7 +38,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLI
 from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import locked
 from ansible_collections.mtls.httpd.plugins.module_utils._store.outline import tell_pin
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import list_blocks
-from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
+from ansible_collections.mtls.httpd.plugins.module_utils._store.store import HOST_FILE, Store
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import (
     describe_without_us,
     find_leftovers,
@@ -79,7 +79,7 @@ def tell_status(request: Request, *, rehearse: bool) -> dict[str, Any]:
     told: dict[str, Any] = {"found": server is not None, "python": platform.python_version(), "clock": time.time()}
     if server is None:
         return {**told, "faults": []}
-    store = Store(os.path.dirname(os.path.realpath(server.config)))
+    store = Store(server.folder_with(HOST_FILE))
     store.check()
     with locked(store.conf, LOCK_SECONDS):
         server.refresh()

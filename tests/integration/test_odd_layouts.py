@@ -1,0 +1,180 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Configurations that people lay out otherwise than a distribution does: deployed, renewed, given back as they were."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from demo_material import write
+from host import DOMAIN, Host, tree
+
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+OWN = "own.example.com"
+
+
+def own_host(host: Host, *lines: str) -> str:
+    """Return a virtual host of the operator's on the site's port, with a certificate of its own."""
+    issued = host.public.issue(OWN)
+    write(host.conf, f"{OWN}.crt", issued.full_pem)
+    write(host.conf, f"{OWN}.key", issued.key_pem)
+    files = f"SSLCertificateFile conf/{OWN}.crt\nSSLCertificateKeyFile conf/{OWN}.key\n"
+    inside = "".join(f"{line}\n" for line in lines)
+    return f"<VirtualHost *:{host.port}>\nServerName {OWN}\nSSLEngine on\n{files}{inside}</VirtualHost>\n"
+
+
+def with_ssl(host: Host) -> str:
+    return f"LoadModule ssl_module modules/mod_ssl.so\nListen {host.port} https\n"
+
+
+def folder(host: Host, name: str) -> Path:
+    """Make a folder below the server's root."""
+    made = host.httpd.root / name
+    made.mkdir(parents=True)
+    return made
+
+
+def link_main_file(host: Host) -> None:
+    host.httpd.conf.rename(folder(host, "elsewhere") / "main.conf")
+    host.httpd.conf.symlink_to("../elsewhere/main.conf")
+
+
+def link_main_file_beside_logs(host: Host) -> None:
+    link_main_file(host)
+    host.add("CustomLog elsewhere/log common env=nothing\n")
+
+
+def link_configuration_folder(host: Host) -> None:
+    host.conf.rename(host.httpd.root / "shared")
+    host.conf.symlink_to("shared")
+
+
+def use_other_line_ends(host: Host) -> None:
+    host.httpd.conf.write_bytes(host.httpd.conf.read_bytes().replace(b"\n", b"\r\n"))
+
+
+def use_other_line_ends_and_a_folder(host: Host) -> None:
+    folder(host, "conf/conf.d")
+    host.add("IncludeOptional conf/conf.d/*.conf\n")
+    use_other_line_ends(host)
+
+
+def use_other_letters(host: Host) -> None:
+    (host.conf / "old.conf").write_bytes("# Züge\n".encode("latin-1") + own_host(host).encode())
+    host.add(f"{with_ssl(host)}Include conf/old.conf\n")
+
+
+def include_folders_that_are_missing(host: Host) -> None:
+    host.add("IncludeOptional conf/none/*.conf\nIncludeOptional conf/none.d/none.conf\n")
+
+
+def include_a_whole_folder(host: Host) -> None:
+    (folder(host, "conf/sites") / "100-own.vhost").write_text(own_host(host))
+    host.add(f"{with_ssl(host)}IncludeOptional conf/sites/\n")
+
+
+def link_a_site_into_a_home(host: Host) -> None:
+    home = folder(host, "home")
+    (home / "own.conf").write_text(own_host(host, f"ErrorLog {home}/error.log", "LogLevel crit"))
+    (folder(host, "conf/sites") / "own.conf").symlink_to(home / "own.conf")
+    host.add(f"{with_ssl(host)}IncludeOptional conf/sites/*.conf\n")
+
+
+def link_a_key_into_a_home(host: Host) -> None:
+    home = folder(host, "home")
+    host.add(f"{with_ssl(host)}{own_host(host, f'ErrorLog {home}/error.log', 'LogLevel crit')}")
+    for name in (f"{OWN}.crt", f"{OWN}.key"):
+        (host.conf / name).rename(home / name)
+        (host.conf / name).symlink_to(home / name)
+
+
+def link_the_folder_of_sites(host: Host) -> None:
+    (folder(host, "home/sites") / "own.conf").write_text(own_host(host))
+    (host.conf / "sites").symlink_to("../home/sites")
+    host.add(f"{with_ssl(host)}IncludeOptional conf/sites/*.conf\n")
+
+
+LAYOUTS = (
+    link_main_file,
+    link_main_file_beside_logs,
+    link_configuration_folder,
+    use_other_line_ends,
+    use_other_line_ends_and_a_folder,
+    use_other_letters,
+    include_folders_that_are_missing,
+    include_a_whole_folder,
+    link_a_site_into_a_home,
+    link_a_key_into_a_home,
+    link_the_folder_of_sites,
+)
+
+
+def state_of(host: Host) -> dict[str, tuple[object, ...]]:
+    """Return all files below the server's root, but for logs."""
+    return {path: told for path, told in tree(host.httpd.root).items() if not path.endswith(("/log", "/error.log"))}
+
+
+@pytest.mark.parametrize("lay_out", LAYOUTS, ids=lambda each: each.__name__)
+def test_an_odd_layout_is_deployed_to_renewed_and_given_back(host: Host, lay_out: Callable[[Host], None]) -> None:
+    lay_out(host)
+    host.restart()
+    shared = (host.conf / f"{OWN}.crt").exists()
+    default = host.served("nobody.example.com") if shared else None
+    before, wish = state_of(host), host.wish()
+    assert host.apply(wish).rehearsal == "full"
+    assert host.enforces()
+    assert not host.apply(wish).changed
+    host.apply(host.wish())
+    assert host.enforces()
+    assert not shared or host.served("nobody.example.com") == default
+    host.apply(SiteWish(DOMAIN))
+    assert state_of(host) == before
+
+
+def test_the_store_lies_beside_the_link_that_is_the_main_file(host: Host) -> None:
+    link_main_file(host)
+    host.restart()
+    host.apply(host.wish())
+    assert host.store.is_dir()
+    assert [path.name for path in (host.httpd.root / "elsewhere").iterdir()] == ["main.conf"]
+
+
+def test_a_store_beside_what_the_main_file_leads_to_stays_there(host: Host) -> None:
+    # As a version before this one put it.
+    elsewhere = host.httpd.root / "elsewhere"
+    host.conf.rename(elsewhere)
+    host.conf.symlink_to("elsewhere")
+    host.restart()
+    host.apply(host.wish())
+    host.conf.unlink()
+    host.conf.mkdir()
+    host.httpd.conf.symlink_to("../elsewhere/httpd.conf")
+    shutil.copy(elsewhere / "mime.types", host.conf)
+    renewed = host.wish()
+    host.apply(renewed)
+    assert renewed.release
+    assert host.served() == renewed.release.facts.certificate_sha256
+    assert (elsewhere / "mtls" / DOMAIN).is_dir()
+    assert not host.store.exists()
+    host.apply(SiteWish(DOMAIN))
+    assert not (elsewhere / "mtls").exists()
+
+
+def test_a_store_that_the_server_does_not_read_is_another_servers(host: Host) -> None:
+    link_main_file(host)
+    host.restart()
+    other = folder(host, "elsewhere/mtls")
+    (other / "host.conf").write_text("# another server's\n")
+    host.apply(host.wish())
+    assert host.enforces()
+    assert host.store.is_dir()
+    assert [path.read_text() for path in other.iterdir()] == ["# another server's\n"]
