@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from demo_material import write
+from embedded_httpd import free_port
 from host import DOMAIN, Host, tree
 
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
@@ -18,6 +19,8 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request im
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.report import Report
 
 OWN = "own.example.com"
 
@@ -77,6 +80,12 @@ def include_folders_that_are_missing(host: Host) -> None:
     host.add("IncludeOptional conf/none/*.conf\nIncludeOptional conf/none.d/none.conf\n")
 
 
+def sort_behind_us(host: Host) -> None:
+    (folder(host, "conf/conf.d") / "zz010_panel.conf").write_text("Include conf/panel/*.inc\n")
+    (folder(host, "conf/panel") / "vhosts.inc").write_text(own_host(host))
+    host.add(f"{with_ssl(host)}IncludeOptional conf/conf.d/*.conf\n")
+
+
 def include_a_whole_folder(host: Host) -> None:
     (folder(host, "conf/sites") / "100-own.vhost").write_text(own_host(host))
     host.add(f"{with_ssl(host)}IncludeOptional conf/sites/\n")
@@ -111,6 +120,7 @@ LAYOUTS = (
     use_other_line_ends_and_a_folder,
     use_other_letters,
     include_folders_that_are_missing,
+    sort_behind_us,
     include_a_whole_folder,
     link_a_site_into_a_home,
     link_a_key_into_a_home,
@@ -178,3 +188,112 @@ def test_a_store_that_the_server_does_not_read_is_another_servers(host: Host) ->
     assert host.enforces()
     assert host.store.is_dir()
     assert [path.read_text() for path in other.iterdir()] == ["# another server's\n"]
+
+
+# -- main files that others make
+
+PANEL = """\
+# # # # # # # # # # #
+#   DO NOT EDIT. AUTOMATICALLY GENERATED. USE INCLUDE FILES IF YOU NEED TO MAKE A CHANGE
+#   Direct modifications WILL be lost: create {conf}/includes/pre.conf or {conf}/includes/post.conf
+# # # # # # # # # # #
+"""
+MARKS = {
+    "a panel": "# ATTENTION!\n#\n# DO NOT MODIFY THIS FILE BECAUSE IT WAS GENERATED AUTOMATICALLY,\n",
+    "Puppet": "# This file is managed by Puppet. DO NOT EDIT.\n",
+    "Ansible": "#\n# Ansible managed\n#\n",
+    "a template": "\n#  Updates may overwrite it.\n# Changes to this file\n# will be lost.\n",
+    "nobody": "# This is the main Apache HTTP server configuration file. Do NOT simply read the instructions.\n",
+}
+
+
+def generate(host: Host, *, named: bool = True, later: str = "") -> None:
+    """Have the main file say that it is generated, and include a panel's files before and behind its virtual hosts."""
+    includes = folder(host, "conf/includes")
+    (includes / "pre.conf").touch()
+    (includes / "post.conf").touch()
+    head = PANEL.format(conf=host.conf) if named else MARKS["a panel"]
+    around = f'Include "{includes}/pre.conf"\n{own_host(host)}Include "{includes}/post.conf"\n{later}'
+    host.httpd.conf.write_text(f"{head}{host.httpd.conf.read_text()}{with_ssl(host)}{around}")
+    host.restart()
+
+
+def warned(report: Report) -> list[str]:
+    """Return what is said of a line of ours that will not last."""
+    return [each for each in report.limits if "says that it is generated" in each]
+
+
+def test_our_line_goes_into_the_file_that_a_generated_main_file_names(host: Host) -> None:
+    generate(host)
+    before, main = tree(host.httpd.root), host.httpd.conf.read_bytes()
+    default = host.served("nobody.example.com")
+    report = host.apply(host.wish())
+    assert (host.enforces(), warned(report)) == (True, [])
+    assert host.httpd.conf.read_bytes() == main
+    assert (host.conf / "includes/post.conf").read_text() == f'IncludeOptional "{host.store}/host.conf"\n'
+    assert host.served("nobody.example.com") == default
+    assert any("/includes/post.conf" in each.get("before_header", "") for each in report.diff)
+    wish = host.wish()
+    host.apply(wish)
+    assert not host.apply(wish).changed
+    host.apply(SiteWish(DOMAIN))
+    assert tree(host.httpd.root) == before
+
+
+def test_a_line_that_went_with_a_generated_file_is_put_back(host: Host) -> None:
+    generate(host)
+    wish = host.wish()
+    host.apply(wish)
+    (host.conf / "includes/post.conf").write_text("# made anew\n")
+    report = host.apply(wish)
+    assert "/includes/post.conf lacks our line" in report.healed[0]
+    assert host.enforces()
+
+
+@pytest.mark.parametrize("why", ["names none", "has its default behind it", "lets others write it"])
+def test_a_line_that_will_not_last_is_warned_of(host: Host, why: str) -> None:
+    later = own_host(host).replace(OWN, "late.example.com").replace("conf/late.example.com.", f"conf/{OWN}.")
+    generate(host, named=why != "names none")
+    post = host.conf / "includes/post.conf"
+    if why == "lets others write it":
+        post.chmod(0o666)
+    if why == "has its default behind it":
+        text = host.httpd.conf.read_text().replace(own_host(host), "")
+        host.httpd.conf.write_text(text + later)
+        host.restart()
+    before = tree(host.httpd.root)
+    report = host.apply(host.wish())
+    assert host.enforces()
+    assert post.read_text() == ""
+    (said,) = warned(report)
+    assert f"{host.httpd.conf} says that it is generated, and loses our line" in said
+    assert (f"such as {host.conf}/includes/pre.conf, {post}" in said) == (why != "names none")
+    # As the warning says it.
+    post.chmod(0o644)
+    post.write_text(f'IncludeOptional "{host.store}/host.conf"\n')
+    host.httpd.conf.write_text(host.httpd.conf.read_text().replace(f'IncludeOptional "{host.store}/host.conf"\n', ""))
+    if why == "names none":
+        report = host.apply(host.wish())
+        assert (host.enforces(), warned(report)) == (True, [])
+    post.write_text("")
+    host.apply(SiteWish(DOMAIN))
+    assert before.keys() == tree(host.httpd.root).keys()
+
+
+def test_a_port_of_its_own_is_included_before_a_panels_virtual_hosts(host: Host) -> None:
+    conf_d = folder(host, "conf/conf.d")
+    host.add("IncludeOptional conf/conf.d/*.conf\n")
+    generate(host)
+    site = host.wish()
+    host.apply(site)
+    assert list(conf_d.iterdir()) == []
+    host.apply(SiteWish(DOMAIN))
+    host.apply(host.wish(port=free_port()))
+    assert [path.name for path in conf_d.iterdir()] == ["zz-mtls.conf"]
+
+
+@pytest.mark.parametrize("by", MARKS)
+def test_a_main_file_is_generated_where_its_first_comment_says_so(host: Host, by: str) -> None:
+    host.httpd.conf.write_text(MARKS[by] + host.httpd.conf.read_text() + "# do not edit what follows\n")
+    host.restart()
+    assert bool(warned(host.apply(host.wish()))) == (by != "nobody")

@@ -2,15 +2,13 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The host-level file: modules, Listen, and the sites; and how httpd comes to read it."""
+"""The host-level file: modules, Listen, and the sites. How httpd comes to read it is in C(inclusion)."""
 
 from __future__ import annotations
 
 import hashlib
 import ipaddress
-import os
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
@@ -24,14 +22,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd.listen import fi
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import OFF
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
-from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
-    Change,
-    File,
-    Link,
-    StoreError,
-    change_to,
-    entry_of,
-)
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import StoreError
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE, SiteFacts
 
 if TYPE_CHECKING:
@@ -41,12 +32,10 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 
-INCLUSION = "zz-mtls.conf"
 # Curves by the OpenSSL that is the first to have them; a virtual host names them under <IfDefine MTLS_HTTPD_…>.
 CURVES = {"X25519MLKEM768": (3, 5)}
 # Defined while the host-level file includes the sites.
 IN_HOST_FILE = "MTLS_HTTPD_HOST_FILE"
-_SECTION = re.compile(r"\s*<(/?)[A-Za-z]")
 _ASKING = re.compile(rb"(?m)^\s*SSLOCSPEnable (on|leaf)\b")
 
 
@@ -225,63 +214,3 @@ def _covered(wanted: tuple[str, int], listens: Sequence[Directive]) -> bool:
     address, port = wanted
     known = map(listened, listens)
     return any(number == str(port) and covers(listen, address) for listen, number in known)
-
-
-def plan_inclusion(server: Server, store: Store, without_us: Description, wanted: bool) -> list[Change]:
-    """The changes by which the server comes to read host.conf, or no longer does.
-
-    A link in the folder of which its main file includes all of *.conf, the last such, if no virtual host of the user's
-    comes after it, whose place we would take; else one line at the end of that file.
-    """
-    main, host = os.path.realpath(server.config), store.path("host.conf")
-    found = entry_of(main)
-    if not isinstance(found, File):
-        raise StoreError(Fault("in-the-way", "", f"{main} is not a plain file", ""))
-    text = found.content.decode(errors="surrogateescape")
-    links: list[tuple[str, Link]] = []
-    last = 0
-    for number, words in enumerate(_outside(text), 1):
-        found_glob = re.match(r'(?i)\s*Include(?:Optional)?\s+"?([^"$*?\[]*)/\*\.conf"?\s*$', words)
-        folder = os.path.realpath(without_us.path(found_glob.group(1))) if found_glob else ""
-        if folder and os.path.isdir(folder):
-            links.insert(0, (os.path.join(folder, INCLUSION), Link(os.path.relpath(host, folder))))
-            last = number
-    there = [path for path, link in links if entry_of(path) == link]
-    after = any((without_us.files.get(each.file) or each.line) > last for each in without_us.virtual_hosts)
-    line = f"IncludeOptional {quoting.directive(quoting.path(host))}"
-    lined = line in map(str.strip, text.splitlines())
-    if not wanted:
-        edited = _without(text, line) if lined else text
-        gone = [change for path in there for change in change_to(path, None)]
-        return gone + ([Change(main, found, _edited(found, edited))] if lined else [])
-    if there or lined or host in map(os.path.realpath, without_us.files):  # A hand may have written the line otherwise.
-        return []
-    for path, link in [] if after else links[:1]:
-        if entry_of(path) is not None:
-            words = f"{path} is not this collection's, and stands where it puts its own"
-            raise StoreError(Fault("in-the-way", "", words, "move it away"))
-        return change_to(path, link)
-    edited = text + f"{line}\n" if not text or text.endswith("\n") else f"{text}\n{line}"
-    return [Change(main, found, _edited(found, edited))]
-
-
-def _outside(text: str) -> list[str]:
-    """The lines of C(text), empty where they are of a section: what stands in one is read there, or not at all."""
-    lines, depth = [], 0
-    for line in text.splitlines():
-        bracket = _SECTION.match(line)
-        lines.append("" if bracket or depth else line)
-        if bracket:
-            depth += -1 if bracket.group(1) else 1
-    return lines
-
-
-def _without(text: str, line: str) -> str:
-    """C(text) without our line: as it was, also where it had no end of line at its end."""
-    if text.endswith("\n" + line):
-        return text[: -len(line) - 1]
-    return "".join(each for each in text.splitlines(keepends=True) if each.strip() != line)
-
-
-def _edited(found: File, text: str) -> File:
-    return replace(found, content=text.encode(errors="surrogateescape"))

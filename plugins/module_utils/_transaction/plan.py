@@ -46,9 +46,9 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.diff impor
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_file import (
     is_sealed,
-    plan_inclusion,
     render_host_file,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.inclusion import plan_inclusion
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.published import (
     KEPT,
     is_ours,
@@ -154,27 +154,27 @@ def make_plan(found: Found, wishes: Sequence[SiteWish], *, adopt: bool = False, 
 
     releases = {wish.domain: wish.release for wish in wishes if wish.release}
     published = plan_published(store, {*before, *after, *listed}, releases, set(after), adopt)
-    host, main = store.path("host.conf"), os.path.realpath(server.config)
+    host = store.path("host.conf")
     programs = {wish.domain: wish.renewal_program for wish in wishes if wish.renewal_program}
     published += plan_renewal_programs(before, after, programs)
     listens, wanted = render_host_file(server, store, without_us, with_ssl, after.values())
     _listens, between = render_host_file(server, store, without_us, with_ssl, [*before.values(), *after.values()])
+    inclusion = plan_inclusion(server, store, without_us, [site for site in after.values() if not site.included])
     if all(site.included for site in after.values()):
-        changes = plan_inclusion(server, store, without_us, False) + change_to(host, None) + currents + published
+        changes = inclusion + change_to(host, None) + currents + published
     elif currents and between != wanted:
         # At no moment does a site lack what it needs, so that a start in between reads a sound configuration.
-        changes = (
-            change_to(host, File(between)) + plan_inclusion(server, store, without_us, True) + currents + published
-        )
+        changes = change_to(host, File(between)) + inclusion + currents + published
         changes.append(Change(host, File(between), File(wanted)))
     else:
-        changes = change_to(host, File(wanted)) + plan_inclusion(server, store, without_us, True) + currents + published
-    for path in (host, main):
+        changes = change_to(host, File(wanted)) + inclusion + currents + published
+    edited = [change.path for change in inclusion if isinstance(change.after, File)]
+    for path in (host, *edited):
         for change in [change for change in changes if change.path == path][-1:]:
             after_text = change.after.content.decode(errors="replace") if isinstance(change.after, File) else ""
             diff.append(diff_of(path, after_text))
     for change in changes:
-        if change.path not in (host, main) and change not in currents:
+        if change.path not in (host, *edited) and change not in currents:
             old, new = outline_of(change.before), outline_of(change.after)
             diff.append({"before_header": change.path, "after_header": change.path, "before": old, "after": new})
     amiss = [f"the release of {domain} was not as it was written: {damage}" for domain, damage in damages.items()]
@@ -249,17 +249,20 @@ def _drifted(
     if not before:
         return []
     server, store, without_us = as_found.server, as_found.store, as_found.without_us
-    host, main = store.path("host.conf"), os.path.realpath(server.config)
-    needed = not all(site.included for site in before.values())
+    host = store.path("host.conf")
+    needed = [site for site in before.values() if not site.included]
+    words: dict[str, str] = {}
     drifts: list[Change] = []
     with suppress(StoreError, commands.HttpdError):  # What is in the way is said where it is in the way.
         drifts += plan_published(store, before, {}, before, adopt)
         content = render_host_file(server, store, without_us, as_found.with_ssl, before.values())[1]
         drifts += change_to(host, File(content) if needed else None)
-        drifts += plan_inclusion(server, store, without_us, needed)
+        inclusion = plan_inclusion(server, store, without_us, needed)
+        drifts += inclusion
+        edited = [change.path for change in inclusion if isinstance(change.after, File)]
+        words = dict.fromkeys(edited, "lacks our line" if needed else "has a line of ours")
         known = {name: one for name, one in programs.items() if name in before and before[name].renewal_hook}
         drifts += [each for each in plan_renewal_programs({}, before, known) if is_tampered(each)]
-    words = {main: "lacks our line" if needed else "has a line of ours"}
     found = entry_of(host)
     if isinstance(found, File) and (found.mode, found.uid) == (0o644, os.geteuid()) and is_sealed(found.content):
         words[host] = "no longer fits the server's own configuration"

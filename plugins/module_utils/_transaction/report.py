@@ -22,6 +22,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_file 
     list_missing_curves,
     list_unavailable,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.inclusion import tell_passing_line
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import in_force
 
 if TYPE_CHECKING:
@@ -100,7 +101,11 @@ def tell(seen: Seen, result: Result | None, *, reloaded: bool, check: bool, heal
         sites=[_site(seen, wish, running and not (check and seen.acts)) for wish in seen.wishes],
         reloaded=seen.acts and seen.runs_after and not seen.changes_nothing_that_is_read if check else reloaded,
         server={"binary": seen.server.binary, "config": seen.server.config, "running": running},
-        limits=[*list_unavailable(seen.server, seen.without_us, seen.wishes), *curves],
+        limits=[
+            *list_unavailable(seen.server, seen.without_us, seen.wishes),
+            *curves,
+            *tell_passing_line(seen.server, seen.store, seen.plan.changes),
+        ],
         unasked_limits=curves,
         healed=list(healed),
         unlisted=list(_list_others(seen)),
