@@ -26,6 +26,7 @@ long = pytest.mark.skipif(not os.environ.get("LONG"), reason="httpd hangs for ha
 
 MODULE_UTILS = Path(__file__).resolve().parents[2] / "plugins" / "module_utils"
 DROP_IN = "/etc/systemd/system/apache2.service.d/fault.conf"
+PID_FILE = "/var/run/apache2/apache2.pid"
 START_FAILS = "ExecStartPre=/bin/false"
 
 
@@ -140,6 +141,31 @@ def test_a_parent_that_a_signal_stopped_is_named_before_anything_is_touched(remo
         assert f"`kill -CONT {parent}`, run again. Nothing was touched" in said(remote.refused().output)
     finally:
         remote.host.shell(f"kill -CONT {parent}")
+
+
+# What a unit starts in httpd's place, and the unit that httpd then belongs to.
+STARTERS = {
+    "/usr/sbin/apachectl start": "apache2.service",
+    ". /etc/apache2/envvars; mkdir -p $APACHE_RUN_DIR; exec /usr/sbin/apache2 -D MINE -k start": "apache2.service",
+    "exec sleep 1000": "",
+}
+
+
+@pytest.mark.parametrize("starter", STARTERS)
+def test_a_stopped_httpd_is_started_by_its_units_program_wherever_that_lies(remote: Remote, starter: str) -> None:
+    program = f"#!/bin/sh\n{starter}\n"
+    remote.host.run("sh", "-c", "mkdir /opt/panel; cat >/opt/panel/start; chmod 755 /opt/panel/start", text=program)
+    try:
+        with service(remote.host, "ExecStart=", "ExecStart=/opt/panel/start --quiet"):
+            remote.host.shell("systemctl stop apache2")
+            remote.deploy()
+            assert remote.ask(None).said == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+            unit = remote.host.shell("grep -o 'apache2.service' /proc/$(cat /run/apache2/apache2.pid)/cgroup || true")
+            assert unit == STARTERS[starter]
+            assert "changed=0" in remote.deploy().output
+            remote.host.shell("pkill -x apache2; while pgrep -x apache2; do sleep 0.1; done")
+    finally:
+        remote.host.shell("rm -r /opt/panel")
 
 
 @long

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import os
 import ssl
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
 STOCK = os.environ.get("MTLS_STOCK_LAYOUTS", "")
 SET_UP = Path(__file__).resolve().parents[1] / "support" / "set-up-stock"
 # The image that each is put into.
-IMAGES = {"rhel9-httpd": "redhat", "opensuse-apache2": "suse"}
+IMAGES = {"rhel9-httpd": "redhat", "opensuse-apache2": "suse", "cpanel-ea4": "redhat"}
+PANELS = "cpanel-ea4"
+INCLUDES = "/etc/apache2/conf.d/includes"
 
 
 @pytest.fixture(scope="module", params=IMAGES)
@@ -37,14 +41,41 @@ def machine(request: pytest.FixtureRequest, booting: Callable[..., Iterator[Cont
         pytest.skip(f"MTLS_STOCK_LAYOUTS names no folder with {request.param}")
     for host in booting(IMAGES[request.param], f"stock-{request.param}"):
         podman("cp", str(folder), f"{host.name}:/srv/stock")
+        if request.param == PANELS:
+            put_panel_configuration(host, folder, "/srv/stock/generated.conf")
         podman("cp", str(SET_UP), f"{host.name}:/srv/set-up-stock")
         host.shell(f"/srv/set-up-stock {request.param} /srv/stock")
         yield host
 
 
+def put_panel_configuration(host: Container, folder: Path, path: str) -> None:
+    """Have the panel's templates make its main file, as after each change of a customer, and put it on the host."""
+    parts = (
+        "account_suspensions",
+        "errordocument",
+        "pre_main_global",
+        "pre_virtualhost_global",
+        "post_virtualhost_global",
+    )
+    there = [*(f"{INCLUDES}/{part}.conf" for part in parts), "/var/cpanel/ssl/cpanel/cpanel.pem"]
+    program = SET_UP.with_name("panel-configuration")
+    subprocess.run([SET_UP.with_name("packages"), "libtemplate-perl"], check=True)
+    made = subprocess.run([program, folder, host.address, *there], check=True, capture_output=True, text=True).stdout
+    host.run("sh", "-c", f"cat >{path}", text=made)
+
+
 def contents(host: Container) -> list[str]:
     """Return the sum of each file of the configuration."""
     return host.shell("find /etc/httpd /etc/apache2 -type f -exec sha256sum {} + 2>/dev/null | sort").splitlines()
+
+
+@pytest.fixture
+def remote(remote: Remote, request: pytest.FixtureRequest) -> Remote:
+    """Give an operator the host; a panel's virtual hosts are for its address alone, so the site is too."""
+    if PANELS not in remote.host.name:
+        return remote
+    layout = replace(remote.layout, conf="/etc/apache2/conf", logs="/var/log/apache2")
+    return replace(remote, layout=layout, site=remote.site | {"listen": [remote.address]})
 
 
 @pytest.fixture
@@ -61,9 +92,10 @@ def test_a_stock_host_is_deployed_renewed_and_given_back_as_it_was(remote: Remot
     assert "changed=1" in remote.deploy().output
     assert remote.ask(None).said == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
     assert remote.ask(material.client).said.startswith("HTTP/1.1 ")
-    # Nothing of the distribution's own is changed, as its includes lead to us.
+    # Nothing of the distribution's own is changed, as its includes lead to us; of a panel's, the operator's own file.
     during = contents(remote.host)
-    assert [line for line in files if line not in during] == []
+    changed = [line.split()[1] for line in files if line not in during]
+    assert changed == ([f"{INCLUDES}/post_virtualhost_global.conf"] if PANELS in remote.host.name else [])
     assert "changed=0" in remote.deploy().output
     renewed = material.public.issue(material.domain)
     material.put(renewed)
@@ -103,3 +135,12 @@ def test_an_instance_beside_the_stock_server_is_deployed_renewed_and_given_back(
     assert "changed=1" in remote.deploy(mutual_tls_sites=absent, **instance).output
     assert set(remote.state(times=False)[0]) ^ set(before) == set()
     assert set(contents(remote.host)) ^ set(files) == set()
+
+
+@pytest.mark.parametrize("machine", [PANELS], indirect=True)
+def test_a_site_outlasts_that_a_panel_makes_its_configuration_anew(remote: Remote) -> None:
+    assert "says that it is generated" not in remote.deploy().output
+    put_panel_configuration(remote.host, Path(STOCK) / PANELS, "/etc/apache2/conf/httpd.conf")
+    remote.host.shell("systemctl reload httpd")
+    assert remote.ask(None).said == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+    assert "changed=0" in remote.deploy().output

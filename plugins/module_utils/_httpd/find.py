@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -121,6 +122,10 @@ def _of_process(pid: int, exe: str) -> Server | None:
 def _of_binary(binary: str, config: str | None) -> Server:
     arguments: tuple[str, ...] = ("-f", config) if config else ()
     supervision = unit_of(binary) if config is None else unit_of_instance(config)
+    if supervision.distant:
+        found, supervision = _of_distant_program(binary, supervision)
+        if found is not None:
+            return found
     environment = dict(PLAIN_ENVIRONMENT)
     if config is not None and os.path.isfile(os.path.join(os.path.dirname(config), "envvars")):
         # As Debian's apache2ctl calls an instance of its own folder.
@@ -144,6 +149,22 @@ def _of_binary(binary: str, config: str | None) -> Server:
                 environment = dict(pair.split("=", 1) for pair in outcome.output.split("\0") if "=" in pair)
                 return _make_server(binary, arguments, environment, None, supervision)
     return server
+
+
+def _of_distant_program(binary: str, supervision: Supervision) -> tuple[Server | None, Supervision]:
+    """The server that a unit's program starts, which lies elsewhere, and who starts this binary then.
+
+    There is no such server where the program calls httpd's control program, which knows the rest, or another httpd, or
+    none: the unit is another's then.
+    """
+    with suppress(HttpdError):
+        _built, config = ask_build(binary, (), PLAIN_ENVIRONMENT)
+        called, words, environment = would_call(supervision, binary, os.path.dirname(config))
+        if os.path.dirname(os.path.realpath(called)) == os.path.dirname(os.path.realpath(binary)):
+            if called.endswith("ctl"):
+                return None, replace(supervision, program=(), distant=False)
+            return _make_server(called, configuration_arguments(words), environment, None, supervision), supervision
+    return None, Supervision("pid-file")
 
 
 def _make_server(

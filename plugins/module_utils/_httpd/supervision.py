@@ -11,7 +11,7 @@ import os
 import re
 import shlex
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import (
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NAMES = ("apache2", "httpd")
+# Where httpd lies on most hosts.
+_USUAL = ("/usr/sbin", "/usr/local/sbin")
 # httpd itself, or its control program.
 _HTTPD = re.compile(r"(httpd|apache2)([.-].*)?$|apache2?ctl$")
 
@@ -36,7 +38,8 @@ class Supervision:
     """Who starts httpd: C(systemd) with its unit, C(container) where it is process 1, else C(pid-file).
 
     C(masked): systemd was told to do nothing with the unit. C(program): what the unit starts in httpd's place, with its
-    arguments, and what alone knows httpd's own (SUSE's start_apache2).
+    arguments, and what alone knows httpd's own (SUSE's start_apache2). C(distant): that lies elsewhere than httpd, as a
+    control panel's does, so that it may start another one.
     """
 
     kind: str
@@ -44,6 +47,7 @@ class Supervision:
     enabled: bool | None = None
     masked: bool = False
     program: tuple[str, ...] = ()
+    distant: bool = False
 
 
 def _systemd() -> bool:
@@ -67,22 +71,23 @@ def _enabled(shown: Mapping[str, str]) -> bool | None:
 
 def unit_of(binary: str) -> Supervision:
     """The systemd unit that would start this binary, asked of systemd."""
-    if _systemd():
-        for name in NAMES:
-            shown = _shown(f"{name}.service", "LoadState", "ExecStart", "UnitFileState")
-            masked = shown.get("LoadState") == "masked"
-            program = re.search(r"path=(\S+)", shown.get("ExecStart", "")) if not masked else _hidden_program(name)
-            if (
-                shown.get("LoadState") in ("loaded", "masked")
-                and program
-                and os.path.dirname(os.path.realpath(program.group(1))) == os.path.dirname(os.path.realpath(binary))
-            ):
-                words: list[str] = []
-                if not _HTTPD.match(os.path.basename(program.group(1))):
-                    called = re.search(r"argv\[\]=(.*?) ;", shown.get("ExecStart", ""))
-                    words = called.group(1).split() if called else [program.group(1)]
-                return Supervision("systemd", f"{name}.service", _enabled(shown), masked, tuple(words))
-    return Supervision("pid-file")
+    distant = Supervision("pid-file")
+    for name in NAMES if _systemd() else ():
+        shown = _shown(f"{name}.service", "LoadState", "ExecStart", "UnitFileState")
+        masked = shown.get("LoadState") == "masked"
+        program = re.search(r"path=(\S+)", shown.get("ExecStart", "")) if not masked else _hidden_program(name)
+        if shown.get("LoadState") not in ("loaded", "masked") or not program:
+            continue
+        words: list[str] = []
+        if not _HTTPD.match(os.path.basename(program.group(1))):
+            called = re.search(r"argv\[\]=(.*?) ;", shown.get("ExecStart", ""))
+            words = called.group(1).split() if called else [program.group(1)]
+        unit = Supervision("systemd", f"{name}.service", _enabled(shown), masked, tuple(words))
+        if os.path.dirname(os.path.realpath(program.group(1))) == os.path.dirname(os.path.realpath(binary)):
+            return unit
+        if words and not masked:
+            distant = replace(unit, distant=True)
+    return distant
 
 
 def would_call(supervision: Supervision, binary: str, folder: str) -> tuple[str, list[str], dict[str, str]]:
@@ -98,8 +103,11 @@ def would_call(supervision: Supervision, binary: str, folder: str) -> tuple[str,
     told = os.path.join(sandbox.SCRATCH, "called")
     stub = f'#!/bin/sh\n{{ printf "%s\\0" $# "$0" "$@"; env -0; }} >{told}\n'
     environment = {**PLAIN_ENVIRONMENT, **unit_environment(supervision.unit)[0]}
-    beside = os.path.dirname(os.path.realpath(binary))
-    instead = {os.path.realpath(os.path.join(beside, name)) for name in os.listdir(beside) if _HTTPD.match(name)}
+    # One that it starts instead must not start either, so that it need not be waited for.
+    usual = [folder for folder in _USUAL if supervision.distant and os.path.isdir(folder)]
+    folders = {os.path.dirname(os.path.realpath(binary)), *map(os.path.realpath, usual)}
+    found = (os.path.join(folder, name) for folder in folders for name in os.listdir(folder) if _HTTPD.match(name))
+    instead = {path for path in map(os.path.realpath, found) if os.path.isfile(path)}
 
     def act() -> list[str]:
         for path in instead:
