@@ -142,7 +142,9 @@ def booted(image: str, purpose: str, *options: str) -> Iterator[Container]:
     container = Container(f"mtls-{name}-{image}-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}", image)
     try:
         container.boot(*options)
-        container.shell((LAYOUTS | FURTHER)[image].start)
+        # As process 1, httpd starts by itself; a second one would get in its way until its PidFile is there.
+        waiting = "timeout 20 sh -c 'until test -s /usr/local/apache2/logs/httpd.pid; do sleep 0.1; done'"
+        container.shell(waiting if "--entrypoint" in options else (LAYOUTS | FURTHER)[image].start)
         yield container
     finally:
         container.remove()

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import ssl
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,10 +25,23 @@ if TYPE_CHECKING:
     from conftest import Remote
     from container import Container
 
+# As Docker's httpd:2.4 is: the prefix is the workers', logs are what the container prints, a script is process 1 first.
+OFFICIAL = r"""
+cd /usr/local/apache2
+chown www-data:www-data .
+sed -ri -e 's!^(\s*CustomLog)\s+\S+!\1 /proc/self/fd/1!' -e 's!^(\s*ErrorLog)\s+\S+!\1 /proc/self/fd/2!' \
+  -e 's/^(User|Group) .*/\1 www-data/' conf/httpd.conf
+script=/usr/local/bin/httpd-foreground
+printf '%s\n' '#!/bin/sh' 'set -e' 'rm -f /usr/local/apache2/logs/httpd.pid' 'exec httpd -DFOREGROUND "$@"' >$script
+chmod 755 $script
+exec httpd-foreground
+"""
+PATH = "/usr/local/apache2/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 HOSTS = {
     "redhat": ("redhat",),
     "suse": ("suse",),
     "process 1": ("source", "--entrypoint", '["/usr/local/apache2/bin/httpd", "-D", "FOREGROUND"]'),
+    "official image": ("source", "--env", f"PATH={PATH}", "--entrypoint", json.dumps(["/bin/sh", "-euc", OFFICIAL])),
 }
 LONG = bool(os.environ.get("LONG"))
 OTHERS = [
@@ -40,6 +55,14 @@ def machine(request: pytest.FixtureRequest, booting: Callable[..., Iterator[Cont
     """Boot each of the hosts, with httpd running."""
     image, *options = HOSTS.get(request.param, (request.param,))
     yield from booting(image, request.node.name, *options)
+
+
+@pytest.fixture
+def remote(remote: Remote, request: pytest.FixtureRequest) -> Remote:
+    """Give an operator the host; the official image has no file for logs, and so has the site none there."""
+    official = "official" in request.node.name
+    logs = {"access_log": "server", "error_log": "server"} if official else {}
+    return replace(remote, site=remote.site | logs)
 
 
 def by_address(remote: Remote) -> str | None:
@@ -67,6 +90,34 @@ def test_a_host_is_given_back_as_it_was(remote: Remote) -> None:
     assert len(changed) <= (0 if remote.layout.conf.startswith("/etc") else 2)
     remote.deploy(mutual_tls_sites=[{"domain": domain, "state": "absent"}])
     assert remote.state(times=False)[0] == before
+
+
+@pytest.mark.parametrize("machine", ["official image"], indirect=True)
+def test_a_log_below_the_official_images_folder_of_its_workers_waits_for_root(remote: Remote) -> None:
+    site = {name: value for name, value in remote.site.items() if not name.endswith("_log")}
+    said = " ".join(remote.refused(mutual_tls_sites=[site]).output.split())
+    assert "/usr/local/apache2 can be changed by others" in said
+    remote.host.shell("chown root /usr/local/apache2")
+    remote.deploy(mutual_tls_sites=[site])
+    assert remote.ask(None).said == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+    assert remote.host.shell(f"ls {remote.layout.logs}").split() == [
+        "httpd.pid", f"{remote.material.domain}-access.log", f"{remote.material.domain}-error.log",
+    ]  # fmt: skip
+    remote.deploy(mutual_tls_sites=[{"domain": remote.material.domain, "state": "absent"}])
+    remote.host.shell(f"rm {remote.layout.logs}/www*; chown www-data /usr/local/apache2")
+
+
+@pytest.mark.parametrize("machine", ["official image"], indirect=True)
+def test_a_site_in_the_official_image_is_renewed_by_a_reload_of_process_1(remote: Remote) -> None:
+    material = remote.material
+    remote.deploy()
+    assert "changed=0" in remote.deploy().output
+    renewed = material.public.issue(material.domain)
+    material.put(renewed)
+    assert "changed=1" in remote.deploy().output
+    assert remote.ask(material.client).certificate_sha256 == renewed.sha256
+    assert remote.host.shell("cat /proc/1/cmdline | tr '\\0' ' '").strip() == "httpd -DFOREGROUND"
+    assert "changed=0" in remote.deploy().output
 
 
 @pytest.mark.skipif(not LONG, reason="the stock ssl.conf takes our directives in make test-long")
