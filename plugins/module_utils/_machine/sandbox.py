@@ -292,10 +292,11 @@ def put_over(source: str, path: str) -> None:
     _mount(source, os.path.realpath(path), None, _MS_BIND, None)
 
 
-def plant(folder: str, files: Mapping[str, bytes]) -> None:
+def plant(folder: str, files: Mapping[str, bytes], *, copies: bool = False) -> None:
     """Inside: have a folder hold files more, by their names in it. What is mounted below it stays.
 
-    They are a month old, so that caches keep them, which go by that.
+    They are a month old, so that caches keep them, which go by that. C(copies): where the kernel allows no overlay over
+    the folder, a copy takes its place.
     Raises OSError, Unavailable where that cannot be: a folder of others may be shut to an ordinary user.
     """
     folder = os.path.realpath(folder)
@@ -305,7 +306,7 @@ def plant(folder: str, files: Mapping[str, bytes]) -> None:
         if place:
             _mount(path, place, None, _MS_BIND | _MS_REC, None)
     scratch = tempfile.mkdtemp(dir=SCRATCH)
-    _overlay(folder, os.path.join(scratch, "overlay"), copies=False)
+    _overlay(folder, os.path.join(scratch, "overlay"), copies=copies)
     for path, place in zip(below, aside):
         if place:
             _mount(place, path, None, _MS_BIND | _MS_REC, None)

@@ -23,6 +23,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description impo
     endpoint,
     listened,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site.kinds import find_kinds
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, EMPTY, SITE, SiteFacts
@@ -107,18 +108,19 @@ def find_tls_hosts(described: Description) -> set[str]:
 
 
 def their_clients(store: Store, described: Description, tried: Sequence[tuple[SiteFacts, str]]) -> dict[str, str]:
-    """The client CA and CRL files of the neighbouring virtual hosts, each with the name of its directive.
+    """The files and folders of the neighbouring virtual hosts' client CAs and CRLs, each with its directive's name.
 
-    C(tried): sites, each with an address.
+    C(tried): sites, each with an address. What is a site's own is left out, but for its files.
     """
     found = [each for site, address in tried for each in find_neighbours(store, described, site, address)]
     others = {each.host.place: each.host for each in found}
-    wanted = ("sslcacertificatefile", "sslcarevocationfile")
+    wanted = ("sslcacertificatefile", "sslcarevocationfile", "sslcacertificatepath", "sslcarevocationpath")
     return {
         described.path(each.words[0]): name
         for other in others.values()
         for name, each in _effective_directives(described, other, wanted).items()
         if each.words
+        and not (name.endswith("path") and trusted_paths.lies_below(described.path(each.words[0]), store.root))
     }
 
 

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import grp
 import ipaddress
+import itertools
 import os
 import pwd
 import re
 import secrets
+import ssl
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -72,6 +74,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.trial impo
     refused_as_weak,
     unreadable_client_ca,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._twin.twins import Parts, hash_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -79,6 +82,7 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
 
 SECONDS = 60.0
+_MOST_IN_FOLDER = 4096  # of CAs, which may have to be copied
 
 # File systems of the kernel's, and folders that hold more than logs: not emptied for a log that stands right in them.
 _KERNEL = ("/dev", "/proc", "/sys")
@@ -248,15 +252,35 @@ def _texts(change: Draft) -> dict[str, bytes]:
 def _welcome(
     store: Store, described: Description, tried: Sequence[tuple[SiteFacts, str]], probes: answers.Probes
 ) -> None:
-    """Have the virtual hosts beside the sites let the throwaway CA's client in too, so that it has a session there."""
+    """Have the virtual hosts beside the sites let the throwaway CA's client in too, so that it has a session there.
+
+    What is theirs stays beside it, and so is loaded by the same start. Where it cannot be, `try_detours` tells.
+    """
+    folders: dict[str, dict[str, bytes]] = {}
     for path, name in standing.their_clients(store, described, tried).items():
-        more = probes.ca if name == "sslcacertificatefile" else probes.crl
+        is_list = "revocation" in name
+        more = probes.crl if is_list else probes.ca
+        if name.endswith("path"):
+            files = folders.setdefault(os.path.realpath(path), {})
+            files.update(_name_in_folder(path, probes.ca, more, "r" if is_list else ""))
+            continue
         # httpd itself says best what it cannot read, and ours in it would make any file a good one.
         with suppress(OSError):
             material.read_as(name, path)
             known = Path(path).read_bytes()
             if more not in known:
                 sandbox.replace(path, known + b"\n" + more)
+    for folder, files in folders.items():
+        with suppress(OSError, sandbox.Unavailable):
+            if len(os.listdir(folder)) <= _MOST_IN_FOLDER:
+                sandbox.plant(folder, files, copies=True)
+
+
+def _name_in_folder(folder: str, authority: bytes, content: bytes, kind: str) -> dict[str, bytes]:
+    """A throwaway CA (PEM), or what it issued, as a file by the name under which OpenSSL looks for it in a folder."""
+    subject = Parts.of(ssl.PEM_cert_to_DER_cert(authority.decode("ascii"))).subject
+    names = (f"{hash_name(subject)}.{kind}{number}" for number in itertools.count())
+    return {next(name for name in names if not os.path.lexists(os.path.join(folder, name))): content}
 
 
 def _written_files(described: Description) -> list[str]:

@@ -11,6 +11,7 @@ odd strings, critical extensions, explicit curve parameters, key identifiers and
 from __future__ import annotations
 
 import functools
+import hashlib
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -106,6 +107,21 @@ def comparable(name: bytes) -> object:
         )
     except (ValueError, IndexError):
         return name
+
+
+def hash_name(name: bytes) -> str:
+    """Return how OpenSSL calls a name (DER) in a folder of CAs or of lists (X509_NAME_hash), in hexadecimal digits.
+
+    It is of the name's parts with their strings as UTF-8 and as `comparable` has them. Raises ValueError for no name.
+    """
+    parts = b""
+    for part in der.children(name):
+        pairs = []
+        for kind, whole in map(der.children, der.children(part)):
+            text = _comparable_string(whole)
+            pairs.append(der.sequence(kind, der.element(0x0C, text.encode()) if isinstance(text, str) else whole))
+        parts += der.element(der.SET, *sorted(pairs))
+    return hashlib.sha1(parts, usedforsecurity=False).digest()[3::-1].hex()
 
 
 def _comparable_string(whole: bytes) -> object:

@@ -28,6 +28,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._twin.twins import (
     Parts,
     Twins,
     comparable,
+    hash_name,
     issue,
     make_twins,
 )
@@ -52,6 +53,22 @@ def der_of(*pairs: Any) -> list[bytes]:
 
 def openssl(*arguments: str, data: bytes = b"") -> bytes:
     return subprocess.run(["openssl", *arguments], input=data, capture_output=True, check=True).stdout
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "CN=mtls.httpd probe CA",
+        "CN=Two   Blanks,O=ÄÖ Gmbh",
+        "CN=Two+serialNumber=1,O=Parts",
+        "UID=a@example.com,DC=org",
+    ],
+)
+def test_a_name_is_called_in_a_folder_as_openssl_calls_it(subject: str) -> None:
+    pair = ca(subject=x509.Name.from_rfc4514_string(subject, {"serialNumber": x509.NameOID.SERIAL_NUMBER}))
+    whole = der_of(pair)[0]
+    told = openssl("x509", "-inform", "DER", "-noout", "-subject_hash", data=whole)
+    assert hash_name(Parts.of(whole).subject) == told.decode().strip()
 
 
 def spelled_out() -> bytes:
