@@ -68,12 +68,16 @@ faults:
   sample: []
 """
 
+import gc
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _python
 
 
 def main() -> None:
+    # This process ends with its one call, and what httpd tells may be tens of thousands of objects to look through.
+    gc.disable()
     text = {"type": "str", "required": True, "no_log": True}
     module = AnsibleModule(argument_spec={"payload": text, "code": text}, supports_check_mode=True)
     if _python.too_old():

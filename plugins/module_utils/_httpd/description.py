@@ -14,7 +14,7 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.mounts import Mounts
 
@@ -22,20 +22,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 
-@dataclass(frozen=True)
-class Directive:
-    """One directive in force: where it stands, and in which sections, outermost first (C(VirtualHost *:443)).
-
-    A section is a directive too, named C(<VirtualHost). C(host) tells the place of the virtual host's section that it
-    stands in, empty for the server level.
-    """
-
+class _Said(NamedTuple):
     name: str
     arguments: str
     file: str
     line: int
     sections: tuple[str, ...]
     host: str
+
+
+class Directive(_Said):
+    """One directive in force: where it stands, and in which sections, outermost first (C(VirtualHost *:443)).
+
+    A section is a directive too, named C(<VirtualHost). C(host) tells the place of the virtual host's section that it
+    stands in, empty for the server level. A tuple, as there may be so many that making them is what takes the time.
+    """
 
     @cached_property
     def words(self) -> list[str]:
@@ -52,11 +53,16 @@ WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\'|(\S+)')
 
 
 def split(arguments: str) -> list[str]:
+    if '"' not in arguments and "'" not in arguments:
+        return arguments.split()
     words = []
     for match in WORD.finditer(arguments):
         quoted = match.group(1) if match.group(1) is not None else match.group(2)
         words.append(match.group(3) if quoted is None else re.sub(r'\\(["\'\\])', r"\1", quoted))
     return words
+
+
+_WILD = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True)
@@ -75,8 +81,10 @@ class VirtualHost:
 
     def answers(self, domain: str) -> bool:
         """Whether a request for C(domain) would find this host by name (ServerName, ServerAlias with wildcards)."""
-        names = [self.name, *self.aliases]
-        return any(fnmatch.fnmatchcase(domain.lower(), name.lower()) for name in names if name)
+        wanted = domain.lower()
+        names = [name.lower() for name in (self.name, *self.aliases) if name]
+        # A pattern is compiled for each name that is asked with, which most names need not be.
+        return wanted in names or any(fnmatch.fnmatchcase(wanted, name) for name in names if _WILD.search(name))
 
     def ports(self) -> set[str]:
         return {endpoint(address)[1] for address in self.addresses}
@@ -153,6 +161,22 @@ class Description:
         """The directives of the virtual host at a place; those of the server level for an empty one."""
         return self.by_host.get(place, ())
 
+    def named(self, *names: str) -> list[Directive]:
+        """The directives of these names (lower case), in the order of the configuration."""
+        found = [each for name in names for each in self._by_name.get(name, ())]
+        return [each for _number, each in sorted(found)]
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Sequence[tuple[int, Directive]]]:
+        """The directives by their names in lower case, each with its number in the order of the configuration."""
+        as_written: dict[str, list[tuple[int, Directive]]] = {}
+        for numbered in enumerate(self.directives):
+            as_written.setdefault(numbered[1].name, []).append(numbered)
+        found: dict[str, list[tuple[int, Directive]]] = {}
+        for name, directives in as_written.items():
+            found.setdefault(name.lower(), []).extend(directives)
+        return found
+
     @cached_property
     def defaults(self) -> Mapping[tuple[str, str], VirtualHost]:
         """The first virtual host of each address and port, as `endpoint` has them: who is asked by no name gets it."""
@@ -173,14 +197,19 @@ class Description:
     @cached_property
     def virtual_hosts(self) -> list[VirtualHost]:
         """In the order of the configuration: the first of an address and port is its default."""
-        hosts = []
-        for section, *directives in (inside for place, inside in self.by_host.items() if place):
-            named = [(each.name.lower(), each) for each in directives if each.name[:6].lower() == "server"]
-            names = [each.words[0] for name, each in named if name == "servername" and each.words]
-            aliases = [word for name, each in named if name == "serveralias" for word in each.words]
-            name = re.sub(r"^\w+://|:\d+$", "", names[-1]) if names else ""
-            hosts.append(VirtualHost(tuple(section.words), name, tuple(aliases), section.file, section.line))
-        return hosts
+        names: dict[str, str] = {}
+        aliases: dict[str, list[str]] = {}
+        for each in self.named("servername", "serveralias"):
+            if each.name.lower() == "serveralias":
+                aliases.setdefault(each.host, []).extend(each.words)
+            elif each.words:
+                names[each.host] = re.sub(r"^\w+://|:\d+$", "", each.words[0])
+        # One that is read from several places of the same file and line is one.
+        sections = {each.host: each for each in reversed(self.named("<virtualhost"))}
+        return [
+            VirtualHost(tuple(each.words), names.get(place, ""), tuple(aliases.get(place, ())), each.file, each.line)
+            for place, each in reversed(sections.items())
+        ]
 
     @property
     def has_http2(self) -> bool:
@@ -190,7 +219,7 @@ class Description:
     @cached_property
     def proxy_headers(self) -> list[tuple[str, tuple[str, str]]]:
         """Each word of RemoteIPProxyProtocol, C(on) or C(off), with each address and port that it is said for."""
-        found = [each for each in self.directives if each.name.lower() == "remoteipproxyprotocol"]
+        found = self.named("remoteipproxyprotocol")
         addresses = {host.place: host.addresses for host in self.virtual_hosts} if found else {}
         return [
             (each.arguments.lower(), endpoint(address))
@@ -201,12 +230,11 @@ class Description:
     @cached_property
     def proxy_exempt(self) -> list[str]:
         """The networks of RemoteIPProxyProtocolExceptions."""
-        name = "remoteipproxyprotocolexceptions"
-        return [word for each in self.directives if each.name.lower() == name for word in each.words]
+        return [word for each in self.named("remoteipproxyprotocolexceptions") for word in each.words]
 
     @cached_property
     def listens(self) -> list[Directive]:
-        return [each for each in self.directives if each.name.lower() == "listen" and each.words]
+        return [each for each in self.named("listen") if each.words]
 
     @cached_property
     def log_folder(self) -> str:
@@ -214,8 +242,7 @@ class Description:
         return next(filter(os.path.isdir, self._log_folders()), "")
 
     def _log_folders(self) -> Iterator[str]:
-        kinds = ("errorlog", "customlog", "transferlog", "globallog")
-        logs = (each.words[0] for each in self.directives if each.name.lower() in kinds and each.words)
+        logs = (each.words[0] for each in self.named("errorlog", "customlog", "transferlog", "globallog") if each.words)
         for log in itertools.chain([self.error_log], logs):
             folder = os.path.dirname(self.path(log)) if log and not log.startswith(("|", "syslog")) else ""
             if folder and not folder.startswith(("/dev", "/proc", "/sys")):
@@ -225,7 +252,7 @@ class Description:
     @cached_property
     def directive_names(self) -> frozenset[str]:
         """The names of the directives that are in force anywhere, in lower case."""
-        return frozenset(each.lower() for each in {each.name for each in self.directives})
+        return frozenset(self._by_name)
 
     def real_path(self, path: str) -> str:
         """C(path), which is absolute and has no dots, without links: those of its folder are followed once for all."""
@@ -254,9 +281,13 @@ class Description:
 
 def parsed(output: str, root: str) -> Description:
     """Read what `httpd -t` prints with all its dumps. C(root): ServerRoot where it does not say one."""
+    before = max(output.find(_OF_FILE), 0)
+    lines = output[before:].split("\n")
+    directives, end = _read_directives(lines)
+    rest = "\n".join((output[:before], *lines[end:]))  # A line of the configuration is none of the other dumps.
 
     def said(pattern: str) -> str:
-        match = re.search(pattern, output, re.MULTILINE)
+        match = re.search(pattern, rest, re.MULTILINE)
         return match.group(1) if match else ""
 
     server_root = said(r'^ServerRoot: "(.*)"') or root
@@ -267,10 +298,10 @@ def parsed(output: str, root: str) -> Description:
         runtime_folder=said(r'^Mutex default: dir="(.*?)/?"'),
         user=said(r'^User: name="(.*?)"'),
         group=said(r'^Group: name="(.*?)"'),
-        modules=tuple(re.findall(r"^ (\w+_module) \((?:static|shared)\)", output, re.MULTILINE)),
-        files=dict(_files(output)),
-        directives=tuple(_directives(output)),
-        defines=dict(re.findall(r"^Define: ([^=\n]+)=?(.*)$", output, re.MULTILINE)),
+        modules=tuple(re.findall(r"^ (\w+_module) \((?:static|shared)\)", rest, re.MULTILINE)),
+        files=dict(_files(rest)),
+        directives=tuple(directives),
+        defines=dict(re.findall(r"^Define: ([^=\n]+)=?(.*)$", rest, re.MULTILINE)),
     )
 
 
@@ -297,15 +328,18 @@ _NEXT_DUMP = re.compile(r'ServerRoot: "|Mutex [\w-]+: (dir="|using_defaults)|Vir
 _OF_FILE = "# In file: "
 
 
-def _directives(output: str) -> Iterator[Directive]:
-    """The configuration tree as mod_info dumps it (-D DUMP_CONFIG): comments tell file and line, sections nest."""
+def _read_directives(lines: Sequence[str]) -> tuple[list[Directive], int]:
+    """Read the configuration tree as mod_info dumps it (-D DUMP_CONFIG). Returns also the number of lines that it has.
+
+    Comments tell file and line, sections nest. A line's end is a line feed alone: an argument may hold what else
+    Unicode takes for one.
+    """
+    found: list[Directive] = []
     file, line = "", 0
     inside: tuple[str, ...] = ()
     host = ""
     above: list[tuple[tuple[str, ...], str]] = []  # the sections around each that is open, and the virtual host
-
-    # A line's end is a line feed alone: an argument may hold what else Unicode takes for one.
-    for raw in output[max(output.find(_OF_FILE), 0) :].split("\n"):
+    for count, raw in enumerate(lines):
         text = raw.strip()
         if text[:1] == "#":
             number = text[1:-1].lstrip()
@@ -315,7 +349,7 @@ def _directives(output: str) -> Iterator[Directive]:
             if text.startswith(_OF_FILE):
                 file = text[len(_OF_FILE) :]
                 continue
-        else:
+        elif above:
             # By the indent, as a section with nothing in it is not closed.
             depth = (len(raw) - len(raw.lstrip())) // 2
             if len(above) > depth:
@@ -327,11 +361,11 @@ def _directives(output: str) -> Iterator[Directive]:
             inside = (*inside, section)
             if not host and section[:12].lower() == "virtualhost ":
                 host = f"{file}:{line}"
-            yield Directive(
-                "<" + section.split(None, 1)[0], section.partition(" ")[2].strip(), file, line, inside, host
-            )
+            name, arguments = "<" + section.split(None, 1)[0], section.partition(" ")[2]
+            found.append(Directive(name, arguments.strip(), file, line, inside, host))
         elif not above and not raw[:1].isspace() and _NEXT_DUMP.match(text):
-            return  # the next dump begins
-        elif text and line and not text.startswith("</"):
+            return found, count  # the next dump begins
+        elif text and line and text[:2] != "</":
             name, _space, arguments = text.partition(" ")
-            yield Directive(name, arguments.strip(), file, line, inside, host)
+            found.append(Directive(name, arguments.strip(), file, line, inside, host))
+    return found, len(lines)

@@ -10,6 +10,7 @@ It is asked, and commanded, through its own binary, /proc and its service manage
 from __future__ import annotations
 
 import ctypes
+import glob
 import os
 import re
 import shutil
@@ -61,6 +62,8 @@ _OF_A_CONTAINER = Fault(
     "service-refuses", "", "httpd was process 1 of its container", "only the container's manager can start it again"
 )
 
+_LONG = 1 << 16  # bytes of a file that loads modules
+
 
 @dataclass
 class Server:
@@ -74,6 +77,7 @@ class Server:
     built: Built
     config: str
     _descriptions: dict[tuple[str, ...], Description] = field(default_factory=dict)
+    _module_folders: list[str] = field(default_factory=list)
     lent: tuple[str, ...] = ()  # what describe_without_us had to add: LoadModule lines of our host-level file
 
     def folder_with(self, ours: str) -> str:
@@ -130,6 +134,11 @@ class Server:
 
     def _asked_without_us(self) -> tuple[Description, Description]:
         keys = [self._words_for(without_us=True, with_ssl=with_ssl) for with_ssl in (False, True)]
+        if self._seems_to_load_ssl():
+            # Where that is so, one question is enough, which is half of the time where there are very many lines.
+            self._descriptions[keys[0]] = self._described(*self.ask([*keys[0], *self._dumps()]), without_us=True)
+            if "ssl_module" in self._descriptions[keys[0]].modules:
+                return self._descriptions[keys[0]], self._descriptions[keys[0]]
         plain, with_ssl = self.ask(*([*key, *self._dumps()] for key in keys))
         self._descriptions[keys[0]] = self._described(plain, without_us=True)
         if with_ssl.code == 0 and complaints.has_loaded_already(with_ssl.errors, "ssl_module"):
@@ -140,6 +149,14 @@ class Server:
         return described, replace(
             described, directives=read_listens(with_ssl.output)
         ) if with_ssl.code == 0 else described
+
+    def _seems_to_load_ssl(self) -> bool:
+        """Whether a file that may be of the configuration loads mod_ssl: a guess, to be proved by httpd."""
+        folder = os.path.dirname(os.path.realpath(self.config))
+        folders = [f"{glob.escape(folder)}/*", f"{glob.escape(os.path.dirname(folder))}/conf*"]
+        around = [path for each in folders for path in glob.glob(f"{each}/*ssl*")]
+        files = [self.config, *(each for each in around if os.path.isfile(each) and os.path.getsize(each) < _LONG)]
+        return any("ssl_module" in _loading(read(path)) for path in files)
 
     def _words_for(self, *, without_us: bool, with_ssl: bool = False) -> tuple[str, ...]:
         # Behind the rest, as our file comes behind it: <IfModule> of the operator's does not see what is lent.
@@ -173,13 +190,19 @@ class Server:
     def forget(self) -> None:
         """Drop what was described, as the configuration has changed."""
         self._descriptions.clear()
+        self._module_folders.clear()
 
     def module_folders(self) -> list[str]:
-        """Folders that hold modules.
+        """Folders that hold modules, looked for once until `forget`.
 
         Those of the LoadModule lines in the main file, and those that the binary was built with; where there is none,
         those of the files that it includes, or is told to (SUSE's sysconfig).
         """
+        if not self._module_folders:
+            self._module_folders.extend(self._find_module_folders())
+        return self._module_folders
+
+    def _find_module_folders(self) -> list[str]:
         folders = []
         text = read(self.config)
         folders += [os.path.dirname(each) for each in _loaded(text, self._root(text))]
@@ -381,6 +404,11 @@ class Server:
         version = ctypes.CDLL(match.group(1)).OpenSSL_version
         version.restype = ctypes.c_char_p
         return str(version(0).decode())
+
+
+def _loading(text: str) -> list[str]:
+    """The names of the modules that are loaded by lines of C(text)."""
+    return re.findall(r"^\s*LoadModule\s+(\S+)", text, re.MULTILINE | re.IGNORECASE)
 
 
 def _loaded(text: str, root: str) -> list[str]:

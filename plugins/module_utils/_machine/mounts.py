@@ -32,6 +32,7 @@ class Mounts:
 
     at: dict[str, _Mount] = field(default_factory=dict)
     _told: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    _mounts: dict[str, _Mount | None] = field(default_factory=dict, repr=False)
 
     @classmethod
     def read(cls) -> Mounts:
@@ -77,9 +78,12 @@ class Mounts:
         return found
 
     def _mount_of(self, path: str) -> _Mount | None:
-        while path not in self.at and path != "/":
-            path = os.path.dirname(path)
-        return self.at.get(path)
+        if path in self.at or path == "/":
+            return self.at.get(path)
+        folder = path.rpartition("/")[0] or "/"
+        if folder not in self._mounts:  # Many paths lie in one folder.
+            self._mounts[folder] = self._mount_of(folder)
+        return self._mounts[folder]
 
 
 def _join(folder: str, rest: str) -> str:

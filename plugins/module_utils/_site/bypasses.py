@@ -22,7 +22,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description impo
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands, trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site import standing
-from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import Content, find_contents, has_flag
+from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import SERVING, Content, find_contents, has_flag
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 
 if TYPE_CHECKING:
@@ -76,10 +76,8 @@ def find_bypasses(
         if domain not in releases:
             sites[domain] = _site(without_us, store.facts(domain), commands.read(store.path(domain, "current", SITE)))
     included = {site.place for site in sites.values()}
-    places = ["", *(host.place for host in without_us.virtual_hosts if host.place not in included)]
-    inherited = [content for each in _inherited(without_us) for content in find_contents(without_us, each)]
     wanted = [mine for domain, site in sites.items() if domain in releases for mine in site.guarded]
-    hosts = {place: _open(without_us, place, inherited, wanted) for place in places} if wanted else {}
+    hosts = {place: contents for place, contents in _find_open(without_us, wanted).items() if place not in included}
     opening = [domain for domain, site in sites.items() if site.opened]
     found = []
     for domain, site in sites.items():
@@ -194,23 +192,30 @@ def _divided(
     return guarded, opened, next(iter(past), None)
 
 
-def _open(
-    without_us: Description, place: str, inherited: Sequence[Content], wanted: Sequence[Content]
-) -> list[Content]:
-    """What of C(wanted) a host, the main server for an empty C(place), serves to clients without a certificate.
+def _find_open(without_us: Description, wanted: Sequence[Content]) -> dict[str, list[Content]]:
+    """What of C(wanted) hosts, and the main server under no place, serve to clients without a certificate."""
+    if not wanted:
+        return {}
+    found: dict[str, list[Content]] = {"": []}
+    rooted: set[str] = set()
+    for each in without_us.named(*sorted(SERVING)):
+        if each.name.lower() == "documentroot":
+            rooted.add(each.host)
+        contents = [one for one in find_contents(without_us, each) if any(map(one.overlaps, wanted))]
+        if contents:
+            found.setdefault(each.host, []).extend(contents)
+    inherited = [each for each in found[""] if each.said.name.lower() != "rewriterule"]
+    for place in [host.place for host in without_us.virtual_hosts] if inherited else ():
+        more = [each for each in inherited if not (place in rooted and each.said.name.lower() == "documentroot")]
+        found.setdefault(place, []).extend(more)
+    # Of most hosts there is nothing, so that nothing more is to be asked of them.
+    return {place: _leave_open(without_us, place, contents) for place, contents in found.items() if contents}
 
-    C(inherited): what each host has of the server level, if it says nothing else itself; found once for all of them.
-    """
-    own = without_us.of_host(place)
-    found = [content for each in own for content in find_contents(without_us, each)]
-    if place and inherited:
-        rooted = any(each.name.lower() == "documentroot" for each in own)
-        found += [each for each in inherited if not (rooted and each.said.name.lower() == "documentroot")]
-    found = [content for content in found if any(map(content.overlaps, wanted))]
-    # Of most hosts there is nothing left, so that nothing more is to be asked of them.
+
+def _leave_open(without_us: Description, place: str, found: list[Content]) -> list[Content]:
+    """What a client without a certificate gets of a host's contents, of the main server's for an empty C(place)."""
     if (
-        not found
-        or _verifies(without_us, place)
+        _verifies(without_us, place)
         or (not place and not _main_is_reached(without_us))
         or _rewrites_away(without_us, place)
     ):

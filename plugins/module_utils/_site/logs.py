@@ -120,7 +120,7 @@ class LogRules:
         own = os.path.realpath(self.own) if self.own else ""
         if os.path.dirname(at) == own and at.endswith("log"):
             return ""
-        served = next((words for pattern, words in self.served.items() if re.fullmatch(pattern, at)), "")
+        served = next((words for place, words in self.served.items() if _is_of(place, at)), "")
         return f"lies among what httpd serves ({served}), where clients would read it, or have it run" if served else ""
 
     def _no_log(self, at: str) -> str:
@@ -156,28 +156,36 @@ _PARTS = re.compile(r"(\$\d|%(?:p|-?\d+\+?(?:\.-?\d+\+?)?)|\*)")
 
 
 def served_paths(described: Description) -> dict[str, str]:
-    """What httpd answers requests with: expressions for the whole paths of files, each with the words for what says so.
+    """What httpd answers requests with, each with the words for what says so.
 
-    What a rewriting rule makes of a request is not among them.
+    Each is a folder or file; where a part of it comes from requests, an expression for the whole paths of files, which
+    begins with a circumflex. What a rewriting rule makes of a request is not among them.
     """
     found = {}
-    for each in described.directives:
+    for each in described.named(*sorted(filter(_SERVING.fullmatch, described.directive_names))):
         name, words = each.name.lower(), each.words
-        if _SERVING.fullmatch(name) and words:
+        if words:
             path = words[1] if "alias" in name and len(words) > 1 else words[0]
             if name != "userdir" or path.startswith("/"):
-                expression = _expression(described.path(path), filled=bool(_FILLED.search(name)))
-                found[expression] = f"{each.name} at {each.place}"
+                place = _as_written(described.path(path), filled=bool(_FILLED.search(name)))
+                found[place] = f"{each.name} at {each.place}"
     return found
 
 
-def _expression(path: str, *, filled: bool) -> str:
-    """An expression for a path and all below it; C(filled): parts of it come from requests."""
+def _as_written(path: str, *, filled: bool) -> str:
+    """A path without links, which may lead a log there, too. C(filled): parts of it come from requests."""
     literal, *parts = _PARTS.split(path) if filled else [path]
-    folder, slash, name = literal.rpartition("/") if parts else (literal, "", "")
-    literal = os.path.realpath(folder or "/").rstrip("/") + slash + name  # Links may lead a log there, too.
+    if not parts:
+        return os.path.realpath(literal)
+    folder, slash, name = literal.rpartition("/")
+    literal = os.path.realpath(folder or "/").rstrip("/") + slash + name
     rest = (re.escape(each) if not _PARTS.fullmatch(each) else ".*" if each[0] == "$" else "[^/]*" for each in parts)
-    return re.escape(literal) + "".join(rest) + "(/.*)?"
+    return "^" + re.escape(literal) + "".join(rest) + "(/.*)?"
+
+
+def _is_of(place: str, path: str) -> bool:
+    """Whether a path is one of those that C(place) stands for, as `served_paths` has it, or lies below one."""
+    return bool(re.fullmatch(place, path)) if place.startswith("^") else lies_within(path, place)
 
 
 def log_rules(

@@ -16,6 +16,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import F
 if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive
 
+_PAIR = ("sslcertificatefile", "sslcertificatekeyfile")
 _MATERIAL = (
     "sslcacertificatefile",
     "sslcadnrequestfile",
@@ -38,31 +39,33 @@ def find_material_faults(described: Description, *, strict: bool = True) -> list
     faults: list[Fault] = []
     sound: set[tuple[str, ...]] = set()  # many virtual hosts may name the same files
     pairs: dict[str, dict[str, list[Directive]]] = {}
-    engines = {each.host: each.arguments.lower() for each in described.directives if each.name.lower() == "sslengine"}
-    for each in described.directives:
-        name = each.name.lower()
+    engines = {each.host: each.arguments.lower() for each in described.named("sslengine")}
+    general = engines.get("", "off")
+    for each in described.named(*_PAIR, *_MATERIAL):
         # What stands under `SSLEngine off` is not read, nor a key that is no file (pkcs11:).
-        if not each.words or ":" in each.words[0] or engines.get(each.host, engines.get("", "off")) == "off":
+        if engines.get(each.host, general) == "off" or not each.words or ":" in each.words[0]:
             continue
-        if name in ("sslcertificatefile", "sslcertificatekeyfile"):
+        name = each.name.lower()
+        if name in _PAIR:
             pairs.setdefault(each.host, {}).setdefault(name, []).append(each)
-        elif name in _MATERIAL:
-            path = described.path(each.words[0])
-            if (name, path) in sound:
-                continue
-            try:
-                read_as(name, path)
-                sound.add((name, path))
-            except OSError as error:
-                words = f"{each.place}: {each.name} {path}: {explain_openssl_error(error)}"
-                faults.append(Fault("broken-before", "", words, ""))
+            continue
+        path = described.path(each.words[0])
+        if (name, path) in sound:
+            continue
+        try:
+            read_as(name, path)
+            sound.add((name, path))
+        except OSError as error:
+            words = f"{each.place}: {each.name} {path}: {explain_openssl_error(error)}"
+            faults.append(Fault("broken-before", "", words, ""))
     for found in pairs.values():
-        certificates, keys = found.get("sslcertificatefile", []), found.get("sslcertificatekeyfile", [])
+        certificates, keys = (found.get(name, []) for name in _PAIR)
         for number, certificate in enumerate(certificates):
             key = keys[number] if number < len(keys) else certificate
-            paths = described.path(certificate.words[0]), described.path(key.words[0])
-            if paths in sound:
+            written = certificate.words[0], key.words[0]
+            if written in sound:
                 continue
+            paths = described.path(written[0]), described.path(written[1])
             try:
                 for path in paths:
                     _refuse_special_file(path)
@@ -70,7 +73,7 @@ def find_material_faults(described: Description, *, strict: bool = True) -> list
                 if not strict:
                     context.set_ciphers("ALL:@SECLEVEL=0")
                 context.load_cert_chain(*paths, password=_never)
-                sound.add(paths)
+                sound.add(written)
             except _HasPassphrase:
                 continue
             except (OSError, ssl.SSLError) as error:

@@ -11,6 +11,7 @@ import os
 import re
 import socket
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Door
@@ -222,6 +223,7 @@ def locally(address: str) -> str:
     return "127.0.0.1"
 
 
+@lru_cache(maxsize=4096)  # Many virtual hosts have one address.
 def numeric(address: str) -> bool:
     try:
         return not ipaddress.ip_address(address).is_unspecified

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 INCLUSION = "zz-mtls.conf"
 _SECTION = re.compile(r"\s*<(/?)[A-Za-z]")
+_INCLUDES_ALL = re.compile(r'(?i)\s*Include(?:Optional)?\s+"?([^"$*?\[]*)/\*\.conf"?\s*$')
+_INCLUDES_ONE = re.compile(r'(?i)\s*Include(?:Optional)?\s+"?([^"$*?\[]+?)"?\s*$')
 # What a file that is generated says of itself, in whatever words. That settles where our line stands, and a warning.
 _GENERATED = re.compile(
     r"auto[\w-]*\s+(generated|created|managed)|generated\s+automatically|\bthis\b.{0,40}\bgenerated\b|managed\s+by\b|"
@@ -69,13 +71,15 @@ def plan_inclusion(server: Server, store: Store, without_us: Description, sites:
     """
     main, host = os.path.realpath(server.config), store.path("host.conf")
     found = _read_file(main)
-    text = _text(found)
+    text, line = _text(found), _line(store)
+    wanted = [(address, site.port) for site in sites for address in (site.listen or ("",))]
+    in_main = line in text and line in map(str.strip, text.splitlines())
+    if wanted and in_main:
+        return []
     folders, files = _folders(text, without_us, host), _named_files(text, without_us)
-    line = _line(store)
     there = [place for place in folders if entry_of(place.path) == place.entry]
     lined = [place.path for place in files if line in map(str.strip, _text(entry_of(place.path)).splitlines())]
-    lined += [main] if line in map(str.strip, text.splitlines()) else []
-    wanted = [(address, site.port) for site in sites for address in (site.listen or ("",))]
+    lined += [main] if in_main else []
     if not wanted:
         gone = [change for place in there for change in change_to(place.path, None)]
         return gone + [_edit(path, lambda text: _without(text, line)) for path in lined]
@@ -115,7 +119,7 @@ def _folders(text: str, without_us: Description, host: str) -> list[_Place]:
     """Our links in the folders of which a main file of this text includes all of *.conf, the last such first."""
     places: list[_Place] = []
     for number, words in enumerate(_outside(text), 1):
-        found = re.match(r'(?i)\s*Include(?:Optional)?\s+"?([^"$*?\[]*)/\*\.conf"?\s*$', words)
+        found = _INCLUDES_ALL.match(words) if words else None
         written = without_us.path(found.group(1)) if found else ""
         folder = os.path.realpath(written) if written else ""
         if folder and os.path.isdir(folder):
@@ -128,7 +132,7 @@ def _named_files(text: str, without_us: Description) -> list[_Place]:
     """The files that a main file of this text includes by their names."""
     places = []
     for number, words in enumerate(_outside(text), 1):
-        found = re.match(r'(?i)\s*Include(?:Optional)?\s+"?([^"$*?\[]+?)"?\s*$', words)
+        found = _INCLUDES_ONE.match(words) if words else None
         path = without_us.path(found.group(1)) if found else ""
         if path in without_us.files and isinstance(entry_of(path), File):
             places.append(_Place(path, None, _later(without_us, number)))
