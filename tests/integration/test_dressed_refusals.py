@@ -9,14 +9,12 @@ By ErrorDocument a refusal may be answered by a redirect, or by another path wit
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from backend import Backend
+from rehearsing import edited
 
-from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 
 if TYPE_CHECKING:
@@ -46,15 +44,6 @@ def say(host: Host, *lines: str) -> None:
     """Have the server level say something more."""
     host.add("\n" + "\n".join(lines) + "\n")
     host.restart()
-
-
-def edited(wish: SiteWish, pattern: str, instead: str = "") -> SiteWish:
-    """Return a wish whose site says something else, as the operator's own template may."""
-    assert wish.release
-    text = wish.release.public[SITE].decode()
-    other = re.sub(pattern, instead, text, flags=re.MULTILINE)
-    assert other != text
-    return replace(wish, release=replace(wish.release, public={**wish.release.public, SITE: other.encode()}))
 
 
 def without_own(wish: SiteWish) -> SiteWish:

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from embedded_httpd import free_port
 from host import DOMAIN
-from rehearsing import forbid_namespaces
+from rehearsing import edited, forbid_namespaces
+
+from ansible_collections.mtls.httpd.plugins.module_utils._site import folders
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,10 +51,17 @@ LEADING: dict[str, tuple[str, dict[str, str]]] = {
     "a pattern of ProxyPass": ("ProxyPassMatch ^/([0-9]+)/(.*)$ http://127.0.0.1:$1/$2", {"proxy": BACKEND}),
     "a proxy for everybody": (FORWARD.format(rule="granted"), {"proxy": BACKEND}),
     "a rule of a folder": ("DocumentRoot {srv}/ruled", {"proxy": BACKEND}),
+    "a link far below": ("DocumentRoot {srv}/deep", {}),
+    "a link far below an alias": ("DocumentRoot {srv}/other\nAlias /d {srv}/deep/a", {}),
+    "a rule far below": ("DocumentRoot {srv}/deep", {"proxy": BACKEND}),
+    "a rule far below an alias": ("DocumentRoot {srv}/other\nAlias /d/ {srv}/deep/a/", {"proxy": BACKEND}),
+    "a handler far below": ("DocumentRoot {srv}/handled", {"proxy": BACKEND}),
 }
 # Each looks like one of these, and leads elsewhere, or nowhere.
 ELSEWHERE: dict[str, tuple[str, dict[str, str]]] = {
     "a link in a folder": ("DocumentRoot {srv}/pub2", {}),
+    "a link far below": ("DocumentRoot {srv}/deep2", {}),
+    "a rule far below": ("DocumentRoot {srv}/deep2", {"proxy": BACKEND}),
     "links that are not followed": ("DocumentRoot {srv}/pub\n<Directory {srv}>\nOptions None\n</Directory>", {}),
     "folders of users": ("DocumentRoot {srv}/other\nUserDir {srv}/*/public", {}),
     "a folder for each name": ("VirtualDocumentRoot {srv}/%0/public", {}),
@@ -86,6 +95,13 @@ def srv(host: Host) -> Path:
     (srv / "pub/x").symlink_to(srv / "hooks")
     (srv / "pub2/x").symlink_to(srv / "other")
     (srv / "ruled/.htaccess").write_text(f"RewriteEngine on\nRewriteRule ^in/(.*) {BACKEND}$1 [P]\n")
+    for name, target, port in (("deep", "hooks", 9), ("deep2", "other", 11)):
+        (srv / name / "a/b").mkdir(parents=True)
+        (srv / name / "a/b/x").symlink_to(srv / target)
+        rule = f"RewriteEngine on\nRewriteRule ^in/(.*) http://127.0.0.1:{port}/$1 [P]\n"
+        (srv / name / "a/b/.htaccess").write_text(rule)
+    (srv / "handled/a").mkdir(parents=True)
+    (srv / "handled/a/.htaccess").write_text(f"SetHandler proxy:{BACKEND}\n")
     host.add(f"<Directory {srv}>\nRequire all granted\nOptions FollowSymLinks\nAllowOverride All\n</Directory>\n")
     host.load("proxy", "proxy_http", "rewrite", "vhost_alias", "userdir")
     return srv
@@ -174,3 +190,35 @@ def test_a_htaccess_file_that_would_hold_a_run_up_does_not(host: Host, srv: Path
     report = host.apply(host.wish(document_root=str(srv / "hooks")))
     assert time.monotonic() - begun < 60
     assert report.rehearsal == "full"
+
+
+@pytest.mark.parametrize("lines", ["Require all granted", '<If "true">\nRequire all granted\n</If>'])
+@pytest.mark.parametrize("template", ["the collection's", "the operator's"])
+def test_a_htaccess_file_far_below_the_sites_own_folder_is_asked_about(
+    host: Host, srv: Path, lines: str, template: str
+) -> None:
+    (srv / "hooks/a/b").mkdir(parents=True)
+    (srv / "hooks/a/b/.htaccess").write_text(f"{lines}\n")
+    host.add(f"<Directory {srv}/hooks/a>\nAllowOverride All\n</Directory>\n")
+    host.restart()
+    wish = host.wish(document_root=str(srv / "hooks"), allowed=[{"subject": "CN=Chat"}])
+    if template == "the operator's":
+        # Without a <Location> around it, the rule comes before what stands in an <If> of a folder.
+        wish = edited(wish, r"^ *</?Location.*\n", "")
+    if template == "the operator's" and "If" in lines:
+        message = host.refused(wish)
+        assert "a client of the client CA that is not among 'allowed_clients' got in" in message
+        assert "/a/b/" in message
+    else:
+        assert host.apply(wish).rehearsal == "full"
+
+
+def test_a_folder_that_holds_very_much_is_told_not_to_have_been_looked_through(
+    host: Host, srv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    furnish(host, srv, "DocumentRoot {srv}/pub2", {})
+    wish = host.wish(document_root=str(srv / "hooks"))
+    assert not [each for each in host.apply(wish).limits if "not all looked for" in each]
+    monkeypatch.setattr(folders, "_MOST", 0)
+    again = host.apply(replace(wish, release=host.wish(document_root=str(srv / "hooks"), verify_depth=4).release))
+    assert [each for each in again.limits if "not all looked for" in each]

@@ -10,7 +10,6 @@ neighbour that looks like it and is none.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +17,13 @@ import pytest
 from demo_material import Authority, write
 from embedded_httpd import free_port
 from host import DOMAIN
+from rehearsing import edited
 
 from ansible_collections.mtls.httpd.plugins.module_utils._site import doors
-from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 
 if TYPE_CHECKING:
     from host import Host
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 
 BACKEND = "http://127.0.0.1:9/"
 OPEN: dict[str, Any] = {"open_paths": ("/healthz",)}
@@ -47,15 +45,6 @@ def say(host: Host, text: str) -> str:
     host.add(text + "\n")
     host.restart()
     return f"{host.httpd.conf}:{line}"
-
-
-def edited(wish: SiteWish, pattern: str, instead: str) -> SiteWish:
-    """Return a wish whose site says something else, as the operator's own template may."""
-    assert wish.release
-    text = wish.release.public[SITE].decode()
-    other = re.sub(pattern, instead, text, flags=re.MULTILINE)
-    assert other != text
-    return replace(wish, release=replace(wish.release, public={**wish.release.public, SITE: other.encode()}))
 
 
 def files(host: Host) -> dict[str, Any]:

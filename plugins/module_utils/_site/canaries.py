@@ -26,6 +26,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import F
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.stand_ins import Arrival
 from ansible_collections.mtls.httpd.plugins.module_utils._site.backends import PORTS
 from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import find_contents
+from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import Folders, are_ruled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -215,7 +216,8 @@ class Canaries:
         content = b"%b-%b \n" % (self.word, name.encode())
         folder = os.path.realpath(folder)
         roots = [folder, *self.mounts.other_paths(folder)]
-        inner = dict.fromkeys(os.path.join("/", each, name).lstrip("/") for each in self._served_within(roots))
+        within = [*self._served_within(roots), *self._ruled_within(folder)]
+        inner = dict.fromkeys(os.path.join("/", each, name).lstrip("/") for each in within)
         files = {each.lstrip("/"): content for each in [*(f"{folder_of(path)}{name}" for path in site.called), *inner]}
         self.files[domain] = tuple(os.path.join(root, each) for root in roots for each in files)
         for root in roots:
@@ -239,6 +241,10 @@ class Canaries:
             if trusted_paths.lies_below(path, root) and os.path.isdir(path)
         ]
         return list(dict.fromkeys(found))[:_FEW]
+
+    def _ruled_within(self, root: str) -> list[str]:
+        """The first folders within a document root whose .htaccess file may let others in there, as paths in it."""
+        return [*filter(None, Folders().look_into(root).ruled)][:_FEW] if are_ruled(self.described) else []
 
     @cached_property
     def _served(self) -> list[str]:

@@ -151,6 +151,12 @@ class Doors:
                     f"{each.name} at {each.place} may lead to what {domain} protects by what no request says, so "
                     "whether it does was not tried"
                 )
+        if leads.folders.unseen:
+            folders = leads.folders.unseen
+            more = f" and of {len(folders) - 1} more" if len(folders) > 1 else ""
+            self._note(
+                f"links and .htaccess files of {folders[0]}{more} were not all looked for, as these hold so much"
+            )
         asked = dict.fromkeys(leads.found)
         self._note_left_out(len(asked) - _LEADS, "requests that rules lead on")
         for lead in list(asked)[:_LEADS]:

@@ -23,6 +23,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.bounds import bounded
 from ansible_collections.mtls.httpd.plugins.module_utils._site import backends
 from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import SERVING, find_contents, has_flag
+from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import RULES, Folders, are_ruled
 from ansible_collections.mtls.httpd.plugins.module_utils._site.patterns import find_example
 from ansible_collections.mtls.httpd.plugins.module_utils._site.templates import Condition, Filling, Made
 
@@ -32,10 +33,12 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, VirtualHost
 
 _LEADING = {*SERVING, "rewritecond", "rewritemap", "userdir", "proxyrequests"}
-_LINKS = 256  # entries of a folder that are looked at for links
+_RULED = 64  # .htaccess files of a folder and what is below it that are read
+_REQUESTS = 8  # by one directive, for one site
 _LINES, _BYTES = 4096, 1 << 20  # of a map, or of a .htaccess file
 _SECONDS = 5.0  # for all patterns, which are the operators', or of who may write a .htaccess file
 _BELOW = "mtls-httpd"
+_IN_HTACCESS = ("rewriterule", "rewritecond", "sethandler", "addhandler")
 # Functions of mod_rewrite's own that leave lower case and digits as they are.
 _KEEPING = ("int:tolower", "int:escape", "int:unescape")
 
@@ -68,22 +71,24 @@ class Leads:
     described: Description
     found: list[Lead] = field(default_factory=list)
     doubtful: list[tuple[str, Directive]] = field(default_factory=list)
+    folders: Folders = field(default_factory=Folders)
     _at: list[Directive] = field(default_factory=list)  # the last directive of the host that is looked through
 
     def search(self, goals: Sequence[Goal]) -> None:
         """Look through all directives of all virtual hosts. What lies on the disk is read anew for each search."""
-        for known in (_homes, _links, _read_map):
+        for known in (_homes, _read_map):
             known.cache_clear()
+        ruled = are_ruled(self.described)
         with bounded(_SECONDS) as in_time:
             for place, directives in self.described.by_host.items():
                 said = [each for each in directives if each.name.lower() in _LEADING]
                 if said or place:
                     host = self.described.host_at(place)
                     maps = _read_maps(self.described, [*self.described.of_host(""), *said])
-                    said += _of_htaccess(self.described, place, directives)
+                    served = _served_folders(self.described, directives)
+                    said += self._of_htaccess(place, served) if ruled else []
                     self._at = said[-1:]
-                    root = _root_of(self.described, directives)
-                    self._search_host(_Host(self.described, host, maps, root), said, goals)
+                    self._search_host(_Host(self.described, host, maps, served, self.folders), said, goals)
         if not in_time():  # A pattern that took so long may lead there.
             self.doubtful += [(goal.domain, each) for goal in goals for each in self._at]
 
@@ -95,11 +100,24 @@ class Leads:
                 continue
             for goal in goals:
                 made = list(host.find_requests(each, goal, conditions))
-                self.found += [Lead(goal.domain, each, host.host, request) for request in made[:2]]
+                self.found += [Lead(goal.domain, each, host.host, request) for request in made[:_REQUESTS]]
                 if not made and host.may_lead(each, goal):
                     self.doubtful.append((goal.domain, each))
             if each.name.lower() == "rewriterule":
                 conditions = []
+
+    def _of_htaccess(self, place: str, served: Sequence[tuple[str, str]]) -> list[Directive]:
+        """The rules that stand in .htaccess files of the folders that a virtual host serves."""
+        found = []
+        for folder in dict.fromkeys(folder for folder, _url in served):
+            for below in self.folders.look_into(folder).ruled[:_RULED]:
+                at = os.path.join(folder, below).rstrip("/")
+                path = os.path.join(at, RULES)
+                for number, line in enumerate(_read_lines(path), 1):
+                    name, _space, arguments = line.strip().partition(" ")
+                    if name.lower() in _IN_HTACCESS:
+                        found.append(Directive(name, arguments.strip(), path, number, (f'Directory "{at}"',), place))
+        return found
 
 
 def find_unasked(
@@ -133,12 +151,13 @@ def _is_seen(without_us: Description, lead: Lead, goal: Goal) -> bool:
 
 @dataclass(frozen=True)
 class _Host:
-    """A virtual host, the maps that it may use, and its DocumentRoot."""
+    """A virtual host, the maps that it may use, and the folders that it serves, each with its URL."""
 
     described: Description
     host: VirtualHost | None
     maps: Mapping[str, Sequence[tuple[str, str]]]
-    root: str
+    served: Sequence[tuple[str, str]]
+    folders: Folders
 
     def find_requests(self, each: Directive, goal: Goal, conditions: Sequence[Directive]) -> Iterator[Made]:
         """Yield requests by which a directive would lead to what stands for a site's content."""
@@ -179,7 +198,7 @@ class _Host:
                 for path in goal.files:
                     if trusted_paths.lies_below(path, content.path):
                         yield Made(path=_join(at, os.path.relpath(path, content.path)))
-                    for link, target in _links(content.path):
+                    for link, target in self.folders.look_into(content.path).links:
                         if trusted_paths.lies_below(path, target):
                             yield Made(path=_join(at, f"{link}/{os.path.relpath(path, target)}"))
 
@@ -221,8 +240,12 @@ class _Host:
                 base = example[0] if example else base
             elif name == "location":
                 base = said
-            elif name == "directory" and self.root and trusted_paths.lies_below(os.path.realpath(said), self.root):
-                base = "/" + os.path.relpath(os.path.realpath(said), self.root)
+            elif name == "directory":
+                folder = os.path.realpath(said)
+                above = [(each, url) for each, url in self.served if trusted_paths.lies_within(folder, each)]
+                if above:
+                    nearest, url = max(above, key=lambda one: len(one[0]))
+                    base = _join(url, os.path.relpath(folder, nearest)) if folder != nearest else url
         return base
 
 
@@ -305,41 +328,16 @@ def _homes() -> list[tuple[str, str]]:
     return [(each.pw_name, each.pw_dir) for each in pwd.getpwall() if each.pw_dir not in ("/", "/nonexistent")]
 
 
-@lru_cache(maxsize=256)
-def _links(folder: str) -> tuple[tuple[str, str], ...]:
-    """The links to folders that lie right in a folder, each with where it leads."""
+def _served_folders(described: Description, directives: Sequence[Directive]) -> list[tuple[str, str]]:
+    """The folders that a virtual host serves, without links, each with its URL: its DocumentRoot, and by Alias."""
     found = []
-    try:
-        with os.scandir(folder) as entries:
-            for number, entry in enumerate(entries):
-                if number >= _LINKS:
-                    break
-                if entry.is_symlink() and entry.is_dir():
-                    found.append((entry.name, os.path.realpath(entry.path)))
-    except OSError:
-        return ()
-    return tuple(found)
-
-
-def _root_of(described: Description, directives: Sequence[Directive]) -> str:
-    """The DocumentRoot of a virtual host, without links; of the server level where it has none."""
     for said in (directives, described.of_host("")):
         named = [each.words[0] for each in said if each.name.lower() == "documentroot" and each.words]
         if named:
-            return os.path.realpath(described.path(named[-1]))
-    return ""
-
-
-def _of_htaccess(described: Description, place: str, directives: Sequence[Directive]) -> list[Directive]:
-    """The rules that stand in the .htaccess file of a virtual host's DocumentRoot."""
-    root = _root_of(described, directives)
-    path = os.path.join(root, ".htaccess")
-    found = []
-    for number, line in enumerate(_read_lines(path), 1):
-        name, _space, arguments = line.strip().partition(" ")
-        if name.lower() in ("rewriterule", "rewritecond"):
-            found.append(Directive(name, arguments.strip(), path, number, (f"Directory {root}",), place))
-    return found
+            found.append((os.path.realpath(described.path(named[-1])), "/"))
+            break
+    aliases = [each.words for each in directives if each.name.lower() == "alias" and len(each.words) > 1]
+    return found + [(os.path.realpath(described.path(folder)), url) for url, folder, *_more in aliases]
 
 
 def _read_lines(path: str) -> list[str]:

@@ -1,0 +1,75 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What lies in folders that httpd serves, as far down as their number allows: links to others, and .htaccess files."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
+
+# Entries that are looked at: of one folder, with all that is below it, and of all.
+_MOST, _MOST_IN_ALL = 10_000, 50_000
+_FOUND = 256  # links, and as many files, of one folder
+RULES = ".htaccess"
+
+
+class Lying(NamedTuple):
+    """What lies in a folder and below it, by paths in that folder, those farther up first.
+
+    links: to folders, each with where it leads. ruled: the folders with a .htaccess file, an empty path for itself.
+    """
+
+    links: tuple[tuple[str, str], ...] = ()
+    ruled: tuple[str, ...] = ()
+
+
+@dataclass
+class Folders:
+    """Looks into folders, into each once. unseen: those that hold too much to be looked through."""
+
+    unseen: list[str] = field(default_factory=list)
+    _left: int = _MOST_IN_ALL
+    _known: dict[str, Lying] = field(default_factory=dict)
+
+    def look_into(self, folder: str) -> Lying:
+        """Return what lies in a folder. Links are not followed, and what cannot be read is left out."""
+        if folder not in self._known:
+            self._known[folder] = self._walk(folder)
+        return self._known[folder]
+
+    def _walk(self, top: str) -> Lying:
+        links: list[tuple[str, str]] = []
+        ruled: list[str] = []
+        waiting, left = deque([""]), _MOST
+        while waiting:
+            below = waiting.popleft()
+            try:
+                with os.scandir(os.path.join(top, below)) as entries:
+                    for entry in entries:
+                        left, self._left = left - 1, self._left - 1
+                        if min(left, self._left) < 0 or max(len(links), len(ruled)) >= _FOUND:
+                            self.unseen.append(top)
+                            return Lying(tuple(links), tuple(ruled))
+                        path = os.path.join(below, entry.name)
+                        if entry.name == RULES:
+                            ruled.append(below)
+                        elif entry.is_symlink():
+                            links += [(path, os.path.realpath(entry.path))] if entry.is_dir() else []
+                        elif entry.is_dir(follow_symlinks=False):
+                            waiting.append(path)
+            except OSError:
+                continue
+        return Lying(tuple(links), tuple(ruled))
+
+
+def are_ruled(described: Description) -> bool:
+    """Whether httpd reads .htaccess files anywhere: by default it does not (AllowOverride)."""
+    said = described.named("allowoverride", "allowoverridelist")
+    return any(word.lower() != "none" for each in said for word in each.words)

@@ -1,0 +1,63 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is found in folders that httpd serves, and where the looking ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._site import folders
+from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import Folders
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+
+def test_links_to_folders_and_ruled_folders_are_found_at_every_depth(tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    (top / "a/b").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "file").touch()
+    (top / "first").symlink_to("../elsewhere")
+    (top / "a/b/second").symlink_to(tmp_path / "elsewhere")
+    (top / "a/to-a-file").symlink_to(tmp_path / "file")
+    (top / "a/nowhere").symlink_to(tmp_path / "nothing")
+    (top / ".htaccess").touch()
+    (top / "a/b/.htaccess").symlink_to(tmp_path / "file")
+    known = Folders()
+    found = known.look_into(str(top))
+    elsewhere = str(tmp_path / "elsewhere")
+    assert found.links == (("first", elsewhere), ("a/b/second", elsewhere))
+    assert found.ruled == ("", "a/b")
+    assert not known.unseen
+
+
+def test_a_link_to_what_is_above_it_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/again").symlink_to(tmp_path)
+    assert Folders().look_into(str(tmp_path)).links == (("a/again", str(tmp_path)),)
+
+
+def test_a_folder_that_holds_too_much_is_told_and_each_is_looked_into_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(20):
+        (tmp_path / "one" / str(number)).mkdir(parents=True)
+        (tmp_path / "other" / str(number)).mkdir(parents=True)
+    monkeypatch.setattr(folders, "_MOST", 20)
+    known = Folders(_left=30)
+    known.look_into(str(tmp_path / "one"))
+    assert not known.unseen
+    known.look_into(str(tmp_path / "other"))
+    known.look_into(str(tmp_path / "other"))
+    assert known.unseen == [str(tmp_path / "other")]
+
+
+def test_what_is_not_there_or_not_to_be_read_holds_nothing(tmp_path: Path) -> None:
+    known = Folders()
+    assert known.look_into(str(tmp_path / "nowhere")) == ((), ())
+    assert not known.unseen
