@@ -608,6 +608,17 @@ options:
       - It holds from the next change of a site on. A run that changes nothing removes none.
     type: int
     default: 3
+  metrics_folder:
+    description:
+      - The absolute path of node_exporter's textfile folder on the host, such as
+        V(/var/lib/prometheus/node-exporter), so that it is known between the runs when certificates end, that a server
+        stopped asking for them, and that Chat no longer calls.
+      - The host then gets a small program with a systemd timer. Each five minutes it knocks at the sites as strangers
+        do, and writes a file of metrics there. It comes, is mended and goes with the sites; a run without this option
+        takes it away.
+      - The folder must be there, and nobody but root may change it. Where there is no systemd, the program is put in
+        place, and a warning says what cron is to run.
+    type: str
 seealso:
   - module: mtls.httpd.validate_certificate
   - module: mtls.httpd.handshake_info

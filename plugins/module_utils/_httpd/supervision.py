@@ -50,12 +50,13 @@ class Supervision:
     distant: bool = False
 
 
-def _systemd() -> bool:
+def has_systemd() -> bool:
+    """Whether systemd is what starts services on this machine."""
     return os.path.isdir("/run/systemd/system")
 
 
 def supervision(pid: int) -> Supervision:
-    if _systemd():
+    if has_systemd():
         match = re.search(r"/([^/\n]+\.service)(?:/|$)", read(f"/proc/{pid}/cgroup"), re.MULTILINE)
         if match:
             shown = _shown(match.group(1), "MainPID", "UnitFileState", "LoadState")
@@ -72,7 +73,7 @@ def _enabled(shown: Mapping[str, str]) -> bool | None:
 def unit_of(binary: str) -> Supervision:
     """The systemd unit that would start this binary, asked of systemd."""
     distant = Supervision("pid-file")
-    for name in NAMES if _systemd() else ():
+    for name in NAMES if has_systemd() else ():
         shown = _shown(f"{name}.service", "LoadState", "ExecStart", "UnitFileState")
         masked = shown.get("LoadState") == "masked"
         program = re.search(r"path=(\S+)", shown.get("ExecStart", "")) if not masked else _hidden_program(name)
@@ -156,7 +157,7 @@ def unit_of_instance(config: str) -> Supervision:
     """The systemd unit of Debian's that would start the instance with this main file: apache2@two for apache2-two."""
     folder = os.path.dirname(config)
     name, _dash, suffix = os.path.basename(folder).partition("-")
-    if _systemd() and os.path.basename(config) == "apache2.conf":
+    if has_systemd() and os.path.basename(config) == "apache2.conf":
         unit = f"{name}@{suffix}.service" if suffix else f"{name}.service"
         shown = _shown(unit, "LoadState", "Environment", "UnitFileState")
         told = f"APACHE_CONFDIR={folder}" in shlex.split(shown.get("Environment", ""))

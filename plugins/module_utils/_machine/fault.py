@@ -129,6 +129,14 @@ CODES: dict[str, tuple[str, str]] = {
         "A program for renewals would lie where the system takes any file for its own by its name.",
         "Name a program in a folder of hooks, such as certbot's, or of programs.",
     ),
+    "metrics-refused": (
+        "There is no such folder as `metrics_folder`, others can change it, or its watchman does not run.",
+        "Do what the message says, or leave `metrics_folder` out for the host; nothing else of the run needs it.",
+    ),
+    "metrics-untimed": (
+        "The watchman of `metrics_folder` is in place, and there is no systemd to run it: a warning.",
+        "Have cron run the command that the message names, every five minutes.",
+    ),
     "not-labelled": ("SELinux's labels could not be given.", "Mend the policy, then run again."),
     "locked": ("Another run holds the lock of this server.", "Run again when it has ended."),
     "changed-meanwhile": ("Somebody changed a path while the run was under way.", "Run again."),

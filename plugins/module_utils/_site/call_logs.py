@@ -16,7 +16,7 @@ import re
 import time
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.calls import USER_AGENT
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import plain
@@ -352,6 +352,22 @@ _CLOSED = re.compile(r"AH01998: Connection closed to child \d+ with \w+ shutdown
 _LIBRARY = re.compile(
     r"SSL Library Error: error:[0-9A-F]+:[\w ()-]*:[\w ()-]*:(?P<detail>[\w ,.'()/-]{1,120}?)(?: -- .*)?$"
 )
+
+
+def tell_rules() -> dict[str, Any]:
+    """Return how refusals and our own knocks are told, as data, for a program that has none of this collection."""
+    return {
+        "line": _ERROR_LINE.pattern,
+        "verification": _VERIFICATION.pattern,
+        "known": [[_TOO_LONG.pattern, "chain-too-long"], [_NO_TLS.pattern, "no-tls"], [_ENDED.pattern, ""]],
+        "closed": _CLOSED.pattern,
+        "library": _LIBRARY.pattern,
+        "by_number": {str(number): reason for number, reason in _BY_NUMBER.items()},
+        "by_words": [list(each) for each in _BY_WORDS],
+        "reasons": list(REASONS),
+        "own_issuers": list(OWN_ISSUERS),
+        "agent": USER_AGENT,
+    }
 
 
 @dataclass

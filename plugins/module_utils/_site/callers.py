@@ -24,11 +24,12 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.call_logs import 
     Caller,
     CallReader,
     Calls,
+    Pattern,
     RefusalReader,
     Refused,
     compile_format,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import find_host, find_sharing
+from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import find_host, find_sharing, host_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,6 +161,34 @@ def read_callers(described: Description, store: Store, site: SiteFacts, bounds: 
         calls, unread = _read_calls(path, [*formats, *SITE_FORMATS], bounds)
         faults = [*unread, *([_says_nobody(path, host)] if calls.strange and not calls.known else [])]
     return SiteCalls(calls.callers, calls.without, calls.own, access_log=path, faults=tuple(_of(site, faults)))
+
+
+def find_logs(
+    described: Description, site: SiteFacts, addresses: Sequence[str]
+) -> tuple[str, list[Pattern], dict[str, str]]:
+    """Return a site's access log with the forms of its lines, and the error logs that tell who was refused, by path.
+
+    An error log is with the site that its lines are of, where they do not tell it; empty for another's. They are found
+    by the site's facts, so that C(described) may be the configuration without the sites, and by who stands first at
+    their addresses. What is no file is left out.
+    """
+    access, formats = os.path.join(described.log_folder, site.access_log) if site.access_log else "", [*SITE_FORMATS]
+    including = host_of(site, described) if site.included else None
+    if including:
+        logs = {
+            path: each for path, each in _access_logs(described, including)[0].items() if any(map(compile_format, each))
+        }
+        access, formats = next(iter(logs.items()), ("", []))
+    first = [find_sharing(described, address, str(site.port))[:1] for address in addresses]
+    refusals = {_error_log(described, host): "" for hosts in first for host in hosts}
+    own = _error_log(described, including) if including else os.path.join(described.log_folder, site.error_log)
+    if including or site.error_log:
+        refusals[own] = site.domain
+    return (
+        access,
+        [each for each in map(compile_format, formats) if each],
+        {path: name for path, name in refusals.items() if path},
+    )
 
 
 def _of(site: SiteFacts, faults: Sequence[Fault]) -> list[Fault]:

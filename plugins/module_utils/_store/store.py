@@ -9,6 +9,7 @@ has its name. A switch is one rename(2) of a link. The pattern is that of Kubern
 and archive/.
 
     <conf>/mtls/host.conf                       what the server needs for all sites: modules, Listen, Include
+    <conf>/mtls/watchman.json                   where metrics are wanted, with .py and .pem (_transaction/watchman.py)
     <conf>/mtls/journal                         there only while a switch is under way: how to go back
     <conf>/mtls/www.example.com/current         -> releases/3f9c…
     <conf>/mtls/www.example.com/previous        -> releases/81aa…, the one to roll back to
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 
 FOLDER = "mtls"
 HOST_FILE = f"{FOLDER}/host.conf"  # below the configuration folder: all that the server reads of ours
+WATCH = "watchman.json"  # what the watchman of all sites needs to know
 
 
 class Store:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.mtls.httpd.plugins.module_utils._site.unheard import find_unheard
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import StoreError
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction import changes
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import changes, watchman
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_material import complete_release
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.locked_out import find_locked_out
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.obstacles import find_crowd, find_obstacles
@@ -29,15 +29,19 @@ if TYPE_CHECKING:
 
     from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
     from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import Seen
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.trial import Result
 
-__all__ = ["complete_release", "describe_new", "make", "prove"]
+__all__ = ["complete_release", "describe_new", "make", "prove", "settle_watchman"]
 
 
 def prove(seen: Seen) -> Result:
     """Step 1, after what a rehearsal does not see. Raises Refused where the change would do harm."""
     _refuse_if(find_obstacles(seen))
+    folder = seen.request.metrics_folder
+    if folder and folder != watchman.read_folder(seen.store):  # No renewal is to fail for a folder that is gone.
+        _refuse_if(watchman.find_hindrances(seen.store, folder))
     locked_out, unread = find_locked_out(seen)
     if seen.request.protect_callers:
         _refuse_if(locked_out)
@@ -70,6 +74,11 @@ def describe_new(release: Release) -> tuple[str, ...]:
 def _refuse_if(faults: Sequence[Fault]) -> None:
     if faults:
         raise Refused(*faults)
+
+
+def settle_watchman(store: Store) -> None:
+    """Have systemd do what the watchman's units say that a killed run's journal put back."""
+    watchman.settle(store)
 
 
 def make(seen: Seen) -> bool:

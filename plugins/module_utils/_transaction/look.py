@@ -129,7 +129,7 @@ def look(server: Server, store: Store, request: Request, *, interrupted: bool, s
         named = {fault.domain for fault in taken}
         raise Refused(*taken, *(fault for fault in bypasses if fault.domain not in named))
     as_found = Found(server, store, without_us, with_ssl)
-    plan = make_plan(as_found, wishes, adopt=request.adopt, keep=request.keep_releases)
+    plan = make_plan(as_found, wishes, adopt=request.adopt, keep=request.keep_releases, watch=request.watch)
     asked = was_running and not plan.changes and not interrupted
     return Seen(
         server=server,

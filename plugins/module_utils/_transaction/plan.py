@@ -38,6 +38,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.history import (
     choose_kept,
     write_history,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._store.store import WATCH
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.diff import (
     dates_of,
     diff_of,
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
     from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
     from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
-    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish, Watch
 
 
 @dataclass(frozen=True)
@@ -104,11 +105,19 @@ class Plan:
     taken: tuple[SiteFacts, ...] = ()
 
 
-def make_plan(found: Found, wishes: Sequence[SiteWish], *, adopt: bool = False, keep: int = KEEP_RELEASES) -> Plan:
+def make_plan(
+    found: Found,
+    wishes: Sequence[SiteWish],
+    *,
+    adopt: bool = False,
+    keep: int = KEEP_RELEASES,
+    watch: Watch | None = None,
+) -> Plan:
     """Compare the wishes with the disk, and say what is to be done.
 
     C(adopt): a user's plain files may be moved aside. C(keep): how many releases of a site that changes are kept beside
-    its current one. Raises StoreError where a path is taken.
+    its current one. C(watch): the watchman that is to be; None for the one that is there.
+    Raises StoreError where a path is taken.
     """
     server, store, without_us, with_ssl = found.server, found.store, found.without_us, found.with_ssl
     listed = {wish.domain for wish in wishes}
@@ -157,6 +166,7 @@ def make_plan(found: Found, wishes: Sequence[SiteWish], *, adopt: bool = False, 
     host = store.path("host.conf")
     programs = {wish.domain: wish.renewal_program for wish in wishes if wish.renewal_program}
     published += plan_renewal_programs(before, after, programs)
+    published += _plan_watchman(found, after, releases, watch)
     listens, wanted = render_host_file(server, store, without_us, with_ssl, after.values())
     _listens, between = render_host_file(server, store, without_us, with_ssl, [*before.values(), *after.values()])
     inclusion = plan_inclusion(server, store, without_us, [site for site in after.values() if not site.included])
@@ -178,7 +188,7 @@ def make_plan(found: Found, wishes: Sequence[SiteWish], *, adopt: bool = False, 
             old, new = outline_of(change.before), outline_of(change.after)
             diff.append({"before_header": change.path, "after_header": change.path, "before": old, "after": new})
     amiss = [f"the release of {domain} was not as it was written: {damage}" for domain, damage in damages.items()]
-    drifted = _drifted(found, before, programs, adopt=adopt)
+    drifted = _drifted(found, before, programs, watch, adopt=adopt)
     if drifted:
         amiss.append(f"not as they were left: {', '.join(drifted)}")
     return Plan(
@@ -239,8 +249,27 @@ def _younger(folder: str) -> list[str]:
     return []
 
 
+def _plan_watchman(
+    found: Found, sites: Mapping[str, SiteFacts], releases: Mapping[str, Release], watch: Watch | None
+) -> list[Change]:
+    """The changes to the watchman of these sites. C(watch): None for the one that is there."""
+    store = found.store
+    if not (watch and watch.folder) and not os.path.lexists(store.path(WATCH)):
+        return []
+    # Of few hosts, so not compiled for others.
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.watchman import plan_watchman, read_folder
+
+    folder, stranger = (watch.folder, watch.stranger) if watch else (read_folder(store), None)
+    return plan_watchman(store, found.without_us, list(sites.values()), releases, folder, stranger)
+
+
 def _drifted(
-    as_found: Found, before: Mapping[str, SiteFacts], programs: Mapping[str, Entry], *, adopt: bool
+    as_found: Found,
+    before: Mapping[str, SiteFacts],
+    programs: Mapping[str, Entry],
+    watch: Watch | None,
+    *,
+    adopt: bool,
 ) -> list[str]:
     """Paths outside the releases that a run with no other wish than for what is there would change, and why.
 
@@ -263,6 +292,8 @@ def _drifted(
         words = dict.fromkeys(edited, "lacks our line" if needed else "has a line of ours")
         known = {name: one for name, one in programs.items() if name in before and before[name].renewal_hook}
         drifts += [each for each in plan_renewal_programs({}, before, known) if is_tampered(each)]
+        if os.path.lexists(store.path(WATCH)):
+            drifts += [each for each in _plan_watchman(as_found, before, {}, None) if is_tampered(each)]
     found = entry_of(host)
     if isinstance(found, File) and (found.mode, found.uid) == (0o644, os.geteuid()) and is_sealed(found.content):
         words[host] = "no longer fits the server's own configuration"

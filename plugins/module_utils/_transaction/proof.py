@@ -133,7 +133,9 @@ def _started_without_leave(seen: Seen, result: trial.Result) -> list[Fault]:
     sites = [site for site in seen.sites if site.domain not in allowed]
     if not (result.programs and allowed and sites):
         return []
-    plan = make_plan(seen.found, wishes, adopt=seen.request.adopt, keep=seen.request.keep_releases)
+    plan = make_plan(
+        seen.found, wishes, adopt=seen.request.adopt, keep=seen.request.keep_releases, watch=seen.request.watch
+    )
     alone = _rehearsed(seen, plan, sites, frozenset())
     domain, names = sites[0].domain if len(sites) == 1 else "", ", ".join(site.domain for site in sites)
     if not alone.complete:
@@ -162,7 +164,9 @@ def _further(seen: Seen, result: trial.Result) -> list[Fault]:
         if time.monotonic() > deadline:
             return [*found, Fault("not-tried", "", f"{len(sites)} more sites were not tried", "")]
         left = rest
-        plan = make_plan(seen.found, left, adopt=seen.request.adopt, keep=seen.request.keep_releases)
+        plan = make_plan(
+            seen.found, left, adopt=seen.request.adopt, keep=seen.request.keep_releases, watch=seen.request.watch
+        )
         result = _rehearsed(seen, plan, sites, seen.may_start_programs)
         found += _faults(seen, result)
     return found

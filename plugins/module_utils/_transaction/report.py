@@ -120,6 +120,12 @@ def tell(seen: Seen, result: Result | None, *, reloaded: bool, check: bool, heal
     if result is None and running:
         # Of a change, the rehearsal tells.
         report.broken = [tell_fault(each) for each in find_material_faults(seen.without_us, strict=False)]
+    if seen.request.metrics_folder:
+        from ansible_collections.mtls.httpd.plugins.module_utils._transaction import watchman
+
+        folder = seen.request.metrics_folder
+        hindrances = [*watchman.find_hindrances(seen.store, folder), *watchman.find_missing_timer(seen.store)]
+        report.limits += map(tell_fault, hindrances)
     if result:
         report.rehearsal, report.rehearsal_reason = result.mode, result.reason
         report.accepted = list_faults(result.accepted)

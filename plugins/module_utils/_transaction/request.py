@@ -40,6 +40,8 @@ _VERIFY = ("require", "optional", "optional_no_ca")
 _PIN = r"(subject|dns|email):.+|certificate:client-\d{1,4}\.crt"
 _CRL_CHECKS = ("chain", "leaf")
 _RELEASE = r"[0-9a-f]{16}"
+# What a unit of systemd names as it is, without rules for quoting.
+METRICS_FOLDER = re.compile(r"(/[A-Za-z0-9_@+-][A-Za-z0-9_.@+-]*)+")
 _MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
 
@@ -99,6 +101,17 @@ class SiteWish:
 
 
 @dataclass(frozen=True)
+class Watch:
+    """Where a watchman of all sites is to write its metrics, and who it is to knock as.
+
+    folder: absolute path, empty for no watchman.
+    """
+
+    folder: str = ""
+    stranger: Identity | None = None
+
+
+@dataclass(frozen=True)
 class Request:
     """What is asked of the target.
 
@@ -106,7 +119,8 @@ class Request:
     a rehearsal may show without the change being refused. warn_days: how long before the end of a certificate of the
     host's own it is warned of. keep_releases: how many releases of a site are kept beside its current one.
     protect_callers: a change is refused that would lock callers of late out. ending_within: only the sites are meant of
-    which a certificate ends within so many days on the host; None for all.
+    which a certificate ends within so many days on the host; None for all. metrics_folder: where a watchman of all
+    sites is to write its metrics, an absolute path; empty for no watchman.
     """
 
     wishes: tuple[SiteWish, ...]
@@ -122,6 +136,12 @@ class Request:
     keep_releases: int = KEEP_RELEASES
     protect_callers: bool = False
     ending_within: int | None = None
+    metrics_folder: str = ""
+
+    @property
+    def watch(self) -> Watch:
+        """The watchman that is asked for."""
+        return Watch(self.metrics_folder, self.probes.stranger)
 
     @property
     def holds_keys(self) -> bool:
@@ -183,6 +203,7 @@ def request_to_json(request: Request) -> dict[str, Any]:
         "keep_releases": request.keep_releases,
         "protect_callers": request.protect_callers,
         "ending_within": request.ending_within,
+        "metrics_folder": request.metrics_folder,
     }
 
 
@@ -234,6 +255,7 @@ def request_from_json(data: Any) -> Request:
             # A program for renewals that an earlier version has left on a host does not say it.
             protect_callers=bool(data.get("protect_callers", False)),
             ending_within=None if data.get("ending_within") is None else int(data["ending_within"]),
+            metrics_folder=_metrics_folder(data.get("metrics_folder", "")),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         reason = str(error) if isinstance(error, NotARequest) else type(error).__name__
@@ -251,6 +273,12 @@ def _places(data: Any) -> tuple[str, ...]:
 def _number_to_keep(data: Any) -> int:
     if isinstance(data, bool) or not isinstance(data, int) or not 1 <= data <= MOST_RELEASES:
         raise NotARequest("the number of releases to keep is none")
+    return data
+
+
+def _metrics_folder(data: Any) -> str:
+    if not isinstance(data, str) or not (data == "" or METRICS_FOLDER.fullmatch(data)):
+        raise NotARequest("the folder for metrics is no path that a unit can name")
     return data
 
 

@@ -33,6 +33,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import StoreError, entry_of
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
@@ -135,7 +136,10 @@ class _Run:
             raise Refused(Fault("killed-run", "", f"{journal} tells of a run that was killed", remedy))
         entry_of(journal)  # Raises for what is no journal.
         self.touched = True
+        watched = "/mtls-httpd-watch-" in commands.read(journal)
         store.undo()
+        if watched:
+            _import_change().settle_watchman(store)
         self.touched = False
         self.healed.append("a run that was killed was undone by its journal")
         return True

@@ -23,6 +23,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
     explain_os_error,
     explain_unwritable,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import watchman
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import in_force
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.obstacles import (
     find_taken,
@@ -56,6 +57,7 @@ def switch(seen: Seen) -> bool:
     Raises Refused. Then the old state is back, unless the message says otherwise: the way back did not come to its end,
     or the new state could not be kept.
     """
+    wrote = watchman.read_folder(seen.store)
     with _uninterrupted():
         with _way_back(seen) as way:
             _stage(seen)  # 2.
@@ -63,7 +65,10 @@ def switch(seen: Seen) -> bool:
             seen.store.switch(seen.plan.changes)  # 3.
             seen.server.forget()
             reloaded = _reload(seen)  # 4. and 5.
+            _settle_watchman(seen)
         _keep(seen)  # 6.
+        if wrote and wrote != watchman.read_folder(seen.store):
+            watchman.forget_metrics(seen.store, wrote)
     return reloaded
 
 
@@ -119,6 +124,13 @@ def _reload(seen: Seen) -> bool:
         before = _reload_again(seen, before, missing)
     _confirm(seen, before)
     return True
+
+
+def _settle_watchman(seen: Seen) -> None:
+    """Have systemd run the watchman, or no longer, where that changed. Raises Refused where it does not."""
+    faults = watchman.settle(seen.store) if watchman.is_new(seen.store, seen.plan.changes) else []
+    if faults:
+        raise Refused(*faults)
 
 
 def _reload_again(seen: Seen, before: Workers, missing: set[str]) -> Workers:
@@ -216,6 +228,8 @@ def _go_back(seen: Seen, refused: Refused, sockets: set[tuple[str, int]], *, swi
     try:
         store.undo()
         server.forget()
+        if watchman.is_new(store, seen.plan.changes):
+            watchman.settle(store)
         if not seen.was_running:
             server.stop()
         elif switched or not server.running():

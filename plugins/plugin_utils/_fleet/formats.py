@@ -14,6 +14,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import plain
+from ansible_collections.mtls.httpd.plugins.module_utils._site.metrics import METRICS
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.page import render_page
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import LOOKED, moment
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.table import sum_up
@@ -31,18 +32,6 @@ _COLUMNS = (
 )
 # What a spreadsheet would take for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_METRICS = {
-    "mtls_httpd_host_looked_at": "Whether the host told what it serves.",
-    "mtls_httpd_certificate_not_after_timestamp_seconds": "When the first of a site's certificate and chain ends.",
-    "mtls_httpd_client_ca_not_after_timestamp_seconds": "When the last of a site's client CAs ends.",
-    "mtls_httpd_crl_next_update_timestamp_seconds": "When the first of a site's revocation lists is to be renewed.",
-    "mtls_httpd_last_call_timestamp_seconds": "When a client called last, of the last 30 days.",
-    "mtls_httpd_enforced": "Whether strangers are asked for at least what the site is to ask for.",
-    "mtls_httpd_survives_reload": "Whether httpd would take its next reload.",
-    "mtls_httpd_release_info": "The release that a site serves.",
-    "mtls_httpd_amiss": "How many things are amiss with a host, by severity.",
-    "mtls_httpd_last_check_timestamp_seconds": "When the fleet was looked at.",
-}
 
 
 def as_json(fleet: Fleet) -> str:
@@ -154,14 +143,15 @@ def _marked(text: str) -> str:
 
 def as_metrics(fleet: Fleet) -> str:
     """Return the fleet for node_exporter's textfile folder (Prometheus' text format)."""
-    samples: dict[str, list[str]] = {name: [] for name in _METRICS}
+    samples: dict[str, list[str]] = {name: [] for name in METRICS}
     for name, labels, value in _samples(fleet):
         written = ",".join(f'{label}="{_label(text)}"' for label, text in labels.items())
         samples[name].append(f"{name}{f'{{{written}}}' if written else ''} {value}")
     lines = []
     for name, found in samples.items():
         if found:
-            lines += [f"# HELP {name} {_METRICS[name]}", f"# TYPE {name} gauge", *found]
+            kind, words = METRICS[name]
+            lines += [f"# HELP {name} {words}", f"# TYPE {name} {kind}", *found]
     return "\n".join(lines) + "\n"
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._site.containment import reaching
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import MOST_RELEASES
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import METRICS_FOLDER, MOST_RELEASES
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import broken_rules, printable
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import documented_options
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.backend import wrong_behind
@@ -132,6 +132,11 @@ def find_wrong_of_run(options: Options) -> Iterator[str]:
         yield "the option 'only' holds what is no name of a site. Correct it."
     if options.ending_within is not None and options.ending_within < 0:
         yield "the option 'ending_within' is negative. Give days from now."
+    if options.metrics_folder and not METRICS_FOLDER.fullmatch(options.metrics_folder):
+        yield (
+            "the option 'metrics_folder' is no absolute path of letters, digits and _.@+- on the host. Name "
+            "node_exporter's textfile folder, without a slash at its end."
+        )
 
 
 def _wrong_release(site: Site) -> Iterator[str]:

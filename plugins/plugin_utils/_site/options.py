@@ -150,6 +150,7 @@ class Options:
     service_state: str
     warn_days: int
     keep_releases: int
+    metrics_folder: str | None
 
     @property
     def present(self) -> tuple[Site, ...]:

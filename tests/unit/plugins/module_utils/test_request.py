@@ -23,6 +23,8 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request im
     Request,
     SiteWish,
     packed,
+    request_from_json,
+    request_to_json,
     unpacked,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
@@ -111,6 +113,14 @@ def test_a_release_to_go_back_to_and_the_number_to_keep_travel() -> None:
     assert unpacked(packed(sent)) == sent
 
 
+def test_the_folder_for_metrics_travels_and_an_older_program_for_renewals_has_none() -> None:
+    sent = replace(request(), metrics_folder="/var/lib/prometheus/node-exporter")
+    assert unpacked(packed(sent)) == sent
+    data = json.loads(json.dumps(request_to_json(sent)))
+    del data["metrics_folder"]
+    assert request_from_json(data).watch.folder == ""
+
+
 def test_a_request_is_one_line() -> None:
     assert set("\n \r") & set(packed(request())) == set()
 
@@ -164,6 +174,10 @@ BAD = {
     "a key in the site": set_file(SITE, base64.b64encode(KEY).decode()),
     "an accepted fault that nobody may accept": lambda data: data.__setitem__("accepted", ["s3cret"]),
     "a release to go back to elsewhere": lambda data: data["wishes"][1].__setitem__("back_to", "../../s3cret"),
+    "a folder for metrics that a unit cannot name": lambda data: data.__setitem__(
+        "metrics_folder", "/var/s3cret\nUser=root"
+    ),
+    "a folder for metrics that is none": lambda data: data.__setitem__("metrics_folder", ["s3cret"]),
     "no release to keep": lambda data: data.__setitem__("keep_releases", 0),
     "a number of releases in words": lambda data: data.__setitem__("keep_releases", "s3cret"),
     "more releases than are kept": lambda data: data.__setitem__("keep_releases", 101),

@@ -161,6 +161,24 @@ def test_a_site_that_is_taken_away_needs_no_material() -> None:
         ({"keep_releases": -1}, "the option 'keep_releases' is not between 1 and 100. Correct it."),
         ({"keep_releases": 0}, "the option 'keep_releases' is not between 1 and 100. Correct it."),
         ({"keep_releases": 101}, "the option 'keep_releases' is not between 1 and 100. Correct it."),
+        *(
+            (
+                {"metrics_folder": folder},
+                (
+                    "the option 'metrics_folder' is no absolute path of letters, digits and _.@+- on the host. Name "
+                    "node_exporter's textfile folder, without a slash at its end."
+                ),
+            )
+            for folder in (
+                "textfile",
+                "/var/lib/",
+                "/var/../etc",
+                "/var/lib/a b",
+                "/var/%n",
+                "/",
+                "-----BEGIN KEY-----",
+            )
+        ),
         ({"only": ["no name"]}, "the option 'only' holds what is no name of a site. Correct it."),
         ({"ending_within": -1}, "the option 'ending_within' is negative. Give days from now."),
     ],
@@ -170,7 +188,16 @@ def test_an_option_of_a_run_that_cannot_be_is_refused(options: dict[str, Any], w
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"keep_releases": 1}, {"keep_releases": 100}, {"only": ["www.example.com"]}, {"ending_within": 0}]
+    "options",
+    [
+        {"metrics_folder": "/var/lib/prometheus/node-exporter"},
+        {"metrics_folder": "/srv/t_1.2@x+y"},
+        {},
+        {"keep_releases": 1},
+        {"keep_releases": 100},
+        {"only": ["www.example.com"]},
+        {"ending_within": 0},
+    ],
 )
 def test_an_option_of_a_run_that_can_be_is_taken(options: dict[str, Any]) -> None:
     assert not [*find_wrong_of_run(read_options({"sites": [GOOD], **options}))]

@@ -1,0 +1,412 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Made by Ansible (mtls.httpd.sites): knocks at each site as strangers do, and tells node_exporter what it met.
+
+It stands alone on the host, as it is run every five minutes: with the modules of this collection each run would take
+twice the time. What it needs to know of sites and logs lies beside it, as data (watchman.json). What it has to remember
+is a comment in the file of metrics that it writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import os
+import re
+import socket
+import ssl
+import stat
+import sys
+import time
+
+TYPE_CHECKING = False  # Python's own is in a module that takes as long to import as a handshake.
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    Samples = dict[str, list[str]]
+
+_STATE = "# mtls.httpd remembers "
+_SECONDS = 5.0  # for each knock
+_MOST = 1 << 20  # bytes of a log that are read at a time; of more, the end
+_NEAR = 15  # seconds between a knock without a certificate and its twin with one
+_MESSAGE_CALLBACK = "_msg_callback"  # private to the ssl module
+_HANDSHAKE, _CERTIFICATE, _CERTIFICATE_REQUEST = 22, 11, 13  # RFC 8446, sections 5.1 and 4
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def main(path: str) -> None:
+    """Look at everything that the file at C(path) names, and write what was found."""
+    with open(path, encoding="utf-8") as stream:
+        wanted = json.load(stream)
+    state = _read_state(wanted["path"])
+    samples: Samples = {}
+    _read_logs(wanted, state)  # before our own knocks, which then stand together in what is read next
+    _tell_calls(wanted, state, samples)
+    strangers = (_context(""), _context(os.path.join(os.path.dirname(path), wanted["stranger"])))
+    for site in wanted["sites"]:
+        _tell_site(site, strangers, samples, wanted["server"])
+    _add(samples, "last_check_timestamp_seconds", {"server": wanted["server"]}, int(time.time()))
+    _write(wanted["path"], _render(samples, wanted["metrics"], state))
+
+
+# -- knocking
+
+
+class _Answer:
+    """What a knock met: C(alert), C(none) for nothing that tells, or a status; what was asked for and served."""
+
+    def __init__(self) -> None:
+        self.met = "none"
+        self.asked = False
+        self.served = b""
+
+
+def _context(identity: str) -> ssl.SSLContext:
+    """A client that takes whatever is served, as it is compared, and shows what lies at C(identity), if anything."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_ciphers("ALL:!aNULL:@SECLEVEL=0")
+    if identity:
+        context.load_cert_chain(identity)
+    return context
+
+
+def _knock(site: dict[str, Any], door: list[Any], context: ssl.SSLContext) -> _Answer:
+    """Ask as a stranger, at one address."""
+    answer = _Answer()
+
+    def overhear(_connection: object, direction: str, _version: int, kind: int, _type: int, data: bytes) -> None:
+        if direction == "read" and kind == _HANDSHAKE and data:
+            if data[0] == _CERTIFICATE and not answer.served:
+                answer.served = _leaf(data)
+            answer.asked = answer.asked or data[0] == _CERTIFICATE_REQUEST
+
+    setattr(context, _MESSAGE_CALLBACK, overhear)
+    address, port, proxied = door
+    try:
+        with socket.create_connection((address, port), _SECONDS) as plain:
+            if proxied:
+                plain.sendall(_proxy_header(plain))
+            with context.wrap_socket(plain, server_hostname=site["domain"]) as connection:
+                connection.sendall(site["request"].encode())
+                said = connection.recv(4096)
+        found = re.match(rb"HTTP/1\.[01] (\d{3})", said)
+        answer.met = found[1].decode() if found else "none"
+    except ssl.SSLError as error:
+        if "ALERT" in (error.reason or str(error)).upper() and answer.asked:
+            answer.met = "alert"
+    except (OSError, ValueError):
+        pass
+    return answer
+
+
+def _proxy_header(connection: socket.socket) -> bytes:
+    """The header that tells the connection's own ends (PROXY protocol, section 2.1: version 1)."""
+    (source, source_port), (address, port) = connection.getsockname()[:2], connection.getpeername()[:2]
+    family = "TCP6" if connection.family == socket.AF_INET6 else "TCP4"
+    return f"PROXY {family} {source} {address} {source_port} {port}\r\n".encode("ascii")
+
+
+def _leaf(message: bytes) -> bytes:
+    """The first certificate of a message (RFC 5246, section 7.4.2; RFC 8446, section 4.4.2); empty for none."""
+    at = 4
+    if int.from_bytes(message[at : at + 3], "big") != len(message) - 7:
+        at += 1 + message[at]  # TLS 1.3 has a context before it.
+    length = int.from_bytes(message[at + 3 : at + 6], "big")
+    return message[at + 6 : at + 6 + length]
+
+
+def _tell_site(
+    site: dict[str, Any], strangers: tuple[ssl.SSLContext, ssl.SSLContext], samples: Samples, server: str
+) -> None:
+    labels = {"site": site["domain"], "server": server}
+    answers = [[_knock(site, door, context) for context in strangers] for door in site["doors"]]
+    served = [answer.served for pair in answers for answer in pair if answer.served]
+    shaken = all(any(answer.served for answer in pair) for pair in answers)
+    _add(samples, "answers", labels, int(shaken and bool(answers)))
+    enforced = [_enforces(site["by"], *pair) for pair in answers]
+    if False in enforced:
+        _add(samples, "enforced", labels, 0)
+    elif enforced and None not in enforced:
+        _add(samples, "enforced", labels, 1)
+    ends = [_ends(certificate, site) for certificate in dict.fromkeys(served)]
+    if ends and all(ends):
+        _add(samples, "certificate_not_after_timestamp_seconds", labels, min(ends))
+    for name in ("client_ca_not_after_timestamp_seconds", "crl_next_update_timestamp_seconds"):
+        if site[name]:
+            _add(samples, name, labels, site[name])
+    _add(samples, "release_info", {**labels, "release": site["release"]}, 1)
+
+
+def _enforces(by: str, without: _Answer, untrusted: _Answer) -> bool | None:
+    """Whether a door asks for at least what its site is to ask for; None where that was not shown.
+
+    C(by): where strangers are to be refused: in the C(handshake), or at a C(path); C(asked): one without a certificate
+    gets in, and is asked for one; C(unchecked): so does everybody.
+    """
+    if by in ("asked", "unchecked") and not untrusted.asked:
+        return False if untrusted.served else None
+    if by == "unchecked":
+        return True
+    refused = ("alert", "403") if by == "path" else ("alert",)
+    met = [untrusted.met] if by == "asked" else [without.met, untrusted.met]
+    if all(each in refused for each in met):
+        return True
+    return False if any(each.isdigit() and each not in refused for each in met) else None
+
+
+def _ends(certificate: bytes, site: dict[str, Any]) -> int:
+    """When what is served ends, with its chain where that is known; 0 where it does not tell."""
+    try:
+        end = _not_after(certificate)
+    except (IndexError, ValueError):
+        return 0
+    return int(site["ends"]) if end == site["leaf_ends"] else end
+
+
+def _not_after(certificate: bytes) -> int:
+    """When a certificate (DER) ends. Source: RFC 5280, section 4.1."""
+    _tag, at, _end = _element(certificate, _element(certificate, 0)[1])
+    if certificate[at] == 0xA0:  # the version
+        at = _element(certificate, at)[2]
+    for _field in ("serial", "signature", "issuer"):
+        at = _element(certificate, at)[2]
+    at = _element(certificate, _element(certificate, at)[1])[2]  # behind when it begins
+    tag, start, end = _element(certificate, at)
+    text = certificate[start:end].decode("ascii")
+    if tag == 0x17:  # UTCTime, RFC 5280, section 4.1.2.5.1
+        text = ("19" if text[:2] >= "50" else "20") + text
+    return _moment(int(text[:4]), [int(text[place : place + 2]) for place in range(4, 14, 2)])
+
+
+def _moment(year: int, rest: list[int], offset: datetime.timedelta = datetime.timedelta()) -> int:
+    """Seconds since 1970 for a year, and month, day, hour, minute and second in it, so far east of UTC."""
+    month, day, hour, minute, second = rest
+    return int(datetime.datetime(year, month, day, hour, minute, second, tzinfo=datetime.timezone(offset)).timestamp())
+
+
+def _element(data: bytes, at: int) -> tuple[int, int, int]:
+    """The tag of a DER element, where its content begins, and where it ends."""
+    tag, length, start = data[at], data[at + 1], at + 2
+    if length & 0x80:
+        start += length & 0x7F
+        length = int.from_bytes(data[at + 2 : start], "big")
+    return tag, start, start + length
+
+
+# -- reading logs
+
+
+def _read_logs(wanted: dict[str, Any], state: dict[str, Any]) -> None:
+    """Take what is new in the logs into what is remembered."""
+    places = state.setdefault("logs", {})
+    known = {site["access_log"] for site in wanted["sites"]} | set(wanted["error_logs"])
+    state["logs"] = {path: place for path, place in places.items() if path in known}
+    accepted, domains = state.setdefault("accepted", {}), {site["domain"] for site in wanted["sites"]}
+    for site in wanted["sites"]:
+        if site["access_log"]:
+            lines = _read_new(site["access_log"], state["logs"])
+            last = _last_accepted(lines, site["formats"], wanted["rules"])
+            accepted[site["domain"]] = max(last, accepted.get(site["domain"], 0))
+    refused = state.setdefault("refused", {})
+    logs = [(default, _read_new(path, state["logs"])) for path, default in wanted["error_logs"].items()]
+    for domain, reason in _refusals(logs, wanted["rules"]):
+        if domain in domains:
+            counts = refused.setdefault(domain, {})
+            counts[reason] = counts.get(reason, 0) + 1
+    for remembered in (accepted, refused):
+        for domain in set(remembered) - domains:
+            del remembered[domain]
+
+
+def _read_new(path: str, places: dict[str, list[int]]) -> list[str]:
+    """The whole lines that a log got since its place was noted, and of what it was before its rotation."""
+    lines: list[str] = []
+    try:
+        inode, offset = places.get(path, (0, 0))
+        status = os.lstat(path)
+        if not stat.S_ISREG(status.st_mode):
+            return []
+        if inode and inode != status.st_ino:
+            before = [each.path for each in _beside(path) if each.inode() == inode]
+            lines += _read_from(before[0], offset)[0] if before else []
+        if inode != status.st_ino or status.st_size < offset:
+            offset = 0
+        new, offset = _read_from(path, offset)
+        places[path] = [status.st_ino, offset]
+        lines += new
+    except OSError as error:
+        sys.stderr.write(f"mtls.httpd: {path}: {error.strerror}\n")
+    return lines
+
+
+def _beside(path: str) -> list[os.DirEntry[str]]:
+    with os.scandir(os.path.dirname(path)) as entries:
+        return [each for each in entries if each.name.startswith(os.path.basename(path))]
+
+
+def _read_from(path: str, offset: int) -> tuple[list[str], int]:
+    """The whole lines of a file from a place on, the last of them where there are many; and the place behind them."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        begin = max(offset, os.fstat(descriptor).st_size - _MOST)
+        content = os.pread(descriptor, _MOST, begin)
+    finally:
+        os.close(descriptor)
+    content = content[: content.rfind(b"\n") + 1]
+    lines = content.decode("utf-8", "replace").splitlines()
+    return lines[1 if begin > offset else 0 :], begin + len(content)
+
+
+def _last_accepted(lines: list[str], formats: list[Any], rules: dict[str, Any]) -> int:
+    """When a client with a certificate got another answer than 403 last (seconds since 1970); 0 for never.
+
+    Our own are left out, by the rules of C(mtls.httpd.caller_info).
+    """
+    for line in reversed(lines):
+        for expression, groups in formats:
+            match = re.match(expression, line)
+            if match:
+                told = dict(zip(groups, match.groups()))
+                verify = told.get("verify", "SUCCESS")
+                named = told.get("agent") == rules["agent"] and (verify != "SUCCESS" or told.get("method") == "OPTIONS")
+                known = told["subject"] not in ("", "-") and verify not in ("NONE", "-")
+                ours = named or told.get("issuer") in rules["own_issuers"]
+                moment = _access_time(told["time"])
+                if known and not ours and told["status"] not in ("403", "-") and moment <= time.time() + 60:
+                    return moment
+                break
+    return 0
+
+
+def _refusals(logs: list[tuple[str, list[str]]], rules: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield site and reason of each handshake that was refused, but for our own.
+
+    C(logs): lines, each with the site that they are of where they do not tell it.
+    """
+    events: dict[str, _Event] = {}
+    ends: dict[str, str] = {}
+    for default, lines in logs:
+        of_process: dict[str, _Event] = {}
+        for line in lines:
+            match = "ssl:" in line and re.match(rules["line"], line)
+            if not match:
+                continue
+            client, words = match["client"] or "", match["words"]
+            if not client:
+                event = of_process.get(match["process"])
+                library = event and not event.reason and re.search(rules["library"], words)
+                if event and library:
+                    event.reason = next((why for said, why in rules["by_words"] if said in library["detail"]), "other")
+                continue
+            closed = re.match(rules["closed"], words)
+            if closed:
+                ends[client] = closed["name"]
+                continue
+            verification = re.match(rules["verification"], words)
+            known = next((why for said, why in rules["known"] if re.match(said, words)), None)
+            if not verification and known is None:
+                continue
+            event = of_process[match["process"]] = events.setdefault(client, _Event(default, match["time"]))
+            if verification:
+                event.reason = rules["by_number"].get(verification["number"], "other")
+                event.issuer = verification["issuer"] or ""
+            event.reason = known or event.reason
+    ours = [
+        (client.rpartition(":")[0], event.moment())
+        for client, event in events.items()
+        if event.issuer in rules["own_issuers"]
+    ]
+    for client, event in events.items():
+        own = event.issuer in rules["own_issuers"] or (
+            event.reason == "no-certificate"
+            and any(
+                address == client.rpartition(":")[0] and abs(moment - event.moment()) <= _NEAR
+                for address, moment in ours
+            )
+        )
+        if not own:
+            yield ends.get(client, event.site), event.reason or "other"
+
+
+class _Event:
+    """A handshake that came to no good."""
+
+    def __init__(self, site: str, at: str) -> None:
+        self.site, self.reason, self.issuer, self._at = site, "", "", at
+
+    def moment(self) -> float:
+        """Seconds since 1970; an error log has this machine's time."""
+        _weekday, month, day, clock, year = self._at.split()
+        parts = (int(year), _MONTHS.index(month) + 1, int(day), int(clock[:2]), int(clock[3:5]), int(clock[6:8]))
+        return time.mktime((*parts, 0, 0, -1))
+
+
+def _access_time(text: str) -> int:
+    """Seconds since 1970 for a moment as httpd's %t has it."""
+    offset = datetime.timedelta(hours=int(text[22:24]), minutes=int(text[24:26])) * (-1 if text[21] == "-" else 1)
+    clock = [int(text[place : place + 2]) for place in (12, 15, 18)]
+    return _moment(int(text[7:11]), [_MONTHS.index(text[3:6]) + 1, int(text[:2]), *clock], offset)
+
+
+def _tell_calls(wanted: dict[str, Any], state: dict[str, Any], samples: Samples) -> None:
+    for site in wanted["sites"]:
+        labels = {"site": site["domain"], "server": wanted["server"]}
+        last = state["accepted"].get(site["domain"], 0)
+        if last:
+            _add(samples, "last_accepted_call_timestamp_seconds", labels, last)
+        for reason in wanted["rules"]["reasons"]:  # each from 0 on, as a rate needs two samples
+            count = state["refused"].get(site["domain"], {}).get(reason, 0)
+            _add(samples, "refused_calls_total", {**labels, "reason": reason}, count)
+
+
+# -- writing
+
+
+def _add(samples: Samples, name: str, labels: dict[str, str], value: int) -> None:
+    written = ",".join(f'{label}="{_escape(text)}"' for label, text in labels.items())
+    samples.setdefault(f"mtls_httpd_{name}", []).append(f"mtls_httpd_{name}{{{written}}} {value}")
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _render(samples: Samples, metrics: dict[str, Any], state: dict[str, Any]) -> str:
+    lines = [_STATE + json.dumps(state, sort_keys=True)]
+    for name, (kind, words) in metrics.items():
+        if name in samples:
+            lines += [f"# HELP {name} {words}", f"# TYPE {name} {kind}", *samples[name]]
+    return "\n".join(lines) + "\n"
+
+
+def _read_state(path: str) -> dict[str, Any]:
+    """What the last check remembered; nothing where there was none."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            first = stream.readline()
+        state = json.loads(first[len(_STATE) :]) if first.startswith(_STATE) else {}
+    except (OSError, ValueError):
+        return {}
+    return state if isinstance(state, dict) else {}
+
+
+def _write(path: str, text: str) -> None:
+    """Have the file hold the text, at once. It is made in its folder, so that it gets the label of what lies there."""
+    new = f"{path}.new"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(new)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        os.fchmod(descriptor, 0o644)
+        stream.write(text)
+    os.rename(new, path)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,390 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The watchman of a server: a program that tells node_exporter every five minutes what strangers meet at the sites.
+
+    <conf>/mtls/watchman.py                        the program (watch_program.py)
+    <conf>/mtls/watchman.json                      what it needs to know, sites and logs; no secret
+    <conf>/mtls/watchman.pem                       the stranger that it is, of a throwaway authority (0600)
+    /etc/systemd/system/mtls-httpd-watch-….service  and .timer, with a link that starts the timer; as root, with systemd
+    <metrics folder>/mtls-httpd-watch-….prom       what it writes, and remembers
+
+It runs as a user of its own that there is only then. A right of root's is left to it, to read logs and to write where
+root alone may (CAP_DAC_OVERRIDE); so all but programs, logs and that folder is hidden from it: it could read no key.
+"""
+
+from __future__ import annotations
+
+import calendar
+import json
+import os
+import pkgutil
+import re
+import stat
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.calls import make_call
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.supervision import has_systemd
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import PLAIN_ENVIRONMENT, own_words, run
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.trusted_paths import Untrusted, follow_path
+from ansible_collections.mtls.httpd.plugins.module_utils._site import standing
+from ansible_collections.mtls.httpd.plugins.module_utils._site.call_logs import tell_rules
+from ansible_collections.mtls.httpd.plugins.module_utils._site.callers import find_logs
+from ansible_collections.mtls.httpd.plugins.module_utils._site.metrics import METRICS
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
+    Change,
+    Entry,
+    File,
+    Link,
+    change_to,
+    entry_of,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA
+from ansible_collections.mtls.httpd.plugins.module_utils._store.release import PRIVATE, list_blocks
+from ansible_collections.mtls.httpd.plugins.module_utils._store.store import WATCH, Store
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import watch_program
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import METRICS_FOLDER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Identity
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
+
+UNITS = "/etc/systemd/system"
+# What a timer is started with; of these, the first that the host has a folder of.
+_STARTS = ("timers.target", "multi-user.target")
+_PROGRAM, _STRANGER = "watchman.py", "watchman.pem"
+_SERVICE = """\
+# Made by Ansible (mtls.httpd.sites), and made anew by its next run.
+[Unit]
+Description=What strangers meet at the mutual TLS sites of {conf}
+
+[Service]
+Type=oneshot
+ExecStart={python} -I -S -B {program} {wish}
+TimeoutStartSec=4min
+Nice=10
+DynamicUser=yes
+User={user}
+# Reads logs, and writes where root alone may: of what is not hidden.
+AmbientCapabilities=CAP_DAC_OVERRIDE
+CapabilityBoundingSet=CAP_DAC_OVERRIDE
+TemporaryFileSystem=/:ro {conf}:ro
+BindReadOnlyPaths=-/usr -/bin -/lib -/lib64 -/etc/localtime -/etc/ld.so.cache -/etc/ssl/openssl.cnf {read}
+BindPaths={folder}
+NoNewPrivileges=yes
+PrivateDevices=yes
+PrivateTmp=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+RestrictNamespaces=yes
+RestrictRealtime=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+UMask=0022
+"""
+_TIMER = """\
+# Made by Ansible (mtls.httpd.sites), and made anew by its next run.
+[Unit]
+Description=Every five minutes, what strangers meet at the mutual TLS sites of {conf}
+
+[Timer]
+OnCalendar=*:0/5
+RandomizedDelaySec=30
+
+[Install]
+WantedBy={start}
+"""
+
+
+def plan_watchman(
+    store: Store,
+    described: Description,
+    sites: Sequence[SiteFacts],
+    releases: Mapping[str, Release],
+    folder: str,
+    stranger: Identity | None = None,
+) -> list[Change]:
+    """The changes by which a watchman of these sites comes, stays as it is to be, or goes, for an empty folder.
+
+    C(described): the configuration without the sites. C(releases): those that are new, by domain. C(stranger): who it
+    is to knock as, where none is on the host yet.
+    """
+    changes = []
+    for path, entry in _list_entries(store, described, sites, releases, folder, stranger).items():
+        changes += change_to(path, entry)
+    return changes
+
+
+def _list_entries(
+    store: Store,
+    described: Description,
+    sites: Sequence[SiteFacts],
+    releases: Mapping[str, Release],
+    folder: str,
+    stranger: Identity | None,
+) -> dict[str, Entry]:
+    name = name_units(store)
+    units = [f"{UNITS}/{name}.service", f"{UNITS}/{name}.timer"]
+    links = [f"{UNITS}/{start}.wants/{name}.timer" for start in _STARTS]
+    paths = [*(store.path(each) for each in (_PROGRAM, _STRANGER, WATCH)), *units, *links]
+    wanted: dict[str, Entry] = dict.fromkeys(paths)
+    if not folder or not sites:
+        return wanted
+    wish = _make_wish(store, described, sites, releases, folder)
+    wanted[store.path(_PROGRAM)] = File(pkgutil.get_data(watch_program.__name__, "watch_program.py") or b"")
+    wanted[store.path(WATCH)] = File((json.dumps(wish, indent=1, sort_keys=True) + "\n").encode())
+    found = entry_of(store.path(_STRANGER))
+    if isinstance(found, File) and b"PRIVATE KEY" in found.content:
+        wanted[store.path(_STRANGER)] = File(found.content, PRIVATE)
+    elif stranger:
+        wanted[store.path(_STRANGER)] = File(stranger.certificate + stranger.private_key, PRIVATE)
+    if _has_units():
+        service, timer = _render_units(store, wish, folder)
+        wanted[units[0]], wanted[units[1]] = File(service.encode()), File(timer.encode())
+        wanted[next(link for link in links if os.path.isdir(os.path.dirname(link)))] = Link(units[1])
+    return wanted
+
+
+def name_units(store: Store) -> str:
+    """The name of the units of a server's watchman: by its configuration folder, as systemd-escape(1) writes it."""
+    path = os.path.realpath(store.conf).strip("/")
+    return "mtls-httpd-watch-" + "".join(
+        character if re.match(r"[A-Za-z0-9_.]", character) else "-" if character == "/" else f"_{ord(character):x}_"
+        for character in path
+    )
+
+
+def metrics_file(store: Store, folder: str) -> str:
+    """The path of what a server's watchman writes."""
+    return os.path.join(folder, f"{name_units(store)}.prom")
+
+
+def read_folder(store: Store) -> str:
+    """The folder that the watchman on the host writes to; empty where there is no watchman, or it does not tell."""
+    try:
+        entry = entry_of(store.path(WATCH))
+        folder = os.path.dirname(json.loads(entry.content)["path"]) if isinstance(entry, File) else ""
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return folder if METRICS_FOLDER.fullmatch(folder) else ""
+
+
+def _has_units() -> bool:
+    return has_systemd() and os.geteuid() == 0
+
+
+def _render_units(store: Store, wish: dict[str, Any], folder: str) -> tuple[str, str]:
+    """Service and timer."""
+    logs = {*wish["error_logs"], *(site["access_log"] for site in wish["sites"] if site["access_log"])}
+    read = [store.path(each) for each in (_PROGRAM, WATCH, _STRANGER)]
+    read += [f"-{path}" for path in sorted({os.path.dirname(log) for log in logs})]
+    # Python may be elsewhere than in /usr.
+    read += sorted({f"-{each}" for each in (sys.prefix, sys.base_prefix) if not each.startswith("/usr")})
+    start = next(each for each in _STARTS if os.path.isdir(f"{UNITS}/{each}.wants"))
+    known = {
+        "conf": store.conf,
+        "python": sys.executable,
+        "program": store.path(_PROGRAM),
+        "wish": store.path(WATCH),
+        "user": "mtls-httpd-watch",
+        "read": " ".join(read),
+        "folder": folder,
+        "start": start,
+    }
+    return _SERVICE.format(**known), _TIMER.format(**known)
+
+
+# -- what it needs to know
+
+
+def _make_wish(
+    store: Store,
+    described: Description,
+    sites: Sequence[SiteFacts],
+    releases: Mapping[str, Release],
+    folder: str,
+) -> dict[str, Any]:
+    error_logs: dict[str, str] = {}
+    told = []
+    for site in sites:
+        addresses = standing.addresses(site, described)
+        access_log, formats, refusals = find_logs(described, site, addresses)
+        for path, domain in refusals.items():
+            error_logs[path] = error_logs.get(path) or domain
+        release = releases.get(site.domain)
+        chain, authorities = (
+            list(_list_ends(release.public[name] if release else _read(store.path(site.domain, "current", name))))
+            for name in (f"{site.domain}.crt", CLIENT_CA)
+        )
+        told.append(
+            {
+                "domain": site.domain,
+                "doors": [_tell_door(described, site, address) for address in addresses],
+                "request": _request(site),
+                "by": _refused_by(site),
+                "release": release.name if release else store.current(site.domain).partition(".")[0],
+                "leaf_ends": chain[0] if chain else 0,
+                "ends": _moment(site.ends),
+                "client_ca_not_after_timestamp_seconds": max(authorities, default=0),
+                "crl_next_update_timestamp_seconds": _moment(site.crl_ends) if site.crl_ends else 0,
+                "access_log": access_log,
+                "formats": [[each.expression.pattern, each.groups] for each in formats],
+            }
+        )
+    return {
+        "path": metrics_file(store, folder),
+        "server": store.conf,
+        "stranger": _STRANGER,
+        "metrics": METRICS,
+        "rules": tell_rules(),
+        "sites": told,
+        "error_logs": error_logs,
+    }
+
+
+def _tell_door(described: Description, site: SiteFacts, address: str) -> list[Any]:
+    """Where to knock, and whether the connection has to begin with a PROXY header."""
+    proxied = "remoteip" in site.modules or standing.find_door(described, address, site.port).proxied
+    return [address, site.port, proxied]
+
+
+def _request(site: SiteFacts) -> str:
+    """What is asked for, as status asks: what calls no backend, and bears our mark."""
+    call = make_call("OPTIONS", (*site.protected_paths, "/")[0])
+    host = site.domain if site.port == 443 else f"{site.domain}:{site.port}"
+    fields = (("Host", host), *call.fields, ("Connection", "close"))
+    return (
+        f"{call.method} {call.target} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in fields) + "\r\n"
+    )
+
+
+def _refused_by(site: SiteFacts) -> str:
+    """Where strangers are refused, as the program knows it."""
+    if site.verify_client == "require":
+        return "handshake"
+    if site.open_paths or site.protected_paths:
+        return "path"
+    return "asked" if site.verify_client == "optional" else "unchecked"
+
+
+def _list_ends(pem: bytes) -> Iterator[int]:
+    """When the certificates of a release's own file end; nothing of one that is written oddly."""
+    with suppress(ValueError):
+        for each in list_blocks(pem, "CERTIFICATE"):
+            with suppress(ValueError):
+                yield _moment(wire.read_certificate(each).not_after)
+
+
+def _moment(text: str) -> int:
+    return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except OSError:
+        return b""
+
+
+# -- whether it can be had
+
+
+def find_hindrances(store: Store, folder: str) -> list[Fault]:
+    """Why there can be no watchman that writes to C(folder), an absolute path."""
+    remedy = "make it as root, as node_exporter's package does, or leave 'metrics_folder' out for this host"
+    if not os.path.isdir(folder):
+        return [Fault("metrics-refused", "", f"the folder for metrics, {folder}, is not there", remedy)]
+    try:
+        real = follow_path(folder)
+    except Untrusted as error:
+        words = "; ".join(each.message for each in error.faults)
+        remedy = "`chown root:root` it, take write permission from others, or leave 'metrics_folder' out for this host"
+        return [Fault("metrics-refused", "", f"the folder for metrics cannot be used: {words}", remedy)]
+    status = os.stat(real)
+    if status.st_mode & stat.S_IWOTH:  # As in /tmp, where others could put a file in the way.
+        words = f"the folder for metrics, {folder}, can be written by everybody"
+        return [Fault("metrics-refused", "", words, "name another one, such as node_exporter's")]
+    if _has_units():
+        odd = next((path for path in (store.conf, sys.executable) if not METRICS_FOLDER.fullmatch(path)), "")
+        if odd:
+            words = f"{odd} cannot be named in a unit of systemd"
+            return [Fault("metrics-refused", "", words, "leave 'metrics_folder' out for this host")]
+        if not any(os.path.isdir(f"{UNITS}/{each}.wants") for each in _STARTS):
+            words = f"{UNITS}/timers.target.wants is not there"
+            return [Fault("metrics-refused", "", words, "make it, as systemd's package does")]
+    return []
+
+
+def find_missing_timer(store: Store) -> list[Fault]:
+    """What is to be done by the operator where no timer of systemd runs the program."""
+    if _has_units():
+        return []
+    why = "is no root's server" if has_systemd() else "has no systemd"
+    command = f"{sys.executable} -I -S -B {store.path(_PROGRAM)} {store.path(WATCH)}"
+    words = f"this host {why}, so that nothing runs the watchman that 'metrics_folder' asks for"
+    return [Fault("metrics-untimed", "", words, f"have cron run `{command}` every five minutes")]
+
+
+# -- systemd
+
+
+def is_unit(path: str) -> bool:
+    """Whether a path is one of a watchman's units, or the link that starts it."""
+    return path.startswith(f"{UNITS}/") and os.path.basename(path).startswith("mtls-httpd-watch-")
+
+
+def is_new(store: Store, changes: Iterable[Change]) -> bool:
+    """Whether changes are to the watchman's program or units, not just to what it needs to know."""
+    return any(is_unit(change.path) or change.path == store.path(_PROGRAM) for change in changes)
+
+
+def settle(store: Store) -> list[Fault]:
+    """Have systemd do what the units on the disk say. Returns why it does not.
+
+    The program is run once, which shows that it can, and has come to its end when this returns.
+    """
+    name = name_units(store)
+    if not _has_units():
+        return []
+    _systemctl("daemon-reload")
+    if not os.path.lexists(f"{UNITS}/{name}.timer"):
+        _systemctl("stop", f"{name}.timer", f"{name}.service")
+        _systemctl("reset-failed", f"{name}.service")
+        return []
+    for words in (("restart", f"{name}.timer"), ("start", f"{name}.service")):
+        outcome = _systemctl(*words)
+        if outcome:
+            journal = ["journalctl", "--unit", f"{name}.service", "--lines", "20", "--output", "cat", "--no-pager"]
+            said = own_words(run(journal, PLAIN_ENVIRONMENT, 10).output.splitlines()).rstrip(".")
+            words_ = f"the watchman that 'metrics_folder' asks for does not run (`systemctl {' '.join(words)}`): {said}"
+            return [Fault("metrics-refused", "", words_, "mend that, or leave 'metrics_folder' out for this host")]
+    return []
+
+
+def _systemctl(*words: str) -> int:
+    return run(["systemctl", *words], PLAIN_ENVIRONMENT, 120).code
+
+
+def forget_metrics(store: Store, folder: str) -> None:
+    """Remove what a watchman wrote that is gone, or writes elsewhere now."""
+    for path in (metrics_file(store, folder), f"{metrics_file(store, folder)}.new"):
+        with suppress(OSError):
+            os.unlink(path)

@@ -1,0 +1,358 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The watchman of a host without systemd: what it tells of real servers, how it comes, is mended, and goes."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from demo_material import Authority
+from foreign import promtool
+from host import DOMAIN, OTHER, LateDisk, until
+from identities import identity
+
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
+from ansible_collections.mtls.httpd.plugins.module_utils._site.metrics import METRICS
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from host import Host
+
+FILES = ("watchman.py", "watchman.json", "watchman.pem")
+CERTIFICATE_ENDS = "mtls_httpd_certificate_not_after_timestamp_seconds"
+REFUSED = "mtls_httpd_refused_calls_total"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give a folder for metrics."""
+    made = tmp_path / "textfile"
+    made.mkdir(mode=0o755)
+    return made
+
+
+def check(host: Host) -> dict[str, float]:
+    """Run the watchman once, as its timer does; return the samples of the file that it wrote, by name and labels."""
+    program, wish = host.store / "watchman.py", host.store / "watchman.json"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-B", program, wish], check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    return read(written(host))
+
+
+def written(host: Host) -> Path:
+    """Return the path of what the watchman writes."""
+    found = re.search(r'"path": "(.*)"', (host.store / "watchman.json").read_text())
+    assert found
+    return host.store.__class__(found[1])
+
+
+def read(path: Path) -> dict[str, float]:
+    """Return the samples of a file of metrics, without the label of the server."""
+    samples = {}
+    for line in path.read_text().splitlines():
+        if not line.startswith("#"):
+            name, _blank, value = line.rpartition(" ")
+            samples[re.sub(r',?server="[^"]*"', "", name)] = float(value)
+    return samples
+
+
+def call(host: Host) -> None:
+    """Call as Chat does."""
+    chat = identity(host.chat.issue(client=True, common_name="Chat"))
+    question = answers.Question(DOMAIN, "TLSv1.3", "trusted", chat, method="POST")
+    assert ask(answers.Door("127.0.0.1", host.port), question, timeout=5).result == "accepted"
+
+
+def sample(name: str, site: str = DOMAIN, **labels: str) -> str:
+    """Return a sample's name with its labels."""
+    told = "".join(f',{label}="{value}"' for label, value in labels.items())
+    return f'{name}{{site="{site}"{told}}}'
+
+
+def test_what_strangers_meet_is_told_in_metrics_that_prometheus_takes(host: Host, folder: Path) -> None:
+    host.apply(host.wish(ends="2999-12-31T23:59:59Z"), metrics_folder=str(folder))
+    samples = check(host)
+    path = written(host)
+    assert [each.name for each in folder.iterdir()] == [path.name]
+    assert path.name.startswith("mtls-httpd-watch-")
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert samples[sample("mtls_httpd_answers")] == 1
+    assert samples[sample("mtls_httpd_enforced")] == 1
+    assert samples["mtls_httpd_last_check_timestamp_seconds{}"] == pytest.approx(time.time(), abs=60)
+    assert samples[sample("mtls_httpd_client_ca_not_after_timestamp_seconds")] > time.time()
+    assert samples[sample(CERTIFICATE_ENDS)] > time.time()
+    assert any(name.startswith('mtls_httpd_release_info{site="www.example.com",release="') for name in samples)
+    checked = subprocess.run(
+        [promtool(), "check", "metrics"], input=path.read_bytes(), capture_output=True, check=False
+    )
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
+    assert {name.partition("{")[0] for name in samples} <= METRICS.keys()
+
+
+def test_no_key_of_a_site_and_no_module_of_this_collection_is_needed(host: Host, folder: Path) -> None:
+    host.apply(host.wish(), metrics_folder=str(folder))
+    told = "".join((host.store / name).read_text() for name in FILES)
+    (key,) = host.store.glob(f"{DOMAIN}/releases/*/{DOMAIN}.key")
+    assert key.read_text() not in told
+    assert (host.store / "watchman.pem").stat().st_mode & 0o777 == 0o600
+    assert "import ansible" not in told
+    script = f"strace -f -e trace=open,openat -o {folder.parent}/opened {sys.executable} -I -S -B"
+    words = [*script.split(), str(host.store / FILES[0]), str(host.store / FILES[1])]
+    if subprocess.run(["sh", "-c", "command -v strace"], check=False, capture_output=True).returncode == 0:
+        subprocess.run(words, check=True)
+        assert str(key) not in (folder.parent / "opened").read_text()
+
+
+def test_a_server_that_stopped_asking_for_certificates_is_told(host: Host, folder: Path) -> None:
+    host.apply(host.wish(), metrics_folder=str(folder))
+    assert check(host)[sample("mtls_httpd_enforced")] == 1
+    (site,) = host.store.glob(f"{DOMAIN}/current/site.conf")
+    text = site.read_text()
+    site.write_text(re.sub(r"SSLVerifyClient .*", "SSLVerifyClient none", text))
+    host.restart()
+    assert check(host)[sample("mtls_httpd_enforced")] == 0
+    host.httpd.stop()
+    samples = check(host)
+    assert samples[sample("mtls_httpd_answers")] == 0
+    assert sample("mtls_httpd_enforced") not in samples
+    assert sample(CERTIFICATE_ENDS) not in samples
+    assert samples[sample("mtls_httpd_client_ca_not_after_timestamp_seconds")] > time.time()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"open_paths": ["/health"]}, id="open path"),
+        pytest.param({"protected": {"/callback/": "http://127.0.0.1:9/"}}, id="protected path"),
+        pytest.param({"verify_client": "optional"}, id="optional"),
+        pytest.param({"verify_client": "optional_no_ca"}, id="optional_no_ca"),
+        pytest.param({"tls_profile": "custom", "tls_protocols": ["TLSv1.2"]}, id="TLS 1.2"),
+        pytest.param({"aliases": ["api.example.com"]}, id="alias"),
+    ],
+)
+def test_each_healthy_site_is_told_as_enforced_with_what_it_serves(
+    host: Host, folder: Path, options: dict[str, Any]
+) -> None:
+    host.apply(host.wish(**options), metrics_folder=str(folder))
+    samples = check(host)
+    assert (samples[sample("mtls_httpd_enforced")], samples[sample("mtls_httpd_answers")]) == (1, 1)
+    assert samples[sample(CERTIFICATE_ENDS)] > time.time()
+
+
+def test_a_path_that_is_protected_no_more_is_told(host: Host, folder: Path) -> None:
+    host.apply(host.wish(open_paths=["/health"]), metrics_folder=str(folder))
+    assert check(host)[sample("mtls_httpd_enforced")] == 1
+    (site,) = host.store.glob(f"{DOMAIN}/current/site.conf")
+    site.write_text(re.sub(r"(?m)^\s*Require .*$", "Require all granted", site.read_text()))
+    host.restart()
+    assert check(host)[sample("mtls_httpd_enforced")] == 0
+
+
+def test_what_is_served_is_told_and_not_what_lies_on_the_disk(host: Host, folder: Path) -> None:
+    host.apply(host.wish(), metrics_folder=str(folder))
+    known = check(host)[sample(CERTIFICATE_ENDS)]
+    other = host.public.issue(DOMAIN, not_after=datetime.now(timezone.utc) + timedelta(days=3))
+    (certificate,) = host.store.glob(f"{DOMAIN}/current/{DOMAIN}.crt")
+    (key,) = host.store.glob(f"{DOMAIN}/current/{DOMAIN}.key")
+    certificate.write_bytes(other.full_pem)
+    key.write_bytes(other.key_pem)
+    assert check(host)[sample(CERTIFICATE_ENDS)] == known
+    host.restart()
+    served = check(host)[sample(CERTIFICATE_ENDS)]
+    assert served == other.certificate.not_valid_after_utc.timestamp() < known
+
+
+def test_calls_and_refusals_are_counted_once_and_never_fewer_and_never_our_own(host: Host, folder: Path) -> None:
+    host.apply(host.wish(access_log="", document_root=str(host.httpd.root / "site")), metrics_folder=str(folder))
+    time.sleep(1)
+    before = check(host)
+    assert sample("mtls_httpd_last_accepted_call_timestamp_seconds") not in before
+    for _time in range(3):
+        again = check(host)  # its own knocks are counted by nobody
+    assert {name: value for name, value in again.items() if name.startswith(REFUSED)} == {
+        name: value for name, value in before.items() if name.startswith(REFUSED)
+    }
+    host.answers(Authority("Somebody").issue(client=True, common_name="Stranger"))
+    call(host)
+    log = host.httpd.root / "logs" / f"{DOMAIN}-access.log"
+    assert until(lambda: "CN=Chat" in log.read_text())
+    after = check(host)
+    unknown = sample(REFUSED, reason="unknown-issuer")
+    assert after[unknown] == before[unknown] + 2
+    assert after[sample("mtls_httpd_last_accepted_call_timestamp_seconds")] == pytest.approx(time.time(), abs=60)
+    log.rename(f"{log}.1")
+    errors = host.httpd.root / "logs" / f"{DOMAIN}-error.log"
+    host.answers(Authority("Somebody").issue(client=True, common_name="Stranger"))
+    errors.rename(f"{errors}.1")  # what came since the last check is not lost
+    host.restart()
+    rotated = check(host)
+    assert rotated[unknown] == before[unknown] + 4
+    last = sample("mtls_httpd_last_accepted_call_timestamp_seconds")
+    assert rotated[last] == after[last]
+
+
+def test_each_of_several_sites_is_told_and_its_refusals_are_its_own(host: Host, folder: Path) -> None:
+    host.apply(host.wish(), host.wish(OTHER), metrics_folder=str(folder))
+    before = check(host)
+    stranger = Authority("Somebody").issue(client=True, common_name="Stranger")
+    host.answers(stranger, domain=OTHER)
+    after = check(host)
+    for site, more in ((DOMAIN, 0), (OTHER, 2)):
+        assert after[sample("mtls_httpd_enforced", site)] == 1
+        name = sample(REFUSED, site, reason="unknown-issuer")
+        assert after[name] == before[name] + more
+
+
+def test_a_check_costs_less_than_fifty_milliseconds_of_processor_time(host: Host, folder: Path) -> None:
+    host.apply(host.wish(), metrics_folder=str(folder))
+    words = [sys.executable, "-I", "-S", "-B", *(str(host.store / name) for name in FILES[:2])]
+    costs = []
+    for _time in range(15):
+        process = os.posix_spawn(words[0], words, {})  # a fork of this large process would be counted too
+        _process, status, used = os.wait4(process, 0)
+        assert status == 0
+        costs.append(used.ru_utime + used.ru_stime)
+    assert min(costs) < 0.05, sorted(costs)
+
+
+# -- as a part of the sites' life
+
+
+def test_it_comes_with_the_sites_and_goes_with_the_last_without_a_trace(host: Host, folder: Path) -> None:
+    host.apply(host.wish(), host.wish(OTHER), metrics_folder=str(folder))
+    check(host)
+    host.apply(SiteWish(OTHER), metrics_folder=str(folder))
+    assert {name.partition("{")[2] for name in check(host) if OTHER in name} == set()
+    host.apply(SiteWish(DOMAIN), metrics_folder=str(folder))
+    assert not host.store.exists()
+    assert list(folder.iterdir()) == []
+
+
+def test_a_run_without_the_option_takes_it_away_and_leaves_the_site(host: Host, folder: Path) -> None:
+    wish = host.wish()
+    host.apply(wish, metrics_folder=str(folder))
+    check(host)
+    assert host.apply(wish).changed
+    assert not any((host.store / name).exists() for name in FILES)
+    assert list(folder.iterdir()) == []
+    assert host.enforces()
+
+
+def test_another_folder_gets_the_metrics_and_the_first_keeps_none(host: Host, folder: Path) -> None:
+    wish = host.wish()
+    host.apply(wish, metrics_folder=str(folder))
+    check(host)
+    (folder / "other").mkdir()
+    host.apply(wish, metrics_folder=str(folder / "other"))
+    check(host)
+    assert [each.name for each in folder.iterdir()] == ["other"]
+    assert written(host).parent == folder / "other"
+
+
+def test_a_second_run_changes_nothing_and_another_release_is_told_at_once(host: Host, folder: Path) -> None:
+    wish = host.wish()
+    host.apply(wish, metrics_folder=str(folder))
+    before = host.state()
+    report = host.apply(wish, metrics_folder=str(folder))
+    assert (report.changed, report.healed) == (False, [])
+    assert host.state() == before
+    renewed = host.wish()
+    host.apply(renewed, metrics_folder=str(folder))
+    assert renewed.release
+    assert sample("mtls_httpd_release_info", release=renewed.release.name) in check(host)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_was_taken_away_or_opened_is_mended_and_said(host: Host, folder: Path, name: str) -> None:
+    wish = host.wish()
+    host.apply(wish, metrics_folder=str(folder))
+    path = host.store / name
+    mode, content = path.stat().st_mode, path.read_bytes()
+    path.chmod(0o666)
+    report = host.apply(wish, metrics_folder=str(folder))
+    assert f"{path} has mode 0666" in report.healed[0]
+    assert path.stat().st_mode == mode
+    path.unlink()
+    report = host.apply(wish, metrics_folder=str(folder))
+    assert report.changed
+    assert path.stat().st_mode == mode
+    if name != "watchman.pem":
+        assert path.read_bytes() == content
+    assert check(host)[sample("mtls_httpd_enforced")] == 1
+
+
+def test_a_change_that_fails_leaves_the_watchman_as_it_was(host: Host, folder: Path) -> None:
+    host.apply(host.wish(), metrics_folder=str(folder))
+    before = {name: (host.store / name).read_bytes() for name in FILES}
+    late = host.conf / "late.conf"
+    host.add(f"IncludeOptional {late}\n")
+    host.restart()
+    with pytest.raises(Refused):
+        host.apply(host.wish(), metrics_folder=str(folder), disk=LateDisk(late, "NoSuchDirective\n"))
+    late.unlink()
+    assert {name: (host.store / name).read_bytes() for name in FILES} == before
+    assert check(host)[sample("mtls_httpd_enforced")] == 1
+
+
+def test_a_first_deployment_that_fails_leaves_none(host: Host, folder: Path) -> None:
+    late = host.conf / "late.conf"
+    host.add(f"IncludeOptional {late}\n")
+    host.restart()
+    with pytest.raises(Refused):
+        host.apply(host.wish(), metrics_folder=str(folder), disk=LateDisk(late, "NoSuchDirective\n"))
+    assert not any((host.store / name).exists() for name in FILES)
+
+
+def test_a_host_without_systemd_is_told_what_cron_is_to_run(host: Host, folder: Path) -> None:
+    report = host.apply(host.wish(), metrics_folder=str(folder))
+    (words,) = [each for each in report.limits if "metrics_folder" in each]
+    command = re.search("`(.*)`", words)
+    assert command
+    subprocess.run(command[1].split(), check=True)
+    assert read(written(host))[sample("mtls_httpd_enforced")] == 1
+    assert not [each for each in host.apply(host.wish()).limits if "metrics_folder" in each]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        pytest.param(lambda folder: folder.rmdir(), "is not there", id="missing"),
+        pytest.param(lambda folder: folder.chmod(0o777), "can be changed by others", id="everybody's"),
+        pytest.param(lambda folder: folder.chmod(0o1777), "can be written by everybody", id="as /tmp"),
+        pytest.param(lambda folder: os.chown(folder, 65534, 65534), "can be changed by others", id="another user's"),
+    ],
+)
+def test_a_folder_that_cannot_be_used_is_refused_before_anything_is_changed(
+    host: Host, folder: Path, spoil: Any, words: str
+) -> None:
+    spoil(folder)
+    message = host.refused(host.wish(), metrics_folder=str(folder))
+    assert words in message
+    assert str(folder) in message
+    assert "leave 'metrics_folder' out" in message or "name another one" in message
+    host.apply(host.wish())
+
+
+def test_a_certificate_is_renewed_although_the_folder_is_gone(host: Host, folder: Path) -> None:
+    host.apply(host.wish(), metrics_folder=str(folder))
+    folder.rmdir()
+    renewed = host.wish()
+    report = host.apply(renewed, metrics_folder=str(folder))
+    assert [each for each in report.limits if f"{folder}, is not there" in each]
+    assert renewed.release
+    assert host.served() == renewed.release.facts.certificate_sha256
