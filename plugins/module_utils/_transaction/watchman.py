@@ -62,6 +62,8 @@ if TYPE_CHECKING:
 UNITS = "/etc/systemd/system"
 # What a timer is started with; of these, the first that the host has a folder of.
 _STARTS = ("timers.target", "multi-user.target")
+# What is not hidden: programs with their libraries, what is the kernel's, and what systemd gives the service anew.
+_SEEN = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "proc", "sys", "dev", "tmp")
 _PROGRAM, _STRANGER = "watchman.py", "watchman.pem"
 _SERVICE = """\
 # Made by Ansible (mtls.httpd.sites), and made anew by its next run.
@@ -78,8 +80,8 @@ User={user}
 # Reads logs, and writes where root alone may: of what is not hidden.
 AmbientCapabilities=CAP_DAC_OVERRIDE
 CapabilityBoundingSet=CAP_DAC_OVERRIDE
-TemporaryFileSystem=/:ro {conf}:ro
-BindReadOnlyPaths=-/usr -/bin -/lib -/lib64 -/etc/localtime -/etc/ld.so.cache -/etc/ssl/openssl.cnf {read}
+TemporaryFileSystem={hidden}
+BindReadOnlyPaths=-/etc/localtime -/etc/ld.so.cache -/etc/ssl/openssl.cnf {read}
 BindPaths={folder}
 NoNewPrivileges=yes
 PrivateDevices=yes
@@ -190,6 +192,15 @@ def _has_units() -> bool:
     return has_systemd() and os.geteuid() == 0
 
 
+def _list_hidden() -> list[str]:
+    """The folders of this machine that the watchman has no business in: all but where programs lie, and the kernel's.
+
+    Not "/" itself, as systemd takes that for what ProtectSystem says of it (seen with 252).
+    """
+    paths = (f"/{name}" for name in os.listdir("/") if name not in _SEEN)
+    return [path for path in paths if os.path.isdir(path) and not os.path.islink(path)]
+
+
 def _render_units(store: Store, wish: dict[str, Any], folder: str) -> tuple[str, str]:
     """Service and timer."""
     logs = {*wish["error_logs"], *(site["access_log"] for site in wish["sites"] if site["access_log"])}
@@ -204,6 +215,7 @@ def _render_units(store: Store, wish: dict[str, Any], folder: str) -> tuple[str,
         "program": store.path(_PROGRAM),
         "wish": store.path(WATCH),
         "user": "mtls-httpd-watch",
+        "hidden": " ".join(f"{path}:ro" for path in sorted({*_list_hidden(), store.conf})),
         "read": " ".join(read),
         "folder": folder,
         "start": start,
@@ -323,7 +335,9 @@ def find_hindrances(store: Store, folder: str) -> list[Fault]:
         words = f"the folder for metrics, {folder}, can be written by everybody"
         return [Fault("metrics-refused", "", words, "name another one, such as node_exporter's")]
     if _has_units():
-        odd = next((path for path in (store.conf, sys.executable) if not METRICS_FOLDER.fullmatch(path)), "")
+        odd = next(
+            (path for path in (store.conf, sys.executable, *_list_hidden()) if not METRICS_FOLDER.fullmatch(path)), ""
+        )
         if odd:
             words = f"{odd} cannot be named in a unit of systemd"
             return [Fault("metrics-refused", "", words, "leave 'metrics_folder' out for this host")]
@@ -364,10 +378,13 @@ def settle(store: Store) -> list[Fault]:
     name = name_units(store)
     if not _has_units():
         return []
+    both = (f"{name}.timer", f"{name}.service")
+    if not os.path.lexists(f"{UNITS}/{name}.timer"):
+        _systemctl("stop", *both)  # while systemd knows them still: else it says that they failed
     _systemctl("daemon-reload")
     if not os.path.lexists(f"{UNITS}/{name}.timer"):
-        _systemctl("stop", f"{name}.timer", f"{name}.service")
-        _systemctl("reset-failed", f"{name}.service")
+        for each in both:
+            _systemctl("reset-failed", each)
         return []
     for words in (("restart", f"{name}.timer"), ("start", f"{name}.service")):
         outcome = _systemctl(*words)
