@@ -62,11 +62,16 @@ class Place:
 
 
 @cache
-def promtool() -> str:
-    """Return the path of Prometheus' own checker, of Debian's package."""
+def of_prometheus(name: str) -> str:
+    """Return the path of a program of Debian's packages of Prometheus and its exporters."""
     script = Path(__file__).with_name("foreign-servers")
     done = subprocess.run([script], stdout=subprocess.PIPE, text=True, check=True)
-    return f"{done.stdout.strip()}/usr/bin/promtool"
+    return f"{done.stdout.strip()}/usr/bin/{name}"
+
+
+def promtool() -> str:
+    """Return the path of Prometheus' own checker."""
+    return of_prometheus("promtool")
 
 
 def installed(name: str, package: str) -> str:

@@ -1,0 +1,223 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The alerts and the dashboard that ship, by Prometheus itself: promtool, and a server that scrapes a node_exporter."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from embedded_httpd import free_port
+from foreign import of_prometheus, promtool
+from host import COLLECTION, DOMAIN, until
+
+from ansible_collections.mtls.httpd.plugins.module_utils._site.metrics import METRICS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from host import Host
+
+ALERTS = COLLECTION / "docs/monitoring/alerts.yml"
+DASHBOARD = COLLECTION / "docs/monitoring/dashboard.json"
+PAGE = COLLECTION / "docs/monitoring.md"
+RULES = {rule["alert"]: rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]}
+DAY = 86400
+SITE = 'site="www.example.com",server="/etc/apache2",instance="w1",job="node"'
+WATCH = 'server="/etc/apache2",instance="w1",job="node"'
+
+
+def test_promtool_takes_the_alerts() -> None:
+    done = subprocess.run([promtool(), "check", "rules", ALERTS], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_alerts_dashboard_and_page_name_metrics_that_there_are_and_the_page_each_alert() -> None:
+    for path in (ALERTS, DASHBOARD, PAGE):
+        assert set(re.findall(r"mtls_httpd_\w+", path.read_text())) <= METRICS.keys(), path
+    for name in (*RULES, "MutualTlsNoCall"):
+        assert f"`{name}`" in PAGE.read_text()
+
+
+def test_the_alert_in_a_comment_is_a_rule_too(tmp_path: Path) -> None:
+    text = re.sub(r"(?m)^( {6})# (?=- alert|  )", r"\1", ALERTS.read_text())
+    (tmp_path / "alerts.yml").write_text(text)
+    done = subprocess.run(
+        [promtool(), "check", "rules", tmp_path / "alerts.yml"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(RULES) + 1} rules found" in done.stdout
+
+
+def test_each_panel_asks_what_prometheus_understands(tmp_path: Path) -> None:
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    asked = [target["expr"] for panel in panels for target in panel["targets"]]
+    assert len(asked) == len(panels)
+    rules = [{"record": f"panel:{number}", "expr": expr} for number, expr in enumerate(asked)]
+    (tmp_path / "panels.yml").write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
+    done = subprocess.run(
+        [promtool(), "check", "rules", tmp_path / "panels.yml"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# An alert; series, a sample a minute from 1970 on; when it is looked at; whether it fires.
+SPANS = [
+    ("MutualTlsCertificateEndsSoon", {"certificate_not_after_timestamp_seconds": f"{21 * DAY}x60"}, "11m", True),
+    ("MutualTlsCertificateEndsSoon", {"certificate_not_after_timestamp_seconds": f"{22 * DAY}x60"}, "59m", False),
+    ("MutualTlsCertificateEnds", {"certificate_not_after_timestamp_seconds": f"{7 * DAY}x60"}, "11m", True),
+    ("MutualTlsCertificateEnds", {"certificate_not_after_timestamp_seconds": f"{20 * DAY}x60"}, "59m", False),
+    ("MutualTlsClientCaEndsSoon", {"client_ca_not_after_timestamp_seconds": f"{29 * DAY}x60"}, "11m", True),
+    ("MutualTlsClientCaEndsSoon", {"client_ca_not_after_timestamp_seconds": f"{31 * DAY}x60"}, "59m", False),
+    ("MutualTlsRevocationListStale", {"crl_next_update_timestamp_seconds": f"{DAY}x60"}, "11m", True),
+    ("MutualTlsRevocationListStale", {"crl_next_update_timestamp_seconds": f"{3 * DAY}x60"}, "59m", False),
+    ("MutualTlsNotEnforced", {"enforced": "1x9 0x10"}, "12m", True),
+    ("MutualTlsNotEnforced", {"enforced": "1x60"}, "59m", False),
+    ("MutualTlsNotAnswering", {"answers": "1x9 0x20"}, "21m", True),
+    ("MutualTlsNotAnswering", {"answers": "1x9 0x3 1x40"}, "20m", False),
+    ("MutualTlsWatchmanDead", {"last_check_timestamp_seconds": "0x60"}, "17m", True),
+    ("MutualTlsWatchmanDead", {"last_check_timestamp_seconds": "0+60x60"}, "59m", False),
+    ("MutualTlsWatchmanDead", {"last_check_timestamp_seconds": "0x14 900x10"}, "20m", False),
+    ("MutualTlsWatchmanGone", {"last_check_timestamp_seconds": "0x10 _x60"}, "40m", True),
+    ("MutualTlsWatchmanGone", {"last_check_timestamp_seconds": "0+60x60"}, "59m", False),
+    ("MutualTlsManyRefused", {'refused_calls_total{reason="unknown-issuer"}': "0+1x120"}, "90m", True),
+    ("MutualTlsManyRefused", {'refused_calls_total{reason="no-certificate"}': "0+9x120"}, "90m", False),
+    ("MutualTlsManyRefused", {'refused_calls_total{reason="unknown-issuer"}': "7x120"}, "90m", False),
+]
+
+
+@pytest.mark.parametrize(("alert", "series", "at", "fires"), SPANS)
+def test_each_alert_fires_in_its_time_and_not_on_a_healthy_neighbour(
+    alert: str, series: dict[str, str], at: str, fires: bool, tmp_path: Path
+) -> None:
+    given, labels = [], {}
+    for name, values in series.items():
+        known = WATCH if "last_check" in name else SITE
+        bare, _brace, more = name.partition("{")
+        given.append(
+            {"series": f"mtls_httpd_{bare}{{{known}{',' if more else ''}{more.rstrip('}')}}}", "values": values}
+        )
+        labels = dict(re.findall(r'(\w+)="([^"]*)"', f"{known},{more}"))
+    if alert in ("MutualTlsWatchmanGone", "MutualTlsManyRefused"):
+        kept = ("instance", "job") if alert == "MutualTlsWatchmanGone" else ("instance", "server", "site", "reason")
+        labels = {name: labels[name] for name in kept}
+    expected = {"exp_labels": {**labels, **RULES[alert]["labels"]}}
+    case = {
+        "interval": "1m",
+        "input_series": given,
+        "alert_rule_test": [{"eval_time": at, "alertname": alert, "exp_alerts": [expected] if fires else []}],
+    }
+    rules = yaml.safe_load(ALERTS.read_text())
+    for rule in rules["groups"][0]["rules"]:  # What is said is not compared, but by whoever reads it.
+        del rule["annotations"]
+    (tmp_path / "alerts.yml").write_text(yaml.safe_dump(rules))
+    (tmp_path / "test.yml").write_text(yaml.safe_dump({"rule_files": ["alerts.yml"], "tests": [case]}))
+    done = subprocess.run(
+        [promtool(), "test", "rules", "test.yml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def firing(tmp_path: Path) -> Iterator[Callable[[], set[str]]]:
+    """Run a node_exporter that reads the folder C(textfile), and a Prometheus that scrapes it; tell what fires.
+
+    What lasts minutes in the alerts lasts seconds here.
+    """
+    (tmp_path / "textfile").mkdir(mode=0o755)
+    text = re.sub(r"for: \d+m", "for: 0s", ALERTS.read_text()).replace("> 15 * 60", "> 6")
+    (tmp_path / "alerts.yml").write_text(text)
+    exporter, prometheus = free_port(), free_port()
+    every = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    scraped = [{"job_name": "node", "static_configs": [{"targets": [f"127.0.0.1:{exporter}"]}]}]
+    config = {"global": every, "rule_files": ["alerts.yml"], "scrape_configs": scraped}
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
+    commands = (
+        [
+            of_prometheus("prometheus-node-exporter"),
+            f"--web.listen-address=127.0.0.1:{exporter}",
+            "--collector.disable-defaults",
+            "--collector.textfile",
+            f"--collector.textfile.directory={tmp_path}/textfile",
+        ],
+        [
+            of_prometheus("prometheus"),
+            f"--config.file={tmp_path}/prometheus.yml",
+            f"--storage.tsdb.path={tmp_path}/tsdb",
+            f"--web.listen-address=127.0.0.1:{prometheus}",
+        ],
+    )
+
+    def told() -> set[str]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{prometheus}/api/v1/alerts", timeout=5) as answer:
+                alerts: list[dict[str, Any]] = json.load(answer)["data"]["alerts"]
+        except OSError:
+            return {"no Prometheus"}
+        return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
+
+    with (tmp_path / "output").open("wb") as output:
+        running = [subprocess.Popen(command, stdout=output, stderr=output) for command in commands]
+    try:
+        assert until(lambda: told() == set(), 30), (tmp_path / "output").read_text()
+        yield told
+    finally:
+        for process in running:
+            process.terminate()
+            process.wait(10)
+
+
+def test_a_certificate_that_ends_a_server_that_asks_no_more_and_a_dead_watchman_fire_their_alerts(
+    host: Host, tmp_path: Path, firing: Callable[[], set[str]]
+) -> None:
+    folder = tmp_path / "textfile"
+
+    def check() -> None:
+        words = [sys.executable, "-I", "-S", "-B", host.store / "watchman.py", host.store / "watchman.json"]
+        subprocess.run(words, check=True)
+
+    def becomes(wanted: set[str]) -> bool:
+        """Check as often as is needed for the watchman to live, until just these alerts fire."""
+
+        def seen() -> bool:
+            check()
+            time.sleep(0.5)
+            return firing() == wanted
+
+        return until(seen, 20)
+
+    soon = datetime.now(timezone.utc) + timedelta(days=3)
+    host.apply(host.wish(), metrics_folder=str(folder))
+    for _time in range(6):
+        check()
+        time.sleep(1)
+        assert firing() == set(), "nothing is amiss"
+    ends = f"{soon:%Y-%m-%dT%H:%M:%SZ}"
+    host.apply(host.wish(issued=host.public.issue(DOMAIN, not_after=soon), ends=ends), metrics_folder=str(folder))
+    about_to_end = {"MutualTlsCertificateEnds", "MutualTlsCertificateEndsSoon"}
+    assert becomes(about_to_end), firing()
+    host.apply(host.wish(), metrics_folder=str(folder))
+    assert becomes(set()), firing()
+    (site,) = host.store.glob(f"{DOMAIN}/current/site.conf")
+    enforcing = site.read_text()
+    site.write_text(re.sub(r"SSLVerifyClient .*", "SSLVerifyClient none", enforcing))
+    host.restart()
+    assert becomes({"MutualTlsNotEnforced"}), firing()
+    site.write_text(enforcing)
+    host.restart()
+    assert becomes(set()), firing()
+    assert until(lambda: firing() == {"MutualTlsWatchmanDead"}, 20), firing()
+    for path in folder.iterdir():
+        path.unlink()
+    assert until(lambda: firing() == {"MutualTlsWatchmanGone"}, 20), firing()
