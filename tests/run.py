@@ -28,6 +28,13 @@ SUPPORT = ROOT / "tests" / "support"
 COLLECTIONS = ROOT / "build" / "collections"
 INSTALLED = COLLECTIONS / "ansible_collections" / "mtls" / "httpd"
 RESULTS = ROOT / "build" / "results"
+FORGE = ROOT / ".github"
+SCHEMAS = {  # the files of FORGE that each describes
+    "dependabot": "dependabot.yml",
+    "github-issue-config": "ISSUE_TEMPLATE/config.yml",
+    "github-issue-forms": "ISSUE_TEMPLATE/[!c]*.yml",
+    "github-workflows": "workflows/*.yml",
+}
 
 
 @dataclass
@@ -84,11 +91,21 @@ def lint(tally: Tally) -> None:
         ("yamllint", "--strict", "."),
         ("ansible-lint", "--strict"),
         ("antsibull-changelog", "lint"),
+        ("reuse", "lint", "--lines"),
+        ("zizmor", "--offline", "--quiet", "--min-severity=medium", FORGE),
+        *(
+            ("check-jsonschema", f"--builtin-schema=vendor.{schema}", *sorted(FORGE.glob(pattern)))
+            for schema, pattern in SCHEMAS.items()
+        ),
     ]
     if run(SUPPORT / "packages", "shellcheck"):
         tools.append(("shellcheck", "--severity", "warning", *scripts))
     else:
         tally.left_out.append("lint: shellcheck is not installed")
+    if shutil.which("actionlint"):
+        tools.append(("actionlint", *sorted(FORGE.glob("workflows/*.yml"))))
+    else:
+        tally.left_out.append("lint: actionlint, which no registry of Python has, is not installed")
     for tool in tools:
         tally.note(f"lint: {tool[0]} {tool[1]}", run(*tool, **environment))
 
