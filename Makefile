@@ -6,6 +6,7 @@
 #                     MTLS_STOCK_LAYOUTS=FOLDER adds hosts with the stock files that lie there (tests/support/set-up-stock)
 #   make bench        the costs of the design's budget, measured; writes docs/performance.md
 #   make generate     the role's argument specification, of the documentation of the module sites; docs/messages.md, of the tables of codes
+#   make release      checks the artifact as Galaxy does, and says what to push; pushes nothing
 #   make build        the artifact, and the tree made of it that all of these run on
 
 COLLECTION := build/collections/ansible_collections/mtls/httpd
@@ -16,7 +17,7 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/build/collections
 
 PARTS := lint sanity unit integration molecule faults newest
 
-.PHONY: build $(PARTS) test test-long demo bench generate clean
+.PHONY: build $(PARTS) test test-long demo bench generate release clean
 
 build: $(COLLECTION)/MANIFEST.json
 	@echo "The artifact is $$(echo build/artifact/*.tar.gz)"
@@ -47,6 +48,9 @@ generate:
 	cp build/argument_specs.yml roles/mutual_tls/meta/argument_specs.yml
 	$(IN) run python tests/support/messages_page.py >build/messages.md
 	cp build/messages.md docs/messages.md
+
+release: build
+	$(IN) release tests/support/release
 
 clean:
 	rm -rf build tests/output

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 DOCUMENTATION = r"""
 name: as_listed
 short_description: Give sites that go back the ways past them that the inventory accepts
-version_added: 0.1.0
+version_added: 1.0.0
 author: mtls.httpd contributors (@mtls)
 description:
   - Adds C(allow_bypass) of the listed site of the same name to each site. A release does not hold it, and a way back

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 DOCUMENTATION = r"""
 name: deployment
 short_description: Tell what became of a deployment to a fleet
-version_added: 0.1.0
+version_added: 1.0.0
 author: mtls.httpd contributors (@mtls)
 description:
   - Tells in a few lines which hosts are deployed, which failed and why, which were not begun, and how to go on.

@@ -13,7 +13,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 DOCUMENTATION = r"""
 name: quoted
 short_description: Quote a value as one argument of an httpd directive
-version_added: 0.1.0
+version_added: 1.0.0
 author: mtls.httpd contributors (@mtls)
 description:
   - Returns the value in double quotes, escaped as httpd reads it.

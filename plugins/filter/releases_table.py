@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 DOCUMENTATION = r"""
 name: releases_table
 short_description: Lay out what hosts told of their releases as a table
-version_added: 0.1.0
+version_added: 1.0.0
 author: mtls.httpd contributors (@mtls)
 description:
   - Returns the lines of a table that fits a terminal of 120 columns. Which releases are on which host, since when each

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DOCUMENTATION = r"""
 name: way_back
 short_description: Decide what each host of a fleet goes back to
-version_added: 0.1.0
+version_added: 1.0.0
 author: mtls.httpd contributors (@mtls)
 description:
   - Compares what the hosts would serve after a way back. They would end in the same, or somebody has said what is

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: caller_info
 short_description: Who called, and who was refused and why, from httpd's logs
-version_added: 0.1.0
+version_added: 1.0.0
 author: mtls.httpd contributors (@mtls)
 description:
   - Reads on the host, for each site of this collection, who called it, in the site's access log, and who was refused

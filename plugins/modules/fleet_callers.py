@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: fleet_callers
 short_description: A table of what M(mtls.httpd.caller_info) found on the hosts of a fleet
-version_added: 0.1.0
+version_added: 1.0.0
 author: mtls.httpd contributors (@mtls)
 description:
   - Puts what was registered on each host together, and prints a table of who called and who was refused, with the

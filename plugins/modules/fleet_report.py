@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: fleet_report
 short_description: A table, and files, of what M(mtls.httpd.site_info) found on the hosts of a fleet
-version_added: 0.1.0
+version_added: 1.0.0
 author: mtls.httpd contributors (@mtls)
 description:
   - Puts what was registered on each host together, says what is amiss, the worst first, prints a table of it, and

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: handshake_info
 short_description: Find out what a TLS server asks of its clients, by trying
-version_added: 0.1.0
+version_added: 1.0.0
 author: mtls.httpd contributors (@mtls)
 description:
   - Connects to a server over TLS 1.2 and TLS 1.3, each as a client without a certificate, as one with a certificate

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: release_info
 short_description: The releases of each site that a host keeps
-version_added: 0.1.0
+version_added: 1.0.0
 author: mtls.httpd contributors (@mtls)
 description:
   - Tells for each site that M(mtls.httpd.sites) has put on the host which release is current, which one a plain way

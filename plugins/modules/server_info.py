@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: server_info
 short_description: What the running httpd, and its binary, say of themselves
-version_added: 0.1.0
+version_added: 1.0.0
 author: mtls.httpd contributors (@mtls)
 description:
   - Asks httpd for its layout, user, modules, virtual hosts and files, so that no table of distributions is needed.

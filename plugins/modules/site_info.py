@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: site_info
 short_description: What each mutual TLS site of a host is, on the disk and by handshakes
-version_added: 0.1.0
+version_added: 1.0.0
 author: mtls.httpd contributors (@mtls)
 description:
   - Looks at the sites that M(mtls.httpd.sites) has put on a host, whether the inventory lists them or not. What they

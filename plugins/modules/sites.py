@@ -7,7 +7,7 @@
 DOCUMENTATION = r"""
 module: sites
 short_description: Put all mutual TLS sites of a host in place, or take them away, as one transaction
-version_added: 0.1.0
+version_added: 1.0.0
 author: mtls.httpd contributors (@mtls)
 description:
   - Judges the wishes and their material on the controller, renders the virtual hosts there, and goes to the target

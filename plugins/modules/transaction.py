@@ -8,7 +8,6 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: transaction
 short_description: The target's half of mtls.httpd.sites
-version_added: 0.1.0
 author: mtls.httpd contributors (@mtls)
 description:
   - Carries out on the target what M(mtls.httpd.sites) has judged and rendered on the controller.

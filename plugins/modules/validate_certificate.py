@@ -7,7 +7,7 @@
 DOCUMENTATION = r"""
 module: validate_certificate
 short_description: Judge certificate, private key, chain, client CA and CRL together
-version_added: 0.1.0
+version_added: 1.0.0
 author: mtls.httpd contributors (@mtls)
 description:
   - Names everything that would keep an httpd with mutual TLS from starting, or its clients from connecting, before a

@@ -7,7 +7,7 @@
 DOCUMENTATION = r"""
 module: validate_domain
 short_description: Check domains against the rules of Chat's console
-version_added: 0.1.0
+version_added: 1.0.0
 author: mtls.httpd contributors (@mtls)
 description:
   - Names every rule that every given domain breaks, all in one message. Fails when there is any.
