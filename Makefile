@@ -5,7 +5,9 @@
 #   make test-long    the same with all that is slow (LONG=1, hours)
 #                     MTLS_STOCK_LAYOUTS=FOLDER adds hosts with the stock files that lie there (tests/support/set-up-stock)
 #   make bench        the costs of the design's budget, measured; writes docs/performance.md
-#   make generate     the role's argument specification, of the documentation of the module sites; docs/messages.md, of the tables of codes
+#   make docs         the documentation site, into build/site/html
+#   make generate     of the documentation of the module sites: the role's argument specification and docs/options.md; of the tables of codes:
+#                     docs/messages.md; and docs/pictures/
 #   make release      checks the artifact as Galaxy does, and says what to push; pushes nothing
 #   make build        the artifact, and the tree made of it that all of these run on
 
@@ -17,7 +19,7 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/build/collections
 
 PARTS := lint sanity unit integration molecule faults newest
 
-.PHONY: build $(PARTS) test test-long demo bench generate release clean
+.PHONY: build $(PARTS) test test-long demo bench docs generate release clean
 
 build: $(COLLECTION)/MANIFEST.json
 	@echo "The artifact is $$(echo build/artifact/*.tar.gz)"
@@ -48,6 +50,12 @@ generate:
 	cp build/argument_specs.yml roles/mutual_tls/meta/argument_specs.yml
 	$(IN) run python tests/support/messages_page.py >build/messages.md
 	cp build/messages.md docs/messages.md
+	$(IN) run python tests/support/options_page.py >build/options.md
+	cp build/options.md docs/options.md
+	$(IN) run python tests/support/pictures.py docs/pictures
+
+docs: build
+	$(IN) site tests/support/site.py
 
 release: build
 	$(IN) release tests/support/release

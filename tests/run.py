@@ -106,8 +106,12 @@ def lint(tally: Tally) -> None:
         tools.append(("actionlint", *sorted(FORGE.glob("workflows/*.yml"))))
     else:
         tally.left_out.append("lint: actionlint, which no registry of Python has, is not installed")
+    # In an environment without other collections, which it would all read.
+    documentation = ("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=all")
+    tools.append((SUPPORT / "environment", "site", *documentation, "--skip-rstcheck", INSTALLED))
     for tool in tools:
-        tally.note(f"lint: {tool[0]} {tool[1]}", run(*tool, **environment))
+        name = " ".join(str(word) for word in tool[2 if tool[0] == SUPPORT / "environment" else 0 :][:2])
+        tally.note(f"lint: {name}", run(*tool, **environment))
 
 
 def sanity(tally: Tally) -> None:

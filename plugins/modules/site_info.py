@@ -66,7 +66,7 @@ options:
     type: str
   code:
     description:
-      - The code that looks, as with M(mtls.httpd.transaction). Set by the action plugin, not by you.
+      - The code that looks. Set by the action plugin, not by you.
     type: str
 seealso:
   - module: mtls.httpd.sites

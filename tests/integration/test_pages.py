@@ -10,6 +10,8 @@ import base64
 import io
 import json
 import re
+import subprocess
+import sys
 import textwrap
 import zipfile
 from dataclasses import replace
@@ -22,6 +24,7 @@ from backend import Backend, get, send
 from balancer import balancing
 from cryptography.hazmat.primitives.serialization import Encoding
 from demo_material import Authority, write, zipped
+from embedded_httpd import free_port
 from host import COLLECTION, until
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
@@ -29,6 +32,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client impor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from conftest import LocalOperator
     from demo_material import Issued
@@ -195,6 +199,36 @@ def test_the_consoles_zip_brings_the_first_callback_as_the_page_on_it_says(
     deployed(operator, "console", behind=behind, instead=pins)
     statuses = [asked(operator, target, each)[0] for each in (chat, operator.material.client)]
     assert statuses == [200, 403]
+
+
+def test_the_tutorials_backend_gets_chats_call_and_nobody_elses(operator: LocalOperator, tmp_path: Path) -> None:
+    text = (COLLECTION / "docs/tutorial.md").read_text()
+    found = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    assert found
+    port = free_port()
+    program = tmp_path / "backend.py"
+    program.write_text(found[1].replace("8080", str(port)))
+    with subprocess.Popen(
+        [sys.executable, "-u", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as backend:
+        try:
+            play = json.dumps(plays("tutorial")[0]["roles"]).replace("127.0.0.1:8080", f"127.0.0.1:{port}")
+            (role,) = json.loads(play)
+            site = role.pop("mutual_tls_sites")[0]
+            assert site.keys() >= {"certificate", "private_key", "chain", "client_ca", "trust_anchors"}
+            del operator.site["document_root"]
+            own = {name: value for name, value in operator.site.items() if name != "proxy_pass"}
+            operator.deploy(plays=[{"roles": [role]}], mutual_tls_sites=[site | own])
+            body = b'{"CallbackCommand":"State.StateChange"}'
+            head = f"POST /hook HTTP/1.1\r\nHost: {operator.material.domain}\r\nConnection: close\r\n"
+            call = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+            status, answer = send(operator.port, operator.material.domain, call, operator.material.client)
+            assert (status, '"ActionStatus": "OK"' in answer) == (200, True)
+            assert operator.ask(None).said == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+            assert backend.stdout
+            assert backend.stdout.readline() == b"Chat says: State.StateChange\n"
+        finally:
+            backend.terminate()
 
 
 BALANCER = "127.0.0.2"

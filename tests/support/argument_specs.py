@@ -7,6 +7,7 @@
 The role's own variables stand here, and nowhere else. Most are `raw`, with the type in words: Ansible's validator
 prints a value that has the wrong type, and that may be a key in the wrong place, and all of this file with it. It does
 not look into what is `raw`, so the options of a site have their types. The action plugin checks them, in one sentence.
+With --true-types, each has its type: that is for the documentation site, where no validator reads it.
 """
 
 from __future__ import annotations
@@ -92,14 +93,20 @@ confirm_key:
 """
 
 
-def argument_specs() -> dict[str, Any]:
-    """Return the content of the role's meta/argument_specs.yml."""
+def argument_specs(*, true_types: bool = False) -> dict[str, Any]:
+    """Return the content of the role's meta/argument_specs.yml; `true_types` is for who only reads it."""
+    role = yaml.safe_load(ROLE)
+    as_told = _option if true_types else _variable
+    role["options"] = {PREFIX + name: as_told(option) for name, option in documented_options().items()}
+    return {"argument_specs": {"main": role}}
+
+
+def documented_options() -> dict[str, Any]:
+    """Return the documentation of all that the role takes, by name without its prefix."""
     documented = yaml.safe_load(runpy.run_path(str(MODULE))["DOCUMENTATION"])["options"]
     steps = {"judge_only", "summary", "require_httpd"}  # what the role itself says of its steps
     options = {name: option for name, option in documented.items() if name not in steps}
-    role = yaml.safe_load(ROLE)
-    role["options"] = {PREFIX + name: _variable(option) for name, option in (options | yaml.safe_load(OWN)).items()}
-    return {"argument_specs": {"main": role}}
+    return options | dict(yaml.safe_load(OWN))
 
 
 def _variable(option: dict[str, Any]) -> dict[str, Any]:
@@ -113,15 +120,18 @@ def _variable(option: dict[str, Any]) -> dict[str, Any]:
 
 def _option(option: dict[str, Any]) -> dict[str, Any]:
     result = {key: value for key, value in option.items() if key != "suboptions"}
-    result["description"] = [re.sub(r"O\(([^)]+)\)", _own_name, text) for text in option["description"]]
+    result["description"] = [re.sub(r"\b(O|RV)\(([^)]+)\)", _own_name, text) for text in option["description"]]
     if "suboptions" in option:
         result["options"] = {name: _option(suboption) for name, suboption in option["suboptions"].items()}
     return result
 
 
 def _own_name(reference: re.Match[str]) -> str:
-    """Return the markup O(…) with the role's name of a module's option."""
-    return reference[0] if reference[1].startswith(PREFIX) or "#" in reference[1] else f"O({PREFIX}{reference[1]})"
+    """Return the markup O(…) with the role's name of a module's option, or RV(…) with the module that returns it."""
+    kind, name = reference.groups()
+    if name.startswith(PREFIX) or "#" in name:
+        return reference[0]
+    return f"O({PREFIX}{name})" if kind == "O" else f"RV(mtls.httpd.sites#module:{name})"
 
 
 def _type(option: dict[str, Any]) -> str:
@@ -147,4 +157,11 @@ _Dumper.add_representer(str, _text)
 
 if __name__ == "__main__":
     sys.stdout.write("---\n# Made by `make generate` of the module sites and of tests/support/argument_specs.py.\n")
-    yaml.dump(argument_specs(), sys.stdout, _Dumper, sort_keys=False, allow_unicode=True, width=120)
+    yaml.dump(
+        argument_specs(true_types=sys.argv[1:] == ["--true-types"]),
+        sys.stdout,
+        _Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=120,
+    )
