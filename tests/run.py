@@ -89,6 +89,7 @@ def lint(tally: Tally) -> None:
         ("ruff", "format", "--check"),
         ("mypy", *rooms),
         ("yamllint", "--strict", "."),
+        ("pymarkdown", "--strict-config", "scan", "--respect-gitignore", "--recurse", "."),
         ("ansible-lint", "--strict"),
         ("antsibull-changelog", "lint"),
         ("reuse", "lint", "--lines"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import runpy
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,11 +69,15 @@ An error fails the task before anything is sent; a warning does not. [The verdic
 
 ## What a look at a fleet shows
 
-`mtls.httpd.status` tells these beside the faults above, each as critical or a warning. A fault is critical there but
-for {minor}, which cost no callback and let nobody in.
+{fleet_words}
 
 {fleet}
 """
+
+FLEET = (
+    "`mtls.httpd.status` tells these beside the faults above, each as critical or a warning. A fault is critical there "
+    "but for {minor}, which cost no callback and let nobody in."
+)
 
 
 def page() -> str:
@@ -83,7 +88,7 @@ def page() -> str:
     fleet = _read("plugin_utils/_fleet/codes.py")
     return PAGE.format(
         faults=_table(("code", "what is so", "what to do"), ((f"`{code}`", *told) for code, told in faults.items())),
-        minor=", ".join(f"`{code}`" for code in sorted(fleet["MINOR"])),
+        fleet_words=textwrap.fill(FLEET.format(minor=", ".join(f"`{code}`" for code in sorted(fleet["MINOR"]))), 120),
         fleet=_table(
             ("code", "severity", "what is so", "what to do"),
             ((f"`{code}`", *told) for code, told in fleet["CODES"].items()),

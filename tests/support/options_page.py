@@ -50,7 +50,7 @@ def page() -> str:
 def _told(name: str, option: dict[str, Any]) -> str:
     """Return the part of the page on one option."""
     kind = option["type"] + (f" of {option['elements']}" if "elements" in option else "")
-    facts = [f"{'required, ' if option.get('required') else ''}{kind}"]
+    facts = [kind + (", required" if option.get("required") else "")]
     if "choices" in option:
         facts.append("one of " + ", ".join(f"`{choice}`" for choice in option["choices"]))
     if option.get("default") not in (None, [], {}):
@@ -58,7 +58,7 @@ def _told(name: str, option: dict[str, Any]) -> str:
         facts.append(f"default `{str(shown).lower() if isinstance(shown, bool) else shown}`")
     if "aliases" in option:
         facts.append("also called " + ", ".join(f"`{alias}`" for alias in option["aliases"]))
-    lines = [f"### `{name}`", "", f"*{'; '.join(facts)}*", "", *map(_item, option["description"])]
+    lines = [f"### `{name}`", "", f"Type: {'; '.join(facts)}", "", *map(_item, option["description"])]
     for suboption, about in option.get("suboptions", {}).items():
         lines.append(_item(f"C({suboption}) ({about['type']}): " + " ".join(about["description"])))
     return "\n".join(lines)
