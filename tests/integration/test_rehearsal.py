@@ -349,14 +349,14 @@ CASES = [
         broken_neighbour,
     ),
     Case(
-        "client CAs of somebody else's virtual host beside the site that are none",
+        "another virtual host beside the site, whose client CA file holds no certificate",
         "rehearsal",
         "rehearsal",
         "would not start again with the configuration as it stands",
         lambda host: anothers_clients(host, b"cut short", b""),
     ),
     Case(
-        "revocation lists of somebody else's virtual host beside the site that are none",
+        "another virtual host beside the site, whose revocation file holds no list",
         "rehearsal",
         "rehearsal",
         "would not start again with the configuration as it stands",
