@@ -4,6 +4,7 @@
 #   make test         everything; lint, sanity, unit, integration, molecule, faults and newest are its parts
 #   make test-long    the same with all that is slow (LONG=1, hours)
 #                     MTLS_STOCK_LAYOUTS=FOLDER adds hosts with the stock files that lie there (tests/support/set-up-stock)
+#   make environment  prepares all tools and images once, for who types `molecule`, `pytest` or `ansible-test`; its last line is the command for that
 #   make bench        the costs of the design's budget, measured; writes docs/performance.md
 #   make docs         the documentation site, into build/site/html
 #   make generate     of the documentation of the module sites: the role's argument specification and docs/options.md; of the tables of codes:
@@ -19,7 +20,7 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/build/collections
 
 PARTS := lint sanity unit integration molecule faults newest
 
-.PHONY: build $(PARTS) test test-long demo bench docs generate release clean
+.PHONY: build $(PARTS) test test-long demo bench docs environment generate release clean
 
 build: $(COLLECTION)/MANIFEST.json
 	@echo "The artifact is $$(echo build/artifact/*.tar.gz)"
@@ -53,6 +54,10 @@ generate:
 	$(IN) run python tests/support/options_page.py >build/options.md
 	cp build/options.md docs/options.md
 	$(IN) run python tests/support/pictures.py docs/pictures
+
+environment: build
+	@tests/support/packages apache2-bin curl libapache2-mod-security2 openssl shellcheck unzip || true
+	@$(IN) dev tests/support/prepare
 
 docs: build
 	$(IN) site tests/support/site.py
