@@ -20,7 +20,7 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/build/collections
 
 PARTS := lint sanity unit integration molecule faults newest
 
-.PHONY: build $(PARTS) test test-long demo bench docs environment generate release clean
+.PHONY: build $(PARTS) test test-long demo demo-packages bench docs environment generate release clean
 
 build: $(COLLECTION)/MANIFEST.json
 	@echo "The artifact is $$(echo build/artifact/*.tar.gz)"
@@ -37,9 +37,12 @@ test test-long: build
 
 test-long: export LONG := 1
 
-demo: build
-	tests/support/packages apache2-bin
+demo: demo-packages build
 	KEEP=$(KEEP) $(IN) run tests/support/demo
+
+# All at once, before anything is built: whoever may install nothing is told of all that is missing.
+demo-packages:
+	@tests/support/packages apache2-bin $$(python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv)
 
 bench: build
 	tests/support/packages apache2-utils

@@ -35,6 +35,7 @@ with kept_bytecode():
         pipelined,
         reached_at,
         refusal,
+        tell_skew,
         without_cryptography,
     )
     from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
@@ -90,8 +91,7 @@ class ActionModule(ActionBase):
         )
         if told.get("failed") or not told.get("found"):
             return told
-        # What the way there and back may have taken is no skew.
-        told["clock_skew"] = round(min(0.0, told["clock"] - begun) or max(0.0, told["clock"] - time.time()), 1)
+        told["clock_skew"] = tell_skew(told["clock"] - time.time(), told["clock"] - begun)
         self._ask_from_here(told, Clients(untrusted=probes.stranger), options["timeout"])
         self._compare(told, sites)
         return told

@@ -12,6 +12,7 @@ Its documentation is in plugins/modules/sites.py, the target's half in plugins/m
 from __future__ import annotations
 
 import datetime
+import time
 from typing import TYPE_CHECKING, Any
 
 from ansible.plugins.action import ActionBase
@@ -32,6 +33,7 @@ with kept_bytecode():
         reached_at,
         refusal,
         say,
+        tell_skew,
         without_cryptography,
     )
     from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
@@ -134,6 +136,8 @@ class ActionModule(ActionBase):
             module_args={"payload": packed(request), "code": _CODE},
             task_vars=task_vars,
         )
+        if "clock" in result:
+            result["clock_skew"] = tell_skew(result.pop("clock") - time.time(), result["clock_skew"])
         return result
 
     def _tell(self, result: dict[str, Any], findings: list[dict[str, Any]], warnings: list[str]) -> dict[str, Any]:

@@ -970,11 +970,11 @@ server:
       sample: true
 clock_skew:
   description:
-    - Seconds by which the target's clock is ahead of the controller's, the way there included. The certificates'
-      dates are judged by both.
+    - Seconds by which the target's clock is surely ahead of the controller's, negative where it is behind. What the
+      ways there and back took is no part of it. The certificates' dates are judged by both clocks.
   returned: success
   type: float
-  sample: 0.2
+  sample: 0.0
 healed:
   description:
     - What was found amiss and, but in check mode, put right, such as an edited file or the remains of a run that was

@@ -59,6 +59,11 @@ sites:
   type: list
   elements: dict
   sample: []
+clock:
+  description: Seconds since 1970 by the target's clock, in the end. The controller knows by them how long the way took.
+  returned: success
+  type: float
+  sample: 1796000000.5
 faults:
   description: As RV(mtls.httpd.sites#module:faults).
   returned: failure

@@ -76,6 +76,15 @@ def pipelined(connection: ConnectionBase) -> bool:
     return bool(connection.is_pipelining_enabled())
 
 
+def tell_skew(at_least: float, at_most: float) -> float:
+    """Return by how many seconds the host's clock is surely ahead, negative where it is behind; 0 if neither is sure.
+
+    C(at_least): its clock at the end, less the controller's once the answer had come. C(at_most): its clock at the
+    beginning, less the controller's when the question went. What the ways took lies in between, and is no skew.
+    """
+    return round(max(0.0, at_least) or min(0.0, at_most), 1)
+
+
 def reached_at(connection: ConnectionBase, remote_addr: str | None) -> str | None:
     """Return the address at which others reach the host as Ansible does; None where that is no address of a network.
 

@@ -231,6 +231,19 @@ def test_the_tutorials_backend_gets_chats_call_and_nobody_elses(operator: LocalO
             backend.terminate()
 
 
+def test_the_group_of_the_page_on_options_says_which_httpd_is_meant(operator: LocalOperator) -> None:
+    (play,) = plays("options")
+    (task,) = play["tasks"]
+    show = {"ansible.builtin.debug": {"msg": "config {{ asked.server.config }}."}}
+    tasks = [{**task, "register": "asked"}, show]
+    wrong = operator.play(plays=[{"module_defaults": play["module_defaults"], "tasks": tasks}])
+    assert wrong.status != 0
+    assert "/opt/application/bin/httpd" in wrong.output
+    own = {"httpd_binary": str(operator.httpd.binary), "httpd_config": str(operator.httpd.conf)}
+    right = operator.deploy(plays=[{"module_defaults": dict.fromkeys(play["module_defaults"], own), "tasks": tasks}])
+    assert f"config {operator.httpd.conf}." in right.output
+
+
 BALANCER = "127.0.0.2"
 
 

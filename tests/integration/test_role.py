@@ -85,6 +85,17 @@ def test_a_second_run_changes_nothing_and_goes_to_the_host_once(operator: LocalO
     assert run.output.count("EXEC") == 1, "one trip, to apply"
 
 
+def test_what_the_way_to_a_host_takes_is_no_skew_of_its_clock(operator: LocalOperator) -> None:
+    show = {
+        "ansible.builtin.debug": {"msg": "skew {{ mutual_tls_applied.clock_skew }}, {{ mutual_tls_applied.keys() }}"}
+    }
+    play = {"roles": [{"role": "mtls.httpd.mutual_tls"}], "post_tasks": [show]}
+    for _run in ("that deploys", "that finds nothing to do"):
+        said = operator.deploy(plays=[play]).output
+        assert "skew 0.0, " in said
+        assert "'clock'" not in said
+
+
 def test_a_renewed_certificate_is_served_after_the_next_run(operator: LocalOperator) -> None:
     operator.deploy()
     renewed = operator.material.public.issue(operator.material.domain)

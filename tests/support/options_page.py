@@ -32,6 +32,20 @@ Each entry of `mutual_tls_sites` takes these. Only `domain` is always needed.
 
 ## Of a run
 
+On a host with several httpd, `module_defaults` says once for all tasks of a play which one is meant. The group has
+`sites`, `site_info`, `server_info`, `release_info` and `caller_info`:
+
+```yaml
+- name: Look at the httpd of the application, not at the distribution's
+  hosts: webhooks
+  module_defaults:
+    group/mtls.httpd.server:
+      httpd_binary: /opt/application/bin/httpd
+  tasks:
+    - name: Ask it
+      mtls.httpd.server_info:
+```
+
 {run}
 """
 _MARKUP = re.compile(r"(O|V|C|RV|M|B|I|P|U|E)\(((?:\\.|[^()\\]|\([^()]*\))*)\)")

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -34,7 +35,8 @@ def answer(payload: str, *, check: bool) -> Answer:
             words = f"sudo on this host records what it is sent, and so the private keys, in {recording}: remove that "
             way = "file, and take log_input and log_stdin out of its sudoers for this user, or connect as root."
             warnings = (words + way,)
-        return Answer(False, asdict(run.carry_out(request, check=check)), warnings)
+        report = asdict(run.carry_out(request, check=check))
+        return Answer(False, {**report, "clock": time.time()}, warnings)
     except OperatorError as error:
         return Answer(True, {"msg": str(error), "faults": list_faults(error.faults)}, warnings)
 
