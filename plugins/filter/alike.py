@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 DOCUMENTATION = r"""
 name: alike
 short_description: Find the hosts that are to serve the same
-version_added: 0.1.0
+version_added: 1.0.0
 author: mtls.httpd contributors (@mtls)
 description:
   - Compares C(mutual_tls_sites) and C(mutual_tls_warn_days) of hosts, so that what many hosts share is judged once.

@@ -64,6 +64,8 @@ def made(kind: Any) -> Any:
         return Secret(MARKER.encode())
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return instance(kind)
+    if isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        return kind(*map(made, types_of(kind).values()))
     if origin in (typing.Union, types.UnionType):
         return next((value for value in map(made, of) if holds(value)), made(of[0]))
     if origin in (tuple, collections.abc.Sequence, list):
