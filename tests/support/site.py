@@ -12,6 +12,7 @@ says why the original has not), and the module that is not for playbooks is left
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -79,6 +80,11 @@ def copied() -> None:
         told: dict[str, Any] = yaml.safe_load(links.read_text())
         told["extra_links"] = [{"description": "Report an issue", "url": f"{repository.rstrip('/')}/issues/new/choose"}]
         links.write_text(yaml.safe_dump(told))
+    else:  # else its button would lead nowhere
+        path = COPY / "MANIFEST.json"
+        manifest = json.loads(path.read_text())
+        del manifest["collection_info"]["repository"]
+        path.write_text(json.dumps(manifest))
 
 
 def index() -> str:
