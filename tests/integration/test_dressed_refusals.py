@@ -9,10 +9,12 @@ By ErrorDocument a refusal may be answered by a redirect, or by another path wit
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from backend import Backend
+from host import DOMAIN
 from rehearsing import edited
 
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
@@ -101,3 +103,64 @@ def test_a_site_that_is_open_on_the_live_server_alone_is_found_there(host: Host,
         host.apply(wish)
     assert "on the live server" in str(caught.value)
     assert "a client without a certificate got in" in str(caught.value)
+
+
+# A refusal in the operator's own template: a page, and no status that says so.
+PAGE = r"""
+    RewriteEngine on
+    RewriteCond "%{SSL:SSL_CLIENT_VERIFY}" "!=SUCCESS"
+    RewriteCond "%{REQUEST_URI}" "!=/healthz"
+    RewriteRule "^" "/denied/index.html" [PT,END]
+"""
+
+
+def with_page(host: Host, *, rule: str = PAGE, **options: Any) -> SiteWish:
+    """Return a wish for a site that refuses by a page with status 200."""
+    host.load("rewrite")
+    (host.httpd.root / "denied").mkdir(mode=0o755, exist_ok=True)
+    (host.httpd.root / "denied/index.html").write_text("You are not Chat")
+    beside = f"Alias /denied {host.httpd.root}/denied\n"
+    granted = f"<Directory {host.httpd.root}/denied>\nRequire all granted\n</Directory>\n"
+    wish = edited(host.wish(**OPEN, **options), r'^ *<Location "/">(.|\n)*?^ *</Location>\n', "")
+    if "proxy_pass" in options:
+        wish = edited(wish, "^( *)ProxyPass ", r'\1ProxyPass "/denied" !\n\1ProxyPass ')
+    return edited(wish, "^</VirtualHost>", (rule + beside + granted).replace("\\", "\\\\") + "</VirtualHost>")
+
+
+@pytest.mark.parametrize("kind", ["files", "a backend"])
+def test_a_page_in_the_place_of_a_refusal_is_no_admission_on_the_live_server(
+    host: Host, backend: Backend, kind: str
+) -> None:
+    options = {"document_root": f"{host.httpd.root}/site"} if kind == "files" else {"proxy_pass": url(backend)}
+    wish = with_page(host, **options)
+    assert host.apply(wish).rehearsal == "full"
+    before = len(backend.asked)
+    assert {each.status for each in host.answers(path="/").values()} == {200}
+    assert not host.apply(wish).changed
+    assert len(backend.asked) == before
+    line = (host.store / DOMAIN / "history").read_text().splitlines()[-1]
+    assert hashlib.sha256(b"You are not Chat").hexdigest() in line
+    # A refusal that tells by its status needs no page to be known by.
+    host.apply(host.wish(**OPEN, **options))
+    assert (
+        hashlib.sha256(b"You are not Chat").hexdigest()
+        not in ((host.store / DOMAIN / "history").read_text().splitlines()[-1])
+    )
+
+
+def test_a_site_with_such_a_page_that_is_open_on_the_live_server_alone_is_found_there(host: Host) -> None:
+    rule = f"<IfDefine MTLS_HTTPD_REHEARSAL>{PAGE}</IfDefine>\n"
+    (host.httpd.root / "site/index.html").write_text("the content")
+    with pytest.raises(Refused) as caught:
+        host.apply(with_page(host, rule=rule, document_root=f"{host.httpd.root}/site"))
+    assert "on the live server" in str(caught.value)
+    assert "a client without a certificate got in" in str(caught.value)
+
+
+def test_a_page_that_is_another_than_before_is_no_refusal(host: Host) -> None:
+    wish = with_page(host, document_root=f"{host.httpd.root}/site")
+    host.apply(wish)
+    (host.httpd.root / "denied/index.html").write_text("the content")
+    report = host.apply(wish)
+    assert any("a client without a certificate got in" in each for each in report.healed)
+    assert not host.apply(wish).changed

@@ -6,17 +6,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.calls import USER_AGENT
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import Deadline, client_context, connect
 
 if TYPE_CHECKING:
     import socket
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Door, Identity
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Door, Identity, Question
 
 _LONGEST = 1 << 20
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})")
@@ -115,3 +117,17 @@ def _is_whole(received: bytes) -> bool:
         return body.endswith(b"0\r\n\r\n")
     length = _LENGTH.search(head)
     return length is not None and len(body) >= int(length[1])
+
+
+def digest_page(door: Door, question: Question, seconds: float) -> str:
+    """Return the SHA-256 of what a client is answered with, by GET and over HTTP/1.1; empty for nothing.
+
+    An empty page, or one of httpd's own about an error, is none by which a refusal is to be told from an answer.
+    """
+    host = question.server_name if door.port == 443 else f"{question.server_name}:{door.port}"
+    kept = Kept(door, question.version, question.server_name, question.identity, question.source or "", seconds)
+    lines = (f"GET {question.path} HTTP/1.1", f"Host: {host}", f"User-Agent: {USER_AGENT}", "Connection: close", "", "")
+    reply = kept.ask("\r\n".join(lines).encode("ascii", "replace"))
+    kept.close()
+    _head, _end, page = reply.received.partition(b"\r\n\r\n")
+    return hashlib.sha256(page).hexdigest() if page and 200 <= reply.status < 300 else ""

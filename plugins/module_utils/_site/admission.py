@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.kept import digest_page
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site.canaries import (
     Canaries,
@@ -74,6 +75,10 @@ class Admission:
                 # A canary's own path means nothing to an operator.
                 return replace(each, result="accepted", path=answer.path, detail=self._explain(each))
         if answer.result == "accepted" and not self.is_let_in(question, answer, known, seconds):
+            if question.client == "none" and not _sends_away(answer):
+                asked = replace(question, source=self.canaries.next_source(self.door.address))
+                digest = digest_page(self.door, asked, seconds)
+                self.canaries.dressed.update({self.site.domain: digest} if digest else {})
             return replace(answer, result="refused")
         return answer
 

@@ -171,6 +171,7 @@ class Canaries:
     planted. files: all the paths that lead to these. mounts: what was mounted where before any was planted. stand_ins:
     the listeners in the place of backends. taken: the backends that are stood in for, each with its mark. replaced: the
     domains all of whose backends these are. closed: the marks of what nobody is to reach but who is let in, by domain.
+    dressed: by domain, the SHA-256 of the page that a site refuses with, where its status says otherwise.
     warnings: what operators are to see to, and what could not be stood in for.
     """
 
@@ -184,6 +185,7 @@ class Canaries:
     taken: dict[Backend, str] = field(default_factory=dict)
     replaced: set[str] = field(default_factory=set)
     closed: dict[str, set[str]] = field(default_factory=dict)
+    dressed: dict[str, str] = field(default_factory=dict)
     warnings: list[Fault] = field(default_factory=list)
 
     def __post_init__(self) -> None:

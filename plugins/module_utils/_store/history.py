@@ -6,7 +6,8 @@
 
 A file of its own beside the links, as a release never changes once it has its name. The line of a release tells the
 moment by the host's clock, and the folder, as C(2026-11-23T16:39:00Z 3f9c0a6de1b2c4f7). The order of the lines counts,
-as clocks go back too.
+as clocks go back too. Behind them stands the SHA-256 of the page by which that release refuses, where it has a status
+that refuses nobody, and a rehearsal has shown what it is.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 HISTORY = "history"
 KEEP_RELEASES = 3  # beside the current one, where nobody says how many
 _UNKNOWN = "-"
-_LINE = re.compile(r"(-|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) ([0-9a-f]{16}(?:\.\d+)?)")
+_LINE = re.compile(r"(-|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) ([0-9a-f]{16}(?:\.\d+)?)(?: ([0-9a-f]{64}))?")
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,12 @@ class Kept:
 
     folder: its name among the site's releases. since: when it was last made current, in UTC, as 2026-11-23T16:39:00Z;
     empty where that is not known, as of the older one of two that were left by a version without a history.
+    refusal: the SHA-256 of the page that who is refused gets, where that comes with a status that refuses nobody.
     """
 
     folder: str
     since: str = ""
+    refusal: str = ""
 
     @property
     def name(self) -> str:
@@ -44,12 +47,13 @@ class Kept:
 def read_history(content: bytes) -> list[Kept]:
     """The releases that the bytes of a history name, the oldest first. A line that is none says nothing."""
     found = [_LINE.fullmatch(line) for line in content.decode("ascii", errors="replace").splitlines()]
-    return [Kept(each[2], "" if each[1] == _UNKNOWN else each[1]) for each in found if each]
+    return [Kept(each[2], "" if each[1] == _UNKNOWN else each[1], each[3] or "") for each in found if each]
 
 
 def write_history(kept: Iterable[Kept]) -> bytes:
     """The bytes of the history of these releases, the oldest first."""
-    return "".join(f"{each.since or _UNKNOWN} {each.folder}\n" for each in kept).encode()
+    lines = (" ".join(filter(None, (each.since or _UNKNOWN, each.folder, each.refusal))) for each in kept)
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def choose_kept(before: Sequence[Kept], current: Kept, previous: str, keep: int) -> list[Kept]:

@@ -27,6 +27,7 @@ import re
 import stat
 import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
@@ -44,7 +45,12 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
     folder_is_open,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import EMPTY, FACTS, SITE, SiteFacts
-from ansible_collections.mtls.httpd.plugins.module_utils._store.history import HISTORY, Kept, read_history
+from ansible_collections.mtls.httpd.plugins.module_utils._store.history import (
+    HISTORY,
+    Kept,
+    read_history,
+    write_history,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._store.journal import entry_from_json, entry_to_json
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import PRIVATE, Release, key_file
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
@@ -138,16 +144,28 @@ class Store:
         current, previous = self.current(domain), self.current(domain, "previous")
         told = self._history(domain)
         moments = {each.folder: each.since for each in told}
+        refusals = {each.folder: each.refusal for each in told}
         if current and [each.folder for each in told[-1:]] != [current]:
             made = os.lstat(self.path(domain, "current")).st_mtime  # of the link, which each switch makes anew
             moments[current] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(made))
         names = [each.folder for each in told if each.folder != current]
         names += [previous] if previous not in ("", current, *names) else []
         return [
-            Kept(name, moments.get(name, ""))
+            Kept(name, moments.get(name, ""), refusals.get(name, ""))
             for name in dict.fromkeys([*names, *([current] if current else [])])
             if os.path.isdir(self.path(domain, "releases", name))
         ]
+
+    def refusal(self, domain: str) -> str:
+        """The SHA-256 of the page by which a site's current release refuses, empty where a status says so."""
+        return next((each.refusal for each in self.kept(domain)[-1:]), "")
+
+    def note_refusal(self, domain: str, digest: str) -> None:
+        """Write down by which page a site's current release refuses."""
+        kept = self.kept(domain)
+        if kept and kept[-1].refusal != digest:
+            kept[-1] = replace(kept[-1], refusal=digest)
+            self.disk.put(self.path(domain, HISTORY), File(write_history(kept)))
 
     def _history(self, domain: str) -> list[Kept]:
         with suppress(StoreError, OSError):  # What stands there instead says nothing.

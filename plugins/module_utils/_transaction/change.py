@@ -25,7 +25,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal im
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.switch import reload_alone, switch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
     from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
@@ -81,6 +81,9 @@ def settle_watchman(store: Store) -> None:
     watchman.settle(store)
 
 
-def make(seen: Seen) -> bool:
-    """Steps 2 to 6. Returns whether httpd was reloaded, or started. Raises Refused, after the way back."""
-    return switch(seen) if seen.plan.changes else reload_alone(seen)
+def make(seen: Seen, dressed: Mapping[str, str]) -> bool:
+    """Steps 2 to 6. Returns whether httpd was reloaded, or started. Raises Refused, after the way back.
+
+    C(dressed): as the rehearsal tells it.
+    """
+    return switch(seen, dressed) if seen.plan.changes else reload_alone(seen, dressed)

@@ -143,7 +143,7 @@ def look(server: Server, store: Store, request: Request, *, interrupted: bool, s
         was_running=was_running,
         interrupted=interrupted,
         plan=plan,
-        differing=tuple(_differing(server, without_us, wishes, sites)) if asked else (),
+        differing=tuple(_differing(server, store, without_us, wishes, sites)) if asked else (),
         leftovers=() if interrupted else tuple(find_leftovers(store, wishes)),
         skew=skew,
         enables=request.start and server.supervision.enabled is False and bool(sites),
@@ -157,7 +157,7 @@ def find_amiss(seen: Seen) -> list[str]:
     """
     amiss = list(seen.plan.amiss)
     if seen.plan.amiss and seen.was_running:
-        faults = _differing(seen.server, seen.without_us, seen.wishes, list(_before(seen)))
+        faults = _differing(seen.server, seen.store, seen.without_us, seen.wishes, list(_before(seen)))
         amiss += [f"until this run, {tell_fault(each)}" for _site, each in faults if each.code == "stranger-let-in"]
     if seen.leftovers:
         amiss.append(f"left over: {', '.join(seen.leftovers)}")
@@ -254,7 +254,7 @@ def _before(seen: Seen) -> Iterator[SiteFacts]:
 
 
 def _differing(
-    server: Server, without_us: Description, wishes: Sequence[SiteWish], sites: Sequence[SiteFacts]
+    server: Server, store: Store, without_us: Description, wishes: Sequence[SiteWish], sites: Sequence[SiteFacts]
 ) -> Iterator[tuple[SiteFacts, Fault]]:
     """How the live server differs from the sites, each in one handshake at each address."""
     deadline = time.monotonic() + ASKING_SECONDS
@@ -264,7 +264,7 @@ def _differing(
     def ask(place: tuple[SiteFacts, str]) -> list[Fault]:
         site, address = place
         if time.monotonic() < deadline:
-            return handshakes.differs_from_live(described, site, address)
+            return handshakes.differs_from_live(described, site, address, store.refusal(site.domain))
         words = f"{site.domain}: not asked, as {ASKING_SECONDS:.0f} seconds were over"
         return [Fault("not-tried", site.domain, words, "")]
 

@@ -188,7 +188,8 @@ def _full(trial: Trial, logs_told: Sequence[str] = ()) -> Result:
                 faults += [] if faults else Doors(content, tried, trial.accepted, probes).find_open()
         faults = protocols.name_limits(private, described, sites, faults)
         end = _End(faults=faults, complete=True, programs=programs, logs=opened, served=served)
-        return asdict(replace(end, warnings=tuple(dict.fromkeys([*list_untwinned(twins), *content.warnings]))))
+        warnings = tuple(dict.fromkeys([*list_untwinned(twins), *content.warnings]))
+        return asdict(replace(end, warnings=warnings, dressed=content.dressed))
 
     try:
         value = sandbox.run(_world(trial, logs_told), act, SECONDS + len(sites))
@@ -219,6 +220,7 @@ def _full(trial: Trial, logs_told: Sequence[str] = ()) -> Result:
         value["complete"],
         tuple(value["programs"]),
         warnings=warnings,
+        dressed=value["dressed"],
     )
 
 
@@ -226,8 +228,8 @@ def _full(trial: Trial, logs_told: Sequence[str] = ()) -> Result:
 class _End:
     """How a rehearsal ended inside.
 
-    broken, complete, programs, warnings: as in a `Result`. logs: those that httpd would open for the sites that are
-    tried; written: for these and all others that are there. served: what served_paths tells.
+    broken, complete, programs, warnings, dressed: as in a `Result`. logs: those that httpd would open for the sites
+    that are tried; written: for these and all others that are there. served: what served_paths tells.
     """
 
     broken: str = ""
@@ -238,6 +240,7 @@ class _End:
     written: Sequence[str] = ()
     served: Mapping[str, str] = field(default_factory=dict)
     warnings: Sequence[Fault] = ()
+    dressed: Mapping[str, str] = field(default_factory=dict)
 
 
 def _texts(change: Draft) -> dict[str, bytes]:

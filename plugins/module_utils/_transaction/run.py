@@ -112,7 +112,7 @@ class _Run:
             result = change.prove(seen)  # 1.
             if not self.check:
                 self.touched = True
-                reloaded = change.make(seen)  # 2. to 6.
+                reloaded = change.make(seen, result.dressed)  # 2. to 6.
         if seen.enables and not any(seen.plan.changed.values()):
             self.healed.append(f"{server.supervision.unit} was not enabled")
         if seen.enables and not self.check:

@@ -182,7 +182,8 @@ class _Survey:
         """What handshakes as strangers, at each address, show of each site."""
         described = in_force(self.server, without_us, wishes)
         until = time.monotonic() + ASKING_SECONDS
-        occasion = handshakes.Occasion(described, handshakes.Stage.LIVE, until)
+        dressed = {domain: self.store.refusal(domain) for domain in self.facts}
+        occasion = handshakes.Occasion(described, handshakes.Stage.LIVE, until, dressed=dressed)
         answers = {}
         for site in self.facts.values():
             if site.included and not standing.host_of(site, without_us):

@@ -39,7 +39,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal im
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import Seen
 
@@ -51,8 +51,8 @@ CONFIRM_SECONDS = 15.0
 DRY_AT_FIRST = {"http2_module", "md_module"}
 
 
-def switch(seen: Seen) -> bool:
-    """Put the plan in place. Returns whether httpd was reloaded, or started.
+def switch(seen: Seen, dressed: Mapping[str, str]) -> bool:
+    """Put the plan in place. Returns whether httpd was reloaded, or started. C(dressed): as the rehearsal tells it.
 
     Raises Refused. Then the old state is back, unless the message says otherwise: the way back did not come to its end,
     or the new state could not be kept.
@@ -64,20 +64,25 @@ def switch(seen: Seen) -> bool:
             way.switched = True
             seen.store.switch(seen.plan.changes)  # 3.
             seen.server.forget()
-            reloaded = _reload(seen)  # 4. and 5.
+            reloaded = _reload(seen, dressed)  # 4. and 5.
             _settle_watchman(seen)
-        _keep(seen)  # 6.
+        _keep(seen, dressed)  # 6.
         if wrote and wrote != watchman.read_folder(seen.store):
             watchman.forget_metrics(seen.store, wrote)
     return reloaded
 
 
-def reload_alone(seen: Seen) -> bool:
-    """Reload, or start, with nothing to switch. Returns whether that was done. Raises Refused."""
+def reload_alone(seen: Seen, dressed: Mapping[str, str]) -> bool:
+    """Reload, or start, with nothing to switch. Returns whether that was done. Raises Refused.
+
+    C(dressed): as the rehearsal tells it.
+    """
     log = _logs(seen)
     with _uninterrupted():
         try:
-            return _reload(seen)
+            reloaded = _reload(seen, dressed)
+            _note_refusals(seen, dressed)
+            return reloaded
         except (HttpdError, Refused) as error:
             said = log.complaint() or "nothing"
             if not seen.was_running:
@@ -100,7 +105,7 @@ def _stage(seen: Seen) -> None:
         raise Refused(*full)
 
 
-def _reload(seen: Seen) -> bool:
+def _reload(seen: Seen, dressed: Mapping[str, str]) -> bool:
     """Reload or start httpd, if it is to read what changes, and confirm it. Returns whether it was. Raises Refused."""
     if not seen.runs_after or seen.changes_nothing_that_is_read:
         return False
@@ -122,7 +127,7 @@ def _reload(seen: Seen) -> bool:
         server.start()
     if seen.was_running and missing:
         before = _reload_again(seen, before, missing)
-    _confirm(seen, before)
+    _confirm(seen, before, dressed)
     return True
 
 
@@ -151,11 +156,11 @@ def _reload_again(seen: Seen, before: Workers, missing: set[str]) -> Workers:
     return known
 
 
-def _confirm(seen: Seen, before: Workers) -> None:
+def _confirm(seen: Seen, before: Workers, dressed: Mapping[str, str]) -> None:
     """See that a new generation of workers serves the sites as wished, and refuses strangers. Raises Refused."""
     described = seen.server.describe()  # with us, as a template may claim more addresses
     deadline = time.monotonic() + CONFIRM_SECONDS
-    occasion = handshakes.Occasion(described, handshakes.Stage.LIVE, deadline)
+    occasion = handshakes.Occasion(described, handshakes.Stage.LIVE, deadline, dressed=dressed)
     _await_workers(seen, before, deadline)
     while True:
         faults: list[Fault] = []
@@ -183,10 +188,18 @@ def _await_workers(seen: Seen, before: Workers, deadline: float) -> None:
         time.sleep(0.005)
 
 
-def _keep(seen: Seen) -> None:
+def _note_refusals(seen: Seen, dressed: Mapping[str, str]) -> None:
+    """Write down by which pages sites refuse, for runs that rehearse nothing."""
+    for site in seen.sites:
+        if site.domain in dressed or seen.store.refusal(site.domain):
+            seen.store.note_refusal(site.domain, dressed.get(site.domain, ""))
+
+
+def _keep(seen: Seen, dressed: Mapping[str, str]) -> None:
     """Have the new state hold: the journal goes, and older releases. Raises Refused where that cannot be."""
     try:
         seen.store.done()
+        _note_refusals(seen, dressed)
         seen.store.prune()
     except OSError as error:
         fault = explain_os_error(error)
@@ -260,7 +273,9 @@ def _serve_again(seen: Seen, sockets: set[tuple[str, int]]) -> None:
         hidden = [
             site.domain
             for site in old
-            if not handshakes.shows_site(described, site, standing.addresses(site, without_us)[0])
+            if not handshakes.shows_site(
+                described, site, standing.addresses(site, without_us)[0], store.refusal(site.domain)
+            )
         ]
         if server.running() and not missing and not hidden:
             if not taken and not old:

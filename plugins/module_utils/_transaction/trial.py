@@ -71,7 +71,8 @@ class Result:
     C(full) or C(reduced) and why; the faults found; what httpd said when it did not start; whether each site was tried;
     the programs that it would have started, by path, and those of them that no site of the change may; the faults that
     were found, and are none to this run. C(warnings): what an operator is to see to, though nothing is wrong for sure.
-    C(locked_out): callers of late that would not get in any more.
+    C(locked_out): callers of late that would not get in any more. C(dressed): by domain, the SHA-256 of the page that a
+    site refuses with, where its status says otherwise.
     """
 
     mode: str
@@ -84,6 +85,7 @@ class Result:
     accepted: tuple[Fault, ...] = ()
     warnings: tuple[Fault, ...] = ()
     locked_out: tuple[Fault, ...] = ()
+    dressed: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_escapes(
