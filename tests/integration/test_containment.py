@@ -29,7 +29,7 @@ rehearsed = pytest.mark.parametrize("rehearsed", ["full", "reduced"])
 
 def rehearse(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if how == "reduced":
-        monkeypatch.setattr(effects, "find_effects", lambda _user: "of a test")
+        monkeypatch.setattr(effects, "find_effects", lambda _binary, _described: "of a test")
 
 
 # -- extra_directives

@@ -189,7 +189,7 @@ def test_a_site_that_serves_no_http2_although_it_promises_it_is_refused(
     host: Host, rehearsed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if rehearsed == "in part":
-        monkeypatch.setattr(effects, "find_effects", lambda _user: "of a test")
+        monkeypatch.setattr(effects, "find_effects", lambda _binary, _described: "of a test")
     message = host.refused(as_by_template(wish(host), b"Protocols h2 http/1.1", b"Protocols http/1.1"))
     assert "HTTP/2 is not served over TLSv1.2, although 'http2' asks for it" in message
     assert "HTTP/2 is not served over TLSv1.3, although 'http2' asks for it" in message

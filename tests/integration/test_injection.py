@@ -410,7 +410,7 @@ def test_extra_directives_let_no_stranger_in(
     if rehearsed == "in part":
         if not LONG and name not in ("a setting", "another of an address", "what the live server alone reads"):
             pytest.skip("of the attacks, three try the reduced rehearsal too: make test-long tries all")
-        monkeypatch.setattr(effects, "find_effects", lambda _user: "of a test")
+        monkeypatch.setattr(effects, "find_effects", lambda _binary, _described: "of a test")
     first = host.wish(port=host.port)
     host.apply(first)
     (host.conf / "mine.conf").write_text("SSLVerifyClient none\n")

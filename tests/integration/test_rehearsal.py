@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 from demo_material import Authority, key_pem, new_key, write
 from embedded_httpd import free_port
 from host import COLLECTION, DOMAIN, Host, LateDisk, in_a_child, processes_in, until
@@ -460,6 +461,35 @@ def test_what_would_have_effects_when_started_twice_is_not_started_and_said(host
     assert "would be started" in report.rehearsal_reason
     assert f"{host.httpd.conf}:" in report.rehearsal_reason
     assert mark.read_text() == before
+
+
+@pytest.mark.parametrize("encrypted", [False, True], ids=["a plain key", "an encrypted key"])
+def test_who_tells_passphrases_as_in_rhels_own_files_makes_it_reduced_where_a_key_has_one(
+    host: Host, encrypted: bool
+) -> None:
+    mark, program = host.httpd.root / "logs/mark", host.httpd.root / "program"
+    program.write_text(f"#!/bin/sh\necho started >>{mark}\necho secret\n")
+    program.chmod(0o755)
+    own = host.public.issue("own.example.com")
+    key = serialization.load_pem_private_key(own.key_pem, None)
+    cipher = serialization.BestAvailableEncryption(b"secret") if encrypted else serialization.NoEncryption()
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
+    write(host.conf, "own.crt", own.full_pem)
+    write(host.conf, "own.key", key.private_bytes(*form, cipher))
+    host.add(
+        f"LoadModule ssl_module modules/mod_ssl.so\nListen {host.port} https\nSSLPassPhraseDialog exec:{program}\n"
+        f"<VirtualHost *:{host.port}>\nServerName own.example.com\nSSLEngine on\n"
+        "SSLCertificateFile conf/own.crt\nSSLCertificateKeyFile conf/own.key\n</VirtualHost>\n"
+    )
+    host.restart()
+    before = mark.read_text() if encrypted else ""
+    report = host.apply(host.wish())
+    assert report.rehearsal == ("reduced" if encrypted else "full")
+    assert (str(program) in report.rehearsal_reason) == encrypted
+    assert host.enforces()
+    # The live server keeps what it was told, and no rehearsal asks.
+    assert (mark.read_text() if encrypted else "") == before
+    assert mark.exists() == encrypted
 
 
 def watch(host: Host) -> tuple[Path, Path]:

@@ -44,9 +44,15 @@ _EFFECTS = {
 }
 
 
-def find_effects(without_us: Description) -> str:
-    """Why the live configuration is not started in full beside the live server; empty where it can be."""
-    return next((f"{words} ({each.place})" for each, words in _effective(without_us)), "")
+def find_effects(binary: str, without_us: Description) -> str:
+    """Why the live configuration is not started in full beside the live server; empty where it can be.
+
+    RHEL's ssl.conf names a program that tells passphrases, as it comes. It is called where a key has one, and nowhere
+    else: so where C(binary), httpd, can be kept from starting it, that is tried.
+    """
+    tried = {"sslpassphrasedialog"} if can_confine(binary) else set()
+    effective = (found for found in _effective(without_us) if found[0].name.lower() not in tried)
+    return next((f"{words} ({each.place})" for each, words in effective), "")
 
 
 def _effective(described: Description) -> Iterator[tuple[Directive, str]]:

@@ -96,7 +96,7 @@ _WRITTEN = {*LOG_DIRECTIVES, *_STATE, *_OTHERS, "fcgidprocesstablefile", "wsgiso
 
 def rehearse(trial: Trial) -> Result:
     """Try the change. Nothing on the disk is touched, and nothing is left."""
-    reason = effects.find_effects(trial.without_us)
+    reason = effects.find_effects(trial.server.binary, trial.without_us)
     if not reason:
         try:
             result = _full(trial)

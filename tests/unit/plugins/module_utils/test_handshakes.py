@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -220,13 +221,24 @@ def described(*lines: str, root: str = "/") -> Description:
     ],
 )
 def test_what_would_have_effects_outside_is_told_with_its_place(line: str, words: str) -> None:
-    reason = effects.find_effects(described("Listen 80", line))
+    reason = effects.find_effects(sys.executable, described("Listen 80", line))
     assert words in reason
     assert "/c:2" in reason
 
 
 def test_an_ordinary_configuration_has_no_effects() -> None:
-    assert effects.find_effects(described("CustomLog logs/x common", "RewriteMap x txt:/x", "ErrorLog syslog")) == ""
+    found = described("CustomLog logs/x common", "RewriteMap x txt:/x", "ErrorLog syslog")
+    assert effects.find_effects(sys.executable, found) == ""
+
+
+@pytest.mark.parametrize("words", ["exec:/usr/libexec/httpd-ssl-pass-dialog", "|/bin/cat"])
+def test_who_tells_passphrases_is_tried_where_httpd_can_be_kept_from_calling_him(words: str, tmp_path: Path) -> None:
+    found = described("Listen 80", f"SSLPassPhraseDialog {words}")
+    assert effects.find_effects(sys.executable, found) == ""
+    (tmp_path / "httpd").write_text("#!/bin/sh\n")
+    assert "a program that tells a passphrase would be started (/c:2)" in effects.find_effects(
+        str(tmp_path / "httpd"), found
+    )
 
 
 @pytest.mark.parametrize(
