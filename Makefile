@@ -8,7 +8,7 @@
 #   make bench        the costs of the design's budget, measured; writes docs/performance.md
 #   make docs         the documentation site, into build/site/html
 #   make generate     of the documentation of the module sites: the role's argument specification and docs/options.md; of the tables of codes:
-#                     docs/messages.md; and docs/pictures/
+#                     docs/messages.md; docs/pictures/; and docs/systems.md, of what tests/faults found (with RECORD=FILE they write it there)
 #   make release      checks the artifact as Galaxy does, and says what to push; pushes nothing
 #   make build        the artifact, and the tree made of it that all of these run on
 
@@ -57,6 +57,8 @@ generate:
 	$(IN) run python tests/support/options_page.py >build/options.md
 	cp build/options.md docs/options.md
 	$(IN) run python tests/support/pictures.py docs/pictures
+	$(IN) run python tests/support/systems.py >build/systems.md
+	cp build/systems.md docs/systems.md
 
 environment: build
 	@tests/support/packages apache2-bin curl libapache2-mod-security2 openssl shellcheck unzip || true

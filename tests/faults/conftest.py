@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from container import Container
 from playing import Operator, prepared
+from systems import find_facts, hold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -184,6 +185,13 @@ def remote(machine: Container, deploying: Callable[..., Remote]) -> Iterator[Rem
     domain = operator.material.domain
     machine.shell(f"pgrep -x 'apache2|httpd' >/dev/null || {operator.layout.start}")
     operator.deploy(mutual_tls_sites=[{"domain": domain, "state": "absent"}])
+
+
+@pytest.fixture
+def find_system(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Return what deploys to an operator's host, and sees that docs/systems.md tells what was found there."""
+    name = request.node.callspec.params["machine"]
+    return lambda operator, **variables: hold(name, find_facts(operator, **variables))
 
 
 @pytest.fixture

@@ -92,6 +92,10 @@ def test_a_host_is_given_back_as_it_was(remote: Remote) -> None:
     assert remote.state(times=False)[0] == before
 
 
+def test_the_page_of_systems_tells_what_is_found_on_the_host(remote: Remote, find_system: Callable[..., None]) -> None:
+    find_system(remote)
+
+
 @pytest.mark.parametrize("machine", ["official image"], indirect=True)
 def test_a_log_below_the_official_images_folder_of_its_workers_waits_for_root(remote: Remote) -> None:
     site = {name: value for name, value in remote.site.items() if not name.endswith("_log")}

@@ -113,6 +113,10 @@ def test_a_stock_host_that_was_stopped_is_started(remote: Remote) -> None:
     assert remote.ask(None).said == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
 
 
+def test_the_page_of_systems_tells_what_is_found_on_the_host(remote: Remote, find_system: Callable[..., None]) -> None:
+    find_system(remote)
+
+
 @pytest.mark.parametrize("machine", ["rhel9-httpd"], indirect=True)
 def test_an_instance_beside_the_stock_server_is_deployed_renewed_and_given_back(
     remote: Remote, instance: dict[str, str]
