@@ -36,6 +36,7 @@ printf '%s\n' '#!/bin/sh' 'set -e' 'rm -f /usr/local/apache2/logs/httpd.pid' 'ex
 chmod 755 $script
 exec httpd-foreground
 """
+UNIT = "/etc/systemd/system/httpd.service.d/own.conf"
 PATH = "/usr/local/apache2/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 HOSTS = {
     "redhat": ("redhat",),
@@ -152,6 +153,29 @@ def test_a_host_that_was_stopped_is_started_with_its_options(remote: Remote) -> 
     remote.host.shell(remote.layout.stop)
     remote.deploy()
     assert remote.ask(None).said == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+
+
+@pytest.mark.parametrize("machine", ["redhat"], indirect=True)
+def test_a_host_that_was_stopped_is_started_with_the_words_of_its_unit(remote: Remote) -> None:
+    unit = (
+        "[Service]\nEnvironment=WHERE=/etc/web\nExecStart=\n"
+        "ExecStart=/usr/sbin/httpd -f ${WHERE}/main.conf -D MINE $OPTIONS -DFOREGROUND\n"
+        "ExecReload=\nExecReload=/usr/sbin/httpd -f ${WHERE}/main.conf -D MINE $OPTIONS -k graceful\n"
+    )
+    conf = "{ cat /etc/httpd/conf/httpd.conf; echo '<IfDefine !MINE>\nError without\n</IfDefine>'; }"
+    remote.host.run("sh", "-c", "mkdir /etc/systemd/system/httpd.service.d; cat >$0", UNIT, text=unit)
+    remote.host.shell(f"systemctl stop httpd; mkdir /etc/web; {conf} >/etc/web/main.conf; systemctl daemon-reload")
+    try:
+        remote.deploy()
+        assert remote.ask(None).said == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+        assert remote.host.shell("ls -d /etc/web/mtls; systemctl is-active httpd").split() == [
+            "/etc/web/mtls",
+            "active",
+        ]
+        assert "changed=0" in remote.deploy().output
+        remote.deploy(mutual_tls_sites=[{"domain": remote.material.domain, "state": "absent"}])
+    finally:
+        remote.host.shell(f"rm -r /etc/web {UNIT}; systemctl daemon-reload; systemctl restart httpd")
 
 
 @pytest.mark.parametrize("machine", ["suse"], indirect=True)

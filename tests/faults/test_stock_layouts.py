@@ -141,6 +141,29 @@ def test_an_instance_beside_the_stock_server_is_deployed_renewed_and_given_back(
     assert set(contents(remote.host)) ^ set(files) == set()
 
 
+@pytest.mark.parametrize("machine", ["rhel9-httpd"], indirect=True)
+def test_a_stopped_instance_is_started_by_its_own_unit(remote: Remote, instance: dict[str, str]) -> None:
+    remote.host.shell("systemctl stop httpd@webhooks")
+    site = remote.site | {"port": 8443}
+    remote.deploy(mutual_tls_sites=[site], **instance)
+    assert remote.ask(None, port=8443).said == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+    assert remote.host.shell("systemctl is-active httpd@webhooks") == "active"
+    assert remote.host.shell("cat /run/httpd/instance-webhooks.pid").isdigit()
+    assert "changed=0" in remote.deploy(mutual_tls_sites=[site], **instance).output
+    remote.deploy(mutual_tls_sites=[{"domain": remote.material.domain, "state": "absent"}], **instance)
+
+
+@pytest.mark.parametrize("machine", ["rhel9-httpd", "opensuse-apache2"], indirect=True)
+def test_a_stopped_host_whose_main_file_is_named_is_started_by_its_unit(remote: Remote) -> None:
+    config = {"rhel9-httpd": "/etc/httpd/conf/httpd.conf", "opensuse-apache2": "/etc/apache2/httpd.conf"}
+    unit = {"rhel9-httpd": "httpd", "opensuse-apache2": "apache2"}
+    name = next(name for name in config if name in remote.host.name)
+    remote.host.shell(remote.layout.stop)
+    remote.deploy(mutual_tls_httpd_config=config[name], mutual_tls_httpd_binary="/usr/sbin/httpd")
+    assert remote.ask(None).said == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+    assert remote.host.shell(f"systemctl is-active {unit[name]}") == "active"
+
+
 @pytest.mark.parametrize("machine", [PANELS], indirect=True)
 def test_a_site_outlasts_that_a_panel_makes_its_configuration_anew(remote: Remote) -> None:
     assert "says that it is generated" not in remote.deploy().output

@@ -11,7 +11,6 @@ usual names are looked for, and the binary tells the rest.
 from __future__ import annotations
 
 import os
-import shlex
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -121,7 +120,7 @@ def _of_process(pid: int, exe: str) -> Server | None:
 
 def _of_binary(binary: str, config: str | None) -> Server:
     arguments: tuple[str, ...] = ("-f", config) if config else ()
-    supervision = unit_of(binary) if config is None else unit_of_instance(config)
+    supervision = unit_of(binary) if config is None else _unit_for(binary, config)
     if supervision.distant:
         found, supervision = _of_distant_program(binary, supervision)
         if found is not None:
@@ -132,9 +131,9 @@ def _of_binary(binary: str, config: str | None) -> Server:
         environment["APACHE_CONFDIR"] = os.path.dirname(config)
         arguments = ("-d", os.path.dirname(config), *arguments)
     if supervision.unit:
-        more, options = unit_environment(supervision.unit)
+        more, words = unit_environment(supervision.unit)
         environment.update(more)
-        arguments += configuration_arguments(shlex.split(options))
+        arguments += _without_foreground(configuration_arguments(words))
     server = _make_server(binary, arguments, environment, None, supervision)
     if supervision.program:
         binary, words, environment = would_call(supervision, binary, os.path.dirname(server.config))
@@ -149,6 +148,26 @@ def _of_binary(binary: str, config: str | None) -> Server:
                 environment = dict(pair.split("=", 1) for pair in outcome.output.split("\0") if "=" in pair)
                 return _make_server(binary, arguments, environment, None, supervision)
     return server
+
+
+def _unit_for(binary: str, config: str) -> Supervision:
+    """The systemd unit that would start this binary with this main file: of Debian's instances, RHEL's, or its own."""
+    supervision = unit_of_instance(config)
+    instance = os.path.splitext(os.path.basename(config))[0]
+    for name in () if supervision.unit else (*NAMES, *(f"{name}@{instance}" for name in NAMES)):
+        candidate = unit_of(binary, [name])
+        if candidate.unit and not candidate.distant:
+            environment, words = unit_environment(candidate.unit)
+            with suppress(HttpdError):
+                asked = (binary, configuration_arguments(words), {**PLAIN_ENVIRONMENT, **environment})
+                if os.path.realpath(ask_build(*asked)[1]) == os.path.realpath(config):
+                    return candidate
+    return supervision
+
+
+def _without_foreground(arguments: tuple[str, ...]) -> tuple[str, ...]:
+    pairs = zip(arguments[::2], arguments[1::2])
+    return tuple(word for pair in pairs if pair != ("-D", "FOREGROUND") for word in pair)
 
 
 def _of_distant_program(binary: str, supervision: Supervision) -> tuple[Server | None, Supervision]:

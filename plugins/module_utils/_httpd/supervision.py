@@ -24,7 +24,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands impor
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 NAMES = ("apache2", "httpd")
 # Where httpd lies on most hosts.
@@ -70,10 +70,10 @@ def _enabled(shown: Mapping[str, str]) -> bool | None:
     return {"enabled": True, "disabled": False}.get(state)
 
 
-def unit_of(binary: str) -> Supervision:
-    """The systemd unit that would start this binary, asked of systemd."""
+def unit_of(binary: str, names: Sequence[str] = NAMES) -> Supervision:
+    """The systemd unit of one of these names that would start this binary, asked of systemd."""
     distant = Supervision("pid-file")
-    for name in NAMES if has_systemd() else ():
+    for name in names if has_systemd() else ():
         shown = _shown(f"{name}.service", "LoadState", "ExecStart", "UnitFileState")
         masked = shown.get("LoadState") == "masked"
         program = re.search(r"path=(\S+)", shown.get("ExecStart", "")) if not masked else _hidden_program(name)
@@ -166,9 +166,12 @@ def unit_of_instance(config: str) -> Supervision:
     return Supervision("pid-file")
 
 
-def unit_environment(unit: str) -> tuple[dict[str, str], str]:
-    """What a unit's environment says to httpd, and the OPTIONS that RHEL's unit puts behind the binary."""
-    shown = _shown(unit, "Environment", "EnvironmentFiles")
+def unit_environment(unit: str) -> tuple[dict[str, str], list[str]]:
+    """What a unit's environment says to httpd, and the words that the unit puts behind the binary.
+
+    Of a control program these are the OPTIONS alone, which it takes from there.
+    """
+    shown = _shown(unit, "Environment", "EnvironmentFiles", "ExecStart")
     pairs = shlex.split(shown.get("Environment", ""))
     for path in re.findall(r"(/\S+) \(ignore_errors", shown.get("EnvironmentFiles", "")):
         for each in glob.glob(path):
@@ -177,7 +180,19 @@ def unit_environment(unit: str) -> tuple[dict[str, str], str]:
     for pair in pairs:
         key, _equals, value = pair.partition("=")
         environment[key] = " ".join(shlex.split(value))
-    return environment, environment.get("OPTIONS", "")
+    called = re.search(r"argv\[\]=(\S+)(.*?) ;", shown.get("ExecStart", ""))
+    if not called or not _HTTPD.match(os.path.basename(called.group(1))) or called.group(1).endswith("ctl"):
+        return environment, shlex.split(environment.get("OPTIONS", ""))
+    words: list[str] = []
+    for word in called.group(2).split():
+        # As systemd.service(5) has it: $NAME alone is as many words as it holds, ${NAME} is a part of one.
+        alone = re.match(r"\$(\w+)$", word)
+        words += shlex.split(environment.get(alone.group(1), "")) if alone else [_filled(word, environment)]
+    return environment, words
+
+
+def _filled(word: str, environment: Mapping[str, str]) -> str:
+    return re.sub(r"\$\{(\w+)\}", lambda found: environment.get(found.group(1), ""), word)
 
 
 def _shown(unit: str, *properties: str) -> dict[str, str]:
