@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from conftest import Remote
     from container import Container
@@ -42,10 +42,11 @@ def options() -> tuple[str, ...]:
     return ("--cap-add=SYS_ADMIN",)
 
 
-@pytest.fixture(autouse=True)
-def folder(remote: Remote) -> None:
-    """Make the folder for metrics, as node_exporter's package does."""
+@pytest.fixture
+def remote(remote: Remote) -> Remote:
+    """Give an operator a host with a folder for metrics, as node_exporter's package makes one."""
     remote.host.shell(f"mkdir -p {FOLDER}")
+    return remote
 
 
 def metrics(host: Container) -> str:
@@ -132,3 +133,39 @@ def test_a_watchman_that_cannot_run_is_said_and_everything_is_as_before(
     assert [each for each in before if "spoilt.conf" not in each] == state()
     remote.deploy(**WATCH)
     assert "mtls_httpd_enforced" in metrics(remote.host)
+
+
+def test_what_a_killed_run_has_started_is_stopped_by_the_next(
+    remote: Remote, state: Callable[[], list[str]], meanwhile: Callable[[Container, str, str], None]
+) -> None:
+    remote.deploy()
+    before = state()
+    meanwhile(remote.host, f"systemctl is-active {NAME}.timer", "pkill -KILL -f 'AnsiballZ[_]transaction' || true")
+    remote.play(**WATCH)
+    remote.deploy()
+    remote.host.shell("rm -rf /tmp/ansible_*")  # what Ansible leaves of a module that was killed
+    assert state() == before
+    assert NAME not in remote.host.shell("systemctl list-units --all --plain --no-legend")
+    remote.deploy(**WATCH)
+    assert "mtls_httpd_enforced" in check(remote.host)
+
+
+@pytest.fixture(scope="module")
+def confined(booting: Callable[..., Iterator[Container]]) -> Iterator[Container]:
+    """Boot a host where systemd may hide nothing from a service, as in a container with few rights."""
+    yield from booting("debian12", "confined")
+
+
+@pytest.mark.usefixtures("machine")
+def test_a_host_that_cannot_hide_files_from_the_watchman_has_none(
+    confined: Container, deploying: Callable[..., Remote]
+) -> None:
+    operator = deploying(confined)
+    confined.shell(f"mkdir -p {FOLDER}")
+    operator.deploy()
+    before = operator.state(times=False)[0]
+    run = operator.play(**WATCH)
+    assert run.status == 2
+    assert "the watchman that 'metrics_folder' asks for does not run" in " ".join(run.output.split())
+    assert operator.state(times=False)[0] == before
+    assert NAME not in confined.shell("systemctl list-units --all --plain --no-legend")

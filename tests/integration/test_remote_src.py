@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import shutil
@@ -239,6 +240,28 @@ def test_the_end_of_what_lies_on_the_host_is_warned_of_before_in_check_mode_and_
     said = subprocess.run([hook], capture_output=True, text=True, check=True)
     assert f"mtls.httpd: {DOMAIN}: warning expires-soon, {certbot.live}/fullchain.pem: " in said.stdout
     assert f"mtls.httpd: {DOMAIN}: unchanged, ends {soon:%Y-%m-%dT%H:%M:%SZ}" in said.stdout
+
+
+def test_a_renewal_is_told_to_the_watchman_and_needs_no_folder_for_metrics(
+    operator: LocalOperator, certbot: Certbot, short_path: Path
+) -> None:
+    hook, folder = certbot.root / "hook", short_path / "textfile"
+    folder.mkdir(mode=0o755)
+    operator.site.update(renewal_hook=str(hook))
+    operator.deploy(mutual_tls_metrics_folder=str(folder))
+    wish = operator.httpd.conf.parent / "mtls" / "watchman.json"
+    before = wish.read_bytes()
+    certbot.renew(operator.material.public.issue(DOMAIN), 2)
+    subprocess.run([hook], capture_output=True, text=True, check=True)
+    renewed = json.loads(wish.read_bytes())
+    assert renewed["sites"][0]["release"] != json.loads(before)["sites"][0]["release"]
+    assert renewed["path"] == json.loads(before)["path"]
+    assert operator.deploy(mutual_tls_metrics_folder=str(folder)).recap["changed"] == 0
+    folder.rmdir()
+    last = operator.material.public.issue(DOMAIN)
+    certbot.renew(last, 3)
+    subprocess.run([hook], capture_output=True, text=True, check=True)
+    assert operator.ask(operator.material.client).certificate_sha256 == last.sha256
 
 
 def test_a_leaf_on_the_host_is_no_client_ca(operator: LocalOperator, certbot: Certbot) -> None:

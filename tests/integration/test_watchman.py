@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +23,12 @@ from identities import identity
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
+from ansible_collections.mtls.httpd.plugins.module_utils._site.call_logs import NEEDED_FORMAT
 from ansible_collections.mtls.httpd.plugins.module_utils._site.metrics import METRICS
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, SiteWish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.status import tell_status
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -143,6 +147,8 @@ def test_a_server_that_stopped_asking_for_certificates_is_told(host: Host, folde
         pytest.param({"verify_client": "optional_no_ca"}, id="optional_no_ca"),
         pytest.param({"tls_profile": "custom", "tls_protocols": ["TLSv1.2"]}, id="TLS 1.2"),
         pytest.param({"aliases": ["api.example.com"]}, id="alias"),
+        pytest.param({"proxy_protocol": True}, id="PROXY header"),
+        pytest.param({"http2": True}, id="HTTP/2"),
     ],
 )
 def test_each_healthy_site_is_told_as_enforced_with_what_it_serves(
@@ -152,6 +158,69 @@ def test_each_healthy_site_is_told_as_enforced_with_what_it_serves(
     samples = check(host)
     assert (samples[sample("mtls_httpd_enforced")], samples[sample("mtls_httpd_answers")]) == (1, 1)
     assert samples[sample(CERTIFICATE_ENDS)] > time.time()
+
+
+def test_the_end_of_a_revocation_list_is_told(host: Host, folder: Path) -> None:
+    due = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(days=3)
+    crl = host.chat.crl(next_update=due)
+    host.apply(host.wish(crl=crl, crl_ends=f"{due:%Y-%m-%dT%H:%M:%SZ}"), metrics_folder=str(folder))
+    samples = check(host)
+    assert samples[sample("mtls_httpd_crl_next_update_timestamp_seconds")] == due.timestamp()
+    assert samples[sample("mtls_httpd_enforced")] == 1
+
+
+def test_a_site_beside_the_users_own_is_told_with_its_refusals_and_not_with_theirs(host: Host, folder: Path) -> None:
+    own = "own.example.com"
+    clients = host.conf / "own-ca.crt"
+    clients.write_bytes(host.public.pem)
+    issued = host.public.issue(own)
+    (host.conf / "own.crt").write_bytes(issued.full_pem)
+    (host.conf / "own.key").write_bytes(issued.key_pem)
+    host.add(
+        f"""
+        LoadModule ssl_module modules/mod_ssl.so
+        Listen {host.port} https
+        <VirtualHost *:{host.port}>
+        ServerName {own}
+        LogLevel ssl:info
+        SSLEngine on
+        SSLCertificateFile conf/own.crt
+        SSLCertificateKeyFile conf/own.key
+        SSLCACertificateFile {clients}
+        SSLVerifyClient require
+        </VirtualHost>
+        """
+    )
+    host.restart()
+    host.apply(host.wish(), metrics_folder=str(folder))
+    before = check(host)
+    stranger = Authority("Somebody").issue(client=True, common_name="Stranger")
+    host.answers(stranger)
+    host.answers(stranger, domain=own)
+    after = check(host)
+    name = sample(REFUSED, reason="unknown-issuer")
+    assert after[name] == before[name] + 2
+    assert after[sample("mtls_httpd_enforced")] == 1
+
+
+def test_directives_in_a_virtual_host_of_the_users_own_are_told(host: Host, folder: Path) -> None:
+    wish = host.wish(manage="directives")
+    log_format = NEEDED_FORMAT.replace('\\\\"', '\\"')
+    host.httpd.stop()
+    host.add(
+        f"LoadModule ssl_module modules/mod_ssl.so\nListen {host.port} https\n<VirtualHost *:{host.port}>\n"
+        f"ServerName {DOMAIN}\nSSLEngine on\nIncludeOptional {host.store}/{DOMAIN}/current/site.conf\n"
+        f'CustomLog logs/hooks.log "{log_format}"\nDocumentRoot {host.httpd.root}/site\n</VirtualHost>\n'
+        f"<Directory {host.httpd.root}/site>\nRequire all granted\n</Directory>\n"
+    )
+    host.apply(wish, metrics_folder=str(folder), start=False)
+    host.restart()
+    host.apply(wish, metrics_folder=str(folder))  # It is included from now on.
+    call(host)
+    assert until(lambda: "CN=Chat" in (host.httpd.root / "logs/hooks.log").read_text())
+    samples = check(host)
+    assert samples[sample("mtls_httpd_enforced")] == 1
+    assert samples[sample("mtls_httpd_last_accepted_call_timestamp_seconds")] == pytest.approx(time.time(), abs=60)
 
 
 def test_a_path_that_is_protected_no_more_is_told(host: Host, folder: Path) -> None:
@@ -188,9 +257,12 @@ def test_calls_and_refusals_are_counted_once_and_never_fewer_and_never_our_own(h
         name: value for name, value in before.items() if name.startswith(REFUSED)
     }
     host.answers(Authority("Somebody").issue(client=True, common_name="Stranger"))
-    call(host)
+    host.answers(host.chat.issue(client=True, common_name="Chat"))  # of our own mark, so nobody's call
     log = host.httpd.root / "logs" / f"{DOMAIN}-access.log"
-    assert until(lambda: "CN=Chat" in log.read_text())
+    assert until(lambda: log.read_text().count("CN=Chat") == 2)
+    assert sample("mtls_httpd_last_accepted_call_timestamp_seconds") not in check(host)
+    call(host)
+    assert until(lambda: log.read_text().count("CN=Chat") == 3)
     after = check(host)
     unknown = sample(REFUSED, reason="unknown-issuer")
     assert after[unknown] == before[unknown] + 2
@@ -268,13 +340,25 @@ def test_a_second_run_changes_nothing_and_another_release_is_told_at_once(host: 
     wish = host.wish()
     host.apply(wish, metrics_folder=str(folder))
     before = host.state()
-    report = host.apply(wish, metrics_folder=str(folder))
+    report = replace(host, probes=make_probes()).apply(wish, metrics_folder=str(folder))
     assert (report.changed, report.healed) == (False, [])
     assert host.state() == before
     renewed = host.wish()
     host.apply(renewed, metrics_folder=str(folder))
     assert renewed.release
     assert sample("mtls_httpd_release_info", release=renewed.release.name) in check(host)
+
+
+def test_the_status_of_the_host_names_what_was_taken_away(host: Host, folder: Path) -> None:
+    host.apply(host.wish(), metrics_folder=str(folder))
+
+    def amiss() -> list[str]:
+        asked = Request((), host.probes, str(host.httpd.binary), str(host.httpd.conf))
+        return list(tell_status(asked, rehearse=False)["amiss"])
+
+    assert amiss() == []
+    (host.store / "watchman.py").unlink()
+    assert amiss() == [f"not as they were left: {host.store}/watchman.py is gone"]
 
 
 @pytest.mark.parametrize("name", FILES)

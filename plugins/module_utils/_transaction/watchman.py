@@ -334,6 +334,11 @@ def find_hindrances(store: Store, folder: str) -> list[Fault]:
     if status.st_mode & stat.S_IWOTH:  # As in /tmp, where others could put a file in the way.
         words = f"the folder for metrics, {folder}, can be written by everybody"
         return [Fault("metrics-refused", "", words, "name another one, such as node_exporter's")]
+    if not os.access(real, os.W_OK):
+        words = f"the folder for metrics, {folder}, cannot be written by user {os.geteuid()}"
+        return [
+            Fault("metrics-refused", "", words, "give it to that user, or leave 'metrics_folder' out for this host")
+        ]
     if _has_units():
         odd = next(
             (path for path in (store.conf, sys.executable, *_list_hidden()) if not METRICS_FOLDER.fullmatch(path)), ""
@@ -351,7 +356,7 @@ def find_missing_timer(store: Store) -> list[Fault]:
     """What is to be done by the operator where no timer of systemd runs the program."""
     if _has_units():
         return []
-    why = "is no root's server" if has_systemd() else "has no systemd"
+    why = "has an httpd that is not root's" if has_systemd() else "has no systemd"
     command = f"{sys.executable} -I -S -B {store.path(_PROGRAM)} {store.path(WATCH)}"
     words = f"this host {why}, so that nothing runs the watchman that 'metrics_folder' asks for"
     return [Fault("metrics-untimed", "", words, f"have cron run `{command}` every five minutes")]
