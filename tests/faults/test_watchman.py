@@ -169,3 +169,31 @@ def test_a_host_that_cannot_hide_files_from_the_watchman_has_none(
     assert "the watchman that 'metrics_folder' asks for does not run" in " ".join(run.output.split())
     assert operator.state(times=False)[0] == before
     assert NAME not in confined.shell("systemctl list-units --all --plain --no-legend")
+
+
+@pytest.mark.usefixtures("machine")
+@pytest.mark.parametrize("image", ["redhat", "suse", "source"])
+def test_it_works_in_each_layout_where_root_alone_may_read_logs_and_is_gone_with_the_site(
+    image: str, booting: Callable[..., Iterator[Container]], deploying: Callable[..., Remote]
+) -> None:
+    for host in booting(image, "watched", "--cap-add=SYS_ADMIN"):
+        operator = deploying(host)
+        host.shell(
+            f"mkdir -p {FOLDER}; chmod 700 {operator.layout.logs}; mkdir -p /opt/page; echo >/opt/page/index.html"
+        )
+        operator.site.update(document_root="/opt/page")
+        said = " ".join(operator.deploy(**WATCH).output.split())
+        assert ("have cron run" in said) == (image == "source")
+        if image == "source":
+            host.shell(f"python3 -I -S -B {operator.store}/watchman.py {operator.store}/watchman.json")
+        else:
+            operator.ask(operator.material.client)
+            unit = host.shell(f"cd {UNITS}; echo mtls-httpd-watch-*.service")
+            assert "Permission" not in host.shell(f"systemctl start {unit}; journalctl --unit {unit} --output cat")
+        told = host.shell(f"cat {FOLDER}/*.prom")
+        assert ("mtls_httpd_last_accepted_call" in told) == (image != "source"), told
+        assert re.search(r"mtls_httpd_enforced\{.*\} 1", told)
+        assert re.search(r"mtls_httpd_refused_calls_total\{.*\} 0", told)
+        domain = operator.material.domain
+        operator.deploy(mutual_tls_sites=[{"domain": domain, "state": "absent"}], **WATCH)
+        assert host.shell(f"ls -A {FOLDER}; find / -xdev -name 'mtls-httpd-watch*' -o -name 'watchman.*'") == ""

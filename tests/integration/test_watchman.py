@@ -169,7 +169,10 @@ def test_the_end_of_a_revocation_list_is_told(host: Host, folder: Path) -> None:
     assert samples[sample("mtls_httpd_enforced")] == 1
 
 
-def test_a_site_beside_the_users_own_is_told_with_its_refusals_and_not_with_theirs(host: Host, folder: Path) -> None:
+@pytest.mark.parametrize("level", ["ssl:info", "warn"])
+def test_a_site_beside_the_users_own_is_told_with_its_refusals_and_not_with_theirs(
+    host: Host, folder: Path, level: str
+) -> None:
     own = "own.example.com"
     clients = host.conf / "own-ca.crt"
     clients.write_bytes(host.public.pem)
@@ -182,7 +185,7 @@ def test_a_site_beside_the_users_own_is_told_with_its_refusals_and_not_with_thei
         Listen {host.port} https
         <VirtualHost *:{host.port}>
         ServerName {own}
-        LogLevel ssl:info
+        LogLevel {level}
         SSLEngine on
         SSLCertificateFile conf/own.crt
         SSLCertificateKeyFile conf/own.key
@@ -194,6 +197,9 @@ def test_a_site_beside_the_users_own_is_told_with_its_refusals_and_not_with_thei
     host.restart()
     host.apply(host.wish(), metrics_folder=str(folder))
     before = check(host)
+    assert {value for name, value in before.items() if name.startswith(REFUSED)} == {0}
+    for _time in range(3):
+        assert check(host)[sample(REFUSED, reason="unknown-issuer")] == 0  # its own knocks are counted by nobody
     stranger = Authority("Somebody").issue(client=True, common_name="Stranger")
     host.answers(stranger)
     host.answers(stranger, domain=own)

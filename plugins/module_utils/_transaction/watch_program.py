@@ -46,9 +46,10 @@ def main(path: str) -> None:
     samples: Samples = {}
     _read_logs(wanted, state)  # before our own knocks, which then stand together in what is read next
     _tell_calls(wanted, state, samples)
+    state["knocks"] = []
     strangers = (_context(""), _context(os.path.join(os.path.dirname(path), wanted["stranger"])))
     for site in wanted["sites"]:
-        _tell_site(site, strangers, samples, wanted["server"])
+        _tell_site(site, strangers, samples, wanted["server"], state["knocks"])
     _add(samples, "last_check_timestamp_seconds", {"server": wanted["server"]}, int(time.time()))
     _write(wanted["path"], _render(samples, wanted["metrics"], state))
 
@@ -76,8 +77,8 @@ def _context(identity: str) -> ssl.SSLContext:
     return context
 
 
-def _knock(site: dict[str, Any], door: list[Any], context: ssl.SSLContext) -> _Answer:
-    """Ask as a stranger, at one address."""
+def _knock(site: dict[str, Any], door: list[Any], context: ssl.SSLContext, knocks: list[str]) -> _Answer:
+    """Ask as a stranger, at one address. Where it comes from goes to C(knocks), as an error log has it."""
     answer = _Answer()
 
     def overhear(_connection: object, direction: str, _version: int, kind: int, _type: int, data: bytes) -> None:
@@ -90,6 +91,7 @@ def _knock(site: dict[str, Any], door: list[Any], context: ssl.SSLContext) -> _A
     address, port, proxied = door
     try:
         with socket.create_connection((address, port), _SECONDS) as plain:
+            knocks.append("{}:{}".format(*plain.getsockname()[:2]))
             if proxied:
                 plain.sendall(_proxy_header(plain))
             with context.wrap_socket(plain, server_hostname=site["domain"]) as connection:
@@ -122,10 +124,14 @@ def _leaf(message: bytes) -> bytes:
 
 
 def _tell_site(
-    site: dict[str, Any], strangers: tuple[ssl.SSLContext, ssl.SSLContext], samples: Samples, server: str
+    site: dict[str, Any],
+    strangers: tuple[ssl.SSLContext, ssl.SSLContext],
+    samples: Samples,
+    server: str,
+    knocks: list[str],
 ) -> None:
     labels = {"site": site["domain"], "server": server}
-    answers = [[_knock(site, door, context) for context in strangers] for door in site["doors"]]
+    answers = [[_knock(site, door, context, knocks) for context in strangers] for door in site["doors"]]
     served = [answer.served for pair in answers for answer in pair if answer.served]
     shaken = all(any(answer.served for answer in pair) for pair in answers)
     _add(samples, "answers", labels, int(shaken and bool(answers)))
@@ -214,8 +220,12 @@ def _read_logs(wanted: dict[str, Any], state: dict[str, Any]) -> None:
             last = _last_accepted(lines, site["formats"], wanted["rules"])
             accepted[site["domain"]] = max(last, accepted.get(site["domain"], 0))
     refused = state.setdefault("refused", {})
-    logs = [(default, _read_new(path, state["logs"])) for path, default in wanted["error_logs"].items()]
-    for domain, reason in _refusals(logs, wanted["rules"]):
+    logs = []
+    for path, default in wanted["error_logs"].items():
+        is_new = path not in state["logs"]  # What was refused before there was a watchman is not counted.
+        lines = _read_new(path, state["logs"])
+        logs.append((default, [] if is_new else lines))
+    for domain, reason in _refusals(logs, wanted["rules"], frozenset(state.get("knocks", ()))):
         if domain in domains:
             counts = refused.setdefault(domain, {})
             counts[reason] = counts.get(reason, 0) + 1
@@ -284,10 +294,14 @@ def _last_accepted(lines: list[str], formats: list[Any], rules: dict[str, Any]) 
     return 0
 
 
-def _refusals(logs: list[tuple[str, list[str]]], rules: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _refusals(
+    logs: list[tuple[str, list[str]]], rules: dict[str, Any], knocks: frozenset[str]
+) -> Iterator[tuple[str, str]]:
     """Yield site and reason of each handshake that was refused, but for our own.
 
-    C(logs): lines, each with the site that they are of where they do not tell it.
+    C(logs): lines, each with the site that they are of where they do not tell it. C(knocks): where those of the last
+    check came from, as a log below the level C(info) does not tell who was refused. Those of a run are known by their
+    issuer, or by the knock beside them that has it.
     """
     events: dict[str, _Event] = {}
     ends: dict[str, str] = {}
@@ -323,11 +337,15 @@ def _refusals(logs: list[tuple[str, list[str]]], rules: dict[str, Any]) -> Itera
         if event.issuer in rules["own_issuers"]
     ]
     for client, event in events.items():
-        own = event.issuer in rules["own_issuers"] or (
-            event.reason == "no-certificate"
-            and any(
-                address == client.rpartition(":")[0] and abs(moment - event.moment()) <= _NEAR
-                for address, moment in ours
+        own = (
+            client in knocks
+            or event.issuer in rules["own_issuers"]
+            or (
+                event.reason == "no-certificate"
+                and any(
+                    address == client.rpartition(":")[0] and abs(moment - event.moment()) <= _NEAR
+                    for address, moment in ours
+                )
             )
         )
         if not own:
