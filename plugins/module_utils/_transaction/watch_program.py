@@ -44,7 +44,7 @@ def main(path: str) -> None:
         wanted = json.load(stream)
     state = _read_state(wanted["path"])
     samples: Samples = {}
-    _read_logs(wanted, state)  # before our own knocks, which then stand together in what is read next
+    read_logs(wanted, state)  # before our own knocks, which then stand together in what is read next
     _tell_calls(wanted, state, samples)
     state["knocks"] = []
     strangers = (_context(""), _context(os.path.join(os.path.dirname(path), wanted["stranger"])))
@@ -208,7 +208,7 @@ def _element(data: bytes, at: int) -> tuple[int, int, int]:
 # -- reading logs
 
 
-def _read_logs(wanted: dict[str, Any], state: dict[str, Any]) -> None:
+def read_logs(wanted: dict[str, Any], state: dict[str, Any]) -> None:
     """Take what is new in the logs into what is remembered."""
     places = state.setdefault("logs", {})
     known = {site["access_log"] for site in wanted["sites"]} | set(wanted["error_logs"])

@@ -1,0 +1,38 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whose refused handshakes the watchman counts, by the lines of a log that does not name certificates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ansible_collections.mtls.httpd.plugins.module_utils._site.call_logs import tell_rules
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import watch_program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LINE = (
+    "[Sun Nov 29 17:50:37.123456 2026] [ssl:error] [pid 7:tid 8] [client {client}] AH02039: Certificate Verification: "
+    "Error (20): unable to get local issuer certificate\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("client", "counted"), [("127.0.0.1:40001", 0), ("127.0.0.1:40002", 1), ("192.0.2.1:40001", 1)]
+)
+def test_a_knock_of_its_own_is_known_by_where_it_came_from(client: str, counted: int, tmp_path: Path) -> None:
+    log = tmp_path / "error_log"
+    log.write_text(LINE.format(client=client))
+    wanted = {
+        "rules": tell_rules(),
+        "sites": [{"domain": "www.example.com", "access_log": ""}],
+        "error_logs": {str(log): "www.example.com"},
+    }
+    state = {"logs": {str(log): [log.stat().st_ino, 0]}, "knocks": ["127.0.0.1:40001"]}
+    watch_program.read_logs(wanted, state)
+    assert state.get("refused") == ({"www.example.com": {"unknown-issuer": 1}} if counted else {})
