@@ -25,6 +25,7 @@ with kept_bytecode():
     from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import on_controller, say
     from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.formats import FORMATS
     from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.judging import judge_fleet
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.merging import read_reports
     from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.registered import read_hosts
     from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import SEVERITIES, Thresholds
     from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.table import sum_up, tabulate_fleet
@@ -48,9 +49,14 @@ class ActionModule(ActionBase):
         """Return what is amiss, after it was printed and written; failed where that is as bad as was said."""
         options = checked(OPTIONS, self._task.args)
         _refuse_odd(options)
-        hosts = read_hosts(options["hosts"], (task_vars or {})["hostvars"], options["variable"])
+        others = read_reports(options["reports"])
+        hosts = []
+        if options["hosts"] or not others:
+            hosts = read_hosts(options["hosts"], (task_vars or {})["hostvars"], options["variable"])
+        names = {host.name for host in hosts}
+        others = [each for each in others if each.host.name not in names]
         thresholds = Thresholds(options["warn_days"], options["critical_days"])
-        fleet = judge_fleet(hosts, datetime.now(timezone.utc), thresholds)
+        fleet = judge_fleet(hosts, datetime.now(timezone.utc), thresholds, others)
         lines = tabulate_fleet(fleet, everything=options["everything"])
         say(lines)
         for path in options["files"]:

@@ -32,10 +32,18 @@ options:
   hosts:
     description:
       - The hosts that were looked at, by their names in the inventory. One for which nothing is registered is told as
-        not asked.
+        not asked. May be empty where there are O(reports).
     type: list
     elements: str
     required: true
+  reports:
+    description:
+      - Files of other runs, on the controller, that O(files) of them has written as V(.json), such as those of the
+        slices of an inventory. Their hosts are told as they were then, beside O(hosts), and compared with them. Of a
+        host that is in several, the latest counts.
+    type: list
+    elements: str
+    default: []
   variable:
     description:
       - The variable that the result of M(mtls.httpd.site_info) was registered as, on each host.

@@ -24,6 +24,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import (
     FirstEnd,
     Fleet,
     Host,
+    Judged,
     Reason,
     Row,
     Thresholds,
@@ -44,9 +45,16 @@ _CONDITIONS = {
 }
 
 
-def judge_fleet(hosts: Sequence[Host], at: datetime, thresholds: Thresholds) -> Fleet:
-    """Return the fleet with what is amiss, the worst first, and what ends first before what ends later."""
-    found = [reason for host in hosts for reason in _judge_host(host, at, thresholds)]
+def judge_fleet(
+    looked_at: Sequence[Host], at: datetime, thresholds: Thresholds, judged_before: Sequence[Judged] = ()
+) -> Fleet:
+    """Return the fleet with what is amiss, the worst first, and what ends first before what ends later.
+
+    judged_before: hosts that another run looked at, and judged, by its own thresholds.
+    """
+    hosts = [*looked_at, *(each.host for each in judged_before)]
+    found = [reason for host in looked_at for reason in _judge_host(host, at, thresholds)]
+    found += [reason for each in judged_before for reason in each.reasons]
     found += _judge_together(hosts)
     rows = [
         Row(host, site, tuple(_sorted(_of_row(found, host, site))), at)

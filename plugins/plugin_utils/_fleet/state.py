@@ -51,6 +51,14 @@ class Host:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """A host, and what was amiss with it and its sites when it was looked at, but for what it has with others."""
+
+    host: Host
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True)
 class Row:
     """A site of a host, or a host of which no site is known, with what is amiss with it, the worst first."""
 

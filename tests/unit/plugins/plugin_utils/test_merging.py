@@ -1,0 +1,98 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reports of the slices of an inventory, told as one."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fleets import NOW, after, certificate, host, judged, site, varied
+
+from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.formats import FORMATS, as_json
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.judging import judge_fleet
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.merging import read_reports
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Thresholds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Fleet, Host
+
+
+def merged(folder: Path, *fleets: Fleet, looked_at: Sequence[Host] = ()) -> Fleet:
+    """Return what the reports of fleets come to, written to a folder and read back."""
+    paths = []
+    for number, fleet in enumerate(fleets):
+        paths.append(folder / f"{number}.json")
+        paths[-1].write_text(as_json(fleet))
+    return judge_fleet(looked_at, NOW, Thresholds(30, 7), read_reports([str(path) for path in paths]))
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_report_that_is_read_back_says_the_same(form: str, tmp_path: Path) -> None:
+    fleet = varied()
+    assert FORMATS[form](merged(tmp_path, fleet)) == FORMATS[form](fleet)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_slices_say_together_what_the_whole_would(form: str, tmp_path: Path) -> None:
+    fleet = varied()
+    hosts = fleet.hosts
+    slices = [judged(hosts[:2]), judged(hosts[2:5])]
+    assert FORMATS[form](merged(tmp_path, *slices, judged(hosts[5:]))) == FORMATS[form](fleet)
+
+
+def test_hosts_of_two_slices_are_compared(tmp_path: Path) -> None:
+    one, other = (
+        judged([host("d1", site())]),
+        judged([host("d2", site(certificate=certificate("CN=x", 90, "cd" * 32)))]),
+    )
+    assert one.reasons == other.reasons == ()
+    assert [each.code for each in merged(tmp_path, one, other).reasons] == ["differs-between-hosts"]
+
+
+def test_of_a_host_in_two_reports_the_later_counts(tmp_path: Path) -> None:
+    late = json.loads(as_json(judged([host("d1", site(days=80))])))
+    early = json.loads(as_json(judged([host("d1", site(days=3)), host("d2", site())])))
+    early["made_at"] = after(-1)
+    for name, told in ("a", late), ("b", early):
+        (tmp_path / f"{name}.json").write_text(json.dumps(told))
+    for order in ("ab", "ba"):
+        found = read_reports([str(tmp_path / f"{name}.json") for name in order])
+        assert {each.host.name: each.reasons for each in found} == {"d1": (), "d2": ()}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda told: told.update(schema="mtls.httpd/status/0"),
+        lambda told: told.update(hosts=None),
+        lambda told: told["hosts"][0].pop("sites"),
+        lambda told: told["reasons"].append({"code": "x"}),
+        lambda told: told.pop("made_at"),
+    ],
+)
+def test_what_is_no_report_is_refused_by_its_name(change: Any, tmp_path: Path) -> None:
+    told = json.loads(as_json(varied()))
+    change(told)
+    (tmp_path / "a.json").write_text(json.dumps(told))
+    with pytest.raises(ArgumentsError) as refused:
+        read_reports([str(tmp_path / "a.json")])
+    assert str(refused.value).startswith(f"option 'reports[0]', {tmp_path}/a.json, is no report")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [("", "is no report"), ("[]", "is no report"), ("nonsense", "is no report"), (None, "cannot be read")],
+)
+def test_a_file_that_is_none_is_refused(content: str | None, words: str, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "a.json").write_text(content)
+    with pytest.raises(ArgumentsError, match=words):
+        read_reports([str(tmp_path / "a.json")])
