@@ -10,9 +10,8 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, documented_options
-from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import refusal
-from ansible_collections.mtls.httpd.plugins.plugin_utils._target_paths import checked_paths
+from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import documented_options
+from ansible_collections.mtls.httpd.plugins.plugin_utils._target_paths import ask_target
 
 # Read once by Ansible's parent process; its workers inherit it.
 OPTIONS = documented_options("release_info")
@@ -24,11 +23,4 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what the module on the target does; failed, and nothing sent, where an option is no path."""
         super().run(tmp, task_vars)
-        try:
-            given = checked_paths(OPTIONS, self._task.args)
-        except ArgumentsError as error:
-            return refusal(error)
-        result: dict[str, Any] = self._execute_module(
-            module_name="mtls.httpd.release_info", module_args=given, task_vars=task_vars
-        )
-        return result
+        return ask_target(self, "release_info", OPTIONS, task_vars)

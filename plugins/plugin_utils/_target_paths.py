@@ -10,19 +10,33 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, checked
+from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from ansible.plugins.action import ActionBase
 
 # Not each text with a dollar: a password's hash and vaulted text begin with one too.
 _PATH = re.compile(r"(~|\$\w+|\$\{\w+\})?/")
 
 
-def checked_paths(options: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those of the options, all of which are paths, that are given. Raises ArgumentsError, without a value."""
-    found = {name: path for name, path in checked(options, given).items() if path}
-    refuse_no_paths(found)
-    return found
+def ask_target(
+    action: ActionBase, module: str, options: Mapping[str, Any], task_vars: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Return what a module of the collection answers on the target, all of whose options are paths there.
+
+    Failed, and nothing sent, where an option is no path.
+    """
+    try:
+        given = {name: path for name, path in checked(options, action._task.args).items() if path}
+        refuse_no_paths(given)
+    except ArgumentsError as error:
+        return refusal(error)
+    answer: dict[str, Any] = action._execute_module(
+        module_name=f"mtls.httpd.{module}", module_args=given, task_vars=task_vars
+    )
+    return answer
 
 
 def refuse_no_paths(given: Mapping[str, object]) -> None:
