@@ -48,8 +48,11 @@ SPDX-License-Identifier: GPL-3.0-or-later
 # Systems that are deployed to
 
 Each row is a host on which the tests deploy sites, and take them away without a trace. What a row says is what a run
-found there. Any other host is asked in the same way: httpd itself, its processes and its service manager are, and no
-name of a distribution decides.
+found there. **Debian 12 and 13 alone are tested as they are.** The other rows are the file layouts of other systems on
+a Debian, with httpd built from source: without their own builds, package managers, or SELinux in force.
+
+Ubuntu, RHEL and what is built of it, Amazon Linux, openSUSE and SLES were not tried themselves. They are asked in the
+same way: httpd itself, its processes and its service manager are, and no name of a distribution decides.
 
 {systems}
 
@@ -57,12 +60,9 @@ name of a distribution decides.
   them; else `reduced` ([the transaction](transaction.md)), as in a container that may make none.
 - *Not to be had there*: what `limits` says to a site with `http2` and `ocsp_stapling`, which works without them. The
   httpd that the tests build from source has no mod_http2; a build with it serves HTTP/2.
-- {stock}:
-  files of these on a Debian, with httpd built from source in that layout. Their own builds of httpd, SELinux in force
-  and their package managers are not tried.
 - In the official image's layout a site's logs go where the server's do (`access_log: server`, `error_log: server`). For
   files of its own, root must own `/usr/local/apache2`.
-- Ansible's controller: ansible-core 2.19 to 2.21, on Python 3.11 or newer. A host: Python 3.9 or newer.
+- Ansible's controller: ansible-core 2.19 to 2.21, on Python 3.11 to 3.13. A host: Python 3.9 or newer.
 """
 _BY = {"pid-file": "nobody", "container": "the container"}
 _HEAD = ("host", "on", "httpd", "OpenSSL", "Python", "supervised by", "rehearsal", "not to be had there")
@@ -119,8 +119,7 @@ def page() -> str:
         rehearsal = ": ".join(filter(None, (facts["rehearsal"], facts["reason"])))
         rows.append((title, facts["system"], facts["httpd"], facts["openssl"], facts["python"], by, rehearsal, limits))
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    stock = [SYSTEMS[name].partition(":")[0] for name in SYSTEMS if "own files" in SYSTEMS[name]]
-    return PAGE.format(systems=table, stock=", ".join(stock))
+    return PAGE.format(systems=table)
 
 
 def _series(version: str) -> str:
