@@ -164,3 +164,24 @@ def test_a_page_that_is_another_than_before_is_no_refusal(host: Host) -> None:
     report = host.apply(wish)
     assert any("a client without a certificate got in" in each for each in report.healed)
     assert not host.apply(wish).changed
+
+
+def test_a_page_that_who_is_let_in_gets_too_tells_no_refusal(host: Host) -> None:
+    """As where an application answers everything, and its landing page is the refusal."""
+    rule = PAGE.replace("/denied/index.html", "/index.html")
+    (host.httpd.root / "site/index.html").write_text("the content")
+    with pytest.raises(Refused) as caught:
+        host.apply(with_page(host, rule=rule, document_root=f"{host.httpd.root}/site"))
+    assert "a client without a certificate got in" in str(caught.value)
+    assert not host.store.joinpath(DOMAIN).exists()
+
+
+def test_a_site_that_was_opened_and_serves_that_very_page_is_found_open(host: Host) -> None:
+    """Its landing page is the refusal's, but only on the live server; what nobody has tells the two apart."""
+    rule = f"<IfDefine MTLS_HTTPD_REHEARSAL>{PAGE}    DirectoryIndex other.html\n</IfDefine>\n"
+    (host.httpd.root / "site/index.html").write_text("You are not Chat")
+    (host.httpd.root / "site/other.html").write_text("the content")
+    with pytest.raises(Refused) as caught:
+        host.apply(with_page(host, rule=rule, document_root=f"{host.httpd.root}/site"))
+    assert "on the live server" in str(caught.value)
+    assert "a client without a certificate got in" in str(caught.value)

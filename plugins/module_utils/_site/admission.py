@@ -76,11 +76,18 @@ class Admission:
                 return replace(each, result="accepted", path=answer.path, detail=self._explain(each))
         if answer.result == "accepted" and not self.is_let_in(question, answer, known, seconds):
             if question.client == "none" and not _sends_away(answer):
-                asked = replace(question, source=self.canaries.next_source(self.door.address))
-                digest = digest_page(self.door, asked, seconds)
-                self.canaries.dressed.update({self.site.domain: digest} if digest else {})
+                self._note_page(question, seconds)
             return replace(answer, result="refused")
         return answer
+
+    def _note_page(self, question: Question, seconds: float) -> None:
+        """Note the page that is the refusal of a path, if who is let in gets another one there."""
+        asked = replace(question, source=self.canaries.next_source(self.door.address))
+        page, content = (
+            digest_page(self.door, replace(asked, identity=each), seconds) for each in (asked.identity, self.admitted)
+        )
+        if page and page != content:
+            self.canaries.dressed[self.site.domain] = page
 
     def is_let_in(self, question: Question, answer: Answer, known: int, seconds: float) -> bool:
         """Whether an answer to who is to be refused shows the content. C(known): how many connections came before.

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -51,21 +53,23 @@ class Folders:
         while waiting:
             below = waiting.popleft()
             try:
-                with os.scandir(os.path.join(top, below)) as entries:
-                    for entry in entries:
-                        left, self._left = left - 1, self._left - 1
-                        if min(left, self._left) < 0 or max(len(links), len(ruled)) >= _FOUND:
-                            self.unseen.append(top)
-                            return Lying(tuple(links), tuple(ruled))
-                        path = os.path.join(below, entry.name)
-                        if entry.name == RULES:
-                            ruled.append(below)
-                        elif entry.is_symlink():
-                            links += [(path, os.path.realpath(entry.path))] if entry.is_dir() else []
-                        elif entry.is_dir(follow_symlinks=False):
-                            waiting.append(path)
+                with os.scandir(os.path.join(top, below)) as listed:
+                    entries = list(itertools.islice(listed, _MOST + 1))
             except OSError:
                 continue
+            for entry in entries:
+                left, self._left = left - 1, self._left - 1
+                if min(left, self._left) < 0 or max(len(links), len(ruled)) >= _FOUND:
+                    self.unseen.append(top)
+                    return Lying(tuple(links), tuple(ruled))
+                path = os.path.join(below, entry.name)
+                with suppress(OSError):  # such as a link to itself, which leads nowhere
+                    if entry.name == RULES:
+                        ruled.append(below)
+                    elif entry.is_symlink():
+                        links += [(path, os.path.realpath(entry.path))] if entry.is_dir() else []
+                    elif entry.is_dir(follow_symlinks=False):
+                        waiting.append(path)
         return Lying(tuple(links), tuple(ruled))
 
 

@@ -169,10 +169,15 @@ def _see_whether_sent_away(site: SiteFacts, door: Door, question: Question, answ
     if _expected_answer(site, answer) != "403" or not 300 <= answer.status < 400:
         return answer
     if site.mutual_tls == "enforced":
-        other = ask(door, replace(question, path=f"/mtls-httpd-{secrets.token_hex(8)}"), seconds)
+        other = ask(door, replace(question, path=_no_path()), seconds)
         if other.result == "accepted" and not 300 <= other.status < 400:
             return other
     return replace(answer, result="refused")
+
+
+def _no_path() -> str:
+    """A path that nobody has."""
+    return f"/mtls-httpd-{secrets.token_hex(8)}"
 
 
 def _ask_without_canaries(occasion: Occasion, site: SiteFacts, door: Door, question: Question) -> Answer:
@@ -187,8 +192,10 @@ def _ask_without_canaries(occasion: Occasion, site: SiteFacts, door: Door, quest
     # Of sites alone whose refusals look like none, so not compiled elsewhere.
     from ansible_collections.mtls.httpd.plugins.module_utils._handshake.kept import digest_page
 
-    page = digest_page(door, replace(question, path=answer.path), seconds)
-    return replace(answer, result="refused") if page == dressed else answer
+    # A site that is open may serve that very page, but not where it has none.
+    paths = [answer.path, *([_no_path()] if site.mutual_tls == "enforced" else [])]
+    pages = {digest_page(door, replace(question, path=path), seconds) for path in paths}
+    return replace(answer, result="refused") if pages == {dressed} else answer
 
 
 def _callers(stage: Stage, site: SiteFacts, probes: Probes) -> list[_Caller]:

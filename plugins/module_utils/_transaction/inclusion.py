@@ -42,8 +42,8 @@ _INCLUDES_ALL = re.compile(r'(?i)\s*Include(?:Optional)?\s+"?([^"$*?\[]*)/\*\.co
 _INCLUDES_ONE = re.compile(r'(?i)\s*Include(?:Optional)?\s+"?([^"$*?\[]+?)"?\s*$')
 # What a file that is generated says of itself, in whatever words. That settles where our line stands, and a warning.
 _GENERATED = re.compile(
-    r"auto[\w-]*\s+(generated|created|managed)|generated\s+automatically|\bthis\b.{0,40}\bgenerated\b|managed\s+by\b|"
-    r"\w+\s+managed\b|do\s+not\s+(edit|modify|change|touch)\b|"
+    r"auto[\w-]*\s+(generated|created|managed)|generated\s+automatically|\bthis\b.{0,40}\bgenerated\b|"
+    r"(?<!\bbe\s)\bmanaged\s+by\b|\b(?!be\b)\w+\s+managed\b|do\s+not\s+(edit|modify|change|touch)\b|"
     r"(changes|modifications|edits)\b.{0,99}\b(lost|overwritten|destroyed|reverted)",
     re.IGNORECASE,
 )

@@ -61,3 +61,12 @@ def test_what_is_not_there_or_not_to_be_read_holds_nothing(tmp_path: Path) -> No
     known = Folders()
     assert known.look_into(str(tmp_path / "nowhere")) == ((), ())
     assert not known.unseen
+
+
+def test_a_link_to_itself_hides_nothing_of_what_lies_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "aside").mkdir()
+    links = [f"link{number}" for number in range(20)]
+    for name in links:
+        (tmp_path / name).symlink_to("aside")
+    (tmp_path / "aaa").symlink_to("aaa")
+    assert sorted(name for name, _target in Folders().look_into(str(tmp_path)).links) == sorted(links)
