@@ -191,6 +191,27 @@ def test_a_fault_that_hosts_share_is_said_once(fleet: Fleet) -> None:
     assert "-l '!d2:!d3'" in going_on.words
 
 
+def test_hosts_are_judged_each_where_the_one_they_are_like_is_gone_or_the_sites_stand_in_the_playbook(
+    fleet: Fleet,
+) -> None:
+    inventory = yaml.safe_load((fleet.folder / "inventory.yml").read_text())
+    hosts = inventory["webhooks"]["hosts"]
+    (bad,) = hosts["d2"]["mutual_tls_sites"]
+    hosts["d2"]["mutual_tls_sites"] = hosts["d3"]["mutual_tls_sites"] = [bad | {"certificate": "nowhere.crt"}]
+    hosts["d1"]["mutual_tls_sites"] = hosts["d2"]["mutual_tls_sites"]
+    (fleet.folder / "inventory.yml").write_text(yaml.safe_dump(inventory, sort_keys=False))
+    broken = {"ansible.builtin.fail": {}, "when": "inventory_hostname == 'd1'"}
+    fails = {"hosts": "webhooks", "gather_facts": False, "tasks": [broken]}
+    gone = fleet.call([fails, {"import_playbook": "mtls.httpd.deploy"}], "-e", "deploy_max_fail_percentage=90")
+    assert (gone.status, gone.touched) == (2, ()), gone.output
+    assert "It is to serve the same as d2, whose material is bad." in gone.words
+    own = "{{ [] if inventory_hostname == 'd1' else [{'domain': 'x'}] }}"
+    imported = {"import_playbook": "mtls.httpd.deploy", "vars": {"mutual_tls_sites": own}}
+    each = fleet.call([imported], "-e", "deploy_max_fail_percentage=90")
+    assert (each.status, each.touched) == (2, ()), each.output
+    assert "whose material is bad" not in each.words
+
+
 def test_a_dry_run_of_a_fleet_is_a_table_of_what_would_be(fleet: Fleet) -> None:
     deploy(fleet, "-l", "d3")
     dry = fleet.call("deploy", "--check", "-e", "broken=d2", "-e", "deploy_serial=100%", "-l", "!d3")
