@@ -49,14 +49,15 @@ class ActionModule(ActionBase):
         """Return what is amiss, after it was printed and written; failed where that is as bad as was said."""
         options = checked(OPTIONS, self._task.args)
         _refuse_odd(options)
-        others = read_reports(options["reports"])
+        now = datetime.now(timezone.utc)
+        others = read_reports(options["reports"], now)
         hosts = []
         if options["hosts"] or not others:
             hosts = read_hosts(options["hosts"], (task_vars or {})["hostvars"], options["variable"])
         names = {host.name for host in hosts}
         others = [each for each in others if each.host.name not in names]
         thresholds = Thresholds(options["warn_days"], options["critical_days"])
-        fleet = judge_fleet(hosts, datetime.now(timezone.utc), thresholds, others)
+        fleet = judge_fleet(hosts, now, thresholds, others)
         lines = tabulate_fleet(fleet, everything=options["everything"])
         say(lines)
         for path in options["files"]:

@@ -204,7 +204,7 @@ MARKS = {
     "Ansible": "#\n# Ansible managed\n#\n",
     "a template": "\n#  Updates may overwrite it.\n# Changes to this file\n# will be lost.\n",
     "a tool": "# managed by a tool of ours\n",
-    "hand, as Debian has it": "# Snippets which manage modules. These should be managed by using our\n# helpers a2enmod.\n",
+    "hand, as Debian has it": "# Snippets of modules. These should be managed by using our\n# helpers a2enmod.\n",
     "nobody": "# This is the main Apache HTTP server configuration file. Do NOT simply read the instructions.\n",
 }
 

@@ -7,24 +7,39 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from jinja2 import UndefinedError
+
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError
-from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.formats import SCHEMA
-from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Host, Judged, Reason
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.formats import FORMATS, SCHEMA
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.judging import judge_fleet
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Host, Judged, Reason, Thresholds, moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from typing import Any
 
+_CLOCKS = timedelta(minutes=5)  # by which those of two controllers may differ
+_ODD = (ValueError, LookupError, TypeError, AttributeError, UndefinedError)
 
-def read_reports(paths: Sequence[str]) -> list[Judged]:
+
+@dataclass(frozen=True)
+class _Report:
+    at: datetime
+    hosts: tuple[Judged, ...]
+
+
+def read_reports(paths: Sequence[str], now: datetime) -> list[Judged]:
     """Return the hosts of all reports, each with what was amiss with it; one that is in several, as it was last.
 
     Raises ArgumentsError, by the option 'reports', for what is no report.
     """
     wrong: list[str] = []
-    found: list[dict[str, Any]] = []
+    found: list[_Report] = []
     for index, path in enumerate(paths):
         where = f"option 'reports[{index}]'"
         try:
@@ -33,18 +48,30 @@ def read_reports(paths: Sequence[str]) -> list[Judged]:
             if told["schema"] != SCHEMA:
                 wrong.append(f"{where}, {path}, is no report of the form {SCHEMA}. Have status write it anew.")
                 continue
-            found.append({"at": str(told["made_at"]), "hosts": [_read_host(told, each) for each in told["hosts"]]})
+            report = _read_report(told)
+            if report.at > now + _CLOCKS:
+                wrong.append(f"{where}, {path}, is of the future, {told['made_at']}. Set the clock, and write it anew.")
+            found.append(report)
         except OSError as error:
             wrong.append(f"{where}, {path}, cannot be read on the controller: {error.strerror}. Correct it.")
-        except (ValueError, LookupError, TypeError, AttributeError):
+        except _ODD:
             wrong.append(f"{where}, {path}, is no report that status has written (.json). Name one.")
     if wrong:
         raise ArgumentsError(wrong)
-    reports = sorted(found, key=lambda each: each["at"])
-    return list({one.host.name: one for report in reports for one in report["hosts"]}.values())
+    found.sort(key=lambda each: each.at)
+    return list({one.host.name: one for report in found for one in report.hosts}.values())
+
+
+def _read_report(told: dict[str, Any]) -> _Report:
+    """Read a report, and see that all can be told of it that is told of a fleet. Raises one of _ODD where not."""
+    report = _Report(moment(told["made_at"]), tuple(_read_host(told, each) for each in told["hosts"]))
+    fleet = judge_fleet((), report.at, Thresholds(0, 0), report.hosts)
+    for render in FORMATS.values():
+        render(fleet)
+    return report
 
 
 def _read_host(report: dict[str, Any], one: dict[str, Any]) -> Judged:
     host = Host(str(one["host"]), str(one["condition"]), str(one["message"]), {**one, "sites": list(one["sites"])})
-    reasons = (Reason(**each) for each in report["reasons"])
+    reasons = (Reason(**{name: str(value) for name, value in each.items()}) for each in report["reasons"])
     return Judged(host, tuple(each for each in reasons if each.host == host.name))

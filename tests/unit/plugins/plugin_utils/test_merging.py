@@ -31,7 +31,7 @@ def merged(folder: Path, *fleets: Fleet, looked_at: Sequence[Host] = ()) -> Flee
     for number, fleet in enumerate(fleets):
         paths.append(folder / f"{number}.json")
         paths[-1].write_text(as_json(fleet))
-    return judge_fleet(looked_at, NOW, Thresholds(30, 7), read_reports([str(path) for path in paths]))
+    return judge_fleet(looked_at, NOW, Thresholds(30, 7), read_reports([str(path) for path in paths], NOW))
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -64,7 +64,7 @@ def test_of_a_host_in_two_reports_the_later_counts(tmp_path: Path) -> None:
     for name, told in ("a", late), ("b", early):
         (tmp_path / f"{name}.json").write_text(json.dumps(told))
     for order in ("ab", "ba"):
-        found = read_reports([str(tmp_path / f"{name}.json") for name in order])
+        found = read_reports([str(tmp_path / f"{name}.json") for name in order], NOW)
         assert {each.host.name: each.reasons for each in found} == {"d1": (), "d2": ()}
 
 
@@ -76,6 +76,12 @@ def test_of_a_host_in_two_reports_the_later_counts(tmp_path: Path) -> None:
         lambda told: told["hosts"][0].pop("sites"),
         lambda told: told["reasons"].append({"code": "x"}),
         lambda told: told.pop("made_at"),
+        lambda told: told.update(made_at="yesterday"),
+        lambda told: told["reasons"][0].update(severity="fine"),
+        lambda told: told["hosts"][0]["sites"][0].pop("known"),
+        lambda told: told["hosts"][0]["sites"][0].update(certificate=7),
+        lambda told: told["hosts"][0]["server"].pop("unit"),
+        lambda told: told["hosts"][0].update(next_reload=None),
     ],
 )
 def test_what_is_no_report_is_refused_by_its_name(change: Any, tmp_path: Path) -> None:
@@ -83,8 +89,15 @@ def test_what_is_no_report_is_refused_by_its_name(change: Any, tmp_path: Path) -
     change(told)
     (tmp_path / "a.json").write_text(json.dumps(told))
     with pytest.raises(ArgumentsError) as refused:
-        read_reports([str(tmp_path / "a.json")])
+        read_reports([str(tmp_path / "a.json")], NOW)
     assert str(refused.value).startswith(f"option 'reports[0]', {tmp_path}/a.json, is no report")
+
+
+def test_a_report_of_the_future_overrules_no_other(tmp_path: Path) -> None:
+    told = json.loads(as_json(varied())) | {"made_at": "9999-01-01T00:00:00Z"}
+    (tmp_path / "a.json").write_text(json.dumps(told))
+    with pytest.raises(ArgumentsError, match="is of the future, 9999-01-01T00:00:00Z"):
+        read_reports([str(tmp_path / "a.json")], NOW)
 
 
 @pytest.mark.parametrize(
@@ -95,4 +108,4 @@ def test_a_file_that_is_none_is_refused(content: str | None, words: str, tmp_pat
     if content is not None:
         (tmp_path / "a.json").write_text(content)
     with pytest.raises(ArgumentsError, match=words):
-        read_reports([str(tmp_path / "a.json")])
+        read_reports([str(tmp_path / "a.json")], NOW)
