@@ -113,20 +113,84 @@ def test_each_alert_fires_in_its_time_and_not_on_a_healthy_neighbour(
         kept = ("instance", "job") if alert == "MutualTlsWatchmanGone" else ("instance", "server", "site", "reason")
         labels = {name: labels[name] for name in kept}
     expected = {"exp_labels": {**labels, **RULES[alert]["labels"]}}
+    fire(tmp_path, given, {alert: [expected] if fires else []}, at)
+
+
+def fire(folder: Path, series: list[dict[str, str]], expected: dict[str, list[Any]], at: str) -> None:
+    """Let promtool see that just these alerts fire at a time, of series with a sample a minute."""
     case = {
         "interval": "1m",
-        "input_series": given,
-        "alert_rule_test": [{"eval_time": at, "alertname": alert, "exp_alerts": [expected] if fires else []}],
+        "input_series": series,
+        "alert_rule_test": [
+            {"eval_time": at, "alertname": alert, "exp_alerts": alerts} for alert, alerts in expected.items()
+        ],
     }
     rules = yaml.safe_load(ALERTS.read_text())
-    for rule in rules["groups"][0]["rules"]:  # What is said is not compared, but by whoever reads it.
-        del rule["annotations"]
-    (tmp_path / "alerts.yml").write_text(yaml.safe_dump(rules))
-    (tmp_path / "test.yml").write_text(yaml.safe_dump({"rule_files": ["alerts.yml"], "tests": [case]}))
+    for group in rules["groups"]:  # What is said is not compared, but by whoever reads it.
+        for rule in group["rules"]:
+            del rule["annotations"]
+    (folder / "alerts.yml").write_text(yaml.safe_dump(rules))
+    (folder / "test.yml").write_text(yaml.safe_dump({"rule_files": ["alerts.yml"], "tests": [case]}))
     done = subprocess.run(
-        [promtool(), "test", "rules", "test.yml"], cwd=tmp_path, capture_output=True, text=True, check=False
+        [promtool(), "test", "rules", "test.yml"], cwd=folder, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def of_status(**values: str) -> list[dict[str, str]]:
+    """Return the series of a report of status on the controller: of a host that is well, but for C(values)."""
+    soon = f"{20 * DAY}x1800"  # a warning of status alone
+    well = {
+        "last_check_timestamp_seconds{": "0x1800",
+        'host_looked_at{host="w1"': "1x1800",
+        'survives_reload{host="w1"': "1x1800",
+        'amiss{host="w1",severity="critical"': "0x1800",
+        'amiss{host="w1",severity="warning"': "1x1800",
+        'certificate_not_after_timestamp_seconds{host="w1",site="www.example.com"': soon,
+        'client_ca_not_after_timestamp_seconds{host="w1",site="www.example.com"': soon,
+        'crl_next_update_timestamp_seconds{host="w1",site="www.example.com"': f"{DAY}x1800",
+        'last_call_timestamp_seconds{host="w1",site="www.example.com"': "0x1800",
+        'enforced{host="w1",site="www.example.com"': "0x1800",
+        'release_info{host="w1",site="www.example.com",release="3f9c"': "1x1800",
+    }
+    return [
+        {
+            "series": f'mtls_httpd_{name}{"" if name.endswith("{") else ","}job="node",instance="controller"}}',
+            "values": values.get(name.partition("{")[0], known),
+        }
+        for name, known in well.items()
+    ]
+
+
+def test_a_report_of_status_beside_a_watchman_that_is_well_fires_nothing(tmp_path: Path) -> None:
+    watchman = {
+        "certificate_not_after_timestamp_seconds": f"{90 * DAY}x90",
+        "client_ca_not_after_timestamp_seconds": f"{90 * DAY}x90",
+        "crl_next_update_timestamp_seconds": f"{9 * DAY}x90",
+        "enforced": "1x90",
+        "answers": "1x90",
+        "last_accepted_call_timestamp_seconds": "0x90",
+    }
+    series = [{"series": f"mtls_httpd_{name}{{{SITE}}}", "values": values} for name, values in watchman.items()]
+    series.append({"series": f"mtls_httpd_last_check_timestamp_seconds{{{WATCH}}}", "values": "0+60x90"})
+    fire(tmp_path, [*series, *of_status()], {name: [] for name in RULES}, "89m")
+
+
+@pytest.mark.parametrize(
+    ("alert", "values", "labels"),
+    [
+        ("MutualTlsStatusReloadFails", {"survives_reload": "0x1800"}, {"host": "w1", "severity": "critical"}),
+        ("MutualTlsStatusHostNotLookedAt", {"host_looked_at": "0x1800"}, {"host": "w1", "severity": "warning"}),
+        ("MutualTlsStatusCritical", {"amiss": "2x1800"}, {"host": "w1", "severity": "critical"}),
+        ("MutualTlsStatusStale", {}, {"severity": "warning"}),
+    ],
+)
+def test_each_alert_of_a_report_of_status_fires_and_no_other(
+    alert: str, values: dict[str, str], labels: dict[str, str], tmp_path: Path
+) -> None:
+    expected: dict[str, list[Any]] = {name: [] for name in RULES}
+    expected[alert] = [{"exp_labels": {"job": "node", "instance": "controller", **labels}}]
+    fire(tmp_path, of_status(**values), expected, "27h" if alert == "MutualTlsStatusStale" else "89m")
 
 
 @pytest.fixture
