@@ -16,6 +16,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography import x509
 from demo_material import Authority
 from foreign import promtool
 from host import DOMAIN, OTHER, LateDisk, until
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 FILES = ("watchman.py", "watchman.json", "watchman.pem")
 CERTIFICATE_ENDS = "mtls_httpd_certificate_not_after_timestamp_seconds"
+FORBIDDEN = "forbidden_calls_total"
 REFUSED = "mtls_httpd_refused_calls_total"
 
 
@@ -75,11 +77,11 @@ def read(path: Path) -> dict[str, float]:
     return samples
 
 
-def call(host: Host) -> None:
-    """Call as Chat does."""
-    chat = identity(host.chat.issue(client=True, common_name="Chat"))
+def call(host: Host, name: str = "Chat") -> int:
+    """Call as Chat does, with a certificate of this name; return the status of the answer."""
+    chat = identity(host.chat.issue(client=True, common_name=name))
     question = answers.Question(DOMAIN, "TLSv1.3", "trusted", chat, method="POST")
-    assert ask(answers.Door("127.0.0.1", host.port), question, timeout=5).result == "accepted"
+    return ask(answers.Door("127.0.0.1", host.port), question, timeout=5).status
 
 
 def sample(name: str, site: str = DOMAIN, **labels: str) -> str:
@@ -160,12 +162,14 @@ def test_each_healthy_site_is_told_as_enforced_with_what_it_serves(
     assert samples[sample(CERTIFICATE_ENDS)] > time.time()
 
 
-def test_the_end_of_a_revocation_list_is_told(host: Host, folder: Path) -> None:
+def test_the_begin_and_the_end_of_a_revocation_list_are_told(host: Host, folder: Path) -> None:
     due = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(days=3)
     crl = host.chat.crl(next_update=due)
     host.apply(host.wish(crl=crl, crl_ends=f"{due:%Y-%m-%dT%H:%M:%SZ}"), metrics_folder=str(folder))
     samples = check(host)
+    made = x509.load_pem_x509_crl(crl).last_update_utc
     assert samples[sample("mtls_httpd_crl_next_update_timestamp_seconds")] == due.timestamp()
+    assert samples[sample("mtls_httpd_crl_this_update_timestamp_seconds")] == int(made.timestamp())
     assert samples[sample("mtls_httpd_enforced")] == 1
 
 
@@ -222,7 +226,7 @@ def test_directives_in_a_virtual_host_of_the_users_own_are_told(host: Host, fold
     host.apply(wish, metrics_folder=str(folder), start=False)
     host.restart()
     host.apply(wish, metrics_folder=str(folder))  # It is included from now on.
-    call(host)
+    assert call(host) == 200
     assert until(lambda: "CN=Chat" in (host.httpd.root / "logs/hooks.log").read_text())
     samples = check(host)
     assert samples[sample("mtls_httpd_enforced")] == 1
@@ -267,7 +271,7 @@ def test_calls_and_refusals_are_counted_once_and_never_fewer_and_never_our_own(h
     log = host.httpd.root / "logs" / f"{DOMAIN}-access.log"
     assert until(lambda: log.read_text().count("CN=Chat") == 2)
     assert sample("mtls_httpd_last_accepted_call_timestamp_seconds") not in check(host)
-    call(host)
+    assert call(host) == 200
     assert until(lambda: log.read_text().count("CN=Chat") == 3)
     after = check(host)
     unknown = sample(REFUSED, reason="unknown-issuer")
@@ -282,6 +286,29 @@ def test_calls_and_refusals_are_counted_once_and_never_fewer_and_never_our_own(h
     assert rotated[unknown] == before[unknown] + 4
     last = sample("mtls_httpd_last_accepted_call_timestamp_seconds")
     assert rotated[last] == after[last]
+
+
+def test_calls_of_a_client_of_the_ca_that_is_not_allowed_are_counted_and_never_fewer(host: Host, folder: Path) -> None:
+    name, last = (sample(f"mtls_httpd_{each}") for each in (FORBIDDEN, "last_accepted_call_timestamp_seconds"))
+    wish = host.wish(allowed=[{"subject": "CN=Chat"}], document_root=str(host.httpd.root / "site"))
+    host.apply(wish, metrics_folder=str(folder))
+    log = host.httpd.root / "logs" / f"{DOMAIN}-access.log"
+    assert call(host, "Earlier") == 403  # before the watchman looked
+    assert until(lambda: "CN=Earlier" in log.read_text())
+    assert check(host)[name] == 0
+    assert check(host)[name] == 0  # its own knocks are counted by nobody
+    assert call(host, "Renamed") == 403
+    assert until(lambda: "CN=Renamed" in log.read_text())
+    samples = check(host)
+    assert samples[name] == 1
+    assert last not in samples
+    assert call(host) == 200
+    assert until(lambda: '"CN=Chat"' in log.read_text())
+    samples = check(host)
+    assert samples[name] == 1
+    assert samples[last] == pytest.approx(time.time(), abs=60)
+    host.apply(wish, metrics_folder=str(folder))
+    assert check(host)[name] == 1
 
 
 def test_each_of_several_sites_is_told_and_its_refusals_are_its_own(host: Host, folder: Path) -> None:

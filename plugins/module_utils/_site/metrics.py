@@ -18,6 +18,10 @@ METRICS: dict[str, tuple[str, str]] = {
         "When the first of a site's certificate and chain ends.",
     ),
     "mtls_httpd_client_ca_not_after_timestamp_seconds": ("gauge", "When the last of a site's client CAs ends."),
+    "mtls_httpd_crl_this_update_timestamp_seconds": (
+        "gauge",
+        "When the revocation list that is to be renewed first was made.",
+    ),
     "mtls_httpd_crl_next_update_timestamp_seconds": (
         "gauge",
         "When the first of a site's revocation lists is to be renewed.",
@@ -28,6 +32,10 @@ METRICS: dict[str, tuple[str, str]] = {
         "When a client with a certificate got another answer than 403 last.",
     ),
     "mtls_httpd_refused_calls_total": ("counter", "How many handshakes a site refused, by reason."),
+    "mtls_httpd_forbidden_calls_total": (
+        "counter",
+        "How many calls by clients with a certificate a site answered with 403.",
+    ),
     "mtls_httpd_enforced": ("gauge", "Whether strangers are asked for at least what the site is to ask for."),
     "mtls_httpd_survives_reload": ("gauge", "Whether httpd would take its next reload."),
     "mtls_httpd_release_info": ("gauge", "The release that a site serves."),

@@ -143,9 +143,9 @@ def _tell_site(
     ends = [_ends(certificate, site) for certificate in dict.fromkeys(served)]
     if ends and all(ends):
         _add(samples, "certificate_not_after_timestamp_seconds", labels, min(ends))
-    for name in ("client_ca_not_after_timestamp_seconds", "crl_next_update_timestamp_seconds"):
-        if site[name]:
-            _add(samples, name, labels, site[name])
+    for name, moment in site["told"].items():
+        if moment:
+            _add(samples, name, labels, moment)
     _add(samples, "release_info", {**labels, "release": site["release"]}, 1)
 
 
@@ -214,22 +214,25 @@ def read_logs(wanted: dict[str, Any], state: dict[str, Any]) -> None:
     known = {site["access_log"] for site in wanted["sites"]} | set(wanted["error_logs"])
     state["logs"] = {path: place for path, place in places.items() if path in known}
     accepted, domains = state.setdefault("accepted", {}), {site["domain"] for site in wanted["sites"]}
+    forbidden = state.setdefault("forbidden", {})
     for site in wanted["sites"]:
         if site["access_log"]:
+            is_new = site["access_log"] not in state["logs"]  # What was before there was a watchman is not counted.
             lines = _read_new(site["access_log"], state["logs"])
-            last = _last_accepted(lines, site["formats"], wanted["rules"])
+            last, number = _read_calls(lines, site["formats"], wanted["rules"])
             accepted[site["domain"]] = max(last, accepted.get(site["domain"], 0))
+            forbidden[site["domain"]] = forbidden.get(site["domain"], 0) + (0 if is_new else number)
     refused = state.setdefault("refused", {})
     logs = []
     for path, default in wanted["error_logs"].items():
-        is_new = path not in state["logs"]  # What was refused before there was a watchman is not counted.
+        is_new = path not in state["logs"]
         lines = _read_new(path, state["logs"])
         logs.append((default, [] if is_new else lines))
     for domain, reason in _refusals(logs, wanted["rules"], frozenset(state.get("knocks", ()))):
         if domain in domains:
             counts = refused.setdefault(domain, {})
             counts[reason] = counts.get(reason, 0) + 1
-    for remembered in (accepted, refused):
+    for remembered in (accepted, forbidden, refused):
         for domain in set(remembered) - domains:
             del remembered[domain]
 
@@ -273,25 +276,31 @@ def _read_from(path: str, offset: int) -> tuple[list[str], int]:
     return lines[1 if begin > offset else 0 :], begin + len(content)
 
 
-def _last_accepted(lines: list[str], formats: list[Any], rules: dict[str, Any]) -> int:
-    """When a client with a certificate got another answer than 403 last (seconds since 1970); 0 for never.
+def _read_calls(lines: list[str], formats: list[Any], rules: dict[str, Any]) -> tuple[int, int]:
+    """When a client with a certificate got another answer than 403 last (seconds since 1970; 0 for never).
 
+    And how many calls by one that the client CA issued were answered with 403, by which who is not allowed is refused.
     Our own are left out, by the rules of C(mtls.httpd.caller_info).
     """
-    for line in reversed(lines):
-        for expression, groups in formats:
-            match = re.match(expression, line)
-            if match:
-                told = dict(zip(groups, match.groups()))
-                verify = told.get("verify", "SUCCESS")
-                named = told.get("agent") == rules["agent"] and (verify != "SUCCESS" or told.get("method") == "OPTIONS")
-                known = told["subject"] not in ("", "-") and verify not in ("NONE", "-")
-                ours = named or told.get("issuer") in rules["own_issuers"]
-                moment = _access_time(told["time"])
-                if known and not ours and told["status"] not in ("403", "-") and moment <= time.time() + 60:
-                    return moment
-                break
-    return 0
+    last, forbidden, now = 0, 0, time.time()
+    for line in lines:
+        match, groups = next(
+            ((found, groups) for expression, groups in formats if (found := re.match(expression, line))), (None, ())
+        )
+        if not match:
+            continue
+        told = dict(zip(groups, match.groups()))
+        verify = told.get("verify", "SUCCESS")
+        named = told.get("agent") == rules["agent"] and (verify != "SUCCESS" or told.get("method") == "OPTIONS")
+        known = told["subject"] not in ("", "-") and verify not in ("NONE", "-")
+        if not known or named or told.get("issuer") in rules["own_issuers"]:
+            continue
+        if told["status"] == "403":
+            forbidden += verify == "SUCCESS"
+        elif told["status"] != "-":
+            moment = _access_time(told["time"])
+            last = max(last, moment if moment <= now + 60 else 0)
+    return last, forbidden
 
 
 def _refusals(
@@ -378,6 +387,9 @@ def _tell_calls(wanted: dict[str, Any], state: dict[str, Any], samples: Samples)
         last = state["accepted"].get(site["domain"], 0)
         if last:
             _add(samples, "last_accepted_call_timestamp_seconds", labels, last)
+        if site["access_log"]:
+            number = state["forbidden"].get(site["domain"], 0)
+            _add(samples, "forbidden_calls_total", labels, number)
         for reason in wanted["rules"]["reasons"]:  # each from 0 on, as a rate needs two samples
             count = state["refused"].get(site["domain"], {}).get(reason, 0)
             _add(samples, "refused_calls_total", {**labels, "reason": reason}, count)

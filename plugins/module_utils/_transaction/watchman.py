@@ -45,7 +45,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
     change_to,
     entry_of,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import PRIVATE, list_blocks
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import WATCH, Store
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import watch_program
@@ -241,10 +241,11 @@ def _make_wish(
         for path, domain in refusals.items():
             error_logs[path] = error_logs.get(path) or domain
         release = releases.get(site.domain)
-        chain, authorities = (
-            list(_list_ends(release.public[name] if release else _read(store.path(site.domain, "current", name))))
-            for name in (f"{site.domain}.crt", CLIENT_CA)
+        certificates, client_cas, lists = (
+            release.public.get(name, b"") if release else _read(store.path(site.domain, "current", name))
+            for name in (f"{site.domain}.crt", CLIENT_CA, CRL)
         )
+        chain, authorities = list(_list_ends(certificates)), _list_ends(client_cas)
         told.append(
             {
                 "domain": site.domain,
@@ -254,8 +255,11 @@ def _make_wish(
                 "release": release.name if release else store.current(site.domain).partition(".")[0],
                 "leaf_ends": chain[0] if chain else 0,
                 "ends": _moment(site.ends),
-                "client_ca_not_after_timestamp_seconds": max(authorities, default=0),
-                "crl_next_update_timestamp_seconds": _moment(site.crl_ends) if site.crl_ends else 0,
+                "told": {
+                    "client_ca_not_after_timestamp_seconds": max(authorities, default=0),
+                    "crl_this_update_timestamp_seconds": _find_list(lists, site.crl_ends),
+                    "crl_next_update_timestamp_seconds": _moment(site.crl_ends) if site.crl_ends else 0,
+                },
                 "access_log": access_log,
                 "formats": [[each.expression.pattern, each.groups] for each in formats],
             }
@@ -302,6 +306,18 @@ def _list_ends(pem: bytes) -> Iterator[int]:
         for each in list_blocks(pem, "CERTIFICATE"):
             with suppress(ValueError):
                 yield _moment(wire.read_certificate(each).not_after)
+
+
+def _find_list(pem: bytes, next_update: str) -> int:
+    """When the revocation list of a release's own file was made that is to be renewed then; 0 where none tells it."""
+    made = 0
+    with suppress(ValueError):
+        for each in list_blocks(pem, "X509 CRL"):
+            with suppress(ValueError):
+                told = wire.read_list(each)
+                if told.next_update and told.next_update == next_update:
+                    made = max(made, _moment(told.this_update))
+    return made
 
 
 def _moment(text: str) -> int:

@@ -74,7 +74,7 @@ def _end(kind: str, subject: str, span: tuple[str, str], at: datetime, threshold
     if kind == CRL:
         # Lists are short-lived: a fifth of their time is near the end, however many days that is.
         soon = bool(begins) and left * 5 < moment(ends) - moment(begins)
-        near = soon and left.total_seconds() < _LAST_HOURS * 3600
+        near = soon and left.total_seconds() <= _LAST_HOURS * 3600
     else:
         soon, near = days < thresholds.warn_days, days < thresholds.critical_days
     severity = CRITICAL if days < 0 or near else WARNING if soon else WELL

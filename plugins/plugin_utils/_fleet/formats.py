@@ -169,10 +169,13 @@ def _samples(fleet: Fleet) -> Iterator[tuple[str, dict[str, str], int]]:
         if not row.domain or not row.site["known"]:
             continue
         labels = {"host": row.host.name, "site": row.domain}
+        crl_ends = row.site["crl_ends"]
+        made = (each["this_update"] for each in row.site["crls"] if each["next_update"] == crl_ends)
         ends = {
             "certificate_not_after": row.served_until,
             "client_ca_not_after": row.client_ca_ends,
-            "crl_next_update": row.site["crl_ends"],
+            "crl_this_update": max(made, default="") if crl_ends else "",
+            "crl_next_update": crl_ends,
         }
         for name, end in ends.items():
             if end:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FAULT = {"code": "bypass", "domain": "www.example.com", "message": "a door", "remedy": "close it"}
 DEAD_KEY = {"survives": False, "decided_by": "files", "message": "/etc/x.key: no such file"}
 CRL = {"issuer": "CN=Chat CA,O=Tencent", "this_update": after(-9), "next_update": after(1)}
-
+NEAR = {**CRL, "next_update": after(1.01)}
 LATE = {**CRL, "next_update": after(0.4)}
 
 
@@ -58,7 +58,8 @@ def test_nothing_is_amiss_with_a_sound_fleet() -> None:
             id="an ended CA beside another's",
         ),
         pytest.param({"client_ca": [certificate("CN=x", -5)]}, ("critical", "expired"), id="an ended CA alone"),
-        pytest.param({"crls": [CRL]}, ("warning", "expires-soon"), id="a tenth of a CRL's time is left"),
+        pytest.param({"crls": [NEAR]}, ("warning", "expires-soon"), id="a tenth of a CRL's time is left"),
+        pytest.param({"crls": [CRL]}, ("critical", "expires-soon"), id="a CRL's last day begins"),
         pytest.param({"crls": [LATE]}, ("critical", "expires-soon"), id="a CRL's last hours"),
         pytest.param({"crls": [{**CRL, "next_update": after(-1)}]}, ("critical", "expired"), id="a CRL is over"),
     ],

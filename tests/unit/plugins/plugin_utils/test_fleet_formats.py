@@ -24,6 +24,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.formats import (
     as_markdown,
     as_metrics,
 )
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import moment
 
 DOCS = Path(__file__).parents[4] / "docs"
 
@@ -84,6 +85,17 @@ def test_metrics_are_gauges_with_help_and_absolute_times() -> None:
     assert 'mtls_httpd_enforced{host="d1",site="www.example.com"} 1' in text
     names = re.findall(r"^(\w+)[ {]", text, re.MULTILINE)
     assert set(names) == set(re.findall(r"# TYPE (\w+) gauge", text)) == set(re.findall(r"# HELP (\w+) ", text))
+
+
+def test_metrics_tell_when_the_list_was_made_that_is_to_be_renewed_first() -> None:
+    lists = [
+        {"issuer": "CN=Chat CA", "this_update": after(-2), "next_update": after(5)},
+        {"issuer": "CN=Other CA", "this_update": after(-1), "next_update": after(9)},
+    ]
+    text = as_metrics(judged([host("d1", site(days=90, crls=lists, crl_ends=after(5)))]))
+    made = int(moment(after(-2)).timestamp())
+    assert f'mtls_httpd_crl_this_update_timestamp_seconds{{host="d1",site="www.example.com"}} {made}' in text
+    assert "crl_this_update" not in as_metrics(judged([host("d1", site(days=90))]))
 
 
 def test_metrics_of_a_fleet_with_nobody_home_tell_that() -> None:
