@@ -46,18 +46,8 @@ def test_promtool_takes_the_alerts() -> None:
 def test_alerts_dashboard_and_page_name_metrics_that_there_are_and_the_page_each_alert() -> None:
     for path in (ALERTS, DASHBOARD, PAGE):
         assert set(re.findall(r"mtls_httpd_\w+", path.read_text())) <= METRICS.keys(), path
-    for name in (*RULES, "MutualTlsNoCall"):
+    for name in RULES:
         assert f"`{name}`" in PAGE.read_text()
-
-
-def test_the_alert_in_a_comment_is_a_rule_too(tmp_path: Path) -> None:
-    text = re.sub(r"(?m)^( {6})# (?=- alert|  )", r"\1", ALERTS.read_text())
-    (tmp_path / "alerts.yml").write_text(text)
-    done = subprocess.run(
-        [promtool(), "check", "rules", tmp_path / "alerts.yml"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{len(RULES) + 1} rules found" in done.stdout
 
 
 def test_each_panel_asks_what_prometheus_understands(tmp_path: Path) -> None:
@@ -72,29 +62,66 @@ def test_each_panel_asks_what_prometheus_understands(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+CRL = ("crl_this_update_timestamp_seconds", "crl_next_update_timestamp_seconds")
+HOUR = 3600
+ACCEPTED, FORBIDDEN = "last_accepted_call_timestamp_seconds", "forbidden_calls_total"
+
 # An alert; series, a sample a minute from 1970 on; when it is looked at; whether it fires.
 SPANS = [
     ("MutualTlsCertificateEndsSoon", {"certificate_not_after_timestamp_seconds": f"{21 * DAY}x60"}, "11m", True),
     ("MutualTlsCertificateEndsSoon", {"certificate_not_after_timestamp_seconds": f"{22 * DAY}x60"}, "59m", False),
+    ("MutualTlsCertificateEndsSoon", {"certificate_not_after_timestamp_seconds": f"{7 * DAY}x60"}, "59m", False),
     ("MutualTlsCertificateEnds", {"certificate_not_after_timestamp_seconds": f"{7 * DAY}x60"}, "11m", True),
+    ("MutualTlsCertificateEnds", {"certificate_not_after_timestamp_seconds": "60x60"}, "59m", True),
     ("MutualTlsCertificateEnds", {"certificate_not_after_timestamp_seconds": f"{20 * DAY}x60"}, "59m", False),
     ("MutualTlsClientCaEndsSoon", {"client_ca_not_after_timestamp_seconds": f"{29 * DAY}x60"}, "11m", True),
     ("MutualTlsClientCaEndsSoon", {"client_ca_not_after_timestamp_seconds": f"{31 * DAY}x60"}, "59m", False),
-    ("MutualTlsRevocationListStale", {"crl_next_update_timestamp_seconds": f"{DAY}x60"}, "11m", True),
-    ("MutualTlsRevocationListStale", {"crl_next_update_timestamp_seconds": f"{3 * DAY}x60"}, "59m", False),
+    ("MutualTlsClientCaEndsSoon", {"client_ca_not_after_timestamp_seconds": f"{7 * DAY}x60"}, "59m", False),
+    ("MutualTlsClientCaEnds", {"client_ca_not_after_timestamp_seconds": f"{7 * DAY}x60"}, "11m", True),
+    ("MutualTlsClientCaEnds", {"client_ca_not_after_timestamp_seconds": f"{29 * DAY}x60"}, "59m", False),
+    ("MutualTlsRevocationListEndsSoon", dict(zip(CRL, (f"{-10 * DAY}x60", f"{2 * DAY}x60"))), "11m", True),
+    ("MutualTlsRevocationListEndsSoon", dict(zip(CRL, (f"{-7 * DAY}x60", f"{2 * DAY}x60"))), "59m", False),
+    ("MutualTlsRevocationListEndsSoon", dict(zip(CRL, (f"{-10 * DAY}x60", f"{DAY}x60"))), "59m", False),
+    ("MutualTlsRevocationListEnds", dict(zip(CRL, (f"{-9 * DAY}x60", f"{DAY}x60"))), "11m", True),
+    ("MutualTlsRevocationListEnds", dict(zip(CRL, (f"{-9 * DAY}x60", "60x60"))), "59m", True),
+    ("MutualTlsRevocationListEnds", {CRL[1]: f"{DAY}x60"}, "11m", True),  # one that does not tell when it was made
+    ("MutualTlsRevocationListEnds", dict(zip(CRL, (f"{-10 * DAY}x60", f"{2 * DAY}x60"))), "59m", False),
+    ("MutualTlsRevocationListEnds", dict(zip(CRL, ("0x60", f"{DAY}x60"))), "59m", False),  # issued daily
+    ("MutualTlsRevocationListEnds", dict(zip(CRL, ("0x1400", f"{DAY}x1400"))), "18h", False),
+    ("MutualTlsRevocationListEnds", dict(zip(CRL, ("0x1400", f"{DAY}x1400"))), "20h", True),
     ("MutualTlsNotEnforced", {"enforced": "1x9 0x10"}, "12m", True),
     ("MutualTlsNotEnforced", {"enforced": "1x60"}, "59m", False),
+    ("MutualTlsEnforcementUnknown", {"answers": "1x60"}, "31m", True),
+    ("MutualTlsEnforcementUnknown", {"answers": "1x60", "enforced": "0x60"}, "59m", False),
+    ("MutualTlsEnforcementUnknown", {"answers": "0x60"}, "59m", False),
+    ("MutualTlsEnforcementUnknown", {"answers": "1x60", "enforced": "1x10 stale _x18 1x30"}, "55m", False),
     ("MutualTlsNotAnswering", {"answers": "1x9 0x20"}, "21m", True),
     ("MutualTlsNotAnswering", {"answers": "1x9 0x3 1x40"}, "20m", False),
-    ("MutualTlsWatchmanDead", {"last_check_timestamp_seconds": "0x60"}, "17m", True),
+    ("MutualTlsWatchmanDead", {"last_check_timestamp_seconds": "0x60"}, "26m", True),
     ("MutualTlsWatchmanDead", {"last_check_timestamp_seconds": "0+60x60"}, "59m", False),
-    ("MutualTlsWatchmanDead", {"last_check_timestamp_seconds": "0x14 900x10"}, "20m", False),
+    ("MutualTlsWatchmanDead", {"last_check_timestamp_seconds": "0x1 _x58 0x6 3900x9"}, "64m", False),  # it was down
     ("MutualTlsWatchmanGone", {"last_check_timestamp_seconds": "0x10 _x60"}, "40m", True),
+    ("MutualTlsWatchmanGone", {"last_check_timestamp_seconds": "0x10 _x9000"}, "6d", True),
     ("MutualTlsWatchmanGone", {"last_check_timestamp_seconds": "0+60x60"}, "59m", False),
     ("MutualTlsManyRefused", {'refused_calls_total{reason="unknown-issuer"}': "0+1x120"}, "90m", True),
     ("MutualTlsManyRefused", {'refused_calls_total{reason="no-certificate"}': "0+9x120"}, "90m", False),
     ("MutualTlsManyRefused", {'refused_calls_total{reason="unknown-issuer"}': "7x120"}, "90m", False),
+    ("MutualTlsForbiddenCalls", {FORBIDDEN: "0x60 1x60"}, "90m", True),  # by one who was never let in
+    ("MutualTlsForbiddenCalls", {FORBIDDEN: "0x60 1x60", ACCEPTED: "0x120"}, "90m", True),
+    ("MutualTlsForbiddenCalls", {FORBIDDEN: "0x60 1x60", ACCEPTED: "0+60x120"}, "90m", False),  # an application's
+    ("MutualTlsForbiddenCalls", {FORBIDDEN: "0+1x120", ACCEPTED: "0+60x120"}, "90m", True),
+    ("MutualTlsForbiddenCalls", {FORBIDDEN: "9x120"}, "90m", False),
+    ("MutualTlsNoCall", {ACCEPTED: "0x1600"}, "25h", True),
+    ("MutualTlsNoCall", {ACCEPTED: "0x600 36000x1000"}, "25h", False),
+    ("MutualTlsNoCall", {"answers": "1x1600"}, "25h", False),  # nobody ever called
 ]
+# What of a series' labels is left where an alert adds up.
+KEPT = {
+    "MutualTlsWatchmanGone": ("instance", "job", "server"),
+    "MutualTlsManyRefused": ("instance", "server", "site", "reason"),
+    "MutualTlsForbiddenCalls": ("instance", "server", "site"),
+    "MutualTlsNoCall": ("site",),
+}
 
 
 @pytest.mark.parametrize(("alert", "series", "at", "fires"), SPANS)
@@ -109,11 +136,61 @@ def test_each_alert_fires_in_its_time_and_not_on_a_healthy_neighbour(
             {"series": f"mtls_httpd_{bare}{{{known}{',' if more else ''}{more.rstrip('}')}}}", "values": values}
         )
         labels = dict(re.findall(r'(\w+)="([^"]*)"', f"{known},{more}"))
-    if alert in ("MutualTlsWatchmanGone", "MutualTlsManyRefused"):
-        kept = ("instance", "job") if alert == "MutualTlsWatchmanGone" else ("instance", "server", "site", "reason")
-        labels = {name: labels[name] for name in kept}
+    labels = {name: labels[name] for name in KEPT.get(alert, labels)}
     expected = {"exp_labels": {**labels, **RULES[alert]["labels"]}}
     fire(tmp_path, given, {alert: [expected] if fires else []}, at)
+
+
+def test_a_site_that_is_called_on_one_of_its_hosts_is_not_silent(tmp_path: Path) -> None:
+    series = [
+        {"series": f"mtls_httpd_{ACCEPTED}{{{SITE}}}", "values": "0x1600"},
+        {"series": f"mtls_httpd_{ACCEPTED}{{{SITE.replace('w1', 'w2')}}}", "values": "0+60x1600"},
+    ]
+    fire(tmp_path, series, {"MutualTlsNoCall": []}, "25h")
+
+
+def test_one_of_two_watchmen_of_a_host_that_is_gone_is_told(tmp_path: Path) -> None:
+    other = WATCH.replace("/etc/apache2", "/opt/httpd/conf")
+    name = "mtls_httpd_last_check_timestamp_seconds"
+    series = [
+        {"series": f"{name}{{{WATCH}}}", "values": "0+60x60"},
+        {"series": f"{name}{{{other}}}", "values": "0x10 _x60"},
+    ]
+    labels = dict(re.findall(r'(\w+)="([^"]*)"', other))
+    gone = "MutualTlsWatchmanGone"
+    fire(tmp_path, series, {gone: [{"exp_labels": {**labels, **RULES[gone]["labels"]}}]}, "40m")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(3 * DAY, "ends in 3d 0h 0m 0s."), (-3 * HOUR, "has ended.")], ids=["to come", "over"]
+)
+def test_what_is_over_is_not_said_to_end_in_less_than_nothing(seconds: int, words: str, tmp_path: Path) -> None:
+    rule = RULES["MutualTlsCertificateEnds"]
+    at = 6 * HOUR
+    series = f"mtls_httpd_certificate_not_after_timestamp_seconds{{{SITE}}}"
+    told = {
+        **rule["annotations"],
+        "summary": f"The certificate of www.example.com on w1 {words}",
+    }
+    labels = dict(re.findall(r'(\w+)="([^"]*)"', SITE))
+    case = {
+        "interval": "1m",
+        "input_series": [{"series": series, "values": f"{at + seconds}x600"}],
+        "alert_rule_test": [
+            {
+                "eval_time": "6h",
+                "alertname": "MutualTlsCertificateEnds",
+                "exp_alerts": [{"exp_labels": {**labels, **rule["labels"]}, "exp_annotations": told}],
+            }
+        ],
+    }
+    run_promtool(tmp_path, yaml.safe_load(ALERTS.read_text()), case)
+
+
+def test_each_description_names_what_to_type() -> None:
+    for name, rule in RULES.items():
+        words = rule["annotations"]["description"]
+        assert re.search(r"ansible-playbook -i inventory mtls\.httpd\.(deploy|status|callers)", words), name
 
 
 def fire(folder: Path, series: list[dict[str, str]], expected: dict[str, list[Any]], at: str) -> None:
@@ -129,6 +206,11 @@ def fire(folder: Path, series: list[dict[str, str]], expected: dict[str, list[An
     for group in rules["groups"]:  # What is said is not compared, but by whoever reads it.
         for rule in group["rules"]:
             del rule["annotations"]
+    run_promtool(folder, rules, case)
+
+
+def run_promtool(folder: Path, rules: Any, case: dict[str, Any]) -> None:
+    """Let promtool carry out a test case of rules."""
     (folder / "alerts.yml").write_text(yaml.safe_dump(rules))
     (folder / "test.yml").write_text(yaml.safe_dump({"rule_files": ["alerts.yml"], "tests": [case]}))
     done = subprocess.run(
@@ -169,7 +251,9 @@ def test_a_report_of_status_beside_a_watchman_that_is_well_fires_nothing(tmp_pat
         "crl_next_update_timestamp_seconds": f"{9 * DAY}x90",
         "enforced": "1x90",
         "answers": "1x90",
-        "last_accepted_call_timestamp_seconds": "0x90",
+        "crl_this_update_timestamp_seconds": "0x90",
+        ACCEPTED: "0x90",
+        FORBIDDEN: "0x90",
     }
     series = [{"series": f"mtls_httpd_{name}{{{SITE}}}", "values": values} for name, values in watchman.items()]
     series.append({"series": f"mtls_httpd_last_check_timestamp_seconds{{{WATCH}}}", "values": "0+60x90"})
@@ -269,8 +353,7 @@ def test_a_certificate_that_ends_a_server_that_asks_no_more_and_a_dead_watchman_
         assert firing() == set(), "nothing is amiss"
     ends = f"{soon:%Y-%m-%dT%H:%M:%SZ}"
     host.apply(host.wish(issued=host.public.issue(DOMAIN, not_after=soon), ends=ends), metrics_folder=str(folder))
-    about_to_end = {"MutualTlsCertificateEnds", "MutualTlsCertificateEndsSoon"}
-    assert becomes(about_to_end), firing()
+    assert becomes({"MutualTlsCertificateEnds"}), firing()
     host.apply(host.wish(), metrics_folder=str(folder))
     assert becomes(set()), firing()
     (site,) = host.store.glob(f"{DOMAIN}/current/site.conf")
