@@ -33,6 +33,7 @@ ALERTS = COLLECTION / "docs/monitoring/alerts.yml"
 DASHBOARD = COLLECTION / "docs/monitoring/dashboard.json"
 PAGE = COLLECTION / "docs/monitoring.md"
 RULES = {rule["alert"]: rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]}
+PANELS = json.loads(DASHBOARD.read_text())["panels"]
 DAY = 86400
 SITE = 'site="www.example.com",server="/etc/apache2",instance="w1",job="node"'
 WATCH = 'server="/etc/apache2",instance="w1",job="node"'
@@ -51,9 +52,9 @@ def test_alerts_dashboard_and_page_name_metrics_that_there_are_and_the_page_each
 
 
 def test_each_panel_asks_what_prometheus_understands(tmp_path: Path) -> None:
-    panels = json.loads(DASHBOARD.read_text())["panels"]
-    asked = [target["expr"] for panel in panels for target in panel["targets"]]
-    assert len(asked) == len(panels)
+    asked = [target["expr"] for panel in PANELS for target in panel["targets"]]
+    assert len(asked) == len(PANELS) == len({panel["id"] for panel in PANELS})
+    assert all(panel["description"] for panel in PANELS)
     rules = [{"record": f"panel:{number}", "expr": expr} for number, expr in enumerate(asked)]
     (tmp_path / "panels.yml").write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
     done = subprocess.run(
@@ -115,6 +116,54 @@ SPANS = [
     ("MutualTlsNoCall", {ACCEPTED: "0x600 36000x1000"}, "25h", False),
     ("MutualTlsNoCall", {"answers": "1x1600"}, "25h", False),  # nobody ever called
 ]
+ANSWERS, ENFORCED, RELEASE = "answers", "enforced", "release_info"
+TILES = [
+    ("Sites told of", {RELEASE: "1"}, 1),
+    ("Sites that do not enforce mutual TLS", {ENFORCED: "1"}, 0),
+    ("Sites that do not enforce mutual TLS", {ENFORCED: "0"}, 1),
+    ("Sites of which enforcement is unknown", {ANSWERS: "1", ENFORCED: "0"}, 0),
+    ("Sites of which enforcement is unknown", {ANSWERS: "1"}, 1),
+    ("Sites that do not answer", {ANSWERS: "1"}, 0),
+    ("Sites that do not answer", {ANSWERS: "0"}, 1),
+    ("Watchmen that have not looked for 15 minutes", {"last_check_timestamp_seconds": "3600"}, 0),
+    ("Watchmen that have not looked for 15 minutes", {"last_check_timestamp_seconds": "0"}, 1),
+]
+
+
+@pytest.mark.parametrize("named", sorted({title for title, _series, _value in TILES}))
+def test_a_tile_shows_no_number_where_nothing_is_known(named: str, tmp_path: Path) -> None:
+    look_at_tile(tmp_path, named, {}, [])
+
+
+@pytest.mark.parametrize(("named", "series", "value"), TILES)
+def test_a_tile_counts_what_is_known(named: str, series: dict[str, str], value: int, tmp_path: Path) -> None:
+    look_at_tile(tmp_path, named, series, [{"labels": "{}", "value": value}])
+
+
+def test_a_site_with_differing_releases_stands_out(tmp_path: Path) -> None:
+    other = SITE.replace("www", "shop")
+    series = {
+        f'{RELEASE}{{{SITE},release="a"}}': "1",
+        f'{RELEASE}{{{SITE.replace("w1", "w2")},release="b"}}': "1",
+        f'{RELEASE}{{{other},release="c"}}': "1",
+        f'{RELEASE}{{{other.replace("w1", "w2")},release="c"}}': "1",
+    }
+    found = [{"labels": '{site="www.example.com"}', "value": 2}]
+    look_at_tile(tmp_path, "Sites with differing releases", series, found)
+
+
+def look_at_tile(folder: Path, named: str, series: dict[str, str], found: list[dict[str, Any]]) -> None:
+    """Let promtool see what a panel shows after an hour, for whichever host and site."""
+    (expr,) = (panel["targets"][0]["expr"] for panel in PANELS if panel["title"] == named)
+    given = []
+    for name, value in series.items():
+        known = WATCH if "last_check" in name else SITE
+        full = name if "{" in name else f"{name}{{{known}}}"
+        given.append({"series": f"mtls_httpd_{full}", "values": f"{value}x60"})
+    asked = {"expr": re.sub(r"\$\w+", ".*", expr), "eval_time": "1h", "exp_samples": found}
+    run_promtool(folder, {"groups": []}, {"interval": "1m", "input_series": given, "promql_expr_test": [asked]})
+
+
 # What of a series' labels is left where an alert adds up.
 KEPT = {
     "MutualTlsWatchmanGone": ("instance", "job", "server"),
