@@ -159,6 +159,19 @@ reasons:
       returned: always
       type: str
       sample: Look for what else answers there, and deploy.
+    hosts:
+      description:
+        - Of what several have together, the hosts that differ from what most serve.
+        - Empty where no group is the largest, and for other reasons.
+      returned: always
+      type: list
+      elements: str
+      sample: []
+    ends:
+      description: When what it tells of ends, in UTC, empty for others.
+      returned: always
+      type: str
+      sample: ""
 faults:
   description:
     - What is wrong with the options, each by itself, with the code V(bad-option). The message tells all of it.

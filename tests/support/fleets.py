@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -45,18 +46,24 @@ def caller(subject: str, hours: float) -> dict[str, Any]:
 
 def site(domain: str = "www.example.com", days: float = 90, **told: Any) -> dict[str, Any]:
     """Return what is told of a sound site whose certificate ends so many days from NOW, with what is given instead."""
+    served = {
+        "certificate": certificate(f"CN={domain}", days),
+        "client_ca": [certificate("CN=Chat CA,O=Tencent", 3000)],
+        "pins": ["subject:CN=Chat,O=Tencent"],
+        "open_paths": [],
+        "protected_paths": [],
+    }
+    served |= {name: value for name, value in told.items() if name in served}
     return {
         "domain": domain,
-        "release": "3f9c54d08a1b77e2",
+        "release": hashlib.sha256(repr((domain, served)).encode()).hexdigest()[:16],
         "previous": None,
         "whole": True,
         "known": True,
         "port": 443,
         "listen": [],
         "aliases": [],
-        "certificate": certificate(f"CN={domain}", days),
         "chain": [certificate("CN=Issuing CA", 3000)],
-        "client_ca": [certificate("CN=Chat CA,O=Tencent", 3000)],
         "crls": [],
         "crl_ends": None,
         "ends": after(days),
@@ -65,9 +72,6 @@ def site(domain: str = "www.example.com", days: float = 90, **told: Any) -> dict
         "mutual_tls": "enforced",
         "from_controller": "enforced",
         "served": None,
-        "pins": ["subject:CN=Chat,O=Tencent"],
-        "open_paths": [],
-        "protected_paths": [],
         "callback_paths": ["/"],
         "versions": ["TLSv1.2", "TLSv1.3"],
         "proxy_protocol": False,
@@ -76,6 +80,7 @@ def site(domain: str = "www.example.com", days: float = 90, **told: Any) -> dict
         "include": None,
         "remote_src": False,
         "differs": [],
+        **served,
         **told,
     }
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.codes import MINOR, WORST_FIRST
@@ -61,10 +62,10 @@ def judge_fleet(
         for host in hosts
         for site in (host.sites or [{}])
     ]
-    well = (len(SEVERITIES), 0)
+    well = (len(SEVERITIES), 0, "")
     rows.sort(
         key=lambda row: (
-            *min(map(_badness, row.reasons), default=well),
+            *min(map(_urgency, row.reasons), default=well),
             row.served_until or "9",
             row.host.name,
             row.domain,
@@ -80,18 +81,18 @@ def _of_row(found: Sequence[Reason], host: Host, site: Mapping[str, Any]) -> Ite
     """What is told in a row: of its site; and what is amiss with the host, in each of its rows."""
     domain = site.get("domain", "")
     for reason in found:
-        if reason.host in ("", host.name) and reason.domain in ("", domain) and (reason.host or reason.domain):
+        if reason.domain in ("", domain) and reason.is_about(host.name, [domain]):
             yield reason
 
 
 def _sorted(reasons: Iterator[Reason] | Sequence[Reason]) -> list[Reason]:
-    return sorted(dict.fromkeys(reasons), key=lambda each: (*_badness(each), each.host, each.domain))
+    return sorted(dict.fromkeys(reasons), key=lambda each: (*_urgency(each), each.host, each.domain))
 
 
-def _badness(reason: Reason) -> tuple[int, int]:
-    """How bad it is, the worst first: who lets others in comes before who will be down."""
-    known = reason.code in WORST_FIRST
-    return SEVERITIES.index(reason.severity), WORST_FIRST.index(reason.code) if known else len(WORST_FIRST)
+def _urgency(reason: Reason) -> tuple[int, int, str]:
+    """How bad it is, the worst first: who lets others in comes before who will be down, and what ends first before."""
+    rank = WORST_FIRST.index(reason.code) if reason.code in WORST_FIRST else len(WORST_FIRST)
+    return SEVERITIES.index(reason.severity), rank, reason.ends or "9"
 
 
 def _judge_host(host: Host, at: datetime, thresholds: Thresholds) -> Iterator[Reason]:
@@ -161,13 +162,14 @@ def _judge_handshakes(host: str, site: Mapping[str, Any]) -> Iterator[Reason]:
 
 def _tell_end(host: str, domain: str, end: End) -> Reason:
     words = f"{domain}: the {end.kind} '{end.subject}'"
+    code = "expired" if end.days < 0 else "expires-soon"
     if end.days < 0:
-        return Reason(end.severity, "expired", host, domain, f"{words} ended on {end.ends[:10]}.", _renew(end.kind))
-    if end.kind == CRL:
+        words = f"{words} ended on {end.ends[:10]}."
+    elif end.kind == CRL:
         words = f"{words} is to be renewed by {end.ends[:16].replace('T', ' ')} UTC; from then on nobody is let in."
     else:
         words = f"{words} ends on {end.ends[:10]}, in {end.days} day{'' if end.days == 1 else 's'}."
-    return Reason(end.severity, "expires-soon", host, domain, words, _renew(end.kind))
+    return Reason(end.severity, code, host, domain, words, _renew(end.kind), ends=end.ends)
 
 
 def _sentence(text: str) -> str:
@@ -185,7 +187,33 @@ def _renew(kind: str) -> str:
     return "Renew it, and deploy."
 
 
+@dataclass(frozen=True)
+class Difference:
+    """A site that hosts serve differently. what: in which respect. groups: the hosts, by what they serve of it."""
+
+    domain: str
+    what: str
+    groups: Mapping[str, Sequence[str]]
+
+    @property
+    def minority(self) -> tuple[str, ...]:
+        """The hosts that differ from what most serve; empty where no group is the largest."""
+        first, second, *_others = sorted(self.groups.values(), key=len, reverse=True)
+        if len(first) == len(second):
+            return ()
+        return tuple(name for names in self.groups.values() if names is not first for name in names)
+
+
 def _judge_together(hosts: Sequence[Host]) -> Iterator[Reason]:
+    """Yield where hosts serve one site otherwise than others do, of those that are fewer."""
+    for each in find_differences(hosts):
+        parts = "; ".join(f"{_some(names)}: {value}" for value, names in sorted(each.groups.items()))
+        words = f"{each.domain}: hosts serve different {each.what} ({parts})."
+        remedy = "Deploy to those that are behind, unless you are trying a change on some of them first."
+        yield Reason(WARNING, "differs-between-hosts", "", each.domain, words, remedy, each.minority)
+
+
+def find_differences(hosts: Sequence[Host]) -> Iterator[Difference]:
     """Yield where hosts serve one site otherwise than others do."""
     by_domain: dict[str, list[tuple[str, Mapping[str, Any]]]] = defaultdict(list)
     for host in hosts:
@@ -200,10 +228,7 @@ def _judge_together(hosts: Sequence[Host]) -> Iterator[Reason]:
             for name, one in served:
                 groups[tell(one)].append(name)
             if len(groups) > 1:
-                parts = "; ".join(f"{_some(names)}: {value}" for value, names in sorted(groups.items()))
-                words = f"{domain}: hosts serve different {what} ({parts})."
-                remedy = "Deploy to those that are behind, unless you are trying a change on some of them first."
-                yield Reason(WARNING, "differs-between-hosts", "", domain, words, remedy)
+                yield Difference(domain, what, groups)
 
 
 def _some(names: Sequence[str]) -> str:

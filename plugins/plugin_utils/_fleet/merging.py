@@ -73,5 +73,10 @@ def _read_report(told: dict[str, Any]) -> _Report:
 
 def _read_host(report: dict[str, Any], one: dict[str, Any]) -> Judged:
     host = Host(str(one["host"]), str(one["condition"]), str(one["message"]), {**one, "sites": list(one["sites"])})
-    reasons = (Reason(**{name: str(value) for name, value in each.items()}) for each in report["reasons"])
+    reasons = (_read_reason(each) for each in report["reasons"])
     return Judged(host, tuple(each for each in reasons if each.host == host.name))
+
+
+def _read_reason(told: dict[str, Any]) -> Reason:
+    texts = {name: str(value) for name, value in told.items() if name != "hosts"}
+    return Reason(**texts, hosts=tuple(map(str, told.get("hosts", ()))))

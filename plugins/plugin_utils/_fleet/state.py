@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
 CRITICAL, WARNING, WELL = "critical", "warning", "well"
@@ -23,8 +23,9 @@ LOOKED, UNREACHABLE, FAILED, WITHOUT_HTTPD, NOT_ASKED = "looked", "unreachable",
 class Reason:
     """Why something is amiss.
 
-    code: stable, one of `judging.CODES` or of a host's faults. host: a name of the inventory, empty for the fleet.
-    domain: of the site, empty for the host. message, remedy: for people.
+    code: stable, one of `codes.CODES` or of a host's faults. host: a name of the inventory, empty for what several have
+    together. domain: of the site, empty for the host. message, remedy: for people. hosts: of several, those that differ
+    from what most serve; empty where no group is the largest. ends: when what is told of ends, UTC; empty for others.
     """
 
     severity: str
@@ -33,6 +34,14 @@ class Reason:
     domain: str
     message: str
     remedy: str = ""
+    hosts: tuple[str, ...] = ()
+    ends: str = ""
+
+    def is_about(self, host: str, domains: Sequence[str]) -> bool:
+        """Whether it is of a host that has these sites, by itself or together with others."""
+        if self.host:
+            return self.host == host
+        return self.domain in domains and (not self.hosts or host in self.hosts)
 
 
 @dataclass(frozen=True)
@@ -156,8 +165,8 @@ class Fleet:
 
     def reasons_of(self, host: str) -> Iterator[Reason]:
         """Yield what is amiss with a host and its sites, also what they have with others."""
-        domains = {row.domain for row in self.rows if row.host.name == host and row.domain}
-        return (each for each in self.reasons if each.host == host or (not each.host and each.domain in domains))
+        domains = [row.domain for row in self.rows if row.host.name == host and row.domain]
+        return (each for each in self.reasons if each.is_about(host, domains))
 
 
 def worst(severities: Iterator[str]) -> str:

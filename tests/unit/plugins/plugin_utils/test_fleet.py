@@ -156,6 +156,33 @@ def test_hosts_that_serve_a_site_differently_are_told(told: dict[str, Any], what
     assert f"www.example.com: hosts serve different {what}" in reasons[0].message
 
 
+def other(name: str, days: float = 90) -> Host:
+    """Return a host that serves another certificate than those of `site`."""
+    return host(name, site(certificate=certificate("CN=x", days, "cd" * 32)))
+
+
+def test_a_straggler_alone_is_marked_and_told_once_with_both_groups() -> None:
+    fleet = judged([*(host(f"h{number:02}", site()) for number in range(40)), other("late")])
+    assert [(each.code, each.hosts) for each in fleet.reasons] == [("differs-between-hosts", ("late",))]
+    assert [row.host.name for row in fleet.rows if row.severity == "warning"] == ["late"]
+    assert [each.code for each in fleet.reasons_of("late")] == ["differs-between-hosts"]
+    assert list(fleet.reasons_of("h00")) == []
+    assert "(h00, h01, h02 and 37 more: SHA-256 abababab… until" in fleet.reasons[0].message
+    assert "; late: SHA-256 cdcdcdcd… until" in fleet.reasons[0].message
+    lines = tabulate_fleet(fleet)
+    assert lines[1].split()[1] == "late"
+    assert lines[2].startswith("And 40 rows in which all is well")
+
+
+def test_where_no_group_is_the_largest_each_host_of_the_site_is_marked_and_no_other() -> None:
+    hosts = [host("a", site()), other("b"), host("c", site("b.example.com"))]
+    fleet = judged(hosts)
+    assert [each.hosts for each in fleet.reasons] == [()]
+    assert {row.host.name: row.severity for row in fleet.rows} == {"a": "warning", "b": "warning", "c": "well"}
+    three = judged([*hosts, host("d", site()), other("e"), host("f", site(certificate=certificate("CN=y", 90, "ef")))])
+    assert {row.host.name for row in three.rows if row.severity == "warning"} == {"a", "b", "d", "e", "f"}
+
+
 def test_hosts_that_renew_for_themselves_may_serve_certificates_of_their_own() -> None:
     own = site(certificate=certificate("CN=x", 60, "cd" * 32), remote_src=True)
     assert codes(host("d1", site(remote_src=True)), host("d2", own)) == []
@@ -172,6 +199,14 @@ def test_who_lets_others_in_comes_before_who_will_be_down() -> None:
     fleet = judged([ends, Host("b", "unreachable", "Why.", {}), host("c", site(mutual_tls="off"))])
     assert [row.host.name for row in fleet.rows] == ["c", "a", "b"]
     assert [each.code for each in fleet.reasons[:3]] == ["not-enforced", "expires-soon", "unreachable"]
+
+
+def test_of_what_is_equally_bad_the_first_to_end_comes_first() -> None:
+    crl = {**CRL, "next_update": after(0.9)}
+    hosts = [host("a", site(days=5)), host("b", site(days=2)), host("c", site(crls=[crl])), host("d", site(days=9))]
+    fleet = judged(hosts)
+    assert [row.host.name for row in fleet.rows] == ["c", "b", "a", "d"]
+    assert [each.host for each in fleet.reasons if each.code == "expires-soon"] == ["c", "b", "a", "d"]
 
 
 def test_what_host_and_controller_saw_alike_is_said_once() -> None:
