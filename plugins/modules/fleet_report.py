@@ -153,7 +153,7 @@ reasons:
       description: What is so.
       returned: always
       type: str
-      sample: "www.example.com: mutual TLS is optional, seen from the host, and is to be enforced."
+      sample: www.example.com lets strangers in (the client certificate is optional, and must be required).
     remedy:
       description: What to do.
       returned: always

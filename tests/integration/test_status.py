@@ -162,6 +162,9 @@ def test_hosts_of_which_nothing_can_be_known_are_rows(asked: Fleet) -> None:
     failed = {"down": "unreachable", "snakeless": "failed", "lost": "failed"}
     assert conditions == {"d1": "looked", "d2": "looked", **failed}
     assert codes(told) == {("unreachable", "down"), ("not-looked-at", "snakeless"), ("not-looked-at", "lost")}
+    remedies = {each["host"]: each["remedy"] for each in told["reasons"]}
+    assert remedies["snakeless"] == "Install Python, or set ansible_python_interpreter."
+    assert remedies["lost"] == ""
     assert "lost: httpd_binary: /nowhere/httpd is not an executable file on this host." in " ".join(said.split())
     assert "Traceback" not in said
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import plain
 from ansible_collections.mtls.httpd.plugins.module_utils._site.metrics import METRICS
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.page import render_page
-from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import LOOKED, moment
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import LOOKED, moment, words_of
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.table import sum_up
 
 if TYPE_CHECKING:
@@ -112,17 +112,17 @@ def _row_as_data(row: Row) -> dict[str, Any]:
 def as_markdown(fleet: Fleet) -> str:
     """Return a page for a wiki or a ticket."""
     headings = (
-        *("", "host", "site", "serves until", "days", "mutual TLS", "may call", "client CA ends", "last call"),
-        "release",
+        *("", "host", "site", "serves until", "days", "mutual TLS", "may call", "client CA ends", "last call (UTC)"),
+        *("release", "why"),
     )
     lines = [f"# Mutual TLS, {fleet.at:%Y-%m-%d %H:%M} UTC", "", _marked(sum_up(fleet)), ""]
     lines += [f"| {' | '.join(headings)} |", f"|{' --- |' * len(headings)}"]
     for row in fleet.rows:
         told = _row_as_data(row)
         values = (
-            *(row.severity, row.host.name, row.domain or row.host.condition, row.served_until[:10], told["days_left"]),
-            *(row.mutual_tls, told["pins"], row.client_ca_ends[:10]),
-            *(row.last_call[:16].replace("T", " "), (told["release"] or "")[:8]),
+            *(words_of(row.severity), row.host.name, row.domain or row.lacks, row.served_until[:10], told["days_left"]),
+            *(row.mutual_tls, "; ".join(row.may_call), row.client_ca_ends[:10]),
+            *(row.last_call_told, (told["release"] or "")[:8], row.why),
         )
         lines.append(f"| {' | '.join(_marked('' if value is None else str(value)) for value in values)} |")
     if fleet.reasons:
@@ -166,7 +166,7 @@ def _samples(fleet: Fleet) -> Iterator[tuple[str, dict[str, str], int]]:
             number = sum(reason.severity == severity for reason in fleet.reasons if reason.host == host.name)
             yield "mtls_httpd_amiss", {**of_host, "severity": severity}, number
     for row in fleet.rows:
-        if not row.domain or not row.site["known"]:
+        if not row.known:
             continue
         labels = {"host": row.host.name, "site": row.domain}
         crl_ends = row.site["crl_ends"]

@@ -17,6 +17,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import (
     FAILED,
     LOOKED,
     NOT_ASKED,
+    NOT_DEPLOYED,
     SEVERITIES,
     UNREACHABLE,
     WARNING,
@@ -57,11 +58,7 @@ def judge_fleet(
     found = [reason for host in looked_at for reason in _judge_host(host, at, thresholds)]
     found += [reason for each in judged_before for reason in each.reasons]
     found += _judge_together(hosts)
-    rows = [
-        Row(host, site, tuple(_sorted(_of_row(found, host, site))), at)
-        for host in hosts
-        for site in (host.sites or [{}])
-    ]
+    rows = [row for host in hosts for row in _make_rows(found, host, at)]
     well = (len(SEVERITIES), 0, "")
     rows.sort(
         key=lambda row: (
@@ -71,18 +68,25 @@ def judge_fleet(
             row.domain,
         )
     )
-    ends = ((end, row) for row in rows if row.site.get("known") for end in find_ends(row.site, at, thresholds))
+    ends = ((end, row) for row in rows if row.known for end in find_ends(row.site, at, thresholds))
     first = min(ends, key=lambda each: (each[0].ends, each[1].host.name, each[1].domain), default=None)
     first_end = first and FirstEnd(first[0].kind, first[1].host.name, first[1].domain, first[0].ends, first[0].days)
     return Fleet(at, thresholds, tuple(hosts), tuple(rows), tuple(_sorted(found)), first_end)
 
 
-def _of_row(found: Sequence[Reason], host: Host, site: Mapping[str, Any]) -> Iterator[Reason]:
-    """What is told in a row: of its site; and what is amiss with the host, in each of its rows."""
-    domain = site.get("domain", "")
-    for reason in found:
-        if reason.domain in ("", domain) and reason.is_about(host.name, [domain]):
-            yield reason
+def _make_rows(found: Sequence[Reason], host: Host, at: datetime) -> Iterator[Row]:
+    """Yield a row for each site that is on a host, or is to be; one for a host without any.
+
+    In each is what is amiss with its site, and what is with the host and with a site that has no row.
+    """
+    listed = [each.domain for each in found if (each.code, each.host) == (NOT_DEPLOYED, host.name) and each.domain]
+    sites: list[Mapping[str, Any]] = [*host.sites, *({"domain": domain} for domain in listed)] or [{}]
+    domains = {site.get("domain", "") for site in sites}
+    for site in sites:
+        domain = site.get("domain", "")
+        of_row = (each for each in found if each.is_about(host.name, [domain]))
+        reasons = [each for each in of_row if each.domain == domain or each.domain not in domains]
+        yield Row(host, site, tuple(_sorted(reasons)), at)
 
 
 def _sorted(reasons: Iterator[Reason] | Sequence[Reason]) -> list[Reason]:
@@ -102,7 +106,7 @@ def _judge_host(host: Host, at: datetime, thresholds: Thresholds) -> Iterator[Re
     if host.condition != LOOKED:
         code, remedy = _CONDITIONS[host.condition]
         # Nobody asked: that is what was called for.
-        yield reason(WARNING if host.condition == NOT_ASKED else CRITICAL, code, host.message, remedy)
+        yield reason(WARNING if host.condition == NOT_ASKED else CRITICAL, code, host.message, host.remedy or remedy)
         return
     told = host.told
     if not told["server"]["running"] and host.sites:
@@ -127,7 +131,7 @@ def _judge_host(host: Host, at: datetime, thresholds: Thresholds) -> Iterator[Re
         yield reason(WARNING, "not-listed", words, "List it, or take it away: mtls.httpd.remove.", domain)
     for domain in told["missing"] or ():
         words = f"{domain} is listed in the inventory, and is not on the host."
-        yield reason(CRITICAL, "not-deployed", words, "Deploy it, or take it out of the list.")
+        yield reason(CRITICAL, NOT_DEPLOYED, words, "Deploy it, or take it out of the list.", domain)
     for site in host.sites:
         if site["known"]:
             yield from _judge_site(host.name, site, at, thresholds)
@@ -156,8 +160,16 @@ def _judge_handshakes(host: str, site: Mapping[str, Any]) -> Iterator[Reason]:
             remedy = "See what is between the controller and the host's port."
             yield Reason(WARNING, "not-shown-outside", host, domain, words, remedy)
         elif mutual_tls not in (wanted, "enforced", "unproven", None):  # of what the host could not see, a fault tells
-            words = f"{domain}: mutual TLS is {mutual_tls}, seen from {' and '.join(places)}, and is to be {wanted}."
+            alone = "" if len(places) == 2 else f", seen from {places[0]}"
+            words = f"{domain} {_tell_opening(mutual_tls, wanted, alone)}."
             yield Reason(CRITICAL, "not-enforced", host, domain, words, "Look for what else answers there, and deploy.")
+
+
+def _tell_opening(mutual_tls: str, wanted: str, alone: str) -> str:
+    if wanted != "enforced":
+        return f"asks nobody for a client certificate{alone} (it must be {wanted})"
+    asked = "the client certificate is optional" if mutual_tls == "optional" else "no client certificate is asked for"
+    return f"lets strangers in{alone} ({asked}, and must be required)"
 
 
 def _tell_end(host: str, domain: str, end: End) -> Reason:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+_NOT_FOUND = 127  # what a shell ends with where a program is not there (POSIX): modules start by the host's Python
+_NO_PYTHON = "Install Python, or set ansible_python_interpreter."
 _LONGEST = 500  # characters of a reason: Ansible's own words may go on for pages
 
 
@@ -44,7 +46,7 @@ def _read_host(name: str, result: Mapping[str, Any] | None) -> Host:
     if result.get("unreachable"):
         return Host(name, UNREACHABLE, _first_line(result), {})
     if result.get("failed") or "found" not in result:
-        return Host(name, FAILED, _first_line(result), {})
+        return Host(name, FAILED, _first_line(result), {}, _NO_PYTHON if result.get("rc") == _NOT_FOUND else "")
     if not result["found"]:
         return Host(name, WITHOUT_HTTPD, "There is no httpd on it.", {"python": result.get("python")})
     return Host(name, LOOKED, "", result)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 CRITICAL, WARNING, WELL = "critical", "warning", "well"
 SEVERITIES = (CRITICAL, WARNING, WELL)  # from the worst
 LOOKED, UNREACHABLE, FAILED, WITHOUT_HTTPD, NOT_ASKED = "looked", "unreachable", "failed", "no-httpd", "not-asked"
+NOT_DEPLOYED = "not-deployed"  # the code of a site that the inventory lists, and the host does not have
+# For people, where programs read another word.
+_WORDS = {WELL: "ok", FAILED: "not looked at", WITHOUT_HTTPD: "no httpd"}
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,16 @@ class Reason:
 
 @dataclass(frozen=True)
 class Host:
-    """What a look at a host came to. told: the result of site_info. message: why nothing is known of it, if so."""
+    """What a look at a host came to. told: the result of site_info.
+
+    message: why nothing is known of it, if so. remedy: what to do, where that is known better than by its condition.
+    """
 
     name: str
     condition: str
     message: str
     told: Mapping[str, Any]
+    remedy: str = ""
 
     @property
     def sites(self) -> list[dict[str, Any]]:
@@ -69,7 +76,10 @@ class Judged:
 
 @dataclass(frozen=True)
 class Row:
-    """A site of a host, or a host of which no site is known, with what is amiss with it, the worst first."""
+    """A site of a host, or a host of which no site is known, with what is amiss with it, the worst first.
+
+    site: one of the RV(sites) of site_info; its domain alone where it is listed, and not on the host; empty for a host.
+    """
 
     host: Host
     site: Mapping[str, Any]
@@ -87,6 +97,30 @@ class Row:
         return str(self.site.get("domain", ""))
 
     @property
+    def known(self) -> bool:
+        """Whether it is a site of which all is known that is served."""
+        return bool(self.site.get("known"))
+
+    @property
+    def lacks(self) -> str:
+        """Why nothing is known of it, in a word or two; empty where it is."""
+        if self.host.condition != LOOKED:
+            return words_of(self.host.condition)
+        if not self.domain:
+            return "no site"
+        return "" if self.known else "damaged" if "known" in self.site else words_of(NOT_DEPLOYED)
+
+    @property
+    def why(self) -> str:
+        """The code of the first that is amiss, in words; empty where all is well."""
+        return words_of(self.reasons[0].code) if self.reasons else ""
+
+    @property
+    def lets_strangers_in(self) -> bool:
+        """Whether anybody may call, where clients of the client CA alone are to."""
+        return self.known and self.site["wanted"] == "enforced" and self.mutual_tls in ("optional", "off")
+
+    @property
     def served_until(self) -> str:
         """When the first of its certificate and chain ends, as 2027-02-21T16:39:00Z; empty where that is not known."""
         chain = [self.site.get("certificate"), *self.site.get("chain", ())]
@@ -101,6 +135,21 @@ class Row:
     def last_call(self) -> str:
         """When a client called last, as 2026-11-28T19:45:00Z; empty where none did, or where that is not known."""
         return max((one["last"] for one in self.site.get("callers") or ()), default="")
+
+    @property
+    def last_call_told(self) -> str:
+        """`last_call` for people; a log is read 30 days back. Empty where no log tells it."""
+        none = "none in 30 days" if self.known and self.site["callers"] is not None else ""
+        return self.last_call[:16].replace("T", " ") or none
+
+    @property
+    def may_call(self) -> tuple[str, ...]:
+        """Who may call, for people: whom it lets in, whatever it is to do. Empty where that is not known."""
+        if not self.known:
+            return ()
+        if self.lets_strangers_in:
+            return ("anybody",)
+        return tell_pins(self.site["pins"])
 
     @property
     def days_left(self) -> int | None:
@@ -163,10 +212,24 @@ class Fleet:
         """How many reasons have this severity."""
         return sum(reason.severity == severity for reason in self.reasons)
 
+    def count_rows(self, severity: str) -> int:
+        """How many rows are this bad, and no worse."""
+        return sum(row.severity == severity for row in self.rows)
+
     def reasons_of(self, host: str) -> Iterator[Reason]:
         """Yield what is amiss with a host and its sites, also what they have with others."""
         domains = [row.domain for row in self.rows if row.host.name == host and row.domain]
         return (each for each in self.reasons if each.is_about(host, domains))
+
+
+def tell_pins(pins: Sequence[str]) -> tuple[str, ...]:
+    """Return who may call by some pins, as people read them: a subject says by its form that it is one."""
+    return tuple(each.removeprefix("subject:") for each in pins) or ("any client of the client CA",)
+
+
+def words_of(word: str) -> str:
+    """Return a severity, a condition or a code as people read it."""
+    return _WORDS.get(word, word.replace("-", " "))
 
 
 def worst(severities: Iterator[str]) -> str:

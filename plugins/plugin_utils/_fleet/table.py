@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 ROWS_SHOWN = 40  # of a fleet in which all is well there; others are counted
 _MARKS = {CRITICAL: "!!", WARNING: "! ", WELL: "  "}
 _HEADINGS = (
-    *("", "host", "site", "serves until", "days", "mutual TLS", "may call", "client CA ends", "last call"),
-    "release",
+    *("", "host", "site", "serves until", "days", "mutual TLS", "may call", "CA ends", "last call UTC", "why"),
 )
-_LEAST = {"host": 8, "site": 12, "may call": 8}  # what these are shortened to where a line is too long
+_LEAST = {"host": 8, "site": 12, "may call": 8, "why": 12}  # what these are shortened to where a line is too long
 
 
 def tabulate_fleet(fleet: Fleet, *, everything: bool = False) -> list[str]:
@@ -37,15 +36,19 @@ def tabulate_fleet(fleet: Fleet, *, everything: bool = False) -> list[str]:
     if well and not fits:
         lines.append(f"And {count_of(len(well), 'row')} in which all is well: -e status_all=true shows them.")
     reasons = list(_reasons(fleet.reasons))
-    return [*lines, *([""] if lines else []), *reasons, *([""] if reasons else []), sum_up(fleet)]
+    return [*lines, *([""] if lines else []), *reasons, *([""] if reasons else []), *_wrap(sum_up(fleet))]
 
 
 def sum_up(fleet: Fleet) -> str:
     """Return the line that says how the fleet is."""
     sites = len({row.domain for row in fleet.rows if row.domain})
     said = f"{count_of(len(fleet.hosts), 'host')}, {count_of(sites, 'site')}: "
-    counts = [f"{fleet.count(CRITICAL)} critical"] if fleet.count(CRITICAL) else []
-    counts += [count_of(fleet.count(WARNING), "warning")] if fleet.count(WARNING) else []
+    counts: list[str] = []
+    for severity, noun in ((CRITICAL, "critical finding"), (WARNING, "warning")):
+        if fleet.count(severity):
+            # Rows are counted by the worst that is amiss there: warnings of a critical row are in none of theirs.
+            rows = "" if counts else f" on {count_of(fleet.count_rows(severity), 'row')}"
+            counts.append(f"{count_of(fleet.count(severity), noun)}{rows}")
     said += f"{' and '.join(counts) or 'all is well'}."
     first = fleet.first_to_end
     if first:
@@ -61,24 +64,26 @@ def count_of(number: int, noun: str) -> str:
 
 def _cells(row: Row) -> tuple[str, ...]:
     site = row.site
-    if row.host.condition != LOOKED or not row.domain:
-        return (_MARKS[row.severity], row.host.name, row.host.condition.replace("looked", "no site"), *[""] * 7)
+    begun = (_MARKS[row.severity], row.host.name)
+    if row.host.condition != LOOKED:
+        return (*begun, row.lacks, *[""] * 7)
+    why = "" if row.why == row.lacks else row.why
+    if not row.domain:
+        return (*begun, row.lacks, *[""] * 6, why)
+    if not row.known:
+        return (*begun, row.domain, row.lacks, *[""] * 5, why)
     days = "" if row.days_left is None else str(row.days_left)
-    release = site["release"] or ""
-    if not site["known"]:
-        return (_MARKS[row.severity], row.host.name, row.domain, "damaged", "", "", "", "", "", release[:8])
     mutual_tls = row.mutual_tls if row.mutual_tls == site["wanted"] else row.mutual_tls.upper()
     return (
-        _MARKS[row.severity],
-        row.host.name,
+        *begun,
         row.domain,
         row.served_until[:10],
         days,
         mutual_tls,
-        plain(_tell_pins(site["pins"])),
+        plain("anybody" if row.lets_strangers_in else _tell_pins(site["pins"])),
         row.client_ca_ends[:10],
         _tell_last_call(row),
-        release[:8],
+        why,
     )
 
 
@@ -86,7 +91,7 @@ def _tell_last_call(row: Row) -> str:
     """Return when somebody called last, without the year: nothing older than 30 days is known."""
     if row.last_call:
         return row.last_call[5:16].replace("T", " ")
-    return "" if row.site["callers"] is None else "never"
+    return "" if row.site["callers"] is None else "none (30 d)"
 
 
 def _tell_pins(pins: Sequence[str]) -> str:
@@ -108,4 +113,8 @@ def _reasons(reasons: Sequence[Reason]) -> Iterator[str]:
         more = f" and {len(known) - 5} more" if len(known) > 5 else ""
         where = f"{', '.join(known[:5])}{more}: " if known else ""
         said = plain(f"{severity.upper()} {where}{message}{' ' + remedy if remedy else ''}")
-        yield from textwrap.wrap(said, SCREEN, subsequent_indent=" " * 4, break_on_hyphens=False)
+        yield from _wrap(said)
+
+
+def _wrap(text: str) -> list[str]:
+    return textwrap.wrap(text, SCREEN, subsequent_indent=" " * 4, break_on_hyphens=False)

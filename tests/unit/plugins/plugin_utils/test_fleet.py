@@ -13,7 +13,7 @@ import pytest
 from fleets import after, caller, certificate, host, judged, site, varied
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import CODES as FAULTS
-from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet import judging
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet import judging, state
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.codes import CODES, MINOR, WORST_FIRST
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.columns import SCREEN
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.formats import as_metrics
@@ -122,19 +122,19 @@ def test_a_stopped_httpd_is_amiss_where_it_has_sites() -> None:
 
 
 @pytest.mark.parametrize(
-    ("condition", "wanted"),
+    ("condition", "wanted", "in_words"),
     [
-        ("unreachable", ("critical", "unreachable")),
-        ("failed", ("critical", "not-looked-at")),
-        ("no-httpd", ("critical", "httpd-not-found")),
-        ("not-asked", ("warning", "not-asked")),
+        ("unreachable", ("critical", "unreachable"), "unreachable"),
+        ("failed", ("critical", "not-looked-at"), "not looked at"),
+        ("no-httpd", ("critical", "httpd-not-found"), "no httpd"),
+        ("not-asked", ("warning", "not-asked"), "not asked"),
     ],
 )
-def test_hosts_of_which_nothing_is_known_are_rows(condition: str, wanted: tuple[str, str]) -> None:
+def test_hosts_of_which_nothing_is_known_are_rows(condition: str, wanted: tuple[str, str], in_words: str) -> None:
     fleet = judged([Host("down", condition, "Why.", {})])
     assert [(each.severity, each.code) for each in fleet.reasons] == [wanted]
     assert [(row.host.name, row.domain) for row in fleet.rows] == [("down", "")]
-    assert condition in tabulate_fleet(fleet)[1]
+    assert tabulate_fleet(fleet)[1].split(None, 2)[2] == in_words
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,27 @@ def test_of_what_is_equally_bad_the_first_to_end_comes_first() -> None:
 def test_what_host_and_controller_saw_alike_is_said_once() -> None:
     fleet = judged([host("d1", site(mutual_tls="optional", from_controller="optional"))])
     assert [each.code for each in fleet.reasons] == ["not-enforced"]
-    assert "seen from the host and the controller, and is to be enforced" in fleet.reasons[0].message
+    assert fleet.reasons[0].message == (
+        "www.example.com lets strangers in (the client certificate is optional, and must be required)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        (
+            {"mutual_tls": "off"},
+            "lets strangers in, seen from the host (no client certificate is asked for, and must be",
+        ),
+        ({"from_controller": "optional"}, "lets strangers in, seen from the controller (the client certificate is opt"),
+        (
+            {"mutual_tls": "off", "from_controller": "off", "wanted": "optional"},
+            "asks nobody for a client certificate (",
+        ),
+    ],
+)
+def test_who_saw_less_than_is_wanted_is_told_where_not_both_did(told: dict[str, Any], message: str) -> None:
+    assert f"www.example.com {message}" in judged([host("d1", site(**told))]).reasons[0].message
 
 
 @pytest.mark.parametrize(("days", "whole"), [(0.5, 0), (1.5, 1), (-0.5, -1), (-1.5, -1), (-2.5, -2)])
@@ -221,7 +241,7 @@ def test_days_are_whole_and_what_is_over_is_negative(days: float, whole: int) ->
 
 
 def test_every_code_is_in_the_table_of_which_the_page_is_made() -> None:
-    source = Path(judging.__file__).read_text()
+    source = Path(judging.__file__).read_text() + Path(state.__file__).read_text()
     assert [code for code in CODES if f'"{code}"' not in source] == []
     assert {each.code for each in varied().reasons} <= CODES.keys() | FAULTS.keys()
     assert FAULTS.keys() >= MINOR
@@ -234,7 +254,7 @@ def test_a_table_fits_the_screen_with_the_worst_first() -> None:
     marks = [line[:2] for line in lines[1 : lines.index("")]]
     assert marks == sorted(marks, key=["!!", "! ", "  "].index)
     assert {"!!", "! ", "  "} == set(marks)
-    assert lines[-1].startswith("9 hosts, 3 sites: ")
+    assert any(line.startswith("9 hosts, 3 sites: ") for line in lines[-2:])
 
 
 def test_a_table_of_long_names_fits_the_screen() -> None:
@@ -267,9 +287,49 @@ def test_the_last_line_tells_what_ends_first() -> None:
 def test_a_row_tells_when_somebody_called_last() -> None:
     called = host("d1", site(callers=[caller("CN=Chat,O=Tencent", 30), caller("CN=Other", 40)]))
     lines = tabulate_fleet(judged([called, host("d2", site()), host("d3", site(callers=None))]))
-    assert "  11-28 06:00  " in lines[1]
-    assert "  never  " in lines[2]
-    assert "never" not in lines[3]
+    assert "  11-28 06:00" in lines[1]
+    assert "  none (30 d)" in lines[2]
+    assert "none" not in lines[3]
+    assert "last call UTC" in lines[0]
+
+
+def test_where_strangers_get_in_anybody_may_call() -> None:
+    lines = tabulate_fleet(judged([host("d1", site(mutual_tls="optional")), host("d2", site())]))
+    assert "  anybody  " in lines[1]
+    assert "  CN=Chat,O=Tencent  " in lines[2]
+    meant = judged([host("d1", site(wanted="optional", mutual_tls="optional", from_controller="optional"))])
+    assert "anybody" not in tabulate_fleet(meant)[1]
+
+
+def test_a_row_tells_why_it_is_one_of_the_worst() -> None:
+    lines = tabulate_fleet(judged([host("d1", site(), next_reload=DEAD_KEY), host("d2", site())]))
+    assert lines[0].endswith("  why")
+    assert lines[1].endswith("  reload fails")
+    assert lines[2].endswith("  none (30 d)")
+
+
+def test_a_listed_site_that_is_not_on_the_host_is_a_row() -> None:
+    fleet = judged([host("d1", site(), missing=["new.example.com"]), host("d2", missing=["new.example.com"])])
+    told = {(row.host.name, row.domain): (row.severity, row.lacks) for row in fleet.rows}
+    assert told == {
+        ("d1", "www.example.com"): ("well", ""),
+        ("d1", "new.example.com"): ("critical", "not deployed"),
+        ("d2", "new.example.com"): ("critical", "not deployed"),
+    }
+    assert tabulate_fleet(fleet)[1].split() == ["!!", "d1", "new.example.com", "not", "deployed"]
+    assert "2 hosts, 2 sites: 2 critical findings on 2 rows. " in sum_up(fleet)
+
+
+def test_what_is_amiss_with_a_site_that_has_no_row_marks_those_of_its_host() -> None:
+    fleet = judged([host("d1", site(), faults=[{**FAULT, "domain": "other.example.com"}]), host("d2", site())])
+    assert [(row.host.name, row.severity) for row in fleet.rows] == [("d1", "critical"), ("d2", "well")]
+
+
+def test_the_sum_counts_findings_and_the_rows_that_are_so_bad() -> None:
+    gone = {"next_reload": DEAD_KEY, "faults": [FAULT]}
+    many = [host("d1", site(), **gone), host("d2", site(differs=["port"]), amiss=["host.conf was edited"])]
+    assert "2 critical findings on 1 row and 2 warnings. " in sum_up(judged(many))
+    assert "1 site: 2 warnings on 1 row. " in sum_up(judged(many[1:]))
 
 
 def test_what_ends_first_may_be_a_list_or_a_client_ca() -> None:
