@@ -132,14 +132,14 @@ def varied() -> Fleet:
         open_paths=["/healthz|x"],
         callers=[caller(HOSTILE, 2)],
     )
-    crl = {"issuer": "CN=Chat CA,O=Tencent", "this_update": after(-9), "next_update": after(1)}
+    crl = {"issuer": "CN=Chat CA,O=Tencent", "this_update": after(-9), "next_update": after(1.5)}
     return judged(
         [
             host("d1", site(callers=[caller("CN=Chat,O=Tencent", 1)]), site("hooks.example.com", 200)),
             host("d2", site(days=3, certificate=certificate("CN=www.example.com", 3, "cd" * 32))),
             host("n1", site(mutual_tls="optional", from_controller="optional", pins=[])),
             host("n2", hostile, unlisted=["odd.example.com"], missing=["www.example.com"]),
-            host("n3", site(crls=[crl], crl_ends=after(1), differs=["certificate", "open_paths"])),
+            host("n3", site(crls=[crl], crl_ends=after(1.5), differs=["certificate", "open_paths"])),
             host(
                 "n4",
                 site(),
