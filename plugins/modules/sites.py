@@ -614,8 +614,9 @@ options:
         V(/var/lib/prometheus/node-exporter), so that it is known between the runs when certificates end, that a server
         stopped asking for them, and that Chat no longer calls.
       - The host then gets a small program with a systemd timer. Each five minutes it knocks at the sites as strangers
-        do, and writes a file of metrics there. It comes, is mended and goes with the sites; a run without this option
-        takes it away.
+        do, and writes a file of metrics there. It comes, is mended and goes with the sites.
+      - Without this option, the program that is there stays, writes where it does, and is told of changed sites. An
+        empty text takes it away.
       - The folder must be there, and nobody but root may change it. Where there is no systemd, the program is put in
         place, and a warning says what cron is to run.
     type: str

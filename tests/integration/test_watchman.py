@@ -34,6 +34,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.status imp
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from conftest import LocalOperator
     from host import Host
 
 FILES = ("watchman.py", "watchman.json", "watchman.pem")
@@ -348,14 +349,77 @@ def test_it_comes_with_the_sites_and_goes_with_the_last_without_a_trace(host: Ho
     assert list(folder.iterdir()) == []
 
 
-def test_a_run_without_the_option_takes_it_away_and_leaves_the_site(host: Host, folder: Path) -> None:
+def test_a_run_without_the_option_keeps_it_and_tells_it_of_changed_sites(host: Host, folder: Path) -> None:
     wish = host.wish()
     host.apply(wish, metrics_folder=str(folder))
     check(host)
-    assert host.apply(wish).changed
+    assert not host.apply(wish).changed
+    host.apply(host.wish(), host.wish(OTHER))
+    samples = check(host)
+    assert written(host).parent == folder
+    assert [samples[sample("mtls_httpd_enforced", site)] for site in (DOMAIN, OTHER)] == [1, 1]
+    host.apply(SiteWish(OTHER))
+    assert not [name for name in check(host) if OTHER in name]
+    back = host.apply(SiteWish(DOMAIN, previous=True))
+    assert back.changed
+    (release,) = (name for name in check(host) if "release_info" in name)
+    assert (host.store / DOMAIN / "current").resolve().name.partition(".")[0] in release
+    host.apply(SiteWish(DOMAIN))
+    assert not host.store.exists()
+    assert list(folder.iterdir()) == []
+
+
+def test_a_run_without_the_option_brings_none(host: Host) -> None:
+    host.apply(host.wish())
+    assert not any((host.store / name).exists() for name in FILES)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_run_without_the_option_mends_what_was_taken_away(host: Host, folder: Path, name: str) -> None:
+    wish = host.wish()
+    host.apply(wish, metrics_folder=str(folder))
+    (host.store / name).chmod(0o666)
+    assert host.apply(wish).healed
+    if name != "watchman.json":  # which says that there is one, and where to
+        (host.store / name).unlink()
+        host.apply(wish)
+    assert check(host)[sample("mtls_httpd_enforced")] == 1
+
+
+def test_what_no_longer_tells_where_it_writes_is_left_for_a_run_that_does(host: Host, folder: Path) -> None:
+    wish = host.wish()
+    host.apply(wish, metrics_folder=str(folder))
+    (host.store / "watchman.json").write_text("{}")
+    host.apply(wish)
+    assert all((host.store / name).exists() for name in FILES)
+    host.apply(wish, metrics_folder=str(folder))
+    assert check(host)[sample("mtls_httpd_enforced")] == 1
+    (host.store / "watchman.json").write_text("{}")
+    host.apply(SiteWish(DOMAIN))
+    assert not host.store.exists()
+
+
+def test_an_empty_text_takes_it_away_and_leaves_the_site(host: Host, folder: Path) -> None:
+    wish = host.wish()
+    host.apply(wish, metrics_folder=str(folder))
+    check(host)
+    assert host.apply(wish, metrics_folder="").changed
     assert not any((host.store / name).exists() for name in FILES)
     assert list(folder.iterdir()) == []
     assert host.enforces()
+
+
+def test_the_role_takes_it_away_for_an_empty_variable_and_keeps_it_without_one(
+    operator: LocalOperator, folder: Path
+) -> None:
+    path = operator.httpd.conf.parent / "mtls" / "watchman.json"
+    operator.deploy()
+    assert not path.exists()
+    for value, there in ((str(folder), True), (None, True), ("", False)):
+        operator.deploy(mutual_tls_metrics_folder=value)
+        assert path.exists() == there
+        operator.deploy()
+        assert path.exists() == there
 
 
 def test_another_folder_gets_the_metrics_and_the_first_keeps_none(host: Host, folder: Path) -> None:
@@ -461,7 +525,7 @@ def test_a_folder_that_cannot_be_used_is_refused_before_anything_is_changed(
     message = host.refused(host.wish(), metrics_folder=str(folder))
     assert words in message
     assert str(folder) in message
-    assert "leave 'metrics_folder' out" in message or "name another one" in message
+    assert "make 'metrics_folder' an empty text" in message or "name another one" in message
     host.apply(host.wish())
 
 

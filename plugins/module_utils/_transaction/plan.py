@@ -252,14 +252,19 @@ def _younger(folder: str) -> list[str]:
 def _plan_watchman(
     found: Found, sites: Mapping[str, SiteFacts], releases: Mapping[str, Release], watch: Watch | None
 ) -> list[Change]:
-    """The changes to the watchman of these sites. C(watch): None for the one that is there."""
+    """The changes to the watchman of these sites. C(watch): None for the one that is there, and no stranger for it."""
     store = found.store
     if not (watch and watch.folder) and not os.path.lexists(store.path(WATCH)):
         return []
     # Of few hosts, so not compiled for others.
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.watchman import plan_watchman, read_folder
 
-    folder, stranger = (watch.folder, watch.stranger) if watch else (read_folder(store), None)
+    folder = watch.folder if watch else None
+    if folder is None:
+        folder = read_folder(store)
+        if sites and not folder:
+            return []  # It was edited so that it tells no more where to. Who wants it mended names the folder.
+    stranger = watch.stranger if watch else None
     return plan_watchman(store, found.without_us, list(sites.values()), releases, folder, stranger)
 
 

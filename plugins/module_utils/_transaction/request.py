@@ -104,10 +104,10 @@ class SiteWish:
 class Watch:
     """Where a watchman of all sites is to write its metrics, and who it is to knock as.
 
-    folder: absolute path, empty for no watchman.
+    folder: absolute path, empty for no watchman; None for the one that is there, if any, as it is.
     """
 
-    folder: str = ""
+    folder: str | None = None
     stranger: Identity | None = None
 
 
@@ -120,7 +120,7 @@ class Request:
     host's own it is warned of. keep_releases: how many releases of a site are kept beside its current one.
     protect_callers: a change is refused that would lock callers of late out. ending_within: only the sites are meant of
     which a certificate ends within so many days on the host; None for all. metrics_folder: where a watchman of all
-    sites is to write its metrics, an absolute path; empty for no watchman.
+    sites is to write its metrics, an absolute path; empty for no watchman, None for the one that is there, if any.
     """
 
     wishes: tuple[SiteWish, ...]
@@ -136,7 +136,7 @@ class Request:
     keep_releases: int = KEEP_RELEASES
     protect_callers: bool = False
     ending_within: int | None = None
-    metrics_folder: str = ""
+    metrics_folder: str | None = None
 
     @property
     def watch(self) -> Watch:
@@ -255,7 +255,7 @@ def request_from_json(data: Any) -> Request:
             # A program for renewals that an earlier version has left on a host does not say it.
             protect_callers=bool(data.get("protect_callers", False)),
             ending_within=None if data.get("ending_within") is None else int(data["ending_within"]),
-            metrics_folder=_metrics_folder(data.get("metrics_folder", "")),
+            metrics_folder=_metrics_folder(data.get("metrics_folder")),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         reason = str(error) if isinstance(error, NotARequest) else type(error).__name__
@@ -276,7 +276,9 @@ def _number_to_keep(data: Any) -> int:
     return data
 
 
-def _metrics_folder(data: Any) -> str:
+def _metrics_folder(data: Any) -> str | None:
+    if data is None:
+        return None
     if not isinstance(data, str) or not (data == "" or METRICS_FOLDER.fullmatch(data)):
         raise NotARequest("the folder for metrics is no path that a unit can name")
     return data

@@ -134,7 +134,8 @@ def _reload(seen: Seen, dressed: Mapping[str, str]) -> bool:
 def _settle_watchman(seen: Seen) -> None:
     """Have systemd run the watchman, or no longer, where that changed. Raises Refused where it does not."""
     faults = watchman.settle(seen.store) if watchman.is_new(seen.store, seen.plan.changes) else []
-    if faults and not watchman.find_hindrances(seen.store, seen.request.metrics_folder):  # Those are warned of.
+    folder = watchman.read_folder(seen.store)
+    if faults and not watchman.find_hindrances(seen.store, folder):  # Those are warned of.
         raise Refused(*faults)
 
 

@@ -337,14 +337,14 @@ def _read(path: str) -> bytes:
 
 def find_hindrances(store: Store, folder: str) -> list[Fault]:
     """Why there can be no watchman that writes to C(folder), an absolute path."""
-    remedy = "make it as root, as node_exporter's package does, or leave 'metrics_folder' out for this host"
+    remedy = "make it as root, as node_exporter's package does, or make 'metrics_folder' an empty text for this host"
     if not os.path.isdir(folder):
         return [Fault("metrics-refused", "", f"the folder for metrics, {folder}, is not there", remedy)]
     try:
         real = follow_path(folder)
     except Untrusted as error:
         words = "; ".join(each.message for each in error.faults)
-        remedy = "`chown root:root` it, take write permission from others, or leave 'metrics_folder' out for this host"
+        remedy = "`chown root:root` it, take write permission from others, or make 'metrics_folder' an empty text for this host"
         return [Fault("metrics-refused", "", f"the folder for metrics cannot be used: {words}", remedy)]
     status = os.stat(real)
     if status.st_mode & stat.S_IWOTH:  # As in /tmp, where others could put a file in the way.
@@ -353,7 +353,12 @@ def find_hindrances(store: Store, folder: str) -> list[Fault]:
     if not os.access(real, os.W_OK):
         words = f"the folder for metrics, {folder}, cannot be written by user {os.geteuid()}"
         return [
-            Fault("metrics-refused", "", words, "give it to that user, or leave 'metrics_folder' out for this host")
+            Fault(
+                "metrics-refused",
+                "",
+                words,
+                "give it to that user, or make 'metrics_folder' an empty text for this host",
+            )
         ]
     if _has_units():
         odd = next(
@@ -361,7 +366,7 @@ def find_hindrances(store: Store, folder: str) -> list[Fault]:
         )
         if odd:
             words = f"{odd} cannot be named in a unit of systemd"
-            return [Fault("metrics-refused", "", words, "leave 'metrics_folder' out for this host")]
+            return [Fault("metrics-refused", "", words, "make 'metrics_folder' an empty text for this host")]
         if not any(os.path.isdir(f"{UNITS}/{each}.wants") for each in _STARTS):
             words = f"{UNITS}/timers.target.wants is not there"
             return [Fault("metrics-refused", "", words, "make it, as systemd's package does")]
@@ -413,7 +418,9 @@ def settle(store: Store) -> list[Fault]:
             journal = ["journalctl", "--unit", f"{name}.service", "--lines", "20", "--output", "cat", "--no-pager"]
             said = own_words(run(journal, PLAIN_ENVIRONMENT, 10).output.splitlines()).rstrip(".")
             words_ = f"the watchman that 'metrics_folder' asks for does not run (`systemctl {' '.join(words)}`): {said}"
-            return [Fault("metrics-refused", "", words_, "mend that, or leave 'metrics_folder' out for this host")]
+            return [
+                Fault("metrics-refused", "", words_, "mend that, or make 'metrics_folder' an empty text for this host")
+            ]
     return []
 
 

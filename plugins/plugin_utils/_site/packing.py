@@ -78,7 +78,7 @@ def pack_request(
         ending_within=options.ending_within,
         keep_releases=options.keep_releases,
         protect_callers=options.protect_callers,
-        metrics_folder=options.metrics_folder or "",
+        metrics_folder=options.metrics_folder,
     )
 
 

@@ -113,12 +113,13 @@ def test_a_release_to_go_back_to_and_the_number_to_keep_travel() -> None:
     assert unpacked(packed(sent)) == sent
 
 
-def test_the_folder_for_metrics_travels_and_an_older_program_for_renewals_has_none() -> None:
-    sent = replace(request(), metrics_folder="/var/lib/prometheus/node-exporter")
+@pytest.mark.parametrize("folder", ["/var/lib/prometheus/node-exporter", "", None])
+def test_the_folder_for_metrics_travels_and_an_older_program_for_renewals_has_none(folder: str | None) -> None:
+    sent = replace(request(), metrics_folder=folder)
     assert unpacked(packed(sent)) == sent
     data = json.loads(json.dumps(request_to_json(sent)))
     del data["metrics_folder"]
-    assert request_from_json(data).watch.folder == ""
+    assert request_from_json(data).watch.folder is None
 
 
 def test_a_request_is_one_line() -> None:

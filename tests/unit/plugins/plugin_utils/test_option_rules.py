@@ -192,6 +192,7 @@ def test_an_option_of_a_run_that_cannot_be_is_refused(options: dict[str, Any], w
     [
         {"metrics_folder": "/var/lib/prometheus/node-exporter"},
         {"metrics_folder": "/srv/t_1.2@x+y"},
+        {"metrics_folder": ""},
         {},
         {"keep_releases": 1},
         {"keep_releases": 100},
