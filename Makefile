@@ -65,7 +65,7 @@ environment: build
 	@$(IN) dev tests/support/prepare
 
 docs: build
-	$(IN) site tests/support/site.py
+	$(IN) site python tests/support/documentation_site.py
 
 release: build
 	$(IN) release tests/support/release

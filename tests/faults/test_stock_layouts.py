@@ -60,8 +60,9 @@ def put_panel_configuration(host: Container, folder: Path, path: str) -> None:
     there = [*(f"{INCLUDES}/{part}.conf" for part in parts), "/var/cpanel/ssl/cpanel/cpanel.pem"]
     program = SET_UP.with_name("panel-configuration")
     subprocess.run([SET_UP.with_name("packages"), "libtemplate-perl"], check=True)
-    made = subprocess.run([program, folder, host.address, *there], check=True, capture_output=True, text=True).stdout
-    host.run("sh", "-c", f"cat >{path}", text=made)
+    command = ["perl", program, folder, host.address, *there]
+    made = subprocess.run(command, check=True, capture_output=True, text=True)
+    host.run("sh", "-c", f"cat >{path}", text=made.stdout)
 
 
 def contents(host: Container) -> list[str]:

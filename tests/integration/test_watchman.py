@@ -21,6 +21,7 @@ from demo_material import Authority
 from foreign import promtool
 from host import DOMAIN, OTHER, LateDisk, until
 from identities import identity
+from rehearsing import edited
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
@@ -537,3 +538,41 @@ def test_a_certificate_is_renewed_although_the_folder_is_gone(host: Host, folder
     assert [each for each in report.limits if f"{folder}, is not there" in each]
     assert renewed.release
     assert host.served() == renewed.release.facts.certificate_sha256
+
+
+def test_a_folder_below_one_of_node_exporters_own_is_taken(host: Host, folder: Path) -> None:
+    """As Debian's package has it: /var/lib/prometheus is the exporter's, and node-exporter in it is root's."""
+    below = folder / "node-exporter"
+    below.mkdir(mode=0o755)
+    os.chown(folder, 65534, 65534)
+    host.apply(host.wish(), metrics_folder=str(below))
+    assert check(host)[sample("mtls_httpd_enforced")] == 1
+
+
+def test_a_stranger_that_has_ended_is_another_one_after_the_next_run(host: Host, folder: Path) -> None:
+    """Of one that has, httpd minds the date, also where it would let any other in."""
+    wish = host.wish()
+    host.apply(wish, metrics_folder=str(folder))
+    pem = host.store / "watchman.pem"
+    kept = pem.read_bytes()
+    ends = x509.load_pem_x509_certificate(kept).not_valid_after_utc
+    assert ends > datetime.now(timezone.utc) + timedelta(days=3000)
+    host.apply(wish, metrics_folder=str(folder))
+    assert pem.read_bytes() == kept
+    over = host.chat.issue(client=True, common_name="over", not_after=datetime.now(timezone.utc) - timedelta(days=1))
+    pem.write_bytes(over.pem + over.key_pem)
+    host.apply(wish, metrics_folder=str(folder))
+    assert pem.read_bytes() == kept, "the stranger of this run"
+
+
+def test_being_sent_away_is_a_refusal_unless_what_nobody_has_is_not_there(host: Host, folder: Path) -> None:
+    host.add("ErrorDocument 403 https://status.example.net/denied\n")
+    host.restart()
+    wish = edited(host.wish(open_paths=["/health"]), r"^ *ErrorDocument .*\n", "")
+    host.apply(wish, metrics_folder=str(folder))
+    assert check(host)[sample("mtls_httpd_enforced")] == 1
+    (site,) = host.store.glob(f"{DOMAIN}/current/site.conf")
+    away = "RedirectMatch ^/$ https://status.example.net/"
+    site.write_text(re.sub(r'(?s)<Location "/">.*?</Location>', away, site.read_text()))
+    host.restart()
+    assert check(host)[sample("mtls_httpd_enforced")] == 0

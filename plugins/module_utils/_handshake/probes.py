@@ -49,16 +49,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _DAY = datetime.timedelta(days=1)
+_STRANGER_DAYS = 3650  # a host's watchman goes on knocking as one
 
 
 def make_probes(now: datetime.datetime | None = None, pins: Iterable[str] = (), *, days: int = 2) -> Probes:
     """Return fresh probes, valid from a day before ``now`` (aware; default: this moment) to ``days`` after.
 
-    The days leave room for a target whose clock is off. ``pins`` are those of the sites' facts: each gets a client that
-    fulfils it, and no other.
+    The stranger is valid for ten years. The days leave room for a target whose clock is off. ``pins`` are those of the
+    sites' facts: each gets a client that fulfils it, and no other.
     """
     now = now or datetime.datetime.now(datetime.timezone.utc)
-    probe, stranger = _Authority("mtls.httpd probe", now, days), _Authority("mtls.httpd stranger", now, days)
+    probe = _Authority("mtls.httpd probe", now, days)
+    stranger = _Authority("mtls.httpd stranger", now, max(days, _STRANGER_DAYS))
     revoked = probe.client()
     return Probes(
         ca=probe.certificate,

@@ -131,7 +131,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "metrics-refused": (
         "There is no such folder as `metrics_folder`, others can change it, or its watchman does not run.",
-        "Do what the message says, or make `metrics_folder` an empty text for the host; nothing else of the run needs it.",
+        "Do what the message says, or make `metrics_folder` an empty text for the host; all else goes without it.",
     ),
     "metrics-untimed": (
         "The watchman of `metrics_folder` is in place, and there is no systemd to run it: a warning.",

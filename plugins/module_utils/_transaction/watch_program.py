@@ -123,6 +123,20 @@ def _leaf(message: bytes) -> bytes:
     return message[at + 6 : at + 6 + length]
 
 
+def _knock_at_path(site: dict[str, Any], door: list[Any], context: ssl.SSLContext, knocks: list[str]) -> _Answer:
+    """Ask as a stranger where a path is to refuse.
+
+    To be sent away may be the refusal (an ErrorDocument with a URL), or what an open site does. Where all but some
+    paths are closed, a path that nobody has is asked for too, which an open site has not.
+    """
+    answer = _knock(site, door, context, knocks)
+    if answer.met.startswith("3") and site["elsewhere"]:
+        answer = _knock({**site, "request": site["elsewhere"]}, door, context, knocks)
+    if answer.met.startswith("3"):
+        answer.met = "403"
+    return answer
+
+
 def _tell_site(
     site: dict[str, Any],
     strangers: tuple[ssl.SSLContext, ssl.SSLContext],
@@ -131,7 +145,8 @@ def _tell_site(
     knocks: list[str],
 ) -> None:
     labels = {"site": site["domain"], "server": server}
-    answers = [[_knock(site, door, context, knocks) for context in strangers] for door in site["doors"]]
+    knock = _knock_at_path if site["by"] == "path" else _knock
+    answers = [[knock(site, door, context, knocks) for context in strangers] for door in site["doors"]]
     served = [answer.served for pair in answers for answer in pair if answer.served]
     shaken = all(any(answer.served for answer in pair) for pair in answers)
     _add(samples, "answers", labels, int(shaken and bool(answers)))
@@ -155,7 +170,7 @@ def _enforces(by: str, without: _Answer, untrusted: _Answer) -> bool | None:
     C(by): where strangers are to be refused: in the C(handshake), or at a C(path); C(asked): one without a certificate
     gets in, and is asked for one; C(unchecked): so does everybody.
     """
-    if by in ("asked", "unchecked") and not untrusted.asked:
+    if not untrusted.asked:
         return False if untrusted.served else None
     if by == "unchecked":
         return True
@@ -369,16 +384,22 @@ class _Event:
 
     def moment(self) -> float:
         """Seconds since 1970; an error log has this machine's time."""
-        _weekday, month, day, clock, year = self._at.split()
-        parts = (int(year), _MONTHS.index(month) + 1, int(day), int(clock[:2]), int(clock[3:5]), int(clock[6:8]))
-        return time.mktime((*parts, 0, 0, -1))
+        try:
+            _weekday, month, day, clock, year = self._at.split()
+            parts = (int(year), _MONTHS.index(month) + 1, int(day), int(clock[:2]), int(clock[3:5]), int(clock[6:8]))
+            return time.mktime((*parts, 0, 0, -1))
+        except (ValueError, OverflowError):  # of a line that httpd has not written
+            return 0
 
 
 def _access_time(text: str) -> int:
     """Seconds since 1970 for a moment as httpd's %t has it."""
-    offset = datetime.timedelta(hours=int(text[22:24]), minutes=int(text[24:26])) * (-1 if text[21] == "-" else 1)
-    clock = [int(text[place : place + 2]) for place in (12, 15, 18)]
-    return _moment(int(text[7:11]), [_MONTHS.index(text[3:6]) + 1, int(text[:2]), *clock], offset)
+    try:
+        offset = datetime.timedelta(hours=int(text[22:24]), minutes=int(text[24:26])) * (-1 if text[21] == "-" else 1)
+        clock = [int(text[place : place + 2]) for place in (12, 15, 18)]
+        return _moment(int(text[7:11]), [_MONTHS.index(text[3:6]) + 1, int(text[:2]), *clock], offset)
+    except (ValueError, IndexError, OverflowError):  # of a line that httpd has not written
+        return 0
 
 
 def _tell_calls(wanted: dict[str, Any], state: dict[str, Any], samples: Samples) -> None:

@@ -32,7 +32,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.calls import
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.supervision import has_systemd
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import PLAIN_ENVIRONMENT, own_words, run
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
-from ansible_collections.mtls.httpd.plugins.module_utils._machine.trusted_paths import Untrusted, follow_path
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.trusted_paths import Untrusted, refuse_unsafe
 from ansible_collections.mtls.httpd.plugins.module_utils._site import standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.call_logs import tell_rules
 from ansible_collections.mtls.httpd.plugins.module_utils._site.callers import find_logs
@@ -64,6 +64,8 @@ UNITS = "/etc/systemd/system"
 _STARTS = ("timers.target", "multi-user.target")
 # What is not hidden: programs with their libraries, what is the kernel's, and what systemd gives the service anew.
 _SEEN = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "proc", "sys", "dev", "tmp")
+# What a unit names as it is: without what systemd reads otherwise, such as a blank, a colon, or % (systemd.unit(5)).
+_NAMEABLE = re.compile(r"(/[A-Za-z0-9_.@+-]+)+")
 _PROGRAM, _STRANGER = "watchman.py", "watchman.pem"
 _SERVICE = """\
 # Made by Ansible (mtls.httpd.sites), and made anew by its next run.
@@ -153,15 +155,21 @@ def _list_entries(
     wanted[store.path(_PROGRAM)] = File(pkgutil.get_data(watch_program.__name__, "watch_program.py") or b"")
     wanted[store.path(WATCH)] = File((json.dumps(wish, indent=1, sort_keys=True) + "\n").encode())
     found = entry_of(store.path(_STRANGER))
-    if isinstance(found, File) and b"PRIVATE KEY" in found.content:
+    if isinstance(found, File) and b"PRIVATE KEY" in found.content and not (stranger and _is_over(found.content)):
         wanted[store.path(_STRANGER)] = File(found.content, PRIVATE)
     elif stranger:
         wanted[store.path(_STRANGER)] = File(stranger.certificate + stranger.private_key, PRIVATE)
     if _has_units():
         service, timer = _render_units(store, wish, folder)
         wanted[units[0]], wanted[units[1]] = File(service.encode()), File(timer.encode())
-        wanted[next(link for link in links if os.path.isdir(os.path.dirname(link)))] = Link(units[1])
+        wanted[next((link for link in links if os.path.isdir(os.path.dirname(link))), links[0])] = Link(units[1])
     return wanted
+
+
+def _is_over(pem: bytes) -> bool:
+    """Whether a certificate has ended, or does not tell: of its owner, httpd would refuse the dates alone."""
+    ends = min(_list_ends(pem), default=0)
+    return ends < time.time()
 
 
 def name_units(store: Store) -> str:
@@ -205,10 +213,10 @@ def _render_units(store: Store, wish: dict[str, Any], folder: str) -> tuple[str,
     """Service and timer."""
     logs = {*wish["error_logs"], *(site["access_log"] for site in wish["sites"] if site["access_log"])}
     read = [store.path(each) for each in (_PROGRAM, WATCH, _STRANGER)]
-    read += [f"-{path}" for path in sorted({os.path.dirname(log) for log in logs})]
+    read += [f"-{path}" for path in sorted({os.path.dirname(log) for log in logs}) if _NAMEABLE.fullmatch(path)]
     # Python may be elsewhere than in /usr.
     read += sorted({f"-{each}" for each in (sys.prefix, sys.base_prefix) if not each.startswith("/usr")})
-    start = next(each for each in _STARTS if os.path.isdir(f"{UNITS}/{each}.wants"))
+    start = next((each for each in _STARTS if os.path.isdir(f"{UNITS}/{each}.wants")), _STARTS[0])
     known = {
         "conf": store.conf,
         "python": sys.executable,
@@ -250,7 +258,8 @@ def _make_wish(
             {
                 "domain": site.domain,
                 "doors": [_tell_door(described, site, address) for address in addresses],
-                "request": _request(site),
+                "request": _request(site, (*site.protected_paths, "/")[0]),
+                "elsewhere": "" if site.protected_paths else _request(site, "/mtls-httpd-what-nobody-has"),
                 "by": _refused_by(site),
                 "release": release.name if release else store.current(site.domain).partition(".")[0],
                 "leaf_ends": chain[0] if chain else 0,
@@ -281,9 +290,9 @@ def _tell_door(described: Description, site: SiteFacts, address: str) -> list[An
     return [address, site.port, proxied]
 
 
-def _request(site: SiteFacts) -> str:
+def _request(site: SiteFacts, path: str) -> str:
     """What is asked for, as status asks: what calls no backend, and bears our mark."""
-    call = make_call("OPTIONS", (*site.protected_paths, "/")[0])
+    call = make_call("OPTIONS", path)
     host = site.domain if site.port == 443 else f"{site.domain}:{site.port}"
     fields = (("Host", host), *call.fields, ("Connection", "close"))
     return (
@@ -340,11 +349,14 @@ def find_hindrances(store: Store, folder: str) -> list[Fault]:
     remedy = "make it as root, as node_exporter's package does, or make 'metrics_folder' an empty text for this host"
     if not os.path.isdir(folder):
         return [Fault("metrics-refused", "", f"the folder for metrics, {folder}, is not there", remedy)]
+    # Of the folder itself: one above it may be node_exporter's own, as with Debian's package. That user could have the
+    # metrics, which are his to read, written elsewhere, and into a file of this one name.
+    real = os.path.realpath(folder)
     try:
-        real = follow_path(folder)
+        refuse_unsafe(real, os.stat(real))
     except Untrusted as error:
         words = "; ".join(each.message for each in error.faults)
-        remedy = "`chown root:root` it, take write permission from others, or make 'metrics_folder' an empty text for this host"
+        remedy = "`chown root:root` it, take write permission from others, or make 'metrics_folder' an empty text here"
         return [Fault("metrics-refused", "", f"the folder for metrics cannot be used: {words}", remedy)]
     status = os.stat(real)
     if status.st_mode & stat.S_IWOTH:  # As in /tmp, where others could put a file in the way.
@@ -362,7 +374,7 @@ def find_hindrances(store: Store, folder: str) -> list[Fault]:
         ]
     if _has_units():
         odd = next(
-            (path for path in (store.conf, sys.executable, *_list_hidden()) if not METRICS_FOLDER.fullmatch(path)), ""
+            (path for path in (store.conf, sys.executable, *_list_hidden()) if not _NAMEABLE.fullmatch(path)), ""
         )
         if odd:
             words = f"{odd} cannot be named in a unit of systemd"

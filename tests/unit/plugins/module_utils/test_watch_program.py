@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whose refused handshakes the watchman counts, by the lines of a log that does not name certificates."""
+"""What the watchman makes of what it met, and of the lines of a log that does not name certificates."""
 
 from __future__ import annotations
 
@@ -36,3 +36,29 @@ def test_a_knock_of_its_own_is_known_by_where_it_came_from(client: str, counted:
     state = {"logs": {str(log): [log.stat().st_ino, 0]}, "knocks": ["127.0.0.1:40001"]}
     watch_program.read_logs(wanted, state)
     assert state.get("refused") == ({"www.example.com": {"unknown-issuer": 1}} if counted else {})
+
+
+def test_a_line_that_httpd_has_not_written_stops_nothing(tmp_path: Path) -> None:
+    log = tmp_path / "error_log"
+    odd = LINE.replace("Nov", "Xxx")
+    log.write_text(odd.format(client="192.0.2.1:1") + LINE.format(client="192.0.2.1:2"))
+    access = tmp_path / "access_log"
+    access.write_text("[99/Xxx/0000:99:99:99 +9999] CN=Chat 200\n")
+    formats = [[r"\[([^]]+)\] (\S+) (\d+)", ["time", "subject", "status"]]]
+    wanted = {
+        "rules": tell_rules(),
+        "sites": [{"domain": "www.example.com", "access_log": str(access), "formats": formats}],
+        "error_logs": {str(log): "www.example.com"},
+    }
+    places = {str(each): [each.stat().st_ino, 0] for each in (log, access)}
+    state: dict[str, object] = {"logs": places, "knocks": []}
+    watch_program.read_logs(wanted, state)
+    assert state["refused"] == {"www.example.com": {"unknown-issuer": 2}}
+
+
+@pytest.mark.parametrize("kind", ["handshake", "path", "asked", "unchecked"])
+def test_a_door_that_asks_for_no_certificate_is_not_enforced_whatever_it_answers(kind: str) -> None:
+    answer = watch_program._Answer()
+    assert watch_program._enforces(kind, answer, answer) is None
+    answer.served = b"a certificate"
+    assert watch_program._enforces(kind, answer, answer) is False
