@@ -95,9 +95,9 @@ def test_a_hosts_part_is_shown_by_its_link_and_axe_finds_nothing(page: Page) -> 
 
 def test_rows_stand_the_worst_first_and_are_sorted_by_a_click(page: Page) -> None:
     states = [row[0] for row in rows(page)]
-    assert states == sorted(states, key=["critical", "warning", "well"].index)
+    assert states == sorted(states, key=["critical", "warning", "ok"].index)
     page.get_by_role("button", name="Days").click()
-    days = [row[4] for row in rows(page)]
+    days = [row[5] for row in rows(page)]
     assert [day for day in days if day != "\N{EN DASH}"] == sorted(
         (day for day in days if day != "\N{EN DASH}"), key=int
     )
@@ -105,7 +105,7 @@ def test_rows_stand_the_worst_first_and_are_sorted_by_a_click(page: Page) -> Non
     assert page.locator("th[aria-sort=ascending]").inner_text().startswith("Days")
     page.get_by_role("button", name="Days").click()
     assert page.locator("th[aria-sort=descending]").count() == 1
-    assert [row[4] for row in rows(page)] == days[::-1] or rows(page)[0][4] == "\N{EN DASH}"
+    assert [row[5] for row in rows(page)] == days[::-1] or rows(page)[0][5] == "\N{EN DASH}"
 
 
 def test_rows_are_filtered_by_words_and_by_state(page: Page) -> None:
@@ -115,6 +115,71 @@ def test_rows_are_filtered_by_words_and_by_state(page: Page) -> None:
     page.get_by_label("Host or site").fill("")
     page.get_by_label("Rows").select_option("critical")
     assert {row[0] for row in rows(page)} == {"critical"}
+    shown = len(rows(page))
+    assert f"critical ({shown})" in page.get_by_label("Rows").inner_text()
+    assert f"critical findings on {shown} rows" in page.locator(".summary").inner_text()
+
+
+def test_a_listed_site_that_is_not_on_its_host_is_found_by_its_name(page: Page) -> None:
+    page.get_by_label("Host or site").fill("www.example.com")
+    absent = next(row for row in rows(page) if row[1] == "n2")
+    assert absent[:5] == ["critical", "n2", "www.example.com", "not deployed", "not deployed"]
+
+
+def test_the_last_call_comes_first_by_one_click_and_none_last(page: Page) -> None:
+    heading = page.get_by_role("button", name="Last call (UTC)")
+    heading.click()
+    calls = [row[9] for row in rows(page)]
+    told = [call for call in calls if call[0].isdigit()]
+    assert told == sorted(told, reverse=True)
+    assert calls[: len(told)] == told == ["2026-11-29 11:00", "2026-11-29 10:00"]
+    assert set(calls[len(told) :]) == {"none in 30 days", "\N{EN DASH}"}
+    heading.click()
+    assert [row[9] for row in rows(page)][-2:] == told[::-1]
+
+
+def test_a_row_says_why_and_where_anybody_may_call(page: Page) -> None:
+    by_host = {row[1]: row for row in rows(page)}
+    assert by_host["n4"][3] == "reload fails"
+    assert by_host["n1"][7] == "anybody"
+    assert by_host["d2"][7] == "CN=Chat,O=Tencent"
+    assert by_host["snakeless"][3] == "not looked at"
+
+
+def test_a_narrow_screen_has_a_menu_to_sort_by_and_no_lines_that_are_empty(page: Page) -> None:
+    assert not page.get_by_label("Sort by").is_visible()
+    page.set_viewport_size({"width": 400, "height": 900})
+    before = page.locator("#table tbody tr").all_inner_texts()
+    assert "\N{EN DASH}" not in "".join(before)
+    page.get_by_label("Sort by").select_option("Days")
+    days = [int(text) for text in page.locator("td[data-label=Days]:visible").all_inner_texts()]
+    assert days == sorted(days)
+    page.get_by_role("button", name="Reverse").click()
+    assert [int(text) for text in page.locator("td[data-label=Days]:visible").all_inner_texts()] == days[::-1]
+    page.get_by_label("Sort by").select_option("the worst first")
+    assert page.locator("#table tbody tr").all_inner_texts() == before
+
+
+def test_what_ends_in_a_day_two_or_three_has_bars_of_different_lengths(page: Page) -> None:
+    widths = [int(bar.get_attribute("width") or 0) for bar in page.locator(".timeline rect.bar").all()[:3]]
+    assert widths[1] - widths[0] > 40
+    assert widths[2] - widths[1] > 40
+    assert page.locator(".axis text").all_text_contents() == ["1 day", "7", "30", "90", "365 days"]
+
+
+def test_the_part_of_a_host_of_which_nothing_is_known_says_so_in_words(page: Page) -> None:
+    assert "Choose a host to see its details." in page.locator("#hosts").inner_text()
+    page.goto(f"{page.url}#host-snakeless")
+    said = page.locator(".host:visible").inner_text()
+    assert "Not looked at." in said
+    assert "Install Python." in said
+
+
+def test_a_hosts_part_names_every_host_of_a_group(page: Page) -> None:
+    page.goto(f"{page.url}#host-d2")
+    assert "d1, n1, n3, n4: SHA-256 abababab" in page.locator(".host:visible").inner_text()
+    page.goto(f"{page.url.partition('#')[0]}#host-n3")
+    assert "SHA-256 cdcdcdcd" not in page.locator(".host:visible").inner_text()
 
 
 def test_it_works_by_keyboard_alone(page: Page) -> None:

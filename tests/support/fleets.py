@@ -121,7 +121,7 @@ def varied() -> Fleet:
     failed = [
         Host("down", "unreachable", "Connection timed out", {}),
         Host("bare", "no-httpd", "There is no httpd on it.", {"python": "3.9.2"}),
-        Host("snakeless", "failed", "The module interpreter '/nowhere/python' was not found.", {}),
+        Host("snakeless", "failed", "The module interpreter '/nowhere/python' was not found.", {}, "Install Python."),
     ]
     hostile = site(
         "odd.example.com",

@@ -30,6 +30,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import (
     Reason,
     Row,
     Thresholds,
+    tell_pins,
 )
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _OUTSIDE = "the controller"
+_SHOWN_NAMES = 3  # of a group of hosts, in a sentence
 _SKEW_SECONDS = 60  # no certificate is that exact
 _CONDITIONS = {
     UNREACHABLE: ("unreachable", "See that it is up, and that Ansible may connect."),
@@ -215,12 +217,15 @@ class Difference:
             return ()
         return tuple(name for names in self.groups.values() if names is not first for name in names)
 
+    def tell(self, shown: int) -> str:
+        """Return each group with what it serves, by so many of its hosts' names."""
+        return "; ".join(f"{_name_some(names, shown)}: {value}" for value, names in sorted(self.groups.items()))
+
 
 def _judge_together(hosts: Sequence[Host]) -> Iterator[Reason]:
     """Yield where hosts serve one site otherwise than others do, of those that are fewer."""
     for each in find_differences(hosts):
-        parts = "; ".join(f"{_some(names)}: {value}" for value, names in sorted(each.groups.items()))
-        words = f"{each.domain}: hosts serve different {each.what} ({parts})."
+        words = f"{each.domain}: hosts serve different {each.what} ({each.tell(_SHOWN_NAMES)})."
         remedy = "Deploy to those that are behind, unless you are trying a change on some of them first."
         yield Reason(WARNING, "differs-between-hosts", "", each.domain, words, remedy, each.minority)
 
@@ -243,9 +248,9 @@ def find_differences(hosts: Sequence[Host]) -> Iterator[Difference]:
                 yield Difference(domain, what, groups)
 
 
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{', '.join(names[:3])}{more}"
+def _name_some(names: Sequence[str], shown: int) -> str:
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return f"{', '.join(names[:shown])}{more}"
 
 
 def _tell_certificate(site: Mapping[str, Any]) -> str:
@@ -256,7 +261,7 @@ def _tell_certificate(site: Mapping[str, Any]) -> str:
 _COMPARED: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "certificates": _tell_certificate,
     "client CAs": lambda site: ", ".join(sorted(f"SHA-256 {one['sha256'][:8]}…" for one in site["client_ca"])),
-    "pins": lambda site: ", ".join(site["pins"]) or "none",
+    "pins": lambda site: "; ".join(tell_pins(site["pins"])) if site["pins"] else "none",
     "paths without a certificate": lambda site: ", ".join(site["open_paths"]) or "none",
     "protected paths": lambda site: ", ".join(site["protected_paths"]) or "none",
 }

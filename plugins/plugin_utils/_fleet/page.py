@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,13 @@ from markupsafe import Markup
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import plain
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.ending import End, find_ends
-from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import CRITICAL, WARNING, WELL
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.judging import find_differences
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import (
+    SEVERITIES,
+    moment,
+    tell_pins,
+    words_of,
+)
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.table import sum_up
 
 if TYPE_CHECKING:
@@ -27,6 +34,16 @@ if TYPE_CHECKING:
 _FOLDER = Path(__file__).parent
 _MARGIN_DAYS = 400  # what ends later is drawn as an arrow
 _WIDTH = 1000  # units of the drawing
+_TICKS = {1: "1 day", 7: "7", 30: "30", 90: "90", 365: "365 days"}
+_AXIS = 1030  # units with the arrow's
+# A column's heading, how it is sorted, and whether what is largest comes first by the first click.
+_COLUMNS = (
+    *(("State", "number", False), ("Host", "text", False), ("Site", "text", False), ("Why", "text", False)),
+    *(("Serves until", "number", False), ("Days", "number", False), ("Mutual TLS", "text", False)),
+    *(("May call", "text", False), ("Client CA ends", "number", False), ("Last call (UTC)", "number", True)),
+    ("Release", "text", False),
+)
+_NO_END = 10**12  # of what has none, behind all that has
 
 
 @dataclass(frozen=True)
@@ -40,7 +57,7 @@ class Bar:
     @property
     def width(self) -> int:
         """The length of its bar, in units of the drawing."""
-        return max(4, min(_WIDTH, round(_WIDTH * self.end.days / _MARGIN_DAYS)))
+        return max(4, _place(self.end.days))
 
     @property
     def is_far(self) -> bool:
@@ -48,19 +65,33 @@ class Bar:
         return self.end.days > _MARGIN_DAYS
 
 
+@dataclass(frozen=True)
+class Tick:
+    """A mark of the axis: what stands there, and where, in units of the drawing and in percent with the arrow's."""
+
+    text: str
+    place: int
+    percent: float
+
+
 def render_page(fleet: Fleet) -> str:
     """Return the page. Every value is text in it, whatever it holds; the policy of its head allows its own script."""
     style, script = ((_FOLDER / f"page.{ending}").read_text(encoding="utf-8") for ending in ("css", "js"))
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["plain"] = plain
+    environment.filters |= {"plain": plain, "words": words_of, "pins": tell_pins, "breakable": _breakable}
     template = environment.from_string((_FOLDER / "page.html.j2").read_text(encoding="utf-8"))
     return template.render(
         fleet=fleet,
         summary=sum_up(fleet),
         bars=list_bars(fleet),
+        columns=_COLUMNS,
         margin_days=_MARGIN_DAYS,
-        severities=(CRITICAL, WARNING, WELL),
-        rows={severity: sum(row.severity == severity for row in fleet.rows) for severity in (CRITICAL, WARNING, WELL)},
+        seconds=_seconds,
+        no_end=_NO_END,
+        ticks=[Tick(text, _place(days), round(100 * _place(days) / _AXIS, 1)) for days, text in _TICKS.items()],
+        differences=_list_differences(fleet),
+        rows={(row.host.name, row.domain): row for row in fleet.rows},
+        severities=SEVERITIES,
         style=Markup(style),  # our own files, which hold no value
         script=Markup(script),
         style_hash=_hash(style),
@@ -78,6 +109,29 @@ def list_bars(fleet: Fleet) -> list[Bar]:
                 hosts[end][row.host.name] = domains[end][row.domain] = None
     order = sorted(hosts, key=lambda end: (end.ends, end.kind, end.subject))
     return [Bar(end, tuple(hosts[end]), tuple(domains[end])) for end in order]
+
+
+def _list_differences(fleet: Fleet) -> dict[str, list[tuple[str, str, tuple[str, ...]]]]:
+    """Return by site what hosts serve differently, all hosts by what they serve, and those that most differ from."""
+    found: dict[str, list[tuple[str, str, tuple[str, ...]]]] = defaultdict(list)
+    for each in find_differences(fleet.hosts):
+        found[each.domain].append((each.what, each.tell(len(fleet.hosts)), each.minority))
+    return found
+
+
+def _place(days: int) -> int:
+    """Return where on the axis a number of days is: logarithmic, so that a day and two are told apart beside a year."""
+    return round(_WIDTH * min(1, math.log1p(max(0, days)) / math.log1p(_MARGIN_DAYS)))
+
+
+def _seconds(end: str) -> int:
+    """Return a moment as a number to sort by, and 0 for none."""
+    return int(moment(end).timestamp()) if end else 0
+
+
+def _breakable(text: str) -> Markup:
+    """Return text that may go on in the next line behind each comma, as names of certificates have many."""
+    return Markup(",<wbr>").join(plain(text).split(","))
 
 
 def _hash(text: str) -> str:

@@ -145,7 +145,7 @@ def test_hosts_of_which_nothing_is_known_are_rows(condition: str, wanted: tuple[
             {"client_ca": [certificate("CN=x", 900, "cd" * 32)]},
             "client CAs (d1: SHA-256 abababab…; d2: SHA-256 cdcdcdcd…)",
         ),
-        ({"pins": []}, "pins (d2: none; d1: subject:CN=Chat,O=Tencent)"),
+        ({"pins": []}, "pins (d1: CN=Chat,O=Tencent; d2: none)"),
         ({"open_paths": ["/healthz"]}, "paths without a certificate"),
         ({"protected_paths": ["/callback"]}, "protected paths"),
     ],
