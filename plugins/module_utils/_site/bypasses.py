@@ -75,7 +75,7 @@ def find_bypasses(
     for domain in store.domains():
         if domain not in releases:
             sites[domain] = _site(without_us, store.facts(domain), commands.read(store.path(domain, "current", SITE)))
-    included = {site.place for site in sites.values()}
+    included = {site.place for site in sites.values()} - {""}  # one that is not there yet has no place
     wanted = [mine for domain, site in sites.items() if domain in releases for mine in site.guarded]
     hosts = {place: contents for place, contents in _find_open(without_us, wanted).items() if place not in included}
     opening = [domain for domain, site in sites.items() if site.opened]
