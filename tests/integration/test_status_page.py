@@ -161,7 +161,7 @@ def test_a_narrow_screen_has_a_menu_to_sort_by_and_no_lines_that_are_empty(page:
 
 
 def test_what_ends_in_a_day_two_or_three_has_bars_of_different_lengths(page: Page) -> None:
-    widths = [int(bar.get_attribute("width") or 0) for bar in page.locator(".timeline rect.bar").all()[:3]]
+    widths = [int(drawn.get_attribute("width") or 0) for drawn in page.locator(".timeline rect.bar").all()[:3]]
     assert widths[1] - widths[0] > 40
     assert widths[2] - widths[1] > 40
     assert page.locator(".axis text").all_text_contents() == ["1 day", "7", "30", "90", "365 days"]
