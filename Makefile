@@ -7,6 +7,7 @@
 #   make environment  prepares all tools and images once, for who types `molecule`, `pytest` or `ansible-test`; its last line is the command for that
 #   make bench        the costs of the design's budget, measured; writes docs/performance.md
 #   make docs         the documentation site, into build/site/html
+#   make bench-fleet  what hundreds of hosts cost the controller beside a ping; writes build/fleet-costs.md
 #   make generate     of the documentation of the module sites: the role's argument specification and docs/options.md; of the tables of codes:
 #                     docs/messages.md; docs/pictures/; and docs/systems.md, of what tests/faults found (with RECORD=FILE they write it there)
 #   make release      checks the artifact as Galaxy does, and says what to push; pushes nothing
@@ -20,7 +21,7 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/build/collections
 
 PARTS := lint sanity unit integration molecule faults newest
 
-.PHONY: build $(PARTS) test test-long demo demo-packages bench docs environment generate release clean
+.PHONY: build $(PARTS) test test-long demo demo-packages bench bench-fleet docs environment generate release clean
 
 build: $(COLLECTION)/MANIFEST.json
 	@echo "The artifact is $$(echo build/artifact/*.tar.gz)"
@@ -47,6 +48,10 @@ demo-packages:
 bench: build
 	tests/support/packages apache2-utils
 	$(IN) dev tests/support/containers tests/bench/bench.py
+
+# HOSTS=500 of them, in five containers; a quiet machine needs half an hour.
+bench-fleet: build
+	$(IN) dev tests/support/containers tests/bench/fleet.py
 
 generate:
 	mkdir -p build
