@@ -26,7 +26,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="the browser's dr
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is in the environment dev alone")
 CHROMIUM = shutil.which("chromium")
 # As root on Debian, `make integration` installs it; elsewhere its sum counts these tests as left out, by this reason.
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed (name as in Debian)")
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium, which root on Debian gets by `make integration`")
 
 WIDTHS = (360, 800, 1600)
 

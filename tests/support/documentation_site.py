@@ -110,7 +110,8 @@ def index() -> str:
 
 def main() -> int:
     """Make the site, and return the exit code of the first step that fails."""
-    shutil.rmtree(SITE, ignore_errors=True)
+    if SITE.exists():
+        shutil.rmtree(SITE)
     copied()
     SOURCE.mkdir()
     shutil.copytree(ROOT / "docs", SOURCE / "docs", ignore=shutil.ignore_patterns("docsite", "README.md"))
