@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.naming import name_some
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -128,5 +130,4 @@ def _why_not(answer: Mapping[str, Any]) -> str:
 
 
 def _name(hosts: Sequence[str]) -> str:
-    more = f" and {len(hosts) - _NAMED} more" if len(hosts) > _NAMED else ""
-    return ", ".join(hosts[:_NAMED]) + more
+    return name_some(hosts, _NAMED)

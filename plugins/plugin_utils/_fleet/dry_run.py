@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.columns import lay_out
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.naming import name_some
 from ansible_collections.mtls.httpd.plugins.plugin_utils._summary import would_be
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ def tabulate_dry_run(outcomes: Sequence[Outcome]) -> list[str]:
         hosts.setdefault(tuple(_list_cells(outcome)), []).append(outcome.host)
     groups = sorted(hosts.items(), key=lambda group: _order(group[0]))
     rows = [
-        (_name(names) if not number else "", *cells) for alike, names in groups for number, cells in enumerate(alike)
+        (name_some(names, _NAMED) if not number else "", *cells)
+        for alike, names in groups
+        for number, cells in enumerate(alike)
     ]
     return lay_out(_HEADER, rows, least=_LEAST)
 
@@ -54,8 +57,3 @@ def _list_cells(outcome: Outcome) -> Iterator[tuple[str, ...]]:
 
 def _order(cells: tuple[tuple[str, ...], ...]) -> int:
     return 0 if len(cells[0]) == 1 else 2 if cells[0][0] == "" else 1
-
-
-def _name(hosts: Sequence[str]) -> str:
-    more = f" and {len(hosts) - _NAMED} more" if len(hosts) > _NAMED else ""
-    return ", ".join(hosts[:_NAMED]) + more

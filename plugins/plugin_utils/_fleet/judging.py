@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.codes import MINOR, WORST_FIRST
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.ending import CLIENT_CA, CRL, End, find_ends
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.naming import name_some
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import (
     CRITICAL,
     FAILED,
@@ -219,7 +220,7 @@ class Difference:
 
     def tell(self, shown: int) -> str:
         """Return each group with what it serves, by so many of its hosts' names."""
-        return "; ".join(f"{_name_some(names, shown)}: {value}" for value, names in sorted(self.groups.items()))
+        return "; ".join(f"{name_some(names, shown)}: {value}" for value, names in sorted(self.groups.items()))
 
 
 def _judge_together(hosts: Sequence[Host]) -> Iterator[Reason]:
@@ -246,11 +247,6 @@ def find_differences(hosts: Sequence[Host]) -> Iterator[Difference]:
                 groups[tell(one)].append(name)
             if len(groups) > 1:
                 yield Difference(domain, what, groups)
-
-
-def _name_some(names: Sequence[str], shown: int) -> str:
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return f"{', '.join(names[:shown])}{more}"
 
 
 def _tell_certificate(site: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import plain
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.columns import SCREEN, lay_out
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.naming import name_some
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import CRITICAL, LOOKED, WARNING, WELL
 
 if TYPE_CHECKING:
@@ -110,8 +111,7 @@ def _reasons(reasons: Sequence[Reason]) -> Iterator[str]:
         hosts.setdefault((each.severity, each.message, each.remedy), []).append(each.host)
     for (severity, message, remedy), names in hosts.items():
         known = [name for name in names if name]
-        more = f" and {len(known) - 5} more" if len(known) > 5 else ""
-        where = f"{', '.join(known[:5])}{more}: " if known else ""
+        where = f"{name_some(known, 5)}: " if known else ""
         said = plain(f"{severity.upper()} {where}{message}{' ' + remedy if remedy else ''}")
         yield from _wrap(said)
 
