@@ -41,7 +41,9 @@ def test_a_knock_of_its_own_is_known_by_where_it_came_from(client: str, counted:
 def test_a_line_that_httpd_has_not_written_stops_nothing(tmp_path: Path) -> None:
     log = tmp_path / "error_log"
     odd = LINE.replace("Nov", "Xxx")
-    log.write_text(odd.format(client="192.0.2.1:1") + LINE.format(client="192.0.2.1:2"))
+    named = " [subject: CN=x / issuer: CN=mtls.httpd stranger CA / serial: 01 / notbefore: x / notafter: y]\n"
+    ours = odd.format(client="192.0.2.9:3").replace("AH02039", "AH02276").replace("\n", named)
+    log.write_text(ours + odd.format(client="192.0.2.1:1") + LINE.format(client="192.0.2.1:2"))
     access = tmp_path / "access_log"
     access.write_text("[99/Xxx/0000:99:99:99 +9999] CN=Chat 200\n")
     formats = [[r"\[([^]]+)\] (\S+) (\d+)", ["time", "subject", "status"]]]
