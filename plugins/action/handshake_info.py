@@ -23,7 +23,6 @@ with kept_bytecode():
         examine_endpoints,
         read_endpoints,
     )
-    from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import DAMAGED
     from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import (
         ArgumentsError,
@@ -37,6 +36,7 @@ with kept_bytecode():
         without_cryptography,
     )
     from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._probes import shared_probes
     from ansible_collections.mtls.httpd.plugins.plugin_utils._summary import summary
 
 with contextlib.suppress(ImportError):
@@ -103,13 +103,13 @@ class ActionModule(ActionBase):
             finder.read("client_certificate", options["client_certificate"]),
             finder.read("client_key", options["client_key"]),
         )
-        clients = Clients(untrusted=make_probes().stranger, trusted=trusted or None)
+        clients = Clients(untrusted=shared_probes().stranger, trusted=trusted or None)
         return examine_endpoints(endpoints, clients, options["timeout"])
 
     def _on_target(
         self, options: dict[str, Any], endpoints: list[Endpoint], task_vars: dict[str, Any] | None
     ) -> dict[str, Any]:
-        stranger = make_probes().stranger
+        stranger = shared_probes().stranger
         arguments = _given(options) | {
             "endpoints": [_given(asdict(endpoint)) for endpoint in endpoints],
             "untrusted_client": base64.b64encode(stranger.certificate + stranger.private_key).decode(),

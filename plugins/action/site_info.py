@@ -39,6 +39,7 @@ with kept_bytecode():
         without_cryptography,
     )
     from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._probes import shared_probes
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.differences import find_differences
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.endpoints import find_endpoints
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.option_rules import find_wrong_options
@@ -73,7 +74,7 @@ class ActionModule(ActionBase):
         refuse_no_paths({name: options[name] for name in ("httpd_binary", "httpd_config") if options[name]})
         sites = None if options["sites"] is None else _read_sites(options["sites"])
         pipelined(self._connection)
-        probes = make_probes()
+        probes = make_probes() if options["rehearse"] else shared_probes()
         request = Request(
             wishes=tuple(
                 SiteWish(site.domain, allow_bypass=site.allow_bypass, allow_programs=site.allow_programs)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import socket
 import ssl
@@ -50,6 +51,8 @@ from ansible_collections.mtls.httpd.plugins.module_utils._twin.memory import rea
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# The ssl module encodes each server name by it: looked up by Ansible's parent once, not by each of its workers.
+codecs.lookup("idna")
 _MESSAGE_CALLBACK = "_msg_callback"  # private to the ssl module: used where it is there
 _LONGEST_LINE = 4096
 _LONGEST_ANSWER = 1 << 16  # bytes: frames that may come before the one that has the status
@@ -84,6 +87,13 @@ def client_context(identity: Identity | None, version: str, *, http2: bool = Fal
     if http2:
         context.set_alpn_protocols([ALPN_NAME, "http/1.1"])
     return context
+
+
+def load_contexts(stranger: Identity) -> None:
+    """Load what nobody and a stranger ask with, for all processes that are forked from this one."""
+    for version in VERSIONS:
+        client_context(None, version)
+        client_context(stranger, version)
 
 
 def _own_context(identity: Identity | None, version: str) -> ssl.SSLContext:

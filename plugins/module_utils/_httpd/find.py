@@ -22,6 +22,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd.parents import (
     configuration_arguments,
     parent_of,
     running_parents,
+    value_of,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.supervision import (
@@ -72,8 +73,8 @@ def find(binary: str | None = None, config: str | None = None) -> Server | None:
         raise HttpdError(Fault("httpd-not-found", "", words, ""))
     servers = []
     for pid, exe in running_parents():
-        server = _of_process(pid, exe)
-        if server is not None and _is_asked_for(server, binary, config):
+        server = _of_process(pid, exe, binary, config)
+        if server is not None:
             servers.append(server)
     if len(servers) > 1:
         told = ", ".join(f"{each.binary} with {each.config}" for each in servers)
@@ -101,21 +102,26 @@ def _trusted(name: str, path: str) -> None:
         raise HttpdError(*(replace(each, message=f"{name}{each.message}") for each in reason.faults)) from None
 
 
-def _is_asked_for(server: Server, binary: str | None, config: str | None) -> bool:
-    if binary is not None and os.path.realpath(binary) != os.path.realpath(server.binary):
-        return False
-    return config is None or os.path.realpath(config) == os.path.realpath(server.config)
-
-
-def _of_process(pid: int, exe: str) -> Server | None:
+def _of_process(pid: int, exe: str, binary: str | None, config: str | None) -> Server | None:
+    """The server that a process is; None where it is none, or not the one that is asked for."""
     call = call_of(pid)
     parent = parent_of(pid)
-    if call is None or parent is None:
+    if call is None or parent is None or not _is_same(binary, exe):
+        return None
+    called_with = value_of(call[0], "-f")
+    # Whoever was called with a path need not be asked which it reads: many may run here.
+    if called_with.startswith("/") and not _is_same(config, called_with):
         return None
     try:
-        return _make_server(exe, *call, parent, supervision(pid))
+        server = _make_server(exe, *call, parent, supervision(pid))
     except HttpdError:
         return None
+    return server if _is_same(config, server.config) else None
+
+
+def _is_same(asked: str | None, found: str) -> bool:
+    """Whether a path is the one that is asked for; any is, where none is."""
+    return asked is None or os.path.realpath(asked) == os.path.realpath(found)
 
 
 def _of_binary(binary: str, config: str | None) -> Server:

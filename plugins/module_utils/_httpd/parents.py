@@ -173,18 +173,19 @@ def ask_build(binary: str, arguments: tuple[str, ...], environment: Mapping[str,
         match = re.search(pattern, outcome.output, re.MULTILINE)
         return match.group(1) if match else ""
 
-    root = _option(arguments, "-d") or said(r'HTTPD_ROOT="([^"]*)"')
+    root = value_of(arguments, "-d") or said(r'HTTPD_ROOT="([^"]*)"')
     built = Built(
         version=said(r"Server version: \S+?/(\S+)"),
         root=root,
         config=said(r'SERVER_CONFIG_FILE="([^"]*)"'),
         suexec=said(r'SUEXEC_BIN="([^"]*)"'),
     )
-    return built, os.path.normpath(os.path.join(root, _option(arguments, "-f") or built.config))
+    return built, os.path.normpath(os.path.join(root, value_of(arguments, "-f") or built.config))
 
 
-def _option(arguments: Sequence[str], letter: str) -> str:
-    values = [value for flag, value in zip(arguments, arguments[1:]) if flag == letter]
+def value_of(arguments: Sequence[str], option: str) -> str:
+    """The value of an option such as C(-f), empty where it is not among the arguments."""
+    values = [value for flag, value in zip(arguments, arguments[1:]) if flag == option]
     return values[-1] if values else ""
 
 
