@@ -19,7 +19,7 @@ import pytest
 from cryptography import x509
 from demo_material import Authority
 from foreign import promtool
-from host import DOMAIN, OTHER, LateDisk, until
+from host import DOMAIN, OTHER, LateDisk, loads, until
 from identities import identity
 from rehearsing import edited
 
@@ -421,6 +421,37 @@ def test_the_role_takes_it_away_for_an_empty_variable_and_keeps_it_without_one(
         assert path.exists() == there
         operator.deploy()
         assert path.exists() == there
+
+
+@pytest.mark.parametrize("name", FILES[:2])
+def test_it_goes_although_somebody_deleted_a_part_of_it(host: Host, folder: Path, name: str) -> None:
+    host.apply(host.wish(), metrics_folder=str(folder))
+    (host.store / name).unlink()
+    host.apply(host.wish(), metrics_folder="")
+    assert [each for each in FILES if (host.store / each).exists()] == []
+
+
+def test_httpd_is_not_reloaded_for_the_watchman_alone(host: Host, folder: Path) -> None:
+    wish = host.wish()
+    host.apply(wish)
+    before = loads(host.httpd)
+    report = host.apply(wish, metrics_folder=str(folder))
+    assert (report.changed, report.reloaded, loads(host.httpd)) == (True, False, before)
+    assert host.apply(host.wish(client_ca=Authority("Another Chat CA").pem), metrics_folder="").reloaded
+
+
+def test_httpd_is_reloaded_with_the_watchman_where_it_does_not_serve_what_is_on_the_disk(
+    host: Host, folder: Path
+) -> None:
+    wish = host.wish()
+    host.apply(wish)
+    site = host.store / DOMAIN / "current" / "site.conf"
+    text = site.read_text()
+    site.write_text(text.replace("SSLVerifyClient require", ""))
+    host.restart()
+    site.write_text(text)
+    assert host.apply(wish, metrics_folder=str(folder)).reloaded
+    assert not host.apply(wish, metrics_folder=str(folder)).changed
 
 
 def test_another_folder_gets_the_metrics_and_the_first_keeps_none(host: Host, folder: Path) -> None:

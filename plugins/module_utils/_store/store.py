@@ -60,7 +60,8 @@ if TYPE_CHECKING:
 
 FOLDER = "mtls"
 HOST_FILE = f"{FOLDER}/host.conf"  # below the configuration folder: all that the server reads of ours
-WATCH = "watchman.json"  # what the watchman of all sites needs to know
+# The watchman of all sites: what it needs to know, what runs, and who it knocks as.
+WATCH, WATCH_PROGRAM, WATCH_STRANGER = "watchman.json", "watchman.py", "watchman.pem"
 
 
 class Store:

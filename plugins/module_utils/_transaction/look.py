@@ -94,10 +94,16 @@ class Seen:
 
     @property
     def changes_nothing_that_is_read(self) -> bool:
-        """Whether httpd reads nothing of what changes: directives that nobody includes yet, and links to them."""
+        """Whether httpd has nothing to read anew: what changes is its watchman, or directives that nobody includes yet.
+
+        To those belong links to them, and a history.
+        """
+        if self.interrupted or self.differing or self.starts:
+            return False
         folders = [self.store.path(site.domain) for site in self.pending]
-        return bool(folders) and all(
-            (isinstance(change.after, Link) or os.path.basename(change.path) == HISTORY)
+        return bool(folders or self.plan.changes) and all(
+            change.path in self.plan.unread
+            or (isinstance(change.after, Link) or os.path.basename(change.path) == HISTORY)
             and os.path.dirname(change.path) in (*folders, self.store.conf)
             for change in self.plan.changes
         )
@@ -130,7 +136,7 @@ def look(server: Server, store: Store, request: Request, *, interrupted: bool, s
         raise Refused(*taken, *(fault for fault in bypasses if fault.domain not in named))
     as_found = Found(server, store, without_us, with_ssl)
     plan = make_plan(as_found, wishes, adopt=request.adopt, keep=request.keep_releases, watch=request.watch)
-    asked = was_running and not plan.changes and not interrupted
+    asked = was_running and not interrupted and all(change.path in plan.unread for change in plan.changes)
     return Seen(
         server=server,
         store=store,

@@ -38,7 +38,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.history import (
     choose_kept,
     write_history,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._store.store import WATCH
+from ansible_collections.mtls.httpd.plugins.module_utils._store.store import WATCH, WATCH_PROGRAM
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.diff import (
     dates_of,
     diff_of,
@@ -89,7 +89,8 @@ class Plan:
     each of these than before, in words. replaced: the releases that those had, by domain; empty for one that had none,
     or one that is damaged. diff: for the operator. sites: all that will be there, listed or not.
     listens: addresses (empty for all) and ports that we add. amiss: what is not as an earlier run left it, in words.
-    damaged: the sites whose release is not. taken: those that are to go, as they are.
+    damaged: the sites whose release is not. taken: those that are to go, as they are. unread: the paths of changes that
+    httpd has no part in, of its watchman.
     """
 
     staged: tuple[tuple[Release, str], ...]
@@ -103,6 +104,7 @@ class Plan:
     amiss: tuple[str, ...]
     damaged: frozenset[str]
     taken: tuple[SiteFacts, ...] = ()
+    unread: frozenset[str] = frozenset()
 
 
 def make_plan(
@@ -166,7 +168,8 @@ def make_plan(
     host = store.path("host.conf")
     programs = {wish.domain: wish.renewal_program for wish in wishes if wish.renewal_program}
     published += plan_renewal_programs(before, after, programs)
-    published += _plan_watchman(found, after, releases, watch)
+    watched = _plan_watchman(found, after, releases, watch)
+    published += watched
     listens, wanted = render_host_file(server, store, without_us, with_ssl, after.values())
     _listens, between = render_host_file(server, store, without_us, with_ssl, [*before.values(), *after.values()])
     inclusion = plan_inclusion(server, store, without_us, [site for site in after.values() if not site.included])
@@ -203,6 +206,7 @@ def make_plan(
         tuple(amiss),
         frozenset(damages),
         tuple(before[wish.domain] for wish in wishes if wish.release is None and wish.domain in before),
+        frozenset(change.path for change in watched),
     )
 
 
@@ -254,7 +258,8 @@ def _plan_watchman(
 ) -> list[Change]:
     """The changes to the watchman of these sites. C(watch): None for the one that is there, and no stranger for it."""
     store = found.store
-    if not (watch and watch.folder) and not os.path.lexists(store.path(WATCH)):
+    there = any(os.path.lexists(store.path(each)) for each in (WATCH, WATCH_PROGRAM))
+    if not (watch and watch.folder) and not there:
         return []
     # Of few hosts, so not compiled for others.
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.watchman import plan_watchman, read_folder

@@ -47,7 +47,12 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import PRIVATE, list_blocks
-from ansible_collections.mtls.httpd.plugins.module_utils._store.store import WATCH, Store
+from ansible_collections.mtls.httpd.plugins.module_utils._store.store import (
+    WATCH,
+    WATCH_PROGRAM,
+    WATCH_STRANGER,
+    Store,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import watch_program
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import METRICS_FOLDER
 
@@ -66,7 +71,6 @@ _STARTS = ("timers.target", "multi-user.target")
 _SEEN = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "proc", "sys", "dev", "tmp")
 # What a unit names as it is: without what systemd reads otherwise, such as a blank, a colon, or % (systemd.unit(5)).
 _NAMEABLE = re.compile(r"(/[A-Za-z0-9_.@+-]+)+")
-_PROGRAM, _STRANGER = "watchman.py", "watchman.pem"
 _SERVICE = """\
 # Made by Ansible (mtls.httpd.sites), and made anew by its next run.
 [Unit]
@@ -147,18 +151,18 @@ def _list_entries(
     name = name_units(store)
     units = [f"{UNITS}/{name}.service", f"{UNITS}/{name}.timer"]
     links = [f"{UNITS}/{start}.wants/{name}.timer" for start in _STARTS]
-    paths = [*(store.path(each) for each in (_PROGRAM, _STRANGER, WATCH)), *units, *links]
+    paths = [*(store.path(each) for each in (WATCH_PROGRAM, WATCH_STRANGER, WATCH)), *units, *links]
     wanted: dict[str, Entry] = dict.fromkeys(paths)
     if not folder or not sites:
         return wanted
     wish = _make_wish(store, described, sites, releases, folder)
-    wanted[store.path(_PROGRAM)] = File(pkgutil.get_data(watch_program.__name__, "watch_program.py") or b"")
+    wanted[store.path(WATCH_PROGRAM)] = File(pkgutil.get_data(watch_program.__name__, "watch_program.py") or b"")
     wanted[store.path(WATCH)] = File((json.dumps(wish, indent=1, sort_keys=True) + "\n").encode())
-    found = entry_of(store.path(_STRANGER))
+    found = entry_of(store.path(WATCH_STRANGER))
     if isinstance(found, File) and b"PRIVATE KEY" in found.content and not (stranger and _is_over(found.content)):
-        wanted[store.path(_STRANGER)] = File(found.content, PRIVATE)
+        wanted[store.path(WATCH_STRANGER)] = File(found.content, PRIVATE)
     elif stranger:
-        wanted[store.path(_STRANGER)] = File(stranger.certificate + stranger.private_key, PRIVATE)
+        wanted[store.path(WATCH_STRANGER)] = File(stranger.certificate + stranger.private_key, PRIVATE)
     if _has_units():
         service, timer = _render_units(store, wish, folder)
         wanted[units[0]], wanted[units[1]] = File(service.encode()), File(timer.encode())
@@ -212,7 +216,7 @@ def _list_hidden() -> list[str]:
 def _render_units(store: Store, wish: dict[str, Any], folder: str) -> tuple[str, str]:
     """Service and timer."""
     logs = {*wish["error_logs"], *(site["access_log"] for site in wish["sites"] if site["access_log"])}
-    read = [store.path(each) for each in (_PROGRAM, WATCH, _STRANGER)]
+    read = [store.path(each) for each in (WATCH_PROGRAM, WATCH, WATCH_STRANGER)]
     read += [f"-{path}" for path in sorted({os.path.dirname(log) for log in logs}) if _NAMEABLE.fullmatch(path)]
     # Python may be elsewhere than in /usr.
     read += sorted({f"-{each}" for each in (sys.prefix, sys.base_prefix) if not each.startswith("/usr")})
@@ -220,7 +224,7 @@ def _render_units(store: Store, wish: dict[str, Any], folder: str) -> tuple[str,
     known = {
         "conf": store.conf,
         "python": sys.executable,
-        "program": store.path(_PROGRAM),
+        "program": store.path(WATCH_PROGRAM),
         "wish": store.path(WATCH),
         "user": "mtls-httpd-watch",
         "hidden": " ".join(f"{path}:ro" for path in sorted({*_list_hidden(), store.conf})),
@@ -276,7 +280,7 @@ def _make_wish(
     return {
         "path": metrics_file(store, folder),
         "server": store.conf,
-        "stranger": _STRANGER,
+        "stranger": WATCH_STRANGER,
         "metrics": METRICS,
         "rules": tell_rules(),
         "sites": told,
@@ -390,7 +394,7 @@ def find_missing_timer(store: Store) -> list[Fault]:
     if _has_units():
         return []
     why = "has an httpd that is not root's" if has_systemd() else "has no systemd"
-    command = f"{sys.executable} -I -S -B {store.path(_PROGRAM)} {store.path(WATCH)}"
+    command = f"{sys.executable} -I -S -B {store.path(WATCH_PROGRAM)} {store.path(WATCH)}"
     words = f"this host {why}, so that nothing runs the watchman that 'metrics_folder' asks for"
     return [Fault("metrics-untimed", "", words, f"have cron run `{command}` every five minutes")]
 
@@ -405,7 +409,7 @@ def is_unit(path: str) -> bool:
 
 def is_new(store: Store, changes: Iterable[Change]) -> bool:
     """Whether changes are to the watchman's program or units, not just to what it needs to know."""
-    return any(is_unit(change.path) or change.path == store.path(_PROGRAM) for change in changes)
+    return any(is_unit(change.path) or change.path == store.path(WATCH_PROGRAM) for change in changes)
 
 
 def settle(store: Store) -> list[Fault]:
