@@ -103,8 +103,10 @@ class Seen:
         folders = [self.store.path(site.domain) for site in self.pending]
         return bool(folders or self.plan.changes) and all(
             change.path in self.plan.unread
-            or (isinstance(change.after, Link) or os.path.basename(change.path) == HISTORY)
-            and os.path.dirname(change.path) in (*folders, self.store.conf)
+            or (
+                (isinstance(change.after, Link) or os.path.basename(change.path) == HISTORY)
+                and os.path.dirname(change.path) in (*folders, self.store.conf)
+            )
             for change in self.plan.changes
         )
 
