@@ -28,9 +28,9 @@ SPDX-License-Identifier: GPL-3.0-or-later
 
 # What a code means, and what to do
 
-Where a run of the role or of `mtls.httpd.sites` fails, its result says why as data. Reasons on the host are in
-`faults`, each with `code`, `domain` (empty for the host as such), `message` and `remedy`. What is said of the material
-is in `findings`. The codes stay the same; the words may change, so decide by codes:
+If a run of the role or of `mtls.httpd.sites` fails, its result says why as data. Reasons on the host are in `faults`,
+each with `code`, `domain` (empty for the host as a whole), `message` and `remedy`. What is wrong with the material is
+in `findings`. The codes stay the same and the words may change, so decide by codes:
 
 ```yaml
 - name: Deploy, and go on where only a port is taken
@@ -48,18 +48,18 @@ is in `findings`. The codes stay the same; the words may change, so decide by co
               ansible_failed_result.faults | default([]) | map(attribute='code') | unique == ['port-taken']
 ```
 
-The `remedy` of a fault or finding says what to do in its own case. Here is what its code means in general.
+The `remedy` of a fault or finding says what to do in its own case. This page says what each code means in general.
 
 ## Faults of a host
 
-Whether anything was touched is said at the end of the task's message: "Nothing was touched", "The old state is back",
-or what to look after.
+The end of the task's message says whether anything was touched: "Nothing was touched", "The old state is back", or what
+you have to see to.
 
 {faults}
 
 ## Findings on the material
 
-An error fails the task before anything is sent; a warning does not. [The verdict](verdict.md) tells what is judged.
+An error fails the task before anything is sent; a warning does not. [The verdict](verdict.md) says what is judged.
 
 {findings}
 
@@ -75,8 +75,8 @@ An error fails the task before anything is sent; a warning does not. [The verdic
 """
 
 FLEET = (
-    "`mtls.httpd.status` tells these beside the faults above, each as critical or a warning. A fault is critical there "
-    "but for {minor}, which cost no callback and let nobody in."
+    "`mtls.httpd.status` reports these and the faults above, each as critical or as a warning. Every fault is critical "
+    "there except {minor}: these cost no callback and let nobody in."
 )
 
 
@@ -87,15 +87,15 @@ def page() -> str:
     remedies = _read("module_utils/_verdict/code_remedies.py")["REMEDIES"]
     fleet = _read("plugin_utils/_fleet/codes.py")
     return PAGE.format(
-        faults=_table(("code", "what is so", "what to do"), ((f"`{code}`", *told) for code, told in faults.items())),
+        faults=_table(("code", "what is wrong", "what to do"), ((f"`{code}`", *told) for code, told in faults.items())),
         fleet_words=textwrap.fill(FLEET.format(minor=", ".join(f"`{code}`" for code in sorted(fleet["MINOR"]))), 120),
         fleet=_table(
-            ("code", "severity", "what is so", "what to do"),
+            ("code", "severity", "what is wrong", "what to do"),
             ((f"`{code}`", *told) for code, told in fleet["CODES"].items()),
         ),
         **{
             name: _table(
-                ("code", "severity", "what is so", "what to do"),
+                ("code", "severity", "what is wrong", "what to do"),
                 ((f"`{code}`", *told, remedies[code]) for code, told in findings[table].items()),
             )
             for name, table in (("findings", "CODES"), ("site_findings", "SITE_CODES"))

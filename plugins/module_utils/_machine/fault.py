@@ -79,11 +79,11 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "not-running": (
         "httpd does not run where it must.",
-        "Look after the host now, where the message says that httpd is down.",
+        "If the message says that httpd is down, look after the host now.",
     ),
     "not-reloaded": ("httpd took no reload, or ended at it.", "Read its error log. The old state is back."),
     "not-as-before": (
-        "After the way back httpd does not serve as it did before.",
+        "After going back, httpd does not serve as it did before.",
         "Look after the host now: the journal stays, and the next run goes back by it first.",
     ),
     "mpm-changed": (
@@ -94,18 +94,18 @@ CODES: dict[str, tuple[str, str]] = {
         "Each process that httpd may have serves somebody, so that a reload would leave it without workers.",
         "Run again when it is less busy, or raise `ServerLimit` (or `MaxRequestWorkers`, too) and restart httpd.",
     ),
-    "rehearsal-failed": ("The rehearsal itself came to no end.", "Run again; if it stays so, report it."),
+    "rehearsal-failed": ("The rehearsal itself could not be finished.", "Run again; if it happens again, report it."),
     "rehearsal-needed": (
         "httpd is process 1 of its container, and a full rehearsal cannot be had there.",
         'See "In a container" in docs/transaction.md.',
     ),
-    "not-tried": ("Time was over before the rest was tried or asked.", "Mend what is named, then run again."),
+    "not-tried": ("There was no time left to try or ask the rest.", "Mend what is named, then run again."),
     "callers-locked-out": (
-        "Clients that got in of late would not get in any more. An error with `protect_callers`, else a warning.",
-        "Correct the pins or the client CAs; or leave `protect_callers` out, where it is meant.",
+        "Clients that got in recently would not get in any more. An error with `protect_callers`, else a warning.",
+        "Correct the pins or the client CAs; or leave `protect_callers` out, if you mean it.",
     ),
     "log-unread": (
-        "A log that tells who called is not there, is written to a program, cannot be read, or was not read whole.",
+        "A log that tells who called is missing, goes to a program, cannot be read, or was not read to its end.",
         "Do what the message says; nothing else of the run depends on it.",
     ),
     "log-format": (
@@ -118,15 +118,15 @@ CODES: dict[str, tuple[str, str]] = {
         "Do what the message says for the path that it names.",
     ),
     "in-the-way": (
-        "Something that is not this collection's stands where it puts a file or a link.",
-        "Move it away; or set `adopt`, which keeps a plain file beside.",
+        "Something that is not this collection's is where it puts a file or a link.",
+        "Move it away; or set `adopt`, which keeps a plain file under another name.",
     ),
     "untrusted-path": (
-        "Others than root or the server's user could change what lies at a path.",
-        "Mend its owner and mode, after a look at what lies there.",
+        "Somebody other than root or the server's user could change what is at a path.",
+        "Look at what is there, then mend its owner and mode.",
     ),
     "hook-refused": (
-        "A program for renewals would lie where the system takes any file for its own by its name.",
+        "The program of `renewal_hook` is in a folder where the system takes any file for its own by its name.",
         "Name a program in a folder of hooks, such as certbot's, or of programs.",
     ),
     "metrics-refused": (
@@ -153,11 +153,11 @@ CODES: dict[str, tuple[str, str]] = {
         "Mend the disk, and run again: that undoes it and begins anew.",
     ),
     "way-back-failed": (
-        "The change failed, and the way back did not come to its end.",
+        "The change failed, and going back failed too.",
         "Look after the host now. The next run goes back by the journal first.",
     ),
     "log-refused": (
-        "A site's log would lie where root reads or runs files, where anybody may put a link, or over what is no log.",
+        "A site's log would be where root reads or runs files, where anybody may put a link, or over another file.",
         "Name a new file in a folder of logs, or set `access_log` and `error_log` to `server`.",
     ),
     "no-log-folder": ("The server has no log that is a file, and so no folder for the sites' own.", "Name paths."),
@@ -174,7 +174,7 @@ CODES: dict[str, tuple[str, str]] = {
         "Take the name out of one of them.",
     ),
     "proxy-protocol-conflict": (
-        "The PROXY header is expected by address and port, and not all that is served there has it.",
+        "httpd expects the PROXY header by address and port, and not all that is served there is to have it.",
         "Say the same for all of them, or take another port.",
     ),
     "takes-the-default": (
@@ -240,15 +240,15 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "unclear-admission": (
         "A client that is to be let in got an answer that does not tell whether it was.",
-        "Read httpd's error log. What only answers outside of a rehearsal can be accepted by `accept`.",
+        "Read httpd's error log. If what decides answers only on the live server, accept it by `accept`.",
     ),
     "locked-out": (
         "A client that is to be let in is refused.",
-        "Look for rules of the server that hold for it too. `accept` takes what lets in outside of a rehearsal alone.",
+        "Look for rules of the server that hold for it too. If only the live server lets it in, accept it by `accept`.",
     ),
     "stranger-let-in": ("A client that is to be refused got in.", "Look for what else decides at that path."),
     "refused-otherwise": (
-        "A client was refused a path where the handshake was to be refused, or the other way round.",
+        "A client was refused at a path where the handshake should have been refused, or the other way round.",
         "Look for what else sets SSLVerifyClient, or rules by path.",
     ),
     "wrong-certificate": (

@@ -31,12 +31,12 @@ CODES: dict[str, tuple[str, str]] = {
     "unreadable": (ERROR, "Material is missing, empty, too large, damaged, or not what its option wants."),
     "unknown-form": (
         ERROR,
-        "Material is well, and of a form that the library here does not know. The remedy turns it into another.",
+        "The material is sound, but the library here does not know its form. The remedy turns it into another.",
     ),
     "member-unreadable": (WARNING, "A member of a file cannot be read, and was passed over. The others count."),
     "odd-encoding": (
         ERROR,
-        "OpenSSL reads a certificate of the server's path, and strict ones do not. A warning of a private authority.",
+        "OpenSSL reads a certificate of the server's path, strict clients do not. A warning for one of a private CA.",
     ),
     "store-unreadable": (ERROR, "Nothing could be read from the store that a public path must end at."),
     "chain-swapped": (ERROR, "`certificate` holds the chain, and `chain` the server's certificate."),
@@ -46,23 +46,23 @@ CODES: dict[str, tuple[str, str]] = {
     "key-mismatch": (ERROR, "The private key is not the one of the certificate."),
     "expired": (
         ERROR,
-        "A certificate has ended. A warning of a client CA and in `allowed_clients` and `proxy_ca`, if another does.",
+        "A certificate has expired. A warning for client CAs, `allowed_clients` and `proxy_ca`, if another is valid.",
     ),
-    "not-yet-valid": (ERROR, "A certificate's time has not begun. A warning where `expired` is one."),
+    "not-yet-valid": (ERROR, "A certificate is not valid yet. A warning where `expired` is one."),
     "expires-soon": (WARNING, "A certificate ends within `warn_days`."),
     "name-mismatch": (
         ERROR,
-        "The domain is not among the subject alternative names (RFC 9525). A warning for a common name by Chat.",
+        "The domain is not among the subject alternative names (RFC 9525). A warning if Chat has it as common name.",
     ),
     "weak-key": (ERROR, "RSA under 2048 bits, or a kind of key or curve that TLS clients refuse."),
     "weak-signature": (
         ERROR,
-        "A certificate is signed by SHA-1, MD5 or an unknown way. Only a warning for a CRL, and a client CA's own.",
+        "Signed with SHA-1, MD5 or something unknown. A warning for a CRL, and for a client CA that signed itself so.",
     ),
     "wrong-usage": (ERROR, "Key usage, extended key usage or basic constraints forbid what the certificate is for."),
     "bad-form": (
         ERROR,
-        "The certificate, or its root, is not of version 3, or its serial number is not positive or over 20 octets.",
+        "The certificate or its root is not of version 3, or its serial number is 0, negative or over 20 octets.",
     ),
     "long-lifetime": (WARNING, "Valid for longer than the CA/Browser Forum allows for certificates of its date."),
     "must-staple": (WARNING, "The certificate demands stapled OCSP answers, which the site does not send."),
@@ -81,28 +81,37 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "not-a-ca": (
         ERROR,
-        "A client CA is no CA by its basic constraints or key usage. A warning of a key for lists beside the CA's own.",
+        "By its basic constraints or key usage, a client CA is none. A warning if it signs CRLs beside the CA's own.",
     ),
-    "clients-refused": (ERROR, "OpenSSL, and so httpd, lets no client of a client CA in, for a reason without a code."),
+    "clients-refused": (
+        ERROR,
+        "OpenSSL, and so httpd, lets no client of a client CA in, for a reason that has no code of its own.",
+    ),
     "client-ca-incomplete": (ERROR, "A client CA is an intermediate without its root, which httpd refuses."),
     "public-client-ca": (
         ERROR,
         "The client CA has a public root's key: everybody with a certificate of it would be let in.",
     ),
-    "wrong-fingerprint": (ERROR, "A client CA has none of the pinned SHA-256 fingerprints, or a pin is none."),
+    "wrong-fingerprint": (
+        ERROR,
+        "A client CA has none of the pinned SHA-256 fingerprints, or a pin is not a fingerprint.",
+    ),
     "crl-expired": (
         ERROR,
-        "A CRL's next update is past. httpd would refuse every client. Only a warning beside a newer one.",
+        "A CRL's next update is past. httpd would refuse every client. Only a warning if there is a newer one.",
     ),
-    "crl-expires-soon": (WARNING, "Less than a fifth of a CRL's time is left. For a `renewal_hook`, `warn_days` too."),
+    "crl-expires-soon": (
+        WARNING,
+        "Less than a fifth of a CRL's time is left, or, for a `renewal_hook`, less than `warn_days`.",
+    ),
     "crl-not-yet-valid": (ERROR, "A CRL's time has not begun. httpd would refuse every client."),
     "crl-wrong-issuer": (
         ERROR,
-        "A CRL was not signed by a client CA, nor by an issuer of the server's, or may not be. A warning beside one.",
+        "Neither a client CA nor an issuer of the server's signed a CRL, or may sign one. A warning beside a good one.",
     ),
     "crl-missing": (
         ERROR,
-        "CRLs are given, and none of this client CA: httpd refuses its clients. A warning of a root with `leaf`.",
+        "CRLs are given, none by this client CA: httpd refuses its clients. A warning of roots with `crl_check: leaf`.",
     ),
     "crl-unsupported": (
         ERROR,
