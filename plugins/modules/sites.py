@@ -66,24 +66,25 @@ options:
         description:
           - Whether the site is to exist. V(absent) removes its virtual host, its links and all its releases.
           - V(previous) goes back to the release before the current one, which lies on the host, so that no material is
-            needed. It is rehearsed as any other. Going back twice is going back once.
+            needed. It is rehearsed like any other change. Going back a second time changes nothing.
         type: str
         choices: [present, absent, previous]
         default: present
       manage:
         description:
           - What is put on the host. V(virtual_host) is a virtual host of the collection's own.
-          - V(directives) is for a virtual host that is your own. Its certificate, key, client CA and what is asked of
-            clients come in a file, RV(sites[].include), which you include in that virtual host. The first run puts the
-            file there and says which line to put where. From then on, a run fails while the file is not included. The
-            options that describe a virtual host are an error then.
+          - V(directives) is for a virtual host that is your own. The collection writes the directives for its
+            certificate, key and client CA, and for what clients must show, into a file, RV(sites[].include), which you
+            include in that virtual host. The first run puts the file there and says which line to put where. From then
+            on, a run fails while the file is not included. The options that describe a virtual host are an error then.
         type: str
         choices: [virtual_host, directives]
         default: virtual_host
       allow_bypass:
         description:
-          - What else serves the same content without asking for a client certificate is an error that names file and
-            line, or the domain of another site here. List the file, C(file:line) or the domain, to accept what it does.
+          - If something else on the server serves the same content without asking for a client certificate, the run is
+            refused, with the file and line, or the domain of another site here. To accept it, list the file,
+            C(file:line) or the domain.
         type: list
         elements: str
         default: []
@@ -91,16 +92,16 @@ options:
         description:
           - Whether what the site adds to the configuration may start programs together with httpd, such as a piped
             logger (C(CustomLog "|…")), C(RewriteMap … prg:…) or C(WSGIDaemonProcess). They run with the rights of the
-            server, so that without it they are refused by line. No rehearsal, and so no check mode, starts one.
-          - What a request starts, such as a CGI program, needs no leave.
+            server. Without this option they are refused, with the line. No rehearsal, and so no check mode, starts one.
+          - What a request starts, such as a CGI program, does not need it.
         type: bool
         default: false
       release:
         description:
           - With O(sites[].state=previous), the release to go back to, by its name of 16 hexadecimal digits, instead of
-            the one before the current one. M(mtls.httpd.release_info) tells which there are on the host, and so does
-            the message that refuses one which is not.
-          - A release that was gone back from is kept too, so that this leads forward again as well.
+            the one before the current one. M(mtls.httpd.release_info) lists those on the host. If there is no such
+            release, the message lists them too.
+          - A release that you went back from is kept too, so this option can also go forward again.
         type: str
       force:
         description:
@@ -181,11 +182,12 @@ options:
         default: false
       renewal_hook:
         description:
-          - With O(sites[].remote_src), path on the target of a program to make, which carries out this site's
-            transaction again with the material that lies there then.
-          - For certbot, V(/etc/letsencrypt/renewal-hooks/deploy/mtls-www.example.com). It goes with the site.
-          - Its folder is one of hooks or programs. V(/etc), C(/etc/*.d), V(/run) and others, where files mean something
-            by their names, are refused.
+          - With O(sites[].remote_src), the path on the target where a program is put. It deploys this site again, with
+            the material that is there by then.
+          - For certbot, V(/etc/letsencrypt/renewal-hooks/deploy/mtls-www.example.com). The program is removed with the
+            site.
+          - Its folder must be one for hooks or programs. Folders in which the system uses any file of a suitable name
+            are refused, such as V(/etc), C(/etc/*.d) and V(/run).
         type: path
       crl:
         description:
@@ -210,9 +212,9 @@ options:
       client_ocsp:
         description:
           - Ask the OCSP responder of a client's certificate whether it was revoked (directive C(SSLOCSPEnable)), with
-            V(leaf) for the client's certificate, with V(chain) for its issuers' too. A client is refused where the
-            responder does not answer, and httpd knows no way to let it in.
-          - A rehearsal reaches no responder, so this alone is in force without having been tried.
+            V(leaf) for the client's certificate, with V(chain) for its issuers' too. If the responder does not answer,
+            the client is refused. httpd has no setting that would let it in.
+          - A rehearsal reaches no responder, so this is the one option that is in force without having been tried.
         type: str
         choices: ["off", leaf, chain]
         default: "off"
@@ -227,7 +229,8 @@ options:
         default: true
       client_ocsp_timeout:
         description:
-          - Seconds to wait for the responder. The client waits for it in the handshake, and Chat waits 2 s for all.
+          - Seconds to wait for the responder. The client waits for it in the handshake, and Chat waits 2 s for
+            handshake and answer together.
         type: int
         default: 1
       issued_by:
@@ -290,8 +293,8 @@ options:
       proxy_timeout:
         description:
           - Seconds without a byte after which a backend is given up. Chat itself waits for 2 seconds. On a WebSocket
-            (O(sites[].proxy_websocket)) silence is borne for as long as this or httpd's own C(Timeout) says, whichever
-            is longer.
+            (O(sites[].proxy_websocket)) the connection is kept through a silence of this length or of httpd's own
+            C(Timeout), whichever is longer.
         type: int
         default: 5
       proxy_websocket:
@@ -309,7 +312,8 @@ options:
         description:
           - What the backend is told of the client, by the names of the headers, such as V(X-Client-Subject). Only of
             certificates that were verified, except with O(sites[].verify_client=optional_no_ca).
-          - What a client sends under these names itself is removed, in either case, and with underscores for hyphens.
+          - What a client sends under these names itself is removed, in upper or lower case, and with underscores in
+            place of hyphens.
         type: dict
         suboptions:
           subject:
@@ -363,8 +367,8 @@ options:
             type: str
           certificate:
             description:
-              - Path on the controller to the client's certificate, which is compared as a whole. The narrowest way, and
-                the one to change with each renewal of the client's.
+              - Path on the controller to the client's certificate, which is compared as a whole. This is the narrowest
+                way, but you have to change it whenever the client's certificate is renewed.
             type: path
           certificate_content:
             description:
@@ -416,25 +420,26 @@ options:
         default: []
       ocsp_stapling:
         description:
-          - Send the answer of the certificate's OCSP responder along in the handshake. Needs a certificate that names
-            a responder, a host that reaches it, and C(SSLStaplingCache) in the server's own configuration, where
-            RV(limits) says so if it has none. Where the responder is dead, the site is served without.
+          - Send the answer of the certificate's OCSP responder along in the handshake. Needs a certificate that names a
+            responder, a host that reaches it, and C(SSLStaplingCache) in the server's own configuration. If that is
+            missing, RV(limits) says so. If the responder is dead, the site is served without its answer.
         type: bool
         default: false
       http2:
         description:
-          - Serve HTTP/2 beside HTTP/1.1, where the host's httpd has C(mod_http2) and another MPM than prefork. Where
-            not, RV(limits) says so.
-          - Asked over TLS 1.2 and 1.3, in the rehearsal and on the live server. A running server into which the run
-            brings C(mod_http2) is reloaded twice, as the module does not work before.
+          - Serve HTTP/2 beside HTTP/1.1. Needs C(mod_http2) on the host, and an MPM other than prefork. If it cannot be
+            had, RV(limits) says so.
+          - It is tried over TLS 1.2 and 1.3, in the rehearsal and on the live server. If the run brings C(mod_http2)
+            into a running server, it reloads twice, because the module does not work after one reload.
         type: bool
         default: false
       proxy_protocol:
         description:
           - Expect a header of the PROXY protocol at the start of each connection (C(RemoteIPProxyProtocol On)), and
             take the client's address from it. For a load balancer that sends one. Needs C(mod_remoteip).
-          - Nobody without the header gets an answer then. It goes by address and port, so it is refused where your own
-            virtual hosts are served there too, unless they expect the header already. Sites of one port agree on it.
+          - Nobody without the header gets an answer then. httpd expects it for a whole address and port, so the run is
+            refused if virtual hosts of your own are served there too, unless they expect the header already. All sites
+            of one port must have the same value.
         type: bool
         default: false
       hsts:
@@ -445,7 +450,7 @@ options:
         default: 0
       callback_paths:
         description:
-          - Where Chat calls, such as V(/callback), with the path of the URL that is set in its console. The
+          - The paths that Chat calls, such as V(/callback), as in the URL that is set in its console. The
             O(sites[].protected_paths) where nothing is given and there are some, else V(/).
           - A client of the client CA must reach each of them, as Chat would, before anything is switched.
         type: list
@@ -454,14 +459,14 @@ options:
       open_paths:
         description:
           - Paths that need no client certificate, such as V(/healthz) for a load balancer. All others do.
-          - A request must be for just this path, in whatever way it is escaped. What lies below it stays protected.
+          - A request must be for exactly this path, however it is escaped. What is below it stays protected.
         type: list
         elements: str
         default: []
       protected_paths:
         description:
           - Paths, each with all below it, that need a client certificate, on a site that is open otherwise.
-          - Each goes to a backend of its own, as any other spelling of the path leads to the site's own pages or
+          - Each needs a backend of its own, because other spellings of the path lead to the site's own pages or
             backend.
         type: list
         elements: dict
@@ -473,34 +478,34 @@ options:
             required: true
           proxy_pass:
             description:
-              - URL of the backend for it, as O(sites[].proxy_pass) takes it, and another than that. The path is
-                replaced by it, so that it mostly ends in the same path.
+              - URL of the backend for it, in the form of the site's own O(sites[].proxy_pass), and another URL. It
+                replaces the path, so it usually ends in the same path.
             type: str
             required: true
       access_log:
         description:
           - Absolute path on the target to the site's access log. It tells the client's subject and serial number, the
             result of its verification, protocol and cipher, also of those who got 403.
-          - The domain with C(-access.log) behind it, in the folder of the server's own logs, where nothing is given, so
+          - Without it, the log is the domain followed by C(-access.log), in the folder of the server's own logs, so
             that the distribution rotates it with them.
-          - V(server) writes none, so that the server's own log takes the requests.
-          - What clients say stands in it, and root opens it. So it is a new file, or one that is a log already, among
-            the server's own logs or in another folder of logs. Refused is what lies below C(/etc), C(/root), C(/usr),
-            C(/boot), C(/proc), C(/sys), C(/dev), C(/run), C(/var/spool), C(/var/cache) or a package
-            manager's folders in C(/var/lib), beside files of httpd's configuration, in a
-            folder of everybody's such as C(/tmp), among what httpd serves (below a C(DocumentRoot) or what an C(Alias)
-            leads to), is hidden, or could be changed by others. This holds for the logs of
-            O(sites[].extra_directives) and O(sites[].template) too.
+          - With V(server), the site has no log of its own, and its requests are in the server's.
+          - Root opens this file, and clients decide what is written to it. So it must be a new file, or a log already,
+            among the server's own logs or in another folder of logs. It is refused below C(/etc), C(/root), C(/usr),
+            C(/boot), C(/proc), C(/sys), C(/dev), C(/run), C(/var/spool), C(/var/cache) and the folders of package
+            managers in C(/var/lib); beside files of httpd's configuration; in a folder that everybody may write to,
+            such as C(/tmp); among what httpd serves (below a C(DocumentRoot) or the target of an C(Alias)); if it is
+            hidden; and if others could change it. This holds for the logs of O(sites[].extra_directives) and
+            O(sites[].template) too.
         type: str
       error_log:
         description:
           - Absolute path on the target to the site's error log, which tells why a client was refused in the handshake.
-            What O(sites[].access_log) says holds for it too, with C(-error.log) behind the domain.
+            The rules of O(sites[].access_log) hold for it too, with C(-error.log) in place of C(-access.log).
         type: str
       extra_directives:
         description:
-          - Lines put at the end of the virtual host as they are. The rehearsal judges what they do, so none can open
-            the door.
+          - Lines put at the end of the virtual host as they are. The rehearsal judges what they do, so none can let
+            strangers in.
           - They stay in the site's one virtual host. What ends it, opens another, or holds for the whole server
             (C(Listen), C(LoadModule), C(LoadFile), C(ServerRoot), another value of what is defined without them) is
             refused by its line.
@@ -511,8 +516,8 @@ options:
             M(ansible.builtin.template) finds it. It is
             handed the same variables. The rehearsal judges what it does.
           - A copy of the role's own needs the files that it includes, C(*.conf.j2), beside it.
-          - It may hold more virtual hosts than the site's. A vaulted file is refused, as what it renders to is readable
-            by all users of the host, and stands in diffs and in httpd's words.
+          - It may hold more virtual hosts than the site's. A vaulted file is refused, because what it renders to is
+            readable by all users of the host, and appears in diffs and in httpd's messages.
         type: path
   judge_only:
     description:
@@ -527,41 +532,39 @@ options:
     default: false
   httpd_binary:
     description:
-      - Path on the target to the httpd. That of the running server where nothing is given, else the one that is
-        found. Set it where a
+      - Path on the target to the httpd. Without it, that of the running server, else the one that is found. Set it if a
         host has several.
     type: path
   httpd_config:
     description:
-      - Path on the target to httpd's main configuration file. That of the running server where nothing is given, else
-        the one
-        built in. Set it where several servers share one binary.
+      - Path on the target to httpd's main configuration file. Without it, that of the running server, else the one
+        built in. Set it if several servers share one binary.
     type: path
   adopt:
     description:
-      - Take over where plain files of a manual installation stand at the reference page's paths, such as
-        C(conf/www.example.com.crt). They are kept beside, with C(.before-mtls) behind their names, and are put back
-        with O(sites[].state=absent). Without it, such files are an error.
+      - Take over from a manual installation, which left plain files at the reference page's paths, such as
+        C(conf/www.example.com.crt). They are kept beside, with C(.before-mtls) added to their names, and put back by
+        O(sites[].state=absent). Without it, such files are an error.
     type: bool
     default: false
   only:
     description:
-      - The domains of those of O(sites) that this run is about. The others are neither judged nor touched, so that the
-        ended certificate of one does not hold up an urgent change to another.
-      - Where none of them is among O(sites), nothing is done, so that a fleet's hosts may have different ones.
+      - Only the sites with these domains are part of this run. The others are neither judged nor touched, so that the
+        expired certificate of one does not hold up an urgent change to another.
+      - If none of them is among O(sites), nothing is done, so that a fleet's hosts may have different sites.
     type: list
     elements: str
     default: []
   ending_within:
     description:
-      - Only the sites of which a certificate ends within so many days on the host, or that are not there yet. The
-        others are left as they are. For a renewal that is not to carry other changes out.
+      - Only the sites with a certificate on the host that ends within this many days, or that are not on the host yet,
+        are part of this run. The others are left as they are. Use it for a renewal that must make no other changes.
     type: int
   accept:
     description:
-      - Faults of a rehearsal that are not to refuse the change, by their codes. For what answers otherwise in a
-        rehearsal than outside, where a directory service, a firewall of requests (WAF) or a map that is asked over the
-        network decides, which a rehearsal cannot reach.
+      - Faults of a rehearsal that must not refuse the change, by their codes. Set it if a directory service, a web
+        application firewall (WAF) or a map that is asked over the network decides who gets in. A rehearsal cannot reach
+        these, so it may see clients refused that the live server lets in.
       - They become warnings, stay in RV(accepted), and hold for all sites of the task.
       - V(locked-out) is a client that is refused and should be let in; V(unclear-admission) one that got an answer
         which does not tell.
@@ -575,10 +578,10 @@ options:
     description:
       - Refuse a change by which a client that got in within the last 30 days would not get in any more, before anything
         is changed. Without it, such a change is made with a warning.
-      - Told by the site's own access log, by a caller's subject, issuer and serial number, where a change of
-        O(sites[].allowed_clients), O(sites[].client_ca), O(sites[].crl) or O(sites[].verify_depth) comes, or an earlier
-        release. What these do not tell counts as let in, such as a client CA of the same name with another key. A log
-        that cannot be read is a warning.
+      - The site's own access log is read for this if O(sites[].allowed_clients), O(sites[].client_ca), O(sites[].crl)
+        or O(sites[].verify_depth) changes, or an earlier release comes back. A caller's subject, issuer and serial
+        number decide. Where these do not tell, such as for a client CA of the same name with another key, the caller
+        counts as let in. A log that cannot be read is a warning.
     type: bool
     default: false
   require_httpd:
@@ -605,18 +608,18 @@ options:
       - How many releases of a site are kept on the host beside its current one, with their keys, for
         O(sites[].release). From V(1), the one that O(sites[].state=previous) goes back to, to V(100). Those that were
         current last are kept.
-      - It holds from the next change of a site on. A run that changes nothing removes none.
+      - A new value takes effect with the next change of a site. A run that changes nothing removes none.
     type: int
     default: 3
   metrics_folder:
     description:
-      - The absolute path of node_exporter's textfile folder on the host, such as
-        V(/var/lib/prometheus/node-exporter), so that it is known between the runs when certificates end, that a server
-        stopped asking for them, and that Chat no longer calls.
-      - The host then gets a small program with a systemd timer. Each five minutes it knocks at the sites as strangers
-        do, and writes a file of metrics there. It comes, is mended and goes with the sites.
-      - Without this option, the program that is there stays, writes where it does, and is told of changed sites. An
-        empty text takes it away.
+      - The absolute path of node_exporter's textfile folder on the host, such as V(/var/lib/prometheus/node-exporter),
+        so that Prometheus learns between the runs when certificates end, whether a server stopped asking for client
+        certificates, and whether Chat no longer calls.
+      - The host then gets a small program with a systemd timer. Every five minutes it connects to the sites as
+        strangers do, and writes a file of metrics there. It is installed, repaired and removed with the sites.
+      - Without this option, a program that is there stays, writes where it did, and learns of changed sites. An empty
+        text removes it.
       - The folder must be there, and nobody but root may change it. Where there is no systemd, the program is put in
         place, and a warning says what cron is to run.
     type: str

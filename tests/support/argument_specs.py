@@ -67,24 +67,25 @@ confirm:
   description:
     - Whether to confirm the result by handshakes from the controller. Set it to V(false) where the controller cannot
       reach the sites.
-    - Where Ansible itself reaches the host without an address of a network (in a container by its name, through a port
-      of the controller's own), or a site listens on the host's loopback alone, the host asks itself, and the last line
-      says so.
-    - The transaction's own handshakes have decided by then. A failure here fails the run, and keeps the new state.
+    - If Ansible reaches the host by no network address (a container by its name, a forwarded port of the controller),
+      or a site listens on loopback alone, the handshakes are made on the host itself, and the last line says so.
+    - By then, the handshakes on the host have decided that the new state stays. A failure here fails the run, and keeps
+      the new state.
   type: bool
   default: true
 confirm_address:
   description:
     - The address to confirm at, such as that of a load balancer, which is sent no PROXY header.
-    - Without it, the first address of O(mutual_tls_sites[].listen) that is not the host's loopback, else where Ansible
-      reached the host that was changed, which with C(delegate_to) is the other host. Never what a site's name resolves
-      to.
+    - Without it, the first address of O(mutual_tls_sites[].listen) that is no loopback address, else the address at
+      which Ansible reached the changed host (with C(delegate_to), the host that the task was delegated to). Never what
+      a site's name resolves to.
   type: str
 confirm_certificate:
   description:
-    - Path on the controller to the certificate of a client of the client CA. Set it, with O(mutual_tls_confirm_key),
-      where there is one, to see that it gets in.
-    - Its key does not leave the controller. Where the host would ask itself, set O(mutual_tls_confirm_address) too.
+    - Path on the controller to the certificate of a client of the client CA. Set it, with O(mutual_tls_confirm_key), if
+      you have one, to see that it gets in.
+    - Its key does not leave the controller. If the handshakes would be made on the host itself, set
+      O(mutual_tls_confirm_address) too.
   type: path
 confirm_key:
   description:

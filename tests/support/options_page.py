@@ -21,8 +21,8 @@ PAGE = """\
 
 # The options
 
-The same stands in `ansible-doc -t role mtls.httpd.mutual_tls`. The names of a run's variables begin with `mutual_tls_`;
-the module `mtls.httpd.sites` has them without that beginning.
+`ansible-doc -t role mtls.httpd.mutual_tls` shows the same. The variables of a run begin with `mutual_tls_`; the options
+of the module `mtls.httpd.sites` have the same names without it.
 
 ## Of a site
 
@@ -32,8 +32,8 @@ Each entry of `mutual_tls_sites` takes these. Only `domain` is always needed.
 
 ## Of a run
 
-On a host with several httpd, `module_defaults` says once for all tasks of a play which one is meant. The group has
-`sites`, `site_info`, `server_info`, `release_info` and `caller_info`:
+If a host has several httpd, `module_defaults` says for all tasks of a play which one is meant. The group
+`mtls.httpd.server` has the modules `sites`, `site_info`, `server_info`, `release_info` and `caller_info`:
 
 ```yaml
 - name: Look at the httpd of the application, not at the distribution's
@@ -97,7 +97,9 @@ def _as_markdown(markup: re.Match[str]) -> str:
     if kind == "U":
         return f"<{words}>"
     name = words.rpartition("#module:")[2] if kind == "RV" else words
-    return f"`{name.replace('sites[].', '') if kind == 'O' else name}`"
+    if kind == "O":
+        name = PREFIX + name if name == "sites" else re.sub(rf"^({PREFIX})?sites\[\]\.", "", name)
+    return f"`{name}`"
 
 
 if __name__ == "__main__":

@@ -26,14 +26,14 @@ RECORDED = Path(__file__).with_suffix(".json")
 SYSTEMS = {
     "debian12": "Debian 12, with its own httpd",
     "debian13": "Debian 13, with its own httpd, installed by the role",
-    "rhel9-httpd": "RHEL 9 and its like: the package's own files and units, `httpd@` instances",
+    "rhel9-httpd": "RHEL 9 and its derivatives: the package's own files and units, `httpd@` instances",
     "redhat": "Fedora's and RHEL's layout, set up alike",
     "opensuse-apache2": "openSUSE and SLES: the package's own files",
     "suse": "SUSE's layout, set up alike, with `start_apache2`",
     "cpanel-ea4": "cPanel's EasyApache 4: the package's own files, and the main file that its templates make",
     "source": "httpd built from source in `/usr/local/apache2`, without a service manager",
     "process 1": "the same as process 1 of a container",
-    "official image": "the layout of Docker's `httpd:2.4`: a prefix of the workers', logs on the container's output",
+    "official image": "the layout of Docker's `httpd:2.4`: the workers own the prefix, logs on the container's output",
 }
 
 PAGE = """\
@@ -47,21 +47,22 @@ SPDX-License-Identifier: GPL-3.0-or-later
 
 # Systems that are deployed to
 
-Each row is a host on which the tests deploy sites, and take them away without a trace. What a row says is what a run
-found there. **Debian 12 and 13 alone are tested as they are.** The other rows are the file layouts of other systems on
-a Debian, with httpd built from source: without their own builds, package managers, or SELinux in force.
+Each row is a host on which the tests deploy sites and remove them without a trace. The row says what a run found there.
+**Only Debian 12 and 13 are tested as they are.** The other rows have the file layout of another system, on Debian, with
+httpd built from source. They do not have that system's own build of httpd, its package manager, or SELinux in force.
 
-Ubuntu, RHEL and what is built of it, Amazon Linux, openSUSE and SLES were not tried themselves. They are asked in the
-same way: httpd itself, its processes and its service manager are, and no name of a distribution decides.
+Ubuntu, RHEL and its derivatives, Amazon Linux, openSUSE and SLES themselves were not tried. The collection asks httpd
+itself, its processes and its service manager there as well. The name of the distribution decides only which packages
+the role installs.
 
 {systems}
 
-- *Rehearsal*: `full` where the kernel lets a run have private namespaces, so that the whole configuration is started in
-  them; else `reduced` ([the transaction](transaction.md)), as in a container that may make none.
-- *Not to be had there*: what `limits` says to a site with `http2` and `ocsp_stapling`, which works without them. The
-  httpd that the tests build from source has no mod_http2; a build with it serves HTTP/2.
-- In the official image's layout a site's logs go where the server's do (`access_log: server`, `error_log: server`). For
-  files of its own, root must own `/usr/local/apache2`.
+- *Rehearsal*: `full` if the kernel allows private namespaces, in which the whole configuration is started; otherwise,
+  as in a container that may have none, `reduced` ([the transaction](transaction.md#when-the-rehearsal-is-reduced)).
+- *Not to be had there*: what `limits` says for a site with `http2` and `ocsp_stapling`. The site works without them.
+  The httpd that the tests build from source has no mod_http2; a build with it serves HTTP/2.
+- In the layout of Docker's `httpd:2.4`, a site's logs go where the server's do (`access_log: server`, `error_log:
+  server`). For logs of its own, root must own `/usr/local/apache2`.
 - Ansible's controller: ansible-core 2.19 to 2.21, on Python 3.11 to 3.13. A host: Python 3.9 or newer.
 """
 _BY = {"pid-file": "nobody", "container": "the container"}
