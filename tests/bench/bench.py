@@ -63,37 +63,45 @@ Listen {BARE_PORT} https
 PROFILE = """
 ## Where a converged run's time goes
 
-Processor time of a run on one host in the wanted state, in ms, beside a ping's. Looked at by hand when the costs were
-last cut, in one sitting on a busy machine, so that the shares count and not the figures.
+Processor time of a converged run on one host, in ms, beside that of a ping. This was measured by hand when the costs
+were last reduced, on a busy machine: look at the shares and not at the figures.
 
 | on the controller | ping | role |
 | --- | --- | --- |
 | Ansible's start, the inventory, the playbook and the role, up to the first task | 542 | 557 |
-| import of `sites` by Ansible's parent process, with the code for the target packed (25) | | 135 |
+| import of `sites` by Ansible's parent process; 25 of it packs the code for the target | | 135 |
 | worker of the task that goes to the target | 140 | 208 |
 | - of it Ansible's search for what the module imports | 121 | 103 |
-| - of it material judged, handshakes in memory among it | | 25 |
-| - of it the virtual host rendered | | 27 |
+| - of it judging the material, with handshakes in memory | | 25 |
+| - of it rendering the virtual host | | 27 |
 | worker of the confirmation; 20 of it are keys and handshakes | | 57 |
-| workers of the role's other tasks: arguments validated, a fact set, an inclusion skipped | | 79 |
+| workers of the role's other tasks: validate arguments, set a fact, skip an inclusion | | 79 |
 | Ansible's parent process between the tasks and after them | 59 | 84 |
 
 | on the target | ping | role |
 | --- | --- | --- |
-| Python, Ansible's wrapper and its own modules, which Python compiles twice each out of a zip | 172 | 172 |
+| Python, Ansible's wrapper and its own modules, each of which Python compiles twice out of a zip | 172 | 172 |
 | 50 of the collection's modules, 370 KB, compiled and run | | 120 |
 | httpd asked (`-V`, then two `-t` with dumps at once) and systemd asked, in processes of their own | | 43 |
 
-What was cut, and what each gave: the code for the target is sent by the collection, and not looked for by its imports
-(180 on the controller, 45 on the target); bytecode is kept of what the plugins import (110), and no garbage is looked
-for meanwhile (30); httpd's end is waited for without pauses (some 20 on the wall). With many sites: they are judged on
-all processors, asked four at a time on the host, and no variable is made for each that nobody
-reads (190 for 200 sites).
+What was done to reduce the costs, and what each step saved:
 
-The floor is estimated at 1.4 pings: the role's four tasks more than the ping's one, 25 each; 60 to define what 80
-modules hold, which bytecode does not save; 25 to load `cryptography`; 25 to pack the code; 50 to judge and render one
-site; and on the target 120 for the collection's own, which only code kept on the host would save, and a run on a host
-in the wanted state writes nothing there. Each of 200 sites takes 4 to judge, 1.3 to render and 3 to confirm.
+- The collection sends the code for the target itself, so Ansible does not have to find it by its imports: 180 on the
+  controller, 45 on the target.
+- Bytecode is kept of what the plugins import: 110. No garbage is collected meanwhile: 30.
+- The end of httpd's processes is awaited without pauses: some 20 of the wall time.
+- Many sites are judged on all processors and asked four at a time on the host, and no variable is made for each site
+  that nobody reads: 190 for 200 sites.
+
+A converged run cannot cost much less than an estimated 1.4 pings:
+
+- 25 for each of the four tasks that the role has more than the ping;
+- 60 to define what 80 modules hold, which bytecode does not save;
+- 25 to pack the code, 50 to judge and render one site, 25 to load `cryptography`;
+- 120 on the target for the collection's own code. Only code kept on the host would save that, but a converged run
+  writes nothing there.
+
+Each of 200 sites takes 4 to judge, 1.3 to render and 3 to confirm.
 """
 
 
@@ -346,18 +354,22 @@ def report(costs: dict[str, list[Cost]], judged: Judged, serving: dict[str, floa
     core = metadata.version("ansible-core")
     return f"""# What a run costs
 
-Made by `make bench`, which measures it again: in one sitting, on one machine, the plays taking turns, medians.
+`make bench` measures all of this and writes this page. It runs three plays in turn, in one go on one machine, and takes
+medians:
 
-- role: `tests/bench/role.yml`, the role `mtls.httpd.mutual_tls`: judged, looked at, applied, confirmed.
-- stock: `tests/bench/stock.yml`, the same job in stock modules, as a careful operator writes it.
-- ping: `tests/bench/ping.yml`, a play that only pings.
+- role: `tests/bench/role.yml`, which uses the role `mtls.httpd.mutual_tls`. It judges, looks, applies and confirms.
+- stock: `tests/bench/stock.yml`, which does the same with modules of `ansible.builtin`, `community.crypto` and
+  `community.general`, as a careful operator would write it.
+- ping: `tests/bench/ping.yml`, which only pings the hosts.
 
-The hosts are containers of Debian 12 with systemd and the distribution's httpd, reached over SSH with pipelining.
-Each run has a connection of its own. The interpreter is set on all sides, and no facts are gathered. A trip is a
-command that Ansible has SSH carry out; a program that stands in for `ssh` counts them. First deployments are on hosts
-made anew, after a ping.
+The hosts are containers of Debian 12 with systemd and the distribution's httpd, reached over SSH with pipelining. Each
+run makes its own connection. All three plays set the interpreter and gather no facts. A trip is a command that Ansible
+has SSH carry out; a program in place of `ssh` counts the trips. A first deployment is one on a newly made host, after a
+ping. A converged run is one that finds the host as wished.
 
 ## Against the budget
+
+"In pings" is the time of the play divided by that of ping; "in stock's" is its cost divided by that of stock.
 
 | what | at most | role | stock | kept |
 | --- | --- | --- | --- | --- |
@@ -365,8 +377,9 @@ made anew, after a ping.
 
 ## What a site serves
 
-A second, in what a virtual host of the reference page's five directives serves beside it, with the same files: the
-role's default site, {SERVING_ROUNDS} rounds of {SERVING_SECONDS} s each, by `openssl s_time` and `ab`.
+The role's default site is compared with a virtual host that has only the reference page's five directives, beside it
+on the same host and with the same files. The figures are what the site serves in a second, divided by what that virtual
+host serves. Measured in {SERVING_ROUNDS} rounds of {SERVING_SECONDS} s each, with `openssl s_time` and `ab`.
 
 | what | at least | role | kept |
 | --- | --- | --- | --- |
@@ -375,16 +388,16 @@ role's default site, {SERVING_ROUNDS} rounds of {SERVING_SECONDS} s each, by `op
 ## What was measured
 
 Medians of {CONVERGED_ROUNDS} runs on one host and on {FLEET}, and of {FIRST_ROUNDS} first deployments.
-A further host costs the fleet's processor time, less that of one host, divided by {FLEET - 1}.
+A further host costs the processor time of all hosts, less that of one host, divided by {FLEET - 1}.
 
 | play | wall, s | controller's processors, s | trips |
 | --- | --- | --- | --- |
 {seconds}
 
 The certificates were judged with their private key, the intermediate and the client CA, for their domain and up to a
-root; a task of many shares them among the processors. One: in a loop of {ONE_BY_ONE}. Stock:
-`community.crypto.x509_certificate_info`, which reads the certificate alone, in a loop of {ONE_BY_ONE} over the same
-files, multiplied for {CERTIFICATES:,}.
+root. A task with many certificates shares them among the processors. The figure for one is from a loop of {ONE_BY_ONE}.
+Those for stock are from `community.crypto.x509_certificate_info`, which reads the certificate alone, in a loop
+of {ONE_BY_ONE} over the same files, multiplied for {CERTIFICATES:,}.
 {PROFILE}
 Measured with {os.cpu_count()} processors, ansible-core {core}, Python {platform.python_version()}.
 """
