@@ -14,12 +14,12 @@ description:
   - Reads on the host, for each site of this collection, who called it, in the site's access log, and who was refused
     the handshake, in the error log where mod_ssl writes that, which is the log of the first virtual host of the
     address and port.
-  - Finds the logs by httpd's own configuration, and reads what a rotation made of them too, packed by gzip or not.
-    Of what was asked for, nothing is returned, the query least of all.
-  - Calls and handshakes of this collection are in no figure but their own. Those with a request are known by their
-    User-Agent, refused ones by the name of the throwaway authority, or by such a one beside them. A refusal that is
-    logged below the level V(info), and the one question without a certificate that a converged run asks from the host
-    itself, cannot be told from others.
+  - Finds the logs by httpd's own configuration, and reads what a rotation made of them too, packed by gzip or not. It
+    returns nothing of what was asked for, neither path nor query.
+  - Calls and handshakes of this collection are counted apart. Those with a request are known by their User-Agent,
+    refused ones by the name of the throwaway authority, or by another refusal of that name beside them. A refusal that
+    is logged below the level V(info), and the one question without a certificate that a converged run asks from the
+    host itself, cannot be told from others.
   - A client CA of the same name with another key cannot be told from a log.
   - For a virtual host of your own (O(mtls.httpd.sites#module:sites[].manage=directives)), the C(LogFormat) is yours.
     RV(sites[].problems) names what is needed where its lines do not tell who called.
@@ -47,7 +47,7 @@ options:
     type: path
   domains:
     description:
-      - The sites to tell of, all of the host where none is named.
+      - The sites to report on; all sites of the host where none is named.
     type: list
     elements: str
     default: []
@@ -63,8 +63,7 @@ options:
     default: 200
   max_megabytes:
     description:
-      - How much of the logs to read in all, those that are packed counted unpacked. Of a log that is longer, the end
-        is read.
+      - How much of the logs to read in all; packed ones count unpacked. If a log is longer, its end is read.
     type: int
     default: 64
   max_seconds:
@@ -124,7 +123,7 @@ sites:
           sample: CN=Chat,O=Tencent
         issuer:
           description:
-            - Who issued the certificate, null where no line tells it, as those from before the log had the issuer.
+            - Who issued the certificate; null where no line tells it, such as lines from before the log had the issuer.
           returned: always
           type: str
           sample: CN=TencentQQAuthCA
@@ -161,8 +160,8 @@ sites:
           sample: {"200": 2022, "503": 1}
         admitted:
           description:
-            - How often it got another status than 403, by which who is not among
-              O(mtls.httpd.sites#module:sites[].allowed_clients) is refused.
+            - How often it got a status other than 403. By 403, clients are refused that are not among
+              O(mtls.httpd.sites#module:sites[].allowed_clients).
           returned: always
           type: int
           sample: 2023
@@ -179,7 +178,7 @@ sites:
           sample: [192.0.2.7]
         verified:
           description:
-            - Whether httpd had verified its certificate each time, which V(false) is for with
+            - Whether httpd had verified its certificate each time. It can be V(false) with
               O(mtls.httpd.sites#module:sites[].verify_client=optional_no_ca).
           returned: always
           type: bool
@@ -256,8 +255,8 @@ sites:
           sample: 3
         sure:
           description:
-            - Whether it was this site that it came for. V(false) where the log tells as well of others at the same
-              address and port, and not which it was.
+            - Whether it surely came for this site. V(false) if the log is also that of others at the same address and
+              port, and does not tell which it was.
           returned: always
           type: bool
           sample: true
@@ -330,8 +329,7 @@ sites:
           sample: all
     problems:
       description:
-        - What of the logs could not be read, or does not tell who called, of the form of
-          RV(mtls.httpd.sites#module:faults).
+        - The logs that could not be read, or do not tell who called, in the form of RV(mtls.httpd.sites#module:faults).
       returned: always
       type: list
       elements: dict

@@ -29,8 +29,8 @@ extends_documentation_fragment: [mtls.httpd.attributes]
 options:
   hosts:
     description:
-      - The hosts that were asked, by their names in the inventory. One for which nothing is registered is told as not
-        asked.
+      - The hosts that were asked, by their names in the inventory. One for which nothing is registered is reported as
+        not asked.
     type: list
     elements: str
     required: true

@@ -13,13 +13,13 @@ author: mtls.httpd contributors (@mtls)
 description:
   - Puts what was registered on each host together, says what is amiss, the worst first, prints a table of it, and
     writes it to files.
-  - Fails where something is as bad as O(fail_on) says, after all is printed and written, so that C(cron), a monitor or
-    AWX can call it.
+  - Fails if something is as bad as O(fail_on) says, so that C(cron), a monitor or AWX can call it. Before that,
+    everything is printed and written.
   - Works on the controller, in its process.
 attributes:
   check_mode:
     support: full
-    description: Prints, and writes the files of O(files), as these are what was asked for, and on the controller.
+    description: Prints, and writes the files of O(files) too, because these are on the controller, and were asked for.
   diff_mode:
     support: none
     description: Changes nothing on a host.
@@ -31,16 +31,16 @@ extends_documentation_fragment: [mtls.httpd.attributes]
 options:
   hosts:
     description:
-      - The hosts that were looked at, by their names in the inventory. One for which nothing is registered is told as
-        not asked. May be empty where there are O(reports).
+      - The hosts that were looked at, by their names in the inventory. One for which nothing is registered is reported
+        as not asked. May be empty if there are O(reports).
     type: list
     elements: str
     required: true
   reports:
     description:
-      - Files of other runs, on the controller, that O(files) of them has written as V(.json), such as those of the
-        slices of an inventory. Their hosts are told as they were then, beside O(hosts), and compared with them. Of a
-        host that is in several, the latest counts.
+      - Files on the controller that other runs have written by O(files) as V(.json), such as runs on slices of an
+        inventory. Their hosts are reported as they were then, beside O(hosts), and compared with them. If a host is in
+        several, the latest counts.
     type: list
     elements: str
     default: []
@@ -59,12 +59,12 @@ options:
     default: []
   warn_days:
     description:
-      - How many days before a certificate or client CA ends it is warned of.
+      - From how many days before the end of a certificate or client CA there is a warning.
     type: int
     default: 30
   critical_days:
     description:
-      - How many days before its end that is critical.
+      - From how many days before the end this is critical.
     type: int
     default: 7
   fail_on:
@@ -140,7 +140,7 @@ reasons:
       type: str
       sample: not-enforced
     host:
-      description: The host, empty for what several have together.
+      description: The host, empty for what several hosts have together.
       returned: always
       type: str
       sample: n1
@@ -150,7 +150,7 @@ reasons:
       type: str
       sample: www.example.com
     message:
-      description: What is so.
+      description: What is wrong.
       returned: always
       type: str
       sample: www.example.com lets strangers in (the client certificate is optional, and must be required).
@@ -161,14 +161,14 @@ reasons:
       sample: Look for what else answers there, and deploy.
     hosts:
       description:
-        - Of what several have together, the hosts that differ from what most serve.
-        - Empty where no group is the largest, and for other reasons.
+        - For what several hosts have together, those that differ from what most serve.
+        - Empty if no group is the largest, and for all else.
       returned: always
       type: list
       elements: str
       sample: []
     ends:
-      description: When what it tells of ends, in UTC, empty for others.
+      description: When the certificate, client CA or list that it is about ends, in UTC; empty for all else.
       returned: always
       type: str
       sample: ""

@@ -11,17 +11,18 @@ short_description: Find out what a TLS server asks of its clients, by trying
 version_added: 1.0.0
 author: mtls.httpd contributors (@mtls)
 description:
-  - Connects to a server over TLS 1.2 and TLS 1.3, each as a client without a certificate, as one with a certificate
-    of an authority that nobody knows, and, where you have one, as one with a certificate that the server should take.
-    Sends one request each, and tells how the server answered. It may be anybody's server, not C(httpd) alone.
-  - The request is needed. Over TLS 1.3 a client without a certificate sees its handshake succeed, and the refusal
-    comes only afterwards. It is C(GET /), unless O(method) and O(path) say otherwise.
+  - Connects to a server over TLS 1.2 and TLS 1.3, each time as a client without a certificate, as one with a
+    certificate of an authority that nobody knows, and, if you give one, as one with a certificate that the server
+    should accept. Sends one request each time, and tells how the server answered. It may be any server, not only
+    C(httpd).
+  - The request is needed. Over TLS 1.3, a client without a certificate sees its handshake succeed, and is refused only
+    afterwards. It is C(GET /), unless O(method) and O(path) say otherwise.
   - An alert is a refusal. The statuses 400, 401 and 403 are one only where the client of O(client_certificate) got
     another answer to the same request in the same run. Without that, they are V(unproven).
   - The server's own certificate is not verified. It is returned, and can be compared with O(certificate_sha256).
-  - Fails only where O(expect), O(certificate_sha256) or their twins in O(endpoints) say what is expected. All
-    endpoints are tried first, and every failure is in one message.
-  - Nobody but Chat has Chat's private key. That Chat itself is accepted is never implied.
+  - Fails only if O(expect), O(certificate_sha256), or the options of these names in O(endpoints), say what is expected.
+    All endpoints are tried first, and every failure is in one message.
+  - Nobody but Chat has Chat's private key. No result says that Chat itself is accepted.
 notes:
   - With O(run_on=controller), works in the controller's process. C(become) means nothing to it then, and
     C(delegate_to) is an error, unless the task says O(run_on) itself. The default of O(address) is then the other
@@ -61,12 +62,14 @@ options:
     type: str
   method:
     description:
-      - By what method to ask. A rule of the server may hold for some methods alone, so the verdict is about this one.
+      - The method of the request. A rule of the server may be about some methods alone, so the result is about this
+        one.
       - V(GET) is answered by every server.
       - V(OPTIONS) goes with C(Max-Forwards) 0, which C(mod_proxy) answers itself, so that no backend is called. A
         client without a good certificate that gets 400, 401 or 403 asks again by V(GET), as a rule may refuse
         V(OPTIONS) alone.
-      - V(POST) is what Chat sends when a user comes online, body and all. Who is let in reaches what handles callbacks.
+      - V(POST) is the whole request that Chat sends when a user comes online. If the client is let in, the request
+        reaches the program that handles callbacks.
     type: str
     choices: [GET, HEAD, OPTIONS, POST]
     default: GET
@@ -120,7 +123,7 @@ options:
         choices: [controller, target]
       note:
         description:
-          - What is known of the endpoint otherwise, said after what was found in the line of O(summary).
+          - What else is known of the endpoint. The line of O(summary) says it after what was found.
         type: str
   client_certificate:
     description:
@@ -128,7 +131,7 @@ options:
       - On the controller, found as M(ansible.builtin.copy) finds its files, and vaulted or not. On the target with
         O(run_on=target).
       - Without it, the kind of client V(trusted) is left out.
-      - Where O(endpoints[].run_on) alone has an endpoint asked on the target, it is an error, as the key would have to
+      - It is an error if O(endpoints[].run_on) alone sets V(target) for an endpoint, because the key would have to
         leave the controller.
     type: path
   client_key:
@@ -158,22 +161,23 @@ options:
     choices: [enforced, optional, 'off']
   status_suffices:
     description:
-      - Take what O(expect) says for met where nothing but a status (400, 401 or 403), with which a client without a
-        certificate was answered, leaves it V(unproven). The client of an unknown authority must still be refused by an
-        alert, and RV(endpoints[].mutual_tls) stays V(unproven).
-      - Set it where it is known otherwise that the server refuses by a status, and there is no O(client_certificate).
-        The role does, for sites with open or protected paths, as the handshakes on the host have decided by then.
+      - Let the task succeed, in spite of O(expect), if the result is V(unproven) only because the client without a
+        certificate was answered with a status (400, 401 or 403). The client of an unknown authority must still be
+        refused by an alert, and RV(endpoints[].mutual_tls) stays V(unproven).
+      - Set it if you know from elsewhere that the server refuses by a status, and have no O(client_certificate). The
+        role does so for sites with open or protected paths, because the handshakes on the host have shown it before.
     type: bool
     default: false
   certificate_sha256:
     description:
-      - SHA-256 fingerprint of the certificate that must be served, hexadecimal, with or without colons, in either
-        case.
+      - SHA-256 fingerprint of the certificate that must be served, hexadecimal, in upper or lower case, with or without
+        colons.
     type: str
   brief:
     description:
       - Try each kind of client over one TLS version only, and over the other where that is not offered.
-      - Half the handshakes. For sites that were tried in full when they were last changed, as the role does.
+      - This makes half the handshakes. Use it for sites that were tried in full when they were last changed, as the
+        role does.
     type: bool
     default: false
   proxy_protocol:
@@ -282,7 +286,7 @@ endpoints:
       type: bool
       sample: false
     note:
-      description: What O(endpoints[].note) says, empty for nothing.
+      description: What O(endpoints[].note) says, empty if it says nothing.
       returned: always
       type: str
       sample: ""
@@ -293,20 +297,20 @@ endpoints:
         - V(optional) where it asked for a certificate, and accepted one of these clients all the same.
         - V(off) where it accepted them, and did not ask.
         - V(unproven) in all other cases, as when it could not be reached, or answers strangers with 400, 401 or 403,
-          and no client was at hand that gets another answer.
+          and there was no client that got another answer.
       returned: always
       type: str
       sample: enforced
     holds_for:
       description:
         - V(any_request) where strangers were refused in the handshake, so that it does not matter what they ask for.
-        - V(this_request) where the verdict is about RV(endpoints[].method) and RV(endpoints[].path) alone.
+        - V(this_request) where the result is only about RV(endpoints[].method) and RV(endpoints[].path).
         - Null where RV(endpoints[].mutual_tls) is V(unproven).
       returned: always
       type: str
       sample: any_request
     status_sufficed:
-      description: Whether O(status_suffices) has a verdict that is V(unproven) meet what O(expect) says.
+      description: Whether O(expect) was taken as met by O(status_suffices), though the result is V(unproven).
       returned: always
       type: bool
       sample: false
@@ -341,7 +345,7 @@ endpoints:
               400, 401 or 403, and the V(trusted) client got another for the same request.
             - V(accepted) where any other status line came back.
             - V(unproven) in all other cases, such as 400, 401 or 403 where no V(trusted) client got another answer, a
-              bare end of connection, no answer in time, a version not offered.
+              connection that ended without an answer, no answer in time, or a version that is not offered.
           returned: always
           type: str
           sample: refused

@@ -11,10 +11,10 @@ short_description: The releases of each site that a host keeps
 version_added: 1.0.0
 author: mtls.httpd contributors (@mtls)
 description:
-  - Tells for each site that M(mtls.httpd.sites) has put on the host which release is current, which one a plain way
-    back leads to, and which others there are to go back to, with what each of them serves and to whom.
+  - Tells for each site that M(mtls.httpd.sites) has put on the host which release is current, which one a rollback
+    without a name leads to, and which others you can go back to, with what each of them serves and to whom.
   - Changes nothing, and asks neither the running httpd nor anybody on the network.
-  - Needs the rights of the server's user, as a private key belongs to what is compared. Without them, releases are not
+  - Needs the rights of the server's user, because the private key is compared too. Without them, no release counts as
     whole.
 attributes:
   check_mode:
@@ -76,8 +76,8 @@ sites:
       sample: 3f9c0a6de1b2c4f7
     previous:
       description:
-        - The name of the release that a plain way back leads to, null where there is none. After a way back it is the
-          current one.
+        - The name of the release that a rollback without a name leads to, null where there is none. After a rollback it
+          is the current one.
       returned: always
       type: str
       sample: 81aa57d0c2b94e3f
@@ -101,8 +101,8 @@ sites:
           sample: true
         since:
           description:
-            - When it was made current last, by the host's clock, in UTC. Null where nobody knows, as of the older one
-              of two that an older version of this collection left.
+            - When it was made current last, by the host's clock, in UTC. Null where it is not known, such as for the
+              older of two that an older version of this collection left.
           returned: always
           type: str
           sample: "2026-11-23T16:39:00Z"
@@ -120,7 +120,7 @@ sites:
           type: bool
           sample: true
         damage:
-          description: What keeps it from that, null where it is whole.
+          description: Why it is not whole; null where it is.
           returned: always
           type: str
           sample: null
@@ -136,7 +136,8 @@ sites:
           sample: "2027-01-30T23:59:59Z"
         ends:
           description:
-            - When the first of certificate, chain and client CAs ends. From then on it is gone back to by force alone.
+            - When the first of certificate, chain and client CAs ends. From then on, going back to it needs
+              O(mtls.httpd.sites#module:sites[].force).
           returned: always
           type: str
           sample: "2027-01-30T23:59:59Z"

@@ -11,10 +11,11 @@ short_description: What each mutual TLS site of a host is, on the disk and by ha
 version_added: 1.0.0
 author: mtls.httpd contributors (@mtls)
 description:
-  - Looks at the sites that M(mtls.httpd.sites) has put on a host, whether the inventory lists them or not. What they
-    are on the disk, until when, what they ask of strangers, what is not as an earlier run left it, what leads past
-    them, and whether httpd would take a reload.
-  - Strangers knock on the host itself, and from the controller where that reaches the host over the network.
+  - Looks at the sites that M(mtls.httpd.sites) has put on a host, whether the inventory lists them or not. Tells what
+    they are on the disk and until when, what they ask of strangers, what is not as an earlier run left it, what else
+    serves their content, and whether httpd would survive a reload.
+  - Handshakes of strangers are made on the host itself, and from the controller if it reaches the host over the
+    network.
   - Changes nothing, and leaves the running server alone. One trip to the host.
   - The playbook C(mtls.httpd.status) makes a table of it for a fleet.
 attributes:
@@ -32,8 +33,8 @@ extends_documentation_fragment: [mtls.httpd.attributes]
 options:
   sites:
     description:
-      - The sites that the host is to serve, as in M(mtls.httpd.sites). Of each, what the host serves is compared with
-        its name, port, addresses, aliases, pins, paths and, where it is a PEM file, its certificate.
+      - The sites that the host is to serve, as in M(mtls.httpd.sites). What the host serves is compared with the name,
+        port, addresses, aliases, pins and paths of each and, if it is a PEM file, with its certificate.
       - Nothing of it is sent to the host but names, O(mtls.httpd.sites#module:sites[].allow_bypass) and
         O(mtls.httpd.sites#module:sites[].allow_programs).
       - Without it, nothing is compared.
@@ -42,8 +43,8 @@ options:
   rehearse:
     description:
       - Whether to rehearse today's configuration, as M(mtls.httpd.sites) rehearses a change. It shows whether httpd
-        would take its next reload, such as that of C(logrotate) at midnight, and whether anybody would get in who must
-        not. It takes a second or more on each host.
+        would survive its next reload, such as that of C(logrotate) at midnight, and whether anybody would get in who
+        must not. It takes a second or more on each host.
       - Without it, the files that the configuration names are loaded, and httpd is asked about the configuration.
     type: bool
     default: false
@@ -153,7 +154,7 @@ server:
       type: bool
       sample: true
 next_reload:
-  description: Whether httpd would take its next reload, or would end at it.
+  description: Whether httpd would survive its next reload, or would end at it.
   returned: found
   type: dict
   contains:
@@ -203,7 +204,7 @@ missing:
   elements: str
   sample: []
 sites:
-  description: The sites that are on the host. Of one whose facts cannot be read, only the first five are told.
+  description: The sites that are on the host. If the facts of one cannot be read, it has only the first five of these.
   returned: found
   type: list
   elements: dict
@@ -261,13 +262,13 @@ sites:
         not_before: "2026-11-23T16:39:00Z"
         not_after: "2027-02-21T16:39:00Z"
     chain:
-      description: The certificates that are sent with it, each told like it.
+      description: The certificates that are sent with it, each in the same form.
       returned: known
       type: list
       elements: dict
       sample: []
     client_ca:
-      description: Its client CAs, each told like RV(sites[].certificate).
+      description: Its client CAs, each in the form of RV(sites[].certificate).
       returned: known
       type: list
       elements: dict
@@ -309,7 +310,7 @@ sites:
       type: str
       sample: enforced
     served:
-      description: The certificate that is served where that is not the site's own, told like it.
+      description: The certificate that is served, if it is not the site's own; in the same form.
       returned: known
       type: dict
       sample:
@@ -373,12 +374,12 @@ sites:
       type: str
       sample:
     remote_src:
-      description: Whether its material lies on the host, by O(sites). Null without it.
+      description: Whether its material is on the host, as O(sites) says. Null without O(sites).
       returned: known
       type: bool
       sample: false
     differs:
-      description: The options of O(sites) that say otherwise than what the host has. Null without O(sites).
+      description: The options of O(sites) that differ from what the host has. Null without O(sites).
       returned: known
       type: list
       elements: str

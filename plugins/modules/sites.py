@@ -29,7 +29,7 @@ attributes:
     support: full
     description:
       - Judges and compares as always, and rehearses. Changes nothing.
-      - Returns what the run would return, but for what only the live server can show, RV(sites[].mutual_tls),
+      - Returns what the run would return, except what only the live server can show, RV(sites[].mutual_tls),
         RV(sites[].proxy_protocol), RV(endpoints) and RV(server.running).
       - On a host without httpd, the sites are predicted, and nothing is rehearsed.
   diff_mode:
@@ -40,7 +40,7 @@ attributes:
   platform:
     platforms: posix
     support: full
-    description: Linux, as the rehearsal and the dialogue with the running server lean on C(/proc).
+    description: Linux, because the rehearsal and the look at the running server need C(/proc).
 extends_documentation_fragment: [mtls.httpd.attributes]
 options:
   sites:
@@ -704,15 +704,15 @@ sites:
       type: bool
       sample: true
     changes:
-      description: What is, or would be, other than before, each in a few words; none where nothing is.
+      description: What changed, or would change, each in a few words; empty where nothing did.
       returned: always
       type: list
       elements: str
       sample: ["certificate 2027-02-26 -> 2027-05-27 (new key)", "may call now: CN=Chat,O=Tencent"]
     answers_now:
       description:
-        - Of a site that was taken away, the subject of the certificate that its name gets at its port now, empty where
-          nobody answers there. Null otherwise.
+        - For a site that was removed, the subject of the certificate that its name gets at its port now; empty if
+          nobody answers there. Null for other sites.
       returned: always
       type: str
       sample: null
@@ -751,7 +751,7 @@ sites:
       type: str
       sample: "2026-12-01T00:00:00Z"
     previous:
-      description: Whether it was gone back to.
+      description: Whether this release was gone back to (O(sites[].state=previous)).
       returned: always
       type: bool
       sample: false
@@ -810,15 +810,15 @@ pending:
   sample: []
 endpoints:
   description:
-    - What M(mtls.httpd.handshake_info) takes to confirm the sites from the controller, those that are served now.
-    - C(address) is the first of O(sites[].listen) that is not the host's loopback, else the one at which the host was
-      reached, which with C(delegate_to) is the other host's. C(run_on) is V(target), so that the host asks itself,
-      where it was reached without an address of a network, such as in a container by its name, and where the site
-      listens on the host's loopback alone.
+    - For each site that is served now, what M(mtls.httpd.handshake_info) needs to confirm it from the controller.
+    - C(address) is the first of O(sites[].listen) that is no loopback address, else the one at which the host was
+      reached (with C(delegate_to), that of the host that the task was delegated to). C(run_on) is V(target) if the host
+      was reached by no network address, such as a container by its name, or if the site listens on loopback alone. The
+      handshakes are then made on the host itself.
     - C(method) is V(OPTIONS), so that no backend is called. C(path) is the first of O(sites[].protected_paths), else
-      V(/). C(status_suffices) where clients without a certificate get a status there, and no alert.
-    - C(brief) for a site that was not changed, where httpd was not reloaded, and C(proxy_protocol) for one that expects
-      a PROXY header. C(note) says who may call, what is open, and what was changed.
+      V(/). C(status_suffices) is true where clients without a certificate get a status there, and no alert.
+    - C(brief) is true for a site that was not changed, if httpd was not reloaded, and C(proxy_protocol) for one that
+      expects a PROXY header. C(note) says who may call, what is open, and what was changed.
   returned: success
   type: list
   elements: dict
@@ -854,17 +854,17 @@ faults:
   elements: dict
   contains:
     code:
-      description: What is so, as one word for programs.
+      description: What kind of fault it is, as one word for programs.
       returned: always
       type: str
       sample: port-taken
     domain:
-      description: The site that it is about, empty for the host as such.
+      description: The site that it is about, empty for the host as a whole.
       returned: always
       type: str
       sample: ""
     message:
-      description: What is so, and where.
+      description: What is wrong, and where.
       returned: always
       type: str
       sample: port 8443 is held by process 4711 (haproxy) (0.0.0.0), so httpd could not listen there
@@ -889,17 +889,17 @@ locked_out:
   sample: []
 limits:
   description:
-    - What was wished for and this host's httpd or OpenSSL does not have, or does not do in full. The sites work without
+    - What was asked for and this host's httpd or OpenSSL does not have, or cannot do in full. The sites work without
       it.
-    - After a change also each backend of a site that takes no connection from the host.
+    - After a change, it also names each backend of a site to which the host cannot connect.
   returned: success
   type: list
   elements: str
   sample: ["http2 is not served: mod_http2 does not work with the MPM prefork"]
 broken:
   description:
-    - Where nothing was to be changed, the files of the server's own that OpenSSL does not take, or that are not there,
-      so that httpd would end at its next reload. What a change would meet, its rehearsal tells.
+    - If nothing was to be changed, those files of the server's own that are missing or that OpenSSL does not accept.
+      httpd would end at its next reload because of them. If something is changed, the rehearsal finds them instead.
   returned: success
   type: list
   elements: str
@@ -974,15 +974,15 @@ server:
       sample: true
 clock_skew:
   description:
-    - Seconds by which the target's clock is surely ahead of the controller's, negative where it is behind. What the
-      ways there and back took is no part of it. The certificates' dates are judged by both clocks.
+    - Seconds by which the target's clock is surely ahead of the controller's, negative where it is behind. The time
+      that the connection takes is not part of it. The certificates' dates are judged by both clocks.
   returned: success
   type: float
   sample: 0.0
 healed:
   description:
-    - What was found amiss and, but in check mode, put right, such as an edited file or the remains of a run that was
-      killed.
+    - What was found wrong and put right (in check mode, what would be), such as an edited file or the remains of a run
+      that was killed.
   returned: success
   type: list
   elements: str

@@ -22,7 +22,7 @@ attributes:
   platform:
     platforms: posix
     support: full
-    description: Linux, as the rehearsal and the dialogue with the running server lean on C(/proc).
+    description: Linux, because the rehearsal and the look at the running server need C(/proc).
 extends_documentation_fragment: [mtls.httpd.attributes]
 options:
   payload:
@@ -32,8 +32,8 @@ options:
     required: true
   code:
     description:
-      - The code that carries it out, in one line of base64. Ansible sends the module alone, as it takes longer to find
-        out what else to send than all the rest of a run on the controller.
+      - The code that carries it out, in one line of base64. So Ansible sends the module alone. To find out what else to
+        send would take it longer than all the rest of a run on the controller.
     type: str
     required: true
 seealso:
@@ -60,7 +60,8 @@ sites:
   elements: dict
   sample: []
 clock:
-  description: Seconds since 1970 by the target's clock, in the end. The controller knows by them how long the way took.
+  description:
+    - Seconds since 1970 by the target's clock at the end. From these the controller knows how long the connection took.
   returned: success
   type: float
   sample: 1796000000.5

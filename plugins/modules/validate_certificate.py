@@ -10,8 +10,8 @@ short_description: Judge certificate, private key, chain, client CA and CRL toge
 version_added: 1.0.0
 author: mtls.httpd contributors (@mtls)
 description:
-  - Names everything that would keep an httpd with mutual TLS from starting, or its clients from connecting, before a
-    byte leaves the controller. Fails when there is an error, and names all of them at once. Warnings do not fail.
+  - Names everything that would keep an httpd with mutual TLS from starting, or its clients from connecting, before
+    anything leaves the controller. Fails when there is an error, and names all of them at once. Warnings do not fail.
   - Every option is optional. The rules that need what is not given are left out, and nothing else is.
   - Material is recognised by its content, never by its name. PEM with text around it, line ends of Windows or a byte
     order mark; DER; PKCS#7; PKCS#12; keys in PKCS#8, PKCS#1 or SEC1, encrypted or not; and zips of these, as the
@@ -342,9 +342,9 @@ first_end:
       sample: 68
 decided_by:
   description:
-    - Who had the last word. With V(handshake), OpenSSL's clients were served in memory with what is given, or with a
-      twin of it, and a client of a twin of each client CA called, as C(docs/verdict.md) tells. With V(rules), the rules
-      alone decided, as there can be no such handshake with a part of what is given.
+    - Who had the last word. V(handshake) means that OpenSSL decided by handshakes in memory. A client was served what
+      is given, or a twin of it, and a client of a twin of each client CA called, as C(docs/verdict.md) describes.
+      V(rules) means that the rules decided alone, because no such handshake is possible for a part of what is given.
     - Of several O(certificates), V(rules) if that is so of one of them.
   returned: always
   type: str

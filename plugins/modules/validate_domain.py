@@ -15,7 +15,7 @@ description:
     the dots between names. No space and no special character. No two hyphens in a row, none on its own, none at the
     start or end of a name. At most 63 characters in all, dots included.
   - So internationalised names of the form C(xn--) and wildcards are refused. An IP address is refused as well.
-  - Either case is accepted.
+  - Upper and lower case are accepted.
 notes:
   - Works in the controller's process. C(become) means nothing to it, and C(delegate_to) is an error.
 attributes:
