@@ -272,12 +272,12 @@ def between(name: str, sound: bool, source: str, *names: str, **changes: Any) ->
 
 # What is sound
 
-BY_WARNING = "OpenSSL accepts it where it is not told to be strict; the warning `outside-profile` tells"
-ODDLY_ENCODED = "OpenSSL reads it, and its clients accept it; the warning `odd-encoding` tells"
+BY_WARNING = "OpenSSL accepts it unless it is told to be strict; the warning `outside-profile` says so"
+ODDLY_ENCODED = "OpenSSL reads it, and its clients accept it; the warning `odd-encoding` says so"
 LIMITS_NOTHING = "OpenSSL's clients accept it, and it limits nothing"
 ACCEPTED = "OpenSSL and `cryptography` accept it"
 ROOT_WANTED = "OpenSSL's clients want a root at the end, unless they are told that a part of the path will do"
-LAST_SECOND = "OpenSSL's last second is the one before"
+LAST_SECOND = "OpenSSL's last second is the one before it"
 
 CRITICAL, PLAIN = (raw(UNKNOWN, b"\x05\x00"), True), (raw(UNKNOWN, b"\x05\x00"), False)
 AIA = x509.AuthorityInformationAccess(
