@@ -105,7 +105,8 @@ options:
         type: str
       force:
         description:
-          - With O(sites[].state=previous), go back although a certificate of that release has ended.
+          - With O(sites[].state=previous), go back although a certificate or revocation list of that release has
+            expired.
         type: bool
         default: false
       certificate:
