@@ -27,13 +27,12 @@ ROLE = r"""
 short_description: Serve sites over mutual TLS with Apache httpd
 description:
   - Makes the host's httpd serve the sites over mutual TLS, so that only clients of their client CA get in.
-  - Its steps are C(apply), C(install) where there is no httpd, and C(confirm). Each has a tag of its name, so that
-    C(--skip-tags confirm) applies without confirming. C(apply) judges on the controller before anything is sent, and a
-    host in the wanted state is reached in one trip.
-  - The tag C(judge) judges alone, and says what was found good. C(install) and C(confirm) need what C(apply) returns in
-    the same use of the role, and fail in one sentence without it. So give C(--tags apply,confirm). To look only, use
-    C(--check).
-  - The sites of a host are one transaction. Where it fails, the host stays as it was.
+  - Its steps are C(apply), C(install) if there is no httpd, and C(confirm). Each step has a tag of the same name, so
+    that C(--skip-tags confirm) applies without confirming. C(apply) judges on the controller before anything is sent. A
+    host that is as wished is reached in one trip.
+  - The tag C(judge) only judges, and says what was found good. C(install) and C(confirm) need what C(apply) returns in
+    the same use of the role, and fail without it. So give C(--tags apply,confirm). To look only, use C(--check).
+  - The sites of a host are one transaction. If it fails, the host stays as it was.
 author: mtls.httpd contributors
 options: {}
 examples: |
