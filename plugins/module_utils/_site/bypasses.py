@@ -123,7 +123,8 @@ def find_openings(described: Description, store: Store, sites: Sequence[SiteFact
     inherited = [each for each in _inherited(described) if each.name.lower() != "documentroot"]
     for site in sites:
         text = store.path(site.domain, "current", SITE)
-        own = [each for each in described.directives if each.host.rpartition(":")[0] == text]
+        places = [place for place in described.by_host if place.rpartition(":")[0] == text]
+        own = [each for place in places if site.protected_paths for each in described.of_host(place)]
         past = _divided(described, site, own + inherited)[2] if site.protected_paths else None
         if past:
             found.append(_leads(site.domain, past))

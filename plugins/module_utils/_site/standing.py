@@ -94,10 +94,9 @@ def find_tls_hosts(described: Description) -> set[str]:
     """
     engines: dict[str, bool] = {}
     certified: set[str] = set()
-    for each in described.directives:
-        name = each.name.lower()
-        if len(each.sections) == bool(each.host) and name in ("sslengine", "sslcertificatefile"):
-            if name == "sslengine":
+    for each in described.named("sslengine", "sslcertificatefile"):
+        if len(each.sections) == bool(each.host):
+            if each.name.lower() == "sslengine":
                 engines[each.host] = each.words[:1] != ["off"]
             else:
                 certified.add(each.host)
@@ -339,7 +338,7 @@ def _headers(described: Description, without: Description, site: SiteFacts, mine
                     "as it goes by address and port",
                     "take another port, or say the same there",
                 )
-    saying = {each.host for each in described.directives if each.name.lower() == "remoteipproxyprotocol"}
+    saying = {each.host for each in described.named("remoteipproxyprotocol")}
     for other in described.virtual_hosts if mine.place in saying else ():
         ports = {port for _address, port in map(endpoint, other.addresses)}
         # Another site of ours; a host of the user's was asked about above.
@@ -370,7 +369,8 @@ def _doors(store: Store, described: Description, site: SiteFacts, mine: VirtualH
     if site.crl_check != "none":
         wanted["sslcarevocationfile"] = os.path.join(release, CRL)
     in_force = _effective_directives(described, mine, wanted)
-    foreign = [each for each in described.directives if each.host == mine.place and not _is_site(each.file, site)]
+    inside = described.of_host(mine.place)
+    foreign = [each for each in inside if not _is_site(each.file, site)]
     for each in foreign if site.included else ():
         if each.name.lower() in _PAIR:
             words = f"{site.domain}: {each.name} at {each.place} stands beside the site's own"
@@ -384,8 +384,8 @@ def _doors(store: Store, described: Description, site: SiteFacts, mine: VirtualH
             words = f"{site.domain}: {each.name} at {each.place} is not the site's own, so that others would get in"
             yield Fault("others-get-in", site.domain, words, "")
     # What OpenSSL is told past mod_ssl: CAs in the place of SSLCACertificateFile's.
-    for each in described.directives:
-        if each.host not in ("", mine.place) or each.name.lower() != "sslopensslconfcmd":
+    for each in described.named("sslopensslconfcmd"):
+        if each.host not in ("", mine.place):
             continue
         if "".join(each.words[:1]).lower() in _TRUST:
             yield Fault(
@@ -398,9 +398,9 @@ def _doors(store: Store, described: Description, site: SiteFacts, mine: VirtualH
     yield from _taken_back(described, site, mine)
     yield from _lasting(described, site, mine)
     # The site's own rule stands in an <If>; what is in one within another is merged later still.
-    for each in described.directives if site.pins or site.open_paths or site.protected_paths else ():
+    for each in (*described.of_host(""), *inside) if site.pins or site.open_paths or site.protected_paths else ():
         within = len(list(filter(_CONDITION.match, each.sections))) > 1
-        if within and each.host in ("", mine.place) and each.name.lower() in ("require", "satisfy", "authmerging"):
+        if within and each.name.lower() in ("require", "satisfy", "authmerging"):
             words = f"{site.domain}: {each.name} at {each.place} is in an <If> within another, and could let others in"
             yield Fault("others-get-in", site.domain, words, "take it out of the inner one")
 
@@ -412,7 +412,7 @@ def _taken_back(described: Description, site: SiteFacts, mine: VirtualHost) -> I
     knows no revoked client of ours.
     """
     for name, option in (("sslcarevocationcheck", "crl_check"), ("sslocspenable", "client_ocsp")):
-        asked = [each for each in described.directives if each.host == mine.place and each.name.lower() == name]
+        asked = [each for each in described.of_host(mine.place) if each.name.lower() == name]
         wanted, exempt = next((_extent(each) for each in asked if _is_site(each.file, site)), (0, set()))
         if not wanted:
             continue
@@ -437,13 +437,9 @@ def _extent(each: Directive) -> tuple[int, set[str]]:
 
 def _lasting(described: Description, site: SiteFacts, mine: VirtualHost) -> Iterator[Fault]:
     """Keys of tickets that outlive a reload, and with it the removal of a client CA, where the site gives tickets."""
-    keys = [each for each in described.directives if each.name.lower() == "sslsessionticketkeyfile"]
+    keys = described.named("sslsessionticketkeyfile")
     switch = _effective_directives(described, mine, ("sslsessiontickets",)).get("sslsessiontickets")
-    commands = [
-        each.words
-        for each in described.directives
-        if each.host in ("", mine.place) and each.name.lower() == "sslopensslconfcmd"
-    ]
+    commands = [each.words for each in described.named("sslopensslconfcmd") if each.host in ("", mine.place)]
     options = {
         option.strip().lower()
         for command, *values in commands
