@@ -110,6 +110,7 @@ def lint(tally: Tally) -> None:
     # In an environment without other collections, which it would all read.
     documentation = ("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=all")
     tools.append((SUPPORT / "environment", "site", *documentation, "--skip-rstcheck", INSTALLED))
+    tools.append((SUPPORT / "environment", "nox", "nox", "--session", "extra-checks"))
     for tool in tools:
         name = " ".join(str(word) for word in tool[2 if tool[0] == SUPPORT / "environment" else 0 :][:2])
         tally.note(f"lint: {name}", run(*tool, **environment))
