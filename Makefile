@@ -7,7 +7,7 @@
 #   make environment  prepares all tools and images once, for who types `molecule`, `pytest` or `ansible-test`; its last line is the command for that
 #   make bench        the costs of the design's budget, measured; writes docs/performance.md
 #   make docs         the documentation site, into build/site/html
-#   make bench-fleet  what hundreds of hosts cost the controller beside a ping; writes build/fleet-costs.md
+#   make bench-fleet  what hundreds of hosts cost the controller beside a ping; writes docs/fleet-costs.md and its picture
 #   make generate     of the documentation of the module sites: the role's argument specification and docs/options.md; of the tables of codes:
 #                     docs/messages.md; docs/pictures/; and docs/systems.md, of what tests/faults found (with RECORD=FILE they write it there)
 #   make release      checks the artifact as Galaxy does, and says what to push; pushes nothing
@@ -21,7 +21,7 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/build/collections
 
 PARTS := lint sanity unit integration molecule faults newest
 
-.PHONY: build $(PARTS) test test-long demo demo-packages bench bench-fleet docs environment generate release clean
+.PHONY: build $(PARTS) test test-long demo demo-packages bench bench-fleet bench-growth docs environment generate release clean
 
 build: $(COLLECTION)/MANIFEST.json
 	@echo "The artifact is $$(echo build/artifact/*.tar.gz)"
@@ -53,6 +53,9 @@ bench: build
 bench-fleet: build
 	$(IN) dev tests/support/containers tests/bench/fleet.py
 
+bench-growth: build
+	PYTHONPATH=build/collections $(IN) dev tests/bench/growth.py
+
 generate:
 	mkdir -p build
 	$(IN) run python tests/support/argument_specs.py >build/argument_specs.yml
@@ -62,6 +65,8 @@ generate:
 	$(IN) run python tests/support/options_page.py >build/options.md
 	cp build/options.md docs/options.md
 	$(IN) run python tests/support/pictures.py docs/pictures
+	$(IN) run python tests/support/fleet_costs.py docs
+	$(IN) run python tests/support/growth_costs.py docs
 	$(IN) run python tests/support/systems.py >build/systems.md
 	cp build/systems.md docs/systems.md
 

@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Measure what the playbooks cost the controller of a fleet, beside a ping of it, and write build/fleet-costs.md.
+"""Measure what the playbooks cost the controller of a fleet, beside a ping of it, and write docs/fleet-costs.md.
 
 A host of this fleet is an httpd with a configuration of its own, in one of few containers: each has an SSH connection
 of its own, so that the controller cannot tell it from a machine.
@@ -18,20 +18,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "playbooks" / "files"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import embedded_httpd
+import fleet_costs
 from container import Container
 from demo_material import CHAT_CA_NAME, Authority, write
+from fleet_costs import Cost
 
 ROOT = Path(__file__).resolve().parents[2]
 DOMAIN = "www.example.com"
 HOSTS = int(os.environ.get("HOSTS", "500"))
-FEW = HOSTS // 10
+FEW, SOME = HOSTS // 10, HOSTS * 2 // 5
 CONTAINERS = 5
 FORKS = 10
 _FIRST_PORT = 20000
@@ -56,15 +58,6 @@ for number, extra in {servers!r}:
     EmbeddedHttpd(Path(f"/srv/{{number}}"), port={plain} + number, extra=extra).start()
 """
 _SSHD = "MaxSessions 100\nMaxStartups 1000\n"
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What one call took: seconds on the wall, seconds of the controller's processors, the largest process in MiB."""
-
-    wall: float
-    cpu: float
-    memory: float
 
 
 @dataclass
@@ -151,7 +144,7 @@ class Bench:
 
 
 def measure(bench: Bench) -> dict[str, dict[int, Cost]]:
-    """Measure each call for few of the hosts, and for all."""
+    """Measure what runs every day for few of the hosts, for some and for all, and the rest for few and for all."""
     root = Authority("Bench Root CA")
     issuer = Authority("Bench Issuing CA", issuer=root, path_length=0)
     write(bench.scratch, "root.crt", root.pem)
@@ -168,73 +161,16 @@ def measure(bench: Bench) -> dict[str, dict[int, Cost]]:
     ping = str(Path(__file__).with_name("ping.yml"))
     whole = ("-e", "deploy_serial=100%")
     spoilt = {"mutual_tls_httpd_config": "{{ '/nowhere' if number == 1 else '/srv/%s/conf/httpd.conf' % number }}"}
-    for hosts in (FEW, HOSTS):
+    note("deploy, first", "mtls.httpd.deploy", HOSTS, *whole)
+    for hosts in (FEW, SOME, HOSTS):
         note("ping", ping, hosts)
-        note("deploy, first", "mtls.httpd.deploy", hosts, *whole)
         note("deploy, converged", "mtls.httpd.deploy", hosts, *whole)
         note("status", "mtls.httpd.status", hosts, "-e", "status_fail_on=never")
+    for hosts in (FEW, HOSTS):
         bench.renew(issuer)
         note("deploy, one bad host in the second batch", "mtls.httpd.deploy", hosts, "-e", json.dumps(spoilt), status=2)
         note("deploy, renewal", "mtls.httpd.deploy", hosts, *whole)
     return costs
-
-
-def report(costs: dict[str, dict[int, Cost]]) -> str:
-    """Return the page."""
-    rows = "\n".join(
-        f"| {what} | {hosts} | {cost.wall:.1f} | {cost.cpu:.1f} | {cost.cpu / hosts:.3f} | {cost.memory:.0f} |"
-        for what, by_hosts in costs.items()
-        for hosts, cost in by_hosts.items()
-    )
-
-    def further(what: str) -> float:
-        few, many = costs[what][FEW], costs[what][HOSTS]
-        return (many.cpu - few.cpu) / (HOSTS - FEW)
-
-    ping = costs["ping"]
-    status = costs["status"][HOSTS]
-    converged = further("deploy, converged") / further("ping")
-    compared = [
-        ("a further host, converged, controller's processors, in a ping's", 3, converged),
-        ("`status` of all, controller's processors, in a play of pings", 1.3, status.cpu / ping[HOSTS].cpu),
-        ("`status` of all, on the wall, in a play of pings", 1.3, status.wall / ping[HOSTS].wall),
-        (
-            "ten times the hosts, converged, on the wall, in ten times as long",
-            1.1,
-            costs["deploy, converged"][HOSTS].wall / costs["deploy, converged"][FEW].wall / 10,
-        ),
-        (
-            "ten times the hosts, converged: memory of the largest process, in that of a tenth",
-            1.1,
-            costs["deploy, converged"][HOSTS].memory / costs["deploy, converged"][FEW].memory,
-        ),
-    ]
-    table = "\n".join(
-        f"| {what} | {limit} | {value:.3g} | {'yes' if value <= limit else 'no'} |" for what, limit, value in compared
-    )
-    core = metadata.version("ansible-core")
-    return f"""# What a fleet costs its controller
-
-Made by `make bench-fleet`, which measures it again: each call once for {FEW} hosts and once for {HOSTS}, with {FORKS}
-forks.
-
-A host is an httpd with a configuration of its own, in one of {CONTAINERS} containers of Debian 12. Each has an SSH
-connection of its own, with pipelining. Hosts and controller share the machine, so the time on the wall is that of both.
-
-## Against the aims
-
-| what | at most | measured | kept |
-| --- | --- | --- | --- |
-{table}
-
-## What was measured
-
-| call | hosts | wall, s | controller's processors, s | a host, s | largest process, MiB |
-| --- | --- | --- | --- | --- | --- |
-{rows}
-
-Measured with {os.cpu_count()} processors, ansible-core {core}, Python {platform.python_version()}.
-"""
 
 
 def main() -> None:
@@ -248,10 +184,18 @@ def main() -> None:
         finally:
             for container in bench.containers:
                 container.remove()
-    page = report(costs)
-    (ROOT / "build").mkdir(exist_ok=True)
-    (ROOT / "build" / "fleet-costs.md").write_text(page)
-    print(page)
+    setting = {
+        "containers": CONTAINERS,
+        "forks": FORKS,
+        "processors": os.cpu_count(),
+        "core": metadata.version("ansible-core"),
+        "python": platform.python_version(),
+        "remark": "",
+    }
+    told = {what: {hosts: asdict(cost) for hosts, cost in by_hosts.items()} for what, by_hosts in costs.items()}
+    fleet_costs.MEASURED.write_text(json.dumps({"costs": told, "setting": setting}, indent=2) + "\n")
+    fleet_costs.write(ROOT / "docs")
+    print(fleet_costs.page(fleet_costs.read()))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ text { font: 15px system-ui, sans-serif; fill: #1d2733; }
 .small { font-size: 13px; fill: #4b5968; }
 .code { font-family: ui-monospace, monospace; font-size: 13px; }
 .middle { text-anchor: middle; }
+.end { text-anchor: end; }
 .bold { font-weight: 600; }
 .ground { fill: #ffffff; stroke: #d5dce4; }
 .box { fill: #eef3f8; stroke: #7d90a5; }
@@ -26,6 +27,15 @@ text { font: 15px system-ui, sans-serif; fill: #1d2733; }
 .bad { fill: #fbe7e4; stroke: #b5473a; }
 .line { fill: none; stroke: #55677a; stroke-width: 1.6; }
 .tip { fill: #55677a; }
+.grid { fill: none; stroke: #d5dce4; }
+.series0 { stroke: #5b6b7a; stroke-width: 2.2; }
+.series1 { stroke: #2364aa; stroke-width: 2.2; }
+.series2 { stroke: #b35309; stroke-width: 2.2; }
+.series3 { stroke: #2f7d4f; stroke-width: 2.2; }
+.dot0 { fill: #5b6b7a; }
+.dot1 { fill: #2364aa; }
+.dot2 { fill: #b35309; }
+.dot3 { fill: #2f7d4f; }
 @media (prefers-color-scheme: dark) {
 text { fill: #e6edf3; }
 .small { fill: #a9b7c4; }
@@ -35,6 +45,15 @@ text { fill: #e6edf3; }
 .bad { fill: #42211d; stroke: #d2685b; }
 .line { stroke: #93a5b6; }
 .tip { fill: #93a5b6; }
+.grid { stroke: #333d47; }
+.series0 { stroke: #a9b7c4; }
+.series1 { stroke: #6cb0f5; }
+.series2 { stroke: #f0a45d; }
+.series3 { stroke: #6fce93; }
+.dot0 { fill: #a9b7c4; }
+.dot1 { fill: #6cb0f5; }
+.dot2 { fill: #f0a45d; }
+.dot3 { fill: #6fce93; }
 }"""
 TIP = (
     '<marker id="tip" markerWidth="9" markerHeight="8" refX="8" refY="4" orient="auto">'

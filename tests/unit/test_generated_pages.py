@@ -48,8 +48,12 @@ def test_what_is_true_of_a_types_validator_is_not_told_to_who_only_reads() -> No
 
 
 def test_the_pictures_are_what_the_script_draws(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, SUPPORT / "pictures.py", tmp_path], check=True)
-    made = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    subprocess.run([sys.executable, SUPPORT / "pictures.py", tmp_path / "pictures"], check=True)
+    for each in ("fleet_costs.py", "growth_costs.py"):
+        subprocess.run([sys.executable, SUPPORT / each, tmp_path], check=True)
+    pages = {path.name: path.read_text() for path in tmp_path.glob("*.md")}
+    assert pages == {name: (ROOT / "docs" / name).read_text() for name in pages}, "run `make generate`"
+    made = {path.name: path.read_bytes() for path in (tmp_path / "pictures").iterdir()}
     kept = {path.name: path.read_bytes() for path in (ROOT / "docs" / "pictures").iterdir()}
     assert made == kept, "run `make generate`"
 
