@@ -31,10 +31,12 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.processes impo
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from ansible_collections.mtls.httpd.plugins.module_utils._machine.processes import Stat
+
 # Defined in a rehearsal alone, where nothing outside is reached.
 REHEARSAL = "MTLS_HTTPD_REHEARSAL"
 
-PROCESS_NAME = re.compile(r"(httpd|apache2)([.-].*)?$")
+_PROCESS_NAME = re.compile(r"(httpd|apache2)([.-].*)?$")
 # What a service manager hands to its child alone.
 _PRIVATE_ENVIRONMENT = ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_PID", "WATCHDOG_USEC")
 
@@ -62,16 +64,30 @@ class Built:
     suexec: str
 
 
+def is_httpd(pid: int, stat: Stat) -> bool:
+    """Whether a process is one of httpd's, by its name, or by its program where a module has renamed it.
+
+    As mod_perl does: C(/usr/sbin/apach), which is the path of the program as far as a name holds it.
+    """
+    if _PROCESS_NAME.match(stat.name):
+        return True
+    try:
+        return bool(_PROCESS_NAME.match(os.path.basename(os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)"))))
+    except OSError:  # It is gone, another user's, or the kernel's own.
+        return False
+
+
 def running_parents() -> list[tuple[int, str]]:
     """Process number and binary of each httpd parent of our own user, root folder and process namespace.
 
     Another user's process is none, whatever it is named: what it names would be run with our rights.
     """
     table = dict(processes())
-    with_children = {stat.parent for stat in table.values() if PROCESS_NAME.match(stat.name)}
+    named = {pid for pid, stat in table.items() if is_httpd(pid, stat)}
+    with_children = {table[pid].parent for pid in named}
     found = {}
     for pid, stat in table.items():
-        if not PROCESS_NAME.match(stat.name) or stat.state == "Z" or uids(pid) != {os.geteuid()}:
+        if pid not in named or stat.state == "Z" or uids(pid) != {os.geteuid()}:
             continue
         # Workers outlive a parent that was killed, in its process group. They are no parent, although they have none. A
         # parent that a script left in the foreground has lost the leader of its group too, but has workers.
@@ -86,7 +102,7 @@ def running_parents() -> list[tuple[int, str]]:
         except OSError:
             continue
         exe = exe.removesuffix(" (deleted)")
-        if ours and PROCESS_NAME.match(os.path.basename(exe)):
+        if ours and _PROCESS_NAME.match(os.path.basename(exe)):
             found[pid] = exe
     return [(pid, exe) for pid, exe in sorted(found.items()) if found.get(table[pid].parent) != exe]
 
@@ -98,7 +114,7 @@ def server_of_another_user(socket_owner: int) -> str:
     """
     if socket_owner == os.geteuid():
         return ""
-    table = {pid: stat for pid, stat in processes() if PROCESS_NAME.match(stat.name)}
+    table = {pid: stat for pid, stat in processes() if is_httpd(pid, stat)}
     for pid, stat in sorted(table.items()):
         if stat.parent not in table and uids(pid) == {socket_owner}:
             return f"httpd itself (process {pid}), which was started as {user_name(socket_owner)}"
@@ -126,7 +142,7 @@ def end_orphans(parent: Parent) -> None:
 
 def _orphans(group: int) -> list[int]:
     """The workers of a process group that no httpd is the parent of. Another httpd may be in the same group."""
-    table = {pid: stat for pid, stat in processes() if PROCESS_NAME.match(stat.name)}
+    table = {pid: stat for pid, stat in processes() if is_httpd(pid, stat)}
     with_children = {stat.parent for stat in table.values()}
     return [
         pid

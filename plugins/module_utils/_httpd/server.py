@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import complaints
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, parsed, read_listens
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.parents import (
-    PROCESS_NAME,
     Built,
     Parent,
     ask_build,
     call_of,
     end_orphans,
+    is_httpd,
     parent_of,
     running_parents,
 )
@@ -244,7 +244,7 @@ class Server:
             return set()
         found = set()
         for pid, stat in processes():
-            if stat.parent == self.parent.pid and PROCESS_NAME.match(stat.name):
+            if stat.parent == self.parent.pid and is_httpd(pid, stat):
                 found.add((pid, stat.started))
         return found
 
@@ -342,7 +342,7 @@ class Server:
         path = self.describe().pid_file
         number = read(path).strip()
         stat = process(int(number)) if number.isdigit() else None
-        if stat is not None and (stat.state in "ZX" or not PROCESS_NAME.match(stat.name)):
+        if stat is not None and (stat.state in "ZX" or not is_httpd(int(number), stat)):
             os.unlink(path)
 
     def _words(self) -> list[tuple[str, str]]:

@@ -7,13 +7,16 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find, parents
-from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands, processes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,3 +110,19 @@ def test_a_configuration_that_somebody_else_could_change_is_not_read(tmp_path: P
     with suppress(commands.HttpdError):
         find.find(str(binary), str(config))
     assert mark.exists()
+
+
+@pytest.mark.parametrize(("program", "known"), [("apache2", True), ("apache_exporter", False)])
+def test_a_process_that_a_module_has_renamed_is_known_by_its_program(tmp_path: Path, program: str, known: bool) -> None:
+    shutil.copy(shutil.which("sleep") or "", tmp_path / program)
+    (tmp_path / "renamed").symlink_to(tmp_path / program)
+    with subprocess.Popen([tmp_path / "renamed", "60"]) as process:
+        try:
+            deadline = time.monotonic() + 5
+            while (stat := processes.process(process.pid)) and stat.name != "renamed" and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert stat is not None
+            assert stat.name == "renamed"
+            assert parents.is_httpd(process.pid, stat) == known
+        finally:
+            process.kill()
