@@ -28,13 +28,12 @@ _PROGRAMS: dict[str, tuple[tuple[str, ...], str]] = {
     "sslpassphrasedialog": (("exec:", "|"), "a program that tells a passphrase"),
     "sslrandomseed": (("exec:",), "a program that makes random numbers"),
 }
+# Directives by which code of the operator's runs as soon as httpd starts, in httpd's own processes.
+_HOSTING = {"wsgidaemonprocess", "wsgiimportscript", "perlrequire", "perlmodule", "perlpostconfigrequire"}
 # Directives that start processes, or reach out, as soon as httpd starts.
 _EFFECTS = {
-    "wsgidaemonprocess",
+    *_HOSTING,
     "passengerroot",
-    "perlrequire",
-    "perlmodule",
-    "perlpostconfigrequire",
     "fastcgiserver",
     "mdomain",
     "mdmessagecmd",
@@ -48,11 +47,17 @@ def find_effects(binary: str, without_us: Description) -> str:
     """Why the live configuration is not started in full beside the live server; empty where it can be.
 
     RHEL's ssl.conf names a program that tells passphrases, as it comes. It is called where a key has one, and nowhere
-    else: so where C(binary), httpd, can be kept from starting it, that is tried.
+    else: so where C(binary), httpd, can be kept from starting it, that is tried. So is code that httpd's own processes
+    run: in a private world it can change nothing, and reaches nobody.
     """
-    tried = {"sslpassphrasedialog"} if can_confine(binary) else set()
+    tried = {"sslpassphrasedialog", *_HOSTING} if can_confine(binary) else set()
     effective = (found for found in _effective(without_us) if found[0].name.lower() not in tried)
     return next((f"{words} ({each.place})" for each, words in effective), "")
+
+
+def find_hosted(described: Description) -> Directive | None:
+    """The first directive by which code of the operator's runs as soon as httpd starts; none where there is none."""
+    return next(iter(described.named(*_HOSTING)), None)
 
 
 def _effective(described: Description) -> Iterator[tuple[Directive, str]]:

@@ -104,12 +104,20 @@ def rehearse(trial: Trial) -> Result:
                 before = _full(replace(trial, change=Draft(), sites=())).programs
                 more = dict.fromkeys(path for path in result.programs if path not in before)
                 result = replace(result, unpermitted=tuple(more))
-            return result
+            hosted = effects.find_hosted(trial.without_us) if result.broken else None
+            if not hosted or _starts_without_change(trial):
+                return result
+            reason = f"httpd does not start where it reaches nobody, perhaps because of {hosted.name} ({hosted.place})"
         except sandbox.Unavailable as error:
             reason = f"no private namespaces are to be had here ({error})"
         except _StartsPrograms as error:
             reason = str(error)
     return rehearse_reduced(trial, reason + find_untried(trial.without_us))
+
+
+def _starts_without_change(trial: Trial) -> bool:
+    """Whether httpd starts in a private world as it is."""
+    return trial.change != Draft() and not _full(replace(trial, change=Draft(), sites=())).broken
 
 
 class _StartsPrograms(Exception):
@@ -376,6 +384,7 @@ def _world(trial: Trial, logs_told: Sequence[str]) -> sandbox.World:
         added={path: text for path, text in added.items() if text and os.path.isfile(path)},
         kept=sorted(path for path in map(os.path.realpath, needed) if trusted_paths.lies_below(path, sandbox.RUN)),
         limits=resource_limits(server),
+        sealed=effects.find_hosted(without_us) is not None,  # Nobody knows what the operator's code does.
     )
 
 

@@ -216,7 +216,7 @@ def described(*lines: str, root: str = "/") -> Description:
         ('CustomLog "|/bin/cat" common', "piped logger"),
         ('ErrorLog "|$/bin/cat"', "piped logger"),
         ("RewriteMap x prg:/bin/cat", "rewriting program"),
-        ("WSGIDaemonProcess x", "WSGIDaemonProcess has effects"),
+        ("PassengerRoot /x", "PassengerRoot has effects"),
         ("MDomain a.example.com", "MDomain has effects"),
     ],
 )
@@ -229,6 +229,16 @@ def test_what_would_have_effects_outside_is_told_with_its_place(line: str, words
 def test_an_ordinary_configuration_has_no_effects() -> None:
     found = described("CustomLog logs/x common", "RewriteMap x txt:/x", "ErrorLog syslog")
     assert effects.find_effects(sys.executable, found) == ""
+
+
+@pytest.mark.parametrize("line", ["WSGIDaemonProcess x", "PerlRequire /x", "PerlModule X"])
+def test_code_that_httpds_own_processes_run_is_tried_where_httpd_can_be_kept_from_starting_programs(
+    line: str, tmp_path: Path
+) -> None:
+    found = described("Listen 80", line)
+    assert effects.find_effects(sys.executable, found) == ""
+    (tmp_path / "httpd").write_text("#!/bin/sh\n")
+    assert "has effects as soon as httpd starts (/c:2)" in effects.find_effects(str(tmp_path / "httpd"), found)
 
 
 @pytest.mark.parametrize("words", ["exec:/usr/libexec/httpd-ssl-pass-dialog", "|/bin/cat"])

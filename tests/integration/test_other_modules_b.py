@@ -1,0 +1,327 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Servers whose modules run code of the operator's, hand requests on, or make virtual hosts, by the modules' own ways.
+
+Each stands beside the site three times: sound, as a way to the site's content, and in Chat's way.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from host import DOMAIN, Host
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OTHER = "o.example.net"
+BACKEND = "http://127.0.0.1:9/"
+
+SERVES = "data = open('{own}' + env['PATH_INFO'], 'rb').read()"
+GREETS = "data = b'hello'"
+APPLICATION = """\
+{at_once}
+def application(env, start):
+    {body}
+    start("200 OK", [("Content-Type", "text/plain")])
+    return [data]
+"""
+HANDLER = """\
+package Own::Serve;
+use Apache2::RequestRec ();
+use Apache2::RequestIO ();
+use Apache2::Const -compile => qw(OK HTTP_NOT_ACCEPTABLE);
+sub handler {{ my $r = shift; (my $path = $r->uri) =~ s{{^/dl}}{{}}; $r->sendfile("{own}$path"); Apache2::Const::OK }}
+1;
+"""
+SCRIPT = """\
+function handle(r)
+    local file = io.open("{own}" .. r.uri:gsub("^/dl", ""), "r")
+    if not file then return 404 end
+    r:puts(file:read("*a"))
+    return apache2.OK
+end
+"""
+
+
+def load(host: Host, package: str, *files: str, prefork: bool = False) -> None:
+    """Load modules from the files that a Debian package brings; skip where it is not installed."""
+    text = host.httpd.conf.read_text()
+    if prefork:
+        text = text.replace("mpm_event", "mpm_prefork")
+        host.httpd.conf.write_text(text)
+    for name in files:
+        module = f"{name.removeprefix('mod_').removesuffix('.so')}_module"
+        if not (host.httpd.root / "modules" / name).exists():
+            pytest.skip(f"needs {package}")
+        if f"LoadModule {module} " not in text:
+            host.add(f"LoadModule {module} modules/{name}\n")
+
+
+def write(host: Host, name: str, text: str) -> Path:
+    """Write a file that everybody may read below the server's root."""
+    path = host.httpd.root / name
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def beside(host: Host, lines: str) -> str:
+    """Add a virtual host of the user's, and restart. Returns the place of its first line."""
+    line = len(host.httpd.conf.read_text().splitlines()) + 1
+    host.add(f"<VirtualHost *:{host.httpd.port}>\nServerName {OTHER}\n{lines}\n</VirtualHost>\n")
+    host.restart()
+    return f"{host.httpd.conf}:{line}"
+
+
+def sound(host: Host, **options: object) -> None:
+    """Hold that a run goes through, with a full rehearsal that leaves nothing, and that the next changes nothing."""
+    wish = host.wish(**options)
+    kept = {folder: set(os.listdir(folder)) for folder in ("/dev/shm",)}
+    report = host.apply(wish, check=True)
+    assert (report.rehearsal, report.rehearsal_reason) == ("full", "")
+    assert not [each for each in report.limits if DOMAIN in each and "nobody listens" not in each]
+    assert host.apply(wish).reloaded
+    if "proxy_pass" not in options:
+        assert host.enforces()
+    assert not host.apply(wish).changed
+    assert {folder: {name for name in os.listdir(folder) if "mtls" in name} for folder in kept} == {"/dev/shm": set()}
+
+
+@pytest.fixture
+def own(host: Host) -> str:
+    """Return the folder of the site's files."""
+    write(host, "own/index.html", "content")
+    return str(host.httpd.root / "own")
+
+
+# -- mod_wsgi
+
+
+def application(host: Host, url: str, body: str, *, at_once: str = "") -> str:
+    """Add a virtual host with an application that a daemon runs; returns its place."""
+    load(host, "libapache2-mod-wsgi-py3", "mod_wsgi.so")
+    path = write(host, "app/app.wsgi", APPLICATION.format(at_once=at_once, body=body))
+    host.add(f"WSGISocketPrefix {host.httpd.root}/logs/wsgi\nWSGIDaemonProcess app threads=2 display-name=%{{GROUP}}\n")
+    rest = "process-group=app application-group=%{GLOBAL}"
+    return beside(
+        host,
+        f"WSGIScriptAlias {url} {path} {rest}\n<Directory {path.parent}>\nRequire all granted\n</Directory>",
+    )
+
+
+def test_a_daemon_of_mod_wsgi_is_rehearsed_in_full_and_changes_nothing_there(host: Host, own: str) -> None:
+    mark = write(host, "mark", "")
+    mark.chmod(0o666)
+    application(host, "/", GREETS, at_once=f"open({str(mark)!r}, 'a').write('x')")
+    deadline = time.monotonic() + 5
+    while not mark.read_text() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert host.apply(host.wish(document_root=own), check=True).rehearsal == "full"
+    assert mark.read_text() == "x"
+    sound(host, document_root=own)
+
+
+def test_an_application_for_all_virtual_hosts_is_in_chats_way(host: Host, own: str) -> None:
+    load(host, "libapache2-mod-wsgi-py3", "mod_wsgi.so")
+    path = write(host, "app/app.wsgi", APPLICATION.format(at_once="", body=GREETS))
+    host.add(f"WSGISocketPrefix {host.httpd.root}/logs/wsgi\nWSGIDaemonProcess app\nWSGIProcessGroup app\n")
+    host.add(f"WSGIScriptAlias / {path}\n<Directory {path.parent}>\nRequire all granted\n</Directory>\n")
+    host.restart()
+    message = host.refused(host.wish(document_root=own))
+    assert "was locked out" in message
+    assert f"WSGIScriptAlias at {host.httpd.conf}:" in message
+
+
+def test_mod_xsendfile_beside_the_site_is_no_matter(host: Host, own: str) -> None:
+    load(host, "libapache2-mod-xsendfile", "mod_xsendfile.so")
+    beside(host, f"XSendFile on\nXSendFilePath {host.httpd.root}/htdocs")
+    sound(host, document_root=own)
+
+
+# -- mod_perl
+
+
+def perl(host: Host, own: str) -> None:
+    """Load mod_perl, with a handler that serves the site's files."""
+    load(host, "libapache2-mod-perl2", "mod_perl.so")
+    write(host, "perl/Own/Serve.pm", HANDLER.format(own=own))
+    host.add(f"PerlSwitches -I{host.httpd.root}/perl\nPerlModule Own::Serve\n")
+
+
+def test_a_server_that_mod_perl_renamed_is_known_and_rehearsed_in_full(host: Host, own: str) -> None:
+    perl(host, own)
+    mark = write(host, "mark", "")
+    startup = write(host, "perl/startup.pl", f'if (open(my $mark, ">>", "{mark}")) {{ print $mark "x" }}\n1;\n')
+    host.add(f"PerlRequire {startup}\n")
+    beside(host, "<Location /perl>\nSetHandler modperl\n</Location>")
+    before = mark.read_text()
+    assert host.apply(host.wish(document_root=own), check=True).rehearsal == "full"
+    assert mark.read_text() == before
+    sound(host, document_root=own)
+
+
+@pytest.fixture
+def service() -> Iterator[Path]:
+    """Serve at a Unix socket of the machine's, such as a database has, which no rehearsal reaches."""
+    path = Path(f"/tmp/mtls-httpd-test-{os.getpid()}")
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen(64)
+        yield path
+    path.unlink()
+
+
+def test_startup_code_that_needs_a_service_makes_it_reduced_and_is_named(host: Host, own: str, service: Path) -> None:
+    load(host, "libapache2-mod-perl2", "mod_perl.so")
+    connecting = f'use IO::Socket::UNIX;\nIO::Socket::UNIX->new("{service}") or die "no database";\n1;\n'
+    startup = write(host, "perl/startup.pl", connecting)
+    line = len(host.httpd.conf.read_text().splitlines()) + 1
+    host.add(f"PerlRequire {startup}\n")
+    host.restart()
+    report = host.apply(host.wish(document_root=own))
+    assert report.rehearsal == "reduced"
+    assert f"PerlRequire ({host.httpd.conf}:{line})" in report.rehearsal_reason
+    assert host.enforces()
+
+
+# -- mod_php
+
+
+def php(host: Host) -> None:
+    """Load mod_php as Debian has it."""
+    if not (host.httpd.root / "modules/libphp8.2.so").exists():
+        pytest.skip("needs libapache2-mod-php8.2")
+    text = host.httpd.conf.read_text().replace("mpm_event", "mpm_prefork")
+    # opcache makes a lock file as httpd starts, in /tmp if nothing else is said.
+    write(host, "php/php.ini", f"opcache.lockfile_path={host.httpd.root}/logs\n")
+    own = f"LoadModule php_module modules/libphp8.2.so\nPHPIniDir {host.httpd.root}/php\n"
+    handler = '<FilesMatch ".+\\.ph(?:ar|p|tml)$">\nSetHandler application/x-httpd-php\n</FilesMatch>\n'
+    host.httpd.conf.write_text(f"{text}{own}{handler}DirectoryIndex index.html index.php\n")
+
+
+def test_a_site_of_php_is_rehearsed_in_full_and_its_code_changes_nothing_there(host: Host, own: str) -> None:
+    php(host)
+    mark = write(host, "mark", "")
+    mark.chmod(0o666)
+    (Path(own) / "index.html").unlink()
+    write(host, "own/index.php", f'<?php file_put_contents("{mark}", "x", FILE_APPEND); echo "hello";')
+    beside(host, "php_admin_value open_basedir /var/www:/tmp")
+    assert host.apply(host.wish(document_root=own), check=True).rehearsal == "full"
+    assert mark.read_text() == ""
+    sound(host, document_root=own)
+
+
+def test_code_that_php_puts_before_each_page_is_found_to_serve_the_sites_files(host: Host, own: str) -> None:
+    php(host)
+    read = f'<?php $path = "{own}" . $_SERVER["REQUEST_URI"]; if (is_file($path)) {{ readfile($path); exit; }}'
+    before = write(host, "php/before.php", read)
+    write(host, "htdocs/front.php", "<?php echo 'front';")
+    place = beside(host, f"php_admin_value auto_prepend_file {before}\nFallbackResource /front.php")
+    message = host.refused(host.wish(document_root=own))
+    assert f"by the virtual host at {place}" in message
+
+
+# -- mod_lua, mod_uwsgi, mod_jk
+
+
+def test_a_script_of_mod_lua_that_serves_something_else_is_no_matter(host: Host, own: str) -> None:
+    load(host, "apache2-bin", "mod_lua.so")
+    script = write(host, "lua/serve.lua", SCRIPT.format(own=f"{host.httpd.root}/htdocs"))
+    beside(host, f"LuaMapHandler ^/dl/(.*) {script} handle")
+    sound(host, document_root=own)
+
+
+@pytest.mark.parametrize("scheme", ["uwsgi", "scgi"])
+def test_a_backend_of_another_protocol_is_known_by_its_place(host: Host, scheme: str) -> None:
+    load(host, "apache2-bin", "mod_proxy.so", f"mod_proxy_{scheme}.so")
+    beside(host, f"ProxyPass /app {scheme}://127.0.0.1:9/")
+    assert f"ProxyPass at {host.httpd.conf}:" in host.refused(host.wish(proxy_pass=BACKEND))
+    sound(host, proxy_pass="http://127.0.0.1:10/")
+
+
+# -- mod_fcgid, mod_cgid, mpm-itk
+
+
+def test_daemons_that_start_programs_for_requests_are_rehearsed_in_full(host: Host, own: str) -> None:
+    load(host, "libapache2-mod-fcgid", "mod_cgid.so", "mod_fcgid.so")
+    logs = f"{host.httpd.root}/logs"
+    host.add(f"ScriptSock {logs}/cgisock\nScriptLog {logs}/script.log\nAddHandler fcgid-script .fcgi\n")
+    host.add(f"FcgidIPCDir {logs}/fcgidsock\nFcgidProcessTableFile {logs}/fcgid_shm\n")
+    beside(host, f"ScriptAlias /cgi-bin/ {host.httpd.root}/cgi/\nScriptAlias /app {host.httpd.root}/cgi/app.fcgi")
+    sound(host, document_root=own)
+
+
+@pytest.mark.parametrize("user", ["www-data www-data", "nobody nogroup"])
+def test_users_of_virtual_hosts_are_those_of_the_rehearsal_too(host: Host, own: str, user: str) -> None:
+    load(host, "libapache2-mpm-itk", "mpm_itk.so", prefork=True)
+    if os.geteuid():
+        pytest.skip("mpm-itk changes users, which root alone may")
+    Path(own).chmod(0o700)
+    os.chown(own, 33, 33)
+    host.add(f"AssignUserID {user}\n")
+    beside(host, "AssignUserID nobody nogroup\nMaxClientsVHost 20")
+    if user == "www-data www-data":
+        sound(host, document_root=own)
+    else:
+        assert "a client of the client CA was locked out" in host.refused(host.wish(document_root=own))
+
+
+# -- mod_dav, mod_macro, mod_vhost_alias
+
+
+def dav(host: Host, folder: str, rules: str) -> str:
+    """Have another virtual host share a folder by mod_dav; returns its place."""
+    load(host, "apache2-bin", "mod_dav.so", "mod_dav_fs.so")
+    locks = host.httpd.root / "locks"
+    locks.mkdir(exist_ok=True)
+    locks.chmod(0o777)
+    host.add(f"DavLockDB {locks}/DavLock\n")
+    return beside(host, f"Alias /dav {folder}\n<Directory {folder}>\nDav On\n{rules}\n</Directory>")
+
+
+def test_a_folder_of_mod_dav_that_is_denied_is_no_way(host: Host, own: str) -> None:
+    dav(host, own, "Require all denied")
+    sound(host, document_root=own)
+
+
+def test_mod_dav_for_all_virtual_hosts_leaves_the_site_as_it_is(host: Host, own: str) -> None:
+    dav(host, str(host.httpd.root / "htdocs"), "Require all granted")
+    host.add("<Location />\nDav On\n</Location>\n")
+    host.restart()
+    sound(host, document_root=own)
+
+
+def test_virtual_hosts_that_macros_make_are_sound_and_found(host: Host, own: str) -> None:
+    load(host, "apache2-bin", "mod_macro.so")
+    folder = "<Directory $folder>\nRequire all granted\n</Directory>"
+    inside = f"ServerName $name\nDocumentRoot $folder\n{folder}"
+    host.add(f"<Macro Host $name $folder>\n<VirtualHost *:{host.httpd.port}>\n{inside}\n</VirtualHost>\n</Macro>\n")
+    host.add(f"Use Host a.example.net {host.httpd.root}/htdocs\n")
+    host.restart()
+    sound(host, document_root=own)
+    line = len(host.httpd.conf.read_text().splitlines()) + 1
+    host.add(f"Use Host b.example.net {own}\n")
+    host.restart()
+    assert f"'allow_bypass: [{host.httpd.conf}:{line}]'" in host.refused(host.wish(document_root=own, verify_depth=3))
+
+
+def test_a_folder_for_each_name_is_a_way_where_it_may_be_the_sites(host: Host, own: str) -> None:
+    load(host, "apache2-bin", "mod_vhost_alias.so")
+    write(host, f"mass/{DOMAIN}/index.html", "content")
+    mass = host.httpd.root / "mass"
+    place = beside(
+        host,
+        f"ServerAlias *.example.net\nVirtualDocumentRoot {mass}/%0\n"
+        f"<Directory {mass}>\nRequire all granted\n</Directory>",
+    )
+    assert f"the virtual host at {place}" in host.refused(host.wish(document_root=str(mass / DOMAIN)))
+    sound(host, document_root=own)
