@@ -129,6 +129,15 @@ def test_a_daemon_of_mod_wsgi_is_rehearsed_in_full_and_changes_nothing_there(hos
     sound(host, document_root=own)
 
 
+@pytest.mark.parametrize("url", ["/", "/files"])
+def test_an_application_that_serves_the_sites_files_is_asked_at_its_url(host: Host, own: str, url: str) -> None:
+    place = application(host, url, SERVES.format(own=own))
+    message = host.refused(host.wish(document_root=own))
+    assert f"a client without a certificate got in at 127.0.0.1:{host.httpd.port} by the virtual host at" in message
+    assert place in message
+    assert url == "/" or f"WSGIScriptAlias at {host.httpd.conf}:" in message
+
+
 def test_an_application_for_all_virtual_hosts_is_in_chats_way(host: Host, own: str) -> None:
     load(host, "libapache2-mod-wsgi-py3", "mod_wsgi.so")
     path = write(host, "app/app.wsgi", APPLICATION.format(at_once="", body=GREETS))
@@ -138,6 +147,16 @@ def test_an_application_for_all_virtual_hosts_is_in_chats_way(host: Host, own: s
     message = host.refused(host.wish(document_root=own))
     assert "was locked out" in message
     assert f"WSGIScriptAlias at {host.httpd.conf}:" in message
+
+
+def test_a_file_that_an_application_has_httpd_send_is_found(host: Host, own: str) -> None:
+    load(host, "libapache2-mod-xsendfile", "mod_xsendfile.so")
+    host.add(f"XSendFile on\nXSendFilePath {own}\n")
+    sends = (
+        f"data = b''; start_, start = start, lambda s, h: start_(s, [*h, ('X-Sendfile', '{own}' + env['PATH_INFO'])])"
+    )
+    application(host, "/files", sends)
+    assert f"WSGIScriptAlias at {host.httpd.conf}:" in host.refused(host.wish(document_root=own))
 
 
 def test_mod_xsendfile_beside_the_site_is_no_matter(host: Host, own: str) -> None:
@@ -166,6 +185,17 @@ def test_a_server_that_mod_perl_renamed_is_known_and_rehearsed_in_full(host: Hos
     assert host.apply(host.wish(document_root=own), check=True).rehearsal == "full"
     assert mark.read_text() == before
     sound(host, document_root=own)
+
+
+@pytest.mark.parametrize("section", ["Location /dl", "LocationMatch ^/dl/(.+)$"])
+def test_a_handler_that_serves_the_sites_files_is_asked_where_its_section_is(
+    host: Host, own: str, section: str
+) -> None:
+    perl(host, own)
+    beside(host, f"<{section}>\nSetHandler modperl\nPerlResponseHandler Own::Serve\n</{section.partition(' ')[0]}>")
+    message = host.refused(host.wish(document_root=own))
+    assert "a client without a certificate got in" in message
+    assert message.count(f"SetHandler at {host.httpd.conf}:") == 1
 
 
 @pytest.fixture
@@ -233,11 +263,47 @@ def test_code_that_php_puts_before_each_page_is_found_to_serve_the_sites_files(h
 # -- mod_lua, mod_uwsgi, mod_jk
 
 
+@pytest.mark.parametrize("written", ["^/dl/(.*)", "/dl"])
+def test_a_script_of_mod_lua_that_serves_the_sites_files_is_asked_at_its_url(
+    host: Host, own: str, written: str
+) -> None:
+    load(host, "apache2-bin", "mod_lua.so")
+    script = write(host, "lua/serve.lua", SCRIPT.format(own=own))
+    beside(host, f"LuaMapHandler {written} {script} handle")
+    message = host.refused(host.wish(document_root=own))
+    assert message.count(f"LuaMapHandler at {host.httpd.conf}:") == 1
+
+
 def test_a_script_of_mod_lua_that_serves_something_else_is_no_matter(host: Host, own: str) -> None:
     load(host, "apache2-bin", "mod_lua.so")
     script = write(host, "lua/serve.lua", SCRIPT.format(own=f"{host.httpd.root}/htdocs"))
     beside(host, f"LuaMapHandler ^/dl/(.*) {script} handle")
     sound(host, document_root=own)
+
+
+def mounted(host: Host, module: str) -> str:
+    """Have another virtual host hand on what lies below /app to port 9; returns the directive that says so."""
+    if module == "mod_uwsgi":
+        load(host, "libapache2-mod-uwsgi", "mod_uwsgi.so")
+        beside(host, "<Location /app>\nSetHandler uwsgi-handler\nuWSGISocket 127.0.0.1:9\n</Location>")
+        return "SetHandler"
+    load(host, "libapache2-mod-jk", "mod_jk.so")
+    worker = "worker.list=w\nworker.w.type=ajp13\nworker.w.host=127.0.0.1\nworker.w.port=9\n"
+    host.add(f"JkWorkersFile {write(host, 'conf/workers.properties', worker)}\n")
+    host.add(f"JkLogFile {host.httpd.root}/logs/jk.log\nJkShmFile {host.httpd.root}/logs/jk.shm\n")
+    beside(host, "JkMount /app/* w")
+    return "JkMount"
+
+
+@pytest.mark.parametrize("module", ["mod_uwsgi", "mod_jk"])
+def test_what_hands_requests_on_by_its_own_protocol_is_found_where_it_leads_to_the_backend(
+    host: Host, module: str
+) -> None:
+    name = mounted(host, module)
+    message = host.refused(host.wish(proxy_pass=BACKEND))
+    assert "a client without a certificate got in" in message
+    assert message.count(f"{name} at {host.httpd.conf}:") == 1
+    sound(host, proxy_pass="http://127.0.0.1:10/")
 
 
 @pytest.mark.parametrize("scheme", ["uwsgi", "scgi"])

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Door, Probes
-    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import VirtualHost
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Directive, VirtualHost
     from ansible_collections.mtls.httpd.plugins.module_utils._machine.stand_ins import Arrival
     from ansible_collections.mtls.httpd.plugins.module_utils._site.canaries import Canaries
     from ansible_collections.mtls.httpd.plugins.module_utils._site.templates import Made
@@ -157,12 +157,16 @@ class Doors:
             self._note(
                 f"links and .htaccess files of {folders[0]}{more} were not all looked for, as these hold so much"
             )
+        leading: set[tuple[str, Directive]] = set()  # One request that does tells enough.
         asked = dict.fromkeys(leads.found)
         self._note_left_out(len(asked) - _LEADS, "requests that rules lead on")
         for lead in list(asked)[:_LEADS]:
             if lead.domain not in self._content and not self._serve_admitted(by_domain[lead.domain]):
                 continue
-            yield from self._ask_lead(lead, by_domain[lead.domain])
+            if (lead.domain, lead.said) not in leading:
+                found = list(self._ask_lead(lead, by_domain[lead.domain]))
+                leading |= {(lead.domain, lead.said)} if found else set()
+                yield from found
 
     def _goal(self, site: SiteFacts) -> Goal:
         """What stands for the closed content of a site, and where."""

@@ -24,6 +24,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.bounds import 
 from ansible_collections.mtls.httpd.plugins.module_utils._site import backends
 from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import SERVING, find_contents, has_flag
 from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import RULES, Folders, are_ruled
+from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import LOG_DIRECTIVES
 from ansible_collections.mtls.httpd.plugins.module_utils._site.patterns import find_example
 from ansible_collections.mtls.httpd.plugins.module_utils._site.templates import Condition, Filling, Made
 
@@ -39,6 +40,19 @@ _LINES, _BYTES = 4096, 1 << 20  # of a map, or of a .htaccess file
 _SECONDS = 5.0  # for all patterns, which are the operators', or of who may write a .htaccess file
 _BELOW = "mtls-httpd"
 _IN_HTACCESS = ("rewriterule", "rewritecond", "sethandler", "addhandler")
+# httpd's own that name a path and lead to no content there; any other directive that does may have a module answer.
+_NOT_LEADING = {
+    *LOG_DIRECTIVES,
+    *(
+        "redirect",
+        "redirectmatch",
+        "redirectpermanent",
+        "redirecttemp",
+        "proxypassreverse",
+        "proxypassreversecookiepath",
+    ),
+    *("errordocument", "rewritebase", "rewriteoptions", "setenv", "setenvif", "action", "cookiepath", "substitute"),
+}
 # Functions of mod_rewrite's own that leave lower case and digits as they are.
 _KEEPING = ("int:tolower", "int:escape", "int:unescape")
 
@@ -56,12 +70,16 @@ class Goal:
 
 
 class Lead(NamedTuple):
-    """A request that would lead to a site's content by a directive of a virtual host, none for the main server."""
+    """A request that would lead to a site's content by a directive of a virtual host, none for the main server.
+
+    C(is_guess): nothing but that a module answers there tells so, whatever it answers.
+    """
 
     domain: str
     said: Directive
     host: VirtualHost | None
     request: Made
+    is_guess: bool = False
 
 
 @dataclass
@@ -81,7 +99,7 @@ class Leads:
         ruled = are_ruled(self.described)
         with bounded(_SECONDS) as in_time:
             for place, directives in self.described.by_host.items():
-                said = [each for each in directives if each.name.lower() in _LEADING]
+                said = [each for each in directives if each.name.lower() in _LEADING or _names_path(each)]
                 if said or place:
                     host = self.described.host_at(place)
                     maps = _read_maps(self.described, [*self.described.of_host(""), *said])
@@ -101,6 +119,9 @@ class Leads:
             for goal in goals:
                 made = list(host.find_requests(each, goal, conditions))
                 self.found += [Lead(goal.domain, each, host.host, request) for request in made[:_REQUESTS]]
+                if not made:
+                    guessed = list(host.find_guesses(each, goal))[:_REQUESTS]
+                    self.found += [Lead(goal.domain, each, host.host, request, True) for request in guessed]
                 if not made and host.may_lead(each, goal):
                     self.doubtful.append((goal.domain, each))
             if each.name.lower() == "rewriterule":
@@ -130,7 +151,11 @@ def find_unasked(
     leads = Leads(without_us)
     leads.search([replace(goal, files=tuple(f"{path}/{_BELOW}" for path in goal.files)) for goal in goals])
     by_domain = {goal.domain: goal for goal in goals}
-    made = [(lead.domain, lead.said) for lead in leads.found if not _is_seen(without_us, lead, by_domain[lead.domain])]
+    made = [
+        (lead.domain, lead.said)
+        for lead in leads.found
+        if not lead.is_guess and not _is_seen(without_us, lead, by_domain[lead.domain])
+    ]
     return [
         (domain, each)
         for domain, each in dict.fromkeys([*made, *leads.doubtful])
@@ -184,6 +209,26 @@ class _Host:
         else:
             yield from self._plainly(each, goal, base)
 
+    def find_guesses(self, each: Directive, goal: Goal) -> Iterator[Made]:
+        """Yield requests for a site's content below the path at which some module answers, by a directive of its own.
+
+        As by a program of the operator's (WSGIScriptAlias, LuaMapHandler, SetHandler in a section), or by a map of URLs
+        to backends (JkMount): what it answers nobody knows who has not asked.
+        """
+        name, words = each.name.lower(), each.words
+        if name == "sethandler" and words and words[0].lower() != "none":
+            patterns = [pattern for pattern in map(_pattern_of, each.sections) if pattern]
+            base = self._base(each)
+            bases = patterns or ([base] if base != "/" else [])  # There it is asked at every door.
+        else:
+            bases = words[:1] if _names_path(each) else []
+        rests = [f"{below.strip('/')}/{_BELOW}".lstrip("/") for _place, below in goal.listening]
+        if goal.files:
+            folder, file = os.path.split(min(goal.files, key=len))
+            rests += [file, f"{os.path.basename(folder)}/{file}"]
+        for rest in dict.fromkeys(rests):
+            yield from (made for base in bases for made in _below_pattern(base, rest))
+
     def _plainly(self, each: Directive, goal: Goal, base: str) -> Iterator[Made]:
         """By a directive that no request fills in: what it serves, and what lies there."""
         name, words = each.name.lower(), each.words
@@ -235,8 +280,8 @@ class _Host:
         for section in each.sections:
             name, _space, said = section.partition(" ")
             name, said = name.lower(), said.strip().strip("\"'")
-            if name == "locationmatch" or (name == "location" and said.startswith("~")):
-                example = find_example(said.lstrip("~ ").strip("\"'"), {}, before="/")
+            if _pattern_of(section):
+                example = find_example(_pattern_of(section), {}, before="/")
                 base = example[0] if example else base
             elif name == "location":
                 base = said
@@ -247,6 +292,38 @@ class _Host:
                     nearest, url = max(above, key=lambda one: len(one[0]))
                     base = _join(url, os.path.relpath(folder, nearest)) if folder != nearest else url
         return base
+
+
+_AT_URL = re.compile(r"[\"']?\^?\(?/")
+
+
+def _names_path(each: Directive) -> bool:
+    """Whether a directive that httpd itself does not have says something of a URL, by path or pattern, and of more."""
+    name = each.name.lower()
+    if not _AT_URL.match(each.arguments) or name.startswith("<") or name in _LEADING or name in _NOT_LEADING:
+        return False
+    return len(each.words) > 1 and (each.words[0] == "/" or not os.path.lexists(each.words[0]))
+
+
+def _pattern_of(section: str) -> str:
+    """The pattern of URLs that a section is for; empty for any other section."""
+    name, _space, said = section.partition(" ")
+    said = said.strip().strip("\"'")
+    if name.lower() == "locationmatch" or (name.lower() == "location" and said.startswith("~")):
+        return said.lstrip("~ ").strip("\"'")
+    return ""
+
+
+def _below_pattern(written: str, rest: str) -> Iterator[Made]:
+    """Requests for what lies below a URL that is written as its beginning, with a star, or as a pattern of httpd's."""
+    if re.search(r"[\^$()\[\]\\+?|]|\.\*", written):
+        examples = [find_example(written, {1: each}, before="/") for each in (rest, f"/{rest}")]
+        examples += [find_example(written, {}, before="/")] if not any(examples) else []
+        yield from (Made(path=example[0]) for example in examples if example)
+    elif "*" in written:
+        yield Made(path=re.sub("//+", "/", written.replace("*", rest, 1)))
+    else:
+        yield Made(path=_join(written, rest))
 
 
 def _is_section(section: str) -> bool:
