@@ -354,6 +354,12 @@ def dav(host: Host, folder: str, rules: str) -> str:
     return beside(host, f"Alias /dav {folder}\n<Directory {folder}>\nDav On\n{rules}\n</Directory>")
 
 
+@pytest.mark.parametrize("methods", ["PROPFIND PUT", "GET PUT"])
+def test_a_folder_that_is_denied_but_for_some_methods_is_open(host: Host, own: str, methods: str) -> None:
+    place = dav(host, own, f"<LimitExcept {methods}>\nRequire all denied\n</LimitExcept>")
+    assert f"the virtual host at {place} serves its content too" in host.refused(host.wish(document_root=own))
+
+
 def test_a_folder_of_mod_dav_that_is_denied_is_no_way(host: Host, own: str) -> None:
     dav(host, own, "Require all denied")
     sound(host, document_root=own)

@@ -398,6 +398,9 @@ def _denied(without_us: Description, place: str, content: Content, mine: Content
         folders = [_folder(section) for section in sections]
         if folders[:1] != [None] and folders and not _meets(folders[0] or "", path):
             continue
+        if any(each.lower().startswith("limit") for each in sections):
+            # It takes the place of what is said farther up, and lets all other methods in.
+            return False
         if len(folders) != 1 or folders[0] is None or not trusted_paths.lies_within(path, folders[0]):
             if not denies:
                 return False
