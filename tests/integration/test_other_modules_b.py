@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 import pytest
 from host import DOMAIN, Host
 
+from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -324,6 +326,33 @@ def test_daemons_that_start_programs_for_requests_are_rehearsed_in_full(host: Ho
     host.add(f"FcgidIPCDir {logs}/fcgidsock\nFcgidProcessTableFile {logs}/fcgid_shm\n")
     beside(host, f"ScriptAlias /cgi-bin/ {host.httpd.root}/cgi/\nScriptAlias /app {host.httpd.root}/cgi/app.fcgi")
     sound(host, document_root=own)
+
+
+def test_a_page_for_which_a_program_is_to_be_started_is_told_not_to_have_been_asked(host: Host, own: str) -> None:
+    load(host, "libapache2-mod-fcgid", "mod_fcgid.so")
+    (Path(own) / "index.html").unlink()
+    write(host, "own/index.php", "<?php echo 'hello';")
+    wrapper = write(host, "cgi/wrapper", "#!/bin/sh\nexec /bin/false\n")
+    wrapper.chmod(0o755)
+    handler = '<FilesMatch "\\.php$">\nSetHandler fcgid-script\nOptions +ExecCGI\n</FilesMatch>\n'
+    host.add(f"DirectoryIndex index.php\n{handler}FcgidWrapper {wrapper} .php\n")
+    host.restart()
+    report = host.apply(host.wish(document_root=own), check=True)
+    assert report.rehearsal == "full"
+    assert len([each for each in report.limits if "POST / was not answered in the rehearsal in time" in each]) == 1
+
+
+def test_who_lets_each_call_wait_is_a_lock_out_although_files_are_answered(
+    host: Host, own: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handshakes, "_SECONDS", 0.5)
+    load(host, "apache2-bin", "mod_lua.so")
+    waiting = (
+        'function check(r)\n    if r.method == "POST" then r.usleep(1500000) end\n    return apache2.DECLINED\nend\n'
+    )
+    host.add(f"LuaHookAccessChecker {write(host, 'lua/wait.lua', waiting)} check\n")
+    host.restart()
+    assert "a client of the client CA got no clear answer" in host.refused(host.wish(document_root=own))
 
 
 @pytest.mark.parametrize("user", ["www-data www-data", "nobody nogroup"])

@@ -35,7 +35,8 @@ class Admission:
     """Asks one site's questions from addresses that are nobody's.
 
     admitted: somebody who is to be let in. faults: who did not reach the content, and why. source: the address that is
-    called from, once rules by address have shown that nobody's is not let in.
+    called from, once rules by address have shown that nobody's is not let in. unanswered: the paths that are not
+    answered in time, although what lies beside them is.
     """
 
     canaries: Canaries
@@ -45,6 +46,7 @@ class Admission:
     faults: list[Fault] = field(default_factory=list)
     source: str | None = None
     reached: set[str] = field(default_factory=set)
+    unanswered: set[str] = field(default_factory=set)
     _shown: dict[str, bool] = field(default_factory=dict)
 
     @property
@@ -159,6 +161,27 @@ class Admission:
         if moved or name or self.site.domain in self.canaries.replaced:
             self._blame(question, answer)
         return answer
+
+    def ask_beside(self, question: Question, seconds: float) -> Answer | None:
+        """Ask for the canary beside a path where nothing is answered in time; None where that is not reached either.
+
+        So it is where a program has to be started for the answer, which a rehearsal does not do: mod_fcgid waits.
+        By the same method, as what keeps that from being answered is a lock-out.
+        """
+        name = self.canaries.names.get(self.site.domain)
+        if not name:
+            return None
+        path = folder_of(question.path) + name
+        answer = self.ask_admitted(replace(question, path=path, awaited=self.canaries.word), seconds)
+        if not answer.found:
+            return None
+        self.unanswered.add(question.path)
+        words = (
+            f"{self.site.domain}: {question.method} {question.path} was not answered in the rehearsal in time, as by"
+        )
+        words += " a program that it does not start, so whether Chat is answered there was not tried"
+        self.canaries.warnings.append(Fault("not-tried", self.site.domain, words, ""))
+        return replace(answer, path=question.path)
 
     def _ask(self, question: Question, seconds: float) -> Answer:
         door = find_door(self.canaries.described, self.door.address, self.door.port, question.source)
