@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -159,6 +160,38 @@ def test_a_file_that_an_application_has_httpd_send_is_found(host: Host, own: str
     )
     application(host, "/files", sends)
     assert f"WSGIScriptAlias at {host.httpd.conf}:" in host.refused(host.wish(document_root=own))
+
+
+NAMING = {
+    "mod_xsendfile": ("libapache2-mod-xsendfile", "XSendFile on\nXSendFilePath {folder}", "XSendFilePath"),
+    "a section of Perl": (
+        "libapache2-mod-perl2",
+        '<Perl>\npush @Alias, ["/x", "{folder}"];\n$Directory{{"{folder}"}} = {{ Require => "all granted" }};\n</Perl>',
+        "Perl",
+    ),
+}
+
+
+@pytest.mark.parametrize("way", NAMING)
+def test_what_names_the_sites_folder_in_a_modules_own_words_is_told(host: Host, own: str, way: str) -> None:
+    package, lines, name = NAMING[way]
+    load(host, package, "mod_perl.so" if name == "Perl" else "mod_xsendfile.so")
+    beside(host, lines.format(folder=own))
+    wish = host.wish(document_root=own)
+    told = [each for each in host.apply(wish, check=True).limits if f"may lead to what {DOMAIN} protects" in each]
+    assert [each for each in told if each.startswith(f"{name} at {host.httpd.conf}:")]
+    accepted = replace(wish, allow_bypass=(str(host.httpd.conf),))
+    assert not [each for each in host.apply(accepted, check=True).limits if "may lead" in each]
+
+
+@pytest.mark.parametrize("way", NAMING)
+def test_what_names_another_folder_or_is_never_reached_is_no_matter(host: Host, own: str, way: str) -> None:
+    package, lines, name = NAMING[way]
+    load(host, package, "mod_perl.so" if name == "Perl" else "mod_xsendfile.so")
+    beside(host, lines.format(folder=f"{own}-of-another"))
+    beside(host, f"Redirect permanent / https://{DOMAIN}/\n" + lines.format(folder=own))
+    limits = host.apply(host.wish(document_root=own), check=True).limits
+    assert not [each for each in limits if "may lead" in each]
 
 
 def test_mod_xsendfile_beside_the_site_is_no_matter(host: Host, own: str) -> None:

@@ -290,6 +290,11 @@ def _direct(without_us: Description, place: str) -> list[Directive]:
     return [each for each in without_us.of_host(place) if len(each.sections) == bool(place)]
 
 
+def sends_all_away(without_us: Description, place: str) -> bool:
+    """Whether a virtual host turns every request away before any of its files or programs is looked for."""
+    return _rewrites_away(without_us, place) or _redirects_away(without_us, place)
+
+
 def _redirects_away(without_us: Description, place: str) -> bool:
     """Whether a Redirect of a host sends every request away before it looks for files."""
     directives = _direct(without_us, place)

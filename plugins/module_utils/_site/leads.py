@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Directive
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.bounds import bounded
-from ansible_collections.mtls.httpd.plugins.module_utils._site import backends
+from ansible_collections.mtls.httpd.plugins.module_utils._site import backends, bypasses
 from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import SERVING, find_contents, has_flag
 from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import RULES, Folders, are_ruled
 from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import LOG_DIRECTIVES
@@ -99,7 +99,11 @@ class Leads:
         ruled = are_ruled(self.described)
         with bounded(_SECONDS) as in_time:
             for place, directives in self.described.by_host.items():
-                said = [each for each in directives if each.name.lower() in _LEADING or _names_path(each)]
+                said = [
+                    each
+                    for each in directives
+                    if each.name.lower() in _LEADING or _names_path(each) or _names_folder(self.described, each, goals)
+                ]
                 if said or place:
                     host = self.described.host_at(place)
                     maps = _read_maps(self.described, [*self.described.of_host(""), *said])
@@ -266,8 +270,10 @@ class _Host:
                 yield from rule.find_requests(words[1], path, exactly=True)
 
     def may_lead(self, each: Directive, goal: Goal) -> bool:
-        """Whether a directive that no request was made for may lead to a site's backend by what it does not say."""
+        """Whether a directive that no request was made for may lead to a site's content by what it does not say."""
         name, words = each.name.lower(), each.words
+        if _names_folder(self.described, each, [goal]):
+            return not (self.host and bypasses.sends_all_away(self.described, self.host.place))
         target = _proxied(words) if name == "rewriterule" and len(words) > 1 else ""
         if name == "proxypass" and "interpolate" in [word.lower() for word in words]:
             target = next((re.sub(r"\$\{(\w+)\}", r"%{ENV:\1}", word) for word in words if "://" in word), "")
@@ -294,15 +300,33 @@ class _Host:
         return base
 
 
+_A_FOLDER = re.compile(r"(?<![\w./-])/[\w./@+~-]+")
 _AT_URL = re.compile(r"[\"']?\^?\(?/")
 
 
 def _names_path(each: Directive) -> bool:
     """Whether a directive that httpd itself does not have says something of a URL, by path or pattern, and of more."""
-    name = each.name.lower()
-    if not _AT_URL.match(each.arguments) or name.startswith("<") or name in _LEADING or name in _NOT_LEADING:
+    if not _AT_URL.match(each.arguments) or not _is_of_module(each):
         return False
     return len(each.words) > 1 and (each.words[0] == "/" or not os.path.lexists(each.words[0]))
+
+
+def _names_folder(described: Description, each: Directive, goals: Sequence[Goal]) -> bool:
+    """Whether a directive that httpd itself does not have names the folder of a site's files.
+
+    What it is for is the module's to know, such as XSendFilePath, or what a section of Perl says.
+    """
+    if "/" not in each.arguments or not _is_of_module(each):
+        return False
+    folders = {os.path.dirname(min(goal.files, key=len)) for goal in goals if goal.files}
+    paths = (path.rstrip("/") for path in _A_FOLDER.findall(each.arguments)) if folders else ()
+    return any(described.real_path(os.path.normpath(path)) in folders for path in paths if path)
+
+
+def _is_of_module(each: Directive) -> bool:
+    """Whether a directive, and no section, is none of those of httpd's own that are known here."""
+    name = each.name.lower()
+    return not name.startswith("<") and name not in _LEADING and name not in _NOT_LEADING
 
 
 def _pattern_of(section: str) -> str:
