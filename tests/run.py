@@ -176,6 +176,9 @@ def integration(tally: Tally) -> None:
     if run(SUPPORT / "packages", "apache2-bin", "curl", "libapache2-mod-security2"):
         run(SUPPORT / "packages", "chromium")  # the pages of reports; their tests say if they lack it
         run(SUPPORT / "packages", "gcc", "libc6-dev")  # tests/support/mod_ssl_without; its tests say if they lack them
+        # Small ones. Those of mod_perl and mod_php bring much along: their tests say if they lack them.
+        small = [f"libapache2-{name}" for name in ("mod-fcgid", "mod-jk", "mod-uwsgi", "mod-xsendfile", "mpm-itk")]
+        run(SUPPORT / "packages", *small, "libapache2-mod-wsgi-py3")
         pytest(tally, "integration", "--numprocesses=auto", "tests/integration")
     else:
         tally.left_out.append("integration: apache2-bin, curl or libapache2-mod-security2 is missing here")
