@@ -47,6 +47,8 @@ _GENERATED = re.compile(
     r"(changes|modifications|edits)\b.{0,99}\b(lost|overwritten|destroyed|reverted)",
     re.IGNORECASE,
 )
+# What is said in a folder of a server's configuration, beside sections.
+_OF_SERVERS = {"alias", "define", "documentroot", "listen", "loadmodule", "servername", "servertokens", "sslprotocol"}
 _NAMED = re.compile(r"/[^\s\"'*]+\.conf\b")
 
 
@@ -65,9 +67,10 @@ class _Place:
 def plan_inclusion(server: Server, store: Store, without_us: Description, sites: Iterable[SiteFacts]) -> list[Change]:
     """The changes by which the server comes to read host.conf for these sites, or for none of them no longer does.
 
-    A link in the folder of which its main file includes all of *.conf, the last such, if no virtual host of the user's
-    comes after it, whose place we would take; else one line at the end of that file. Where the main file says that it
-    is generated, such a line goes when that is done again: so a place that outlasts it is taken, if there is one.
+    A link in the folder of the server's configuration of which its main file includes all of *.conf, the last such, if
+    no virtual host of the user's comes after it, whose place we would take; else one line at the end of that file.
+    Where the main file says that it is generated, such a line goes when that is done again: so a place that outlasts it
+    is taken, if there is one.
     """
     main, host = os.path.realpath(server.config), store.path("host.conf")
     found = _read_file(main)
@@ -85,12 +88,13 @@ def plan_inclusion(server: Server, store: Store, without_us: Description, sites:
         return gone + [_edit(path, lambda text: _without(text, line)) for path in lined]
     if there or lined or host in map(os.path.realpath, without_us.files):  # A hand may have written the line otherwise.
         return []
+    usable = [place for place in folders if _is_servers_own(place.path, without_us)]
     if _says_generated(text):
         firsts = [without_us.defaults.get(endpoint(join_endpoint(*each))) for each in wanted]
-        lasting = [*folders, *(place for place in reversed(files) if _may_hold(place.path, text))]
+        lasting = [*usable, *(place for place in reversed(files) if _may_hold(place.path, text))]
         place = next((place for place in lasting if not any(first in place.later for first in firsts if first)), None)
     else:
-        place = next((place for place in folders[:1] if not place.later), None)
+        place = next((place for place in usable[:1] if not place.later), None)
     if place is None or place.entry is None:
         return [_edit(place.path if place else main, lambda text: _with(text, line))]
     if entry_of(place.path) is not None:
@@ -126,6 +130,19 @@ def _folders(text: str, without_us: Description, host: str) -> list[_Place]:
             later = _later(without_us, number, behind=os.path.join(written, INCLUSION))
             places.insert(0, _Place(os.path.join(folder, INCLUSION), Link(os.path.relpath(host, folder)), later))
     return places
+
+
+def _is_servers_own(path: str, without_us: Description) -> bool:
+    """Whether the folder of a path is one of the server's configuration, for all that httpd reads there.
+
+    Other folders are read whole too, such as that of the OWASP core rule set, where all is said to one module. They
+    belong to who made them, and may be replaced as a whole.
+    """
+    folder = os.path.dirname(path)
+    said = [
+        each.name.lower() for each in without_us.directives if os.path.dirname(os.path.realpath(each.file)) == folder
+    ]
+    return not said or any(name.startswith("<") or name in _OF_SERVERS for name in said)
 
 
 def _named_files(text: str, without_us: Description) -> list[_Place]:
