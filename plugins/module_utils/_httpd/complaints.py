@@ -28,6 +28,11 @@ def writes_to_read_only(words: str) -> bool:
     return os.strerror(errno.EROFS) in words
 
 
+def find_folders(words: str) -> list[str]:
+    """The folders of the paths that httpd names in its words."""
+    return list(dict.fromkeys(os.path.dirname(path) for path in re.findall(r"(?<![\w.])/[^\s:;,'\"]+(?<!\.)", words)))
+
+
 def find_weak_ca(words: str) -> tuple[str, str] | None:
     """The name before .crt of the chain whose CA OpenSSL refuses by its security level, and its reason; or None."""
     found = _WEAK.search(words)

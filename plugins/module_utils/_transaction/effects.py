@@ -30,16 +30,15 @@ _PROGRAMS: dict[str, tuple[tuple[str, ...], str]] = {
 }
 # Directives by which code of the operator's runs as soon as httpd starts, in httpd's own processes.
 _HOSTING = {"wsgidaemonprocess", "wsgiimportscript", "perlrequire", "perlmodule", "perlpostconfigrequire"}
+# mod_md's: it writes to its store, asks a CA over the network, and starts programs. Nothing of that is to be had in a
+# private world, and its httpd does without.
+_MANAGING = ("mdomain", "<mdomainset", "mdmessagecmd", "mdnotifycmd", "mdchallengedns01")
 # Directives that start processes, or reach out, as soon as httpd starts.
 _EFFECTS = {
     *_HOSTING,
     "passengerroot",
     "fastcgiserver",
-    "mdomain",
-    "mdmessagecmd",
-    "mdnotifycmd",
-    "mdchallengedns01",
-    "<mdomainset",
+    *_MANAGING,
 }
 
 
@@ -48,9 +47,9 @@ def find_effects(binary: str, without_us: Description) -> str:
 
     RHEL's ssl.conf names a program that tells passphrases, as it comes. It is called where a key has one, and nowhere
     else: so where C(binary), httpd, can be kept from starting it, that is tried. So is code that httpd's own processes
-    run: in a private world it can change nothing, and reaches nobody.
+    run, and so are domains that mod_md manages: in a private world they can change nothing, and reach nobody.
     """
-    tried = {"sslpassphrasedialog", *_HOSTING} if can_confine(binary) else set()
+    tried = {"sslpassphrasedialog", *_HOSTING, *_MANAGING} if can_confine(binary) else set()
     effective = (found for found in _effective(without_us) if found[0].name.lower() not in tried)
     return next((f"{words} ({each.place})" for each, words in effective), "")
 

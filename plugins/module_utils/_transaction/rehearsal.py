@@ -90,7 +90,9 @@ _NEVER_HIDDEN = (*_KERNEL, "/", "/etc", "/usr", "/var", "/run", "/home", "/root"
 
 # Directives that name a file which httpd writes, or a folder for such files.
 _STATE = ("scriptlog", "scriptsock", "pidfile", "scoreboardfile", "sslsessioncache", "sslstaplingcache", "cacheroot")
-_OTHERS = ("secauditlog", "secdebuglog", "jklogfile", "jkshmfile", "davlockdb", "mdstoredir", "fcgidipcdir")
+_OTHERS = ("secauditlog", "secdebuglog", "jklogfile", "jkshmfile", "davlockdb", "fcgidipcdir")
+_STORES = ("mdstoredir",)  # folders from which httpd reads as it starts, too
+_MOST_STORES = 8
 _WRITTEN = {*LOG_DIRECTIVES, *_STATE, *_OTHERS, "fcgidprocesstablefile", "wsgisocketprefix", "defaultruntimedir"}
 
 
@@ -124,8 +126,11 @@ class _StartsPrograms(Exception):
     """httpd does not start without programs that it starts itself. The message is the reason."""
 
 
-def _full(trial: Trial, logs_told: Sequence[str] = ()) -> Result:
-    """Try it in a private world, where C(logs_told) may be written besides what the texts of the change name."""
+def _full(trial: Trial, logs_told: Sequence[str] = (), stores_told: Sequence[str] = ()) -> Result:
+    """Try it in a private world, where C(logs_told) may be written besides what the texts of the change name.
+
+    C(stores_told): folders where httpd would write, and may read too.
+    """
     server, store, without_us = trial.server, trial.store, trial.without_us
     change, sites, probes = trial.change, trial.sites, trial.probes
 
@@ -200,7 +205,7 @@ def _full(trial: Trial, logs_told: Sequence[str] = ()) -> Result:
         return asdict(replace(end, warnings=warnings, dressed=content.dressed))
 
     try:
-        value = sandbox.run(_world(trial, logs_told), act, SECONDS + len(sites))
+        value = sandbox.run(_world(trial, logs_told, stores_told), act, SECONDS + len(sites))
     except (TimeoutError, RuntimeError) as error:
         fault = Fault("rehearsal-failed", "", f"the rehearsal itself failed: {error}", "")
         return Result("full", "", (fault,), "", True)
@@ -211,7 +216,12 @@ def _full(trial: Trial, logs_told: Sequence[str] = ()) -> Result:
         if misplaced:
             return Result("full", "", (*faults, *misplaced), "", False)
         if set(value["written"]) - set(logs_told):  # Of variables, macros and included files.
-            return _full(trial, value["written"])
+            return _full(trial, value["written"], stores_told)
+        stores = [path for path in complaints.find_folders(value["broken"]) if os.path.isdir(path)]
+        if (
+            set(stores) - {*stores_told, *_NEVER_HIDDEN} and len(stores_told) < _MOST_STORES
+        ):  # What a module keeps where no directive says.
+            return _full(trial, logs_told, [*stores_told, *stores])
         if change == Draft():
             raise sandbox.Unavailable(f"the configuration writes where a rehearsal may not: {value['broken']}")
         # Raises Unavailable where that is so without the change too. Else a site could choose how it is rehearsed.
@@ -304,7 +314,7 @@ def _written_files(described: Description) -> list[str]:
 _BELOW_RUN = re.compile(r"(?<![\w.])(?:/var)?/run/[^\s\"'|]+")
 
 
-def _world(trial: Trial, logs_told: Sequence[str]) -> sandbox.World:
+def _world(trial: Trial, logs_told: Sequence[str], stores_told: Sequence[str]) -> sandbox.World:
     server, store, without_us = trial.server, trial.store, trial.without_us
     change, sites = trial.change, trial.sites
     folders = {store.conf} | {
@@ -361,6 +371,10 @@ def _world(trial: Trial, logs_told: Sequence[str]) -> sandbox.World:
         if not any(trusted_paths.lies_below(path, folder) and os.path.lexists(path) for path in needed):
             hidden.append(folder)
         elif folder not in ("/tmp", "/var/tmp"):
+            overlays.append(folder)
+    named = [without_us.path(each.words[0]) for each in without_us.directives if each.name.lower() in _STORES]
+    for folder in dict.fromkeys(map(os.path.realpath, [*named, *stores_told])):
+        if os.path.isdir(folder) and folder not in (*hidden, *overlays, *_NEVER_HIDDEN):
             overlays.append(folder)
     listens = [endpoint(each.words[0])[0] for each in without_us.listens]
     listens += [endpoint(address)[0] for host in without_us.virtual_hosts for address in host.addresses]

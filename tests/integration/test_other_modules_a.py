@@ -1,0 +1,208 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Servers with modules that guard, limit or manage: firewalls of requests, logins, countries, certificates of others.
+
+Of each module the usual configuration, which is let be. A module that this machine lacks is told by the test that it
+was left out.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from embedded_httpd import free_port
+from host import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from host import Host
+
+RULES = Path("/usr/share/modsecurity-crs/rules")
+
+
+def load(host: Host, *names: str) -> None:
+    """Load modules that the server has not, or leave the test out where this machine has not."""
+    text = host.httpd.conf.read_text()
+    for name in names:
+        if not (host.httpd.root / f"modules/mod_{name}.so").exists():
+            pytest.skip(f"mod_{name} is not installed here")
+        if f"mod_{name}.so" not in text:
+            host.add(f"LoadModule {name}_module modules/mod_{name}.so\n")
+
+
+def say(host: Host, text: str) -> str:
+    """Have the server say something more; return the file and number of its first line."""
+    line = len(host.httpd.conf.read_text().splitlines()) + 1
+    host.add(text.rstrip("\n") + "\n")
+    host.restart()
+    return f"{host.httpd.conf}:{line}"
+
+
+def files(host: Host) -> dict[str, Any]:
+    """Return the option of a site of files that nothing else serves."""
+    folder = host.httpd.root / "own"
+    folder.mkdir(mode=0o755, exist_ok=True)
+    (folder / "index.html").write_text("content")
+    return {"document_root": str(folder)}
+
+
+def guard(host: Host, *lines: str) -> str:
+    """Have mod_security guard the server by lines; return where they begin."""
+    load(host, "unique_id", "security2")
+    logs = host.httpd.root / "logs"
+    return say(host, "\n".join((*lines, "SecRuleEngine On", "SecRequestBodyAccess On", f"SecDataDir {logs}")))
+
+
+def limit(host: Host, *lines: str) -> str:
+    """Have mod_qos limit the server as its manual proposes, and by more lines; return no place, as it tells none."""
+    library = next(Path("/usr/lib").glob("*/libpcre.so.3"), None)
+    host.add(f"LoadFile {library}\n" if library else "")  # Debian 12's needs it, and does not say so.
+    load(host, "qos", "setenvif")
+    usual = ("QS_ClientEntries 1000", "QS_SrvMaxConnPerIP 50", "QS_SrvMaxConnClose 180", "QS_SrvMinDataRate 150 1200")
+    say(host, "\n".join((*usual, *lines)))
+    return ""
+
+
+def evasive(host: Host) -> None:
+    """Have mod_evasive stop who asks twice a second, and start a program then."""
+    load(host, "evasive20")
+    logs = host.httpd.root / "logs"
+    usual = "DOSHashTableSize 3097\nDOSPageCount 1\nDOSSiteCount 50\nDOSPageInterval 1\nDOSBlockingPeriod 10\n"
+    say(host, f'{usual}DOSLogDir "{logs}"\nDOSSystemCommand "touch {logs}/by-evasive"\n')
+
+
+def manage(host: Host, store: str) -> None:
+    """Have mod_md manage the certificate of a virtual host of the operator's."""
+    load(host, "md", "ssl")
+    port = free_port()
+    host.add(
+        "MDContactEmail a@example.net\nMDCertificateAgreement accepted\nMDRequireHttps permanent\n"
+        f"MDCertificateAuthority http://127.0.0.1:9/\nMDPortMap 80:{host.httpd.port} 443:{port}\n"
+        f'MDMessageCmd "/usr/bin/touch {host.httpd.root}/logs/by-md"\n{store}MDomain shop.example.net\n'
+    )
+    inside = f"ServerName shop.example.net\nDocumentRoot {host.httpd.root}/htdocs\n"
+    say(
+        host,
+        f"Listen 127.0.0.1:{port} https\n<VirtualHost 127.0.0.1:{port}>\nSSLEngine on\n{inside}</VirtualHost>\n"
+        f"<VirtualHost *:{host.httpd.port}>\nServerName other.example.net\n</VirtualHost>\n"
+        f"<VirtualHost *:{host.httpd.port}>\n{inside}</VirtualHost>",
+    )
+
+
+def log_in(host: Host, path: str) -> str:
+    """Have mod_auth_openidc ask for a login at a path; return where the rule stands."""
+    load(host, "auth_openidc")
+    idp = "https://idp.example.net"
+    host.add(
+        f"OIDCProviderIssuer {idp}\nOIDCProviderAuthorizationEndpoint {idp}/auth\n"
+        f"OIDCProviderTokenEndpoint {idp}/token\nOIDCProviderJwksUri {idp}/jwks\n"
+        "OIDCClientID id\nOIDCClientSecret not-secret\nOIDCCryptoPassphrase not-secret-at-all-not-secret-at-all\n"
+        "OIDCRedirectURI https://app.example.net/app/redirect\n"
+    )
+    place = say(host, f"<Location {path}>\nAuthType openid-connect\nRequire valid-user\n</Location>")
+    return _line_after(place, 2)
+
+
+IDP = """\
+<EntityDescriptor entityID="https://idp.example.net/" xmlns="urn:oasis:names:tc:SAML:2.0:metadata">
+<IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">
+<SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
+ Location="https://idp.example.net/sso"/></IDPSSODescriptor></EntityDescriptor>
+"""
+
+
+def log_in_by_saml(host: Host, path: str) -> str:
+    """Have mod_auth_mellon ask for a login at a path; return where the rule stands."""
+    load(host, "auth_mellon")
+    issued = host.public.issue("app.example.net")
+    for name, content in (("sp.crt", issued.pem), ("sp.key", issued.key_pem), ("idp.xml", IDP.encode())):
+        (host.conf / name).write_bytes(content)
+    place = say(
+        host,
+        f"<Location {path}>\nMellonSPPrivateKeyFile {host.conf}/sp.key\nMellonSPCertFile {host.conf}/sp.crt\n"
+        f"MellonIdPMetadataFile {host.conf}/idp.xml\n"
+        "MellonEndpointPath /mellon\nMellonEnable auth\nAuthType Mellon\n"
+        "Require valid-user\n</Location>",
+    )
+    return _line_after(place, 7)
+
+
+def locate(host: Host, *lines: str) -> str:
+    """Have mod_geoip know the countries of callers; return where lines stand.
+
+    By its database 0.0.0.0 to 63.255.255.255 are China, and all other addresses are nowhere.
+    """
+    load(host, "geoip", "setenvif")
+    nowhere, china = (16776960 + number for number in (0, 48))
+    records = (1, nowhere, china, nowhere)  # of the first bit of an address, and of the second behind a 0
+    content = b"".join(each.to_bytes(3, "little") for each in records) + b"\xff\xff\xff\x01"
+    (host.conf / "geo.dat").write_bytes(content)
+    usual = f"GeoIPEnable On\nGeoIPDBFile {host.conf}/geo.dat\nSetEnvIf GEOIP_COUNTRY_CODE CN from-there"
+    return _line_after(say(host, "\n".join((usual, *lines))), 3)
+
+
+def _line_after(place: str, lines: int) -> str:
+    file, _colon, number = place.rpartition(":")
+    return f"{file}:{int(number) + lines}"
+
+
+# -- servers that are let be
+
+
+def slow_down(host: Host) -> None:
+    """Have httpd wait for nobody, and send slowly."""
+    load(host, "ratelimit")
+    say(
+        host,
+        "RequestReadTimeout handshake=1 header=1-2,MinRate=5000 body=1,MinRate=5000\nKeepAliveTimeout 1\n"
+        "SetOutputFilter RATE_LIMIT\nSetEnv rate-limit 400",
+    )
+
+
+def guard_by_core_rules(host: Host, engine: str = "On") -> None:
+    """Have mod_security hold the OWASP core rules against requests, as Debian brings them."""
+    if not RULES.is_dir():
+        pytest.skip("the OWASP core rules are not installed here (on Debian: modsecurity-crs)")
+    guard(host)
+    own = shutil.copytree(RULES, host.httpd.root / "rules")
+    say(host, f"SecRuleEngine {engine}\nInclude /etc/modsecurity/crs/crs-setup.conf\nInclude {own}/*.conf")
+
+
+HEALTHY: dict[str, Callable[[Host], object]] = {
+    "the OWASP core rules, which block": guard_by_core_rules,
+    "the OWASP core rules, which only detect": lambda host: guard_by_core_rules(host, "DetectionOnly"),
+    "mod_evasive": evasive,
+    "mod_qos": limit,
+    "mod_md": lambda host: manage(host, "MDStoreDir store\n"),
+    "mod_md with a store that no directive names": lambda host: manage(host, ""),
+    "mod_auth_openidc at another path": lambda host: log_in(host, "/app"),
+    "mod_auth_mellon at another path": lambda host: log_in_by_saml(host, "/app"),
+    "mod_geoip": locate,
+    "mod_ratelimit, and mod_reqtimeout without patience": slow_down,
+}
+
+
+@pytest.mark.parametrize("server", HEALTHY)
+def test_a_server_with_its_usual_modules_gets_the_site_and_keeps_what_is_its_own(host: Host, server: str) -> None:
+    HEALTHY[server](host)
+    stores = [path for path in (host.httpd.root / "md", host.httpd.root / "store") if path.exists()]
+    if stores:  # mod_md has asked its CA by then, and written that it did not answer.
+        assert until(lambda: [*stores[0].glob("staging/*/job.json")])
+    wish = host.wish(**files(host))
+    before = host.state()
+    assert host.apply(wish, check=True).rehearsal == "full"
+    assert host.state() == before
+    report = host.apply(wish)
+    assert report.rehearsal == "full"
+    assert not [each for each in report.limits if "not tried" in each or "Chat's addresses" in each]
+    assert host.enforces()
+    assert not host.apply(wish).changed
+    assert not list((host.httpd.root / "rules").glob("*mtls*"))  # Whoever brings these may replace them as a whole.
+    logs = {each.name for each in (host.httpd.root / "logs").iterdir()}
+    assert not logs & {"by-evasive", "by-md"}
