@@ -4,8 +4,8 @@
 
 """Servers with modules that guard, limit or manage: firewalls of requests, logins, countries, certificates of others.
 
-Of each module the usual configuration, which is let be. A module that this machine lacks is told by the test that it
-was left out.
+Of each module the usual configuration, which is let be, and one that opens the site or keeps Chat from it, which is
+refused by what the rehearsal meets. A module that this machine lacks is told by the test that it was left out.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from embedded_httpd import free_port
-from host import until
+from host import DOMAIN, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from host import Host
 
+BACKEND: dict[str, Any] = {"proxy_pass": "http://127.0.0.1:9/"}
 RULES = Path("/usr/share/modsecurity-crs/rules")
 
 
@@ -206,3 +207,115 @@ def test_a_server_with_its_usual_modules_gets_the_site_and_keeps_what_is_its_own
     assert not list((host.httpd.root / "rules").glob("*mtls*"))  # Whoever brings these may replace them as a whole.
     logs = {each.name for each in (host.httpd.root / "logs").iterdir()}
     assert not logs & {"by-evasive", "by-md"}
+
+
+# -- what keeps Chat from the site
+
+
+NO_POST = 'SecRule REQUEST_METHOD "@streq POST" "id:1,phase:1,{}"'
+LOCKED: dict[str, tuple[Callable[[Host], str], str, str]] = {
+    "mod_security with a status of its own": (lambda host: guard(host, NO_POST.format("deny,status:406")), " 406 ", ""),
+    "mod_security with an error": (lambda host: guard(host, NO_POST.format("deny,status:500")), " 500 ", ""),
+    "mod_security with a redirect": (
+        lambda host: guard(host, NO_POST.format("redirect:https://a.example/")),
+        " 302 ",
+        "",
+    ),
+    "mod_qos": (lambda host: limit(host, "QS_LimitRequestBody 10"), " 413 ", "by mod_qos"),
+    "mod_qos that counts": (
+        lambda host: limit(
+            host, "QS_ErrorResponseCode 429", "SetEnvIf Request_Method POST P=1", "QS_EventRequestLimit P 0"
+        ),
+        " 429 ",
+        "by mod_qos",
+    ),
+    "mod_auth_openidc": (lambda host: log_in(host, "/"), " 401 ", "Require"),
+    "mod_auth_mellon": (lambda host: log_in_by_saml(host, "/"), " 303 ", "Require"),
+}
+
+
+@pytest.mark.parametrize("content", ["files", "a backend"])
+@pytest.mark.parametrize("server", LOCKED)
+def test_what_answers_chat_by_a_status_of_its_own_is_refused_by_where_it_stands(
+    host: Host, server: str, content: str
+) -> None:
+    act, status, said = LOCKED[server]
+    place = act(host)
+    message = host.refused(host.wish(**(BACKEND if content == "a backend" else files(host))))
+    assert "a client of the client CA was locked out" in message
+    assert status in message
+    assert said in message
+    assert "POST / did not reach the site's content" in message
+    assert place in message
+
+
+def test_a_rule_of_mod_security_that_refuses_chat_is_told_by_its_own_file_and_line(host: Host) -> None:
+    place = guard(host, NO_POST.format("deny,status:403"))
+    message = host.refused(host.wish(**BACKEND))
+    assert f"(HTTP/1.1 403 Forbidden), and httpd's log has why, by mod_security2 ({place})" in message
+
+
+@pytest.mark.parametrize("status", [406, 302])
+def test_a_page_of_the_sites_own_may_answer_chat_as_it_likes(host: Host, status: int) -> None:
+    """What holds for the page that Chat calls, and not for whatever is asked by POST, is the site's own matter."""
+    action = f"deny,status:{status}" if status == 406 else "redirect:https://a.example/"
+    guard(host, f'SecRule REQUEST_URI "@rx ^/(\\?|$)" "id:1,phase:1,{action}"')
+    assert host.apply(host.wish(**files(host), callback_paths=["/hooks"])).rehearsal == "full"
+
+
+BY_EXPRESSION = "<Location />\nRequire expr \"-R '43.0.0.0/8'\"\n</Location>"
+BY_VARIABLE = "SetEnvIf Remote_Addr ^43\\. from-there\n<Location />\nRequire env from-there\n</Location>"
+RULED: dict[str, Callable[[Host], str]] = {
+    "by a country": lambda host: _line_after(locate(host, "<Location />\nRequire env from-there\n</Location>"), 1),
+    "by an expression": lambda host: _line_after(say(host, BY_EXPRESSION), 1),
+    "by a variable": lambda host: _line_after(say(host, BY_VARIABLE), 2),
+}
+
+
+@pytest.mark.parametrize("rule", RULED)
+def test_a_rule_that_lets_some_of_the_internet_in_is_told_by_its_line(host: Host, rule: str) -> None:
+    place = RULED[rule](host)
+    report = host.apply(host.wish(**files(host)))
+    (warning,) = [each for each in report.limits if "Chat's addresses" in each]
+    assert f"from an address that Require at {place} does not let in gets 403" in warning
+
+
+def test_a_door_is_asked_from_where_rules_let_in(host: Host) -> None:
+    load(host, "proxy", "proxy_http", "rewrite")
+    port = free_port()
+    say(host, BY_EXPRESSION)
+    rule = "RewriteEngine on\nRewriteMap low int:tolower\nRewriteRule ^/?(.*) http://${low:127.0.0.1}:9/$1 [P]"
+    place = say(host, f"Listen 127.0.0.1:{port}\n<VirtualHost 127.0.0.1:{port}>\n{rule}\n</VirtualHost>")
+    message = host.refused(host.wish(**BACKEND))
+    assert (
+        f"a client without a certificate got in at 127.0.0.1:{port} by the virtual host at {_line_after(place, 1)}"
+        in message
+    )
+
+
+# -- what leads to the site
+
+
+def test_a_host_behind_a_login_that_serves_the_sites_files_is_refused_by_its_line(host: Host) -> None:
+    log_in(host, "/app")
+    folder, port = files(host)["document_root"], free_port()
+    rule = f"<Directory {folder}>\nAuthType openid-connect\nOIDCUnAuthAction pass\nRequire valid-user\n</Directory>"
+    place = say(
+        host, f"Listen 127.0.0.1:{port}\n<VirtualHost 127.0.0.1:{port}>\nDocumentRoot {folder}\n{rule}\n</VirtualHost>"
+    )
+    assert f"(DocumentRoot at {_line_after(place, 2)})" in host.refused(host.wish(document_root=folder))
+
+
+def test_a_server_that_turns_away_who_asks_much_does_not_hide_a_door(host: Host) -> None:
+    evasive(host)
+    load(host, "proxy", "proxy_http")
+    guard(host)
+    port = free_port()
+    rules = (
+        'SecAction "id:1,phase:1,nolog,pass,setvar:tx.port=9"\n'
+        'SecRule REQUEST_HEADERS:Host "@endsWith ." "id:2,phase:2,t:none,proxy:http://127.0.0.1:%{tx.port}/"'
+    )
+    place = say(host, f"Listen 127.0.0.1:{port}\n<VirtualHost 127.0.0.1:{port}>\n{rules}\n</VirtualHost>")
+    message = host.refused(host.wish(**BACKEND))
+    assert f"got in at 127.0.0.1:{port} by the virtual host at {_line_after(place, 1)}" in message
+    assert f"with Host {DOMAIN}. (200)" in message

@@ -15,12 +15,16 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
 # "httpd: Syntax error on line 3 of …/mtls/www.example.com/current/site.conf", in a release's or a rehearsal's folder
 _LINE = re.compile(r"line (\d+) of \S*?/([^/\s]+)/(?:current/|releases/[0-9a-f.]+/)?site\.conf")
 # ssl_engine_init.c; the reason is OpenSSL's, of SSL_R_CA_KEY_TOO_SMALL and SSL_R_CA_MD_TOO_WEAK
 _WEAK = re.compile(r"AH02562: .*?/([^/]+)\.crt;.*::(ca (?:key|md) too (?:small|weak))")
+# A line of an error log, of a warning and above: which module says it, and the number that it goes by, if it has one.
+_SAID = re.compile(r"^\[[^\]]*\] \[(\w+):(?:emerg|alert|crit|error|warn)\](?:.*?\b(AH\d{5}):)?")
+# A file and a line of it, however a module writes that: [file "/etc/a.conf"] [line "12"], /etc/a.conf:12.
+_FILE_LINE = re.compile(r"(/[^\s\"'\]:,()]+)[\"'\])]*[\s:,]*\[?(?:(?:on |at )?line )?[\"']?(\d+)\b")
 
 
 def writes_to_read_only(words: str) -> bool:
@@ -53,3 +57,21 @@ def find_line(words: str) -> tuple[str, int] | None:
 def find_named(words: str, domains: Iterable[str]) -> set[str]:
     """Those of the sites that httpd names, as a server's name or in a path."""
     return {each for each in domains if re.search(rf"(?<![\w.-]){re.escape(each)}(?![\w.-])", words)}
+
+
+def find_tellers(lines: Iterable[str], files: Container[str]) -> list[str]:
+    """The modules that say something in lines of an error log, each with the lines of C(files) that it names there.
+
+    With the number of its message, where it names none. Nothing else of what it says: that may be anybody's.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for line in lines:
+        said = _SAID.match(line)
+        if said:
+            module, number = said.groups()
+            places = [f"{path}:{at}" for path, at in _FILE_LINE.findall(line) if path in files]
+            found.setdefault(module, {}).update(dict.fromkeys(places or filter(None, [number])))
+    return [
+        f"mod_{module} ({', '.join(list(places)[:3])})" if places else f"mod_{module}"
+        for module, places in found.items()
+    ]

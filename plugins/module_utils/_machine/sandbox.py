@@ -400,10 +400,19 @@ def _give(path: str, status: os.stat_result) -> None:
 
 
 def _network(addresses: Sequence[str]) -> None:
-    """Bring the loopback interface up, and give it the addresses (netdevice(7))."""
+    """Bring the loopback interface up, and give it the addresses."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         flags = struct.unpack("16sh22x", fcntl.ioctl(control, _SIOCGIFFLAGS, struct.pack("16sh22x", b"lo", 0)))[1]
         fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", flags | _IFF_UP))
+    add_addresses(addresses, "lo:")
+
+
+def add_addresses(addresses: Sequence[str], label: str = "lo:more") -> None:
+    """Inside, give the loopback interface addresses, each by a label of its own (netdevice(7)).
+
+    One of IPv4 brings its whole network of old (class A, B or C) with it.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         index = struct.unpack("16si20x", fcntl.ioctl(control, _SIOCGIFINDEX, struct.pack("16si20x", b"lo", 0)))[1]
         for number, address in enumerate(addresses):
             if ":" in address:
@@ -415,7 +424,7 @@ def _network(addresses: Sequence[str]) -> None:
                     )
             else:
                 packed = struct.pack("=H2x4s8x", socket.AF_INET, socket.inet_aton(address))
-                fcntl.ioctl(control, _SIOCSIFADDR, struct.pack("16s16s8x", f"lo:{number + 1}".encode(), packed))
+                fcntl.ioctl(control, _SIOCSIFADDR, struct.pack("16s16s8x", f"{label}{number + 1}".encode(), packed))
 
 
 def _write(path: str, text: str) -> None:

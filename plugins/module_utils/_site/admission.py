@@ -6,11 +6,15 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.kept import digest_page
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.complaints import find_tellers
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import Logs
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site.canaries import (
     Canaries,
@@ -18,6 +22,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.canaries import (
     find_in_the_way,
     find_shortcuts,
     folder_of,
+    leads_on,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import find_door
 
@@ -25,9 +30,14 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Answer, Door, Identity, Question
     from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
 
+_SECONDS = 3.0  # for calls from all over the internet
 # A rule, or a handler, that does not take the method: the content is reached by others.
 _NO_METHOD = (403, 405, 501)
 _NOT_SERVED = (400, 421)  # what a request gets that another virtual host does not take
+# What no file is answered with by POST, where nothing keeps who asks from it.
+_SENT_AWAY = (301, 302, 303, 307, 308)
+_SURELY = (*_SENT_AWAY, 401, 406, 407, 429, 451)
+_KEPT_OUT = (*_SURELY, 400, 402, 409, 410, 413, 415, 418, 422, 444, 500, 502, 503, 504)
 
 
 @dataclass
@@ -48,6 +58,7 @@ class Admission:
     reached: set[str] = field(default_factory=set)
     unanswered: set[str] = field(default_factory=set)
     _shown: dict[str, bool] = field(default_factory=dict)
+    _is_shut: bool = False  # whoever calls, from wherever
 
     @property
     def awaited(self) -> bytes:
@@ -132,37 +143,50 @@ class Admission:
         answer = self.ask(question, seconds)
         if answer.status != 403 or self.source is not None:
             return answer
-        for source in self.canaries.known_sources(self.door.address):
+        end = time.monotonic() + _SECONDS
+        sources = itertools.chain(
+            self.canaries.known_sources(self.door.address), self.canaries.find_far_sources(self.door.address)
+        )
+        for source in () if self._is_shut else sources:
             again = self._ask(replace(question, source=source), seconds)
             if again.status not in (0, 403):
                 self.source = source
-                self._warn()
+                self.canaries.let_in.append(source)
+                self._warn(question.path)
                 return again
+            if time.monotonic() > end:
+                break
+        self._is_shut = True
         return answer
 
     def ask_for_content(self, question: Question, seconds: float) -> Answer:
-        """Ask as Chat, and note a fault where something else answers than the site's own content."""
-        known, word = len(self.canaries.stand_ins.arrivals), self.canaries.word
-        answer = self.ask_admitted(replace(question, awaited=word), seconds)
-        if answer.status == 403:
-            self._blame(question, answer)
-        if answer.result != "accepted" or answer.found or len(self.canaries.stand_ins.arrivals) > known:
+        """Ask as Chat calls, and note what answers in the place of the site's own content."""
+        known, word, heard = len(self.canaries.stand_ins.arrivals), self.canaries.word, Logs(self.canaries.logs)
+        beside = self._ask_beside(question, seconds) if question.path in self.unanswered else None
+        answer = beside or self.ask_admitted(replace(question, awaited=word), seconds)
+        if answer.result == "unproven" and answer.offered:
+            answer = self._ask_beside(question, seconds) or answer
+        if answer.result != "accepted":
+            self._blame(question, answer, heard)
             return answer
-        moved = _sends_away(answer)
+        if answer.found or len(self.canaries.stand_ins.arrivals) > known:
+            return answer
         name = self.canaries.names.get(self.site.domain)
-        if name and not moved:
+        is_certain = self.site.domain in self.canaries.replaced
+        if name:
             path = folder_of(question.path) + name
             if path not in self.reached:
                 file = self.ask(replace(question, path=path, method="GET", awaited=word), seconds)
                 if file.found or file.status in _NO_METHOD:
                     self.reached.add(path)
-            if path in self.reached:
+            is_certain = path not in self.reached or self._is_kept_out(question, path, answer, seconds)
+            if not is_certain and not _sends_away(answer):
                 return answer
-        if moved or name or self.site.domain in self.canaries.replaced:
-            self._blame(question, answer)
+        if _sends_away(answer) or name or is_certain:
+            self._blame(question, answer, heard, is_certain=is_certain)
         return answer
 
-    def ask_beside(self, question: Question, seconds: float) -> Answer | None:
+    def _ask_beside(self, question: Question, seconds: float) -> Answer | None:
         """Ask for the canary beside a path where nothing is answered in time; None where that is not reached either.
 
         So it is where a program has to be started for the answer, which a rehearsal does not do: mod_fcgid waits.
@@ -183,29 +207,50 @@ class Admission:
         self.canaries.warnings.append(Fault("not-tried", self.site.domain, words, ""))
         return replace(answer, path=question.path)
 
+    def _is_kept_out(self, question: Question, path: str, answer: Answer, seconds: float) -> bool:
+        """Whether what Chat calls is answered like a file to which the site alone would say something else by POST.
+
+        So it is no page of the site that answers. C(path): the canary's, which is reached by GET.
+        """
+        if answer.status not in _KEPT_OUT:
+            return False
+        return self.ask_admitted(replace(question, path=path), seconds).status == answer.status
+
     def _ask(self, question: Question, seconds: float) -> Answer:
         door = find_door(self.canaries.described, self.door.address, self.door.port, question.source)
         return ask(door, question, seconds)
 
-    def _warn(self) -> None:
-        host = self.canaries.hosts[self.site.domain]
-        places = (
-            ", ".join(find_address_rules(self.canaries.described, host, self.site.called)) or "a rule of the server"
-        )
+    def _warn(self, path: str) -> None:
+        described, host = self.canaries.described, self.canaries.hosts[self.site.domain]
+        # Rules by what a module makes of the address, such as a country, are none by their text.
+        found = find_address_rules(described, host, self.site.called) or find_in_the_way(described, host, path, 403)
+        places = ", ".join(found) or "a rule of the server"
         words = f"{self.site.domain}: who calls from an address that {places} does not let in gets 403"
         remedy = "nobody knows Chat's addresses, so see that it lets them in"
         self.canaries.warnings.append(Fault("locked-out", self.site.domain, words, remedy))
 
-    def _blame(self, question: Question, answer: Answer) -> None:
-        host = self.canaries.hosts[self.site.domain]
-        places = find_in_the_way(self.canaries.described, host, question.path, answer.status)
+    def _blame(self, question: Question, answer: Answer, heard: Logs, *, is_certain: bool = False) -> None:
+        """Tell what keeps somebody from the content: by a directive that may, else by who speaks of it in httpd's log.
+
+        C(is_certain): something does, whatever it is.
+        """
+        described, host = self.canaries.described, self.canaries.hosts[self.site.domain]
+        places = find_in_the_way(described, host, question.path, answer.status)
+        words = (
+            f"a client of the client CA was locked out over {answer.version}: {question.method} {question.path} "
+            f"did not reach the site's content ({answer.detail})"
+        )
+        is_sure = is_certain and answer.status in _SURELY and not leads_on(described, host, question.path)
+        tellers = [] if places else find_tellers(heard.lines(), described.files)
+        if is_sure and not places and not tellers:
+            places = find_in_the_way(described, host, question.path, 403)  # A login is asked for by a rule, too.
         if places:
-            words = (
-                f"a client of the client CA was locked out over {answer.version}: {question.method} {question.path} "
-                f"did not reach the site's content ({answer.detail}), as before it comes {', '.join(places[:3])}"
-            )
-            remedy = "have that hold for other virtual hosts alone"
-            self.faults.append(Fault("locked-out", self.site.domain, words, remedy))
+            words += f", as before it comes {', '.join(places[:3])}"
+        elif tellers and (answer.result != "accepted" or answer.status in _KEPT_OUT):
+            words += f", and httpd's log has why, by {', '.join(tellers[:3])}"
+        elif not is_sure:
+            return
+        self.faults.append(Fault("locked-out", self.site.domain, words, "have that hold for other virtual hosts alone"))
 
 
 def _sends_away(answer: Answer) -> bool:

@@ -29,7 +29,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import f
 from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import Folders, are_ruled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import (
         Description,
@@ -44,6 +44,11 @@ if TYPE_CHECKING:
 _NOBODYS = ("192.0.2.", "198.51.100.", "203.0.113.")
 _NOBODYS_V6 = "2001:db8:6d74:6c73::"
 _FEW = 8  # of addresses of IPv6, each of which is added on its own, and of networks that rules name
+# The blocks of 2^24 addresses each that are somebody's, and where in each of them is called from: registries give parts
+# of one to many countries. Those below the other number are the loopback interface's as a whole by one address.
+_BLOCKS = tuple(block for block in range(1, 224) if block not in (10, 127))
+_WITHIN = ("45.7.9", "109.7.9", "173.7.9", "237.7.9")
+_FIRST_OF_CLASS_B = 128
 # Set aside for tests of networks (RFC 2544): names of backends mean these inside.
 _OF_NAMES = ipaddress.ip_network("198.18.0.0/24")
 _URL = re.compile(
@@ -166,19 +171,21 @@ def _address_in(network: str) -> str:
 class Canaries:
     """What stands for the content of all sites, for one rehearsal, and who asks for it.
 
-    word: what only the sites' content holds; behind it stands the mark of what holds it. hosts: their virtual hosts,
-    by domain. names: how the planted files are called, by domain, which is their mark too; none where none could be
-    planted. files: all the paths that lead to these. mounts: what was mounted where before any was planted. stand_ins:
-    the listeners in the place of backends. taken: the backends that are stood in for, each with its mark. replaced: the
-    domains all of whose backends these are. closed: the marks of what nobody is to reach but who is let in, by domain.
-    dressed: by domain, the SHA-256 of the page that a site refuses with, where its status says otherwise.
-    warnings: what operators are to see to, and what could not be stood in for.
+    word: what only the sites' content holds; behind it stands the mark of what holds it. hosts: their virtual hosts, by
+    domain. names: how the planted files are called, by domain, which is their mark too; none where none could be
+    planted. files: all the paths that lead to these. mounts: what was mounted where before any was planted. logs:
+    httpd's error logs. stand_ins: the listeners in the place of backends. taken: the backends that are stood in for,
+    each with its mark. replaced: the domains all of whose backends these are. closed: the marks of what nobody is to
+    reach but who is let in, by domain. dressed: by domain, the SHA-256 of the page that a site refuses with, where its
+    status says otherwise. warnings: what operators are to see to, and what could not be stood in for. let_in: addresses
+    that rules let in where they do not let in nobody's.
     """
 
     described: Description
     word: bytes = field(repr=False)
     stand_ins: StandIns
     mounts: Mounts
+    logs: Sequence[str] = ()
     names: dict[str, str] = field(default_factory=dict)
     files: dict[str, tuple[str, ...]] = field(default_factory=dict)
     hosts: dict[str, VirtualHost] = field(default_factory=dict)
@@ -187,11 +194,13 @@ class Canaries:
     closed: dict[str, set[str]] = field(default_factory=dict)
     dressed: dict[str, str] = field(default_factory=dict)
     warnings: list[Fault] = field(default_factory=list)
+    let_in: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Count the questions."""
         self._numbers = itertools.count(1)
         self._network = _nobodys(self.described)
+        self._is_far = False
 
     def next_source(self, address: str) -> str:
         """An address that is nobody's, another than for the question before, to call C(address) from."""
@@ -207,6 +216,19 @@ class Canaries:
         """
         named = [each for each in _allowed_callers(self.described) if (":" in each) == (":" in address)]
         return ["", *named]
+
+    def find_far_sources(self, address: str) -> Iterator[str]:
+        """Yield addresses all over the internet, which a list of networks or countries may let in; none of IPv6."""
+        if ":" not in address and not self._is_far:
+            self._is_far = True
+            wholes = [f"{block}.0.0.1" for block in _BLOCKS if block < _FIRST_OF_CLASS_B]
+            sandbox.add_addresses([*wholes, *_far(_FIRST_OF_CLASS_B)])
+        yield from _far(0) if ":" not in address else ()
+
+    def choose_source(self, address: str) -> str:
+        """An address to call C(address) from, which is one that rules let in, where it has been seen that they do."""
+        known = [each for each in self.let_in if not each or (":" in each) == (":" in address)]
+        return known[0] if known else self.next_source(address)
 
     def plant(self, site: SiteFacts, host: VirtualHost) -> None:
         """Put a file with the word into the document root of a site, beside each path that Chat calls."""
@@ -302,6 +324,11 @@ class Canaries:
         self.warnings.append(Fault("not-tried", domain, told, ""))
 
 
+def _far(lowest: int) -> list[str]:
+    """Addresses in all blocks of the internet from C(lowest) on: one in each of them, and then another in each."""
+    return [f"{block}.{within}" for within in _WITHIN for block in _BLOCKS if block >= lowest]
+
+
 def find_document_root(described: Description, host: VirtualHost) -> str:
     """The folder of a virtual host's files: its own, or that of the server level."""
     found = ""
@@ -370,6 +397,20 @@ def find_in_the_way(described: Description, host: VirtualHost, path: str, status
         if hit:
             found.append(f"{each.name} at {each.place}")
     return found
+
+
+def leads_on(described: Description, host: VirtualHost, path: str) -> bool:
+    """Whether a virtual host may itself have something else than its files or backend answer at a path."""
+    return any(
+        each.host == host.place
+        and each.file == host.file
+        and (
+            each.name.lower() in _HANDLERS
+            or (each.name.lower() in _PATTERNS and _matches(path, (each.words or [""])[0]))
+            or ("alias" in each.name.lower() and _begins(path, (each.words or [""])[0]))
+        )
+        for each in described.directives
+    )
 
 
 def find_shortcuts(described: Description, host: VirtualHost | None) -> list[str]:

@@ -57,6 +57,9 @@ _LEADS = 128
 _SECONDS = 3.0
 # For all: a virtual host of others may keep each question waiting.
 _SECONDS_IN_ALL = 15.0
+# How who asks for too much is turned away, if he is answered at all, and how often that is doubted, of one connection.
+_TURNED_AWAY = (0, 403, 429, 503)
+_FIRM = 3
 _NOBODY = "a client without a certificate"
 _STRANGER = "a client of another CA"
 _UNLISTED = "a client of the client CA that is not among 'allowed_clients'"
@@ -266,10 +269,16 @@ class Doors:
     def _connect(
         self, address: str, port: int, name: str = "", identity: Identity | None = None, version: str = "TLSv1.3"
     ) -> Kept:
-        source = self.canaries.next_source(address)
+        source = self.canaries.choose_source(address)
         door: Door = standing.find_door(self.canaries.described, address, port, source)
         name = name if SERVER_NAME.match(name) else ""
         return Kept(door, version, name, identity, source, _SECONDS)
+
+    def _move(self, kept: Kept) -> None:
+        """Go on from another address: who asks for much may be turned away for a while, whatever he asks for."""
+        kept.close()
+        kept.source = self.canaries.choose_source(kept.door.address)
+        kept.door = standing.find_door(self.canaries.described, kept.door.address, kept.door.port, kept.source)
 
     def _callers(self, sites: Sequence[SiteFacts]) -> Iterator[tuple[str, Identity | None]]:
         yield _NOBODY, None
@@ -375,11 +384,18 @@ class Doors:
         self, kept: Kept, site: SiteFacts, asked: Sequence[_Asked], sharing: Sequence[VirtualHost], said: str
     ) -> Iterator[Fault]:
         """Ask for a site over a connection, and tell the first request by which its content is reached."""
+        is_served, firm = False, 0
         for each in asked:
             if time.monotonic() > self._end:
                 self._note("some doors were not asked for sites, as others let them wait for too long")
                 return
             reply, reached = self._reach(kept, each.raw)
+            if is_served and reply.status in _TURNED_AWAY and firm < _FIRM:
+                status = reply.status
+                self._move(kept)
+                reply, reached = self._reach(kept, each.raw)
+                firm += reply.status == status
+            is_served = is_served or reply.status not in _TURNED_AWAY
             host = _find_answering(sharing, each.name, kept.server_name)
             if self._is_content(site, reached) and not self._is_accepted(site, host):
                 place = f" by the virtual host at {host.place}" if host else ""

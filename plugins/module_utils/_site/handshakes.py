@@ -157,12 +157,7 @@ def _ask(occasion: Occasion, admission: Admission | None, site: SiteFacts, door:
         return admission.ask(called, seconds)
     if unlisted or question.client in ("none", "untrusted", "revoked"):
         return admission.ask_refused(called, seconds)
-    if called.path in admission.unanswered:
-        return admission.ask_beside(called, seconds) or admission.ask_for_content(called, seconds)
-    answer = admission.ask_for_content(called, seconds)
-    if answer.result == "unproven" and answer.offered:
-        return admission.ask_beside(called, seconds) or answer
-    return answer
+    return admission.ask_for_content(called, seconds)
 
 
 def _see_whether_sent_away(site: SiteFacts, door: Door, question: Question, answer: Answer, seconds: float) -> Answer:

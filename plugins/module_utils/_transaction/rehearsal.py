@@ -190,7 +190,7 @@ def _full(trial: Trial, logs_told: Sequence[str] = (), stores_told: Sequence[str
                 every = opened_logs(described, [store.path(domain, "current", SITE) for domain in store.domains()])
                 every += _written_files(described)
                 return asdict(_End(broken, faults + weak, False, programs, opened, every, served))
-            with _standing_in(private, described, sites) as content:
+            with _standing_in(private, described, sites, os.path.join(scratch, "error.log")) as content:
                 occasion = handshakes.Occasion(described, handshakes.Stage.REHEARSAL, twins=twins, canaries=content)
                 for site, address in tried:
                     door = standing.find_door(described, address, site.port)
@@ -409,11 +409,14 @@ def _known_hosts() -> list[tuple[str, str]]:
 
 
 @contextmanager
-def _standing_in(store: Store, described: Description, sites: Sequence[SiteFacts]) -> Iterator[canaries.Canaries]:
-    """Inside, once httpd serves: have canaries stand for the content of the sites."""
+def _standing_in(
+    store: Store, described: Description, sites: Sequence[SiteFacts], log: str
+) -> Iterator[canaries.Canaries]:
+    """Inside, once httpd serves: have canaries stand for the content of the sites. C(log): the server's error log."""
     word = secrets.token_hex(16).encode()
     stand_ins = StandIns(word, USER_AGENT.encode())
-    content = canaries.Canaries(described, word, stand_ins, described.mounts)
+    places = [store.path(site.domain, "current", SITE) for site in sites]
+    content = canaries.Canaries(described, word, stand_ins, described.mounts, [log, *opened_logs(described, places)])
     for site in sites:
         host = standing.find_host(store, described, site)
         if host:

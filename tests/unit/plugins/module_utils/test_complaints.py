@@ -57,3 +57,26 @@ def test_a_module_that_is_there_already_is_told_from_another() -> None:
     said = "[so:warn] [pid 4711] AH01574: module info_module is already loaded, skipping"
     assert complaints.has_loaded_already(said, "info_module")
     assert not complaints.has_loaded_already(said, "ssl_module")
+
+
+AT = "[Sun Nov 29 22:00:00.000000 2026]"
+SECURITY = (
+    f"{AT} [security2:error] [pid 1:tid 2] [client 192.0.2.1:5] ModSecurity: Access denied with code 406 (phase 1). "
+    '[file "/etc/httpd/waf.conf"] [line "12"] [id "1"] [msg "of S3CRET"] [uri "/etc/passwd"]'
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "tellers"),
+    [
+        (SECURITY, ["mod_security2 (/etc/httpd/waf.conf:12)"]),
+        (f"{AT} [x:warn] [pid 1] no, by /etc/httpd/waf.conf:7", ["mod_x (/etc/httpd/waf.conf:7)"]),
+        (f"{AT} [x:error] [pid 1] no, on line 9 of /etc/httpd/waf.conf", ["mod_x"]),
+        (f"{AT} [x:error] [pid 1] AH01630: denied: /srv/other.conf:7", ["mod_x (AH01630)"]),
+        (f"{AT} [x:error] [pid 1] S3CRET", ["mod_x"]),
+        (f"{AT} [x:info] [pid 1] AH00001: by /etc/httpd/waf.conf:7", []),
+        ('192.0.2.1 - - "GET /etc/httpd/waf.conf:7 HTTP/1.1" 403', []),
+    ],
+)
+def test_who_says_why_somebody_was_refused_is_told_by_module_and_line_alone(line: str, tellers: list[str]) -> None:
+    assert complaints.find_tellers([line, line], {"/etc/httpd/waf.conf"}) == tellers
