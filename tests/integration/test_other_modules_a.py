@@ -296,6 +296,35 @@ def test_a_door_is_asked_from_where_rules_let_in(host: Host) -> None:
 # -- what leads to the site
 
 
+def lead(host: Host, condition: str, url: str) -> str:
+    """Have mod_security hand requests on to a URL; return where the rule stands."""
+    load(host, "proxy", "proxy_http")
+    guard(host)
+    port = free_port()
+    rule = f'SecRule {condition} "id:1,phase:2,t:none,proxy:{url}"'
+    place = say(
+        host,
+        f"Listen 127.0.0.1:{port}\n<VirtualHost 127.0.0.1:{port}>\nServerName a.example.net\n{rule}\n</VirtualHost>",
+    )
+    return _line_after(place, 3)
+
+
+def test_a_module_that_hands_requests_on_to_the_backend_is_asked_to_by_what_its_line_says(host: Host) -> None:
+    place = lead(host, 'REQUEST_URI "@beginsWith /api"', BACKEND["proxy_pass"])
+    message = host.refused(host.wish(**BACKEND))
+    assert "a client without a certificate got in at 127.0.0.1:" in message
+    assert f"to GET /api/mtls-httpd with Host a.example.net, by SecRule at {place} (200)" in message
+
+
+@pytest.mark.parametrize("backend", ["the site's", "another"])
+def test_a_module_that_names_the_backend_and_leads_there_by_what_nobody_knows_is_told(host: Host, backend: str) -> None:
+    url = BACKEND["proxy_pass"] if backend == "the site's" else "http://127.0.0.1:11/"
+    place = lead(host, 'REQUEST_HEADERS:X-Robot "@streq yes"', url)
+    report = host.apply(host.wish(**BACKEND))
+    told = [each for each in report.limits if f"SecRule at {place} may lead to what {DOMAIN} protects" in each]
+    assert bool(told) is (backend == "the site's")
+
+
 def test_a_host_behind_a_login_that_serves_the_sites_files_is_refused_by_its_line(host: Host) -> None:
     log_in(host, "/app")
     folder, port = files(host)["document_root"], free_port()

@@ -40,19 +40,31 @@ _LINES, _BYTES = 4096, 1 << 20  # of a map, or of a .htaccess file
 _SECONDS = 5.0  # for all patterns, which are the operators', or of who may write a .htaccess file
 _BELOW = "mtls-httpd"
 _IN_HTACCESS = ("rewriterule", "rewritecond", "sethandler", "addhandler")
-# httpd's own that name a path and lead to no content there; any other directive that does may have a module answer.
-_NOT_LEADING = {
+# Directives that may name a path, or a backend by its URL, and lead nobody there: what they say is for clients, of logs,
+# or of answers. What begins so is one.
+_TELLING = (
     *LOG_DIRECTIVES,
-    *(
-        "redirect",
-        "redirectmatch",
-        "redirectpermanent",
-        "redirecttemp",
-        "proxypassreverse",
-        "proxypassreversecookiepath",
-    ),
-    *("errordocument", "rewritebase", "rewriteoptions", "setenv", "setenvif", "action", "cookiepath", "substitute"),
-}
+    "action",
+    "cookiepath",
+    "errordocument",
+    "header",
+    "logformat",
+    "noproxy",
+    "proxyblock",
+    "proxyhtml",
+    "proxypassreverse",
+    "proxyremote",
+    "proxyset",
+    "redirect",
+    "requestheader",
+    "rewritebase",
+    "rewritecond",
+    "rewriteoptions",
+    "setenv",
+    "substitute",
+)
+_A_URL = re.compile(r"(?i)\bhttps?://[^\s\"'|,;<>$%]+")
+_A_PATH = re.compile(r"(?:(?<=[\s\"'^])|^)(/[\w./~-]*)")
 # Functions of mod_rewrite's own that leave lower case and digits as they are.
 _KEEPING = ("int:tolower", "int:escape", "int:unescape")
 
@@ -102,7 +114,10 @@ class Leads:
                 said = [
                     each
                     for each in directives
-                    if each.name.lower() in _LEADING or _names_path(each) or _names_folder(self.described, each, goals)
+                    if each.name.lower() in _LEADING
+                    or _names_path(each)
+                    or _names_folder(self.described, each, goals)
+                    or _names_backend(each, goals)
                 ]
                 if said or place:
                     host = self.described.host_at(place)
@@ -126,7 +141,7 @@ class Leads:
                 if not made:
                     guessed = list(host.find_guesses(each, goal))[:_REQUESTS]
                     self.found += [Lead(goal.domain, each, host.host, request, True) for request in guessed]
-                if not made and host.may_lead(each, goal):
+                if (not made and host.may_lead(each, goal)) or (made and each.name.lower() not in _LEADING):
                     self.doubtful.append((goal.domain, each))
             if each.name.lower() == "rewriterule":
                 conditions = []
@@ -210,8 +225,16 @@ class _Host:
             yield from (made for wanted in _wanted(words[1], goal) for made in rule.find_requests(words[1], wanted))
         elif name in ("virtualdocumentroot", "virtualscriptalias") and "%" in words[0]:
             yield from (made for path in goal.files for made in _by_name(self.described.path(words[0]), path))
-        else:
+        elif name in _LEADING:
             yield from self._plainly(each, goal, base)
+        elif _names_backend(each, [goal]):
+            below = next((below for place, below in goal.listening if _names(each, place)), "")
+            paths = [_join(base, "").rstrip("/"), *(found.rstrip("/") for found in _A_PATH.findall(each.arguments))]
+            yield from (
+                Made(path=f"{path}{rest}/{_BELOW}")
+                for path in dict.fromkeys(paths)
+                for rest in dict.fromkeys(("", below.rstrip("/")))
+            )
 
     def find_guesses(self, each: Directive, goal: Goal) -> Iterator[Made]:
         """Yield requests for a site's content below the path at which some module answers, by a directive of its own.
@@ -326,7 +349,7 @@ def _names_folder(described: Description, each: Directive, goals: Sequence[Goal]
 def _is_of_module(each: Directive) -> bool:
     """Whether a directive, and no section, is none of those of httpd's own that are known here."""
     name = each.name.lower()
-    return not name.startswith("<") and name not in _LEADING and name not in _NOT_LEADING
+    return name not in _LEADING and not name.startswith(("<", *_TELLING))
 
 
 def _pattern_of(section: str) -> str:
@@ -348,6 +371,20 @@ def _below_pattern(written: str, rest: str) -> Iterator[Made]:
         yield Made(path=re.sub("//+", "/", written.replace("*", rest, 1)))
     else:
         yield Made(path=_join(written, rest))
+
+
+def _names(each: Directive, place: str) -> bool:
+    """Whether a directive has the URL of a backend among its words."""
+    return any(backends.same(backends.backend(url)[0], _as_backend(place)) for url in _A_URL.findall(each.arguments))
+
+
+def _names_backend(each: Directive, goals: Sequence[Goal]) -> bool:
+    """Whether a directive of a module that nobody here knows names a backend of a goal, to which it may lead."""
+    return (
+        "://" in each.arguments
+        and not each.name.lower().startswith(("<", *_TELLING))
+        and any(_names(each, place) for goal in goals for place, _below in goal.listening if not place.startswith("/"))
+    )
 
 
 def _is_section(section: str) -> bool:
