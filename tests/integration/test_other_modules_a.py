@@ -272,6 +272,25 @@ RULED: dict[str, Callable[[Host], str]] = {
 }
 
 
+LOGIN = "AuthType Basic\nAuthName none\nAuthUserFile /dev/null\n"
+
+
+@pytest.mark.parametrize("others", ["Require valid-user\n", ""])
+def test_a_login_that_some_are_spared_by_their_address_is_told_by_its_line(host: Host, others: str) -> None:
+    rules = f"{LOGIN}<RequireAny>\nRequire ip 43.0.0.0/8\n{others}</RequireAny>\n"
+    place = say(host, f"<Location />\n{rules}</Location>")
+    report = host.apply(host.wish(**files(host)))
+    (warning,) = [each for each in report.limits if "Chat's addresses" in each]
+    assert f"{_line_after(place, 5)} does not let in gets {401 if others else 403}" in warning
+
+
+def test_a_login_that_nobody_is_spared_is_a_lock_out(host: Host) -> None:
+    place = say(host, f"<Location />\n{LOGIN}Require valid-user\n</Location>")
+    assert f"(HTTP/1.1 401 Unauthorized), as before it comes Require at {_line_after(place, 4)}" in host.refused(
+        host.wish(**files(host))
+    )
+
+
 @pytest.mark.parametrize("rule", RULED)
 def test_a_rule_that_lets_some_of_the_internet_in_is_told_by_its_line(host: Host, rule: str) -> None:
     place = RULED[rule](host)

@@ -23,6 +23,7 @@ _LINE = re.compile(r"line (\d+) of \S*?/([^/\s]+)/(?:current/|releases/[0-9a-f.]
 _WEAK = re.compile(r"AH02562: .*?/([^/]+)\.crt;.*::(ca (?:key|md) too (?:small|weak))")
 # A line of an error log, of a warning and above: which module says it, and the number that it goes by, if it has one.
 _SAID = re.compile(r"^\[[^\]]*\] \[(\w+):(?:emerg|alert|crit|error|warn)\](?:.*?\b(AH\d{5}):)?")
+_OF_ITSELF = re.compile(r"core|http2?|ssl|proxy\w*")
 # A file and a line of it, however a module writes that: [file "/etc/a.conf"] [line "12"], /etc/a.conf:12.
 _FILE_LINE = re.compile(r"(/[^\s\"'\]:,()]+)[\"'\])]*[\s:,]*\[?(?:(?:on |at )?line )?[\"']?(\d+)\b")
 
@@ -62,7 +63,8 @@ def find_named(words: str, domains: Iterable[str]) -> set[str]:
 def find_tellers(lines: Iterable[str], files: Container[str]) -> list[str]:
     """The modules that say something in lines of an error log, each with the lines of C(files) that it names there.
 
-    With the number of its message, where it names none. Nothing else of what it says: that may be anybody's.
+    With the number of its message, where it names none. Nothing else of what it says: that may be anybody's. What httpd
+    says of a connection or a backend, and of no line, is no rule's.
     """
     found: dict[str, dict[str, None]] = {}
     for line in lines:
@@ -70,6 +72,8 @@ def find_tellers(lines: Iterable[str], files: Container[str]) -> list[str]:
         if said:
             module, number = said.groups()
             places = [f"{path}:{at}" for path, at in _FILE_LINE.findall(line) if path in files]
+            if not places and _OF_ITSELF.fullmatch(module):
+                continue
             found.setdefault(module, {}).update(dict.fromkeys(places or filter(None, [number])))
     return [
         f"mod_{module} ({', '.join(list(places)[:3])})" if places else f"mod_{module}"

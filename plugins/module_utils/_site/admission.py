@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _SECONDS = 3.0  # for calls from all over the internet
 # A rule, or a handler, that does not take the method: the content is reached by others.
 _NO_METHOD = (403, 405, 501)
+_BY_ADDRESS = (401, 403, 406, 429, 451)  # how rules turn away who calls from somewhere else, or ask him to log in
 _NOT_SERVED = (400, 421)  # what a request gets that another virtual host does not take
 # What no file is answered with by POST, where nothing keeps who asks from it.
 _SENT_AWAY = (301, 302, 303, 307, 308)
@@ -141,7 +142,7 @@ class Admission:
     def ask_admitted(self, question: Question, seconds: float) -> Answer:
         """Ask as somebody who is to be let in, from an address that rules let in, if there is one."""
         answer = self.ask(question, seconds)
-        if answer.status != 403 or self.source is not None:
+        if answer.status not in _BY_ADDRESS or answer.found or self.source is not None:
             return answer
         end = time.monotonic() + _SECONDS
         sources = itertools.chain(
@@ -149,10 +150,10 @@ class Admission:
         )
         for source in () if self._is_shut else sources:
             again = self._ask(replace(question, source=source), seconds)
-            if again.status not in (0, 403):
+            if again.status not in (0, *_BY_ADDRESS):
                 self.source = source
                 self.canaries.let_in.append(source)
-                self._warn(question.path)
+                self._warn(question.path, answer.status)
                 return again
             if time.monotonic() > end:
                 break
@@ -220,12 +221,12 @@ class Admission:
         door = find_door(self.canaries.described, self.door.address, self.door.port, question.source)
         return ask(door, question, seconds)
 
-    def _warn(self, path: str) -> None:
+    def _warn(self, path: str, status: int) -> None:
         described, host = self.canaries.described, self.canaries.hosts[self.site.domain]
         # Rules by what a module makes of the address, such as a country, are none by their text.
         found = find_address_rules(described, host, self.site.called) or find_in_the_way(described, host, path, 403)
         places = ", ".join(found) or "a rule of the server"
-        words = f"{self.site.domain}: who calls from an address that {places} does not let in gets 403"
+        words = f"{self.site.domain}: who calls from an address that {places} does not let in gets {status}"
         remedy = "nobody knows Chat's addresses, so see that it lets them in"
         self.canaries.warnings.append(Fault("locked-out", self.site.domain, words, remedy))
 

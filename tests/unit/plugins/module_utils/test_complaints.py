@@ -74,6 +74,8 @@ SECURITY = (
         (f"{AT} [x:error] [pid 1] no, on line 9 of /etc/httpd/waf.conf", ["mod_x"]),
         (f"{AT} [x:error] [pid 1] AH01630: denied: /srv/other.conf:7", ["mod_x (AH01630)"]),
         (f"{AT} [x:error] [pid 1] S3CRET", ["mod_x"]),
+        (f"{AT} [proxy_http:error] [pid 1] AH01114: failed to make connection to backend", []),
+        (f"{AT} [core:error] [pid 1] no, by /etc/httpd/waf.conf:7", ["mod_core (/etc/httpd/waf.conf:7)"]),
         (f"{AT} [x:info] [pid 1] AH00001: by /etc/httpd/waf.conf:7", []),
         ('192.0.2.1 - - "GET /etc/httpd/waf.conf:7 HTTP/1.1" 403', []),
     ],
