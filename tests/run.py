@@ -29,6 +29,20 @@ COLLECTIONS = ROOT / "build" / "collections"
 INSTALLED = COLLECTIONS / "ansible_collections" / "mtls" / "httpd"
 RESULTS = ROOT / "build" / "results"
 FORGE = ROOT / ".github"
+# What tests/integration/test_other_modules_a.py tries.
+OTHER_MODULES = (
+    "libapache2-mod-auth-mellon",
+    "libapache2-mod-auth-openidc",
+    "libapache2-mod-fcgid",
+    "libapache2-mod-geoip",
+    "libapache2-mod-jk",
+    "libapache2-mod-qos",
+    "libapache2-mod-uwsgi",
+    "libapache2-mod-wsgi-py3",
+    "libapache2-mod-xsendfile",
+    "libapache2-mpm-itk",
+    "modsecurity-crs",
+)
 SCHEMAS = {  # the files of FORGE that each describes
     "dependabot": "dependabot.yml",
     "github-issue-config": "ISSUE_TEMPLATE/config.yml",
@@ -176,9 +190,8 @@ def integration(tally: Tally) -> None:
     if run(SUPPORT / "packages", "apache2-bin", "curl", "libapache2-mod-security2"):
         run(SUPPORT / "packages", "chromium")  # the pages of reports; their tests say if they lack it
         run(SUPPORT / "packages", "gcc", "libc6-dev")  # tests/support/mod_ssl_without; its tests say if they lack them
-        # Small ones. Those of mod_perl and mod_php bring much along: their tests say if they lack them.
-        small = [f"libapache2-{name}" for name in ("mod-fcgid", "mod-jk", "mod-uwsgi", "mod-xsendfile", "mpm-itk")]
-        run(SUPPORT / "packages", *small, "libapache2-mod-wsgi-py3")
+        # Those of mod_perl, mod_php and mod_evasive bring much along: their tests say if they lack them.
+        run(SUPPORT / "packages", *OTHER_MODULES)
         pytest(tally, "integration", "--numprocesses=auto", "tests/integration")
     else:
         tally.left_out.append("integration: apache2-bin, curl or libapache2-mod-security2 is missing here")
