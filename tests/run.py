@@ -29,7 +29,7 @@ COLLECTIONS = ROOT / "build" / "collections"
 INSTALLED = COLLECTIONS / "ansible_collections" / "mtls" / "httpd"
 RESULTS = ROOT / "build" / "results"
 FORGE = ROOT / ".github"
-# What tests/integration/test_other_modules_a.py tries.
+# What tests/integration/test_other_modules_a.py and test_other_modules_b.py try.
 OTHER_MODULES = (
     "libapache2-mod-auth-mellon",
     "libapache2-mod-auth-openidc",

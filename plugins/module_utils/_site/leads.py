@@ -40,7 +40,7 @@ _LINES, _BYTES = 4096, 1 << 20  # of a map, or of a .htaccess file
 _SECONDS = 5.0  # for all patterns, which are the operators', or of who may write a .htaccess file
 _BELOW = "mtls-httpd"
 _IN_HTACCESS = ("rewriterule", "rewritecond", "sethandler", "addhandler")
-# Directives that may name a path, or a backend by its URL, and lead nobody there: what they say is for clients, of logs,
+# Directives that may name a path, or a backend by its URL, and lead nobody there: what they say is for clients or logs,
 # or of answers. What begins so is one.
 _TELLING = (
     *LOG_DIRECTIVES,
