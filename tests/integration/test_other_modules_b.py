@@ -459,3 +459,39 @@ def test_a_folder_for_each_name_is_a_way_where_it_may_be_the_sites(host: Host, o
     )
     assert f"the virtual host at {place}" in host.refused(host.wish(document_root=str(mass / DOMAIN)))
     sound(host, document_root=own)
+
+
+# -- what answers for all virtual hosts
+
+
+def everywhere(host: Host, module: str) -> None:
+    """Have a module answer in the place of each virtual host's content, by a line that nobody here knows."""
+    if module == "mod_jk":
+        mounted(host, module)
+        host.add("JkMountCopy All\nJkMount /* w\n")
+    elif module == "mod_lua":
+        load(host, "apache2-bin", "mod_lua.so")
+        greeting = 'function handle(r)\n    r:puts("hello")\n    return apache2.OK\nend\n'
+        host.add(f"LuaMapHandler ^/ {write(host, 'lua/hello.lua', greeting)} handle\n")
+    else:
+        load(host, "apache2-bin", "mod_vhost_alias.so")
+        mass = write(host, f"mass/{OTHER}/index.html", "other").parents[1]
+        host.add(f"VirtualDocumentRoot {mass}/%0\n<Directory {mass}>\nRequire all granted\n</Directory>\n")
+    host.restart()
+
+
+@pytest.mark.parametrize("module", ["mod_jk", "mod_lua", "mod_vhost_alias"])
+def test_what_answers_in_the_place_of_the_sites_content_is_told_by_whatever_status(
+    host: Host, own: str, module: str
+) -> None:
+    everywhere(host, module)
+    wish = host.wish(document_root=own)
+    told = [each for each in host.apply(wish, check=True).limits if "did not reach the site's content" in each]
+    assert len(told) == 1
+    assert told[0].startswith(f"{DOMAIN}: POST / of a client of the client CA")
+
+
+@pytest.mark.parametrize("lines", ["", "FallbackResource /index.html", "DirectoryIndex none.html"])
+def test_a_site_without_a_page_of_its_own_at_its_root_is_no_lock_out(host: Host, own: str, lines: str) -> None:
+    wish = host.wish(document_root=own, extra=lines)
+    assert not [each for each in host.apply(wish, check=True).limits if "did not reach the site's content" in each]

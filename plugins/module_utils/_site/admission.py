@@ -250,8 +250,20 @@ class Admission:
         elif tellers and (answer.result != "accepted" or answer.status in _KEPT_OUT):
             words += f", and httpd's log has why, by {', '.join(tellers[:3])}"
         elif not is_sure:
+            if is_certain and not leads_on(described, host, question.path):
+                self._warn_of_other(question, answer)
             return
         self.faults.append(Fault("locked-out", self.site.domain, words, "have that hold for other virtual hosts alone"))
+
+    def _warn_of_other(self, question: Question, answer: Answer) -> None:
+        """Tell that something else answers than what stands for the content, whatever it is, by a status that may do.
+
+        As a map of the server's for all virtual hosts does, of folders (VirtualDocumentRoot) or of backends (JkMount).
+        """
+        words = f"{self.site.domain}: {question.method} {question.path} of a client of the client CA did not reach the"
+        words += f" site's content in the rehearsal ({answer.detail}), and nothing tells what answers in its place"
+        remedy = "look for what the server says for all virtual hosts, and have that hold for others alone"
+        self.canaries.warnings.append(Fault("locked-out", self.site.domain, words, remedy))
 
 
 def _sends_away(answer: Answer) -> bool:
