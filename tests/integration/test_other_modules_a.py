@@ -11,6 +11,7 @@ refused by what the rehearsal meets. A module that this machine lacks is told by
 from __future__ import annotations
 
 import shutil
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -297,6 +298,16 @@ def test_a_rule_that_lets_some_of_the_internet_in_is_told_by_its_line(host: Host
     report = host.apply(host.wish(**files(host)))
     (warning,) = [each for each in report.limits if "Chat's addresses" in each]
     assert f"from an address that Require at {place} does not let in gets 403" in warning
+
+
+def test_so_is_one_of_ipv6(host: Host) -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
+    place = say(host, "<Location />\nRequire expr \"-R '2a00::/12'\"\n</Location>")
+    report = host.apply(host.wish(listen=("::1",), **files(host)))
+    assert [each for each in report.limits if f"{_line_after(place, 1)} does not let in gets 403" in each]
 
 
 def test_a_door_is_asked_from_where_rules_let_in(host: Host) -> None:

@@ -49,6 +49,8 @@ _FEW = 8  # of addresses of IPv6, each of which is added on its own, and of netw
 _BLOCKS = tuple(block for block in range(1, 224) if block not in (10, 127))
 _WITHIN = ("45.7.9", "109.7.9", "173.7.9", "237.7.9")
 _FIRST_OF_CLASS_B = 128
+# The same of IPv6: one in each sixteenth of what each registry has.
+_FAR_V6 = tuple(f"{registry}{part:02x}:4e00::7" for registry in ("24", "26", "28", "2a", "2c") for part in range(16))
 # Set aside for tests of networks (RFC 2544): names of backends mean these inside.
 _OF_NAMES = ipaddress.ip_network("198.18.0.0/24")
 _URL = re.compile(
@@ -200,7 +202,7 @@ class Canaries:
         """Count the questions."""
         self._numbers = itertools.count(1)
         self._network = _nobodys(self.described)
-        self._is_far = False
+        self._far: set[bool] = set()  # whether addresses of IPv6, or others, were added
 
     def next_source(self, address: str) -> str:
         """An address that is nobody's, another than for the question before, to call C(address) from."""
@@ -218,12 +220,13 @@ class Canaries:
         return ["", *named]
 
     def find_far_sources(self, address: str) -> Iterator[str]:
-        """Yield addresses all over the internet, which a list of networks or countries may let in; none of IPv6."""
-        if ":" not in address and not self._is_far:
-            self._is_far = True
+        """Yield addresses all over the internet, which a list of networks or countries may let in."""
+        is_v6 = ":" in address
+        if is_v6 not in self._far:
+            self._far.add(is_v6)
             wholes = [f"{block}.0.0.1" for block in _BLOCKS if block < _FIRST_OF_CLASS_B]
-            sandbox.add_addresses([*wholes, *_far(_FIRST_OF_CLASS_B)])
-        yield from _far(0) if ":" not in address else ()
+            sandbox.add_addresses(_FAR_V6 if is_v6 else [*wholes, *_far(_FIRST_OF_CLASS_B)])
+        yield from _FAR_V6 if is_v6 else _far(0)
 
     def choose_source(self, address: str) -> str:
         """An address to call C(address) from, which is one that rules let in, where it has been seen that they do."""
