@@ -139,9 +139,9 @@ def _is_servers_own(path: str, without_us: Description) -> bool:
     belong to who made them, and may be replaced as a whole.
     """
     folder = os.path.dirname(path)
-    said = [
-        each.name.lower() for each in without_us.directives if os.path.dirname(os.path.realpath(each.file)) == folder
-    ]
+    files = {each.file for each in without_us.directives}
+    within = {file for file in files if os.path.dirname(os.path.realpath(file)) == folder}
+    said = {each.name.lower() for each in without_us.directives if each.file in within}
     return not said or any(name.startswith("<") or name in _OF_SERVERS for name in said)
 
 
