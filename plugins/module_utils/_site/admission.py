@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.http2 import ALPN_NAME
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.kept import digest_page
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.complaints import find_tellers
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import Logs
@@ -237,20 +238,23 @@ class Admission:
         """
         described, host = self.canaries.described, self.canaries.hosts[self.site.domain]
         places = find_in_the_way(described, host, question.path, answer.status)
+        over = f"{answer.version}{' and HTTP/2' if answer.protocol == ALPN_NAME else ''}"
         words = (
-            f"a client of the client CA was locked out over {answer.version}: {question.method} {question.path} "
+            f"a client of the client CA was locked out over {over}: {question.method} {question.path} "
             f"did not reach the site's content ({answer.detail})"
         )
-        is_sure = is_certain and answer.status in _SURELY and not leads_on(described, host, question.path)
+        is_own = leads_on(described, host, question.path)  # such as a program, which does not run in a rehearsal
+        is_sure = is_certain and answer.status in _SURELY and not is_own
+        is_kept_out = answer.status in _KEPT_OUT and not (is_own and answer.status >= 500)
         tellers = [] if places else find_tellers(heard.lines(), described.files)
         if is_sure and not places and not tellers:
             places = find_in_the_way(described, host, question.path, 403)  # A login is asked for by a rule, too.
         if places:
             words += f", as before it comes {', '.join(places[:3])}"
-        elif tellers and (answer.result != "accepted" or answer.status in _KEPT_OUT):
+        elif tellers and (answer.result != "accepted" or is_kept_out):
             words += f", and httpd's log has why, by {', '.join(tellers[:3])}"
         elif not is_sure:
-            if is_certain and not leads_on(described, host, question.path):
+            if is_certain and not is_own:
                 self._warn_of_other(question, answer)
             return
         self.faults.append(Fault("locked-out", self.site.domain, words, "have that hold for other virtual hosts alone"))

@@ -93,6 +93,11 @@ class Seen:
         return self.was_running or (self.request.start and bool(self.sites))
 
     @property
+    def changes_watchman_alone(self) -> bool:
+        """Whether nothing changes but the watchman, which httpd has no part in."""
+        return bool(self.plan.changes) and all(change.path in self.plan.unread for change in self.plan.changes)
+
+    @property
     def changes_nothing_that_is_read(self) -> bool:
         """Whether httpd has nothing to read anew: what changes is its watchman, or directives that nobody includes yet.
 
@@ -101,13 +106,16 @@ class Seen:
         if self.interrupted or self.differing or self.starts:
             return False
         folders = [self.store.path(site.domain) for site in self.pending]
-        return bool(folders or self.plan.changes) and all(
-            change.path in self.plan.unread
-            or (
-                (isinstance(change.after, Link) or os.path.basename(change.path) == HISTORY)
-                and os.path.dirname(change.path) in (*folders, self.store.conf)
+        return self.changes_watchman_alone or (
+            bool(folders)
+            and all(
+                change.path in self.plan.unread
+                or (
+                    (isinstance(change.after, Link) or os.path.basename(change.path) == HISTORY)
+                    and os.path.dirname(change.path) in (*folders, self.store.conf)
+                )
+                for change in self.plan.changes
             )
-            for change in self.plan.changes
         )
 
 

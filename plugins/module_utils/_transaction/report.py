@@ -96,9 +96,10 @@ def tell(seen: Seen, result: Result | None, *, reloaded: bool, check: bool, heal
     was amiss before.
     """
     running, curves = seen.server.running(), list_missing_curves(seen.server, seen.wishes)
+    serves_on = seen.changes_watchman_alone and seen.changes_nothing_that_is_read
     report = Report(
         changed=bool(seen.acts or seen.enables or seen.interrupted or seen.leftovers),
-        sites=[_site(seen, wish, running and not (check and seen.acts)) for wish in seen.wishes],
+        sites=[_site(seen, wish, running and not (check and seen.acts and not serves_on)) for wish in seen.wishes],
         reloaded=seen.acts and seen.runs_after and not seen.changes_nothing_that_is_read if check else reloaded,
         server={"binary": seen.server.binary, "config": seen.server.config, "running": running},
         limits=[
