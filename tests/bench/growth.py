@@ -28,6 +28,7 @@ import growth_costs
 from demo_material import CHAT_CA_NAME, Authority, write
 from embedded_httpd import EmbeddedHttpd, free_port
 from host import Host
+from others import plain_host
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
 
@@ -40,20 +41,6 @@ VIRTUAL_HOSTS = (0, 500, 1000, 2000)
 ROUNDS = 3
 _PLAY = [{"hosts": "all", "gather_facts": False, "roles": ["mtls.httpd.mutual_tls"]}]
 _MODULES = ("ssl", "rewrite", "proxy", "proxy_http")
-# Of two, one speaks TLS, as on a server that serves many names.
-_PLAIN = """
-<VirtualHost *:{plain}>
-    ServerName n{number}.example.net
-    ServerAlias www.n{number}.example.net
-    DocumentRoot {root}/n{number}
-    <Directory {root}/n{number}>
-        Require all granted
-        AllowOverride All
-    </Directory>
-    RewriteEngine on
-    RewriteRule ^/old/(.*) /new/$1 [R]
-</VirtualHost>
-"""
 _TLS = """
 <VirtualHost *:{tls}>
     ServerName n{number}.example.net
@@ -146,10 +133,16 @@ def grow_virtual_hosts(scratch: Path) -> dict[str, dict[int, float]]:
         issued = public.issue("own.example.com")
         write(host.conf, "own.crt", issued.full_pem)
         write(host.conf, "own.key", issued.key_pem)
-        known = {"plain": httpd.port, "tls": host.port, "root": httpd.root / "hosts", "conf": host.conf}
+        root = httpd.root / "hosts"
         for each in range(number):
-            (httpd.root / "hosts" / f"n{each}").mkdir(mode=0o755, parents=True)
-        texts = ((_TLS if each % 2 else _PLAIN).format(number=each, **known) for each in range(number))
+            (root / f"n{each}").mkdir(mode=0o755, parents=True)
+        # Of two, one speaks TLS, as on a server that serves many names.
+        texts = (
+            _TLS.format(number=each, tls=host.port, root=root, conf=host.conf)
+            if each % 2
+            else plain_host(each, httpd.port, root)
+            for each in range(number)
+        )
         host.add(f"Listen {host.port} https\n" + "".join(texts))
         host.restart()
         try:

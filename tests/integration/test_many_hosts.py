@@ -11,31 +11,20 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
+from others import plain_host
+
 if TYPE_CHECKING:
     from host import Host
 
 HOSTS = 1000
-VIRTUAL_HOST = """
-<VirtualHost *:{port}>
-    ServerName n{number}.example.net
-    ServerAlias www.n{number}.example.net
-    DocumentRoot {root}/n{number}
-    <Directory {root}/n{number}>
-        Require all granted
-        AllowOverride All
-    </Directory>
-    ProxyPass /api http://127.0.0.1:8082/
-    RewriteEngine on
-    RewriteRule ^/old/(.*) /new/$1 [R]
-</VirtualHost>
-"""
+PROXIED = "ProxyPass /api http://127.0.0.1:8082/"
 
 
 def test_a_run_that_changes_nothing_asks_once_and_reads_in_less_time_than_httpd(host: Host) -> None:
     for module in ("ssl", "proxy", "proxy_http", "rewrite"):
         host.add(f"LoadModule {module}_module modules/mod_{module}.so\n")
     root, port = host.httpd.root / "hosts", host.httpd.port
-    hosts = [VIRTUAL_HOST.format(port=port, root=root, number=number) for number in range(HOSTS)]
+    hosts = [plain_host(number, port, root, PROXIED) for number in range(HOSTS)]
     for number in range(HOSTS):
         (root / f"n{number}").mkdir(mode=0o755, parents=True)
     host.add("".join(hosts))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from embedded_httpd import free_port
+from foreign import unpacked
 from host import DOMAIN, until
 
 if TYPE_CHECKING:
@@ -29,11 +30,11 @@ RULES = Path("/usr/share/modsecurity-crs/rules")
 
 
 def load(host: Host, *names: str) -> None:
-    """Load modules that the server has not, or leave the test out where this machine has not."""
+    """Load modules that the server has not, or leave the test out, with the reason, where this machine has not."""
     text = host.httpd.conf.read_text()
     for name in names:
         if not (host.httpd.root / f"modules/mod_{name}.so").exists():
-            pytest.skip(f"mod_{name} is not installed here")
+            pytest.skip(f"no mod_{name}, which root on Debian gets by `make integration`, if Debian has it")
         if f"mod_{name}.so" not in text:
             host.add(f"LoadModule {name}_module modules/mod_{name}.so\n")
 
@@ -73,7 +74,7 @@ def limit(host: Host, *lines: str) -> str:
 
 def evasive(host: Host) -> None:
     """Have mod_evasive stop who asks twice a second, and start a program then."""
-    load(host, "evasive20")
+    host.add(f"LoadModule evasive20_module {unpacked()}/usr/lib/apache2/modules/mod_evasive20.so\n")
     logs = host.httpd.root / "logs"
     usual = "DOSHashTableSize 3097\nDOSPageCount 1\nDOSSiteCount 50\nDOSPageInterval 1\nDOSBlockingPeriod 10\n"
     say(host, f'{usual}DOSLogDir "{logs}"\nDOSSystemCommand "touch {logs}/by-evasive"\n')
@@ -170,7 +171,7 @@ def slow_down(host: Host) -> None:
 def guard_by_core_rules(host: Host, engine: str = "On") -> None:
     """Have mod_security hold the OWASP core rules against requests, as Debian brings them."""
     if not RULES.is_dir():
-        pytest.skip("the OWASP core rules are not installed here (on Debian: modsecurity-crs)")
+        pytest.skip("no modsecurity-crs, the OWASP core rules, which root on Debian gets by `make integration`")
     guard(host)
     own = shutil.copytree(RULES, host.httpd.root / "rules")
     say(host, f"SecRuleEngine {engine}\nInclude /etc/modsecurity/crs/crs-setup.conf\nInclude {own}/*.conf")
@@ -304,7 +305,7 @@ def test_so_is_one_of_ipv6(host: Host) -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError as error:
-        pytest.skip(f"no IPv6 here: {error}")
+        pytest.skip(f"nothing can listen on ::1 here, as on a machine without IPv6 ({error.strerror})")
     place = say(host, "<Location />\nRequire expr \"-R '2a00::/12'\"\n</Location>")
     report = host.apply(host.wish(listen=("::1",), **files(host)))
     assert [each for each in report.limits if f"{_line_after(place, 1)} does not let in gets 403" in each]

@@ -62,11 +62,15 @@ class Place:
 
 
 @cache
+def unpacked() -> Path:
+    """Return the folder in which Debian's packages of other people's servers lie unpacked."""
+    script = Path(__file__).with_name("foreign-servers")
+    return Path(subprocess.run([script], stdout=subprocess.PIPE, text=True, check=True).stdout.strip())
+
+
 def of_prometheus(name: str) -> str:
     """Return the path of a program of Debian's packages of Prometheus and its exporters."""
-    script = Path(__file__).with_name("foreign-servers")
-    done = subprocess.run([script], stdout=subprocess.PIPE, text=True, check=True)
-    return f"{done.stdout.strip()}/usr/bin/{name}"
+    return f"{unpacked()}/usr/bin/{name}"
 
 
 def promtool() -> str:

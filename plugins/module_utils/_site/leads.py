@@ -29,7 +29,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.patterns import f
 from ansible_collections.mtls.httpd.plugins.module_utils._site.templates import Condition, Filling, Made
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, VirtualHost
 
@@ -80,6 +80,11 @@ class Goal:
     files: tuple[str, ...] = ()
     listening: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def folder(self) -> str:
+        """The folder of the file, by the shortest of its paths; empty for none."""
+        return os.path.dirname(min(self.files, key=len, default=""))
+
 
 class Lead(NamedTuple):
     """A request that would lead to a site's content by a directive of a virtual host, none for the main server.
@@ -109,6 +114,7 @@ class Leads:
         for known in (_homes, _read_map):
             known.cache_clear()
         ruled = are_ruled(self.described)
+        folders = {goal.folder for goal in goals} - {""}
         with bounded(_SECONDS) as in_time:
             for place, directives in self.described.by_host.items():
                 said = [
@@ -116,7 +122,7 @@ class Leads:
                     for each in directives
                     if each.name.lower() in _LEADING
                     or _names_path(each)
-                    or _names_folder(self.described, each, goals)
+                    or _names_folder(self.described, each, folders)
                     or _names_backend(each, goals)
                 ]
                 if said or place:
@@ -295,7 +301,7 @@ class _Host:
     def may_lead(self, each: Directive, goal: Goal) -> bool:
         """Whether a directive that no request was made for may lead to a site's content by what it does not say."""
         name, words = each.name.lower(), each.words
-        if _names_folder(self.described, each, [goal]):
+        if goal.folder and _names_folder(self.described, each, {goal.folder}):
             return not (self.host and bypasses.sends_all_away(self.described, self.host.place))
         target = _proxied(words) if name == "rewriterule" and len(words) > 1 else ""
         if name == "proxypass" and "interpolate" in [word.lower() for word in words]:
@@ -334,15 +340,14 @@ def _names_path(each: Directive) -> bool:
     return len(each.words) > 1 and (each.words[0] == "/" or not os.path.lexists(each.words[0]))
 
 
-def _names_folder(described: Description, each: Directive, goals: Sequence[Goal]) -> bool:
-    """Whether a directive that httpd itself does not have names the folder of a site's files.
+def _names_folder(described: Description, each: Directive, folders: Container[str]) -> bool:
+    """Whether a directive that httpd itself does not have names one of the folders of the sites' files.
 
     What it is for is the module's to know, such as XSendFilePath, or what a section of Perl says.
     """
     if "/" not in each.arguments or not _is_of_module(each):
         return False
-    folders = {os.path.dirname(min(goal.files, key=len)) for goal in goals if goal.files}
-    paths = (path.rstrip("/") for path in _A_FOLDER.findall(each.arguments)) if folders else ()
+    paths = (path.rstrip("/") for path in _A_FOLDER.findall(each.arguments))
     return any(described.real_path(os.path.normpath(path)) in folders for path in paths if path)
 
 

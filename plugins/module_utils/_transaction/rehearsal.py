@@ -217,10 +217,9 @@ def _full(trial: Trial, logs_told: Sequence[str] = (), stores_told: Sequence[str
             return Result("full", "", (*faults, *misplaced), "", False)
         if set(value["written"]) - set(logs_told):  # Of variables, macros and included files.
             return _full(trial, value["written"], stores_told)
+        # What a module keeps where no directive says.
         stores = [path for path in complaints.find_folders(value["broken"]) if os.path.isdir(path)]
-        if (
-            set(stores) - {*stores_told, *_NEVER_HIDDEN} and len(stores_told) < _MOST_STORES
-        ):  # What a module keeps where no directive says.
+        if set(stores) - {*stores_told, *_NEVER_HIDDEN} and len(stores_told) < _MOST_STORES:
             return _full(trial, logs_told, [*stores_told, *stores])
         if change == Draft():
             raise sandbox.Unavailable(f"the configuration writes where a rehearsal may not: {value['broken']}")
