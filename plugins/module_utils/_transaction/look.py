@@ -95,7 +95,7 @@ class Seen:
     @property
     def changes_watchman_alone(self) -> bool:
         """Whether nothing changes but the watchman, which httpd has no part in."""
-        return bool(self.plan.changes) and all(change.path in self.plan.unread for change in self.plan.changes)
+        return bool(self.plan.changes) and not self.plan.touches_server
 
     @property
     def changes_nothing_that_is_read(self) -> bool:
@@ -146,7 +146,7 @@ def look(server: Server, store: Store, request: Request, *, interrupted: bool, s
         raise Refused(*taken, *(fault for fault in bypasses if fault.domain not in named))
     as_found = Found(server, store, without_us, with_ssl)
     plan = make_plan(as_found, wishes, adopt=request.adopt, keep=request.keep_releases, watch=request.watch)
-    asked = was_running and not interrupted and all(change.path in plan.unread for change in plan.changes)
+    asked = was_running and not interrupted and not plan.touches_server
     return Seen(
         server=server,
         store=store,

@@ -106,6 +106,11 @@ class Plan:
     taken: tuple[SiteFacts, ...] = ()
     unread: frozenset[str] = frozenset()
 
+    @property
+    def touches_server(self) -> bool:
+        """Whether anything changes that httpd has a part in."""
+        return any(change.path not in self.unread for change in self.changes)
+
 
 def make_plan(
     found: Found,

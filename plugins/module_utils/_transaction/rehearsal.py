@@ -371,7 +371,7 @@ def _world(trial: Trial, logs_told: Sequence[str], stores_told: Sequence[str]) -
             hidden.append(folder)
         elif folder not in ("/tmp", "/var/tmp"):
             overlays.append(folder)
-    named = [without_us.path(each.words[0]) for each in without_us.directives if each.name.lower() in _STORES]
+    named = [without_us.path(each.words[0]) for each in without_us.named(*_STORES) if each.words]
     for folder in dict.fromkeys(map(os.path.realpath, [*named, *stores_told])):
         if os.path.isdir(folder) and folder not in (*hidden, *overlays, *_NEVER_HIDDEN):
             overlays.append(folder)
