@@ -24,12 +24,12 @@ with kept_bytecode():
     )
     from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, SiteWish, packed
-    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.sent_code import pack_code
     from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import (
         ArgumentsError,
         checked,
         documented_options,
     )
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._code_to_send import code_to_send
     from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import (
         look_for_no_garbage,
         pipelined,
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 # Read once by Ansible's parent process; its workers inherit it.
 _INTERNAL = ("payload", "code")
 OPTIONS = {name: option for name, option in documented_options("site_info").items() if name not in _INTERNAL}
-CODE = pack_code()
+CODE = code_to_send()
 _HANDSHAKES = documented_options("handshake_info")
 
 

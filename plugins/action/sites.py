@@ -22,10 +22,10 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._bytecode import kept_b
 with kept_bytecode():
     from ansible_collections.mtls.httpd.plugins.module_utils import _python
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import packed
-    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.sent_code import pack_code
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import WARNING
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import report
     from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._code_to_send import code_to_send
     from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import (
         failure,
         look_for_no_garbage,
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import Options
 
 # Read once by Ansible's parent process; its workers inherit it.
-_CODE = pack_code()
+_CODE = code_to_send()
 _BY_FILE = (
     "the private keys went through temporary files of Ansible's, on the controller and on the host: this connection, "
     "or how it becomes another user, has no pipelining, or ANSIBLE_KEEP_REMOTE_FILES is set, which leaves them on the "

@@ -2,21 +2,27 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The code of the target's half: all of it is sent, nothing else, and Python imports it from memory."""
+"""The code of the target's half: all of it is sent, nothing else, and Python imports it from memory.
+
+How the controller packs it is tested in tests/unit/plugins/plugin_utils/test_code_to_send.py.
+"""
 
 from __future__ import annotations
 
 import ast
+import base64
 import json
 import shutil
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import sent_code
+from ansible_collections.mtls.httpd.plugins.plugin_utils._code_to_send import list_sent, pack_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +68,7 @@ def needed(*names: str) -> set[str]:
 
 
 def test_what_is_sent_is_what_a_call_imports() -> None:
-    assert {*sent_code.list_sent(), *BY_ANSIBLE} == needed("_transaction.call") | set(BY_ANSIBLE)
+    assert {*list_sent(), *BY_ANSIBLE} == needed("_transaction.call") | set(BY_ANSIBLE)
 
 
 @pytest.mark.parametrize("name", ["transaction", "site_info"])
@@ -104,9 +110,26 @@ print(json.dumps([own, text, missing, answer.failed, answer.result["msg"], _pyth
 """
 
 
-def test_the_code_is_imported_from_memory_and_each_file_compiled_once(target: Path) -> None:
-    command = [sys.executable, "-I", "-c", PROGRAM, str(target)]
-    done = subprocess.run(command, input=sent_code.pack_code(), capture_output=True, text=True, check=False)
+def run(program: str, target: Path, code: str) -> subprocess.CompletedProcess[str]:
+    """Run a program on what was packed."""
+    command = [sys.executable, "-I", "-c", program, str(target)]
+    return subprocess.run(command, input=code, capture_output=True, text=True, check=False)
+
+
+def of_another_python(code: str) -> str:
+    """Return the packed code as a controller of another version of Python sends it."""
+    own, other = (json.dumps(tag).encode() for tag in (sys.implementation.cache_tag, "cpython-42"))
+    return base64.b64encode(zlib.compress(zlib.decompress(base64.b64decode(code)).replace(own, other, 1))).decode()
+
+
+COMPILED = pack_code(compiled=True)
+
+
+@pytest.mark.parametrize(
+    "code", [pack_code(), of_another_python(COMPILED)], ids=["sources", "another Python's bytecode"]
+)
+def test_the_code_is_imported_from_memory_and_each_file_compiled_once(target: Path, code: str) -> None:
+    done = run(PROGRAM, target, code)
     assert done.stderr == ""
     own, text, missing, failed, message, python = json.loads(done.stdout)
     assert len(own) == len(set(own)) > 10
@@ -117,8 +140,15 @@ def test_the_code_is_imported_from_memory_and_each_file_compiled_once(target: Pa
     assert python.startswith(str(target))
 
 
-def test_a_fault_in_what_was_sent_names_file_and_line(target: Path) -> None:
-    program = PROGRAM.replace('"_transaction.call")', '"_transaction.call").answer(None, check=True)')
-    command = [sys.executable, "-I", "-c", program, str(target)]
-    done = subprocess.run(command, input=sent_code.pack_code(), capture_output=True, text=True, check=False)
-    assert f'{PACKAGE.replace(".", "/")}/_transaction/call.py", line ' in done.stderr
+def test_nothing_is_compiled_where_the_bytecode_of_this_python_was_sent(target: Path) -> None:
+    done = run(PROGRAM, target, COMPILED)
+    assert done.stderr == ""
+    own, text, *_others = json.loads(done.stdout)
+    assert [Path(name).name for name in own] == ["_python.py"]  # which Ansible sent
+    assert text == (MODULE_UTILS / "_machine" / "fault.py").read_text()
+
+
+@pytest.mark.parametrize("code", [pack_code(), COMPILED], ids=["sources", "bytecode"])
+def test_a_fault_in_what_was_sent_names_file_and_line(target: Path, code: str) -> None:
+    done = run(PROGRAM.replace('"_transaction.call")', '"_transaction.call").answer(None, check=True)'), target, code)
+    assert f'"{target}/{PACKAGE.replace(".", "/")}/_transaction/call.py", line ' in done.stderr
