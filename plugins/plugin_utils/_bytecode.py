@@ -7,6 +7,7 @@
 Ansible keeps the bytecode of plugins, but its loader of collections keeps none, so that each run compiled 600 KB of
 source for C(sites), for half of the time that its import took. Python's own loader keeps it in C(__pycache__) beside
 the source, or where PYTHONPYCACHEPREFIX says. Where it cannot be written, or is not to be, all is compiled as before.
+What else the plugins make once, such as compiled templates, is kept in the same folder.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+import os
 import sys
 from importlib.machinery import SOURCE_SUFFIXES, FileFinder, ModuleSpec, SourceFileLoader
+from importlib.util import cache_from_source
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,6 +44,16 @@ def kept_bytecode() -> Iterator[None]:
         sys.meta_path.remove(finder)
         if collects:
             gc.enable()
+
+
+def kept_beside(source: str) -> Path | None:
+    """Return the folder in which Python keeps the bytecode of a file; None where it cannot, or is not to."""
+    if sys.dont_write_bytecode:
+        return None
+    folder = Path(cache_from_source(source)).parent
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder if os.access(folder, os.W_OK) else None
 
 
 class _OwnFiles:

@@ -18,6 +18,8 @@ import tempfile
 import zlib
 from pathlib import Path
 
+from ansible_collections.mtls.httpd.plugins.plugin_utils._bytecode import kept_beside
+
 _FOLDER = Path(__file__).parents[1] / "module_utils"
 # Of these rooms, the target may need every file. Of the others, it needs what is named.
 _WHOLE_ROOMS = ("_httpd", "_machine", "_site", "_store", "_transaction", "_twin")
@@ -40,25 +42,25 @@ def list_sent() -> list[str]:
 def code_to_send() -> str:
     """Return the code as one line of base64, with bytecode where that can be kept for the next run.
 
-    It is kept where Python keeps its own of this file, and made anew when a file of it has changed. To make it in each
-    run would take longer than it saves.
+    It is made anew when a file of it has changed. To make it in each run would take longer than it saves.
     """
+    folder = kept_beside(__file__)
+    if folder is None:
+        return pack_code()
     paths = [_path(name) for name in list_sent()]
     states = [(str(path), state.st_size, state.st_mtime_ns) for path, state in zip(paths, map(os.stat, paths))]
     made_of = hashlib.sha256(repr((sys.version, states)).encode()).hexdigest()
-    kept = Path(importlib.util.cache_from_source(__file__)).with_suffix(".sent")
+    kept = folder / f"{sys.implementation.cache_tag}.sent"
     with contextlib.suppress(OSError, ValueError):
         of_kept, code = kept.read_text("ascii").split("\n")
         if of_kept == made_of:
             return code
-    if not sys.dont_write_bytecode:
-        with contextlib.suppress(OSError), tempfile.TemporaryDirectory(dir=_made(kept.parent)) as scratch:
-            code = pack_code(compiled=True)
-            new = Path(scratch) / "new"
-            new.write_text(f"{made_of}\n{code}", "ascii")
-            new.replace(kept)
-            return code
-    return pack_code()
+    code = pack_code(compiled=True)
+    with contextlib.suppress(OSError), tempfile.TemporaryDirectory(dir=folder) as scratch:
+        new = Path(scratch) / "new"  # No other run reads half of it.
+        new.write_text(f"{made_of}\n{code}", "ascii")
+        new.replace(kept)
+    return code
 
 
 def pack_code(*, compiled: bool = False) -> str:
@@ -82,8 +84,3 @@ def _compile(source: bytes, path: Path) -> bytes:
     """Return the bytecode of a file as Python's own caches hold it."""
     code = compile(source, path, "exec", dont_inherit=True)
     return b"".join([importlib.util.MAGIC_NUMBER, _UNCHECKED, importlib.util.source_hash(source), marshal.dumps(code)])
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

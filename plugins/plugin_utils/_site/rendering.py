@@ -17,24 +17,39 @@ from ansible.template import trust_as_template
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError
+from ansible_collections.mtls.httpd.plugins.plugin_utils._bytecode import kept_beside
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.variables import template_variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ansible.plugins.action import ActionBase
+    from jinja2.bccache import Bucket
 
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.gathering import Gathered
 
 _FOLDER = Path(__file__).parents[3] / "roles" / "mutual_tls" / "templates"
+
+
+class _Kept(jinja2.FileSystemBytecodeCache):
+    """Keeps compiled templates; what cannot be written is compiled in each run."""
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Write one of them."""
+        with contextlib.suppress(OSError):
+            super().dump_bytecode(bucket)
+
+
+_KEPT = kept_beside(__file__)
 # The role's own are rendered without the operator's variables, and compiled here: by Ansible's parent process, so that
-# not each host's worker compiles them anew. Their values are data, and no template once more.
+# not each host's worker compiles them anew, and once for all runs. Their values are data, and no template once more.
 _ENVIRONMENT = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_FOLDER),
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
     keep_trailing_newline=True,
     autoescape=jinja2.select_autoescape(default=False),
+    bytecode_cache=_Kept(str(_KEPT)) if _KEPT else None,
 )
 _ENVIRONMENT.filters["mtls.httpd.quoted"] = quoting.directive
 for _name in sorted(path.name for path in _FOLDER.glob("*.j2")):
