@@ -492,11 +492,11 @@ options:
           - With V(server), the site has no log of its own, and its requests are in the server's.
           - Root opens this file, and clients decide what is written to it. So it must be a new file, or a log already,
             among the server's own logs or in another folder of logs. It is refused below C(/etc), C(/root), C(/usr),
-            C(/boot), C(/proc), C(/sys), C(/dev), C(/run), C(/var/spool), C(/var/cache) and the folders of package
-            managers in C(/var/lib); beside files of httpd's configuration; in a folder that everybody may write to,
-            such as C(/tmp); among what httpd serves (below a C(DocumentRoot) or the target of an C(Alias)); if it is
-            hidden; and if others could change it. This holds for the logs of O(sites[].extra_directives) and
-            O(sites[].template) too.
+            C(/boot), C(/proc), C(/sys), C(/dev), C(/run), C(/var/spool), C(/var/cache), C(/var/backups) and the
+            folders of package managers in C(/var/lib); beside files of httpd's configuration; in a folder that
+            everybody may write to, such as C(/tmp); among what httpd serves (below a C(DocumentRoot) or the target of
+            an C(Alias)); if it is hidden; and if others could change it. This holds for the logs of
+            O(sites[].extra_directives) and O(sites[].template) too.
         type: str
       error_log:
         description:
