@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -143,5 +144,25 @@ def test_of_several_servers_one_has_to_be_named(embedded: EmbeddedHttpd, short_p
         for httpd in (embedded, second):
             assert str(httpd.conf) in result["msg"]
             assert ask(httpd_binary=httpd.binary, httpd_config=httpd.conf)["server"]["pid"] == httpd.pid
+    finally:
+        second.stop()
+
+
+def test_other_httpd_of_the_host_are_not_called(embedded: EmbeddedHttpd, short_path: Path, ask: Any) -> None:
+    # Hundreds may run on a host, and each call costs a process.
+    binary, called = short_path / "bin" / "httpd", short_path / "called"
+    binary.parent.mkdir()
+    shutil.copy(embedded.binary, binary)
+    second = EmbeddedHttpd(short_path / "second", port=free_port(), binary=binary)
+    second.start()
+    try:
+        upgraded = short_path / "new"
+        upgraded.write_text(f'#!/bin/sh\ntouch {called}\nexec {embedded.binary} "$@"\n')
+        upgraded.chmod(0o755)
+        upgraded.rename(binary)
+        assert ask(httpd_config=embedded.conf)["server"]["pid"] == embedded.pid
+        assert not called.exists()
+        assert ask(httpd_config=second.conf)["server"]["pid"] == second.pid
+        assert called.exists()
     finally:
         second.stop()
