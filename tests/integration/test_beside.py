@@ -418,6 +418,12 @@ ROOT = "DocumentRoot {hooks}"
 BACKEND = "ProxyPass / http://localhost:8081/hooks/"
 AWAY = "RewriteRule ^ https://www.example.com%{{REQUEST_URI}} [R=301,L]"
 HOOKS = "\n<Directory {{hooks}}>\n{}\n</Directory>"
+NAMED = (
+    'DocumentRoot {{srv}}/other\n<LocationMatch "^/x/(?<D>[a-z]+)/(?<REST>.+)$">\n'
+    'Alias "{{srv}}/%{{{{env:MATCH_D}}}}/%{}"\n</LocationMatch>'
+)
+BY_SCHEME = "<If \"%{{REQUEST_SCHEME}} == 'http'\">\nRedirect permanent / https://www.example.com/\n</If>"
+DENIED = "\n<Location />\nRequire all denied\n</Location>"
 PAST = {
     "the same files": (ROOT, {}),
     "files above": ("DocumentRoot {srv}", {}),
@@ -446,6 +452,10 @@ PAST = {
     ),
     "the same backend as one of several": (
         "<Proxy balancer://all>\nBalancerMember http://127.0.0.1:8081\n</Proxy>\nProxyPass / balancer://all/",
+        {"proxy_pass": "http://127.0.0.1:8081/hooks/"},
+    ),
+    "the same backend as one of several, in no section": (
+        "BalancerMember balancer://all http://127.0.0.1:8081\nProxyPass / balancer://all/",
         {"proxy_pass": "http://127.0.0.1:8081/hooks/"},
     ),
     "a redirect of one path to the root": (ROOT + "\nRedirect /old /", {}),
@@ -492,6 +502,42 @@ PAST = {
         {},
     ),
     "a link to the files": ("DocumentRoot {srv}-link", {}),
+    "a folder that an expression names": (NAMED.format("{{env:MATCH_REST}}"), {}),
+    "the backend as a proxy for others": (
+        "ProxyPass /x http://elsewhere.example/\nProxyRemote http http://127.0.0.1:8081",
+        {"proxy_pass": "http://127.0.0.1:8081/"},
+    ),
+    "a redirect in a section of one path": (
+        ROOT + "\n<Location /x>\nRedirect permanent https://www.example.com/\n</Location>",
+        {},
+    ),
+    "a redirect of everything in a section of one path": (
+        ROOT + '\n<Location /x>\n<If "true">\nRedirect permanent / https://www.example.com/\n</If>\n</Location>',
+        {},
+    ),
+    "a redirect by the scheme that ServerName names": (
+        ROOT + "\nServerName https://own.example.com\n" + BY_SCHEME,
+        {},
+    ),
+    "a rewriting redirect of one character": (ROOT + f"\nRewriteEngine on\n{AWAY.replace('^', '^.$')}", {}),
+    "every URL denied, and one granted": (
+        ROOT + DENIED + "\n<Location /files>\nRequire all granted\n</Location>",
+        {},
+    ),
+    "every URL denied to some": (
+        ROOT + "\n<Location />\n<RequireAny>\nRequire all denied\nRequire ip 192.0.2.1\n</RequireAny>\n</Location>",
+        {},
+    ),
+    "every URL of the backend denied, and one granted": (
+        "ProxyPass / http://127.0.0.1:8081/" + DENIED + "\n<Location /x>\nRequire all granted\n</Location>",
+        {"proxy_pass": "http://127.0.0.1:8081/"},
+    ),
+    "files denied by older rules, and allowed below": (
+        ROOT + HOOKS.format("Deny from all") + "\n<Directory {hooks}/files>\nAllow from all\n</Directory>",
+        {},
+    ),
+    "files denied by older rules, or by who asks": (ROOT + HOOKS.format("Deny from all\nSatisfy any"), {}),
+    "files denied by older rules but for some": (ROOT + HOOKS.format("Deny from all\nAllow from 192.0.2.1"), {}),
     **{
         f"a backend written as {theirs}": (f"ProxyPass / {theirs}", {"proxy_pass": "http://127.0.0.1:8081/"})
         for theirs in (
@@ -531,6 +577,39 @@ HARMLESS = {
     "a redirect by an expression without TLS": (
         ROOT + "\n<If \"%{{HTTPS}} == 'off'\">\nRedirect permanent / https://www.example.com/\n</If>",
         {},
+    ),
+    "a redirect in a section of every URL": (
+        ROOT + "\n<Location />\nRedirect permanent https://www.example.com/\n</Location>",
+        {},
+    ),
+    "a redirect on a condition that always holds": (
+        ROOT + '\n<If "true">\nRedirect permanent / https://www.example.com/\n</If>',
+        {},
+    ),
+    "a redirect on a condition that is denied": (
+        ROOT + "\n<If \"!(%{{HTTPS}} == 'on')\">\nRedirect permanent / https://www.example.com/\n</If>",
+        {},
+    ),
+    "a redirect by the scheme": (ROOT + "\n" + BY_SCHEME, {}),
+    "a rewriting redirect by the scheme": (
+        ROOT + f"\nRewriteEngine on\nRewriteCond %{{{{REQUEST_SCHEME}}}} =http\n{AWAY}",
+        {},
+    ),
+    **{
+        f"a rewriting redirect of {pattern}": (ROOT + f"\nRewriteEngine on\n{AWAY.replace('^', pattern)}", {})
+        for pattern in (".?", ".", "^.+$", "(.+)")
+    },
+    "every URL denied": (ROOT + DENIED, {}),
+    "every URL denied on a condition that always holds": (ROOT + '\n<If "true">\nRequire all denied\n</If>', {}),
+    "every URL of the backend denied": (
+        "ProxyPass / http://127.0.0.1:8081/" + DENIED,
+        {"proxy_pass": "http://127.0.0.1:8081/"},
+    ),
+    "files denied by older rules": (ROOT + HOOKS.format("Order deny,allow\nDeny from all"), {}),
+    "a folder in each that an expression names": (NAMED.format("{{env:MATCH_D}}/public/%{{env:MATCH_REST}}"), {}),
+    "another proxy for others": (
+        "ProxyPass /x http://elsewhere.example/\nProxyRemote http http://127.0.0.1:8082",
+        {"proxy_pass": "http://127.0.0.1:8081/"},
     ),
     "files denied beside what distributions bring": (
         ROOT

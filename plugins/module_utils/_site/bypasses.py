@@ -12,38 +12,23 @@ open.
 
 from __future__ import annotations
 
-import fnmatch
-import os
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive, endpoint
-from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands, trusted_paths
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
-from ansible_collections.mtls.httpd.plugins.module_utils._site import standing
-from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import SERVING, Content, find_contents, has_flag
+from ansible_collections.mtls.httpd.plugins.module_utils._site import closings, standing
+from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import SERVING, Content, find_contents
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
     from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
     from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
-
-_STATUS = re.compile(r"\d+|permanent|temp|seeother|gone", re.IGNORECASE)
-# What matches every path, which begins with a slash, for RewriteRule and RedirectMatch.
-_ALL = re.compile(r"\^?(/\??)?(\.\*|\(\.\*\))\$?|\^?\(/\??\.\*\)\$?|\^/?|/")
-# Conditions that hold for every request to a host without TLS: for RewriteCond, and as an expression of <If>.
-_WITHOUT_TLS = {
-    ("%{HTTPS}", "off"),
-    ("%{HTTPS}", "!on"),
-    ("%{HTTPS}", "!=on"),
-    ("%{HTTPS}", "=off"),
-    ("%{HTTPS}", "^off$"),
-}
-_IF_WITHOUT_TLS = re.compile(r"""If\s+"?%\{HTTPS\}\s*(==?\s*'off'|-eq\s*'off'|!=\s*'on'|-ne\s*'on')"?""", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -89,7 +74,7 @@ def find_bypasses(
                 for place, contents in hosts.items()
                 for content in contents
                 for mine in site.guarded
-                if content.overlaps(mine) and (content.backend or not _denied(without_us, place, content, mine))
+                if content.overlaps(mine) and not closings.is_denied(without_us, place, content, mine)
             }
             for place, said in ways:
                 used = used_at(said)
@@ -216,12 +201,12 @@ def _find_open(without_us: Description, wanted: Sequence[Content]) -> dict[str, 
 def _leave_open(without_us: Description, place: str, found: list[Content]) -> list[Content]:
     """What a client without a certificate gets of a host's contents, of the main server's for an empty C(place)."""
     if (
-        _verifies(without_us, place)
+        closings.verifies(without_us, place)
         or (not place and not _main_is_reached(without_us))
-        or _rewrites_away(without_us, place)
+        or closings.rewrites_away(without_us, place)
     ):
         return []
-    if _redirects_away(without_us, place):
+    if closings.redirects_away(without_us, place):
         # A backend, and a path of RewriteRule, are found before a Redirect is.
         return [content for content in found if content.backend or content.said.name.lower() == "rewriterule"]
     return found
@@ -258,24 +243,6 @@ def _lines(text: str) -> list[Directive]:
     return found
 
 
-def _effective_value(without_us: Description, place: str, name: str) -> str:
-    """The value of a directive for a whole host, in lower case: its own, or that of the server level."""
-    values = {
-        where: each.arguments.strip('"').lower()
-        for where in ("", place)
-        for each in without_us.of_host(where)
-        if each.name.lower() == name and len(each.sections) == bool(where)
-    }
-    return values.get(place, values.get("", ""))
-
-
-def _verifies(without_us: Description, place: str) -> bool:
-    return (
-        _effective_value(without_us, place, "sslengine") == "on"
-        and _effective_value(without_us, place, "sslverifyclient") == "require"
-    )
-
-
 def _main_is_reached(without_us: Description) -> bool:
     """Whether a connection can come to the main server: one that no virtual host claims."""
     claimed = {endpoint(address) for host in without_us.virtual_hosts for address in host.addresses}
@@ -283,155 +250,3 @@ def _main_is_reached(without_us: Description) -> bool:
     return any(
         not claimed & {(host, number) for host in ("", address) for number in ("*", port)} for address, port in listens
     )
-
-
-def _direct(without_us: Description, place: str) -> list[Directive]:
-    """The directives that hold for all of a host, without those that it inherits."""
-    return [each for each in without_us.of_host(place) if len(each.sections) == bool(place)]
-
-
-def sends_all_away(without_us: Description, place: str) -> bool:
-    """Whether a virtual host turns every request away before any of its files or programs is looked for."""
-    return _rewrites_away(without_us, place) or _redirects_away(without_us, place)
-
-
-def _redirects_away(without_us: Description, place: str) -> bool:
-    """Whether a Redirect of a host sends every request away before it looks for files."""
-    directives = _direct(without_us, place)
-    if place and not _has_tls(without_us, place):
-        directives += [
-            each
-            for each in without_us.of_host(place)
-            if len(each.sections) == 2 and _IF_WITHOUT_TLS.fullmatch(each.sections[1])
-        ]
-    for each in directives:
-        name, words = each.name.lower(), each.words
-        if name in ("redirect", "redirectmatch") and words and _STATUS.fullmatch(words[0]):
-            words = words[1:]
-        if name in ("redirect", "redirectpermanent", "redirecttemp") and words[:1] == ["/"]:
-            return True
-        if name == "redirectmatch" and words and _ALL.fullmatch(words[0]):
-            return True
-    return False
-
-
-def _rewrites_away(without_us: Description, place: str) -> bool:
-    """Whether a RewriteRule of a host turns every request away before all else: the first that does not do so alone."""
-    if [each.arguments.lower() for each in _direct(without_us, place) if each.name.lower() == "rewriteengine"][-1:] != [
-        "on"
-    ]:
-        return False
-    always = set() if _has_tls(without_us, place) else _WITHOUT_TLS
-    names = _only_names(without_us, place)
-    conditions: list[list[str]] = []
-    for each in _direct(without_us, place):
-        name, words = each.name.lower(), each.words
-        if name == "rewritecond":
-            conditions.append(words)
-        elif name == "rewriterule":
-            # One that is chained, or skips others, decides about those that come after it.
-            if not has_flag(words, "R|redirect|F|forbidden|G|gone") or has_flag(words, "C|chain|S|skip"):
-                return False
-            # httpd does nothing for "-" with a redirect: it closes nothing, and hides nothing that comes after it.
-            idle = words[1:2] == ["-"] and not has_flag(words, "F|forbidden|G|gone")
-            if _ALL.fullmatch(words[0]) and not idle and _hold_always(conditions, always, names):
-                return True
-            conditions = []
-    return False
-
-
-def _has_tls(without_us: Description, place: str) -> bool:
-    return _effective_value(without_us, place, "sslengine") not in ("", "off")
-
-
-def _hold_always(conditions: Sequence[list[str]], always: Container[tuple[str, ...]], names: set[str]) -> bool:
-    """Whether the conditions of a RewriteRule hold for every request.
-
-    C(always): those that do. C(names): what %{SERVER_NAME} is one of, empty where it may be anything.
-    """
-    compared: set[str] = set()
-    held = False
-    for words in conditions:
-        flags = {flag.strip().upper() for flag in "".join(words[2:]).strip("[]").split(",") if flag.strip()}
-        if flags - {"NC", "NOCASE", "OR", "ORNEXT"}:
-            return False
-        held = held or tuple(words[:2]) in always
-        if words[0] == "%{SERVER_NAME}" and words[1].startswith("="):
-            compared.add(words[1].lstrip("=").lower())
-        if not flags & {"OR", "ORNEXT"}:
-            if not held and not (names and names <= compared):
-                return False
-            compared, held = set(), False
-    return not (compared or held)
-
-
-def _only_names(without_us: Description, place: str) -> set[str]:
-    """The names that requests to a host have, for %{SERVER_NAME}: none where it is a default, which gets any name."""
-    host = without_us.host_at(place)
-    if host is None or not host.name:
-        return set()
-    for address in map(endpoint, host.addresses):
-        if without_us.defaults[address] == host:
-            return set()
-    names = {name.lower() for name in (host.name, *host.aliases)}
-    return set() if any(re.search(r"[*?]", name) for name in names) else names
-
-
-def _denied(without_us: Description, place: str, content: Content, mine: Content) -> bool:
-    """Whether a host surely lets nobody get at C(mine) by way of C(content).
-
-    The longest <Directory> that says so with nothing in between decides; what grants anywhere else opens.
-    """
-    path = content.written
-    if trusted_paths.lies_within(mine.path, content.path):
-        path = os.path.normpath(os.path.join(path, os.path.relpath(mine.path, content.path)))
-    directives = [each for where in dict.fromkeys(("", place)) for each in without_us.of_host(where)]
-    shown = {
-        each.sections
-        for each in directives
-        if each.name.lower() == "sethandler" and each.arguments.lower() in ("server-status", "server-info")
-    }
-    best, denied = (-1, False), False
-    for each in directives:
-        name, arguments = each.name.lower(), each.arguments.lower()
-        if (name, arguments) in (("authmerging", "or"), ("satisfy", "any")):
-            return False
-        if name != "require" or each.sections in shown:
-            continue
-        denies = arguments == "all denied"
-        sections = [each for each in each.sections if not each.lower().startswith(("virtualhost ", "require"))]
-        folders = [_folder(section) for section in sections]
-        if folders[:1] != [None] and folders and not _meets(folders[0] or "", path):
-            continue
-        if any(each.lower().startswith("limit") for each in sections):
-            # It takes the place of what is said farther up, and lets all other methods in.
-            return False
-        if len(folders) != 1 or folders[0] is None or not trusted_paths.lies_within(path, folders[0]):
-            if not denies:
-                return False
-            continue
-        direct = len(each.sections) == 1 + bool(each.host)
-        rank = (len(folders[0].rstrip("/")), bool(each.host))
-        if rank > best and (direct or not denies):
-            best, denied = rank, denies
-        elif rank == best:
-            denied = denied and denies
-    return denied
-
-
-def _folder(section: str) -> str | None:
-    """The folder of a <Directory>, or its pattern with wildcards; None for any other section, or an expression."""
-    name, _space, argument = section.partition(" ")
-    argument = argument.strip()
-    return argument.strip('"') if name.lower() == "directory" and not argument.startswith("~") else None
-
-
-def _meets(folder: str, path: str) -> bool:
-    """Whether a <Directory> says something of a path, or of one below it."""
-    if re.search(r"[*?\[]", folder):
-        parents = [path]
-        while parents[-1] != "/":
-            parents.append(os.path.dirname(parents[-1]))
-        return any(fnmatch.fnmatchcase(each, folder.rstrip("/")) for each in parents)
-    above, below = sorted((folder, path), key=len)
-    return trusted_paths.lies_within(below, above)

@@ -29,11 +29,11 @@ _WITH_NAMES = (
     "virtualscriptaliasip",
 )
 _ROOTS = ("documentroot", *_WITH_NAMES)
-_LITERAL = ("documentroot", "alias", "scriptalias")
 _ALIASES = ("alias", "aliasmatch", "scriptalias", "scriptaliasmatch")
 _PROXIES = ("proxypass", "proxypassmatch", "balancermember")
 _HANDLERS = ("sethandler", "addhandler")
-SERVING = {*_ROOTS, *_ALIASES, *_PROXIES, *_HANDLERS, "rewriterule"}
+_REMOTES = ("proxyremote", "proxyremotematch")  # what is proxied goes there, whatever backend is meant
+SERVING = {*_ROOTS, *_ALIASES, *_PROXIES, *_REMOTES, *_HANDLERS, "rewriterule"}
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,11 @@ def find_contents(without_us: Description, each: Directive) -> Iterator[Content]
     elif name in _ALIASES:
         yield _as_files(without_us, words[-1], each)
     elif name in _PROXIES:
-        found = [word for word in words[:2] if re.match(r"unix:|\w+://", word, re.IGNORECASE)]
+        # BalancerMember names the balancer first, where it stands in no section of that.
+        found = [word for word in words[:2] if re.match(r"unix:|(?!balancer:)\w+://", word, re.IGNORECASE)]
         yield from (_as_proxied(word, each) for word in found[:1])
+    elif name in _REMOTES:
+        yield from (_as_proxied(word, each) for word in words[1:2])
     elif name == "rewriterule" and len(words) > 1:
         handler = has_flag(words, "H|handler")
         if has_flag(words, "P|proxy"):
@@ -118,7 +121,9 @@ def _fixed_part(text: str) -> str:
 
 def _as_files(without_us: Description, text: str, each: Directive) -> Content:
     name = each.name.lower()
-    literal = name in _LITERAL or not _FILLED.search(text)
+    # In a <Location>, where it has no path of its own, what an Alias leads to is an expression.
+    is_literal = name == "documentroot" or (name in ("alias", "scriptalias") and len(each.words) > 1)
+    literal = is_literal or not _FILLED.search(text)
     written = without_us.path(text if literal else _fixed_part(text))
     path = without_us.real_path(written)
     filled = "" if literal else path.rstrip("/") + without_us.path(text)[len(written.rstrip("/")) :]

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Directive
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.bounds import bounded
-from ansible_collections.mtls.httpd.plugins.module_utils._site import backends, bypasses
+from ansible_collections.mtls.httpd.plugins.module_utils._site import backends, closings
 from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import SERVING, find_contents, has_flag
 from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import RULES, Folders, are_ruled
 from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import LOG_DIRECTIVES
@@ -302,7 +302,7 @@ class _Host:
         """Whether a directive that no request was made for may lead to a site's content by what it does not say."""
         name, words = each.name.lower(), each.words
         if goal.folder and _names_folder(self.described, each, {goal.folder}):
-            return not (self.host and bypasses.sends_all_away(self.described, self.host.place))
+            return not (self.host and closings.sends_all_away(self.described, self.host.place))
         target = _proxied(words) if name == "rewriterule" and len(words) > 1 else ""
         if name == "proxypass" and "interpolate" in [word.lower() for word in words]:
             target = next((re.sub(r"\$\{(\w+)\}", r"%{ENV:\1}", word) for word in words if "://" in word), "")
