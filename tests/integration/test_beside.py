@@ -804,3 +804,44 @@ def test_sites_of_ours_that_share_nothing_or_are_all_protected_are_no_way_past(h
     host.apply(host.wish(), host.wish(OTHER, verify_client="optional"))
     options = {"document_root": f"{srv}/hooks"}
     host.apply(host.wish(**options), host.wish(OTHER, **options))
+
+
+# -- a backend that is a virtual host of the same server
+
+
+def inner_host(host: Host, srv: str, listen: str, *lines: str) -> tuple[dict[str, str], str]:
+    """Add a virtual host that is the site's backend. Return the site's options, and the place of its Listen."""
+    port = free_port()
+    line = len(host.httpd.conf.read_text().splitlines()) + 1
+    inside = "\n".join((f"ServerName inner.example.net\nDocumentRoot {srv}/hooks", *lines))
+    host.add(f"Listen {listen}{port}\n<VirtualHost *:{port}>\n{inside}\n</VirtualHost>\n")
+    return {"proxy_pass": f"http://127.0.0.1:{port}/"}, f"{host.httpd.conf}:{line}"
+
+
+@pytest.mark.parametrize("lines", ["", "RewriteEngine on", "<Location /x>\nRequire all denied\n</Location>"])
+def test_a_backend_of_the_same_server_that_others_come_to_is_a_way_past(host: Host, srv: str, lines: str) -> None:
+    options, place = inner_host(host, srv, "", lines)
+    host.restart()
+    message = host.refused(host.wish(**options))
+    assert f"serves its content too, and asks for no client certificate (Listen at {place})" in message
+    assert host.apply(host.wish(**options, allow_bypass=(place,))).reloaded
+
+
+def test_the_folder_of_a_backend_of_the_same_server_is_the_sites_content(host: Host, srv: str) -> None:
+    options, _place = inner_host(host, srv, "127.0.0.1:")
+    place = plain_host(host, f"DocumentRoot {srv}/hooks/files")
+    host.restart()
+    assert f"the virtual host at {place} serves its content too" in host.refused(host.wish(**options))
+
+
+@pytest.mark.parametrize(("listen", "lines"), [("127.0.0.1:", ""), ("", "<Location />\nRequire local\n</Location>")])
+def test_a_backend_of_the_same_server_that_others_do_not_get_at_is_no_way_past(
+    host: Host, srv: str, listen: str, lines: str
+) -> None:
+    Path(srv, "hooks/index.html").write_text("the content")
+    options, _place = inner_host(host, srv, listen, lines)
+    plain_host(host, f"DocumentRoot {srv}/other")
+    host.restart()
+    report = host.apply(host.wish(**options))
+    assert report.reloaded
+    assert not [each for each in report.limits if "nothing tells what answers in its place" in each]

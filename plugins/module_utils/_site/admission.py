@@ -173,6 +173,8 @@ class Admission:
             return answer
         if answer.found or len(self.canaries.stand_ins.arrivals) > known:
             return answer
+        if self.site.domain in self.canaries.missed and answer.status < 400 and not _sends_away(answer):
+            return answer  # by a backend that nothing could stand in for, which is told
         name = self.canaries.names.get(self.site.domain)
         is_certain = self.site.domain in self.canaries.replaced
         if name:

@@ -21,6 +21,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine import command
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site import closings, standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import SERVING, Content, find_contents
+from ansible_collections.mtls.httpd.plugins.module_utils._site.own_backends import OwnBackend, find_own_hosts
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class _Site:
     opened: tuple[Content, ...]
     place: str  # of the user's virtual host that includes it
     past: Directive | None  # what leads to the backend of a protected path, and stands not in that path's section
+    behind: tuple[OwnBackend, ...] = ()  # hosts of this server that are its backends
 
 
 def find_bypasses(
@@ -56,7 +58,10 @@ def find_bypasses(
     for domain, release in releases.items():
         if release:
             text = release.filled(store.place(release))[SITE].content
-            sites[domain] = _site(without_us, release.facts, text.decode(errors="replace"))
+            site = _site(without_us, release.facts, text.decode(errors="replace"))
+            behind = tuple(find_own_hosts(without_us, domain, site.guarded))
+            served = [content for each in behind for content in each.contents]
+            sites[domain] = replace(site, guarded=(*site.guarded, *served), behind=behind)
     for domain in store.domains():
         if domain not in releases:
             sites[domain] = _site(without_us, store.facts(domain), commands.read(store.path(domain, "current", SITE)))
@@ -76,6 +81,11 @@ def find_bypasses(
                 for mine in site.guarded
                 if content.overlaps(mine) and not closings.is_denied(without_us, place, content, mine)
             }
+            its_own = {each.place for each in site.behind}
+            ways = {(place, said): None for place, said in ways if place not in its_own}
+            for each in site.behind:
+                if each.listen and _is_open_to_others(without_us, each):
+                    ways[each.place, each.listen] = None
             for place, said in ways:
                 used = used_at(said)
                 named = {each for where in (place, said.place, used) for each in (where, where.rpartition(":")[0])}
@@ -91,6 +101,14 @@ def find_bypasses(
                 remedy = f"protect it alike, or accept it by 'allow_bypass: [{name}]' of {listing}"
                 found.append(Fault("bypass", domain, words, remedy))
     return list(dict.fromkeys(found))
+
+
+def _is_open_to_others(without_us: Description, own: OwnBackend) -> bool:
+    """Whether clients without a certificate get what a host of this server serves to a site, from elsewhere."""
+    if own.listen is None or closings.denies_all(without_us, own.place):
+        return False
+    contents = own.contents or (Content("", "/", own.listen),)
+    return bool(_leave_open(without_us, own.place, list(contents)))
 
 
 def used_at(each: Directive) -> str:

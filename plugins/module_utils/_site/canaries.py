@@ -173,14 +173,15 @@ def _address_in(network: str) -> str:
 class Canaries:
     """What stands for the content of all sites, for one rehearsal, and who asks for it.
 
-    word: what only the sites' content holds; behind it stands the mark of what holds it. hosts: their virtual hosts, by
-    domain. names: how the planted files are called, by domain, which is their mark too; none where none could be
-    planted. files: all the paths that lead to these. mounts: what was mounted where before any was planted. logs:
-    httpd's error logs. stand_ins: the listeners in the place of backends. taken: the backends that are stood in for,
-    each with its mark. replaced: the domains all of whose backends these are. closed: the marks of what nobody is to
-    reach but who is let in, by domain. dressed: by domain, the SHA-256 of the page that a site refuses with, where its
-    status says otherwise. warnings: what operators are to see to, and what could not be stood in for. let_in: addresses
-    that rules let in where they do not let in nobody's.
+    word: what only the sites' content holds; behind it stands the mark of what holds it. hosts: their virtual
+    hosts, by domain. names: how the planted files are called, by domain, which is their mark too; none where none
+    could be planted. files: all the paths that lead to these. mounts: what was mounted where before any was
+    planted. logs: httpd's error logs. stand_ins: the listeners in the place of backends. taken: the backends that
+    are stood in for, each with its mark. replaced: the domains all of whose backends these are. missed: those of
+    which not all could be. closed: the marks of what nobody is to reach but who is let in, by domain. dressed: by
+    domain, the SHA-256 of the page that a site refuses with, where its status says otherwise. warnings: what
+    operators are to see to, and what could not be stood in for. let_in: addresses that rules let in where they do
+    not let in nobody's.
     """
 
     described: Description
@@ -193,6 +194,7 @@ class Canaries:
     hosts: dict[str, VirtualHost] = field(default_factory=dict)
     taken: dict[Backend, str] = field(default_factory=dict)
     replaced: set[str] = field(default_factory=set)
+    missed: set[str] = field(default_factory=set)
     closed: dict[str, set[str]] = field(default_factory=dict)
     dressed: dict[str, str] = field(default_factory=dict)
     warnings: list[Fault] = field(default_factory=list)
@@ -290,6 +292,7 @@ class Canaries:
         marks = {self.taken[each] for each in backends if each in self.taken and each not in opened}
         self.closed.setdefault(domain, set()).update(marks)
         for each in missed:
+            self.missed.add(domain)
             self._note(domain, f"nothing could stand in for its backend {each.place} in the rehearsal")
 
     def _replace(self, backend: Backend) -> bool:
