@@ -845,3 +845,23 @@ def test_a_backend_of_the_same_server_that_others_do_not_get_at_is_no_way_past(
     report = host.apply(host.wish(**options))
     assert report.reloaded
     assert not [each for each in report.limits if "nothing tells what answers in its place" in each]
+
+
+# -- a virtual host that calls the site with a client certificate of its own, for anybody
+
+
+@pytest.mark.parametrize(("bears", "elsewhere", "is_open"), [(True, 0, True), (False, 0, False), (True, 1, False)])
+def test_a_proxy_with_a_certificate_of_the_client_ca_is_a_way_past(
+    host: Host, srv: str, bears: bool, elsewhere: int, is_open: bool
+) -> None:
+    client = host.chat.issue(client=True, common_name="Chat")
+    write(host.conf, "client.pem", client.full_pem + client.key_pem)
+    host.add("LoadModule ssl_module modules/mod_ssl.so\n")
+    own = ["SSLProxyMachineCertificateFile conf/client.pem"] if bears else []
+    plain_host(host, "SSLProxyEngine on", *own, f"ProxyPass / https://127.0.0.1:{host.port + elsewhere}/")
+    host.restart()
+    wish = host.wish(document_root=f"{srv}/hooks")
+    if is_open:
+        assert "serves its content too, and asks for no client certificate (ProxyPass at" in host.refused(wish)
+        wish = replace(wish, allow_bypass=(str(host.httpd.conf),))
+    assert host.apply(wish).reloaded

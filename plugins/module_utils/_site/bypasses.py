@@ -19,17 +19,19 @@ from typing import TYPE_CHECKING
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive, endpoint
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
-from ansible_collections.mtls.httpd.plugins.module_utils._site import closings, standing
+from ansible_collections.mtls.httpd.plugins.module_utils._site import backends, closings, standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import SERVING, Content, find_contents
 from ansible_collections.mtls.httpd.plugins.module_utils._site.own_backends import OwnBackend, find_own_hosts
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
     from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
     from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
+
+_BEARING = {"sslproxymachinecertificatefile", "sslproxymachinecertificatepath"}
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,9 @@ def find_bypasses(
             for each in site.behind:
                 if each.listen and _is_open_to_others(without_us, each):
                     ways[each.place, each.listen] = None
+            release = releases[domain]
+            if release:
+                ways.update(dict.fromkeys(_find_bearers(without_us, release.facts)))
             for place, said in ways:
                 used = used_at(said)
                 named = {each for where in (place, said.place, used) for each in (where, where.rpartition(":")[0])}
@@ -109,6 +114,22 @@ def _is_open_to_others(without_us: Description, own: OwnBackend) -> bool:
         return False
     contents = own.contents or (Content("", "/", own.listen),)
     return bool(_leave_open(without_us, own.place, list(contents)))
+
+
+def _find_bearers(without_us: Description, facts: SiteFacts) -> Iterator[tuple[str, Directive]]:
+    """Yield the places of hosts that call a site for anybody, with a client certificate of their own, and by what."""
+    if not _BEARING & without_us.directive_names:
+        return
+    doors = [f"{each}:{facts.port}" for each in (*(facts.listen or ("127.0.0.1",)), facts.domain, *facts.aliases)]
+    for each in without_us.named(*sorted(SERVING)):
+        contents = [
+            content
+            for content in find_contents(without_us, each)
+            if content.backend and any(backends.same(content.backend, door) for door in doors)
+        ]
+        bears = any(said.name.lower() in _BEARING for where in {"", each.host} for said in without_us.of_host(where))
+        if bears and _leave_open(without_us, each.host, contents) and not closings.denies_all(without_us, each.host):
+            yield each.host, each
 
 
 def used_at(each: Directive) -> str:
