@@ -39,7 +39,7 @@ _NOT_SERVED = (400, 421)  # what a request gets that another virtual host does n
 # What no file is answered with by POST, where nothing keeps who asks from it.
 _SENT_AWAY = (301, 302, 303, 307, 308)
 _SURELY = (*_SENT_AWAY, 401, 406, 407, 429, 451)
-_KEPT_OUT = (*_SURELY, 400, 402, 409, 410, 413, 415, 418, 422, 444, 500, 502, 503, 504)
+_KEPT_OUT = (*_SURELY, 400, 402, 405, 409, 410, 413, 415, 418, 422, 444, 500, 502, 503, 504)
 
 
 @dataclass
