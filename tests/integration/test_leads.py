@@ -147,6 +147,17 @@ def test_what_no_request_says_is_told_where_it_may_lead_to_the_backend(host: Hos
     ]
 
 
+@pytest.mark.parametrize("enabled", ["on", "off"])
+def test_a_map_of_backends_that_httpd_alone_reads_is_told_where_it_is_in_use(
+    host: Host, srv: Path, enabled: str
+) -> None:
+    host.load("proxy_express")
+    lines = f"ProxyExpressEnable {enabled}\nProxyExpressDBMFile {{srv}}/map"
+    _place, options = furnish(host, srv, lines, {"proxy": BACKEND})
+    told = [each for each in host.apply(host.wish(**options)).limits if f"may lead to what {DOMAIN}" in each]
+    assert ["ProxyExpressDBMFile at" in each for each in told] == ([True] if enabled == "on" else [])
+
+
 @pytest.mark.parametrize(
     "way", ["a link in a folder", "a field of the request", "another port", "a folder for each name"]
 )

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, VirtualHost
 
-_LEADING = {*SERVING, "rewritecond", "rewritemap", "userdir", "proxyrequests"}
+_LEADING = {*SERVING, "rewritecond", "rewritemap", "userdir", "proxyrequests", "proxyexpressdbmfile"}
 _RULED = 64  # .htaccess files of a folder and what is below it that are read
 _REQUESTS = 8  # by one directive, for one site
 _LINES, _BYTES = 4096, 1 << 20  # of a map, or of a .htaccess file
@@ -303,11 +303,18 @@ class _Host:
         name, words = each.name.lower(), each.words
         if goal.folder and _names_folder(self.described, each, {goal.folder}):
             return not (self.host and closings.sends_all_away(self.described, self.host.place))
+        if name == "proxyexpressdbmfile":  # backends by the name of the request, in a file that only httpd reads
+            return bool(goal.listening) and self._has_express()
         target = _proxied(words) if name == "rewriterule" and len(words) > 1 else ""
         if name == "proxypass" and "interpolate" in [word.lower() for word in words]:
             target = next((re.sub(r"\$\{(\w+)\}", r"%{ENV:\1}", word) for word in words if "://" in word), "")
         rule = Filling("^", maps=self.maps)
         return any(rule.may_become(target, wanted) for wanted in _wanted(target, goal)) if target else False
+
+    def _has_express(self) -> bool:
+        places = ("", self.host.place if self.host else "")
+        said = [each for place in dict.fromkeys(places) for each in self.described.of_host(place)]
+        return [each.arguments.lower() for each in said if each.name.lower() == "proxyexpressenable"][-1:] == ["on"]
 
     def _base(self, each: Directive) -> str:
         """Where the sections lie in which a directive stands."""
