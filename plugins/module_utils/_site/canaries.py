@@ -394,8 +394,10 @@ def find_in_the_way(described: Description, host: VirtualHost, path: str, status
         if not all(_holds(section, path) for section in each.sections):
             continue
         more = words[1:] if words and name.startswith("redirect") and _STATUS.fullmatch(words[0].lower()) else words
+        # In a section the path may be left out, as that of the section is meant.
+        is_short = len(each.sections) > bool(each.host) and (len(more) == 1 or "://" in "".join(more[:1]))
         hit = bool(more) and (
-            (name in _PREFIXES and _begins(path, more[0]))
+            (name in _PREFIXES and (_begins(path, more[0]) or (is_short and more[0] != "!")))
             or (name in _PATTERNS and _matches(path, more[0]))
             or (name in _HANDLERS and more[0].lower() != "none")
             or (status == 403 and name in _RULES and " ".join(words).lower() not in _OPEN)
