@@ -438,6 +438,7 @@ PAST = {
     "an alias by a pattern": ("AliasMatch ^/x(.*) {hooks}$1", {}),
     "an alias for programs": ("ScriptAlias /x {hooks}", {}),
     "a root for each name": ("VirtualDocumentRoot {srv}/%1", {}),
+    "a root for each address": ("VirtualDocumentRootIP {hooks}", {}),
     "the same backend for a path": (
         "<Location /x>\nProxyPass http://localhost:8081/hooks/\n</Location>",
         {"proxy_pass": "http://127.0.0.1:8081/hooks/"},
@@ -517,6 +518,10 @@ PAST = {
     ),
     "a redirect by the scheme that ServerName names": (
         ROOT + "\nServerName https://own.example.com\n" + BY_SCHEME,
+        {},
+    ),
+    "a rewriting redirect by the port, which the request names": (
+        ROOT + f"\nRewriteEngine on\nRewriteCond %{{{{SERVER_PORT}}}} !^443$\n{AWAY}",
         {},
     ),
     "a rewriting redirect of one character": (ROOT + f"\nRewriteEngine on\n{AWAY.replace('^', '^.$')}", {}),
