@@ -122,7 +122,8 @@ def plan_surroundings(
     numbers += [address for name in names for address in told.get(name, ())]
     fresh = zip(map(str, _OF_NAMES.hosts()), (name for name in names if name not in told and name != "localhost"))
     given = tuple(fresh)
-    addresses = [*(address for address, _name in given), *numbers, f"{_nobodys(without_us)}1"]
+    # All of them: which one is called from is chosen when the sites' own text is known.
+    addresses = [*(address for address, _name in given), *numbers, *(f"{network}1" for network in _NOBODYS)]
     addresses += [address for address in _allowed_callers(without_us) if ipv6 or ":" not in address]
     if ipv6:
         addresses += [f"{_NOBODYS_V6}{number}" for number in range(1, _FEW + 1)]
