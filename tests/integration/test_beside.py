@@ -814,6 +814,23 @@ def test_sites_of_ours_that_share_nothing_or_are_all_protected_are_no_way_past(h
 # -- a backend that is a virtual host of the same server
 
 
+FPM = '<FilesMatch "[.]php$">\nSetHandler "proxy:unix:/run/php/fpm.sock|fcgi://localhost/"\n</FilesMatch>'
+
+
+@pytest.mark.parametrize(("folder", "is_open"), [("hooks", True), ("hooks/files", True), ("other", False)])
+def test_a_program_that_runs_files_of_a_folder_is_shared_by_those_of_that_folder(
+    host: Host, srv: str, folder: str, is_open: bool
+) -> None:
+    host.add("LoadModule proxy_fcgi_module modules/mod_proxy_fcgi.so\n")
+    plain_host(host, f"DocumentRoot {srv}/{folder}\n{FPM}")
+    host.restart()
+    wish = host.wish(document_root=f"{srv}/hooks", extra_directives=FPM)
+    if is_open:
+        assert "serves its content too, and asks for no client certificate (SetHandler at" in host.refused(wish)
+    else:
+        assert host.apply(wish).rehearsal == "full"
+
+
 def inner_host(host: Host, srv: str, listen: str, *lines: str) -> tuple[dict[str, str], str]:
     """Add a virtual host that is the site's backend. Return the site's options, and the place of its Listen."""
     port = free_port()

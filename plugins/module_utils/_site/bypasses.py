@@ -204,7 +204,8 @@ def _divided(
     sections = {f'Location "{path}"' for path in facts.protected_paths}
     guarded, opened = [], []
     for each in directives:
-        for content in find_contents(without_us, each):
+        for found in find_contents(without_us, each):
+            content = _rooted(without_us, found, directives)
             if facts.mutual_tls == "enforced":
                 guarded.append(content)
                 opened += [content.below(path) for path in facts.open_paths]
@@ -226,7 +227,8 @@ def _find_open(without_us: Description, wanted: Sequence[Content]) -> dict[str, 
     for each in without_us.named(*sorted(SERVING)):
         if each.name.lower() == "documentroot":
             rooted.add(each.host)
-        contents = [one for one in find_contents(without_us, each) if any(map(one.overlaps, wanted))]
+        said = [_rooted(without_us, one, (), each.host) for one in find_contents(without_us, each)]
+        contents = [one for one in said if any(map(one.overlaps, wanted))]
         if contents:
             found.setdefault(each.host, []).extend(contents)
     inherited = [each for each in found[""] if each.said.name.lower() != "rewriterule"]
@@ -235,6 +237,15 @@ def _find_open(without_us: Description, wanted: Sequence[Content]) -> dict[str, 
         found.setdefault(place, []).extend(more)
     # Of most hosts there is nothing, so that nothing more is to be asked of them.
     return {place: _leave_open(without_us, place, contents) for place, contents in found.items() if contents}
+
+
+def _rooted(without_us: Description, content: Content, directives: Sequence[Directive], place: str = "") -> Content:
+    """C(content), by the folder whose files it runs, if it does, of these directives, by default of a host's."""
+    if not content.is_by_file:
+        return content
+    said = [each for each in directives or _of_host(without_us, place) if each.name.lower() == "documentroot"]
+    roots = [root.path for each in said for root in find_contents(without_us, each)]
+    return replace(content, path=roots[0]) if roots else content
 
 
 def _leave_open(without_us: Description, place: str, found: list[Content]) -> list[Content]:

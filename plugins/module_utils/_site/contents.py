@@ -70,6 +70,12 @@ class Content:
         """All the paths that lead to it."""
         return (self.path, *self.elsewhere)
 
+    @property
+    def is_by_file(self) -> bool:
+        """Whether a backend is a program that runs the file which a host's folder has for a URL, as PHP's is."""
+        is_handler = self.said.name.lower() in (*_HANDLERS, "rewriterule") and "proxy:" in self.said.arguments.lower()
+        return is_handler and "fcgi://" in self.said.arguments.lower()
+
     def below(self, path: str) -> Content:
         """What is served at a path of the site, where this is what is served at its root."""
         return replace(

@@ -100,5 +100,5 @@ def _is_by_address(without_us: Description, place: str) -> bool:
 def _find_served(without_us: Description, place: str, by: Content) -> Iterator[Content]:
     """What a host of ours serves to a site whose backend it is: its own backend, or its folder."""
     own = [content for each in without_us.of_host(place) for content in find_contents(without_us, each)]
-    behind = [each for each in own if each.backend]
+    behind = [each for each in own if each.backend and each.said.name.lower().startswith("proxypass")]
     yield from behind or (each.below(by.path) for each in own if each.said.name.lower() == "documentroot")
