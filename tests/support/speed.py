@@ -11,9 +11,17 @@ import time
 _STEPS, _ORDINARY = 2_000_000, 0.1  # seconds of the processor that an ordinary machine takes for so many
 
 
-def at_once() -> float:
-    """Return for how many seconds of the processor something is still done at once: two, and more on a slow machine."""
+def is_at_once(seconds: float, allowed: float = 2) -> bool:
+    """Whether so many seconds of the processor are still at once: `allowed` ones, and more on a slow machine.
+
+    How slow it is takes longer to find than most of what is tried takes: it is asked only where that decides.
+    """
+    return seconds < allowed or seconds < allowed * _slowness()
+
+
+def _slowness() -> float:
+    """Return how many times longer than an ordinary machine this one takes, at least 1."""
     began, total = time.process_time(), 0
     for number in range(_STEPS):
         total += number
-    return 2 * max(1.0, (time.process_time() - began) / _ORDINARY)
+    return max(1.0, (time.process_time() - began) / _ORDINARY)

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from demo_material import Authority, Issued, key_pem, new_key, pem, zipped
 from odd_forms import FALSE, armoured, changed, with_extension
-from speed import at_once
+from speed import is_at_once
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import (
     CODES,
@@ -544,9 +544,9 @@ def test_a_pile_of_roots_of_one_name_is_judged_at_once(number: int) -> None:
         made(IS_CA, usage("key_cert_sign"), issuer=CHAT, common="Test Chat CA", key=CHAT.key) for _time in range(number)
     ]
     pile = Material(b"".join(pem(one.certificate) for one in again), "chain.crt")
-    allowed, began = at_once(), time.process_time()
+    began = time.process_time()
     assert codes(served(CHAT.issue(DOMAIN), chain=pile)) == ["untrusted-issuer"]
-    assert time.process_time() - began < allowed
+    assert is_at_once(time.process_time() - began)
 
 
 def test_a_pile_of_certificates_that_issue_each_other_is_judged_at_once() -> None:
@@ -554,9 +554,9 @@ def test_a_pile_of_certificates_that_issue_each_other_is_judged_at_once() -> Non
     pairs = [(one, other) for one in cas for other in cas if one is not other]
     crossed = [made(IS_CA, issuer=one, common=f"CA {cas.index(other)}", key=other.key) for one, other in pairs]
     pile = Material(b"".join(pem(one.certificate) for one in crossed), "chain.crt")
-    allowed, began = at_once(), time.process_time()
+    began = time.process_time()
     assert codes(served(cas[0].issue(DOMAIN), chain=pile)) == ["path-refused"]
-    assert time.process_time() - began < allowed
+    assert is_at_once(time.process_time() - began)
 
 
 def test_openssl_agrees_on_paths(tmp_path: Path) -> None:
