@@ -5,8 +5,8 @@
 
 """Run the steps of `make test` that are named as arguments, then say what was left out and why, and the sum of it all.
 
-Items that count: linters, sanity tests, tests of pytest, molecule scenarios and the tests of their verifiers. What
-passes at a second try only is named.
+Parts that leave processors idle run beside each other: see `BESIDE`. Items that count: linters, sanity tests, tests of
+pytest, molecule scenarios and the tests of their verifiers. What passes at a second try only is named.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
@@ -51,6 +53,8 @@ SCHEMAS = {  # the files of FORGE that each describes
     "github-issue-forms": "ISSUE_TEMPLATE/[!c]*.yml",
     "github-workflows": "workflows/*.yml",
 }
+# Whether what a command prints is to be shown when it ends, as others run beside it.
+HELD_BACK: ContextVar[bool] = ContextVar("HELD_BACK", default=False)
 
 
 @dataclass
@@ -68,6 +72,13 @@ class Tally:
             self.passed += 1
         else:
             self.failed.append(name)
+
+    def add(self, other: Tally) -> None:
+        """Count what another has counted."""
+        self.passed += other.passed
+        self.failed += other.failed
+        self.left_out += other.left_out
+        self.again += other.again
 
     def read(self, step: str, reports: list[Path], *, ok: bool, again: bool = False) -> None:
         """Count the cases of JUnit `reports`; where a run that was not `ok` names no culprit, it is one itself.
@@ -90,9 +101,19 @@ class Tally:
 
 def run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> bool:
     """Run `command` with its output as ours and more `environment`; return whether it succeeded."""
-    print(f"\n=== {' '.join(map(str, command))}", flush=True)
+    title = f"\n=== {' '.join(map(str, command))}\n"
     environment = {**os.environ, **environment}
-    return subprocess.run(command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, check=False).returncode == 0
+    with tempfile.TemporaryFile("w+", errors="replace") as kept:
+        output = kept if HELD_BACK.get() else None
+        if not output:
+            print(title, end="", flush=True)
+        done = subprocess.run(
+            command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False
+        )
+        if output:
+            output.seek(0)
+            print(title + output.read(), end="", flush=True)
+    return done.returncode == 0
 
 
 def lint(tally: Tally) -> None:
@@ -164,12 +185,13 @@ def pytest(tally: Tally, step: str, *arguments: str | Path, within: tuple[str | 
     """Run pytest with `arguments` in the installed tree."""
     report = RESULTS / f"{step.replace(' ', '-')}.xml"
     report.unlink(missing_ok=True)
-    command = (*within, "pytest", "--quiet", f"--junitxml={report}", *arguments)
-    ok = run(*command, cwd=INSTALLED, PYTHONPATH=str(COLLECTIONS))
+    # What failed is remembered by step, as others may run beside it.
+    command = (*within, "pytest", "--quiet", f"--override-ini=cache_dir={RESULTS / 'cache' / report.stem}")
+    ok = run(*command, f"--junitxml={report}", *arguments, cwd=INSTALLED, PYTHONPATH=str(COLLECTIONS))
     # Real servers on a busy machine: what failed gets a second try, alone, and is named if it needed that.
     alone = [each for each in arguments if each != "--numprocesses=auto"]
     failed = ("--last-failed", "--last-failed-no-failures=none")
-    again = not ok and run(*within, "pytest", "--quiet", *failed, *alone, cwd=INSTALLED, PYTHONPATH=str(COLLECTIONS))
+    again = not ok and run(*command, *failed, *alone, cwd=INSTALLED, PYTHONPATH=str(COLLECTIONS))
     tally.read(step, [report] if report.exists() else [], ok=ok, again=again)
 
 
@@ -237,18 +259,47 @@ def newest(tally: Tally) -> None:
 
 
 STEPS = {step.__name__: step for step in (lint, sanity, unit, integration, molecule, faults, newest)}
+# Neighbours of which each leaves a processor idle: one works on one file after the other, one waits for its hosts.
+BESIDE = (("lint", "sanity"), ("molecule", "faults"))
+
+
+def timed(name: str) -> tuple[Tally, float]:
+    """Run a step; return what it counted, and for how many seconds it ran."""
+    tally, start = Tally(), time.monotonic()
+    STEPS[name](tally)
+    return tally, time.monotonic() - start
+
+
+def together(names: list[str]) -> list[tuple[Tally, float]]:
+    """Run steps, beside each other if they are several; return what `timed` tells of each."""
+    if len(names) == 1:
+        return [timed(names[0])]
+    with ThreadPoolExecutor(len(names), initializer=HELD_BACK.set, initargs=(True,)) as threads:
+        return list(threads.map(timed, names))
+
+
+def grouped(names: list[str]) -> list[list[str]]:
+    """Return the steps by those that are to run beside each other."""
+    groups: list[list[str]] = []
+    for name in names:
+        if groups and any({*groups[-1], name} <= {*beside} for beside in BESIDE):
+            groups[-1].append(name)
+        else:
+            groups.append([name])
+    return groups
 
 
 def main() -> int:
     """Run the steps, print the sum, and return the exit code."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    tally = Tally()
+    tally, start = Tally(), time.monotonic()
     times = []
-    for name in sys.argv[1:]:
-        start = time.monotonic()
-        STEPS[name](tally)
-        times.append(f"{name} {time.monotonic() - start:.0f} s")
-    print("\nTook:", ", ".join(times))
+    for names in grouped(sys.argv[1:]):
+        ran = together(names)
+        for counted, _seconds in ran:
+            tally.add(counted)
+        times.append(" beside ".join(f"{name} {seconds:.0f} s" for name, (_, seconds) in zip(names, ran, strict=True)))
+    print("\nTook:", ", ".join(times), f"- {time.monotonic() - start:.0f} s in all")
     titles = ("Failed", tally.failed), ("Passed at the second try", tally.again), ("Left out", tally.left_out)
     for title, names in titles:
         print(f"{title}:", "" if names else "nothing")
