@@ -185,13 +185,14 @@ def pytest(tally: Tally, step: str, *arguments: str | Path, within: tuple[str | 
     """Run pytest with `arguments` in the installed tree."""
     report = RESULTS / f"{step.replace(' ', '-')}.xml"
     report.unlink(missing_ok=True)
-    # What failed is remembered by step, as others may run beside it.
+    # What failed is remembered by step, as others may run beside it. Bytecode spares each worker the half of its start.
     command = (*within, "pytest", "--quiet", f"--override-ini=cache_dir={RESULTS / 'cache' / report.stem}")
-    ok = run(*command, f"--junitxml={report}", *arguments, cwd=INSTALLED, PYTHONPATH=str(COLLECTIONS))
+    environment = {"PYTHONPATH": str(COLLECTIONS), "PYTHONDONTWRITEBYTECODE": ""}
+    ok = run(*command, f"--junitxml={report}", *arguments, cwd=INSTALLED, **environment)
     # Real servers on a busy machine: what failed gets a second try, alone, and is named if it needed that.
     alone = [each for each in arguments if each != "--numprocesses=auto"]
     failed = ("--last-failed", "--last-failed-no-failures=none")
-    again = not ok and run(*command, *failed, *alone, cwd=INSTALLED, PYTHONPATH=str(COLLECTIONS))
+    again = not ok and run(*command, *failed, *alone, cwd=INSTALLED, **environment)
     tally.read(step, [report] if report.exists() else [], ok=ok, again=again)
 
 
@@ -201,10 +202,10 @@ def unit(tally: Tally) -> None:
     pytest(tally, "unit", "--numprocesses=auto", "tests/unit")
     oldest = (SUPPORT / "environment", "oldest")
     verdict = [f"tests/unit/plugins/module_utils/test_{name}.py" for name in ("judge", "odd_forms")]
-    pytest(tally, "unit on the oldest cryptography", *verdict, within=oldest)
+    pytest(tally, "unit on the oldest cryptography", "--numprocesses=auto", *verdict, within=oldest)
     old = (SUPPORT / "environment", "target")
     if run(*old, "true"):
-        pytest(tally, "unit on 3.9", "tests/unit/plugins/module_utils", within=old)
+        pytest(tally, "unit on 3.9", "--numprocesses=auto", "tests/unit/plugins/module_utils", within=old)
     else:
         tally.left_out.append("unit on 3.9: there is no Python 3.9 here")
 

@@ -777,6 +777,7 @@ def test_a_key_beside_a_client_ca_is_refused() -> None:
         (b"<!DOCTYPE html><title>Log in</title>", "It looks like a web page. Download the file itself again"),
         (CHAT.pem[:200], "Look at it: tail -n 3 ca.zip"),
     ],
+    ids=["empty", "zip", "web page", "PEM"],
 )
 def test_a_download_that_went_wrong_is_to_be_made_again(data: bytes, remedy: str) -> None:
     (found,) = verdict(replace(GOOD, client_ca=(Material(data, "ca.zip"),))).findings

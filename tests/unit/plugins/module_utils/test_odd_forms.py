@@ -392,7 +392,9 @@ def test_a_store_with_trust_settings_is_read() -> None:
     assert verdict(trusted, **without_anchors()).findings == ()
 
 
-@pytest.mark.parametrize("store", [b"", b"garbage", ROOT.certificate.public_bytes(Encoding.DER)])
+@pytest.mark.parametrize(
+    "store", [b"", b"garbage", ROOT.certificate.public_bytes(Encoding.DER)], ids=["empty", "garbage", "one certificate"]
+)
 def test_a_store_of_which_nothing_can_be_read_is_a_finding_of_its_own(store: bytes) -> None:
     found = verdict(store, **without_anchors())
     assert told(found) == ["store-unreadable"]
