@@ -334,6 +334,44 @@ def test_what_the_server_gives_to_each_host_is_not_the_content_of_the_users_own(
     assert host.apply(wish).sites[0]["mutual_tls"] == "enforced"
 
 
+LOGIN = "<Location {0}>\nAuthType Basic\nAuthName a\nAuthUserFile conf/none\nRequire valid-user\n</Location>"
+
+
+@pytest.mark.parametrize("where", ["the server's", "their own"])
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("Redirect permanent {0} https://www.example.org/", "Redirect"),
+        (LOGIN, "Require"),
+        ("<Location {0}>\nLimitRequestBody 10\n</Location>", "LimitRequestBody"),
+    ],
+)
+def test_what_keeps_chat_from_included_directives_is_told_by_its_line_in_whichever_host(
+    host: Host, line: str, said: str, where: str
+) -> None:
+    """A main file may hold all virtual hosts. A limit of another path is no matter."""
+
+    def say(path: str) -> Host:
+        if where == "their own":
+            the_users(host, *OLD, *line.format(path).splitlines())
+        else:
+            host.add(line.format(path) + "\n")
+            the_users(host, *OLD)
+        return host
+
+    say("/")
+    wish = host.wish(manage="directives")
+    host.apply(wish)
+    included(host)
+    message = host.refused(wish)
+    assert f"as before it comes {said} at {host.httpd.conf}:" in message
+    text = host.httpd.conf.read_text()
+    bad, good = (line.format(path).splitlines()[0] for path in ("/", "/admin"))
+    host.httpd.conf.write_text(text.replace(bad, good))
+    assert host.apply(wish).sites[0]["mutual_tls"] == "enforced"
+    assert not host.apply(wish).changed
+
+
 def test_a_renewal_of_included_directives_is_served_after_one_run(host: Host) -> None:
     the_users(host, *OLD)
     host.apply(host.wish(manage="directives"))

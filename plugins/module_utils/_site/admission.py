@@ -39,7 +39,7 @@ _NOT_SERVED = (400, 421)  # what a request gets that another virtual host does n
 # What no file is answered with by POST, where nothing keeps who asks from it.
 _SENT_AWAY = (301, 302, 303, 307, 308)
 _SURELY = (*_SENT_AWAY, 401, 406, 407, 429, 451)
-_KEPT_OUT = (*_SURELY, 400, 402, 405, 409, 410, 413, 415, 418, 422, 444, 500, 502, 503, 504)
+_KEPT_OUT = (*_SURELY, 400, 402, 405, 409, 410, 413, 415, 418, 422, 444, 500, 501, 502, 503, 504)
 
 
 @dataclass
@@ -239,7 +239,8 @@ class Admission:
         C(is_certain): something does, whatever it is.
         """
         described, host = self.canaries.described, self.canaries.hosts[self.site.domain]
-        places = find_in_the_way(described, host, question.path, answer.status)
+        is_users = self.site.included
+        places = find_in_the_way(described, host, question.path, answer.status, "limits" if is_users else "")
         over = f"{answer.version}{' and HTTP/2' if answer.protocol == ALPN_NAME else ''}"
         words = (
             f"a client of the client CA was locked out over {over}: {question.method} {question.path} "
@@ -247,10 +248,11 @@ class Admission:
         )
         is_own = leads_on(described, host, question.path)  # such as a program, which does not run in a rehearsal
         is_sure = is_certain and answer.status in _SURELY and not is_own
-        is_kept_out = answer.status in _KEPT_OUT and not (is_own and answer.status >= 500)
+        is_kept_out = answer.status in _KEPT_OUT and not (is_own and (answer.status == 405 or answer.status >= 500))
         tellers = [] if places else find_tellers(heard.lines(), described.files)
         if is_sure and not places and not tellers:
-            places = find_in_the_way(described, host, question.path, 403)  # A login is asked for by a rule, too.
+            # A login is asked for by a rule, too.
+            places = find_in_the_way(described, host, question.path, 403, "all" if is_users else "")
         if places:
             words += f", as before it comes {', '.join(places[:3])}"
         elif tellers and (answer.result != "accepted" or is_kept_out):
@@ -259,7 +261,8 @@ class Admission:
             if is_certain and not is_own:
                 self._warn_of_other(question, answer)
             return
-        self.faults.append(Fault("locked-out", self.site.domain, words, "have that hold for other virtual hosts alone"))
+        others = "virtual hosts or paths" if is_users else "virtual hosts"
+        self.faults.append(Fault("locked-out", self.site.domain, words, f"have that hold for other {others} alone"))
 
     def _warn_of_other(self, question: Question, answer: Answer) -> None:
         """Tell that something else answers than what stands for the content, whatever it is, by a status that may do.

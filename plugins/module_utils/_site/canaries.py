@@ -379,18 +379,22 @@ _PATTERNS = {"redirectmatch", "proxypassmatch", "aliasmatch", "scriptaliasmatch"
 _HANDLERS = {"sethandler", "forcetype"}
 _RULES = {"require", "deny", "order", "allowmethods", "sslrequire", "sslrequiressl"}
 _OPEN = ("all granted", "allow,deny")
+# What httpd answers with these statuses by, before it looks for what is asked.
+_LIMITS = {405: "allowmethods", 413: "limitrequestbody"}
 _STATUS = re.compile(r"\d{3}|permanent|temp|seeother|gone")
 
 
-def find_in_the_way(described: Description, host: VirtualHost, path: str, status: int) -> list[str]:
+def find_in_the_way(described: Description, host: VirtualHost, path: str, status: int, own: str = "") -> list[str]:
     """Directives of others that may answer for a site at a path, each as name and place.
 
-    Where it was answered with 403, rules too.
+    Where it was answered with 403, rules too. C(own): which of the virtual host's own count too, C(all), or its
+    C(limits) of methods and of lengths, before which no program of its own is asked.
     """
     found = []
     for each in described.directives:
-        if each.host not in ("", host.place) or each.file == host.file:
+        if each.host not in ("", host.place):
             continue
+        is_own = each.host == host.place and each.file == host.file
         name, words = each.name.lower(), each.words
         if not all(_holds(section, path) for section in each.sections):
             continue
@@ -403,7 +407,8 @@ def find_in_the_way(described: Description, host: VirtualHost, path: str, status
             or (name in _HANDLERS and more[0].lower() != "none")
             or (status == 403 and name in _RULES and " ".join(words).lower() not in _OPEN)
         )
-        if hit:
+        is_limit = bool(words) and name == _LIMITS.get(status)
+        if (hit and (not is_own or own == "all")) or (is_limit and (not is_own or own)):
             found.append(f"{each.name} at {each.place}")
     return found
 
