@@ -19,6 +19,7 @@ from backend import get, send
 from demo_material import Authority, write
 from embedded_httpd import free_port
 from host import COLLECTION, DOMAIN, OTHER, VERSIONS, Host
+from rehearsing import edited
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import client
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Door, Identity, Question
@@ -370,6 +371,75 @@ def test_what_keeps_chat_from_included_directives_is_told_by_its_line_in_whichev
     host.httpd.conf.write_text(text.replace(bad, good))
     assert host.apply(wish).sites[0]["mutual_tls"] == "enforced"
     assert not host.apply(wish).changed
+
+
+PHP = """
+DirectoryIndex index.php
+<FilesMatch "\\.php$">
+SetHandler "proxy:unix:/run/php/php-fpm.sock|fcgi://localhost"
+</FilesMatch>
+"""
+
+
+def php_shop(host: Host, folder: Path, lines: str) -> None:
+    """Add a virtual host of others, of a folder, beside the site's own, both with pages of PHP, and modules for it."""
+    for each in (folder, host.httpd.root / "site"):
+        each.mkdir(exist_ok=True)
+        (each / "index.php").write_text("<?php echo 1;")
+    host.add("LoadModule proxy_module modules/mod_proxy.so\nLoadModule proxy_fcgi_module modules/mod_proxy_fcgi.so\n")
+    granted = f"<Directory {folder}>\nRequire all granted\n</Directory>\n"
+    host.add(
+        f"<VirtualHost *:{host.httpd.port}>\nServerName shop.example.com\nDocumentRoot {folder}\n{granted}"
+        f"{lines}</VirtualHost>\n"
+    )
+
+
+@pytest.mark.parametrize("where", ["the server", "each host"])
+def test_a_pool_of_php_that_runs_the_files_of_many_hosts_is_no_content_of_one(host: Host, where: str) -> None:
+    """As Debian's php-fpm.conf has it for all hosts, and panels in each: which file it runs, folders decide."""
+    php_shop(host, host.httpd.root / "shop", "" if where == "the server" else PHP)
+    if where == "the server":
+        host.add(PHP)
+    the_users(host, *OLD, *("" if where == "the server" else PHP).splitlines())
+    wish = host.wish(manage="directives")
+    host.apply(wish)
+    included(host)
+    assert host.apply(wish).sites[0]["mutual_tls"] == "enforced"
+    assert not host.apply(wish).changed
+
+
+def test_who_is_not_listed_and_has_a_shared_pool_run_a_page_of_the_site_got_in(host: Host) -> None:
+    php_shop(host, host.httpd.root / "shop", PHP)
+    the_users(host, *OLD, *PHP.splitlines())
+    wish = host.wish(manage="directives", allowed=[{"subject": "CN=Chat"}])
+    host.apply(wish)
+    included(host)
+    assert host.apply(wish).sites[0]["mutual_tls"] == "enforced"
+    leaking = edited(wish, r'<Location "/">', r'<LocationMatch "^/(?!index\\.php$).+">')
+    leaking = edited(leaking, "</Location>", "</LocationMatch>")
+    assert "not among 'allowed_clients' got in" in host.refused(leaking)
+
+
+@pytest.mark.parametrize(
+    ("folder", "lines"),
+    [
+        ("site", PHP),
+        ("shop", PHP + "Alias /x {root}/site\n<Directory {root}/site>\nRequire all granted\n</Directory>\n"),
+        ("shop", 'ProxyPass "/run/" "unix:/run/php/php-fpm.sock|fcgi://localhost/"\n'),
+        ("shop", 'ProxyPassMatch "^/(.*\\.php)$" "unix:/run/php/php-fpm.sock|fcgi://localhost{root}/site/$1"\n'),
+    ],
+    ids=["the same folder", "an alias", "any file that is asked for", "files of the folder"],
+)
+def test_a_pool_of_php_that_runs_the_sites_own_files_for_others_is_a_way_past_it(
+    host: Host, folder: str, lines: str
+) -> None:
+    php_shop(host, host.httpd.root / folder, lines.format(root=host.httpd.root))
+    the_users(host, *OLD, *PHP.splitlines())
+    wish = host.wish(manage="directives")
+    host.apply(wish)
+    included(host)
+    message = host.refused(wish)
+    assert "serves its content too, and asks for no client certificate" in message
 
 
 def test_a_renewal_of_included_directives_is_served_after_one_run(host: Host) -> None:

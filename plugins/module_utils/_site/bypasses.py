@@ -20,7 +20,12 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description impo
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site import backends, closings, standing
-from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import SERVING, Content, find_contents
+from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import (
+    SERVING,
+    Content,
+    find_contents,
+    runs_files,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._site.own_backends import OwnBackend, find_own_hosts
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 
@@ -241,7 +246,7 @@ def _find_open(without_us: Description, wanted: Sequence[Content]) -> dict[str, 
 
 def _rooted(without_us: Description, content: Content, directives: Sequence[Directive], place: str = "") -> Content:
     """C(content), by the folder whose files it runs, if it does, of these directives, by default of a host's."""
-    if not content.is_by_file:
+    if not runs_files(content.said):
         return content
     said = [each for each in directives or _of_host(without_us, place) if each.name.lower() == "documentroot"]
     roots = [root.path for each in said for root in find_contents(without_us, each)]

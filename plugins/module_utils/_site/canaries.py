@@ -25,7 +25,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.stand_ins import Arrival
 from ansible_collections.mtls.httpd.plugins.module_utils._site.backends import PORTS
-from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import find_contents
+from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import find_contents, runs_files
 from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import Folders, are_ruled
 
 if TYPE_CHECKING:
@@ -97,6 +97,15 @@ def find_own_backends(
             is_closed = site.mutual_tls == "enforced" or bool(protected & set(said.sections))
             naming[is_closed].append(said.arguments)
     return find_backends(naming[False]), find_backends(naming[True])
+
+
+def _find_shared(described: Description, host: VirtualHost) -> set[Backend]:
+    """The backends that run files of a virtual host, and of another one too, as a pool of PHP-FPM does for many."""
+    found: dict[bool, list[str]] = {True: [], False: []}
+    for each in described.named("sethandler", "addhandler", "rewriterule"):
+        if runs_files(each):
+            found[each.host == host.place].append(each.arguments)
+    return set(find_backends(found[True])) & set(find_backends(found[False]))
 
 
 class Surroundings(NamedTuple):
@@ -174,15 +183,15 @@ def _address_in(network: str) -> str:
 class Canaries:
     """What stands for the content of all sites, for one rehearsal, and who asks for it.
 
-    word: what only the sites' content holds; behind it stands the mark of what holds it. hosts: their virtual
-    hosts, by domain. names: how the planted files are called, by domain, which is their mark too; none where none
-    could be planted. files: all the paths that lead to these. mounts: what was mounted where before any was
-    planted. logs: httpd's error logs. stand_ins: the listeners in the place of backends. taken: the backends that
-    are stood in for, each with its mark. replaced: the domains all of whose backends these are. missed: those of
-    which not all could be. closed: the marks of what nobody is to reach but who is let in, by domain. dressed: by
-    domain, the SHA-256 of the page that a site refuses with, where its status says otherwise. warnings: what
-    operators are to see to, and what could not be stood in for. let_in: addresses that rules let in where they do
-    not let in nobody's.
+    word: what only the sites' content holds; behind it stands the mark of what holds it. hosts: their virtual hosts, by
+    domain. names: how the planted files are called, by domain, which is their mark too; none where none could be
+    planted. files: all the paths that lead to these. mounts: what was mounted where before any was planted. logs:
+    httpd's error logs. stand_ins: the listeners in the place of backends. taken: the backends that are stood in for,
+    each with its mark. replaced: the domains all of whose backends these are. missed: those of which not all could be.
+    closed: the marks of what nobody is to reach but who is let in, by domain. shared: those that nobody else reaches by
+    the site's own host, as others have the same backend run files of theirs. dressed: by domain, the SHA-256 of the
+    page that a site refuses with, where its status says otherwise. warnings: what operators are to see to, and what
+    could not be stood in for. let_in: addresses that rules let in where they do not let in nobody's.
     """
 
     described: Description
@@ -197,6 +206,7 @@ class Canaries:
     replaced: set[str] = field(default_factory=set)
     missed: set[str] = field(default_factory=set)
     closed: dict[str, set[str]] = field(default_factory=dict)
+    shared: dict[str, set[str]] = field(default_factory=dict)
     dressed: dict[str, str] = field(default_factory=dict)
     warnings: list[Fault] = field(default_factory=list)
     let_in: list[str] = field(default_factory=list)
@@ -290,8 +300,11 @@ class Canaries:
         missed = [each for each in backends if not self._replace(each)]
         if backends and not missed:
             self.replaced.add(domain)
-        marks = {self.taken[each] for each in backends if each in self.taken and each not in opened}
-        self.closed.setdefault(domain, set()).update(marks)
+        shared = _find_shared(self.described, host)
+        for each in backends:
+            if each in self.taken and each not in opened:
+                (self.shared if each in shared else self.closed).setdefault(domain, set()).add(self.taken[each])
+        self.closed.setdefault(domain, set())
         for each in missed:
             self.missed.add(domain)
             self._note(domain, f"nothing could stand in for its backend {each.place} in the rehearsal")
@@ -318,8 +331,9 @@ class Canaries:
         return list(dict.fromkeys(files)) or list(site.called)
 
     def are_closed(self, domain: str, arrivals: Sequence[Arrival]) -> bool:
-        """Whether one of the connections came to what only who is let in may reach."""
-        return any(each.mark in self.closed.get(domain, ()) for each in arrivals)
+        """Whether one of the connections that a site's own host made came to what only who is let in may reach."""
+        marks = {*self.closed.get(domain, ()), *self.shared.get(domain, ())}
+        return any(each.mark in marks for each in arrivals)
 
     def find_reached(self, received: bytes) -> list[Arrival]:
         """What an answer shows to have been reached, as a cache may answer for a backend. A file has no target."""

@@ -32,6 +32,7 @@ _ROOTS = ("documentroot", *_WITH_NAMES)
 _ALIASES = ("alias", "aliasmatch", "scriptalias", "scriptaliasmatch")
 _PROXIES = ("proxypass", "proxypassmatch", "balancermember")
 _HANDLERS = ("sethandler", "addhandler")
+_RUN_BY = re.compile(r"proxy:(?:unix:[^|]*\|)?fcgi://", re.IGNORECASE)
 _REMOTES = ("proxyremote", "proxyremotematch")  # what is proxied goes there, whatever backend is meant
 SERVING = {*_ROOTS, *_ALIASES, *_PROXIES, *_REMOTES, *_HANDLERS, "rewriterule"}
 
@@ -70,12 +71,6 @@ class Content:
         """All the paths that lead to it."""
         return (self.path, *self.elsewhere)
 
-    @property
-    def is_by_file(self) -> bool:
-        """Whether a backend is a program that runs the file which a host's folder has for a URL, as PHP's is."""
-        is_handler = self.said.name.lower() in (*_HANDLERS, "rewriterule") and "proxy:" in self.said.arguments.lower()
-        return is_handler and "fcgi://" in self.said.arguments.lower()
-
     def below(self, path: str) -> Content:
         """What is served at a path of the site, where this is what is served at its root."""
         return replace(
@@ -112,6 +107,11 @@ def find_contents(without_us: Description, each: Directive) -> Iterator[Content]
             yield _as_files(without_us, words[1], each)
     elif name in _HANDLERS and words[0].lower().startswith("proxy:"):
         yield _as_proxied(words[0][len("proxy:") :], each)
+
+
+def runs_files(each: Directive) -> bool:
+    """Whether a directive has a backend run the file that a host's folder has for a URL, as PHP-FPM does for many."""
+    return each.name.lower() in (*_HANDLERS, "rewriterule") and bool(_RUN_BY.search(each.arguments))
 
 
 def has_flag(words: Sequence[str], names: str) -> re.Match[str] | None:
