@@ -8,8 +8,7 @@ Ansible would find and send these files by their imports. It parses each of them
 compiles a file twice that it imports from a zip (zipimport compiles it to tell its name, and again to run it). Together
 that was a quarter of what a run on a host in the wanted state took beyond a ping.
 
-C(plugin_utils/_code_to_send.py) packs it, with the bytecode of the controller's Python. A target whose Python is of
-that version compiles nothing; any other compiles what it imports.
+C(plugin_utils/_code_to_send.py) packs it.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ import sys
 import zlib
 from importlib.abc import SourceLoader
 from importlib.machinery import ModuleSpec
-from importlib.util import cache_from_source, spec_from_file_location
+from importlib.util import spec_from_file_location
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,26 +35,22 @@ _FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 def import_sent(code: str, name: str) -> ModuleType:
     """Import a module of what was sent, such as C(_transaction.call), and whatever it imports from there."""
     table, _newline, content = zlib.decompress(base64.b64decode(code)).partition(b"\n")
-    tag, lengths = json.loads(table)
-    sources, compiled, at = {}, {}, 0
-    for each, (of_source, of_compiled) in lengths.items():
-        sources[f"{_ROOMS}.{each}"] = content[at : at + of_source]
-        at += of_source
-        compiled[f"{_ROOMS}.{each}"] = content[at : at + of_compiled]
-        at += of_compiled
+    files, at = {}, 0
+    for each, length in json.loads(table).items():
+        files[f"{_ROOMS}.{each}"] = content[at : at + length]
+        at += length
     # Before Ansible's own, which knows but the files of the module that it sent.
-    sys.meta_path.insert(0, _SentCode(sources, compiled if tag and tag == sys.implementation.cache_tag else {}))
+    sys.meta_path.insert(0, _SentCode(files))
     return importlib.import_module(f"{_ROOMS}.{name}")
 
 
 class _SentCode(SourceLoader):
-    """Finds and loads modules that lie in memory, by their full names: sources, and their bytecode where it fits."""
+    """Finds and loads modules whose text lies in memory, by their full names."""
 
-    def __init__(self, sources: Mapping[str, bytes], compiled: Mapping[str, bytes]) -> None:
-        self._files = {self.get_filename(name): content for name, content in sources.items()}
-        self._files.update({cache_from_source(self.get_filename(name)): content for name, content in compiled.items()})
-        self._names = frozenset(sources)
-        self._packages = {name.rpartition(".")[0] for name in sources}
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self._files = {self.get_filename(name): content for name, content in files.items()}
+        self._names = frozenset(files)
+        self._packages = {name.rpartition(".")[0] for name in files}
 
     def find_spec(self, fullname: str, path: object = None, target: ModuleType | None = None) -> ModuleSpec | None:
         """Tell where a module, or the package of a room, comes from."""
@@ -70,12 +65,8 @@ class _SentCode(SourceLoader):
         return os.path.join(_FOLDER, *fullname[len(_ROOMS) + 1 :].split(".")) + ".py"
 
     def get_data(self, path: str | bytes) -> bytes:
-        """Return what was sent as this file: a source, or its bytecode. Raises OSError for what was not sent."""
+        """Return the text of a module. Raises OSError for what was not sent, as for compiled code."""
         try:
             return self._files[os.fsdecode(path)]
         except KeyError:
             raise FileNotFoundError(path) from None
-
-    def path_stats(self, path: str | bytes) -> Mapping[str, int]:
-        """Return what Python wants to know before it looks for bytecode. What was sent is of one time, its source's."""
-        return {"mtime": 0, "size": len(self.get_data(path))}

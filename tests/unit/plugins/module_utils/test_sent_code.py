@@ -10,19 +10,17 @@ How the controller packs it is tested in tests/unit/plugins/plugin_utils/test_co
 from __future__ import annotations
 
 import ast
-import base64
 import json
 import shutil
 import subprocess
 import sys
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import sent_code
-from ansible_collections.mtls.httpd.plugins.plugin_utils._code_to_send import list_sent, pack_code
+from ansible_collections.mtls.httpd.plugins.plugin_utils._code_to_send import code_to_send, list_sent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,26 +108,14 @@ print(json.dumps([own, text, missing, answer.failed, answer.result["msg"], _pyth
 """
 
 
-def run(program: str, target: Path, code: str) -> subprocess.CompletedProcess[str]:
-    """Run a program on what was packed."""
+def run(program: str, target: Path) -> subprocess.CompletedProcess[str]:
+    """Run a program on what is sent."""
     command = [sys.executable, "-I", "-c", program, str(target)]
-    return subprocess.run(command, input=code, capture_output=True, text=True, check=False)
+    return subprocess.run(command, input=code_to_send(), capture_output=True, text=True, check=False)
 
 
-def of_another_python(code: str) -> str:
-    """Return the packed code as a controller of another version of Python sends it."""
-    own, other = (json.dumps(tag).encode() for tag in (sys.implementation.cache_tag, "cpython-42"))
-    return base64.b64encode(zlib.compress(zlib.decompress(base64.b64decode(code)).replace(own, other, 1))).decode()
-
-
-COMPILED = pack_code(compiled=True)
-
-
-@pytest.mark.parametrize(
-    "code", [pack_code(), of_another_python(COMPILED)], ids=["sources", "another Python's bytecode"]
-)
-def test_the_code_is_imported_from_memory_and_each_file_compiled_once(target: Path, code: str) -> None:
-    done = run(PROGRAM, target, code)
+def test_the_code_is_imported_from_memory_and_each_file_compiled_once(target: Path) -> None:
+    done = run(PROGRAM, target)
     assert done.stderr == ""
     own, text, missing, failed, message, python = json.loads(done.stdout)
     assert len(own) == len(set(own)) > 10
@@ -140,15 +126,6 @@ def test_the_code_is_imported_from_memory_and_each_file_compiled_once(target: Pa
     assert python.startswith(str(target))
 
 
-def test_nothing_is_compiled_where_the_bytecode_of_this_python_was_sent(target: Path) -> None:
-    done = run(PROGRAM, target, COMPILED)
-    assert done.stderr == ""
-    own, text, *_others = json.loads(done.stdout)
-    assert [Path(name).name for name in own] == ["_python.py"]  # which Ansible sent
-    assert text == (MODULE_UTILS / "_machine" / "fault.py").read_text()
-
-
-@pytest.mark.parametrize("code", [pack_code(), COMPILED], ids=["sources", "bytecode"])
-def test_a_fault_in_what_was_sent_names_file_and_line(target: Path, code: str) -> None:
-    done = run(PROGRAM.replace('"_transaction.call")', '"_transaction.call").answer(None, check=True)'), target, code)
+def test_a_fault_in_what_was_sent_names_file_and_line(target: Path) -> None:
+    done = run(PROGRAM.replace('"_transaction.call")', '"_transaction.call").answer(None, check=True)'), target)
     assert f'"{target}/{PACKAGE.replace(".", "/")}/_transaction/call.py", line ' in done.stderr

@@ -38,14 +38,14 @@ def plugins(tmp_path: Path) -> Path:
     return Path(shutil.copytree(PLUGINS, tmp_path / "plugins", ignore=shutil.ignore_patterns("__pycache__")))
 
 
-def packed(plugins: Path, **environment: str) -> tuple[str | None, dict[str, tuple[int, int]]]:
-    """Return whose bytecode a process of its own packs, and how long each file and its bytecode are."""
+def packed(plugins: Path, **environment: str) -> dict[str, int]:
+    """Return how long each file is that a process of its own packs."""
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     command = [sys.executable, "-c", PROGRAM, str(plugins / "plugin_utils" / "_code_to_send.py")]
     done = subprocess.run(command, env=inherited | environment, capture_output=True, text=True, check=True)
     assert done.stderr == ""
-    tag, lengths = json.loads(zlib.decompress(base64.b64decode(done.stdout)).partition(b"\n")[0])
-    return tag, lengths
+    lengths: dict[str, int] = json.loads(zlib.decompress(base64.b64decode(done.stdout)).partition(b"\n")[0])
+    return lengths
 
 
 def kept(folder: Path) -> Path:
@@ -54,27 +54,24 @@ def kept(folder: Path) -> Path:
     return found
 
 
-def test_bytecode_is_packed_and_kept_for_the_next_run(plugins: Path) -> None:
-    tag, lengths = packed(plugins)
-    assert tag == sys.implementation.cache_tag
-    assert all(of_source > 0 and of_bytecode > 0 for of_source, of_bytecode in lengths.values())
+def test_it_is_packed_once_for_all_runs(plugins: Path) -> None:
+    lengths = packed(plugins)
+    assert lengths == {name: _code_to_send._path(name).stat().st_size for name in _code_to_send.list_sent()}
     before = kept(plugins).stat()
-    assert packed(plugins) == (tag, lengths)
+    assert packed(plugins) == lengths
     assert kept(plugins).stat() == before
     assert {path.suffix for path in kept(plugins).parent.iterdir()} == {".pyc", ".sent"}
 
 
 def test_what_was_changed_is_packed_anew(plugins: Path) -> None:
-    _tag, before = packed(plugins)
+    before = packed(plugins)
     with (plugins / "module_utils" / "_store" / "disk.py").open("a") as file:
         file.write("# longer")
-    _tag, after = packed(plugins)
-    assert after["_store.disk"][0] == before["_store.disk"][0] + 8
-    assert {name for name, lengths in after.items() if lengths != before[name]} == {"_store.disk"}
+    assert packed(plugins) == before | {"_store.disk": before["_store.disk"] + 8}
 
 
 @pytest.mark.parametrize("content", ["", "cut", "\n", "other\nAAAA", "\udcff"])
-def test_what_is_kept_but_is_no_code_of_today_is_made_anew(plugins: Path, content: str) -> None:
+def test_what_is_kept_but_is_no_code_of_today_is_packed_anew(plugins: Path, content: str) -> None:
     sound = packed(plugins)
     kept(plugins).write_text(content, errors="surrogateescape")
     assert packed(plugins) == sound
@@ -87,15 +84,13 @@ def test_it_lies_where_python_is_told_to_keep_bytecode(plugins: Path, tmp_path: 
     assert not list(plugins.rglob("*.sent"))
 
 
-def test_sources_alone_are_sent_where_nothing_may_be_kept(plugins: Path) -> None:
-    tag, lengths = packed(plugins, PYTHONDONTWRITEBYTECODE="1")
-    assert tag is None
-    assert all(of_source > 0 and of_bytecode == 0 for of_source, of_bytecode in lengths.values())
+def test_nothing_is_kept_where_it_may_not_be(plugins: Path) -> None:
+    assert packed(plugins, PYTHONDONTWRITEBYTECODE="1") == packed(plugins)
+    kept(plugins).unlink()
+    packed(plugins, PYTHONDONTWRITEBYTECODE="1")
     assert not list(plugins.rglob("*.sent"))
 
 
-def test_sources_alone_are_sent_where_nothing_can_be_kept(plugins: Path, tmp_path: Path) -> None:
+def test_it_is_sent_where_nothing_can_be_kept(plugins: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    tag, lengths = packed(plugins, PYTHONPYCACHEPREFIX=str(tmp_path / "file"))
-    assert tag is None
-    assert lengths == packed(plugins, PYTHONDONTWRITEBYTECODE="1")[1]
+    assert packed(plugins, PYTHONPYCACHEPREFIX=str(tmp_path / "file")) == packed(plugins)
