@@ -132,7 +132,7 @@ def _find_bearers(without_us: Description, facts: SiteFacts) -> Iterator[tuple[s
             for content in find_contents(without_us, each)
             if content.backend and any(backends.same(content.backend, door) for door in doors)
         ]
-        bears = any(said.name.lower() in _BEARING for where in {"", each.host} for said in without_us.of_host(where))
+        bears = any(said.name.lower() in _BEARING for where in ("", each.host) for said in without_us.of_host(where))
         if bears and _leave_open(without_us, each.host, contents) and not closings.denies_all(without_us, each.host):
             yield each.host, each
 

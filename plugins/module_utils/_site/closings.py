@@ -213,20 +213,20 @@ def _denied_by_order(without_us: Description, place: str, content: Content, mine
     A section's rules take the place of those of the sections before it.
     """
     path = _path_by(content, mine)
-    said: dict[tuple[str, ...], list[str]] = {}
+    said: dict[tuple[str, ...], dict[str, list[str]]] = {}
     for each in _of_both(without_us, place):
         name, arguments = each.name.lower(), " ".join(each.arguments.lower().split())
         if (name, arguments) == ("satisfy", "any"):
             return False
         if name in ("order", "allow", "deny"):
-            said.setdefault(each.sections, []).append(f"{name} {arguments}")
+            said.setdefault(each.sections, {}).setdefault(name, []).append(arguments)
     denied = False
     for sections, rules in said.items():
         inner = [each for each in sections if not each.lower().startswith("virtualhost ")]
         folder = _folder(inner[0]) if inner else None
         if folder is not None and not _meets(folder, path):
             continue
-        if "deny from all" not in rules or any(rule.startswith("allow ") for rule in rules):
+        if rules.get("allow") or ["from", "all"] not in map(str.split, rules.get("deny", ())):
             return False
         denied = denied or (len(inner) == 1 and folder is not None and trusted_paths.lies_within(path, folder))
     return denied
