@@ -73,6 +73,13 @@ def test_a_backend_that_listens_is_no_warning_nor_is_where_a_redirect_leads(host
         )
 
 
+@pytest.mark.parametrize("address", ["192.0.2.7", "198.51.100.7", "203.0.113.7"])
+def test_a_backend_may_be_in_a_network_that_a_rehearsal_calls_from(host: Host, address: str) -> None:
+    report = host.apply(host.wish(document_root=None, proxy_pass=f"http://{address}:8080/"))
+    assert report.rehearsal == "full"
+    assert report.reloaded
+
+
 # Addresses to which nothing answers, and a resolver that takes questions and says nothing.
 SILENT = (
     "ip link set lo up && ip link add lan type veth peer name other && ip link set lan up && ip link set other up"
