@@ -137,7 +137,7 @@ def test_pins_hold_on_all_paths_but_the_open_ones(host: Host, client: Issued) ->
     ("extra", "words"),
     [
         ("<Location /healthz>\nRequire all denied\n</Location>", "a client without a certificate was locked out"),
-        ("Redirect 204 /", "a client without a certificate got in over TLSv1.2"),
+        ("Redirect 204 /", "a client without a certificate got in over TLSv1.2 and TLSv1.3"),
         ("SSLVerifyClient require", "a client without a certificate was"),
         ("SSLVerifyClient optional_no_ca", "a client of another CA"),
     ],
@@ -223,7 +223,7 @@ def test_a_protected_path_that_an_extra_directive_opens_is_seen(host: Host, guar
     host.restart()
     extra = f"RewriteEngine on\nRewriteRule ^{CLOSED}$ - [R=204]"
     message = host.refused(host.wish(protected={CLOSED: f"http://127.0.0.1:{guarded.port}/"}, extra=extra))
-    assert f"a client without a certificate got in at {CLOSED} over TLSv1.3" in message
+    assert f"a client without a certificate got in at {CLOSED} over TLSv1.2 and TLSv1.3" in message
 
 
 # In the server's configuration, in extra_directives, and where it is said to stand.

@@ -78,10 +78,16 @@ def test_all_that_is_wrong_is_named_at_once(operator: LocalOperator) -> None:
 
 BAD_DIRECTIVES = {
     "a syntax error": ("NoSuchDirective on", "NoSuchDirective"),
-    "an open door": ("SSLVerifyClient none", "a client without a certificate got in over TLSv1.3"),
-    "an optional door": ("SSLVerifyClient optional", "a client without a certificate got in over TLSv1.3"),
-    "a door without a lock": ("SSLVerifyClient optional_no_ca", "a client of another CA got in over TLSv1.3"),
-    "a door that is walled up": ('<Location "/">\nRequire all denied\n</Location>', "locked out over TLSv1.3"),
+    "an open door": ("SSLVerifyClient none", "a client without a certificate got in over TLSv1.2 and TLSv1.3"),
+    "an optional door": ("SSLVerifyClient optional", "a client without a certificate got in over TLSv1.2 and TLSv1.3"),
+    "a door without a lock": (
+        "SSLVerifyClient optional_no_ca",
+        "a client of another CA got in over TLSv1.2 and TLSv1.3",
+    ),
+    "a door that is walled up": (
+        '<Location "/">\nRequire all denied\n</Location>',
+        "locked out over TLSv1.2 and TLSv1.3",
+    ),
     "a file that is not there": ('SSLCARevocationFile "/none"', "SSLCARevocationFile"),
 }
 

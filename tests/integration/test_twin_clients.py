@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.report import Report
 
 UNKNOWN = x509.ObjectIdentifier("1.2.3.4.5")
-LOCKED_OUT = "a client of a twin of the client CA '{name}' was locked out over TLSv1.3"
+LOCKED_OUT = "a client of a twin of the client CA '{name}' was locked out over TLSv1.2 and TLSv1.3"
 
 
 def pem(pair: Any) -> bytes:

@@ -265,3 +265,9 @@ class Examination:
     @property
     def _strangers(self) -> list[Answer]:
         return [answer for answer in self.answers if answer.client != "trusted" and answer.offered]
+
+
+def tell_over(versions: Sequence[str], *, http2: bool) -> str:
+    """Return over what answers came, in words: C(TLSv1.2, TLSv1.3 and HTTP/2)."""
+    *first, last = [*dict.fromkeys(versions), *(["HTTP/2"] if http2 else [])]
+    return f"{', '.join(first)} and {last}" if first else last

@@ -9,8 +9,9 @@ from __future__ import annotations
 import itertools
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import tell_over
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.http2 import ALPN_NAME
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.kept import digest_page
@@ -42,23 +43,33 @@ _SURELY = (*_SENT_AWAY, 401, 406, 407, 429, 451)
 _KEPT_OUT = (*_SURELY, 400, 402, 405, 409, 410, 413, 415, 418, 422, 444, 500, 501, 502, 503, 504)
 
 
+class _KeptOut(NamedTuple):
+    """A request of who is to be let in that did not reach the content: what is told of it but the version of TLS."""
+
+    asked: str
+    detail: str
+    why: str
+    http2: bool
+
+
 @dataclass
 class Admission:
     """Asks one site's questions from addresses that are nobody's.
 
-    admitted: somebody who is to be let in. faults: who did not reach the content, and why. source: the address that is
-    called from, once rules by address have shown that nobody's is not let in. unanswered: the paths that are not
-    answered in time, although what lies beside them is.
+    admitted: somebody who is to be let in. source: the address that is called from, once rules by address have shown
+    that nobody's is not let in. unanswered: the paths that are not answered in time, although what lies beside them is.
+    explained: the requests, by method, path and what was answered, that a directive of others keeps out.
     """
 
     canaries: Canaries
     site: SiteFacts
     door: Door
     admitted: Identity
-    faults: list[Fault] = field(default_factory=list)
     source: str | None = None
     reached: set[str] = field(default_factory=set)
     unanswered: set[str] = field(default_factory=set)
+    explained: set[tuple[str, str, str]] = field(default_factory=set)
+    _kept_out: dict[_KeptOut, list[str]] = field(default_factory=dict)
     _shown: dict[str, bool] = field(default_factory=dict)
     _is_shut: bool = False  # whoever calls, from wherever
 
@@ -241,11 +252,7 @@ class Admission:
         described, host = self.canaries.described, self.canaries.hosts[self.site.domain]
         is_users = self.site.included
         places = find_in_the_way(described, host, question.path, answer.status, "limits" if is_users else "")
-        over = f"{answer.version}{' and HTTP/2' if answer.protocol == ALPN_NAME else ''}"
-        words = (
-            f"a client of the client CA was locked out over {over}: {question.method} {question.path} "
-            f"did not reach the site's content ({answer.detail})"
-        )
+        why = ""
         is_own = leads_on(described, host, question.path)  # such as a program, which does not run in a rehearsal
         is_sure = is_certain and answer.status in _SURELY and not is_own
         is_kept_out = answer.status in _KEPT_OUT and not (is_own and (answer.status == 405 or answer.status >= 500))
@@ -254,15 +261,31 @@ class Admission:
             # A login is asked for by a rule, too.
             places = find_in_the_way(described, host, question.path, 403, "all" if is_users else "")
         if places:
-            words += f", as before it comes {', '.join(places[:3])}"
+            why = f", as before it comes {', '.join(places[:3])}"
         elif tellers and (answer.result != "accepted" or is_kept_out):
-            words += f", and httpd's log has why, by {', '.join(tellers[:3])}"
+            why = f", and httpd's log has why, by {', '.join(tellers[:3])}"
         elif not is_sure:
             if is_certain and not is_own:
                 self._warn_of_other(question, answer)
             return
-        others = "virtual hosts or paths" if is_users else "virtual hosts"
-        self.faults.append(Fault("locked-out", self.site.domain, words, f"have that hold for other {others} alone"))
+        if places:  # A module may speak of a rule of the site's own.
+            self.explained.add((question.method, question.path, answer.detail))
+        met = _KeptOut(f"{question.method} {question.path}", answer.detail, why, answer.protocol == ALPN_NAME)
+        self._kept_out.setdefault(met, []).append(answer.version)
+
+    def tell(self) -> list[Fault]:
+        """Return who did not reach the content, and why: once for all versions of TLS that it is so over."""
+        others = "virtual hosts or paths" if self.site.included else "virtual hosts"
+        return [
+            Fault(
+                "locked-out",
+                self.site.domain,
+                f"a client of the client CA was locked out over {tell_over(versions, http2=each.http2)}: {each.asked} "
+                f"did not reach the site's content ({each.detail}){each.why}",
+                f"have that hold for other {others} alone",
+            )
+            for each, versions in self._kept_out.items()
+        ]
 
     def _warn_of_other(self, question: Question, answer: Answer) -> None:
         """Tell that something else answers than what stands for the content, whatever it is, by a status that may do.

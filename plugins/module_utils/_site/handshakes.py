@@ -10,7 +10,7 @@ import secrets
 import time
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import (
     VERSIONS,
@@ -19,6 +19,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers impo
     Identity,
     Probes,
     Question,
+    tell_over,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.http2 import ALPN_NAME
@@ -27,7 +28,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import F
 from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import find_door
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
     from ansible_collections.mtls.httpd.plugins.module_utils._site.admission import Admission
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
 
 _SECONDS = 5.0
+_FEW = 2  # clients that are named beside the first
 MOST = 64  # of each option's paths or clients that are asked for
 _Known = TypeVar("_Known")
 _WHO = {
@@ -119,8 +121,10 @@ def try_site(occasion: Occasion, site: SiteFacts, door: Door, probes: Probes) ->
     # Over no older TLS (RFC 9113, section 9.2).
     versions = VERSIONS if "http2" in site.welcome and occasion.described.has_http2 else ()
     over_http2 = [answer for version in versions for answer in asked(version, http2=True) if answer.offered]
-    faults = [*judge_answers(site, answers + over_http2, occasion.stage), *_without_http2(site, over_http2)]
-    faults += admission.faults if admission else []
+    explained = admission.explained if admission else ()
+    faults = list(judge_answers(site, answers + over_http2, occasion.stage, explained))
+    faults += _without_http2(site, over_http2)
+    faults += admission.tell() if admission else []
     return [_name_place(site, door.address, fault) for fault in dict.fromkeys(faults)]
 
 
@@ -283,7 +287,17 @@ def _versions(site: SiteFacts) -> list[str]:
     return list(dict.fromkeys((*site.versions, *VERSIONS)))
 
 
-def judge_answers(site: SiteFacts, answers: Sequence[Answer], stage: Stage) -> Iterator[Fault]:
+class _Met(NamedTuple):
+    """What is wrong with an answer, whoever got it, over whichever version of TLS. The fault tells what happened."""
+
+    fault: Fault
+    detail: str
+    http2: bool
+
+
+def judge_answers(
+    site: SiteFacts, answers: Sequence[Answer], stage: Stage, explained: Container[tuple[str, str, str]] = ()
+) -> Iterator[Fault]:
     """What is wrong with the answers; nothing where all is as it must be.
 
     Strangers must be refused by an alert: a 403 says something of one path alone, and a redirect nothing.
@@ -291,7 +305,8 @@ def judge_answers(site: SiteFacts, answers: Sequence[Answer], stage: Stage) -> I
     The site's own certificate must be served, and its client CAs be asked for.
     Where some paths want no certificate, a client without one gets just these.
     All that holds for every version of TLS that the server offers; the wished ones must be among them.
-    Where it was asked is not in a message.
+    Where it was asked is not in a message. What was met over several versions is said once.
+    C(explained): method, path and detail of requests of which it is told elsewhere what keeps them out.
     """
 
     def fault(code: str, message: str, remedy: str = "") -> Fault:
@@ -313,25 +328,14 @@ def judge_answers(site: SiteFacts, answers: Sequence[Answer], stage: Stage) -> I
                 f"{version} is not offered, although 'tls_profile' asks for it",
                 "look for what else sets the protocol, such as the address's default virtual host",
             )
+    met: dict[_Met, dict[str, list[str]]] = {}
     for answer in offered:
-        who = _tell_client(answer.client)
-        over = f"over {answer.version}{' and HTTP/2' if answer.protocol == ALPN_NAME else ''}: {answer.detail}"
-        at = "" if answer.path == "/" else f"at {answer.path} "
-        expected = _expected_answer(site, answer)
-        if answer.result == "unproven" and expected == "accepted":
-            yield fault("unclear-admission", f"{who} got no clear answer {at}{over}")
-        elif answer.result == "unproven":
-            yield fault("no-clear-answer", f"{who} got no clear answer {at}{over}")
-        elif expected == "accepted" and answer.result == "refused":
-            yield fault("locked-out", f"{who} was locked out {over}, to the request {answer.method} {answer.path}")
-        elif expected == "alert" and 300 <= answer.status < 400:
-            yield fault("refused-otherwise", f"{who} was sent elsewhere, not refused the handshake, {at}{over}")
-        elif expected in ("alert", "403") and answer.result == "accepted":
-            yield fault("stranger-let-in", f"{who} got in {at}{over}")
-        elif expected == "alert" and answer.status:
-            yield fault("refused-otherwise", f"{who} was refused a path, not the handshake, {at}{over}")
-        elif expected == "403" and not answer.status:
-            yield fault("refused-otherwise", f"{who} was refused the handshake, not a path, {at}{over}")
+        found = _find_wrong(site, answer)
+        request = (answer.method, answer.path, answer.detail)
+        if found and not (found.code == "locked-out" and request in explained):
+            asked_by = f", to the request {answer.method} {answer.path}" if found.code == "locked-out" else ""
+            clients = met.setdefault(_Met(found, answer.detail + asked_by, answer.protocol == ALPN_NAME), {})
+            clients.setdefault(_tell_client(answer.client), []).append(answer.version)
         served = answer.certificate_sha256
         if served is not None and served != site.certificate_sha256:
             words = f"another certificate is served over {answer.version} (SHA-256 {served[:16]}…)"
@@ -341,6 +345,41 @@ def judge_answers(site: SiteFacts, answers: Sequence[Answer], stage: Stage) -> I
             if not (asked == known if stage is Stage.LIVE else asked >= known):
                 words = f"clients of other CAs than the site's are asked for over {answer.version}"
                 yield fault("wrong-client-ca", words)
+    yield from _tell_met(met)
+
+
+def _find_wrong(site: SiteFacts, answer: Answer) -> Fault | None:
+    """Return what happened to the client, where an answer is not as it must be."""
+    at = "" if answer.path == "/" else f" at {answer.path}"
+    expected = _expected_answer(site, answer)
+    if answer.result == "unproven" and expected == "accepted":
+        return Fault("unclear-admission", site.domain, f"got no clear answer{at}", "")
+    if answer.result == "unproven":
+        return Fault("no-clear-answer", site.domain, f"got no clear answer{at}", "")
+    if expected == "accepted" and answer.result == "refused":
+        return Fault("locked-out", site.domain, "was locked out", "")
+    if expected == "alert" and 300 <= answer.status < 400:
+        return Fault("refused-otherwise", site.domain, f"was sent elsewhere, not refused the handshake,{at}", "")
+    if expected in ("alert", "403") and answer.result == "accepted":
+        return Fault("stranger-let-in", site.domain, f"got in{at}", "")
+    if expected == "alert" and answer.status:
+        return Fault("refused-otherwise", site.domain, f"was refused a path, not the handshake,{at}", "")
+    if expected == "403" and not answer.status:
+        return Fault("refused-otherwise", site.domain, f"was refused the handshake, not a path,{at}", "")
+    return None
+
+
+def _tell_met(met: Mapping[_Met, Mapping[str, Sequence[str]]]) -> Iterator[Fault]:
+    """Yield a fault for each that a client met, over which versions of TLS; one for all that are locked out alike."""
+    for each, clients in met.items():
+        alike: dict[tuple[str, str], list[str]] = {}
+        for who, versions in clients.items():
+            apart = "" if each.fault.code == "locked-out" else who
+            alike.setdefault((tell_over(versions, http2=each.http2), apart), []).append(who)
+        for (over, _apart), (first, *others) in alike.items():
+            more = [f"{len(others) - _FEW} more"] if others[_FEW:] else []
+            like = f", like {' and '.join([*others[:_FEW], *more])}" if others else ""
+            yield replace(each.fault, message=f"{first} {each.fault.message} over {over}{like}: {each.detail}")
 
 
 def _tell_client(kind: str) -> str:

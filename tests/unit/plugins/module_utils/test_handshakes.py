@@ -73,10 +73,10 @@ def test_strangers_refused_and_the_client_accepted_is_no_fault() -> None:
 @pytest.mark.parametrize(
     ("client", "result", "words"),
     [
-        ("none", "accepted", "a client without a certificate got in over TLSv1.2"),
-        ("untrusted", "accepted", "a client of another CA got in over TLSv1.3"),
-        ("trusted", "refused", "a client of the client CA was locked out over TLSv1.3"),
-        ("trusted", "unproven", "a client of the client CA got no clear answer over TLSv1.2"),
+        ("none", "accepted", "a client without a certificate got in over TLSv1.2 and TLSv1.3"),
+        ("untrusted", "accepted", "a client of another CA got in over TLSv1.2 and TLSv1.3"),
+        ("trusted", "refused", "a client of the client CA was locked out over TLSv1.2 and TLSv1.3"),
+        ("trusted", "unproven", "a client of the client CA got no clear answer over TLSv1.2 and TLSv1.3"),
         ("none", "unproven", "a client without a certificate got no clear answer"),
     ],
 )
@@ -87,8 +87,8 @@ def test_every_other_answer_is_a_fault(client: str, result: str, words: str) -> 
 @pytest.mark.parametrize("protocol", ["", "http/1.1", "h2"])
 def test_a_fault_over_http2_says_so(protocol: str) -> None:
     given = [replace(answer, protocol=protocol) for answer in answers(none="accepted")]
-    also = " and HTTP/2" if protocol == "h2" else ""
-    assert faults(given).startswith(f"a client without a certificate got in over TLSv1.2{also}: ")
+    over = "TLSv1.2, TLSv1.3 and HTTP/2" if protocol == "h2" else "TLSv1.2 and TLSv1.3"
+    assert faults(given).startswith(f"a client without a certificate got in over {over}: ")
 
 
 def test_a_403_is_no_refusal_of_a_stranger() -> None:
