@@ -645,6 +645,10 @@ PAST = {
         "ProxyPass / http://127.0.0.1:8081/" + DENIED + "\n<Location /x>\nRequire all granted\n</Location>",
         {"proxy_pass": "http://127.0.0.1:8081/"},
     ),
+    "every URL of the backend denied, which is led on to it": (
+        "ProxyPass / http://127.0.0.1:8081/" + DENIED + "\nErrorDocument 403 /denied",
+        {"proxy_pass": "http://127.0.0.1:8081/"},
+    ),
     "files denied by older rules, and allowed below": (
         ROOT + HOOKS.format("Deny from all") + "\n<Directory {hooks}/files>\nAllow from all\n</Directory>",
         {},
@@ -714,6 +718,11 @@ HARMLESS = {
     },
     "every URL denied": (ROOT + DENIED, {}),
     "every URL denied on a condition that always holds": (ROOT + '\n<If "true">\nRequire all denied\n</If>', {}),
+    "every URL denied, with a page that says so": (ROOT + DENIED + "\nErrorDocument 403 /denied.html", {}),
+    "every URL of the backend denied, with words that say so": (
+        "ProxyPass / http://127.0.0.1:8081/" + DENIED + '\nErrorDocument 403 "Not for you"',
+        {"proxy_pass": "http://127.0.0.1:8081/"},
+    ),
     "every URL of the backend denied": (
         "ProxyPass / http://127.0.0.1:8081/" + DENIED,
         {"proxy_pass": "http://127.0.0.1:8081/"},

@@ -115,7 +115,9 @@ def find_bypasses(
 
 def _is_open_to_others(without_us: Description, own: OwnBackend) -> bool:
     """Whether clients without a certificate get what a host of this server serves to a site, from elsewhere."""
-    if own.listen is None or closings.denies_all(without_us, own.place):
+    if own.listen is None or closings.denies_all(
+        without_us, own.place, backend=any(each.backend for each in own.contents)
+    ):
         return False
     contents = own.contents or (Content("", "/", own.listen),)
     return bool(_leave_open(without_us, own.place, list(contents)))
@@ -133,7 +135,11 @@ def _find_bearers(without_us: Description, facts: SiteFacts) -> Iterator[tuple[s
             if content.backend and any(backends.same(content.backend, door) for door in doors)
         ]
         bears = any(said.name.lower() in _BEARING for where in ("", each.host) for said in without_us.of_host(where))
-        if bears and _leave_open(without_us, each.host, contents) and not closings.denies_all(without_us, each.host):
+        if (
+            bears
+            and _leave_open(without_us, each.host, contents)
+            and not closings.denies_all(without_us, each.host, backend=True)
+        ):
             yield each.host, each
 
 

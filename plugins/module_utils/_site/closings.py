@@ -180,16 +180,25 @@ def _only_names(without_us: Description, place: str) -> set[str]:
 
 def is_denied(without_us: Description, place: str, content: Content, mine: Content) -> bool:
     """Whether a host surely lets nobody get at C(mine) by way of C(content)."""
-    if denies_all(without_us, place):
+    if denies_all(without_us, place, backend=bool(content.backend)):
         return True
     if content.backend:
         return False
     return _denied(without_us, place, content, mine) or _denied_by_order(without_us, place, content, mine)
 
 
-def denies_all(without_us: Description, place: str) -> bool:
-    """Whether a host denies every URL, which comes after what it says of folders, and grants none anywhere else."""
+def denies_all(without_us: Description, place: str, *, backend: bool) -> bool:
+    """Whether a host denies every URL, which comes after what it says of folders, and grants none anywhere else.
+
+    C(backend): that it serves one, to which an ErrorDocument with a path hands each request that is denied. No rule is
+    asked about that again.
+    """
     denied, shown = False, _shown(without_us, place)
+    if backend and any(
+        each.name.lower() == "errordocument" and "".join(each.words[1:2]).startswith("/")
+        for each in _of_both(without_us, place)
+    ):
+        return False
     for each in _of_both(without_us, place):
         name, arguments = each.name.lower(), each.arguments.lower()
         if (name, arguments) in (("authmerging", "or"), ("satisfy", "any")):
