@@ -129,6 +129,7 @@ ROLE_CALLS = {
     "tag confirm": fails("--tags", "confirm", words=NOT_APPLIED),
     "without confirm": done("--skip-tags", "confirm", words="changed: [d1]"),
     "without install": done("--skip-tags", "install"),
+    "without always": done("--skip-tags", "always"),
     "without apply": fails("--skip-tags", "apply", words=NOT_APPLIED),
     "confirm without apply": fails("--skip-tags", "apply", "--tags", "confirm", words=NOT_APPLIED),
     "start at applying": done("--start-at-task", "Apply the sites"),
