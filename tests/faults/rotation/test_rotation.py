@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from conftest import Remote
 
-LIFE = 10.0  # seconds of the certificate that ends
+LIFE = 20.0  # seconds of the certificate that ends
 
 
 def test_a_certificate_that_has_ended_is_replaced_under_load(remote: Remote, tmp_path: Path) -> None:
