@@ -100,12 +100,13 @@ def deployment(
         )
         for host, verdict, result, shown, why in zip(hosts, judged, applied, confirmed, failed, strict=True)
     ]
+    answers = dict(zip(hosts, put_back, strict=True)) if put_back else None
     return {
-        "said": tell_deployment(outcomes, check=check),
+        "said": tell_deployment(outcomes, answers, check=check),
         "table": tabulate_dry_run(outcomes) if check else [],
         "failed": [each.host for each in outcomes if each.reason],
         "way_back": {} if check else {each.host: each.way_back for each in outcomes if each.way_back},
-        "returned": tell_put_back(outcomes, dict(zip(hosts, put_back, strict=True))) if put_back else [],
+        "returned": [] if answers is None else tell_put_back(outcomes, answers),
     }
 
 

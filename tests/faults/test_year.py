@@ -188,7 +188,9 @@ def test_a_year_of_operations(fleet: Fleet) -> None:
     fleet.renew()
     assert "Deployed: d1, d2, d3." in fleet.call("deploy", "-e", "deploy_ending_within=30")
     late = fleet.renew()
-    assert "left alone, as they end later: www.example.com" in fleet.call("deploy", "-e", "deploy_ending_within=30")
+    later = fleet.call("deploy", "-e", "deploy_ending_within=30")
+    assert "left alone, as they end later: www.example.com" in later
+    assert "Deployed: none. Left alone, as no site of theirs was asked for: d1, d2, d3." in later
     assert late.sha256 not in fleet.served()
 
     # December: the site is taken away, and the inventory still lists it.

@@ -264,6 +264,7 @@ def test_a_deployment_that_stops_puts_its_hosts_back_where_it_is_told_to(fleet: 
     stopped = fleet.call("deploy", *rescue)
     assert (stopped.status, stopped.touched) == (2, ()), stopped.output
     assert "Put back to what they served before: d1." in stopped.words
+    assert "Deployed: none." in stopped.words
     assert GO_ON in stopped.words
     assert served(fleet) == before
     kept = fleet.call("deploy", "-e", "broken=d2", "-e", "deploy_rescue=no")

@@ -40,7 +40,7 @@ NOT_APPLIED = "The step 'apply' was left out, and what follows it needs what it 
 NOT_JUDGED = "no host is changed before all have been judged"
 BAD = "nowhere.crt: 'certificate' is not on the controller"
 BROKEN = "/nowhere.conf"
-NO_HOST = "is in the group 'webhooks', or matches"
+NO_HOST = "is in 'webhooks', the group or pattern of "
 WHICH = "Say which sites"
 FREE, PINNED = {"ANSIBLE_STRATEGY": "free"}, {"ANSIBLE_STRATEGY": "host_pinned"}
 
@@ -106,7 +106,9 @@ DEPLOY = {
     "booleans as texts": done(*D1, *answers(deploy_become="no", mutual_tls_confirm="no"), words="skipping: [d1]"),
     "limit to another host": fails("-l", "other", words=NO_HOST),
     "limit to nobody": fails("-l", "nobody", words="leaves us with no hosts"),
-    "a group that is none": fails(*answers(deploy_hosts="none"), words=NO_HOST),
+    "a group that is none": fails(
+        *answers(deploy_hosts="none"), words="is in 'none', the group or pattern of deploy_hosts. Nothing"
+    ),
     "tag apply": done(*D1, "--tags", "apply", words="changed: [d1]"),
     "tag confirm": fails("--tags", "confirm", words=NOT_APPLIED),
     "a tag that is none": fails("--tags", "deploy", words="left the step 'apply' out"),

@@ -42,6 +42,12 @@ class Outcome:
         return bool((self.applied or {}).get("changed"))
 
     @property
+    def left_alone(self) -> bool:
+        """Whether no site of it was asked for, so that nothing was done there."""
+        applied = self.applied or {}
+        return not self.reason and applied.get("sites") == [] and not applied["changed"]
+
+    @property
     def way_back(self) -> list[dict[str, Any]]:
         """The sites by which it goes back to what it served, as M(mtls.httpd.sites) takes them."""
         return [
@@ -61,16 +67,27 @@ class Outcome:
         ]
 
 
-def tell_deployment(outcomes: Sequence[Outcome], *, check: bool) -> list[str]:
-    """Return who is done, who failed and why, who was not begun, and how to go on, a line each."""
-    done = [each.host for each in outcomes if each.applied is not None and not each.reason]
+def tell_deployment(
+    outcomes: Sequence[Outcome], answers: Mapping[str, Mapping[str, Any]] | None = None, *, check: bool = False
+) -> list[str]:
+    """Return who is done, who failed and why, who was not begun, and how to go on, a line each.
+
+    ``answers``: what M(mtls.httpd.sites) returned for the way back, by host. None where no host was to go back.
+    """
+    gone_back = [] if answers is None else _sort_put_back(outcomes, answers)[0]
+    done = [each for each in outcomes if each.applied is not None and not each.reason]
+    alone = [each.host for each in done if each.left_alone]
+    names = [each.host for each in done if each.host not in {*alone, *gone_back}]
     failed = [each for each in outcomes if each.reason]
     left = [each.host for each in outcomes if each.applied is None and not each.reason]
-    said = [f"{'Would be deployed' if check else 'Deployed'}: {_name(done) or 'none'}."]
+    said = [f"{'Would be deployed' if check else 'Deployed'}: {_name(names) or 'none'}."]
+    if alone:
+        said.append(f"Left alone, as no site of {'theirs' if len(alone) > 1 else 'its'} was asked for: {_name(alone)}.")
     if failed:
         alike: dict[str, list[str]] = {}
         for each in failed:
-            alike.setdefault(_tell_reason(each, check=check), []).append(each.host)
+            stays = each.changed and not check and each.host not in gone_back
+            alike.setdefault(_tell_reason(each, stays=stays), []).append(each.host)
         said.append(f"Failed: {_name([f'{_name(names)} ({why})' for why, names in alike.items()])}.")
     said += _tell_unlisted(outcomes)
     if left:
@@ -98,11 +115,10 @@ def _tell_unlisted(outcomes: Sequence[Outcome]) -> list[str]:
     ]
 
 
-def _tell_reason(outcome: Outcome, *, check: bool) -> str:
+def _tell_reason(outcome: Outcome, *, stays: bool) -> str:
     reason = " ".join(outcome.reason.split()).rstrip(".")
     reason = reason if len(reason) <= _REASON else reason[: _REASON - 1] + "…"
-    changed = "; it serves the new state all the same" if outcome.changed and not check else ""
-    return f"{reason}{changed}"
+    return f"{reason}{'; it serves the new state all the same' if stays else ''}"
 
 
 def tell_put_back(outcomes: Sequence[Outcome], answers: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -110,15 +126,24 @@ def tell_put_back(outcomes: Sequence[Outcome], answers: Mapping[str, Mapping[str
 
     ``answers``: what M(mtls.httpd.sites) returned for the way back, by host.
     """
-    gone_back = [each for each in outcomes if each.way_back]
-    good = [each.host for each in gone_back if not _why_not(answers.get(each.host, {}))]
-    bad = [f"{each.host} ({why})" for each in gone_back if (why := _why_not(answers.get(each.host, {})))]
+    good, bad = _sort_put_back(outcomes, answers)
     new = [f"{each.host} ({', '.join(each.stays)})" for each in outcomes if each.changed and each.stays]
     lost = [each.host for each in outcomes if (each.applied or {}).get("unreachable")]
     said = [f"Put back to what they served before: {_name(good)}."] if good else []
     said += [f"Not put back, so look after them: {_name(bad)}."] if bad else []
     said += [f"Not known what they serve, so look after them: {_name(lost)}."] if lost else []
     return [*said, *([f"Served for the first time, or taken away, and left so: {_name(new)}."] if new else [])]
+
+
+def _sort_put_back(
+    outcomes: Sequence[Outcome], answers: Mapping[str, Mapping[str, Any]]
+) -> tuple[list[str], list[str]]:
+    """Return the hosts that were put back, and those that were to be and were not, each with its reason."""
+    why_not = {each.host: _why_not(answers.get(each.host, {})) for each in outcomes if each.way_back}
+    return (
+        [host for host, why in why_not.items() if not why],
+        [f"{host} ({why})" for host, why in why_not.items() if why],
+    )
 
 
 def _why_not(answer: Mapping[str, Any]) -> str:

@@ -45,6 +45,8 @@ def _list_cells(outcome: Outcome) -> Iterator[tuple[str, ...]]:
         yield ("was not begun",)
     elif not applied["httpd_found"]:
         yield ("not", "", "given an httpd, and then the sites")
+    elif outcome.left_alone:
+        yield ("", "", "as it is: no site of it was asked for")
     elif not applied["changed"]:
         yield ("", "", "as it is: all is as wished")
     else:

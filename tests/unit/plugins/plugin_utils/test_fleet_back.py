@@ -254,6 +254,32 @@ def test_who_is_done_who_failed_and_who_was_not_begun_is_told_with_how_to_go_on(
     ]
 
 
+def test_a_host_of_which_no_site_was_asked_for_is_told_as_left_alone_and_not_as_deployed() -> None:
+    nothing = {"changed": False, "httpd_found": True, "rehearsal": "none", "sites": []}
+    fleet = [FLEET[0], Outcome("d2", applied=nothing), Outcome("d3", applied=nothing)]
+    done, alone = tell_deployment(fleet)
+    assert (done, alone) == ("Deployed: d1.", "Left alone, as no site of theirs was asked for: d2, d3.")
+    assert tell_deployment(fleet[1:2], check=True)[0] == "Would be deployed: none."
+    assert tabulate_dry_run(fleet[1:2])[1].endswith("as it is: no site of it was asked for")
+    # What is as wished already is deployed, and so is a host that only lost what was left over.
+    assert tell_deployment([Outcome("d1", applied=applied(changed=False))]) == ["Deployed: d1."]
+    assert tell_deployment([Outcome("d1", applied=nothing | {"changed": True})]) == ["Deployed: d1."]
+
+
+def test_a_host_that_was_put_back_is_not_told_as_deployed() -> None:
+    lost = Outcome("d3", applied=applied(replaced=digits("b")), failed="it was not confirmed")
+    back: dict[str, dict[str, Any]] = {"d1": {"sites": []}, "d3": {"sites": []}}
+    assert tell_deployment([*FLEET[:2], lost], back)[:2] == [
+        "Deployed: none.",
+        "Failed: d2 (no space left on device), d3 (it was not confirmed).",
+    ]
+    back["d1"] = back["d3"] = {"failed": True}
+    assert tell_deployment([*FLEET[:2], lost], back)[:2] == [
+        "Deployed: d1.",
+        "Failed: d2 (no space left on device), d3 (it was not confirmed; it serves the new state all the same).",
+    ]
+
+
 def test_a_host_that_was_lost_before_it_was_confirmed_is_one_that_failed() -> None:
     judged, shown = [{}, {"failed": True, "msg": "bad"}], [{"unreachable": True, "msg": "lost"}, {}]
     told = deployment(["d1", "d2"], judged, [applied(replaced=digits("a")), ""], shown, ["", ""])
