@@ -472,4 +472,5 @@ def test_on_a_bare_host_a_site_is_predicted_and_marked_unrehearsed(
     assert without(predicted, seen) == without(done, seen)
     assert (predicted["httpd_found"], predicted["rehearsal"], predicted["endpoints"]) == (False, "none", [])
     assert [part["after_header"] for part in predicted["diff"]] == [f"site.conf of {operator.material.domain}"]
-    assert [warning for warning in predicted["warnings"] if "predicted, and unrehearsed" in warning]
+    words = "nothing was rehearsed: no httpd is on this host yet, so this is a prediction."
+    assert [warning for warning in predicted["warnings"] if words in warning]

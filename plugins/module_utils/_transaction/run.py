@@ -196,7 +196,7 @@ def _without_httpd(request: Request, check: bool, skew: float) -> Report:
         words = f"{', '.join(gone)}: there is no previous release on this host, nor an httpd"
         raise Refused(Fault("no-previous-release", gone[0] if len(gone) == 1 else "", words, "deploy instead"))
     if check:
-        report.rehearsal_reason += ", so this is predicted, and unrehearsed"
+        report.rehearsal_reason += ", so this is a prediction"
         report.sites = [
             tell_site(wish, True, "unproven", _import_change().describe_new(wish.release))
             if wish.release

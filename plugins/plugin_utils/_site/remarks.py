@@ -80,8 +80,10 @@ def noteworthy(result: Mapping[str, Any], warn_days: int, anchored: Collection[s
     """
     if result.get("failed"):
         return
-    if result.get("rehearsal_reason"):
-        yield f"the rehearsal was {result['rehearsal']}: {result['rehearsal_reason']}."
+    # Where nothing was done either, as before an httpd is installed, nothing had to be rehearsed.
+    if result.get("rehearsal_reason") and (result["rehearsal"] != "none" or result["changed"]):
+        how = "nothing was rehearsed" if result["rehearsal"] == "none" else f"the rehearsal was {result['rehearsal']}"
+        yield f"{how}: {result['rehearsal_reason']}."
     for each in result.get("accepted", ()):
         yield f"accepted as {each['code']}, so see whether it is so outside of the rehearsal too: {each['message']}."
     for each in result.get("locked_out", ()):

@@ -29,6 +29,11 @@ GONE_BACK = {**SITE, "previous": True}
     ("result", "words"),
     [
         ({"rehearsal": "reduced", "rehearsal_reason": "no namespaces"}, ["the rehearsal was reduced: no namespaces."]),
+        (
+            {"changed": True, "rehearsal": "none", "rehearsal_reason": "no httpd"},
+            ["nothing was rehearsed: no httpd."],
+        ),
+        ({"changed": False, "rehearsal": "none", "rehearsal_reason": "no httpd"}, []),
         ({"healed": ["httpd did not run"]}, ["found amiss: httpd did not run."]),
         ({"sites": [{**GONE_BACK, "mutual_tls": "optional"}]}, ["lets clients without a certificate in"]),
         ({"sites": [{**GONE_BACK, "ends": "2001-01-01T00:00:00Z"}]}, ["one ends at 2001-01-01T00:00:00Z"]),
