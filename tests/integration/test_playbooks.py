@@ -104,7 +104,8 @@ def test_deploy_serves_the_sites_of_the_inventory_and_leaves_the_rest_alone_afte
 def test_a_playbook_that_finds_none_of_its_hosts_fails(environment: dict[str, str], playbook: str) -> None:
     done = run(playbook, environment, "-i", "web1,", "-e", f"{playbook}_domains=www.example.com")
     assert done.returncode != 0
-    assert f"is in 'webhooks', the group or pattern of {playbook}_hosts. No" in " ".join((done.stdout + done.stderr).split())
+    said = " ".join((done.stdout + done.stderr).split())
+    assert f"is in 'webhooks', the group or pattern of {playbook}_hosts. No" in said
 
 
 def test_a_warning_of_one_host_does_not_hide_that_of_another(operator: LocalOperator) -> None:
