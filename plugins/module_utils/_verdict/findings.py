@@ -191,17 +191,25 @@ def command(source: str, name: str, options: str) -> str:
 
 
 def report_findings(sites: Iterable[tuple[str, Iterable[Finding]]]) -> str:
-    """Return the findings of all named sites for people: errors before warnings, at most 80 columns wide."""
-    paragraphs = []
-    for site, findings in sites:
-        ordered = sorted(findings, key=lambda one: one.severity != ERROR)
-        if ordered:
-            paragraphs.append("\n".join([*([f"{site}:"] if site else []), *(_paragraph(one) for one in ordered)]))
-    return "\n\n".join(paragraphs)
+    """Return the findings of all named sites for people: errors before warnings, at most 80 columns wide.
+
+    What was found of several sites is told once, below their names.
+    """
+    told = [(one, site) for site, findings in sites for one in findings]
+    found: dict[str, list[str]] = {}
+    for one, site in sorted(told, key=lambda each: each[0].severity != ERROR):
+        found.setdefault(_paragraph(one, site), []).append(site)
+    sections: dict[tuple[str, ...], list[str]] = {}
+    for paragraph, named in found.items():
+        sections.setdefault(tuple(dict.fromkeys(named)), []).append(paragraph)
+    return "\n\n".join(
+        "\n".join([*([f"{some(named)}:"] if any(named) else []), *paragraphs]) for named, paragraphs in sections.items()
+    )
 
 
-def _paragraph(one: Finding) -> str:
-    head = f"{one.severity.upper()} {one.code}, {one.subject}: {one.message}"
+def _paragraph(one: Finding, site: str) -> str:
+    subject = "" if one.subject == site else f", {one.subject}"  # The site's name stands above it.
+    head = f"{one.severity.upper()} {one.code}{subject}: {one.message}"
     return "\n".join([*_wrapped(head, "  ", "    "), *_wrapped(one.remedy, "    -> ", "       ")])
 
 

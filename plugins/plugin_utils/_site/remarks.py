@@ -9,23 +9,33 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, finding
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, finding, some
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.protocol import protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import Site
 
 
-def legacy_tls(site: Site) -> Iterator[str]:
-    """Yield what a site gives up by its protocol."""
+def say_once(remarks: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Yield remarks on sites, each a domain and what is said of it: once for all of which the same is said."""
+    domains: dict[str, list[str]] = {}
+    for domain, said in remarks:
+        domains.setdefault(said, []).append(domain)
+    for said, of in domains.items():
+        yield f"{some(of)}: {said}"
+
+
+def legacy_tls(site: Site) -> Iterator[tuple[str, str]]:
+    """Yield what a site gives up by its protocol, after its domain."""
     legacy = ", ".join(protocol(site).legacy)
     if legacy:
-        yield (
-            f"{site.domain}: it speaks {legacy}, with OpenSSL's security level lowered for it, and anybody who "
-            "reads the wire may break that. Leave them out of 'tls_protocols' as soon as their last client is gone."
+        said = (
+            f"it speaks {legacy}, with OpenSSL's security level lowered for it, and anybody who reads the wire may "
+            "break that. Leave them out of 'tls_protocols' as soon as their last client is gone."
         )
+        yield site.domain, said
 
 
 def find_open_doors(site: Site, pins: Sequence[str]) -> Iterator[Finding]:
@@ -97,19 +107,27 @@ def noteworthy(result: Mapping[str, Any], warn_days: int, anchored: Collection[s
     for each in result.get("limits", ()) if result.get("changed") else ():
         if each not in result.get("unasked_limits", ()):
             yield f"{each}."
+    yield from say_once(_remarks_on_sites(result, warn_days, anchored))
+
+
+def _remarks_on_sites(
+    result: Mapping[str, Any], warn_days: int, anchored: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield what C(noteworthy) tells of the sites, each after its domain."""
     for each in result.get("findings", ()):
-        yield f"{each['domain']}: {each['subject']}: {each['message']} {each['remedy']}"
+        yield each["domain"], f"{each['subject']}: {each['message']} {each['remedy']}"
     soon = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=warn_days)).isoformat()
     for each in result.get("sites", ()):
+        domain = each["domain"]
         if each["remote_src"] and each["changed"]:
-            trust = "" if each["domain"] in anchored else " Whether public clients trust it was not judged."
+            trust = "" if domain in anchored else " Whether public clients trust it was not judged."
             yield (
-                f"{each['domain']}: its material lies on the host, so it was judged there by OpenSSL and by handshakes "
-                f"alone.{trust}"
+                domain,
+                f"its material lies on the host, so it was judged there by OpenSSL and by handshakes alone.{trust}",
             )
         if each["state"] == "absent" and not each["changed"]:
-            yield f"{each['domain']}: there is no such site on this host, so none was taken away."
+            yield domain, "there is no such site on this host, so none was taken away."
         if each["mutual_tls"] == "optional" and each["previous"]:
-            yield f"{each['domain']}: the release gone back to lets clients without a certificate in."
+            yield domain, "the release gone back to lets clients without a certificate in."
         if each["ends"] and each["ends"] < soon and each["previous"]:
-            yield f"{each['domain']}: the release gone back to serves certificates of which one ends at {each['ends']}."
+            yield domain, f"the release gone back to serves certificates of which one ends at {each['ends']}."

@@ -31,6 +31,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings impor
     Finding,
     collect,
     has_errors,
+    report_findings,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import judge, report
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
@@ -861,6 +862,21 @@ def test_all_faults_of_all_sets_are_reported_errors_first_within_80_columns() ->
     assert text.index("bad.example.com:") < text.index("soon.example.com:") < text.index("WARNING")
     assert text.count("ERROR name-mismatch") == 1
     assert text.count("ERROR wrong-fingerprint") == 2
+
+
+def test_what_was_found_of_several_sets_is_reported_once_below_their_names() -> None:
+    sites = [with_client_ca(SERVER.pem, domain=f"s{number}.example.com") for number in range(7)]
+    text = report(judge(sites, at=NOW, warn_days=30))
+    shared = text.index("s0.example.com, s1.example.com, s2.example.com, s3.example.com, s4.example.com and 2 more:")
+    assert text.index("s0.example.com:\n  ERROR name-mismatch") < shared < text.index("ERROR not-a-ca")
+    assert (text.count("ERROR name-mismatch"), text.count("ERROR not-a-ca")) == (7, 1)
+
+
+def test_a_finding_about_the_site_itself_has_its_name_above_alone() -> None:
+    one = Finding("client-not-pinned", WARNING, "a.example.com", "everybody may call.", "Pin Chat.")
+    told = report_findings([("a.example.com", [one])])
+    assert told == "a.example.com:\n  WARNING client-not-pinned: everybody may call.\n    -> Pin Chat."
+    assert "client-not-pinned, a.example.com:" in report_findings([("", [one])])
 
 
 def test_what_is_wrong_with_a_client_ca_is_said_of_each_set_that_gives_it() -> None:
