@@ -146,19 +146,35 @@ def lint(tally: Tally) -> None:
         tally.left_out.append("lint: actionlint, which no registry of Python has, is not installed")
     # In an environment without other collections, which it would all read.
     documentation = ("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=all")
-    tools.append((SUPPORT / "environment", "site", *documentation, "--skip-rstcheck", INSTALLED))
-    tools.append((SUPPORT / "environment", "nox", "nox", "--session", "extra-checks"))
-    for tool in tools:
-        name = " ".join(str(word) for word in tool[2 if tool[0] == SUPPORT / "environment" else 0 :][:2])
-        tally.note(f"lint: {name}", run(*tool, **environment))
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = as_documented(Path(scratch))
+        tools.append((SUPPORT / "environment", "site", *documentation, "--skip-rstcheck", copy))
+        tools.append((SUPPORT / "environment", "nox", "nox", "--session", "extra-checks"))
+        for tool in tools:
+            name = " ".join(str(word) for word in tool[2 if tool[0] == SUPPORT / "environment" else 0 :][:2])
+            tally.note(f"lint: {name}", run(*tool, **environment))
 
 
-def sanity(tally: Tally) -> None:
+def as_documented(folder: Path) -> Path:
+    """Copy the installed tree into `folder`, with the types of the role's options as its documentation has them.
+
+    Within a work tree, antsibull-docs sees what Git tracks. Of build/ that is nothing, and it would find all well.
+    """
+    copy = folder / INSTALLED.relative_to(COLLECTIONS)
+    shutil.copytree(INSTALLED, copy)
+    command = (SUPPORT / "environment", "run", "python", SUPPORT / "argument_specs.py", "--true-types")
+    with (copy / "roles" / "mutual_tls" / "meta" / "argument_specs.yml").open("w") as file:
+        subprocess.run(command, stdout=file, check=True)
+    return copy
+
+
+def sanity(tally: Tally, step: str = "sanity", within: tuple[str | Path, ...] = ()) -> None:
     """Run the sanity tests on a copy of the installed tree: within a work tree, ansible-test sees what Git tracks."""
-    bootstrap = Path.home() / ".ansible" / "test" / "cache" / "get_pip_24_2.py"
-    if not bootstrap.exists():
-        bootstrap.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(SUPPORT / "get_pip.py", bootstrap)
+    for name in ("get_pip_24_2.py", "get_pip_25_2.py"):  # as ansible-core 2.19 calls it, and as 2.21 does
+        bootstrap = Path.home() / ".ansible" / "test" / "cache" / name
+        if not bootstrap.exists():
+            bootstrap.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(SUPPORT / "get_pip.py", bootstrap)
     with tempfile.TemporaryDirectory() as scratch:
         tree = Path(scratch) / INSTALLED.relative_to(COLLECTIONS)
         shutil.copytree(INSTALLED, tree)
@@ -166,8 +182,9 @@ def sanity(tally: Tally) -> None:
         offer_interpreters(interpreters)
         path = [folder for folder in os.environ["PATH"].split(":") if not folder.endswith("/shims")]
         path.insert(1, str(interpreters))
-        ok = run("ansible-test", "sanity", "--local", "--junit", "--color", "no", cwd=tree, PATH=":".join(path))
-        tally.read("sanity", sorted((tree / "tests" / "output" / "junit").glob("*.xml")), ok=ok)
+        command = (*within, "ansible-test", "sanity", "--local", "--junit", "--color", "no")
+        ok = run(*command, cwd=tree, PATH=":".join(path))
+        tally.read(step, sorted((tree / "tests" / "output" / "junit").glob("*.xml")), ok=ok)
 
 
 def offer_interpreters(folder: Path) -> None:
@@ -248,13 +265,17 @@ def faults(tally: Tally) -> None:
 
 
 def newest(tally: Tally) -> None:
-    """Run unit tests and whole plays, or all with a real httpd, on the newest ansible-core that is supported."""
+    """Run unit tests and plays on the newest ansible-core that is supported; if LONG, all with httpd, and sanity."""
     environment = (SUPPORT / "environment", "newest")
     if run(*environment, "true"):
         folder = Path("tests/integration")
         some = ("test_role.py", "test_playbooks.py", "test_calls.py", "test_reached.py")
         plays = [folder] if LONG else [folder / name for name in some]
         pytest(tally, "newest", "--numprocesses=auto", "tests/unit", *plays, within=environment)
+        if LONG:
+            sanity(tally, "newest sanity", within=environment)
+        else:
+            tally.left_out.append("newest: its sanity tests, which make test-long runs")
     else:
         tally.left_out.append("newest: there is no Python 3.12 here, which ansible-core 2.21 needs")
 

@@ -89,7 +89,8 @@ class _Running:
         self._streams = [os.fdopen(os.memfd_create(name), "r+b") for name in ("output", "errors")]
         alone = Solitary(words, environment) if can_confine(words[0]) else None
         try:
-            self._process = subprocess.Popen(
+            # AnsibleModule.run_command waits for the end.
+            self._process = subprocess.Popen(  # pylint: disable=ansible-bad-function
                 words,
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,

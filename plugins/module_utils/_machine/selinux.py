@@ -40,7 +40,10 @@ def find_program(name: str) -> str:
 
 def run_program(words: Sequence[str]) -> tuple[int, str, str]:
     try:
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+        # AnsibleModule.run_command has no timeout, and there is no module here.
+        done = subprocess.run(  # pylint: disable=ansible-bad-function
+            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         return 1, "", str(error)
     return done.returncode, done.stdout, done.stderr

@@ -106,7 +106,8 @@ def serving(
 
     scratch, said, began = guard.scratch, os.path.join(guard.scratch, "said"), time.monotonic()
     with open(said, "wb") as stream:
-        process = subprocess.Popen(
+        # AnsibleModule.run_command waits for the end.
+        process = subprocess.Popen(  # pylint: disable=ansible-bad-function
             words,
             env=dict(server.environment),
             stdin=subprocess.DEVNULL,
