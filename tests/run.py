@@ -252,6 +252,7 @@ def molecule(tally: Tally) -> None:
         ok = run(*command, REPORT=str(report), NO_COLOR="1")
         tally.note(f"molecule {name}", ok)
         tally.read(f"molecule {name}", [report] if report.exists() else [], ok=True)
+    pytest(tally, "molecule pages", "tests/scenarios", within=(SUPPORT / "containers",))
 
 
 def faults(tally: Tally) -> None:
