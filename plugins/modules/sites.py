@@ -938,8 +938,9 @@ unasked_limits:
 rehearsal:
   description:
     - How the change was rehearsed. V(full) is the whole configuration in private namespaces. V(reduced) is the sites
-      alone on loopback, with
-      the files that the live configuration names checked. V(none) where nothing was to be rehearsed.
+      alone on loopback, and a check of the files that the live configuration names.
+    - V(none) is that nothing was tried. There was nothing to change; or, in check mode, the host has no httpd yet, and
+      RV(rehearsal_reason) says so.
   returned: success
   type: str
   sample: full

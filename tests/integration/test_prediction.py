@@ -20,7 +20,7 @@ from demo_material import key_pem, new_key, write
 from host import DOMAIN, OTHER, Host
 from rehearsing import PIPED
 
-from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find, quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, FACTS, SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish, Sources
@@ -472,5 +472,8 @@ def test_on_a_bare_host_a_site_is_predicted_and_marked_unrehearsed(
     assert without(predicted, seen) == without(done, seen)
     assert (predicted["httpd_found"], predicted["rehearsal"], predicted["endpoints"]) == (False, "none", [])
     assert [part["after_header"] for part in predicted["diff"]] == [f"site.conf of {operator.material.domain}"]
+    (shown,) = [part["after"] for part in predicted["diff"]]
+    assert f'SSLCertificateFile "(the folder of the release)/{operator.material.domain}.crt"' in shown
+    assert quoting.RELEASE not in shown
     words = "nothing was rehearsed: no httpd is on this host yet, so this is a prediction."
     assert [warning for warning in predicted["warnings"] if words in warning]

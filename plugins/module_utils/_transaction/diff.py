@@ -11,11 +11,14 @@ import hashlib
 import re
 from typing import TYPE_CHECKING
 
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Entry, Link
+from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 
 if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]+-----([A-Za-z0-9+/=\s]*)-----END ")
 
@@ -45,3 +48,8 @@ def outline_of(entry: Entry) -> str:
 
 def diff_of(path: str, after: str) -> dict[str, str]:
     return {"before_header": path, "after_header": path, "before": commands.read(path), "after": after}
+
+
+def tell_unplaced(release: Release) -> str:
+    """What a diff says of the virtual host of a release where no httpd is yet that says where its folder is to be."""
+    return release.public[SITE].decode().replace(quoting.RELEASE, "(the folder of the release)")

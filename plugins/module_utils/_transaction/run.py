@@ -40,6 +40,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SIT
 from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import locked, rehearsal_folder
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import HOST_FILE, Store
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import renewal
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.diff import tell_unplaced
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import find_amiss, look, refuse_untimely
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal import (
     REASONS,
@@ -132,7 +133,7 @@ class _Run:
         if not os.path.lexists(journal):
             return False
         if self.check:
-            remedy = "run without check mode, which goes back by it first"
+            remedy = "run without check mode, which first undoes what that run left"
             raise Refused(Fault("killed-run", "", f"{journal} tells of a run that was killed", remedy))
         entry_of(journal)  # Raises for what is no journal.
         self.touched = True
@@ -206,7 +207,7 @@ def _without_httpd(request: Request, check: bool, skew: float) -> Report:
         report.changed = any(wish.release for wish in wishes)
         report.reloaded = request.start and report.changed
         report.diff = [
-            {"before_header": name, "after_header": name, "before": "", "after": wish.release.public[SITE].decode()}
+            {"before_header": name, "after_header": name, "before": "", "after": tell_unplaced(wish.release)}
             for wish in wishes
             if wish.release
             for name in (f"{SITE} of {wish.domain}",)
