@@ -190,7 +190,7 @@ faults:
     - code: stranger-let-in
       domain: www.example.com
       message: "www.example.com at 127.0.0.1:443: a client without a certificate got in over TLSv1.3: HTTP/1.1 200 OK"
-      remedy: Look for what else decides at that path.
+      remedy: Look for what else decides at that path, such as Require, Satisfy, RewriteRule or ErrorDocument.
 unlisted:
   description: Domains that the host serves and O(sites) does not list. Null without O(sites).
   returned: found

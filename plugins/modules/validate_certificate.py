@@ -245,8 +245,8 @@ findings:
       returned: always
       type: str
       sample: >-
-        Find the key whose public half (pkey -pubout) is the one that this prints:
-        openssl x509 -in www.example.com.crt -noout -pubkey
+        Give the key with which both of these print the same: openssl x509 -in www.example.com.crt -noout -pubkey;
+        openssl pkey -in www.example.com.key -pubout
     domain:
       description: The O(domain) of the set that it concerns, null where none was given.
       returned: always

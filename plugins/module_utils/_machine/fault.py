@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 CODES: dict[str, tuple[str, str]] = {
     # -- what is asked for
     "bad-request": (
-        "The target's half got something else than `mtls.httpd.sites` sends.",
-        "Call `mtls.httpd.sites`, of the same version on both ends.",
+        "The module on the host was called by something else than `mtls.httpd.sites`, or by another version of it.",
+        "Call `mtls.httpd.sites`. If you did, install the collection anew on the controller.",
     ),
     "bad-option": (
         "An option of a task, or a file that one names, is not what is documented. Seen before anything is sent.",
@@ -54,24 +54,24 @@ CODES: dict[str, tuple[str, str]] = {
     # -- the server
     "httpd-not-found": (
         "There is no httpd, or none where `httpd_binary` or `httpd_config` says.",
-        "Install it, or correct the path.",
+        "Correct the path; or install httpd, as the role does unless `mutual_tls_install` is false.",
     ),
     "httpd-ambiguous": (
         "Several httpd run on the host, and nothing says which is meant.",
         "Set `httpd_binary` and `httpd_config`.",
     ),
     "httpd-odd": (
-        "What lies there does not answer as httpd does, or its unit does not tell how it is called.",
-        "Name httpd itself by `httpd_binary`, or start it, and run again.",
+        "The program that was found does not answer as httpd does, or its unit of systemd does not tell its command.",
+        "Name httpd's own program, no script around it, by `httpd_binary`; or start httpd; then run again.",
     ),
     "module-missing": ("This httpd lacks a module.", "Install the package that brings it."),
     "unsound": (
         "httpd does not take its configuration, or does not start with it.",
-        "Read what httpd says, and mend that. A line of the refused virtual host is named with it.",
+        "Mend the line that httpd complains of. The message has httpd's words, and the line of the site's own text.",
     ),
     "broken-before": (
         "The configuration is broken already, without the change: a reload would have ended httpd.",
-        "Mend that first.",
+        "Mend what the message names. Until then, do not reload or restart httpd: it would not come back.",
     ),
     "service-refuses": (
         "The service manager, or whoever keeps httpd, does not start, reload or stop it.",
@@ -79,16 +79,19 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "not-running": (
         "httpd does not run where it must.",
-        "If the message says that httpd is down, look after the host now.",
+        "Read on the host why: `systemctl status apache2` (or `httpd`), and its error log. Mend that, and run again.",
     ),
-    "not-reloaded": ("httpd took no reload, or ended at it.", "Read its error log. The old state is back."),
+    "not-reloaded": (
+        "httpd took no reload, or ended at it.",
+        "The old state is back. Read httpd's error log for the reason.",
+    ),
     "not-as-before": (
         "After going back, httpd does not serve as it did before.",
-        "Look after the host now: the journal stays, and the next run goes back by it first.",
+        "See on the host whether httpd runs, and what its error log says. Then run again, which first goes back.",
     ),
     "mpm-changed": (
-        "The files load another MPM than the one that runs, so that a reload would end httpd.",
-        "Restart httpd, then run again.",
+        "The files load another MPM (prefork, worker, event) than the one that runs: a reload would end httpd.",
+        "Restart httpd (`systemctl restart apache2`, or `httpd`), then run again.",
     ),
     "no-room": (
         "Each process that httpd may have serves somebody, so that a reload would leave it without workers.",
@@ -123,11 +126,11 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "untrusted-path": (
         "Somebody other than root or the server's user could change what is at a path.",
-        "Look at what is there, then mend its owner and mode.",
+        "Look at what is there; then correct the owner (`chown`) and mode (`chmod go-w`) of what the message names.",
     ),
     "hook-refused": (
-        "The program of `renewal_hook` is in a folder where the system takes any file for its own by its name.",
-        "Name a program in a folder of hooks, such as certbot's, or of programs.",
+        "The option `renewal_hook` names a file in a folder that the system itself reads, such as /etc or /etc/cron.d.",
+        "Name a file in a folder of programs, such as certbot's /etc/letsencrypt/renewal-hooks/deploy.",
     ),
     "metrics-refused": (
         "There is no such folder as `metrics_folder`, others can change it, or its watchman does not run.",
@@ -137,12 +140,15 @@ CODES: dict[str, tuple[str, str]] = {
         "The watchman of `metrics_folder` is in place, and there is no systemd to run it: a warning.",
         "Have cron run the command that the message names, every five minutes.",
     ),
-    "not-labelled": ("SELinux's labels could not be given.", "Mend the policy, then run again."),
+    "not-labelled": (
+        "SELinux's labels could not be given.",
+        "See by `ausearch -m avc -ts recent` what SELinux refused, mend its policy, then run again.",
+    ),
     "locked": ("Another run holds the lock of this server.", "Run again when it has ended."),
     "changed-meanwhile": ("Somebody changed a path while the run was under way.", "Run again."),
     "killed-run": (
-        "The journal of a run that was killed is there, and check mode changes nothing.",
-        "Run without check mode, which goes back by it first.",
+        "A run was killed, and what it left is to be undone first; but check mode changes nothing.",
+        "Run without `--check`: that undoes it first.",
     ),
     "release-damaged": (
         "A release on the disk is not as it was written.",
@@ -154,16 +160,25 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "way-back-failed": (
         "The change failed, and going back failed too.",
-        "Look after the host now. The next run goes back by the journal first.",
+        "See on the host whether httpd runs, and mend what the message names. Then run again, which first goes back.",
     ),
     "log-refused": (
         "A site's log would be where root reads or runs files, where anybody may put a link, or over another file.",
         "Name a new file in a folder of logs, or set `access_log` and `error_log` to `server`.",
     ),
-    "no-log-folder": ("The server has no log that is a file, and so no folder for the sites' own.", "Name paths."),
+    "no-log-folder": (
+        "The server has no log that is a file, and so no folder for the sites' own.",
+        "Give `access_log` and `error_log`.",
+    ),
     # -- ports, addresses and names
-    "port-taken": ("Another program, or httpd's own way of listening, holds a port.", "End it, or take another port."),
-    "port-forbidden": ("SELinux does not let httpd listen on a port.", "Add the port to the policy, or take another."),
+    "port-taken": (
+        "Another program, or httpd's own way of listening, holds a port.",
+        "End what `ss -ltnp` shows there, or take another port.",
+    ),
+    "port-forbidden": (
+        "SELinux does not let httpd listen on a port.",
+        "Take another, or allow it: `semanage port -a -t http_port_t -p tcp 8443`, with your port for 8443.",
+    ),
     "address-missing": ("An address in `listen` is none of the host's.", "Correct `listen`, or add the address."),
     "listen-conflict": (
         "Two Listen directives, or two sites of one port, exclude each other.",
@@ -175,7 +190,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "proxy-protocol-conflict": (
         "httpd expects the PROXY header by address and port, and not all that is served there is to have it.",
-        "Say the same for all of them, or take another port.",
+        "Give all sites and virtual hosts there the same: `proxy_protocol`, or none. Or take another port.",
     ),
     "takes-the-default": (
         "The site would take the place of another virtual host on its address and port.",
@@ -189,7 +204,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "still-included": (
         "A virtual host of yours still includes the directives of a site that is to go.",
-        "Take that line out first.",
+        "Take out the Include that the message names, then run again.",
     ),
     "not-in-force": (
         "The site's virtual host is not read, or another one of its name stands before it.",
@@ -197,7 +212,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "others-get-in": (
         "A directive has the site ask for less than its options say, so that others would get in.",
-        "Take that line out.",
+        "Take out the line that the message names.",
     ),
     "sessions-outlast": (
         "TLS sessions would outlive the removal of a client CA.",
@@ -209,7 +224,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "reaches-beyond": (
         "The option `extra_directives` changes more than the site's one virtual host.",
-        "Say that in the server's own configuration, and leave it out.",
+        "Put such lines into the server's own configuration, not into `extra_directives`.",
     ),
     "include-refused": (
         "A site's text has code that would run as soon as httpd reads it, or includes a file that cannot be judged.",
@@ -246,7 +261,10 @@ CODES: dict[str, tuple[str, str]] = {
         "A client that is to be let in is refused.",
         "Look for rules of the server that hold for it too. If only the live server lets it in, accept it by `accept`.",
     ),
-    "stranger-let-in": ("A client that is to be refused got in.", "Look for what else decides at that path."),
+    "stranger-let-in": (
+        "A client that is to be refused got in.",
+        "Look for what else decides at that path, such as Require, Satisfy, RewriteRule or ErrorDocument.",
+    ),
     "refused-otherwise": (
         "A client was refused at a path where the handshake should have been refused, or the other way round.",
         "Look for what else sets SSLVerifyClient, or rules by path.",

@@ -105,7 +105,7 @@ class _Survey:
     def tell(self, *, rehearse: bool) -> dict[str, Any]:
         if os.path.lexists(self.store.path("journal")):
             words = f"{self.store.path('journal')} tells of a run that was killed"
-            self.faults.append(Fault("killed-run", "", words, "deploy again, which goes back by it first"))
+            self.faults.append(Fault("killed-run", "", words, "deploy again, which first undoes what that run left"))
         wishes = self._served()
         described = self._attempt(lambda: describe_without_us(self.server, self.store), None)
         answers: dict[str, _Met] = {}

@@ -169,8 +169,8 @@ def _judge_keys(keys: Sequence[PrivateKey], source: Material, leaf: Certificate 
     elif not any(rules.strength(leaf.key, "", "")):  # Where nobody could use the certificate's, no key would help.
         which = "the private key is not that" if len(keys) == 1 else f"none of {len(keys)} private keys is that"
         message = f"{which} of the certificate in {leaf.source}; httpd would not start again."
-        look = command(leaf.source, "x509", "-noout -pubkey")
-        remedy = f"Find the key whose public half (pkey -pubout) is the one that this prints: {look}"
+        look = f"{command(leaf.source, 'x509', '-noout -pubkey')}; {command(source.name, 'pkey', '-pubout')}"
+        remedy = f"Give the key with which both of these print the same: {look}"
         yield finding("key-mismatch", source.name, message, remedy)
 
 

@@ -24,7 +24,11 @@ CODES: dict[str, tuple[str, str, str]] = {
         "Run without the tags that left it out.",
     ),
     "httpd-not-found": ("critical", "There is no httpd on the host.", "Deploy, or take the host out of the group."),
-    "not-running": ("critical", "httpd does not run, on a host that has sites.", "Start it, or deploy, which does."),
+    "not-running": (
+        "critical",
+        "httpd does not run, on a host that has sites.",
+        "Deploy, which starts it or says why it cannot. On the host, `systemctl status apache2` (or `httpd`) says why.",
+    ),
     "reload-fails": (
         "critical",
         "httpd would end at its next reload, such as that of logrotate, or not start again.",

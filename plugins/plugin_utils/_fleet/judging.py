@@ -113,7 +113,8 @@ def _judge_host(host: Host, at: datetime, thresholds: Thresholds) -> Iterator[Re
         return
     told = host.told
     if not told["server"]["running"] and host.sites:
-        yield reason(CRITICAL, "not-running", "httpd does not run.", "Start it, or deploy, which does.")
+        remedy = "Deploy, which starts it, or says why it cannot."
+        yield reason(CRITICAL, "not-running", "httpd does not run.", remedy)
     if told["next_reload"]["survives"] is False:
         words = f"httpd would end at its next reload: {told['next_reload']['message']}"
         yield reason(CRITICAL, "reload-fails", words, "Mend that before logrotate, or a run, reloads it.")
