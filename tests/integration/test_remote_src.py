@@ -242,6 +242,30 @@ def test_the_end_of_what_lies_on_the_host_is_warned_of_before_in_check_mode_and_
     assert f"mtls.httpd: {DOMAIN}: unchanged, ends {soon:%Y-%m-%dT%H:%M:%SZ}" in said.stdout
 
 
+def test_the_program_stays_as_it_is_where_clients_are_listed(operator: LocalOperator, certbot: Certbot) -> None:
+    hook = certbot.root / "hook"
+    operator.site.update(renewal_hook=str(hook), allowed_clients=[{"subject": "CN=Chat"}])
+    operator.deploy()
+    before = hook.read_bytes()
+    assert operator.deploy().recap["changed"] == 0
+    certbot.renew(operator.material.public.issue(DOMAIN), 2)
+    said = subprocess.run([hook], capture_output=True, text=True, check=True)
+    assert f"mtls.httpd: {DOMAIN}: renewed, ends " in said.stdout
+    assert operator.deploy().recap["changed"] == 0
+    assert hook.read_bytes() == before
+
+
+def test_the_program_renews_early_though_a_run_was_about_what_ends_soon(
+    operator: LocalOperator, certbot: Certbot
+) -> None:
+    hook = certbot.root / "hook"
+    operator.site.update(renewal_hook=str(hook))
+    operator.deploy(mutual_tls_ending_within=30)
+    certbot.renew(operator.material.public.issue(DOMAIN), 2)
+    said = subprocess.run([hook], capture_output=True, text=True, check=True)
+    assert f"mtls.httpd: {DOMAIN}: renewed, ends " in said.stdout
+
+
 def test_a_renewal_is_told_to_the_watchman_and_needs_no_folder_for_metrics(
     operator: LocalOperator, certbot: Certbot, short_path: Path
 ) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _PACKAGE = "ansible_collections.mtls.httpd.plugins.module_utils"
 _PROBES, _REQUEST = "probes.json", "request.json"
+_IDENTITIES = ("probes", "pinned")  # of a request: made anew by each run
 _MODE = 0o700
 # What lies there means something by its name, whoever made it: to each login (/etc/nologin), to the loader of each
 # program (/etc/ld.so.preload), to sudo, which refuses everybody over one file that it cannot read (/etc/sudoers.d).
@@ -92,7 +93,7 @@ def is_ours(entry: Entry) -> bool:
 def request(path: str) -> Request:
     """What the program at C(path) is to do. Raises NotARequest."""
     with zipfile.ZipFile(path) as archive:
-        return request_from_json({**json.loads(archive.read(_REQUEST)), "probes": json.loads(archive.read(_PROBES))})
+        return request_from_json({**json.loads(archive.read(_REQUEST)), **json.loads(archive.read(_PROBES))})
 
 
 def _shebang() -> bytes:
@@ -101,7 +102,7 @@ def _shebang() -> bytes:
 
 def _entries(wanted: Request) -> dict[str, bytes]:
     data = request_to_json(wanted)
-    probes = data.pop("probes")
+    probes = {name: data.pop(name) for name in _IDENTITIES}
     importlib.import_module(f"{_PACKAGE}._transaction.change")  # What this run may not have needed yet.
     entries = {
         "__main__.py": _MAIN.encode(),
