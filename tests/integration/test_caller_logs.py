@@ -26,7 +26,11 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client impor
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.log_files import Bounds
 from ansible_collections.mtls.httpd.plugins.module_utils._site.call_logs import NEEDED_FORMAT, REASONS, Caller, Refused
-from ansible_collections.mtls.httpd.plugins.module_utils._site.callers import SiteCalls, read_site
+from ansible_collections.mtls.httpd.plugins.module_utils._site.callers import (
+    SiteCalls,
+    read_site,
+    read_sites,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 
 if TYPE_CHECKING:
@@ -195,6 +199,27 @@ def test_refusals_stand_where_the_first_virtual_host_of_the_port_logs_by_its_lev
         "own.example.com",
         tells,
     )
+
+
+def test_a_refusal_that_a_sites_own_log_claims_is_not_told_of_another_site(host: Host) -> None:
+    first_host(host, "warn", "logs/first-error.log")
+    host.apply(host.wish(), host.wish(OTHER))
+    for domain, times in ((DOMAIN, 1), (OTHER, 2)):
+        for _time in range(times):
+            assert not call(host, Authority("Other CA").issue(client=True, common_name="Stranger"), domain).isdigit()
+    server, store = find.find(str(host.httpd.binary), str(host.httpd.conf)), Store(str(host.conf))
+    assert server
+
+    def from_outside() -> dict[str, list[tuple[int, bool]]]:
+        bounds = Bounds(time.time() - 86400, size=1 << 26, seconds=10)
+        sites = [store.facts(domain) for domain in (DOMAIN, OTHER)]
+        found = read_sites(server.describe(), store, sites, bounds)
+        return {
+            domain: [(each.count, each.sure) for each in calls.refusals if each.address == OUTSIDE]
+            for domain, calls in found.items()
+        }
+
+    assert until(lambda: from_outside() == {DOMAIN: [(1, True)], OTHER: [(2, True)]}, 10), from_outside()
 
 
 def test_a_first_virtual_host_that_logs_to_a_program_is_named(host: Host) -> None:

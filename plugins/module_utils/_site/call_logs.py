@@ -408,6 +408,10 @@ class RefusalReader:
         """Take in what another has read, of another log."""
         for client, events in other._events.items():
             self._events.setdefault(client, []).extend(events)
+        self.add_ends(other)
+
+    def add_ends(self, other: RefusalReader) -> None:
+        """Take in where connections ended that another log tells of."""
         self.ends.update(other.ends)
 
     def _take(self, moment: float, process: str, client: str, words: str) -> None:

@@ -32,7 +32,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.call_logs import 
 from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import find_host, find_sharing, host_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import (
         Description,
@@ -116,7 +116,13 @@ def read_sites(
     """
     logs = ErrorLogs(bounds)
     calls = {site.domain: read_callers(described, store, site, bounds) for site in sites}
-    return {site.domain: _add_refusals(calls[site.domain], described, store, site, logs) for site in sites}
+    hosts = {site.domain: host for site in sites for host in [find_host(store, described, site)] if host}
+    return {
+        site.domain: _add_refusals(calls[site.domain], described, hosts, site, logs)
+        if site.domain in hosts
+        else calls[site.domain]
+        for site in sites
+    }
 
 
 def read_site(described: Description, store: Store, site: SiteFacts, bounds: Bounds) -> SiteCalls:
@@ -125,13 +131,16 @@ def read_site(described: Description, store: Store, site: SiteFacts, bounds: Bou
 
 
 def _add_refusals(
-    calls: SiteCalls, described: Description, store: Store, site: SiteFacts, error_logs: ErrorLogs
+    calls: SiteCalls,
+    described: Description,
+    hosts: Mapping[str, VirtualHost],
+    site: SiteFacts,
+    error_logs: ErrorLogs,
 ) -> SiteCalls:
-    mine = find_host(store, described, site)
-    if mine is None:
-        return calls
+    mine = hosts[site.domain]
     logs, faults = find_refusal_logs(described, mine, site.port)
-    refusals, own, more = _read_refusals(_refusal_log(described, mine, ()), logs, error_logs)
+    others = [_error_log(described, host) for host in hosts.values() if host != mine]
+    refusals, own, more = _read_refusals(_refusal_log(described, mine, ()), logs, others, error_logs)
     told = tuple(dict.fromkeys((*calls.faults, *_of(site, [*faults, *more]))))
     return replace(calls, refusals=refusals, own_refusals=own, refusal_logs=logs, faults=told)
 
@@ -291,17 +300,20 @@ def _level(described: Description, host: VirtualHost) -> str:
 
 
 def _read_refusals(
-    own: RefusalLog, logs: Sequence[RefusalLog], error_logs: ErrorLogs
+    own: RefusalLog, logs: Sequence[RefusalLog], others: Sequence[str], error_logs: ErrorLogs
 ) -> tuple[tuple[Refused, ...], int, list[Fault]]:
     """Return the refusals at a site's address and port, how many knocks of our own there were, and what was not read.
 
-    own: the site's own error log. A connection that was led to the site by its name leaves its end there.
+    own: the site's own error log. A connection that was led to the site by its name leaves its end there. others: the
+    error logs of other sites, where those that were led to them leave theirs.
     """
     reader, faults = RefusalReader(0.0), []
     for path in dict.fromkeys(log.path for log in (*logs, own) if log.path):
         read, unread = error_logs.read(path)
         reader.add(read)
         faults += unread
+    for path in filter(None, others):
+        reader.add_ends(error_logs.read(path)[0])
     is_shared = any(log.shared or log.place != own.place for log in logs)
     is_first = own.tells == ALL and all(log.place == own.place for log in logs)
     refusals, knocks = reader.refusals(own.host, first=is_first) if is_shared else reader.refusals()

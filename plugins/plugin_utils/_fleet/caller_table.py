@@ -52,7 +52,7 @@ def sum_up_callers(hosts: Sequence[Host]) -> str:
     sites = [site for host in hosts for site in host.sites]
     clients = {_name(each) for site in sites for each in site["callers"]}
     calls = sum(each["calls"] for site in sites for each in site["callers"])
-    refused = sum(each["count"] for site in sites for each in site["refusals"])
+    refused = sum(map(_count_refusals, hosts))
     own = sum(site["own_calls"] + site["own_refusals"] for site in sites)
     since = min((str(host.told["since"]) for host in hosts if host.condition == LOOKED), default="")
     said = (
@@ -62,6 +62,18 @@ def sum_up_callers(hosts: Sequence[Host]) -> str:
     said += f" Left out: {count_of(own, 'knock')} of this collection's own." if own else ""
     silent = [host.name for host in hosts if host.condition != LOOKED]
     return said + (f" Not known: {count_of(len(silent), 'host')}." if silent else "")
+
+
+def _count_refusals(host: Host) -> int:
+    """Return how many handshakes a host refused. One that may have been with any of its sites stands at each."""
+    sure, unsure = 0, dict[tuple[str, ...], int]()
+    for each in (each for site in host.sites for each in site["refusals"]):
+        told = tuple(each[name] for name in ("reason", "detail", "address", "subject", "issuer", "last"))
+        if each["sure"]:
+            sure += each["count"]
+        else:
+            unsure[told] = max(each["count"], unsure.get(told, 0))
+    return sure + sum(unsure.values())
 
 
 def _name(caller: Mapping[str, Any]) -> tuple[str, ...]:
@@ -115,9 +127,11 @@ def _remarks(hosts: Sequence[Host]) -> Iterator[str]:
             yield from (f"{host.name}: {each['message']}: {each['remedy']}" for each in site["problems"])
             for log in site["refusal_logs"]:
                 if log["tells"] != "all":
-                    who = "not all refusals are" if log["tells"] == "some" else "no refusal is"
+                    who = "no refusal is logged"
+                    if log["tells"] == "some":
+                        who = "not all refusals are logged, and knocks of this collection's own are among them"
                     yield (
-                        f"{host.name}: {site['domain']}: {who} logged, as refusals stand in the error log of "
+                        f"{host.name}: {site['domain']}: {who}, as refusals stand in the error log of "
                         f"{log['host'] or 'the first virtual host of the port'}, whose LogLevel for ssl is "
                         f"{log['level']}: set `LogLevel ssl:info` in the virtual host at {log['place']}"
                     )

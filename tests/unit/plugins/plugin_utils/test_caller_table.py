@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.caller_table import lay_out_callers
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.caller_table import lay_out_callers, sum_up_callers
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import LOOKED, UNREACHABLE, WITHOUT_HTTPD, Host
 
 
@@ -115,6 +115,13 @@ def test_no_name_steers_the_terminal() -> None:
 def test_what_the_level_of_a_log_hides_is_said_with_the_place() -> None:
     log = {"tells": "some", "host": "first.example.com", "level": "warn", "place": "/etc/apache2/a.conf:1"}
     text = " ".join(lay_out_callers([host("d1", refusal_logs=[log])]))
-    assert "not all refusals are logged" in text
+    assert "not all refusals are logged, and knocks of this collection's own are among them" in text
     assert "set `LogLevel ssl:info` in the virtual host at /etc/apache2/a.conf:1" in " ".join(text.split())
     assert "LogLevel" not in " ".join(lay_out_callers([host("d1", refusal_logs=[{**log, "tells": "all"}])]))
+
+
+def test_a_refusal_that_may_have_been_with_either_site_is_counted_once() -> None:
+    one = host("d1", refusals=[refusal(sure=False)])
+    other = host("d1", refusals=[refusal(sure=False), refusal(count=2)])
+    both = Host("d1", LOOKED, "", {**one.told, "sites": [*one.sites, *other.sites]})
+    assert "; 5 handshakes refused." in sum_up_callers([both])
