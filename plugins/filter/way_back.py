@@ -89,7 +89,12 @@ def way_back(
     names = tuple(dict.fromkeys(domain.lower() for domain in domains))
     wanted = Wanted(names, str(undone).strip(), str(target).strip(), differ)
     way = plan_way_back(told, wanted)
-    said = (("rollback_domains", ",".join(names)), ("rollback_from", wanted.undone), ("rollback_to", wanted.target))
+    said = (
+        ("rollback_domains", ",".join(names)),
+        ("rollback_from", wanted.undone),
+        ("rollback_to", wanted.target),
+        ("rollback_differ", "true" if differ else ""),
+    )
     extra = tuple(f"{name}={value}" for name, value in said if value)
     sites: dict[str, list[dict[str, str]]] = {host: [] for host in answers}
     for step in way.steps:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[0-9a-f]{8,16}")
 _DAY = 10  # characters of a moment
 _SEVERAL = 5  # hosts that are named
+_LEAST = {"host": 8, "site": 12, "pins": 8}
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def tabulate_way_back(way: WayBack, answers: Sequence[Answer], wanted: Wanted) -
             after = (f"{after[0]} (same)", *after[1:])
         rows.append((step.host, *((step.domain,) if several else ()), *_cells(step.before), *after))
     rows += [(answer.host, answer.problem) for answer in answers if answer.problem]
-    return lay_out(header, rows)
+    return lay_out(header, rows, least=_LEAST) if rows else []
 
 
 def _cells(release: Release) -> tuple[str, str, str, str]:

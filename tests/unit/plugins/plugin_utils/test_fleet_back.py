@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.mtls.httpd.plugins.filter.deployment import FilterModule
+from ansible_collections.mtls.httpd.plugins.filter.way_back import way_back
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.call import Call
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.columns import WIDTH, lay_out
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.deployment import (
@@ -175,6 +176,21 @@ def test_hosts_that_went_back_already_stay_and_are_told_as_the_same() -> None:
     way = plan_way_back(answers, Wanted((DOMAIN,)))
     assert not way.refusals
     assert "(same)" in tabulate_way_back(way, answers, Wanted((DOMAIN,)))[1]
+
+
+def test_the_mark_of_a_host_that_would_end_elsewhere_is_told_whole_and_without_a_way_there_is_no_table() -> None:
+    fleet = (("d1", "cba"), ("d2", "ba"), ("d3", "ba"))
+    answers = read_answers({name: host(contents, pins=["subject:CN=Chat,O=Tencent"]) for name, contents in fleet})
+    header, first, *_others = tabulate_way_back(plan_way_back(answers, Wanted((DOMAIN,))), answers, Wanted((DOMAIN,)))
+    assert "would go back to" in header
+    assert "bbbbbbbb another" in first
+    absent = Wanted((DOMAIN,), target="d" * 8)
+    assert tabulate_way_back(plan_way_back(answers, absent), answers, absent) == []
+
+
+def test_the_command_that_is_told_keeps_what_was_asked_for() -> None:
+    told = way_back({"d1": host("ba"), "d2": {"unreachable": True, "msg": "no route"}}, [DOMAIN], differ=True)
+    assert "-l '!d2' -e rollback_domains=www.example.com -e rollback_differ=true`" in told["refusal"]
 
 
 # -- releases
