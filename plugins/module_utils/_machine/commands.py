@@ -43,7 +43,7 @@ class Outcome:
 
 # Remarks that accompany every start, what our own probes cause, and levels below a warning.
 _NOISE = re.compile(
-    r"AH00558|AH00557|AH01906|AH01909|AH00112|AH01873|AH02039|AH02008|AH02261|did not return a certificate"
+    r"AH00558|AH00557|AH01574|AH01906|AH01909|AH00112|AH01873|AH02039|AH02008|AH02261|did not return a certificate"
     r"|:(notice|info|debug)\]|^(Action|The Apache error log)|Syntax OK"
 )
 

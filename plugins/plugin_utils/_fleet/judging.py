@@ -180,9 +180,10 @@ def _tell_end(host: str, domain: str, end: End) -> Reason:
     words = f"{domain}: the {end.kind} '{end.subject}'"
     code = "expired" if end.days < 0 else "expires-soon"
     if end.days < 0:
-        words = f"{words} ended on {end.ends[:10]}."
+        words = f"{words} ended on {end.ends[:10]}{'; no client of that CA is let in' if end.kind == CRL else ''}."
     elif end.kind == CRL:
-        words = f"{words} is to be renewed by {end.ends[:16].replace('T', ' ')} UTC; from then on nobody is let in."
+        moment = f"{end.ends[:16].replace('T', ' ')} UTC"
+        words = f"{words} is to be renewed by {moment}; from then on no client of that CA is let in."
     else:
         words = f"{words} ends on {end.ends[:10]}, in {end.days} day{'' if end.days == 1 else 's'}."
     return Reason(end.severity, code, host, domain, words, _renew(end.kind), ends=end.ends)

@@ -112,8 +112,16 @@ class Row:
 
     @property
     def why(self) -> str:
-        """The code of the first that is amiss, in words; empty where all is well."""
-        return words_of(self.reasons[0].code) if self.reasons else ""
+        """The code of the first that is amiss, in words, and of what, if not of a certificate; empty if all is well."""
+        if not self.reasons:
+            return ""
+        first = self.reasons[0]
+        what = ""
+        if first.ends and first.ends in [each["next_update"] for each in self.site.get("crls") or ()]:
+            what = "CRL "
+        elif first.ends and first.ends in [each["not_after"] for each in self.site.get("client_ca") or ()]:
+            what = "CA "
+        return f"{what}{words_of(first.code)}"
 
     @property
     def lets_strangers_in(self) -> bool:

@@ -23,6 +23,7 @@ def test_httpds_own_words_are_one_line_without_times_and_remarks(tmp_path: Path)
         "[Mon Nov 23 16:37:56.123456 2026] [ssl:emerg] [pid 17:tid 18] AH02565: do not match",
         "[Mon Nov 23 16:37:56.123456 2026] [mpm_event:notice] [pid 17:tid 18] AH00489: configured",
         "AH00558: apache2: Could not reliably determine the server's fully qualified domain name",
+        "[Mon Nov 23 16:37:56.123456 2026] [so:warn] [pid 17:tid 18] AH01574: module ssl_module is already loaded",
         f"AH00526: Syntax error on line 3 of {file}:",
         "Invalid command 'Foo'",
         "Invalid command 'Foo'",

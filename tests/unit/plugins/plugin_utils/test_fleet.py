@@ -337,6 +337,21 @@ def test_what_ends_first_may_be_a_list_or_a_client_ca() -> None:
     assert "First to end: the CRL of www.example.com on d2, 2026-11-30, in 1 day." in sum_up(fleet)
 
 
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({"days": 3}, "expires soon"),
+        ({"client_ca": [certificate("CN=x", 3)]}, "CA expires soon"),
+        ({"crls": [CRL]}, "CRL expires soon"),
+        ({"crls": [{**CRL, "next_update": after(-1)}]}, "CRL expired"),
+    ],
+)
+def test_beside_the_certificates_days_it_is_said_what_else_ends(told: dict[str, Any], why: str) -> None:
+    fleet = judged([host("d1", site(**told))])
+    assert [row.why for row in fleet.rows] == [why]
+    assert tabulate_fleet(fleet)[1].endswith(why)
+
+
 def test_no_control_character_of_a_name_reaches_the_screen() -> None:
     steering = site(pins=["subject:CN=\x1b[2J\nO=x"])
     assert not any("\x1b" in line or "\n" in line for line in tabulate_fleet(judged([host("d1", steering)])))
