@@ -119,9 +119,11 @@ def _judge_host(host: Host, at: datetime, thresholds: Thresholds) -> Iterator[Re
         words = f"httpd would end at its next reload: {told['next_reload']['message']}"
         yield reason(CRITICAL, "reload-fails", words, "Mend that before logrotate, or a run, reloads it.")
     open_here = {site["domain"] for site in host.sites if site["known"] and site["mutual_tls"] in ("optional", "off")}
+    reload = told["next_reload"]["message"] if told["next_reload"]["survives"] is False else ""
     for fault in told["faults"]:
-        # Said more plainly below.
-        if fault["code"] != "stranger-let-in" or fault["domain"] not in open_here:
+        # Said already, or said more plainly below.
+        said = bool(fault["message"]) and fault["message"] in reload
+        if not said and (fault["code"] != "stranger-let-in" or fault["domain"] not in open_here):
             severity = WARNING if fault["code"] in MINOR else CRITICAL
             yield reason(severity, fault["code"], fault["message"], fault["remedy"], fault["domain"])
     if abs(told.get("clock_skew", 0)) >= _SKEW_SECONDS:

@@ -352,6 +352,15 @@ def test_beside_the_certificates_days_it_is_said_what_else_ends(told: dict[str, 
     assert tabulate_fleet(fleet)[1].endswith(why)
 
 
+def test_what_the_next_reload_would_end_by_is_said_once() -> None:
+    words = "the configuration /etc/httpd/conf/httpd.conf is not sound: AH00526: Syntax error. This was so before"
+    broken = {"code": "broken-before", "domain": "", "message": words, "remedy": "mend it first"}
+    other = broken | {"code": "killed-run", "message": "/etc/httpd/conf/mtls/journal tells of a run that was killed"}
+    reload = {"survives": False, "decided_by": "httpd", "message": f"{words}: mend it first"}
+    found = codes(host("d1", site(), next_reload=reload, faults=[broken, other]))
+    assert found == [("critical", "reload-fails"), ("warning", "killed-run")]
+
+
 def test_no_control_character_of_a_name_reaches_the_screen() -> None:
     steering = site(pins=["subject:CN=\x1b[2J\nO=x"])
     assert not any("\x1b" in line or "\n" in line for line in tabulate_fleet(judged([host("d1", steering)])))
