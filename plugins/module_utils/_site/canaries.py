@@ -26,7 +26,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import F
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.stand_ins import Arrival
 from ansible_collections.mtls.httpd.plugins.module_utils._site.backends import PORTS
 from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import find_contents, runs_files
-from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import Folders, are_ruled
+from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import Folders, are_ruled, names_of_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -284,7 +284,10 @@ class Canaries:
 
     def _ruled_within(self, root: str) -> list[str]:
         """The first folders within a document root whose .htaccess file may let others in there, as paths in it."""
-        return [*filter(None, Folders().look_into(root).ruled)][:_FEW] if are_ruled(self.described) else []
+        if not are_ruled(self.described):
+            return []
+        ruled = Folders(names_of_rules(self.described)).look_into(root).ruled
+        return list(dict.fromkeys(filter(None, map(os.path.dirname, ruled))))[:_FEW]
 
     @cached_property
     def _served(self) -> list[str]:

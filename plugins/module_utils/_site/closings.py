@@ -142,7 +142,17 @@ def rewrites_away(without_us: Description, place: str) -> bool:
 
 
 def _has_tls(without_us: Description, place: str) -> bool:
-    return _effective_value(without_us, place, "sslengine") not in ("", "off")
+    """Whether a host may speak TLS: by its SSLEngine, or where that is not said by Listen's word (mod_ssl)."""
+    engine = _effective_value(without_us, place, "sslengine")
+    if engine:
+        return engine != "off"
+    host = without_us.host_at(place)
+    ports = host.ports() if host else set()
+    return any(
+        {"*", port} & ports and (port == "443" or "https" in map(str.lower, each.words[1:]))
+        for each in without_us.listens
+        for _address, port in [endpoint(each.words[0])]
+    )
 
 
 def _hold_always(conditions: Sequence[list[str]], always: Container[tuple[str, ...]], names: set[str]) -> bool:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive
 
 # What is filled in for each name, or for each request.
-_FILLED = re.compile(r"%(?:-?\d+\+?(?:\.-?\d+\+?)?|p)|\$\d|%\{[^}]*\}|\$\{[^}]*\}")
+_FILLED = re.compile(r"%(?:-?\d+\+?(?:\.-?\d+\+?)?|p)|\$\d|%\{(?:[^{}]|%\{[^{}]*\})*\}|\$\{[^}]*\}")
 _WITH_NAMES = (
     "virtualdocumentroot",
     "virtualdocumentrootip",

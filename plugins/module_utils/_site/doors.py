@@ -35,7 +35,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.bypasses import u
 from ansible_collections.mtls.httpd.plugins.module_utils._site.canaries import find_shortcuts
 from ansible_collections.mtls.httpd.plugins.module_utils._site.handshakes import find_admitted
 from ansible_collections.mtls.httpd.plugins.module_utils._site.kinds import find_kinds
-from ansible_collections.mtls.httpd.plugins.module_utils._site.leads import Goal, Lead, Leads
+from ansible_collections.mtls.httpd.plugins.module_utils._site.leads import TUNNEL, Goal, Lead, Leads
 from ansible_collections.mtls.httpd.plugins.module_utils._site.spellings import spell_beside_open, spell_protected
 
 if TYPE_CHECKING:
@@ -54,12 +54,14 @@ SITES = 8
 _DOORS = 64
 _PATHS = 16
 _LEADS = 128
+_INHERITING = 16  # kinds of virtual hosts at a door, which are asked by what all inherit
 _SECONDS = 3.0
 # For all: a virtual host of others may keep each question waiting.
 _SECONDS_IN_ALL = 15.0
 # How who asks for too much is turned away, if he is answered at all, and how often that is doubted, of one connection.
 _TURNED_AWAY = (0, 403, 429, 503)
 _FIRM = 3
+_NO_NAME = "mtls-httpd.invalid"  # RFC 6761: of nobody, so that the default answers
 _NOBODY = "a client without a certificate"
 _STRANGER = "a client of another CA"
 _UNLISTED = "a client of the client CA that is not among 'allowed_clients'"
@@ -98,6 +100,7 @@ class Doors:
     def __post_init__(self) -> None:
         """Begin without any content: by domain, a mark, and below which target of its backend it lies."""
         self._content: dict[str, set[tuple[str, str]]] = {}
+        self._kinds: dict[tuple[str, int], Sequence[VirtualHost]] = {}
         self._end = time.monotonic() + _SECONDS_IN_ALL
 
     @cached_property
@@ -133,7 +136,7 @@ class Doors:
         for (address, port), sharing in self._shared.items():
             kinds = find_kinds(described, sharing)
             own = {self.canaries.hosts[site.domain].place for site in asked}
-            kinds = [host for host in kinds if host == sharing[0] or host.name or host.place in own]
+            kinds = [host for host in kinds if host == sharing[0] or _find_name(host, sharing) or host.place in own]
             self._note_left_out(names + len(kinds) - NAMES, "kinds of virtual hosts")
             kinds = kinds[: max(0, NAMES - names)]
             names += len(kinds)
@@ -186,14 +189,25 @@ class Doors:
         return host == self.canaries.hosts[site.domain] and site.verify_client == "require"
 
     def _ask_lead(self, lead: Lead, site: SiteFacts) -> Iterator[Fault]:
-        """Ask as a directive would lead on, at each door of its virtual host; at any door, of what all inherit."""
+        """Ask as a directive would lead on, at each door of its virtual host; of what all inherit, of each kind there.
+
+        As one of them may close what another leaves open.
+        """
         callers: list[tuple[str, Identity | None]] = [(_NOBODY, None)]
         if self._is_shut(site, lead.host):
             callers = [(_UNLISTED, self.probes.trusted)] if site.pins else []
         for (address, port), sharing in self._shared.items():
-            for host in [each for each in sharing if each == lead.host] if lead.host else sharing[:1]:
+            for host in [each for each in sharing if each == lead.host] if lead.host else self._kinds_at(address, port):
                 for who, identity in callers:
                     yield from self._ask_by(lead, site, _Place(address, port, [host, *sharing]), (who, identity))
+
+    def _kinds_at(self, address: str, port: int) -> Sequence[VirtualHost]:
+        """The first virtual hosts, each of another kind, at an address and port."""
+        if (address, port) not in self._kinds:
+            kinds = find_kinds(self.canaries.described, self._shared[address, port])
+            self._note_left_out(len(kinds) - _INHERITING, "kinds of virtual hosts, by what all inherit,")
+            self._kinds[address, port] = kinds[:_INHERITING]
+        return self._kinds[address, port]
 
     def _ask_by(
         self, lead: Lead, site: SiteFacts, place: _Place, caller: tuple[str, Identity | None]
@@ -202,8 +216,8 @@ class Doors:
         address, port, (host, *sharing) = place
         with_tls = host.place in self._with_tls
         made = lead.request
-        own = host.name if SERVER_NAME.match(host.name) else ""
-        name = made.host or own or site.domain
+        own = _find_name(host, sharing)
+        name = made.host or own or (site.domain if _find_answering(sharing, site.domain) == host else _NO_NAME)
         sni = own if with_tls else ""
         if _find_answering(sharing, name.partition(":")[0], sni) != host:
             return
@@ -290,7 +304,7 @@ class Doors:
         """Ask at one address and port: plainly, and over TLS where that is spoken, by each kind's name and without."""
         address, port, sharing = place
         tls = not {host.place for host in sharing}.isdisjoint(self._with_tls)
-        own = [host.name for host in kinds if host.name]
+        own = list(filter(None, (_find_name(host, sharing) for host in kinds)))
         where = join_endpoint(address, port)
         kept = self._connect(address, port, version="")
         for site in sites:
@@ -449,6 +463,12 @@ def _find_answering(sharing: Sequence[VirtualHost], *names: str) -> VirtualHost 
     return next(filter(None, found), sharing[0] if sharing else None)
 
 
+def _find_name(host: VirtualHost, sharing: Sequence[VirtualHost]) -> str:
+    """A name by which httpd finds a virtual host, and no other before it; empty where there is none."""
+    names = (re.sub(r"[*?]", "x", name) for name in (host.name, *host.aliases) if name)
+    return next((name for name in names if SERVER_NAME.match(name) and _find_answering(sharing, name) == host), "")
+
+
 def _plain(target: str) -> str:
     """The path of a request to a backend, without what nobody tells apart."""
     return re.sub("//+", "/", target.partition("?")[0])
@@ -493,7 +513,9 @@ def _write(made: Made, host: str) -> bytes:
     )
     fields = "".join(f"{name}: {value}\r\n" for name, value in made.fields)
     line = f"{made.method or 'GET'} {target} HTTP/1.1"
-    return _request(line, host)[:-2] + f"{fields}\r\n".encode("latin-1", "replace")
+    request = _request(line, host)[:-2] + f"{fields}\r\n".encode("latin-1", "replace")
+    # Through a tunnel a request of its own goes on at once.
+    return request + _request("GET / HTTP/1.1", host) if made.method == TUNNEL else request
 
 
 def _request(line: str, host: str) -> bytes:

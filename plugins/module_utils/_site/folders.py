@@ -14,18 +14,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
 
 # Entries that are looked at: of one folder, with all that is below it, and of all.
 _MOST, _MOST_IN_ALL = 10_000, 50_000
 _FOUND = 256  # links, and as many files, of one folder
-RULES = ".htaccess"
+_RULES = ".htaccess"
 
 
 class Lying(NamedTuple):
     """What lies in a folder and below it, by paths in that folder, those farther up first.
 
-    links: to folders, each with where it leads. ruled: the folders with a .htaccess file, an empty path for itself.
+    links: to folders, each with where it leads. ruled: the .htaccess files, by whatever name.
     """
 
     links: tuple[tuple[str, str], ...] = ()
@@ -34,8 +36,12 @@ class Lying(NamedTuple):
 
 @dataclass
 class Folders:
-    """Looks into folders, into each once. unseen: those that hold too much to be looked through."""
+    """Looks into folders, into each once.
 
+    names: how .htaccess files are called. unseen: the folders that hold too much to be looked through.
+    """
+
+    names: Collection[str] = (_RULES,)
     unseen: list[str] = field(default_factory=list)
     _left: int = _MOST_IN_ALL
     _known: dict[str, Lying] = field(default_factory=dict)
@@ -64,13 +70,18 @@ class Folders:
                     return Lying(tuple(links), tuple(ruled))
                 path = os.path.join(below, entry.name)
                 with suppress(OSError):  # such as a link to itself, which leads nowhere
-                    if entry.name == RULES:
-                        ruled.append(below)
+                    if entry.name in self.names:
+                        ruled.append(path)
                     elif entry.is_symlink():
                         links += [(path, os.path.realpath(entry.path))] if entry.is_dir() else []
                     elif entry.is_dir(follow_symlinks=False):
                         waiting.append(path)
         return Lying(tuple(links), tuple(ruled))
+
+
+def names_of_rules(described: Description) -> list[str]:
+    """How the files are called that httpd reads as .htaccess files, in any virtual host (AccessFileName)."""
+    return list(dict.fromkeys([_RULES, *(word for each in described.named("accessfilename") for word in each.words)]))
 
 
 def are_ruled(described: Description) -> bool:

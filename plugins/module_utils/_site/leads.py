@@ -23,7 +23,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.bounds import bounded
 from ansible_collections.mtls.httpd.plugins.module_utils._site import backends, closings
 from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import SERVING, find_contents, has_flag
-from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import RULES, Folders, are_ruled
+from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import Folders, are_ruled, names_of_rules
 from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import LOG_DIRECTIVES
 from ansible_collections.mtls.httpd.plugins.module_utils._site.patterns import find_example
 from ansible_collections.mtls.httpd.plugins.module_utils._site.templates import Condition, Filling, Made
@@ -39,6 +39,7 @@ _REQUESTS = 8  # by one directive, for one site
 _LINES, _BYTES = 4096, 1 << 20  # of a map, or of a .htaccess file
 _SECONDS = 5.0  # for all patterns, which are the operators', or of who may write a .htaccess file
 _BELOW = "mtls-httpd"
+TUNNEL = "CONNECT"
 _IN_HTACCESS = ("rewriterule", "rewritecond", "sethandler", "addhandler")
 # Directives that may name a path, or a backend by its URL, and lead nobody there: what they say is for clients or logs,
 # or of answers. What begins so is one.
@@ -106,8 +107,12 @@ class Leads:
     described: Description
     found: list[Lead] = field(default_factory=list)
     doubtful: list[tuple[str, Directive]] = field(default_factory=list)
-    folders: Folders = field(default_factory=Folders)
+    folders: Folders = field(init=False)
     _at: list[Directive] = field(default_factory=list)  # the last directive of the host that is looked through
+
+    def __post_init__(self) -> None:
+        """Begin without any folder."""
+        self.folders = Folders(names_of_rules(self.described))
 
     def search(self, goals: Sequence[Goal]) -> None:
         """Look through all directives of all virtual hosts. What lies on the disk is read anew for each search."""
@@ -156,13 +161,13 @@ class Leads:
         """The rules that stand in .htaccess files of the folders that a virtual host serves."""
         found = []
         for folder in dict.fromkeys(folder for folder, _url in served):
-            for below in self.folders.look_into(folder).ruled[:_RULED]:
-                at = os.path.join(folder, below).rstrip("/")
-                path = os.path.join(at, RULES)
-                for number, line in enumerate(_read_lines(path), 1):
-                    name, _space, arguments = line.strip().partition(" ")
+            for ruled in self.folders.look_into(folder).ruled[:_RULED]:
+                path = os.path.join(folder, ruled)
+                sections = (f'Directory "{os.path.dirname(path)}"',)
+                for number, line in _join_continued(_read_lines(path)):
+                    name, *arguments = line.split(None, 1) or [""]
                     if name.lower() in _IN_HTACCESS:
-                        found.append(Directive(name, arguments.strip(), path, number, (f'Directory "{at}"',), place))
+                        found.append(Directive(name, "".join(arguments).strip(), path, number, sections, place))
         return found
 
 
@@ -219,6 +224,7 @@ class _Host:
             if words[0].lower() == "on":
                 listening = [(place, below) for place, below in goal.listening if not place.startswith("/")]
                 yield from (Made(path=f"http://{place}{below}/{_BELOW}", host=place) for place, below in listening)
+                yield from (Made(path=place, host=place, method=TUNNEL) for place, _below in listening)
         elif name == "userdir":
             yield from (made for word in words for path in goal.files for made in _of_users(word, path))
         elif name in ("aliasmatch", "scriptaliasmatch") and len(words) > 1:
@@ -499,6 +505,19 @@ def _read_lines(path: str) -> list[str]:
             return stream.read(_BYTES).decode("utf-8", "replace").splitlines()[:_LINES]
     except OSError:
         return []
+
+
+def _join_continued(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Yield lines as httpd reads them, each with its number: one that ends with a backslash goes on in the next."""
+    first, text = 0, ""
+    for number, line in enumerate(lines, 1):
+        first = first or number
+        text += line
+        if text.endswith("\\") and number < len(lines):
+            text = text[:-1]
+            continue
+        yield first, text
+        first, text = 0, ""
 
 
 def _read_maps(described: Description, said: Sequence[Directive]) -> dict[str, Sequence[tuple[str, str]]]:

@@ -32,8 +32,14 @@ def test_links_to_folders_and_ruled_folders_are_found_at_every_depth(tmp_path: P
     found = known.look_into(str(top))
     elsewhere = str(tmp_path / "elsewhere")
     assert found.links == (("first", elsewhere), ("a/b/second", elsewhere))
-    assert found.ruled == ("", "a/b")
+    assert found.ruled == (".htaccess", "a/b/.htaccess")
     assert not known.unseen
+
+
+def test_rules_are_found_by_the_names_that_httpd_reads(tmp_path: Path) -> None:
+    (tmp_path / ".acl").touch()
+    assert Folders().look_into(str(tmp_path)).ruled == ()
+    assert Folders([".htaccess", ".acl"]).look_into(str(tmp_path)).ruled == (".acl",)
 
 
 def test_a_link_to_what_is_above_it_is_not_followed(tmp_path: Path) -> None:

@@ -1,0 +1,152 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ways to a site's content that one virtual host of a door leaves open and its default closes, and hidden ones.
+
+The first virtual host of each door sends everything away. Each way stands beside a neighbour that looks like it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+from embedded_httpd import free_port
+from host import DOMAIN
+from rehearsing import forbid_namespaces
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from host import Host
+
+BACKEND = "http://127.0.0.1:9/"
+PROXIED = {"proxy_pass": BACKEND}
+ON = "RewriteEngine on\n"
+AWAY = "Redirect permanent / https://shut.example.net/\n"
+SHUT = f"ServerName shut.example.net\n{AWAY}"
+NAME = "ServerName own.example.net\n"
+RULE = ON + "RewriteRule ^/api/(.*) http://127.0.0.1:9/$1 [P]"
+NESTED = "<Location /x>\nAlias {srv}/%%{{tolower:%%{{HTTP:X}}}}%s\n</Location>"
+CONNECT = (
+    "ProxyRequests on\nAllowCONNECT %s\n<Proxy *>\n<LimitExcept CONNECT>\nRequire all denied\n</LimitExcept>\n</Proxy>"
+)
+RULED = NAME + "DocumentRoot {srv}/x"
+
+
+class Way(NamedTuple):
+    """Lines of the server level and of a virtual host that is not the default, files, and options of the site."""
+
+    level: str = ""
+    own: str = NAME
+    options: dict[str, Any] = {}  # noqa: RUF012 (nobody changes it)
+    files: dict[str, str] = {}  # noqa: RUF012
+    first: str = SHUT
+
+
+LEADING = {
+    "a rule that one inherits": Way(RULE, f"{NAME}{ON}RewriteOptions Inherit", PROXIED),
+    "folders of users": Way("UserDir {srv}"),
+    "a link below an alias": Way("Alias /pub {srv}/pub"),
+    "a rule below an alias": Way("Alias /pub {srv}/ruled", NAME, PROXIED),
+    "a rule over two lines": Way(
+        "", RULED, PROXIED, {"x/.htaccess": f"{ON}RewriteRule ^in/(.*) \\\n {BACKEND}$1 [P]\n"}
+    ),
+    "a rule with tabs": Way("", RULED, PROXIED, {"x/.htaccess": f"{ON}RewriteRule\t^in/(.*)\t{BACKEND}$1\t[P]\n"}),
+    "rules by another name": Way(
+        "AccessFileName .acl", RULED, PROXIED, {"x/.acl": f"{ON}RewriteRule ^in/(.*) {BACKEND}$1 [P]\n"}
+    ),
+    "a name that the default has too": Way(
+        "", "ServerName shut.example.net\nServerAlias real.example.net\nDocumentRoot {srv}/pub"
+    ),
+    "a pattern of names alone": Way("", "ServerAlias *.real.example.net\nDocumentRoot {srv}/pub"),
+    "a default without a name": Way("", f"ServerName {DOMAIN}\n{AWAY}", first="DocumentRoot {srv}/pub\n"),
+    "a tunnel": Way("", NAME + CONNECT % "9", PROXIED, first=""),
+}
+ELSEWHERE = {
+    "a rule that nobody inherits": Way(RULE, NAME + ON, PROXIED),
+    "folders of users, which are nobody's": Way("UserDir {srv}", f"{NAME}UserDir disabled"),
+    "a link below an alias that is sent away": Way("Alias /pub {srv}/pub", NAME + AWAY),
+    "a link to another folder": Way("Alias /pub {srv}/pub2"),
+    "a rule below an alias that is denied": Way(
+        "Alias /pub {srv}/ruled", f"{NAME}<Location /pub>\nRequire all denied\n</Location>", PROXIED
+    ),
+    "a rule with tabs": Way(
+        "", RULED, PROXIED, {"x/.htaccess": f"{ON}RewriteRule\t^in/(.*)\thttp://127.0.0.1:11/$1\t[P]\n"}
+    ),
+    "rules by a name that is not read": Way(
+        "", RULED, PROXIED, {"x/.acl": f"{ON}RewriteRule ^in/(.*) {BACKEND}$1 [P]\n"}
+    ),
+    "names of another folder": Way("", "ServerAlias *.real.example.net\nDocumentRoot {srv}/pub2"),
+    "a tunnel to others": Way("", NAME + CONNECT % "443", PROXIED, first=""),
+    "a folder for each field": Way("", f"{NAME}DocumentRoot {{srv}}/other\n{NESTED % '/public'}"),
+}
+
+
+@pytest.fixture
+def srv(host: Host) -> Path:
+    """Return a folder that holds the site's files, and others, where links and .htaccess files count."""
+    srv = host.httpd.root / "srv"
+    for name in ("hooks/files", "other", "pub", "pub2", "ruled", "x"):
+        (srv / name).mkdir(parents=True)
+    (srv / "pub/x").symlink_to(srv / "hooks")
+    (srv / "pub2/x").symlink_to(srv / "other")
+    (srv / "ruled/.htaccess").write_text(f"{ON}RewriteRule ^in/(.*) {BACKEND}$1 [P]\n")
+    host.add(f"<Directory {srv}>\nRequire all granted\nOptions FollowSymLinks\nAllowOverride All\n</Directory>\n")
+    host.load("proxy", "proxy_http", "proxy_connect", "rewrite", "userdir", "ssl", "socache_shmcb")
+    return srv
+
+
+def furnish(host: Host, srv: Path, way: Way, *, protocol: str = "") -> dict[str, Any]:
+    """Add virtual hosts of the user's, to each address and port of the main server too. Return the site's options."""
+    for path, text in way.files.items():
+        (srv / path).write_text(text)
+    for address in re.findall(r"(?m)^Listen (\S+)", host.httpd.conf.read_text()):
+        host.add(f"<VirtualHost {address}>\n{SHUT}UserDir disabled\n</VirtualHost>\n")
+    port = free_port()
+    host.add(f"{way.level.format(srv=srv)}\nListen 127.0.0.1:{port}{protocol}\n")
+    for lines in filter(None, (way.first, way.own)):
+        host.add(f"<VirtualHost 127.0.0.1:{port}>\n{lines.format(srv=srv)}\n</VirtualHost>\n")
+    host.restart()
+    return way.options or {"document_root": str(srv / "hooks")}
+
+
+@pytest.mark.parametrize("way", LEADING)
+def test_what_leads_to_the_content_beside_a_default_that_does_not_is_refused(host: Host, srv: Path, way: str) -> None:
+    wish = host.wish(**furnish(host, srv, LEADING[way]))
+    assert f"{DOMAIN}: a client without a certificate got in at 127.0.0.1:" in host.refused(wish)
+    accepted = (str(host.httpd.conf), str(srv / "x/.htaccess"), str(srv / "ruled/.htaccess"))
+    assert host.apply(replace(wish, allow_bypass=accepted)).rehearsal == "full"
+
+
+@pytest.mark.parametrize("way", ELSEWHERE)
+def test_what_leads_elsewhere_beside_a_default_is_no_matter(host: Host, srv: Path, way: str) -> None:
+    report = host.apply(host.wish(**furnish(host, srv, ELSEWHERE[way])))
+    assert report.rehearsal == "full"
+    assert not [each for each in report.limits if "may lead to" in each or "were not asked" in each]
+
+
+def test_a_folder_that_a_function_of_an_expression_fills_in_may_be_the_sites(host: Host, srv: Path) -> None:
+    options = furnish(host, srv, Way("", f"{NAME}DocumentRoot {{srv}}/other\n{NESTED % ''}"))
+    assert "serves its content too, and asks for no client certificate (Alias at " in host.refused(host.wish(**options))
+
+
+@pytest.mark.parametrize("protocol", ["", " https"])
+def test_a_redirect_of_what_is_not_tls_closes_nothing_where_listen_says_https(
+    host: Host, srv: Path, protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issued = host.public.issue("own.example.net")
+    (srv / "own.pem").write_bytes(issued.full_pem + issued.key_pem)
+    certified = "SSLCertificateFile {srv}/own.pem\n" if protocol else ""
+    redirect = "RewriteCond %{{HTTPS}} off\nRewriteRule ^ https://own.example.net/ [R]\n"
+    own = Way("", f"{NAME}DocumentRoot {{srv}}/hooks\n{ON}{redirect}{certified}", first="")
+    options = furnish(host, srv, own, protocol=protocol)
+    forbid_namespaces(monkeypatch)
+    wish = host.wish(**options)
+    if protocol:
+        assert "serves its content too, and asks for no client certificate (DocumentRoot at " in host.refused(wish)
+    else:
+        assert host.apply(wish).rehearsal == "reduced"
