@@ -150,3 +150,17 @@ def test_a_redirect_of_what_is_not_tls_closes_nothing_where_listen_says_https(
         assert "serves its content too, and asks for no client certificate (DocumentRoot at " in host.refused(wish)
     else:
         assert host.apply(wish).rehearsal == "reduced"
+
+
+@pytest.mark.parametrize("how", ["open_paths", "allowed"])
+@pytest.mark.parametrize("page", ["", "ErrorDocument 405 /errors/405.html\n"])
+def test_a_method_that_is_refused_before_any_rule_lets_nobody_in(host: Host, srv: Path, how: str, page: str) -> None:
+    """Who is refused by AllowMethods would be handed by AllowMethods to the backend for the page, and no rule asked."""
+    host.load("allowmethods")
+    level = f"<Location />\nAllowMethods GET POST\n{page}</Location>\n"
+    options = furnish(host, srv, Way(level, NAME, PROXIED))
+    more = {"open_paths": {"open_paths": ["/healthz"]}, "allowed": {"allowed": [{"subject": "CN=Chat"}]}}
+    report = host.apply(host.wish(**options, **more[how]))
+    assert report.rehearsal == "full"
+    answer = host.answers(None)["TLSv1.3"]
+    assert (answer.status, answer.method) == ((405, "OPTIONS") if how == "open_paths" else (0, "OPTIONS"))

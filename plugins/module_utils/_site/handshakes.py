@@ -50,6 +50,7 @@ _WHO = {
 
 
 # The kind of a client that a twin of a client CA issued, before the subject of that CA.
+_NO_METHOD = (405, 501)  # what a request gets for its method alone
 _TWIN = "twin of "
 
 
@@ -190,7 +191,11 @@ def _ask_without_canaries(occasion: Occasion, site: SiteFacts, door: Door, quest
     Where a status says that somebody was let in, the page that was the refusal in the rehearsal is taken for it.
     """
     seconds, dressed = occasion.seconds_left(), occasion.dressed.get(site.domain)
-    answer = _see_whether_sent_away(site, door, question, ask(door, question, seconds), seconds)
+    answer = ask(door, question, seconds)
+    if answer.status in _NO_METHOD and _expected_answer(site, answer) == "403":
+        # The method is refused before the rules are asked (AllowMethods), which says nothing of other requests.
+        answer = ask(door, replace(question, method="GET"), seconds)
+    answer = _see_whether_sent_away(site, door, question, answer, seconds)
     if not (dressed and _expected_answer(site, answer) == "403" and answer.result == "accepted"):
         return answer
     # Of sites alone whose refusals look like none, so not compiled elsewhere.
