@@ -18,6 +18,9 @@ from embedded_httpd import free_port
 from host import DOMAIN
 from rehearsing import forbid_namespaces
 
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Clients, Door, Inquiry
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import examine
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -155,7 +158,7 @@ def test_a_redirect_of_what_is_not_tls_closes_nothing_where_listen_says_https(
 @pytest.mark.parametrize("how", ["open_paths", "allowed"])
 @pytest.mark.parametrize("page", ["", "ErrorDocument 405 /errors/405.html\n"])
 def test_a_method_that_is_refused_before_any_rule_lets_nobody_in(host: Host, srv: Path, how: str, page: str) -> None:
-    """Who is refused by AllowMethods would be handed by AllowMethods to the backend for the page, and no rule asked."""
+    """Who is refused so would be handed to the backend for the page, and no rule asked."""
     host.load("allowmethods")
     level = f"<Location />\nAllowMethods GET POST\n{page}</Location>\n"
     options = furnish(host, srv, Way(level, NAME, PROXIED))
@@ -164,3 +167,5 @@ def test_a_method_that_is_refused_before_any_rule_lets_nobody_in(host: Host, srv
     assert report.rehearsal == "full"
     answer = host.answers(None)["TLSv1.3"]
     assert (answer.status, answer.method) == ((405, "OPTIONS") if how == "open_paths" else (0, "OPTIONS"))
+    seen = examine(Door("127.0.0.1", host.port), Inquiry(DOMAIN, "OPTIONS"), Clients(untrusted=host.probes.stranger), 5)
+    assert seen.if_statuses_refuse.mutual_tls == "enforced"

@@ -27,6 +27,8 @@ TARGET = re.compile(r"/[!-\"$-~]{0,7999}\Z")
 METHODS = ("GET", "HEAD", "OPTIONS", "POST")
 # By these a server may refuse who has no certificate: or a request, a password that is missing, or everybody.
 OPEN_STATUSES = (400, 401, 403)
+# What a request gets for its method alone, before any rule is asked.
+NO_METHOD = (405, 501)
 
 
 @dataclass(frozen=True)

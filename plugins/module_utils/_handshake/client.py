@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import (
     LEGACY_VERSIONS,
+    NO_METHOD,
     VERSIONS,
     Answer,
     Clients,
@@ -245,7 +246,8 @@ def examine(door: Door, inquiry: Inquiry, clients: Clients, timeout: float) -> E
     """Ask as each kind of client over TLS 1.2 and 1.3, all at once, so that ``timeout`` (seconds) bounds the whole.
 
     A kind without an identity is left out. A stranger who is refused OPTIONS by a status asks again by GET: rules about
-    OPTIONS are usual, and say nothing of other requests. Where that is accepted, it is the answer.
+    OPTIONS are usual, and say nothing of other requests. Where that is accepted, it is the answer; and always where the
+    server has no such method.
     Raises ValueError as `ask` does, and for a malformed name or path.
     """
     identities = {"none": None, "untrusted": clients.untrusted, "trusted": clients.trusted}
@@ -262,9 +264,12 @@ def examine(door: Door, inquiry: Inquiry, clients: Clients, timeout: float) -> E
             answer = asked(client, version, inquiry.method, timeout)
             if answer.offered:
                 break
-        if inquiry.method == "OPTIONS" and client != "trusted" and answer.is_open:
+        no_method = answer.status in NO_METHOD
+        if inquiry.method == "OPTIONS" and client != "trusted" and (answer.is_open or no_method):
             with suppress(socket.timeout):
                 again = asked(client, answer.version, "GET", deadline.left())
+                if no_method:
+                    return again if again.status else answer
                 return again if again.result == "accepted" and not again.is_open else answer
         return answer
 

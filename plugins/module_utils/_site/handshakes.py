@@ -13,6 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import (
+    NO_METHOD,
     VERSIONS,
     Answer,
     Door,
@@ -50,7 +51,6 @@ _WHO = {
 
 
 # The kind of a client that a twin of a client CA issued, before the subject of that CA.
-_NO_METHOD = (405, 501)  # what a request gets for its method alone
 _TWIN = "twin of "
 
 
@@ -192,7 +192,7 @@ def _ask_without_canaries(occasion: Occasion, site: SiteFacts, door: Door, quest
     """
     seconds, dressed = occasion.seconds_left(), occasion.dressed.get(site.domain)
     answer = ask(door, question, seconds)
-    if answer.status in _NO_METHOD and _expected_answer(site, answer) == "403":
+    if answer.status in NO_METHOD and _expected_answer(site, answer) == "403":
         # The method is refused before the rules are asked (AllowMethods), which says nothing of other requests.
         answer = ask(door, replace(question, method="GET"), seconds)
     answer = _see_whether_sent_away(site, door, question, answer, seconds)
