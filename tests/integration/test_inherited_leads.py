@@ -37,6 +37,12 @@ NESTED = "<Location /x>\nAlias {srv}/%%{{tolower:%%{{HTTP:X}}}}%s\n</Location>"
 CONNECT = (
     "ProxyRequests on\nAllowCONNECT %s\n<Proxy *>\n<LimitExcept CONNECT>\nRequire all denied\n</LimitExcept>\n</Proxy>"
 )
+OTHER = NAME + "DocumentRoot {srv}/other\n"
+HANDLED = OTHER + '<Location /go>\nSetHandler "proxy:http://%s%%{{HTTP:X-Backend}}/"\n</Location>'
+MATCHED = OTHER + '<LocationMatch "^/p/([0-9]+)/(.*)">\nProxyPassMatch http://127.0.0.1:%s$1/$2\n</LocationMatch>'
+AGENT = OTHER + ON + "RewriteCond %%{{HTTP_USER_AGENT}} ^Monitor\nRewriteRule ^/(.*) http://%s%%{{HTTP:X-B}}/$1 [P]"
+ROOTED = OTHER + ON + "RewriteRule ^/h/(.*) %%{{DOCUMENT_ROOT}}/../%s/$1 [L]"
+FIELD = "RewriteRule ^/(.*) http://%s%%{{HTTP:X-B}}/$1 [P]"
 RULED = NAME + "DocumentRoot {srv}/x"
 
 
@@ -67,6 +73,10 @@ LEADING = {
     ),
     "a pattern of names alone": Way("", "ServerAlias *.real.example.net\nDocumentRoot {srv}/pub"),
     "a default without a name": Way("", f"ServerName {DOMAIN}\n{AWAY}", first="DocumentRoot {srv}/pub\n"),
+    "a handler by a field": Way("", HANDLED % "", PROXIED),
+    "a pattern of the section": Way("", MATCHED % "", PROXIED),
+    "an agent": Way("", AGENT % "", PROXIED),
+    "a path beside the root": Way("", ROOTED % "hooks"),
     "a tunnel": Way("", NAME + CONNECT % "9", PROXIED, first=""),
 }
 ELSEWHERE = {
@@ -84,8 +94,26 @@ ELSEWHERE = {
         "", RULED, PROXIED, {"x/.acl": f"{ON}RewriteRule ^in/(.*) {BACKEND}$1 [P]\n"}
     ),
     "names of another folder": Way("", "ServerAlias *.real.example.net\nDocumentRoot {srv}/pub2"),
+    "a handler by a field": Way("", HANDLED % "10.", PROXIED),
+    "a pattern of the section": Way("", MATCHED % "1", PROXIED),
+    "an agent": Way("", AGENT % "10.", PROXIED),
+    "a path beside the root": Way("", ROOTED % "pub2"),
+    "one page for all": Way("", f"{OTHER}{ON}RewriteRule ^(.*)$ %{{{{DOCUMENT_ROOT}}}}/index.php [L]"),
+    "a URL by a variable": Way("", f"{OTHER}{ON}RewriteRule ^/h/(.*) %{{{{ENV:BASE}}}}/$1 [R]"),
+    "a page of a folder by a variable": Way(
+        "",
+        f"{OTHER}<Directory {{srv}}/other>\n{ON}RewriteRule ^ %{{{{ENV:BASE}}}}/index.php [L]\n</Directory>",
+    ),
+    "a client's address": Way("", f"{OTHER}{ON}RewriteCond %{{{{REMOTE_ADDR}}}} ^10\\.\n{FIELD % '10.'}", PROXIED),
     "a tunnel to others": Way("", NAME + CONNECT % "443", PROXIED, first=""),
     "a folder for each field": Way("", f"{NAME}DocumentRoot {{srv}}/other\n{NESTED % '/public'}"),
+}
+
+# What these lead to is another matter for another client, at another time, or by what somebody sets.
+DOUBTFUL = {
+    "a client's address": Way("", f"{OTHER}{ON}RewriteCond %{{{{REMOTE_ADDR}}}} ^10\\.\n{FIELD % ''}", PROXIED),
+    "an hour": Way("", f"{OTHER}{ON}RewriteCond %{{{{TIME_HOUR}}}} ^(25|26)$\n{FIELD % ''}", PROXIED),
+    "a file by a variable": Way("", f"{OTHER}{ON}RewriteRule ^/h/(.*) %{{{{ENV:BASE}}}}/$1 [L]"),
 }
 
 
@@ -123,6 +151,13 @@ def test_what_leads_to_the_content_beside_a_default_that_does_not_is_refused(hos
     assert f"{DOMAIN}: a client without a certificate got in at 127.0.0.1:" in host.refused(wish)
     accepted = (str(host.httpd.conf), str(srv / "x/.htaccess"), str(srv / "ruled/.htaccess"))
     assert host.apply(replace(wish, allow_bypass=accepted)).rehearsal == "full"
+
+
+@pytest.mark.parametrize("way", DOUBTFUL)
+def test_what_depends_on_more_than_requests_say_is_told(host: Host, srv: Path, way: str) -> None:
+    report = host.apply(host.wish(**furnish(host, srv, DOUBTFUL[way])))
+    assert report.rehearsal == "full"
+    assert [each for each in report.limits if "RewriteRule at " in each and f"may lead to what {DOMAIN}" in each]
 
 
 @pytest.mark.parametrize("way", ELSEWHERE)

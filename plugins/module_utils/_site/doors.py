@@ -513,7 +513,10 @@ def _write(made: Made, host: str) -> bytes:
     )
     fields = "".join(f"{name}: {value}\r\n" for name, value in made.fields)
     line = f"{made.method or 'GET'} {target} HTTP/1.1"
-    request = _request(line, host)[:-2] + f"{fields}\r\n".encode("latin-1", "replace")
+    request = _request(line, host)
+    if any(name.lower() == "user-agent" for name, _value in made.fields):
+        request = request.replace(f"User-Agent: {USER_AGENT}\r\n".encode("latin-1"), b"")
+    request = request[:-2] + f"{fields}\r\n".encode("latin-1", "replace")
     # Through a tunnel a request of its own goes on at once.
     return request + _request("GET / HTTP/1.1", host) if made.method == TUNNEL else request
 

@@ -152,7 +152,11 @@ class Leads:
                 if not made:
                     guessed = list(host.find_guesses(each, goal))[:_REQUESTS]
                     self.found += [Lead(goal.domain, each, host.host, request, True) for request in guessed]
-                if (not made and host.may_lead(each, goal)) or (made and each.name.lower() not in _LEADING):
+                if (
+                    (not made and host.may_lead(each, goal))
+                    or (made and each.name.lower() not in _LEADING)
+                    or (made and host.is_conditional(each, conditions))
+                ):
                     self.doubtful.append((goal.domain, each))
             if each.name.lower() == "rewriterule":
                 conditions = []
@@ -232,9 +236,16 @@ class _Host:
             yield from (made for path in goal.files for made in rule.find_requests(words[1], path, exactly=True))
         elif name == "rewriterule" and len(words) > 1:
             yield from self._by_rule(each, goal, conditions)
-        elif name == "proxypassmatch" and len(words) > 1:
-            rule = Filling(words[0])
-            yield from (made for wanted in _wanted(words[1], goal) for made in rule.find_requests(words[1], wanted))
+        elif name == "proxypassmatch":
+            # In a section the pattern is that of the section.
+            pattern = next(filter(None, map(_pattern_of, reversed(each.sections))), "")
+            pattern, target = words[:2] if len(words) > 1 and "://" not in words[0] else (pattern, words[0])
+            rule = Filling(pattern)
+            yield from (made for wanted in _wanted(target, goal) for made in rule.find_requests(target, wanted))
+        elif name == "sethandler" and re.match(r"(?i)proxy:.*%\{", words[0]):
+            target = re.sub(r"(?i)%\{(?:req|http|req_novary):", "%{HTTP:", words[0][len("proxy:") :])
+            rule = Filling("", prefix=base)
+            yield from (made for wanted in _wanted(target, goal) for made in rule.find_requests(target, wanted))
         elif name in ("virtualdocumentroot", "virtualscriptalias") and "%" in words[0]:
             yield from (made for path in goal.files for made in _by_name(self.described.path(words[0]), path))
         elif name in _LEADING:
@@ -288,21 +299,37 @@ class _Host:
 
     def _by_rule(self, each: Directive, goal: Goal, conditions: Sequence[Directive]) -> Iterator[Made]:
         words = each.words
-        base = self._base(each) if any(map(_is_section, each.sections)) else ""
-        held = [
-            Condition(said.words[0], said.words[1], nocase=bool(re.search(r"(?i)[\[,]NC", "".join(said.words[2:]))))
-            for said in conditions
-            if len(said.words) > 1
-        ]
-        nocase = bool(has_flag(words, "NC|nocase"))
-        rule = Filling(words[0], nocase, held, self.maps, f"{base.rstrip('/')}/" if base else "")
+        rule = self._rule(each, conditions)
         target = _proxied(words)
         if target:
             for wanted in _wanted(target, goal):
                 yield from rule.find_requests(target, wanted)
         elif words[1].startswith(("/", "$", "%")):
             for path in goal.files:
-                yield from rule.find_requests(words[1], path, exactly=True)
+                yield from rule.find_requests(self._rooted(words[1]), path, exactly=True)
+
+    def _rule(self, each: Directive, conditions: Sequence[Directive]) -> Filling:
+        base = self._base(each) if any(map(_is_section, each.sections)) else ""
+        held = [
+            Condition(said.words[0], said.words[1], nocase=bool(re.search(r"(?i)[\[,]NC", "".join(said.words[2:]))))
+            for said in conditions
+            if len(said.words) > 1
+        ]
+        nocase = bool(has_flag(each.words, "NC|nocase"))
+        return Filling(each.words[0], nocase, held, self.maps, f"{base.rstrip('/')}/" if base else "")
+
+    def is_conditional(self, each: Directive, conditions: Sequence[Directive]) -> bool:
+        """Whether what a directive leads to depends on more than requests say."""
+        if each.name.lower() != "rewriterule":
+            return False
+        by_variable = not _proxied(each.words) and _names_file(each) and each.words[1].startswith("%")
+        return by_variable or self._rule(each, conditions).is_conditional()
+
+    def _rooted(self, template: str) -> str:
+        """A path with the host's DocumentRoot in it, where that is how it begins."""
+        root = next((folder for folder, url in self.served if url == "/"), "")
+        found = re.sub(r"^%\{(?:CONTEXT_)?DOCUMENT_ROOT\}", lambda _found: root, template) if root else template
+        return template if found == template else os.path.normpath(found)
 
     def may_lead(self, each: Directive, goal: Goal) -> bool:
         """Whether a directive that no request was made for may lead to a site's content by what it does not say."""
@@ -315,6 +342,8 @@ class _Host:
         if name == "proxypass" and "interpolate" in [word.lower() for word in words]:
             target = next((re.sub(r"\$\{(\w+)\}", r"%{ENV:\1}", word) for word in words if "://" in word), "")
         rule = Filling("^", maps=self.maps)
+        if name == "rewriterule" and not target and _names_file(each):
+            return any(rule.may_become(words[1], path) for path in goal.files)
         return any(rule.may_become(target, wanted) for wanted in _wanted(target, goal)) if target else False
 
     def _has_express(self) -> bool:
@@ -402,6 +431,17 @@ def _names_backend(each: Directive, goals: Sequence[Goal]) -> bool:
         "://" in each.arguments
         and not each.name.lower().startswith(("<", *_TELLING))
         and any(_names(each, place) for goal in goals for place, _below in goal.listening if not place.startswith("/"))
+    )
+
+
+def _names_file(each: Directive) -> bool:
+    """Whether a RewriteRule may name a file by a variable or a map: in a section it would be a URL."""
+    words = each.words
+    return (
+        len(words) > 1
+        and words[1].startswith(("%{ENV:", "${"))
+        and not any(map(_is_section, each.sections))
+        and not has_flag(words, "R|redirect|F|forbidden|G|gone|PT|passthrough")
     )
 
 

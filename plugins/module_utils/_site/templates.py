@@ -24,8 +24,11 @@ _PART = re.compile(
 )
 # What a request says itself, and by which field; what stands in none is left empty, as an unset variable is.
 _FIELDS = {"HTTP_COOKIE": "Cookie", "HTTP_REFERER": "Referer", "HTTP_ACCEPT": "Accept", "HTTP_FORWARDED": "Forwarded"}
+_FIELDS["HTTP_USER_AGENT"] = "User-Agent"
 _HOSTS = ("HTTP_HOST", "SERVER_NAME", "HTTP:HOST")
 _PATHS = ("REQUEST_URI", "REQUEST_FILENAME", "SCRIPT_FILENAME")
+# What no request says, and what may be so at another time, or for another client.
+_OUTSIDE = re.compile(r"%\{(?:REMOTE_|TIME|ENV:|SSL:)")
 # With what a part that does not matter is filled.
 _FILLERS = ("mtls-httpd", "", "0")
 _MOST = 8  # ways to fill one text that are tried
@@ -91,6 +94,14 @@ class Filling:
         known = parse(template)
         parts = [each if each.kind == "text" or self._can_fill(each) else Part("request", "HTTP:any") for each in known]
         return parts != known and next(self._fit(parts, wanted, exactly=False), None) is not None
+
+    def is_conditional(self) -> bool:
+        """Whether a condition asks for what no request says."""
+        return any(
+            _OUTSIDE.match(each.tested) and self._satisfy(Made(), each, {}) is None
+            for each in self.conditions
+            if _is_pattern(each)
+        )
 
     def _fit(self, parts: Sequence[Part], wanted: str, *, exactly: bool) -> Iterator[list[str]]:
         """Yield what the parts have to be."""
@@ -187,7 +198,7 @@ class Filling:
             if example is None:
                 return None
             made = replace(made, path=self.prefix + example[0])
-        wanted = [each for each in self.conditions if not re.match(r"!|-[a-zA-Z]|[<>]", each.pattern)]
+        wanted = [each for each in self.conditions if _is_pattern(each)]
         for each in wanted:
             after = self._satisfy(made, each, conditions if each is wanted[-1] else {})
             if after is None and each is wanted[-1] and conditions:
@@ -212,6 +223,10 @@ class Filling:
             if after:
                 return after
         return None
+
+
+def _is_pattern(condition: Condition) -> bool:
+    return not re.match(r"!|-[a-zA-Z]|[<>]", condition.pattern)
 
 
 def parse(template: str) -> list[Part]:
