@@ -105,6 +105,9 @@ ELSEWHERE = {
         f"{OTHER}<Directory {{srv}}/other>\n{ON}RewriteRule ^ %{{{{ENV:BASE}}}}/index.php [L]\n</Directory>",
     ),
     "a client's address": Way("", f"{OTHER}{ON}RewriteCond %{{{{REMOTE_ADDR}}}} ^10\\.\n{FIELD % '10.'}", PROXIED),
+    "a URL for a client's address": Way(
+        "", f"{OTHER}{ON}RewriteCond %{{{{REMOTE_ADDR}}}} ^10\\.\nRewriteRule ^/admin/(.*)$ /$1 [PT]"
+    ),
     "a tunnel to others": Way("", NAME + CONNECT % "443", PROXIED, first=""),
     "a folder for each field": Way("", f"{NAME}DocumentRoot {{srv}}/other\n{NESTED % '/public'}"),
 }

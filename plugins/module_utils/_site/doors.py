@@ -136,7 +136,7 @@ class Doors:
         for (address, port), sharing in self._shared.items():
             kinds = find_kinds(described, sharing)
             own = {self.canaries.hosts[site.domain].place for site in asked}
-            kinds = [host for host in kinds if host == sharing[0] or _find_name(host, sharing) or host.place in own]
+            kinds = [host for host in kinds if host == sharing[0] or host.name or host.aliases or host.place in own]
             self._note_left_out(names + len(kinds) - NAMES, "kinds of virtual hosts")
             kinds = kinds[: max(0, NAMES - names)]
             names += len(kinds)

@@ -322,8 +322,12 @@ class _Host:
         """Whether what a directive leads to depends on more than requests say."""
         if each.name.lower() != "rewriterule":
             return False
-        by_variable = not _proxied(each.words) and _names_file(each) and each.words[1].startswith("%")
-        return by_variable or self._rule(each, conditions).is_conditional()
+        if not _proxied(each.words):
+            if has_flag(each.words, _NO_FILE) or any(map(_is_section, each.sections)):
+                return False
+            if each.words[1].startswith("%{ENV:"):
+                return True
+        return self._rule(each, conditions).is_conditional()
 
     def _rooted(self, template: str) -> str:
         """A path with the host's DocumentRoot in it, where that is how it begins."""
@@ -434,6 +438,9 @@ def _names_backend(each: Directive, goals: Sequence[Goal]) -> bool:
     )
 
 
+_NO_FILE = "R|redirect|F|forbidden|G|gone|PT|passthrough"  # flags by which a RewriteRule names none
+
+
 def _names_file(each: Directive) -> bool:
     """Whether a RewriteRule may name a file by a variable or a map: in a section it would be a URL."""
     words = each.words
@@ -441,7 +448,7 @@ def _names_file(each: Directive) -> bool:
         len(words) > 1
         and words[1].startswith(("%{ENV:", "${"))
         and not any(map(_is_section, each.sections))
-        and not has_flag(words, "R|redirect|F|forbidden|G|gone|PT|passthrough")
+        and not has_flag(words, _NO_FILE)
     )
 
 
