@@ -77,6 +77,8 @@ LEADING = {
     "a pattern of the section": Way("", MATCHED % "", PROXIED),
     "an agent": Way("", AGENT % "", PROXIED),
     "a path beside the root": Way("", ROOTED % "hooks"),
+    "a link to a file": Way("", NAME + "DocumentRoot {srv}/linked"),
+    "a link to a file below an alias": Way("Alias /pub {srv}/linked"),
     "a tunnel": Way("", NAME + CONNECT % "9", PROXIED, first=""),
 }
 ELSEWHERE = {
@@ -108,6 +110,8 @@ ELSEWHERE = {
     "a URL for a client's address": Way(
         "", f"{OTHER}{ON}RewriteCond %{{{{REMOTE_ADDR}}}} ^10\\.\nRewriteRule ^/admin/(.*)$ /$1 [PT]"
     ),
+    "a link to another file": Way("", NAME + "DocumentRoot {srv}/linked2"),
+    "a link to a file that is sent away": Way("Alias /pub {srv}/linked", NAME + AWAY),
     "a tunnel to others": Way("", NAME + CONNECT % "443", PROXIED, first=""),
     "a folder for each field": Way("", f"{NAME}DocumentRoot {{srv}}/other\n{NESTED % '/public'}"),
 }
@@ -128,6 +132,11 @@ def srv(host: Host) -> Path:
         (srv / name).mkdir(parents=True)
     (srv / "pub/x").symlink_to(srv / "hooks")
     (srv / "pub2/x").symlink_to(srv / "other")
+    for folder in ("hooks", "other", "linked", "linked2"):
+        (srv / folder).mkdir(exist_ok=True)
+        (srv / folder / "healthz").write_text(f"that of {folder}\n")
+    (srv / "linked/one.txt").symlink_to(srv / "hooks/healthz")
+    (srv / "linked2/one.txt").symlink_to(srv / "other/healthz")
     (srv / "ruled/.htaccess").write_text(f"{ON}RewriteRule ^in/(.*) {BACKEND}$1 [P]\n")
     host.add(f"<Directory {srv}>\nRequire all granted\nOptions FollowSymLinks\nAllowOverride All\n</Directory>\n")
     host.load("proxy", "proxy_http", "proxy_connect", "rewrite", "userdir", "ssl", "socache_shmcb")
@@ -154,6 +163,11 @@ def test_what_leads_to_the_content_beside_a_default_that_does_not_is_refused(hos
     assert f"{DOMAIN}: a client without a certificate got in at 127.0.0.1:" in host.refused(wish)
     accepted = (str(host.httpd.conf), str(srv / "x/.htaccess"), str(srv / "ruled/.htaccess"))
     assert host.apply(replace(wish, allow_bypass=accepted)).rehearsal == "full"
+
+
+def test_a_link_to_a_file_that_everybody_gets_is_no_matter(host: Host, srv: Path) -> None:
+    options = furnish(host, srv, Way("", NAME + "DocumentRoot {srv}/linked"))
+    assert host.apply(host.wish(**options, open_paths=["/healthz"])).rehearsal == "full"
 
 
 @pytest.mark.parametrize("way", DOUBTFUL)

@@ -11,6 +11,7 @@ connection to the stand-in of a backend.
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from dataclasses import dataclass, field
@@ -61,6 +62,7 @@ _SECONDS_IN_ALL = 15.0
 # How who asks for too much is turned away, if he is answered at all, and how often that is doubted, of one connection.
 _TURNED_AWAY = (0, 403, 429, 503)
 _FIRM = 3
+_BEGINNING = 1024  # bytes of a file by which it is known
 _NO_NAME = "mtls-httpd.invalid"  # RFC 6761: of nobody, so that the default answers
 _NOBODY = "a client without a certificate"
 _STRANGER = "a client of another CA"
@@ -74,6 +76,7 @@ class _Asked:
     raw: bytes = field(repr=False)
     name: str
     told: str
+    shown: bytes = field(default=b"", repr=False)  # how a file of the site's own begins, which is content too
 
 
 class _Place(NamedTuple):
@@ -169,10 +172,19 @@ class Doors:
         for lead in list(asked)[:_LEADS]:
             if lead.domain not in self._content and not self._serve_admitted(by_domain[lead.domain]):
                 continue
+            if lead.shown and self._is_open_file(lead, by_domain[lead.domain]):
+                continue
             if (lead.domain, lead.said) not in leading:
                 found = list(self._ask_lead(lead, by_domain[lead.domain]))
                 leading |= {(lead.domain, lead.said)} if found else set()
                 yield from found
+
+    def _is_open_file(self, lead: Lead, site: SiteFacts) -> bool:
+        """Whether a single file that a lead would show is one that everybody gets at the site."""
+        folders = {os.path.dirname(each) for each in self.canaries.files.get(site.domain, ())}
+        paths = {"/" + os.path.relpath(lead.shown, folder) for folder in folders}
+        is_own = lead.host == self.canaries.hosts[site.domain]
+        return not paths.isdisjoint(site.open_paths) or (is_own and lead.request.path in site.open_paths)
 
     def _goal(self, site: SiteFacts) -> Goal:
         """What stands for the closed content of a site, and where."""
@@ -224,7 +236,8 @@ class Doors:
         request = _write(made, _authority(name, port) if not made.host else name)
         told = f"{made.method or 'GET'} {made.path}{f'?{made.query}' if made.query else ''} with Host {name}"
         told += "".join(f" and {field}: {value}" for field, value in made.fields)
-        asked = _Asked(request, name.partition(":")[0], f"{told}, by {lead.said.name} at {lead.said.place}")
+        told += f", by {lead.said.name} at {lead.said.place}"
+        asked = _Asked(request, name.partition(":")[0], told, _read_beginning(lead.shown))
         for version in reversed(VERSIONS) if with_tls else ("",):
             kept = self._connect(address, port, sni, identity, version)
             faults = list(self._judge(kept, site, [asked], sharing, f"{who} got in at {join_endpoint(address, port)}"))
@@ -411,7 +424,8 @@ class Doors:
                 firm += reply.status == status
             is_served = is_served or reply.status not in _TURNED_AWAY
             host = _find_answering(sharing, each.name, kept.server_name)
-            if self._is_content(site, reached) and not self._is_accepted(site, host):
+            is_shown = each.shown and reply.status == 200 and each.shown in reply.received
+            if (is_shown or self._is_content(site, reached)) and not self._is_accepted(site, host):
                 place = f" by the virtual host at {host.place}" if host else ""
                 shortcuts = find_shortcuts(self.canaries.described, host)
                 also = f", perhaps by {', '.join(shortcuts[:3])}" if shortcuts else ""
@@ -467,6 +481,15 @@ def _find_name(host: VirtualHost, sharing: Sequence[VirtualHost]) -> str:
     """A name by which httpd finds a virtual host, and no other before it; empty where there is none."""
     names = (re.sub(r"[*?]", "x", name) for name in (host.name, *host.aliases) if name)
     return next((name for name in names if SERVER_NAME.match(name) and _find_answering(sharing, name) == host), "")
+
+
+def _read_beginning(path: str) -> bytes:
+    """How a plain file begins, whole lines of text or not; nothing where there is none, or nothing in it."""
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+            return stream.read(_BEGINNING)
+    except OSError:
+        return b""
 
 
 def _plain(target: str) -> str:

@@ -21,17 +21,20 @@ if TYPE_CHECKING:
 # Entries that are looked at: of one folder, with all that is below it, and of all.
 _MOST, _MOST_IN_ALL = 10_000, 50_000
 _FOUND = 256  # links, and as many files, of one folder
+_FILES = 4096  # links to files, which programs are installed by
 _RULES = ".htaccess"
 
 
 class Lying(NamedTuple):
     """What lies in a folder and below it, by paths in that folder, those farther up first.
 
-    links: to folders, each with where it leads. ruled: the .htaccess files, by whatever name.
+    links: to folders, each with where it leads. files: the same of links to plain files, but for many. ruled: the
+    .htaccess files, by whatever name.
     """
 
     links: tuple[tuple[str, str], ...] = ()
     ruled: tuple[str, ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass
@@ -55,6 +58,7 @@ class Folders:
     def _walk(self, top: str) -> Lying:
         links: list[tuple[str, str]] = []
         ruled: list[str] = []
+        files: list[tuple[str, str]] = []
         waiting, left = deque([""]), _MOST
         while waiting:
             below = waiting.popleft()
@@ -67,16 +71,19 @@ class Folders:
                 left, self._left = left - 1, self._left - 1
                 if min(left, self._left) < 0 or max(len(links), len(ruled)) >= _FOUND:
                     self.unseen.append(top)
-                    return Lying(tuple(links), tuple(ruled))
+                    return Lying(tuple(links), tuple(ruled), tuple(files))
                 path = os.path.join(below, entry.name)
                 with suppress(OSError):  # such as a link to itself, which leads nowhere
                     if entry.name in self.names:
                         ruled.append(path)
                     elif entry.is_symlink():
-                        links += [(path, os.path.realpath(entry.path))] if entry.is_dir() else []
+                        if entry.is_dir():
+                            links.append((path, os.path.realpath(entry.path)))
+                        elif len(files) < _FILES and entry.is_file():
+                            files.append((path, os.path.realpath(entry.path)))
                     elif entry.is_dir(follow_symlinks=False):
                         waiting.append(path)
-        return Lying(tuple(links), tuple(ruled))
+        return Lying(tuple(links), tuple(ruled), tuple(files))
 
 
 def names_of_rules(described: Description) -> list[str]:

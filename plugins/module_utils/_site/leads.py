@@ -90,7 +90,8 @@ class Goal:
 class Lead(NamedTuple):
     """A request that would lead to a site's content by a directive of a virtual host, none for the main server.
 
-    C(is_guess): nothing but that a module answers there tells so, whatever it answers.
+    C(is_guess): nothing but that a module answers there tells so, whatever it answers. C(shown): the file of the site's
+    own that it would show, where what stands for the content is not to be had by it.
     """
 
     domain: str
@@ -98,6 +99,7 @@ class Lead(NamedTuple):
     host: VirtualHost | None
     request: Made
     is_guess: bool = False
+    shown: str = ""
 
 
 @dataclass
@@ -149,6 +151,8 @@ class Leads:
             for goal in goals:
                 made = list(host.find_requests(each, goal, conditions))
                 self.found += [Lead(goal.domain, each, host.host, request) for request in made[:_REQUESTS]]
+                shown = list(host.find_shown(each, goal))[:_REQUESTS]
+                self.found += [Lead(goal.domain, each, host.host, request, False, file) for request, file in shown]
                 if not made:
                     guessed = list(host.find_guesses(each, goal))[:_REQUESTS]
                     self.found += [Lead(goal.domain, each, host.host, request, True) for request in guessed]
@@ -296,6 +300,16 @@ class _Host:
                     for link, target in self.folders.look_into(content.path).links:
                         if trusted_paths.lies_below(path, target):
                             yield Made(path=_join(at, f"{link}/{os.path.relpath(path, target)}"))
+
+    def find_shown(self, each: Directive, goal: Goal) -> Iterator[tuple[Made, str]]:
+        """Yield requests for links to single files of a site, each with the file."""
+        name, words = each.name.lower(), each.words
+        at = words[0] if len(words) > 1 and name in ("alias", "scriptalias") else self._base(each)
+        for content in find_contents(self.described, each) if goal.folder else ():
+            if not content.backend and not content.filled:
+                for link, target in self.folders.look_into(content.path).files:
+                    if trusted_paths.lies_below(target, goal.folder):
+                        yield Made(path=_join(at, link)), target
 
     def _by_rule(self, each: Directive, goal: Goal, conditions: Sequence[Directive]) -> Iterator[Made]:
         words = each.words

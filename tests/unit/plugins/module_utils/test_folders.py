@@ -33,6 +33,7 @@ def test_links_to_folders_and_ruled_folders_are_found_at_every_depth(tmp_path: P
     elsewhere = str(tmp_path / "elsewhere")
     assert found.links == (("first", elsewhere), ("a/b/second", elsewhere))
     assert found.ruled == (".htaccess", "a/b/.htaccess")
+    assert found.files == (("a/to-a-file", str(tmp_path / "file")),)
     assert not known.unseen
 
 
@@ -65,7 +66,7 @@ def test_a_folder_that_holds_too_much_is_told_and_each_is_looked_into_once(
 
 def test_what_is_not_there_or_not_to_be_read_holds_nothing(tmp_path: Path) -> None:
     known = Folders()
-    assert known.look_into(str(tmp_path / "nowhere")) == ((), ())
+    assert known.look_into(str(tmp_path / "nowhere")) == ((), (), ())
     assert not known.unseen
 
 
