@@ -23,7 +23,12 @@ with kept_bytecode():
         read_endpoints,
     )
     from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
-    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, SiteWish, packed
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import (
+        Request,
+        SiteWish,
+        Sources,
+        packed,
+    )
     from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import (
         ArgumentsError,
         checked,
@@ -77,7 +82,14 @@ class ActionModule(ActionBase):
         probes = make_probes() if options["rehearse"] else shared_probes()
         request = Request(
             wishes=tuple(
-                SiteWish(site.domain, allow_bypass=site.allow_bypass, allow_programs=site.allow_programs)
+                SiteWish(
+                    site.domain,
+                    allow_bypass=site.allow_bypass,
+                    allow_programs=site.allow_programs,
+                    sources=Sources(site.certificate, site.private_key or "")
+                    if site.remote_src and site.is_present and site.certificate
+                    else None,
+                )
                 for site in sites or ()
             ),
             probes=probes,

@@ -191,6 +191,33 @@ def test_a_certificate_that_was_not_deployed_yet_is_told(fleet: Fleet) -> None:
     assert told["hosts"][0]["sites"][0]["differs"] == ["certificate"]
 
 
+def test_a_certificate_that_was_renewed_on_the_host_and_is_not_served_is_told(fleet: Fleet) -> None:
+    material, hook = fleet.material, fleet.folder / "hooks" / "renew"
+    hook.parent.mkdir()
+    for host in WEBHOOKS:
+        (site,) = fleet.hosts[host]["mutual_tls_sites"]
+        del site["client_ca"]
+        site |= {"remote_src": True, "client_ca_content": material.chat.pem.decode()}
+    site = fleet.hosts["d1"]["mutual_tls_sites"][0]
+    site["renewal_hook"] = str(hook)
+    status, said = fleet.call("deploy", "-e", "deploy_become=false")
+    assert status == 0, said
+    status, said, told = fleet.status()
+    assert (status, codes(told)) == (0, set()), said
+    material.put(material.public.issue(material.domain))
+    status, said, told = fleet.status()
+    assert (status, codes(told)) == (2, {("not-renewed", "d1"), ("not-renewed", "d2")}), said
+    assert [each["remedy"].partition(",")[0] for each in told["reasons"]] == [f"Run {hook} on the host", "Deploy."]
+    assert f"the certificate in {site['certificate']}, which ends on" in told["reasons"][0]["message"]
+    assert fleet.status("-e", "status_fail_on=critical")[0] == 0
+    subprocess.run([hook], check=True, capture_output=True)
+    assert codes(fleet.status()[2]) == {("not-renewed", "d2")}
+    Path(str(site["certificate"])).unlink()
+    status, said, told = fleet.status()
+    assert (status, codes(told)) == (2, {("not-renewed", "d1"), ("not-renewed", "d2")}), said
+    assert "could not be renewed: " in told["reasons"][0]["message"]
+
+
 def test_hosts_with_different_certificates_are_told_and_thresholds_decide(fleet: Fleet) -> None:
     fleet.material.put(fleet.material.public.issue(fleet.material.domain))
     status, said = fleet.call("deploy", "-e", "deploy_become=false", "-l", "d1")

@@ -47,6 +47,10 @@ CODES: dict[str, tuple[str, str]] = {
         "With `remote_src`: a file on the host is missing, not PEM, damaged, too large, or of no use for its site.",
         "Put a good file there, or correct the path.",
     ),
+    "not-renewed": (
+        "With `remote_src`: the certificate at its path on the host is not the one that is served. `status` tells it.",
+        "Run the program of `renewal_hook` on the host, which says why it fails; without one, deploy.",
+    ),
     "wrong-client-ca-pin": (
         "With `remote_src`: a client CA on the host has none of the fingerprints in `client_ca_sha256`.",
         "See where the file came from before anything else.",

@@ -57,7 +57,7 @@ def complete_release(
     facts = release.facts
     paths = filter(None, (sources.certificate, sources.chain))
     # One that is sent twice is an error (RFC 8446, section 4.4.2).
-    server = _once([each for path in paths for each in _certificates(path)])
+    server = _once([each for path in paths for each in read_certificates(path)])
     private_key = _private_key(sources.private_key)
     given = [each for path in sources.client_ca for each in _pinned(path, sources)]
     files = dict(release.public)
@@ -112,8 +112,8 @@ def _once(given: Sequence[Member]) -> tuple[Member, ...]:
     return tuple(found.values())
 
 
-def _certificates(path: str) -> list[Member]:
-    """Return the certificates of a file."""
+def read_certificates(path: str) -> list[Member]:
+    """Return the certificates of a file. Raises SourceError where it cannot be used."""
     found = _CERTIFICATE.findall(_read(path))
     if not found:
         raise SourceError(Fault("unusable-source", "", f"{path} holds no PEM certificate", "give one that does"))
@@ -126,7 +126,7 @@ def _certificates(path: str) -> list[Member]:
 
 def _pinned(path: str, sources: Sources) -> list[Member]:
     """Return the client CAs of a file, each of which must have one of the pinned fingerprints, if any are."""
-    found = _certificates(path)
+    found = read_certificates(path)
     pins = set(sources.client_ca_sha256)
     if pins and not {wire.sha256(each.certificate) for each in found} <= pins:
         words = f"{path} holds another client CA than 'client_ca_sha256' pins"

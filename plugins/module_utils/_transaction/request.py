@@ -81,7 +81,8 @@ class SiteWish:
 
     C(previous): the release before the current one, which is on the host already; C(back_to): the one of this name,
     instead; C(force): although it has ended.
-    C(sources): where on the host the rest of the release's material lies. C(renewal_program): the
+    C(sources): where on the host the rest of the release's material lies; without a release, where it is renewed.
+    C(renewal_program): the
     program at its facts' renewal_hook. C(allow_bypass): files, or places in them, of accepted ways past the site.
     C(without_extra): the release's site.conf as it is without extra_directives; empty where the site has none.
     C(findings): what the host's own verdict on the material of C(sources) warns of.
@@ -290,32 +291,39 @@ def _accepted(data: Any) -> tuple[str, ...]:
     return tuple(data)
 
 
+def _sources(data: Any) -> Sources | None:
+    if not data:
+        return None
+    sources = Sources(
+        data["certificate"],
+        data["private_key"],
+        data["chain"],
+        tuple(data["client_ca"]),
+        tuple(data["client_ca_sha256"]),
+        data["trust_anchors"],
+        data["issued_by"],
+    )
+    if not all(isinstance(path, str) and re.fullmatch(r"/[^\0\n]*", path) for path in sources.paths):
+        raise NotARequest("a source is no absolute path")
+    if not isinstance(sources.trust_anchors, str):
+        raise NotARequest("trust anchors are no text")
+    if sources.issued_by not in ("public", "chat"):
+        raise NotARequest("material is issued by nobody who is known")
+    return sources
+
+
 def _wish(data: Any) -> SiteWish:
     domain = data["domain"]
     if broken_rules(domain) or domain != domain.lower():
         raise NotARequest("a domain breaks the rules")
     quoting.name(domain)
+    sources = _sources(data["sources"])
     if data["public"] is None:
         back_to = data["back_to"]
         if not re.fullmatch(f"({_RELEASE})?", back_to):
             raise NotARequest("the name of a release is none")
-        return SiteWish(domain, previous=bool(data["previous"]), back_to=back_to, force=bool(data["force"]))
-    given = data["sources"]
-    sources = given and Sources(
-        given["certificate"],
-        given["private_key"],
-        given["chain"],
-        tuple(given["client_ca"]),
-        tuple(given["client_ca_sha256"]),
-        given["trust_anchors"],
-        given["issued_by"],
-    )
-    if sources and not all(isinstance(path, str) and re.fullmatch(r"/[^\0\n]*", path) for path in sources.paths):
-        raise NotARequest("a source is no absolute path")
-    if sources and not isinstance(sources.trust_anchors, str):
-        raise NotARequest("trust anchors are no text")
-    if sources and sources.issued_by not in ("public", "chat"):
-        raise NotARequest("material is issued by nobody who is known")
+        previous, force = bool(data["previous"]), bool(data["force"])
+        return SiteWish(domain, previous=previous, back_to=back_to, force=force, sources=sources)
     material = set() if sources else {f"{domain}.crt"}
     if not (sources and sources.client_ca):
         material.add(CLIENT_CA)
@@ -370,7 +378,7 @@ def _wish(data: Any) -> SiteWish:
     anchors = sources.trust_anchors if sources else ""
     if b"PRIVATE KEY" in b"".join([*release.public.values(), anchors.encode()]):
         raise NotARequest("a private key stands where none belongs")
-    return SiteWish(domain, release, sources=sources or None, without_extra=_decoded(data["without_extra"]))
+    return SiteWish(domain, release, sources=sources, without_extra=_decoded(data["without_extra"]))
 
 
 def _text(content: bytes) -> str:

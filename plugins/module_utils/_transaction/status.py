@@ -107,6 +107,7 @@ class _Survey:
             words = f"{self.store.path('journal')} tells of a run that was killed"
             self.faults.append(Fault("killed-run", "", words, "deploy again, which first undoes what that run left"))
         wishes = self._served()
+        self._look_for_renewed()
         described = self._attempt(lambda: describe_without_us(self.server, self.store), None)
         answers: dict[str, _Met] = {}
         amiss: list[str] = []
@@ -133,7 +134,7 @@ class _Survey:
         found = []
         for domain in self.store.domains():
             wish = listed.get(domain, SiteWish(domain))
-            found.append(replace(wish, release=self._read(domain)))
+            found.append(replace(wish, release=self._read(domain), sources=None))
         return found
 
     def _read(self, domain: str) -> Release | None:
@@ -142,6 +143,28 @@ class _Survey:
         if facts:
             self.facts[domain] = facts
         return release
+
+    def _look_for_renewed(self) -> None:
+        """Which certificates were renewed on the host, as by certbot, and are not served, as where its hook failed."""
+        for wish in self.request.wishes:
+            facts = self.facts.get(wish.domain)
+            if not (facts and wish.sources):
+                continue
+            from ansible_collections.mtls.httpd.plugins.module_utils._transaction import host_material
+
+            path = wish.sources.certificate
+            try:
+                offered = host_material.read_certificates(path)
+            except host_material.SourceError as error:
+                words = f"{wish.domain} could not be renewed: {tell_faults(error.faults)}"
+                self.faults.append(Fault("not-renewed", wish.domain, words, ""))
+                continue
+            if facts.certificate_sha256 not in [wire.sha256(each.certificate) for each in offered]:
+                ends = offered[0].told.not_after[:10]
+                words = f"{wish.domain}: the certificate in {path}, which ends on {ends}, is not the one that is served"
+                hook = facts.renewal_hook
+                remedy = f"run {hook} on the host, which puts it in place or says why it cannot" if hook else "deploy"
+                self.faults.append(Fault("not-renewed", wish.domain, words, remedy))
 
     def _look_for_doors(self, without_us: Description, wishes: Sequence[SiteWish]) -> None:
         """What leads past a site, and what has its name."""
