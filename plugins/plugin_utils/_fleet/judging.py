@@ -148,7 +148,7 @@ def _judge_site(host: str, site: Mapping[str, Any], at: datetime, thresholds: Th
     yield from _judge_handshakes(host, site)
     for end in find_ends(site, at, thresholds):
         if end.severity != WELL:
-            yield _tell_end(host, domain, end)
+            yield _tell_end(host, site, end)
     if site["differs"]:
         words = f"{domain}: the inventory says otherwise than what is served, by {', '.join(site['differs'])}."
         yield Reason(WARNING, "not-as-listed", host, domain, words, "Deploy, or correct the inventory.")
@@ -178,7 +178,8 @@ def _tell_opening(mutual_tls: str, wanted: str, alone: str) -> str:
     return f"lets strangers in{alone} ({asked}, and must be required)"
 
 
-def _tell_end(host: str, domain: str, end: End) -> Reason:
+def _tell_end(host: str, site: Mapping[str, Any], end: End) -> Reason:
+    domain, remedy = site["domain"], _renew(end.kind, site["renewal_hook"])
     words = f"{domain}: the {end.kind} '{end.subject}'"
     code = "expired" if end.days < 0 else "expires-soon"
     if end.days < 0:
@@ -188,7 +189,7 @@ def _tell_end(host: str, domain: str, end: End) -> Reason:
         words = f"{words} is to be renewed by {moment}; from then on no client of that CA is let in."
     else:
         words = f"{words} ends on {end.ends[:10]}, in {end.days} day{'' if end.days == 1 else 's'}."
-    return Reason(end.severity, code, host, domain, words, _renew(end.kind), ends=end.ends)
+    return Reason(end.severity, code, host, domain, words, remedy, ends=end.ends)
 
 
 def _sentence(text: str) -> str:
@@ -198,12 +199,12 @@ def _sentence(text: str) -> str:
     return begun if not begun or begun.endswith(".") else f"{begun}."
 
 
-def _renew(kind: str) -> str:
+def _renew(kind: str, hook: str | None) -> str:
     if kind == CRL:
         return "Fetch the present one from the CA, and deploy."
     if kind == CLIENT_CA:
         return "Deploy the one that Chat publishes now beside it (docs/client-ca.md)."
-    return "Renew it, and deploy."
+    return f"Renew it on the host, or see why that failed; {hook} then deploys it." if hook else "Renew it, and deploy."
 
 
 @dataclass(frozen=True)

@@ -188,6 +188,14 @@ def test_hosts_that_renew_for_themselves_may_serve_certificates_of_their_own() -
     assert codes(host("d1", site(remote_src=True)), host("d2", own)) == []
 
 
+def test_who_renews_for_himself_is_told_which_program_deploys_it() -> None:
+    ends = {"certificate": certificate("CN=x", 20)}
+    (own,) = judged([host("d1", site(**ends, renewal_hook="/etc/hooks/renew"))]).reasons
+    (other,) = judged([host("d1", site(**ends))]).reasons
+    assert own.remedy == "Renew it on the host, or see why that failed; /etc/hooks/renew then deploys it."
+    assert other.remedy == "Renew it, and deploy."
+
+
 def test_thresholds_are_the_callers() -> None:
     ends = host("d1", site(certificate=certificate("CN=x", 20)))
     assert codes(ends, warn_days=10) == []
