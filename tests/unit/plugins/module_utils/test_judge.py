@@ -877,6 +877,8 @@ def test_a_finding_about_the_site_itself_has_its_name_above_alone() -> None:
     told = report_findings([("a.example.com", [one])])
     assert told == "a.example.com:\n  WARNING client-not-pinned: everybody may call.\n    -> Pin Chat."
     assert "client-not-pinned, a.example.com:" in report_findings([("", [one])])
+    other = Finding("expired", ERROR, "a.crt", "it ended.", "Renew it.")
+    assert report_findings([("", [other]), ("b.example.com", [other])]).startswith("b.example.com:\n  ERROR expired")
 
 
 def test_what_is_wrong_with_a_client_ca_is_said_of_each_set_that_gives_it() -> None:
