@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -22,6 +23,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers impo
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import examine
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from host import Host
@@ -51,8 +53,8 @@ class Way(NamedTuple):
 
     level: str = ""
     own: str = NAME
-    options: dict[str, Any] = {}  # noqa: RUF012 (nobody changes it)
-    files: dict[str, str] = {}  # noqa: RUF012
+    options: Mapping[str, Any] = MappingProxyType({})
+    files: Mapping[str, str] = MappingProxyType({})
     first: str = SHUT
 
 
@@ -154,7 +156,7 @@ def furnish(host: Host, srv: Path, way: Way, *, protocol: str = "") -> dict[str,
     for lines in filter(None, (way.first, way.own)):
         host.add(f"<VirtualHost 127.0.0.1:{port}>\n{lines.format(srv=srv)}\n</VirtualHost>\n")
     host.restart()
-    return way.options or {"document_root": str(srv / "hooks")}
+    return dict(way.options) or {"document_root": str(srv / "hooks")}
 
 
 @pytest.mark.parametrize("way", LEADING)
