@@ -89,9 +89,9 @@ def test_a_definition_that_others_files_read_is_left_as_it_is(host: Host) -> Non
     host.add("IncludeOptional sites/*.conf\nSetEnv SAID ${GREETING}\n")
     host.restart()
     (host.httpd.root / "sites").mkdir()
-    message = host.refused(host.wish(extra="Define GREETING bye"))
+    message = host.refused(host.wish(extra="Define GREETING Bye"))
     assert "reaches beyond" in message
-    assert "bye" not in message
+    assert "Bye" not in message  # no temporary folder has a capital in its name
     host.apply(host.wish(extra='Define MINE "${GREETING}, Chat"\nSetEnv SAID "${MINE}"'))
     assert host.enforces()
 

@@ -328,13 +328,20 @@ def test_each_of_several_sites_is_told_and_its_refusals_are_its_own(host: Host, 
 def test_a_check_costs_less_than_fifty_milliseconds_of_processor_time(host: Host, folder: Path) -> None:
     host.apply(host.wish(), metrics_folder=str(folder))
     words = [sys.executable, "-I", "-S", "-B", *(str(host.store / name) for name in FILES[:2])]
+    # Of that, half is Python with the modules that it needs: where they take longer, so does all else.
+    bare = processor_time([*words[:4], "-c", "import contextlib, datetime, json, re, socket, ssl"])
+    assert processor_time(words) < max(0.05, 2 * bare)
+
+
+def processor_time(words: list[str]) -> float:
+    """Return the least processor time of some runs of a program, in seconds."""
     costs = []
     for _time in range(15):
         process = os.posix_spawn(words[0], words, {})  # a fork of this large process would be counted too
         _process, status, used = os.wait4(process, 0)
         assert status == 0
         costs.append(used.ru_utime + used.ru_stime)
-    assert min(costs) < 0.05, sorted(costs)
+    return min(costs)
 
 
 # -- as a part of the sites' life
