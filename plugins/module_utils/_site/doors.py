@@ -36,7 +36,9 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.bypasses import u
 from ansible_collections.mtls.httpd.plugins.module_utils._site.canaries import find_shortcuts
 from ansible_collections.mtls.httpd.plugins.module_utils._site.handshakes import find_admitted
 from ansible_collections.mtls.httpd.plugins.module_utils._site.kinds import find_kinds
-from ansible_collections.mtls.httpd.plugins.module_utils._site.leads import TUNNEL, Goal, Lead, Leads
+from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_directives import Goal
+from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_requests import TUNNEL
+from ansible_collections.mtls.httpd.plugins.module_utils._site.leads import Lead, Leads
 from ansible_collections.mtls.httpd.plugins.module_utils._site.spellings import spell_beside_open, spell_protected
 
 if TYPE_CHECKING:

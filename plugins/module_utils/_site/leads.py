@@ -11,80 +11,37 @@ variable or a program, that is told instead.
 from __future__ import annotations
 
 import os
-import pwd
-import re
-import stat
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Directive
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.bounds import bounded
-from ansible_collections.mtls.httpd.plugins.module_utils._site import backends, closings
-from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import SERVING, find_contents, has_flag
+from ansible_collections.mtls.httpd.plugins.module_utils._site import backends, lead_requests, rule_files
+from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import find_contents
 from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import Folders, are_ruled, names_of_rules
-from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import LOG_DIRECTIVES
-from ansible_collections.mtls.httpd.plugins.module_utils._site.patterns import find_example
-from ansible_collections.mtls.httpd.plugins.module_utils._site.templates import Condition, Filling, Made
+from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_directives import (
+    LEADING,
+    as_backend,
+    names_backend,
+    names_folder,
+    names_path,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, VirtualHost
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import (
+        Description,
+        Directive,
+        VirtualHost,
+    )
+    from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_directives import Goal
+    from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_requests import LeadingHost
+    from ansible_collections.mtls.httpd.plugins.module_utils._site.templates import Made
 
-_LEADING = {*SERVING, "rewritecond", "rewritemap", "userdir", "proxyrequests", "proxyexpressdbmfile"}
 _RULED = 64  # .htaccess files of a folder and what is below it that are read
 _REQUESTS = 8  # by one directive, for one site
-_LINES, _BYTES = 4096, 1 << 20  # of a map, or of a .htaccess file
 _SECONDS = 5.0  # for all patterns, which are the operators', or of who may write a .htaccess file
-_BELOW = "mtls-httpd"
-TUNNEL = "CONNECT"
-_IN_HTACCESS = ("rewriterule", "rewritecond", "sethandler", "addhandler")
-# Directives that may name a path, or a backend by its URL, and lead nobody there: what they say is for clients or logs,
-# or of answers. What begins so is one.
-_TELLING = (
-    *LOG_DIRECTIVES,
-    "action",
-    "cookiepath",
-    "errordocument",
-    "header",
-    "logformat",
-    "noproxy",
-    "proxyblock",
-    "proxyhtml",
-    "proxypassreverse",
-    "proxyremote",
-    "proxyset",
-    "redirect",
-    "requestheader",
-    "rewritebase",
-    "rewritecond",
-    "rewriteoptions",
-    "setenv",
-    "substitute",
-)
-_A_URL = re.compile(r"(?i)\bhttps?://[^\s\"'|,;<>$%]+")
-_A_PATH = re.compile(r"(?:(?<=[\s\"'^])|^)(/[\w./~-]*)")
-# Functions of mod_rewrite's own that leave lower case and digits as they are.
-_KEEPING = ("int:tolower", "int:escape", "int:unescape")
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What stands for the closed content of a site: by which paths a file is found, and where which backends listen.
-
-    C(listening): hosts and ports, or the path of a socket alone, each with the path below which the content lies.
-    """
-
-    domain: str
-    files: tuple[str, ...] = ()
-    listening: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def folder(self) -> str:
-        """The folder of the file, by the shortest of its paths; empty for none."""
-        return os.path.dirname(min(self.files, key=len, default=""))
 
 
 class Lead(NamedTuple):
@@ -118,8 +75,8 @@ class Leads:
 
     def search(self, goals: Sequence[Goal]) -> None:
         """Look through all directives of all virtual hosts. What lies on the disk is read anew for each search."""
-        for known in (_homes, _read_map):
-            known.cache_clear()
+        lead_requests.forget()
+        rule_files.forget()
         ruled = are_ruled(self.described)
         folders = {goal.folder for goal in goals} - {""}
         with bounded(_SECONDS) as in_time:
@@ -127,22 +84,24 @@ class Leads:
                 said = [
                     each
                     for each in directives
-                    if each.name.lower() in _LEADING
-                    or _names_path(each)
-                    or _names_folder(self.described, each, folders)
-                    or _names_backend(each, goals)
+                    if each.name.lower() in LEADING
+                    or names_path(each)
+                    or names_folder(self.described, each, folders)
+                    or names_backend(each, goals)
                 ]
                 if said or place:
                     host = self.described.host_at(place)
-                    maps = _read_maps(self.described, [*self.described.of_host(""), *said])
+                    maps = rule_files.read_maps(self.described, [*self.described.of_host(""), *said])
                     served = _served_folders(self.described, directives)
                     said += self._of_htaccess(place, served) if ruled else []
                     self._at = said[-1:]
-                    self._search_host(_Host(self.described, host, maps, served, self.folders), said, goals)
+                    self._search_host(
+                        lead_requests.LeadingHost(self.described, host, maps, served, self.folders), said, goals
+                    )
         if not in_time():  # A pattern that took so long may lead there.
             self.doubtful += [(goal.domain, each) for goal in goals for each in self._at]
 
-    def _search_host(self, host: _Host, said: Sequence[Directive], goals: Sequence[Goal]) -> None:
+    def _search_host(self, host: LeadingHost, said: Sequence[Directive], goals: Sequence[Goal]) -> None:
         conditions: list[Directive] = []
         for each in said:
             if each.name.lower() == "rewritecond":
@@ -158,7 +117,7 @@ class Leads:
                     self.found += [Lead(goal.domain, each, host.host, request, True) for request in guessed]
                 if (
                     (not made and host.may_lead(each, goal))
-                    or (made and each.name.lower() not in _LEADING)
+                    or (made and each.name.lower() not in LEADING)
                     or (made and host.is_conditional(each, conditions))
                 ):
                     self.doubtful.append((goal.domain, each))
@@ -170,12 +129,7 @@ class Leads:
         found = []
         for folder in dict.fromkeys(folder for folder, _url in served):
             for ruled in self.folders.look_into(folder).ruled[:_RULED]:
-                path = os.path.join(folder, ruled)
-                sections = (f'Directory "{os.path.dirname(path)}"',)
-                for number, line in _join_continued(_read_lines(path)):
-                    name, *arguments = line.split(None, 1) or [""]
-                    if name.lower() in _IN_HTACCESS:
-                        found.append(Directive(name, "".join(arguments).strip(), path, number, sections, place))
+                found += rule_files.read_rules(os.path.join(folder, ruled), place)
         return found
 
 
@@ -187,7 +141,7 @@ def find_unasked(
     C(goals): folders in the place of files. C(accepted): the places and files that operators accept, by domain.
     """
     leads = Leads(without_us)
-    leads.search([replace(goal, files=tuple(f"{path}/{_BELOW}" for path in goal.files)) for goal in goals])
+    leads.search([replace(goal, files=tuple(f"{path}/{lead_requests.BELOW}" for path in goal.files)) for goal in goals])
     by_domain = {goal.domain: goal for goal in goals}
     made = [
         (lead.domain, lead.said)
@@ -205,344 +159,11 @@ def _is_seen(without_us: Description, lead: Lead, goal: Goal) -> bool:
     """Whether a directive tells by its text where it leads, which is judged already (bypasses)."""
     contents = list(find_contents(without_us, lead.said))
     return any(
-        any(backends.same(content.backend, _as_backend(place)) for place, _below in goal.listening)
+        any(backends.same(content.backend, as_backend(place)) for place, _below in goal.listening)
         if content.backend
         else any(trusted_paths.lies_within(path, content.path) for path in goal.files)
         for content in contents
     )
-
-
-@dataclass(frozen=True)
-class _Host:
-    """A virtual host, the maps that it may use, and the folders that it serves, each with its URL."""
-
-    described: Description
-    host: VirtualHost | None
-    maps: Mapping[str, Sequence[tuple[str, str]]]
-    served: Sequence[tuple[str, str]]
-    folders: Folders
-
-    def find_requests(self, each: Directive, goal: Goal, conditions: Sequence[Directive]) -> Iterator[Made]:
-        """Yield requests by which a directive would lead to what stands for a site's content."""
-        name, words = each.name.lower(), each.words
-        if not words:
-            return
-        base = self._base(each)
-        if name == "proxyrequests":
-            if words[0].lower() == "on":
-                listening = [(place, below) for place, below in goal.listening if not place.startswith("/")]
-                yield from (Made(path=f"http://{place}{below}/{_BELOW}", host=place) for place, below in listening)
-                yield from (Made(path=place, host=place, method=TUNNEL) for place, _below in listening)
-        elif name == "userdir":
-            yield from (made for word in words for path in goal.files for made in _of_users(word, path))
-        elif name in ("aliasmatch", "scriptaliasmatch") and len(words) > 1:
-            rule = Filling(words[0])
-            yield from (made for path in goal.files for made in rule.find_requests(words[1], path, exactly=True))
-        elif name == "rewriterule" and len(words) > 1:
-            yield from self._by_rule(each, goal, conditions)
-        elif name == "proxypassmatch":
-            # In a section the pattern is that of the section.
-            pattern = next(filter(None, map(_pattern_of, reversed(each.sections))), "")
-            pattern, target = words[:2] if len(words) > 1 and "://" not in words[0] else (pattern, words[0])
-            rule = Filling(pattern)
-            yield from (made for wanted in _wanted(target, goal) for made in rule.find_requests(target, wanted))
-        elif name == "sethandler" and re.match(r"(?i)proxy:.*%\{", words[0]):
-            target = re.sub(r"(?i)%\{(?:req|http|req_novary):", "%{HTTP:", words[0][len("proxy:") :])
-            rule = Filling("", prefix=base)
-            yield from (made for wanted in _wanted(target, goal) for made in rule.find_requests(target, wanted))
-        elif name in ("virtualdocumentroot", "virtualscriptalias") and "%" in words[0]:
-            yield from (made for path in goal.files for made in _by_name(self.described.path(words[0]), path))
-        elif name in _LEADING:
-            yield from self._plainly(each, goal, base)
-        elif _names_backend(each, [goal]):
-            below = next((below for place, below in goal.listening if _names(each, place)), "")
-            paths = [_join(base, "").rstrip("/"), *(found.rstrip("/") for found in _A_PATH.findall(each.arguments))]
-            yield from (
-                Made(path=f"{path}{rest}/{_BELOW}")
-                for path in dict.fromkeys(paths)
-                for rest in dict.fromkeys(("", below.rstrip("/")))
-            )
-
-    def find_guesses(self, each: Directive, goal: Goal) -> Iterator[Made]:
-        """Yield requests for a site's content below the path at which some module answers, by a directive of its own.
-
-        As by a program of the operator's (WSGIScriptAlias, LuaMapHandler, SetHandler in a section), or by a map of URLs
-        to backends (JkMount): what it answers nobody knows who has not asked.
-        """
-        name, words = each.name.lower(), each.words
-        if name == "sethandler" and words and words[0].lower() != "none":
-            patterns = [pattern for pattern in map(_pattern_of, each.sections) if pattern]
-            base = self._base(each)
-            bases = patterns or ([base] if base != "/" else [])  # There it is asked at every door.
-        else:
-            bases = words[:1] if _names_path(each) else []
-        rests = [f"{below.strip('/')}/{_BELOW}".lstrip("/") for _place, below in goal.listening]
-        if goal.files:
-            folder, file = os.path.split(min(goal.files, key=len))
-            rests += [file, f"{os.path.basename(folder)}/{file}"]
-        for rest in dict.fromkeys(rests):
-            yield from (made for base in bases for made in _below_pattern(base, rest))
-
-    def _plainly(self, each: Directive, goal: Goal, base: str) -> Iterator[Made]:
-        """By a directive that no request fills in: what it serves, and what lies there."""
-        name, words = each.name.lower(), each.words
-        at = words[0] if len(words) > 1 and name in ("alias", "scriptalias", "proxypass") else base
-        for content in find_contents(self.described, each):
-            if content.backend:
-                for place, below in goal.listening:
-                    rest = below[len(content.path.rstrip("/")) :] if below.startswith(content.path.rstrip("/")) else ""
-                    if backends.same(content.backend, _as_backend(place)):
-                        yield Made(path=_join(at, f"{rest.lstrip('/')}/{_BELOW}" if rest.strip("/") else _BELOW))
-            elif not content.filled:
-                for path in goal.files:
-                    if trusted_paths.lies_below(path, content.path):
-                        yield Made(path=_join(at, os.path.relpath(path, content.path)))
-                    for link, target in self.folders.look_into(content.path).links:
-                        if trusted_paths.lies_below(path, target):
-                            yield Made(path=_join(at, f"{link}/{os.path.relpath(path, target)}"))
-
-    def find_shown(self, each: Directive, goal: Goal) -> Iterator[tuple[Made, str]]:
-        """Yield requests for links to single files of a site, each with the file."""
-        name, words = each.name.lower(), each.words
-        at = words[0] if len(words) > 1 and name in ("alias", "scriptalias") else self._base(each)
-        for content in find_contents(self.described, each) if goal.folder else ():
-            if not content.backend and not content.filled:
-                for link, target in self.folders.look_into(content.path).files:
-                    if trusted_paths.lies_below(target, goal.folder):
-                        yield Made(path=_join(at, link)), target
-
-    def _by_rule(self, each: Directive, goal: Goal, conditions: Sequence[Directive]) -> Iterator[Made]:
-        words = each.words
-        rule = self._rule(each, conditions)
-        target = _proxied(words)
-        if target:
-            for wanted in _wanted(target, goal):
-                yield from rule.find_requests(target, wanted)
-        elif words[1].startswith(("/", "$", "%")):
-            for path in goal.files:
-                yield from rule.find_requests(self._rooted(words[1]), path, exactly=True)
-
-    def _rule(self, each: Directive, conditions: Sequence[Directive]) -> Filling:
-        base = self._base(each) if any(map(_is_section, each.sections)) else ""
-        held = [
-            Condition(said.words[0], said.words[1], nocase=bool(re.search(r"(?i)[\[,]NC", "".join(said.words[2:]))))
-            for said in conditions
-            if len(said.words) > 1
-        ]
-        nocase = bool(has_flag(each.words, "NC|nocase"))
-        return Filling(each.words[0], nocase, held, self.maps, f"{base.rstrip('/')}/" if base else "")
-
-    def is_conditional(self, each: Directive, conditions: Sequence[Directive]) -> bool:
-        """Whether what a directive leads to depends on more than requests say."""
-        if each.name.lower() != "rewriterule":
-            return False
-        if not _proxied(each.words):
-            if has_flag(each.words, _NO_FILE) or any(map(_is_section, each.sections)):
-                return False
-            if each.words[1].startswith("%{ENV:"):
-                return True
-        return self._rule(each, conditions).is_conditional()
-
-    def _rooted(self, template: str) -> str:
-        """A path with the host's DocumentRoot in it, where that is how it begins."""
-        root = next((folder for folder, url in self.served if url == "/"), "")
-        found = re.sub(r"^%\{(?:CONTEXT_)?DOCUMENT_ROOT\}", lambda _found: root, template) if root else template
-        return template if found == template else os.path.normpath(found)
-
-    def may_lead(self, each: Directive, goal: Goal) -> bool:
-        """Whether a directive that no request was made for may lead to a site's content by what it does not say."""
-        name, words = each.name.lower(), each.words
-        if goal.folder and _names_folder(self.described, each, {goal.folder}):
-            return not (self.host and closings.sends_all_away(self.described, self.host.place))
-        if name == "proxyexpressdbmfile":  # backends by the name of the request, in a file that only httpd reads
-            return bool(goal.listening) and self._has_express()
-        target = _proxied(words) if name == "rewriterule" and len(words) > 1 else ""
-        if name == "proxypass" and "interpolate" in [word.lower() for word in words]:
-            target = next((re.sub(r"\$\{(\w+)\}", r"%{ENV:\1}", word) for word in words if "://" in word), "")
-        rule = Filling("^", maps=self.maps)
-        if name == "rewriterule" and not target and _names_file(each):
-            return any(rule.may_become(words[1], path) for path in goal.files)
-        return any(rule.may_become(target, wanted) for wanted in _wanted(target, goal)) if target else False
-
-    def _has_express(self) -> bool:
-        places = ("", self.host.place if self.host else "")
-        said = [each for place in dict.fromkeys(places) for each in self.described.of_host(place)]
-        return [each.arguments.lower() for each in said if each.name.lower() == "proxyexpressenable"][-1:] == ["on"]
-
-    def _base(self, each: Directive) -> str:
-        """Where the sections lie in which a directive stands."""
-        base = "/"
-        for section in each.sections:
-            name, _space, said = section.partition(" ")
-            name, said = name.lower(), said.strip().strip("\"'")
-            if _pattern_of(section):
-                example = find_example(_pattern_of(section), {}, before="/")
-                base = example[0] if example else base
-            elif name == "location":
-                base = said
-            elif name == "directory":
-                folder = os.path.realpath(said)
-                above = [(each, url) for each, url in self.served if trusted_paths.lies_within(folder, each)]
-                if above:
-                    nearest, url = max(above, key=lambda one: len(one[0]))
-                    base = _join(url, os.path.relpath(folder, nearest)) if folder != nearest else url
-        return base
-
-
-_A_FOLDER = re.compile(r"(?<![\w./-])/[\w./@+~-]+")
-_AT_URL = re.compile(r"[\"']?\^?\(?/")
-
-
-def _names_path(each: Directive) -> bool:
-    """Whether a directive that httpd itself does not have says something of a URL, by path or pattern, and of more."""
-    if not _AT_URL.match(each.arguments) or not _is_of_module(each):
-        return False
-    return len(each.words) > 1 and (each.words[0] == "/" or not os.path.lexists(each.words[0]))
-
-
-def _names_folder(described: Description, each: Directive, folders: Container[str]) -> bool:
-    """Whether a directive that httpd itself does not have names one of the folders of the sites' files.
-
-    What it is for is the module's to know, such as XSendFilePath, or what a section of Perl says.
-    """
-    if "/" not in each.arguments or not _is_of_module(each):
-        return False
-    paths = (path.rstrip("/") for path in _A_FOLDER.findall(each.arguments))
-    return any(described.real_path(os.path.normpath(path)) in folders for path in paths if path)
-
-
-def _is_of_module(each: Directive) -> bool:
-    """Whether a directive, and no section, is none of those of httpd's own that are known here."""
-    name = each.name.lower()
-    return name not in _LEADING and not name.startswith(("<", *_TELLING))
-
-
-def _pattern_of(section: str) -> str:
-    """The pattern of URLs that a section is for; empty for any other section."""
-    name, _space, said = section.partition(" ")
-    said = said.strip().strip("\"'")
-    if name.lower() == "locationmatch" or (name.lower() == "location" and said.startswith("~")):
-        return said.lstrip("~ ").strip("\"'")
-    return ""
-
-
-def _below_pattern(written: str, rest: str) -> Iterator[Made]:
-    """Requests for what lies below a URL that is written as its beginning, with a star, or as a pattern of httpd's."""
-    if re.search(r"[\^$()\[\]\\+?|]|\.\*", written):
-        examples = [find_example(written, {1: each}, before="/") for each in (rest, f"/{rest}")]
-        examples += [find_example(written, {}, before="/")] if not any(examples) else []
-        yield from (Made(path=example[0]) for example in examples if example)
-    elif "*" in written:
-        yield Made(path=re.sub("//+", "/", written.replace("*", rest, 1)))
-    else:
-        yield Made(path=_join(written, rest))
-
-
-def _names(each: Directive, place: str) -> bool:
-    """Whether a directive has the URL of a backend among its words."""
-    return any(backends.same(backends.backend(url)[0], _as_backend(place)) for url in _A_URL.findall(each.arguments))
-
-
-def _names_backend(each: Directive, goals: Sequence[Goal]) -> bool:
-    """Whether a directive of a module that nobody here knows names a backend of a goal, to which it may lead."""
-    return (
-        "://" in each.arguments
-        and not each.name.lower().startswith(("<", *_TELLING))
-        and any(_names(each, place) for goal in goals for place, _below in goal.listening if not place.startswith("/"))
-    )
-
-
-_NO_FILE = "R|redirect|F|forbidden|G|gone|PT|passthrough"  # flags by which a RewriteRule names none
-
-
-def _names_file(each: Directive) -> bool:
-    """Whether a RewriteRule may name a file by a variable or a map: in a section it would be a URL."""
-    words = each.words
-    return (
-        len(words) > 1
-        and words[1].startswith(("%{ENV:", "${"))
-        and not any(map(_is_section, each.sections))
-        and not has_flag(words, _NO_FILE)
-    )
-
-
-def _is_section(section: str) -> bool:
-    return section.lower().startswith(("location", "directory"))
-
-
-def _proxied(words: Sequence[str]) -> str:
-    """Where a RewriteRule leads by mod_proxy; empty where it does not."""
-    handler = has_flag(words, "H|handler")
-    if handler and (handler[2] or "").lower().startswith("=proxy:"):
-        return handler[2][len("=proxy:") :]
-    return words[1] if has_flag(words, "P|proxy") else ""
-
-
-def _as_backend(place: str) -> str:
-    return place if place.startswith("/") else backends.backend(f"http://{place}")[0]
-
-
-def _wanted(template: str, goal: Goal) -> Iterator[str]:
-    """With what a URL has to begin that leads to a backend of the goal, as it may be written in a template."""
-    found = re.match(r"(\w+)://([^/$%]*)", template)
-    scheme, written = (found[1], found[2]) if found else ("http", "")
-    for place, below in goal.listening:
-        if place.startswith("/"):
-            yield f"unix:{place}|"
-            continue
-        spelled = [place]
-        if place.endswith(f":{backends.PORTS.get(scheme.lower(), 0)}"):
-            spelled.append(place.rpartition(":")[0])
-        if written and backends.same(backends.backend(f"{scheme}://{written}")[0], _as_backend(place)):
-            spelled.append(written)
-        yield from (f"{scheme}://{each}{below.rstrip('/')}" for each in dict.fromkeys(spelled))
-
-
-def _join(base: str, rest: str) -> str:
-    return f"{base.rstrip('/')}/{rest}"
-
-
-def _by_name(template: str, path: str) -> Iterator[Made]:
-    """By VirtualDocumentRoot: names by which a folder becomes one that holds a file (mod_vhost_alias)."""
-    holes = re.findall(r"%(-?\d+)(\+?)", template)
-    if re.search(r"%-?\d+\+?\.|%p", template) or not holes:
-        return
-    pattern = "".join(
-        re.escape(piece) if number % 3 == 0 else "([^/]+)" if number % 3 == 1 else ""
-        for number, piece in enumerate(re.split(r"%(-?\d+)(\+?)", template))
-    )
-    above = os.path.dirname(path)
-    while above != "/":
-        found = re.fullmatch(pattern, above)
-        parts: dict[int, str] = {}
-        for (number, _plus), value in zip(holes, found.groups() if found else ()):
-            parts[int(number)] = value
-        if found:
-            whole = parts.pop(0, "")
-            first = [parts.get(number, "x") for number in range(1, max([0, *parts]) + 1)]
-            last = [parts.get(number, "x") for number in range(min([0, *parts]), 0)]
-            yield Made(path="/" + os.path.relpath(path, above), host=whole or ".".join([*first, *last]))
-            return
-        above = os.path.dirname(above)
-
-
-def _of_users(word: str, path: str) -> Iterator[Made]:
-    """By UserDir: whose folder holds a file, as mod_userdir finds it."""
-    if word.startswith("/"):
-        pattern = re.escape(word.rstrip("/")).replace(r"\*", "([^/]+)") + ("" if "*" in word else "/([^/]+)")
-        found = re.match(f"{pattern}/(.+)", path)
-        if found:
-            yield Made(path=f"/~{found[1]}/{found[found.re.groups]}")
-    elif word.lower() not in ("disabled", "enabled") and "://" not in word:
-        for name, home in _homes():
-            folder = os.path.realpath(os.path.join(home, word))
-            if trusted_paths.lies_below(path, folder):
-                yield Made(path=f"/~{name}/{os.path.relpath(path, folder)}")
-
-
-@lru_cache(maxsize=1)
-def _homes() -> list[tuple[str, str]]:
-    return [(each.pw_name, each.pw_dir) for each in pwd.getpwall() if each.pw_dir not in ("/", "/nonexistent")]
 
 
 def _served_folders(described: Description, directives: Sequence[Directive]) -> list[tuple[str, str]]:
@@ -555,51 +176,3 @@ def _served_folders(described: Description, directives: Sequence[Directive]) -> 
             break
     aliases = [each.words for each in directives if each.name.lower() == "alias" and len(each.words) > 1]
     return found + [(os.path.realpath(described.path(folder)), url) for url, folder, *_more in aliases]
-
-
-def _read_lines(path: str) -> list[str]:
-    """The first lines of a plain file that others may write; none where it is no such, which would be waited for."""
-    try:
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
-            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                return []
-            return stream.read(_BYTES).decode("utf-8", "replace").splitlines()[:_LINES]
-    except OSError:
-        return []
-
-
-def _join_continued(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """Yield lines as httpd reads them, each with its number: one that ends with a backslash goes on in the next."""
-    first, text = 0, ""
-    for number, line in enumerate(lines, 1):
-        first = first or number
-        text += line
-        if text.endswith("\\") and number < len(lines):
-            text = text[:-1]
-            continue
-        yield first, text
-        first, text = 0, ""
-
-
-def _read_maps(described: Description, said: Sequence[Directive]) -> dict[str, Sequence[tuple[str, str]]]:
-    """The maps of texts that a virtual host may use, and the functions that keep what they are given."""
-    found: dict[str, Sequence[tuple[str, str]]] = {}
-    for each in said:
-        if each.name.lower() != "rewritemap" or len(each.words) < 2:
-            continue
-        kind, _colon, path = each.words[1].partition(":")
-        if each.words[1].lower() in _KEEPING:
-            found[each.words[0]] = ()
-        elif kind.lower() in ("txt", "rnd"):
-            found[each.words[0]] = _read_map(described.path(path))
-    return found
-
-
-@lru_cache(maxsize=64)
-def _read_map(path: str) -> tuple[tuple[str, str], ...]:
-    """The keys and values of a map of texts; of a random one each value (RewriteMap)."""
-    found = []
-    for line in _read_lines(path):
-        words = line.partition("#")[0].split()
-        found += [(words[0], value) for value in words[1].split("|")] if len(words) > 1 else []
-    return tuple(found) or (("", ""),)

@@ -39,6 +39,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site import (
     standing,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._site.includes import Includes
+from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_directives import Goal
 from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import (
     LOG_LINE,
     log_of,
@@ -243,7 +244,7 @@ def _unled(trial: Trial, described: Description) -> list[Fault]:
     ]
 
 
-def _goals(described: Description, sites: Sequence[SiteFacts]) -> Iterator[leads.Goal]:
+def _goals(described: Description, sites: Sequence[SiteFacts]) -> Iterator[Goal]:
     """Where what the sites protect lies. C(described): the configuration of the sites alone."""
     for site in sites:
         host = next((each for each in described.virtual_hosts if each.answers(site.domain)), None)
@@ -251,7 +252,7 @@ def _goals(described: Description, sites: Sequence[SiteFacts]) -> Iterator[leads
             opened, closed = canaries.find_own_backends(described, site, host)
             folder = canaries.find_document_root(described, host) if site.mutual_tls == "enforced" else ""
             listening = tuple((each.place, "") for each in closed if each not in opened)
-            yield leads.Goal(site.domain, (os.path.realpath(folder),) if folder else (), listening)
+            yield Goal(site.domain, (os.path.realpath(folder),) if folder else (), listening)
 
 
 def _opened_at_once(domain: str, text: str) -> list[Fault]:

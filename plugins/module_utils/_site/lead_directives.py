@@ -1,0 +1,113 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Which directives may lead to a site's content, by what they say of paths, folders and backends."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._site import backends
+from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import SERVING
+from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import LOG_DIRECTIVES
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Sequence
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive
+
+LEADING = {*SERVING, "rewritecond", "rewritemap", "userdir", "proxyrequests", "proxyexpressdbmfile"}
+# Directives that may name a path, or a backend by its URL, and lead nobody there: what they say is for clients or logs,
+# or of answers. What begins so is one.
+_TELLING = (
+    *LOG_DIRECTIVES,
+    "action",
+    "cookiepath",
+    "errordocument",
+    "header",
+    "logformat",
+    "noproxy",
+    "proxyblock",
+    "proxyhtml",
+    "proxypassreverse",
+    "proxyremote",
+    "proxyset",
+    "redirect",
+    "requestheader",
+    "rewritebase",
+    "rewritecond",
+    "rewriteoptions",
+    "setenv",
+    "substitute",
+)
+_A_URL = re.compile(r"(?i)\bhttps?://[^\s\"'|,;<>$%]+")
+_A_FOLDER = re.compile(r"(?<![\w./-])/[\w./@+~-]+")
+_AT_URL = re.compile(r"[\"']?\^?\(?/")
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What stands for the closed content of a site: by which paths a file is found, and where which backends listen.
+
+    C(listening): hosts and ports, or the path of a socket alone, each with the path below which the content lies.
+    """
+
+    domain: str
+    files: tuple[str, ...] = ()
+    listening: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def folder(self) -> str:
+        """The folder of the file, by the shortest of its paths; empty for none."""
+        return os.path.dirname(min(self.files, key=len, default=""))
+
+
+def names_path(each: Directive) -> bool:
+    """Whether a directive that httpd itself does not have says something of a URL, by path or pattern, and of more."""
+    if not _AT_URL.match(each.arguments) or not _is_of_module(each):
+        return False
+    return len(each.words) > 1 and (each.words[0] == "/" or not os.path.lexists(each.words[0]))
+
+
+def names_folder(described: Description, each: Directive, folders: Container[str]) -> bool:
+    """Whether a directive that httpd itself does not have names one of the folders of the sites' files.
+
+    What it is for is the module's to know, such as XSendFilePath, or what a section of Perl says.
+    """
+    if "/" not in each.arguments or not _is_of_module(each):
+        return False
+    paths = (path.rstrip("/") for path in _A_FOLDER.findall(each.arguments))
+    return any(described.real_path(os.path.normpath(path)) in folders for path in paths if path)
+
+
+def _is_of_module(each: Directive) -> bool:
+    """Whether a directive, and no section, is none of those of httpd's own that are known here."""
+    name = each.name.lower()
+    return name not in LEADING and not name.startswith(("<", *_TELLING))
+
+
+def names_backend_at(each: Directive, place: str) -> bool:
+    """Whether a directive has the URL of a backend among its words."""
+    return any(backends.same(backends.backend(url)[0], as_backend(place)) for url in _A_URL.findall(each.arguments))
+
+
+def names_backend(each: Directive, goals: Sequence[Goal]) -> bool:
+    """Whether a directive of a module that nobody here knows names a backend of a goal, to which it may lead."""
+    return (
+        "://" in each.arguments
+        and not each.name.lower().startswith(("<", *_TELLING))
+        and any(
+            names_backend_at(each, place)
+            for goal in goals
+            for place, _below in goal.listening
+            if not place.startswith("/")
+        )
+    )
+
+
+def as_backend(place: str) -> str:
+    return place if place.startswith("/") else backends.backend(f"http://{place}")[0]

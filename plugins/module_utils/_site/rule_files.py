@@ -1,0 +1,87 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Rules and maps that httpd reads from files which others may write: .htaccess files, and maps of texts."""
+
+from __future__ import annotations
+
+import os
+import stat
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Directive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
+
+_LINES, _BYTES = 4096, 1 << 20  # of a map, or of a .htaccess file
+_IN_HTACCESS = ("rewriterule", "rewritecond", "sethandler", "addhandler")
+# Functions of mod_rewrite's own that leave lower case and digits as they are.
+_KEEPING = ("int:tolower", "int:escape", "int:unescape")
+
+
+def read_rules(path: str, place: str) -> list[Directive]:
+    """The rules in a .htaccess file of a folder that the virtual host at a place serves."""
+    found, sections = [], (f'Directory "{os.path.dirname(path)}"',)
+    for number, line in _join_continued(_read_lines(path)):
+        name, *arguments = line.split(None, 1) or [""]
+        if name.lower() in _IN_HTACCESS:
+            found.append(Directive(name, "".join(arguments).strip(), path, number, sections, place))
+    return found
+
+
+def read_maps(described: Description, said: Sequence[Directive]) -> dict[str, Sequence[tuple[str, str]]]:
+    """The maps of texts that a virtual host may use, and the functions that keep what they are given."""
+    found: dict[str, Sequence[tuple[str, str]]] = {}
+    for each in said:
+        if each.name.lower() != "rewritemap" or len(each.words) < 2:
+            continue
+        kind, _colon, path = each.words[1].partition(":")
+        if each.words[1].lower() in _KEEPING:
+            found[each.words[0]] = ()
+        elif kind.lower() in ("txt", "rnd"):
+            found[each.words[0]] = _read_map(described.path(path))
+    return found
+
+
+@lru_cache(maxsize=64)
+def _read_map(path: str) -> tuple[tuple[str, str], ...]:
+    """The keys and values of a map of texts; of a random one each value (RewriteMap)."""
+    found = []
+    for line in _read_lines(path):
+        words = line.partition("#")[0].split()
+        found += [(words[0], value) for value in words[1].split("|")] if len(words) > 1 else []
+    return tuple(found) or (("", ""),)
+
+
+def _join_continued(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Yield lines as httpd reads them, each with its number: one that ends with a backslash goes on in the next."""
+    first, text = 0, ""
+    for number, line in enumerate(lines, 1):
+        first = first or number
+        text += line
+        if text.endswith("\\") and number < len(lines):
+            text = text[:-1]
+            continue
+        yield first, text
+        first, text = 0, ""
+
+
+def _read_lines(path: str) -> list[str]:
+    """The first lines of a plain file that others may write; none where it is no such, which would be waited for."""
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                return []
+            return stream.read(_BYTES).decode("utf-8", "replace").splitlines()[:_LINES]
+    except OSError:
+        return []
+
+
+def forget() -> None:
+    """Read maps anew when they are asked for next."""
+    _read_map.cache_clear()
