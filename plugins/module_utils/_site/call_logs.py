@@ -40,6 +40,7 @@ SITE_FORMATS = (_BEFORE + _ISSUED, _BEFORE + _RESUMED + _ISSUED, _BEFORE, _BEFOR
 # The authorities of throwaway clients (_handshake/probes.py), by which a refused one of ours is known.
 OWN_ISSUERS = ("CN=mtls.httpd stranger CA", "CN=mtls.httpd probe CA")
 # Ours without a certificate comes together with one of an unknown authority.
+_ONE_CONNECTION = 60  # seconds: a port that is used again later is of another one
 _TOGETHER = 15
 FORBIDDEN = 403  # by which a client of the client CA is refused that is not among the pins
 
@@ -386,14 +387,14 @@ class _Event:
 class RefusalReader:
     """Takes the lines of error logs, and tells who was refused the handshake since a moment (seconds since 1970).
 
-    ends: by the address and port of a client, the name of the virtual host that its connection ended at.
+    ends: by the address and port of a client, when its connections ended, and by which name of a virtual host.
     """
 
     def __init__(self, since: float) -> None:
         self._since = since
         self._events: dict[str, list[_Event]] = {}
         self._of_process: dict[str, _Event] = {}
-        self.ends: dict[str, str] = {}
+        self.ends: dict[str, list[tuple[float, str]]] = {}
 
     def read(self, lines: Iterable[str]) -> None:
         """Take lines in; those of one file in their order."""
@@ -412,7 +413,8 @@ class RefusalReader:
 
     def add_ends(self, other: RefusalReader) -> None:
         """Take in where connections ended that another log tells of."""
-        self.ends.update(other.ends)
+        for client, ends in other.ends.items():
+            self.ends.setdefault(client, []).extend(ends)
 
     def _take(self, moment: float, process: str, client: str, words: str) -> None:
         if not client:
@@ -423,7 +425,7 @@ class RefusalReader:
             return
         closed = _CLOSED.match(words)
         if closed:
-            self.ends[client] = closed["name"]
+            self.ends.setdefault(client, []).append((moment, closed["name"]))
             return
         verification = _VERIFICATION.match(words)
         if verification:
@@ -444,10 +446,15 @@ class RefusalReader:
     def _event(self, moment: float, client: str, process: str) -> _Event:
         """Return the event of a connection; a new one where its port was used long before."""
         events = self._events.setdefault(client, [])
-        if not events or moment - events[-1].moment > 60:
+        if not events or moment - events[-1].moment > _ONE_CONNECTION:
             events.append(_Event(moment))
         self._of_process[process] = events[-1]
         return events[-1]
+
+    def _end_of(self, client: str, event: _Event) -> str:
+        """The name of the virtual host that the connection of an event ended at; empty where no log tells it."""
+        near = [end for end in self.ends.get(client, ()) if 0 <= end[0] - event.moment <= _ONE_CONNECTION]
+        return min(near)[1] if near else ""
 
     def refusals(self, name: str = "", *, first: bool = False) -> tuple[tuple[Refused, ...], int]:
         """Return what was refused, the latest first, and how many refusals were those of this collection's knocks.
@@ -464,7 +471,7 @@ class RefusalReader:
         own = 0
         found: dict[tuple[object, ...], Refused] = {}
         for client, each in events:
-            address, end = address_of(client), self.ends.get(client, "")
+            address, end = address_of(client), self._end_of(client, each)
             if first and each.reason == "no-tls":
                 end = name
             if name and end != name and (end or first):

@@ -273,6 +273,18 @@ def test_of_a_shared_log_each_site_gets_its_own(name: str, expected: int) -> Non
     assert len(refusals(*stranger(1), closed, name=name)[0]) == expected
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_a_port_that_is_used_again_later_moves_no_refusal(known: bool) -> None:
+    closed = ERROR.format(10, 1, CLOSED.format(port=1, name="first.example.com"))
+    later = ERROR.format(10, 1, CLOSED.format(port=1, name="second.example.com")).replace(" 19:", " 23:")
+    mine, other = RefusalReader(0.0), RefusalReader(0.0)
+    mine.read([*stranger(1), *([closed] if known else [])])
+    other.read([later])
+    mine.add_ends(other)
+    ((one,), _own) = mine.refusals("first.example.com")
+    assert one.sure is known
+
+
 def test_whose_it_was_is_not_made_up() -> None:
     reader = RefusalReader(0.0)
     reader.read(stranger(1))
