@@ -203,7 +203,7 @@ def report_findings(sites: Iterable[tuple[str, Iterable[Finding]]]) -> str:
     for paragraph, named in found.items():
         sections.setdefault(tuple(dict.fromkeys(named)), []).append(paragraph)
     return "\n\n".join(
-        "\n".join([*([f"{some(filter(None, named))}:"] if any(named) else []), *paragraphs])
+        "\n".join([*(_wrapped(f"{', '.join(filter(None, named))}:", "", "") if any(named) else []), *paragraphs])
         for named, paragraphs in sections.items()
     )
 

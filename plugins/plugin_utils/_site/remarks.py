@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import Site
 
 
+_NAMED = 20  # sites of which the same is said, each by its domain; the result's findings name all
+
+
 def say_once(remarks: Iterable[tuple[str, str]]) -> Iterator[str]:
     """Yield remarks on sites, each a domain and what is said of it: once for all of which the same is said."""
     domains: dict[str, list[str]] = {}
     for domain, said in remarks:
         domains.setdefault(said, []).append(domain)
     for said, of in domains.items():
-        yield f"{some(of)}: {said}"
+        yield f"{', '.join(of) if len(of) <= _NAMED else some(of)}: {said}"
 
 
 def legacy_tls(site: Site) -> Iterator[tuple[str, str]]:

@@ -53,10 +53,12 @@ def test_what_is_noteworthy_is_a_warning(result: dict[str, Any], words: list[str
 
 
 def test_what_holds_of_several_sites_is_said_once() -> None:
-    sites = [{**SITE, "domain": f"s{number}.example.com", "remote_src": True} for number in range(7)]
+    sites = [{**SITE, "domain": f"s{number}.example.com", "remote_src": True} for number in range(30)]
     ends = {**GONE_BACK, "domain": "old.example.com", "ends": "2001-01-01T00:00:00Z"}
     on_the_host, of_one = noteworthy({"changed": True, "sites": [*sites, ends]}, 30)
     assert on_the_host.startswith(
-        "s0.example.com, s1.example.com, s2.example.com, s3.example.com, s4.example.com and 2 more: its material lies"
+        "s0.example.com, s1.example.com, s2.example.com, s3.example.com, s4.example.com and 25 more: its material lies"
     )
+    (on_the_few,) = noteworthy({"changed": True, "sites": sites[:7]}, 30)
+    assert on_the_few.startswith(f"{', '.join(site['domain'] for site in sites[:7])}: its material lies")
     assert of_one.startswith("old.example.com: the release gone back to serves certificates")
