@@ -212,6 +212,10 @@ def test_a_certificate_that_was_renewed_on_the_host_and_is_not_served_is_told(fl
     assert fleet.status("-e", "status_fail_on=critical")[0] == 0
     subprocess.run([hook], check=True, capture_output=True)
     assert codes(fleet.status()[2]) == {("not-renewed", "d2")}
+    arguments = ("-e", f"rollback_domains={material.domain}", "-e", "rollback_become=false", "-l", "d1")
+    status, said = fleet.call("rollback", *arguments)
+    assert status == 0, said
+    assert codes(fleet.status()[2]) == {("not-renewed", "d2")}, "who went back knows it"
     Path(str(site["certificate"])).unlink()
     status, said, told = fleet.status()
     assert (status, codes(told)) == (2, {("not-renewed", "d1"), ("not-renewed", "d2")}), said

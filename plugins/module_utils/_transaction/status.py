@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
     from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.history import Kept
     from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request
 
@@ -159,12 +160,20 @@ class _Survey:
                 words = f"{wish.domain} could not be renewed: {tell_faults(error.faults)}"
                 self.faults.append(Fault("not-renewed", wish.domain, words, ""))
                 continue
-            if facts.certificate_sha256 not in [wire.sha256(each.certificate) for each in offered]:
+            # One that a kept release has was in place, and gone back from.
+            deployed = {facts.certificate_sha256, *self._list_kept(wish.domain)}
+            if deployed.isdisjoint(wire.sha256(each.certificate) for each in offered):
                 ends = offered[0].told.not_after[:10]
                 words = f"{wish.domain}: the certificate in {path}, which ends on {ends}, is not the one that is served"
                 hook = facts.renewal_hook
                 remedy = f"run {hook} on the host, which puts it in place or says why it cannot" if hook else "deploy"
                 self.faults.append(Fault("not-renewed", wish.domain, words, remedy))
+
+    def _list_kept(self, domain: str) -> list[str]:
+        """The SHA-256 of the certificate of each release that a site keeps."""
+        kept: list[Kept] = self._attempt(lambda: self.store.kept(domain), [], domain)
+        files = (commands.read(self.store.path(domain, "releases", each.folder, f"{domain}.crt")) for each in kept)
+        return [told[0]["sha256"] for told in (_certificates(each.encode(errors="replace")) for each in files) if told]
 
     def _look_for_doors(self, without_us: Description, wishes: Sequence[SiteWish]) -> None:
         """What leads past a site, and what has its name."""

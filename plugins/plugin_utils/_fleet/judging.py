@@ -122,7 +122,7 @@ def _judge_host(host: Host, at: datetime, thresholds: Thresholds) -> Iterator[Re
     reload = told["next_reload"]["message"] if told["next_reload"]["survives"] is False else ""
     for fault in told["faults"]:
         # Said already, or said more plainly below.
-        said = bool(fault["message"]) and fault["message"] in reload
+        said = bool(fault["message"]) and not fault["domain"] and fault["message"] in reload
         if not said and (fault["code"] != "stranger-let-in" or fault["domain"] not in open_here):
             severity = WARNING if fault["code"] in MINOR else CRITICAL
             yield reason(severity, fault["code"], fault["message"], fault["remedy"], fault["domain"])

@@ -367,6 +367,8 @@ def test_what_the_next_reload_would_end_by_is_said_once() -> None:
     reload = {"survives": False, "decided_by": "httpd", "message": f"{words}: mend it first"}
     found = codes(host("d1", site(), next_reload=reload, faults=[broken, other]))
     assert found == [("critical", "reload-fails"), ("warning", "killed-run")]
+    of_a_site = broken | {"code": "client-ca-weak", "domain": "www.example.com"}
+    assert ("critical", "client-ca-weak") in codes(host("d1", site(), next_reload=reload, faults=[of_a_site]))
 
 
 def test_no_control_character_of_a_name_reaches_the_screen() -> None:
