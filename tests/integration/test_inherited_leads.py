@@ -61,6 +61,9 @@ class Way(NamedTuple):
 LEADING = {
     "a rule that one inherits": Way(RULE, f"{NAME}{ON}RewriteOptions Inherit", PROXIED),
     "folders of users": Way("UserDir {srv}"),
+    "folders of users beside one that sends other paths away": Way(
+        "UserDir {srv}", f"{NAME}Redirect permanent /old https://shut.example.net/\n"
+    ),
     "a link below an alias": Way("Alias /pub {srv}/pub"),
     "a rule below an alias": Way("Alias /pub {srv}/ruled", NAME, PROXIED),
     "a rule over two lines": Way(
@@ -81,9 +84,14 @@ LEADING = {
     "a path beside the root": Way("", ROOTED % "hooks"),
     "a link to a file": Way("", NAME + "DocumentRoot {srv}/linked"),
     "a link to a file below an alias": Way("Alias /pub {srv}/linked"),
+    "clients elsewhere": Way("", f"{OTHER}{ON}RewriteCond %{{{{REMOTE_ADDR}}}} !^127\\.\n{FIELD % ''}", PROXIED),
     "a tunnel": Way("", NAME + CONNECT % "9", PROXIED, first=""),
+    "a tunnel to what lies below a path": Way(
+        "", NAME + CONNECT % "9", {"proxy_pass": f"{BACKEND}app/", "open_paths": ["/healthz"]}, first=""
+    ),
 }
 ELSEWHERE = {
+    "a rule with a flag that lacks its value": Way("", RULED, files={"x/.htaccess": f"{ON}RewriteRule ^x$ - [H]\n"}),
     "a rule that nobody inherits": Way(RULE, NAME + ON, PROXIED),
     "folders of users, which are nobody's": Way("UserDir {srv}", f"{NAME}UserDir disabled"),
     "a link below an alias that is sent away": Way("Alias /pub {srv}/pub", NAME + AWAY),
@@ -122,6 +130,9 @@ ELSEWHERE = {
 DOUBTFUL = {
     "a client's address": Way("", f"{OTHER}{ON}RewriteCond %{{{{REMOTE_ADDR}}}} ^10\\.\n{FIELD % ''}", PROXIED),
     "an hour": Way("", f"{OTHER}{ON}RewriteCond %{{{{TIME_HOUR}}}} ^(25|26)$\n{FIELD % ''}", PROXIED),
+    "until an hour": Way(
+        "", f"{OTHER}{ON}RewriteCond %{{{{TIME_HOUR}}}}%{{{{TIME_MIN}}}} >2500\n{FIELD % ''}", PROXIED
+    ),
     "a file by a variable": Way("", f"{OTHER}{ON}RewriteRule ^/h/(.*) %{{{{ENV:BASE}}}}/$1 [L]"),
 }
 
@@ -170,6 +181,31 @@ def test_what_leads_to_the_content_beside_a_default_that_does_not_is_refused(hos
 def test_a_link_to_a_file_that_everybody_gets_is_no_matter(host: Host, srv: Path) -> None:
     options = furnish(host, srv, Way("", NAME + "DocumentRoot {srv}/linked"))
     assert host.apply(host.wish(**options, open_paths=["/healthz"])).rehearsal == "full"
+
+
+def test_a_link_to_a_file_is_found_behind_many_to_files_that_everybody_gets(host: Host, srv: Path) -> None:
+    (srv / "linked/one.txt").unlink()
+    for number in range(9):
+        (srv / f"hooks/open{number}").write_text(f"open {number}\n")
+        (srv / f"linked/{number}.txt").symlink_to(srv / f"hooks/open{number}")
+    options = furnish(host, srv, Way("", NAME + "DocumentRoot {srv}/linked"))
+    opened = [f"/open{number}" for number in range(9)]
+    assert host.apply(host.wish(**options, open_paths=opened)).rehearsal == "full"
+    (srv / "linked/secret.txt").symlink_to(srv / "hooks/healthz")
+    assert "to GET /secret.txt with Host" in host.refused(
+        host.wish(**options, open_paths=opened, aliases=["x.example"])
+    )
+
+
+def test_a_link_to_a_file_is_found_where_chat_calls_below_a_folder(host: Host, srv: Path) -> None:
+    options = furnish(host, srv, Way("", NAME + "DocumentRoot {srv}/linked"))
+    assert "to GET /one.txt with Host" in host.refused(host.wish(**options, callback_paths=["/files/in"]))
+
+
+def test_a_page_that_holds_what_a_small_file_does_is_not_that_file(host: Host, srv: Path) -> None:
+    (srv / "hooks/healthz").write_text("\n")
+    one_page = f"{NAME}DocumentRoot {{srv}}/linked\n{ON}RewriteRule ^ {{srv}}/other/healthz [L]"
+    assert host.apply(host.wish(**furnish(host, srv, Way("", one_page)))).rehearsal == "full"
 
 
 @pytest.mark.parametrize("way", DOUBTFUL)

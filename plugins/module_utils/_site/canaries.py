@@ -201,6 +201,7 @@ class Canaries:
     logs: Sequence[str] = ()
     names: dict[str, str] = field(default_factory=dict)
     files: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    roots: dict[str, str] = field(default_factory=dict)
     hosts: dict[str, VirtualHost] = field(default_factory=dict)
     taken: dict[Backend, str] = field(default_factory=dict)
     replaced: set[str] = field(default_factory=set)
@@ -259,6 +260,7 @@ class Canaries:
         within = [*self._served_within(roots), *self._ruled_within(folder)]
         inner = dict.fromkeys(os.path.join("/", each, name).lstrip("/") for each in within)
         files = {each.lstrip("/"): content for each in [*(f"{folder_of(path)}{name}" for path in site.called), *inner]}
+        self.roots[domain] = folder
         self.files[domain] = tuple(os.path.join(root, each) for root in roots for each in files)
         for root in roots:
             try:

@@ -101,7 +101,7 @@ def find_contents(without_us: Description, each: Directive) -> Iterator[Content]
         handler = has_flag(words, "H|handler")
         if has_flag(words, "P|proxy"):
             yield _as_proxied(words[1], each)
-        elif handler and handler[2].lower().startswith("=proxy:"):
+        elif handler and (handler[2] or "").lower().startswith("=proxy:"):
             yield _as_proxied(handler[2][len("=proxy:") :], each)
         elif words[1].startswith("/") and _fixed_part(words[1]) != "/" and not has_flag(words, "PT|passthrough"):
             yield _as_files(without_us, words[1], each)

@@ -16,6 +16,7 @@ import re
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
@@ -31,7 +32,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.http2 import
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.kept import Kept, Reply
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import endpoint, join_endpoint
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
-from ansible_collections.mtls.httpd.plugins.module_utils._site import standing
+from ansible_collections.mtls.httpd.plugins.module_utils._site import closings, standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.bypasses import used_at
 from ansible_collections.mtls.httpd.plugins.module_utils._site.canaries import find_shortcuts
 from ansible_collections.mtls.httpd.plugins.module_utils._site.handshakes import find_admitted
@@ -174,19 +175,13 @@ class Doors:
         for lead in list(asked)[:_LEADS]:
             if lead.domain not in self._content and not self._serve_admitted(by_domain[lead.domain]):
                 continue
-            if lead.shown and self._is_open_file(lead, by_domain[lead.domain]):
+            is_own = lead.host == self.canaries.hosts[lead.domain]
+            if lead.shown and is_own and lead.request.path in by_domain[lead.domain].open_paths:
                 continue
             if (lead.domain, lead.said) not in leading:
                 found = list(self._ask_lead(lead, by_domain[lead.domain]))
                 leading |= {(lead.domain, lead.said)} if found else set()
                 yield from found
-
-    def _is_open_file(self, lead: Lead, site: SiteFacts) -> bool:
-        """Whether a single file that a lead would show is one that everybody gets at the site."""
-        folders = {os.path.dirname(each) for each in self.canaries.files.get(site.domain, ())}
-        paths = {"/" + os.path.relpath(lead.shown, folder) for folder in folders}
-        is_own = lead.host == self.canaries.hosts[site.domain]
-        return not paths.isdisjoint(site.open_paths) or (is_own and lead.request.path in site.open_paths)
 
     def _goal(self, site: SiteFacts) -> Goal:
         """What stands for the closed content of a site, and where."""
@@ -196,7 +191,9 @@ class Doors:
         listening = tuple(
             (each.place, below.get(mark, "")) for each, mark in self.canaries.taken.items() if mark in closed
         )
-        return Goal(site.domain, files, listening)
+        root = self.canaries.roots.get(site.domain, "") if files else ""
+        opened = tuple(os.path.normpath(f"{root}/{path}") for path in site.open_paths if root)
+        return Goal(site.domain, files, listening, root, opened)
 
     def _is_shut(self, site: SiteFacts, host: VirtualHost | None) -> bool:
         """Whether all of a virtual host is the site's own, and asks everybody for a certificate."""
@@ -211,14 +208,23 @@ class Doors:
         if self._is_shut(site, lead.host):
             callers = [(_UNLISTED, self.probes.trusted)] if site.pins else []
         for (address, port), sharing in self._shared.items():
-            for host in [each for each in sharing if each == lead.host] if lead.host else self._kinds_at(address, port):
+            hosts = [each for each in sharing if each == lead.host]
+            if not lead.host:
+                hosts = list(self._kinds_at(address, port))[: 1 if lead.is_guess else None]
+            for host in hosts:
                 for who, identity in callers:
                     yield from self._ask_by(lead, site, _Place(address, port, [host, *sharing]), (who, identity))
 
     def _kinds_at(self, address: str, port: int) -> Sequence[VirtualHost]:
-        """The first virtual hosts, each of another kind, at an address and port."""
+        """The first virtual hosts, each of another kind, at an address and port; also the first that serves anything.
+
+        A kind goes by no path, and one that sends everything away may be of the same.
+        """
         if (address, port) not in self._kinds:
-            kinds = find_kinds(self.canaries.described, self._shared[address, port])
+            described, sharing = self.canaries.described, self._shared[address, port]
+            serving = (host for host in sharing if not closings.sends_all_away(described, host.place))
+            hosts = [*sharing[:1], *islice(serving, 1), *find_kinds(described, sharing)]
+            kinds = list({host.place: host for host in hosts}.values())
             self._note_left_out(len(kinds) - _INHERITING, "kinds of virtual hosts, by what all inherit,")
             self._kinds[address, port] = kinds[:_INHERITING]
         return self._kinds[address, port]
@@ -236,7 +242,8 @@ class Doors:
         if _find_answering(sharing, name.partition(":")[0], sni) != host:
             return
         request = _write(made, _authority(name, port) if not made.host else name)
-        told = f"{made.method or 'GET'} {made.path}{f'?{made.query}' if made.query else ''} with Host {name}"
+        rest = made.query and (f" and GET {made.query} through it" if made.method == TUNNEL else f"?{made.query}")
+        told = f"{made.method or 'GET'} {made.path}{rest} with Host {name}"
         told += "".join(f" and {field}: {value}" for field, value in made.fields)
         told += f", by {lead.said.name} at {lead.said.place}"
         asked = _Asked(request, name.partition(":")[0], told, _read_beginning(lead.shown))
@@ -426,7 +433,7 @@ class Doors:
                 firm += reply.status == status
             is_served = is_served or reply.status not in _TURNED_AWAY
             host = _find_answering(sharing, each.name, kept.server_name)
-            is_shown = each.shown and reply.status == 200 and each.shown in reply.received
+            is_shown = reply.status == 200 and each.shown and _is_shown(each.shown, reply.received)
             if (is_shown or self._is_content(site, reached)) and not self._is_accepted(site, host):
                 place = f" by the virtual host at {host.place}" if host else ""
                 shortcuts = find_shortcuts(self.canaries.described, host)
@@ -494,6 +501,12 @@ def _read_beginning(path: str) -> bytes:
         return b""
 
 
+def _is_shown(beginning: bytes, received: bytes) -> bool:
+    """Whether an answer is a file that begins so; of a small file, C(beginning) is all, as any page may begin so."""
+    page = received.partition(b"\r\n\r\n")[2]
+    return page.startswith(beginning) if len(beginning) == _BEGINNING else page == beginning
+
+
 def _plain(target: str) -> str:
     """The path of a request to a backend, without what nobody tells apart."""
     return re.sub("//+", "/", target.partition("?")[0])
@@ -533,8 +546,9 @@ def _forms(
 
 def _write(made: Made, host: str) -> bytes:
     """The request that a lead is, as it is sent."""
+    tunnels = made.method == TUNNEL
     target = quote(made.path, safe="/:;@&=+$,~!*'()[]|") + (
-        f"?{quote(made.query, safe='/:;@&=+$,~!*()?')}" if made.query else ""
+        f"?{quote(made.query, safe='/:;@&=+$,~!*()?')}" if made.query and not tunnels else ""
     )
     fields = "".join(f"{name}: {value}\r\n" for name, value in made.fields)
     line = f"{made.method or 'GET'} {target} HTTP/1.1"
@@ -543,7 +557,7 @@ def _write(made: Made, host: str) -> bytes:
         request = request.replace(f"User-Agent: {USER_AGENT}\r\n".encode("latin-1"), b"")
     request = request[:-2] + f"{fields}\r\n".encode("latin-1", "replace")
     # Through a tunnel a request of its own goes on at once.
-    return request + _request("GET / HTTP/1.1", host) if made.method == TUNNEL else request
+    return request + _request(f"GET {quote(made.query)} HTTP/1.1", host) if tunnels else request
 
 
 def _request(line: str, host: str) -> bytes:

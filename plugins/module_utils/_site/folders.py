@@ -79,8 +79,10 @@ class Folders:
                     elif entry.is_symlink():
                         if entry.is_dir():
                             links.append((path, os.path.realpath(entry.path)))
-                        elif len(files) < _FILES and entry.is_file():
+                        elif entry.is_file() and len(files) < _FILES:
                             files.append((path, os.path.realpath(entry.path)))
+                        elif entry.is_file() and top not in self.unseen:
+                            self.unseen.append(top)
                     elif entry.is_dir(follow_symlinks=False):
                         waiting.append(path)
         return Lying(tuple(links), tuple(ruled), tuple(files))

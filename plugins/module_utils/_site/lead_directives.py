@@ -54,16 +54,19 @@ class Goal:
     """What stands for the closed content of a site: by which paths a file is found, and where which backends listen.
 
     C(listening): hosts and ports, or the path of a socket alone, each with the path below which the content lies.
+    C(root): the site's document root, without links. C(opened): files in it that everybody gets at the site.
     """
 
     domain: str
     files: tuple[str, ...] = ()
     listening: tuple[tuple[str, str], ...] = ()
+    root: str = ""
+    opened: tuple[str, ...] = ()
 
     @property
     def folder(self) -> str:
-        """The folder of the file, by the shortest of its paths; empty for none."""
-        return os.path.dirname(min(self.files, key=len, default=""))
+        """The document root; where that is not known, the folder of the file by the shortest of its paths, if any."""
+        return self.root or os.path.dirname(min(self.files, key=len, default=""))
 
 
 def names_path(each: Directive) -> bool:

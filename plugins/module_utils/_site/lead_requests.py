@@ -64,7 +64,8 @@ class LeadingHost:
             if words[0].lower() == "on":
                 listening = [(place, below) for place, below in goal.listening if not place.startswith("/")]
                 yield from (Made(path=f"http://{place}{below}/{BELOW}", host=place) for place, below in listening)
-                yield from (Made(path=place, host=place, method=TUNNEL) for place, _below in listening)
+                inner = ((place, f"{below.rstrip('/')}/{BELOW}") for place, below in listening)
+                yield from (Made(path=place, host=place, query=path, method=TUNNEL) for place, path in inner)
         elif name == "userdir":
             yield from (made for word in words for path in goal.files for made in _of_users(word, path))
         elif name in ("aliasmatch", "scriptaliasmatch") and len(words) > 1:
@@ -136,11 +137,13 @@ class LeadingHost:
     def find_shown(self, each: Directive, goal: Goal) -> Iterator[tuple[Made, str]]:
         """Yield requests for links to single files of a site, each with the file."""
         name, words = each.name.lower(), each.words
+        if name == "rewriterule" and any(map(_is_section, each.sections)):
+            return  # What it names is a URL.
         at = words[0] if len(words) > 1 and name in ("alias", "scriptalias") else self._base(each)
         for content in find_contents(self.described, each) if goal.folder else ():
             if not content.backend and not content.filled:
                 for link, target in self.folders.look_into(content.path).files:
-                    if trusted_paths.lies_below(target, goal.folder):
+                    if trusted_paths.lies_below(target, goal.folder) and target not in goal.opened:
                         yield Made(path=_join(at, link)), target
 
     def _by_rule(self, each: Directive, goal: Goal, conditions: Sequence[Directive]) -> Iterator[Made]:

@@ -110,8 +110,9 @@ class Leads:
             for goal in goals:
                 made = list(host.find_requests(each, goal, conditions))
                 self.found += [Lead(goal.domain, each, host.host, request) for request in made[:_REQUESTS]]
-                shown = list(host.find_shown(each, goal))[:_REQUESTS]
-                self.found += [Lead(goal.domain, each, host.host, request, False, file) for request, file in shown]
+                shown = {file: request for request, file in host.find_shown(each, goal)}
+                some = list(shown.items())[:_REQUESTS]
+                self.found += [Lead(goal.domain, each, host.host, request, False, file) for file, request in some]
                 if not made:
                     guessed = list(host.find_guesses(each, goal))[:_REQUESTS]
                     self.found += [Lead(goal.domain, each, host.host, request, True) for request in guessed]
@@ -119,6 +120,7 @@ class Leads:
                     (not made and host.may_lead(each, goal))
                     or (made and each.name.lower() not in LEADING)
                     or (made and host.is_conditional(each, conditions))
+                    or len(shown) > _REQUESTS
                 ):
                     self.doubtful.append((goal.domain, each))
             if each.name.lower() == "rewriterule":

@@ -28,7 +28,8 @@ _FIELDS["HTTP_USER_AGENT"] = "User-Agent"
 _HOSTS = ("HTTP_HOST", "SERVER_NAME", "HTTP:HOST")
 _PATHS = ("REQUEST_URI", "REQUEST_FILENAME", "SCRIPT_FILENAME")
 # What no request says, and what may be so at another time, or for another client.
-_OUTSIDE = re.compile(r"%\{(?:REMOTE_|TIME|ENV:|SSL:)")
+_OUTSIDE = re.compile(r"%\{(?:CONN_REMOTE_|REMOTE_|TIME|ENV:|SSL:)")
+_BY_CLIENT = re.compile(r"%\{(?:CONN_REMOTE_|REMOTE_|TIME)|(?:^|\s)-R\s")
 # With what a part that does not matter is filled.
 _FILLERS = ("mtls-httpd", "", "0")
 _MOST = 8  # ways to fill one text that are tried
@@ -45,7 +46,10 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Made:
-    """A request: what of it is decided. Empty is what may be anything."""
+    """A request: what of it is decided. Empty is what may be anything.
+
+    C(query): without its question mark; of CONNECT, the path that is asked for through it.
+    """
 
     path: str = ""
     host: str = ""
@@ -97,11 +101,14 @@ class Filling:
 
     def is_conditional(self) -> bool:
         """Whether a condition asks for what no request says."""
-        return any(
-            _OUTSIDE.match(each.tested) and self._satisfy(Made(), each, {}) is None
-            for each in self.conditions
-            if _is_pattern(each)
-        )
+        return any(map(self._asks_outside, self.conditions))
+
+    def _asks_outside(self, each: Condition) -> bool:
+        if each.tested.lower() == "expr":
+            return bool(_BY_CLIENT.search(each.pattern))
+        if not _is_pattern(each):
+            return bool(_BY_CLIENT.search(each.tested))
+        return bool(_OUTSIDE.search(each.tested)) and self._satisfy(Made(), each, {}) is None
 
     def _fit(self, parts: Sequence[Part], wanted: str, *, exactly: bool) -> Iterator[list[str]]:
         """Yield what the parts have to be."""
