@@ -40,8 +40,8 @@ SITE_FORMATS = (_BEFORE + _ISSUED, _BEFORE + _RESUMED + _ISSUED, _BEFORE, _BEFOR
 # The authorities of throwaway clients (_handshake/probes.py), by which a refused one of ours is known.
 OWN_ISSUERS = ("CN=mtls.httpd stranger CA", "CN=mtls.httpd probe CA")
 # Ours without a certificate comes together with one of an unknown authority.
-_ONE_CONNECTION = 60  # seconds: a port that is used again later is of another one
 _TOGETHER = 15
+_ONE_CONNECTION = 60  # seconds: a port that is used again later is of another one
 FORBIDDEN = 403  # by which a client of the client CA is refused that is not among the pins
 
 _NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -451,11 +451,6 @@ class RefusalReader:
         self._of_process[process] = events[-1]
         return events[-1]
 
-    def _end_of(self, client: str, event: _Event) -> str:
-        """The name of the virtual host that the connection of an event ended at; empty where no log tells it."""
-        near = [end for end in self.ends.get(client, ()) if 0 <= end[0] - event.moment <= _ONE_CONNECTION]
-        return min(near)[1] if near else ""
-
     def refusals(self, name: str = "", *, first: bool = False) -> tuple[tuple[Refused, ...], int]:
         """Return what was refused, the latest first, and how many refusals were those of this collection's knocks.
 
@@ -468,10 +463,11 @@ class RefusalReader:
         for client, each in events:
             if each.issuer in OWN_ISSUERS:
                 bisect.insort(ours.setdefault(address_of(client), []), each.moment)
+        ends = {client: sorted(some) for client, some in self.ends.items()}
         own = 0
         found: dict[tuple[object, ...], Refused] = {}
         for client, each in events:
-            address, end = address_of(client), self._end_of(client, each)
+            address, end = address_of(client), _find_end(ends.get(client, ()), each.moment)
             if first and each.reason == "no-tls":
                 end = name
             if name and end != name and (end or first):
@@ -487,6 +483,12 @@ class RefusalReader:
             begun, ended = min(one.first, moment), max(one.last, moment)
             found[told, sure] = replace(one, first=begun, last=ended, count=one.count + 1)
         return tuple(sorted(found.values(), key=lambda each: each.last, reverse=True)), own
+
+
+def _find_end(ends: Sequence[tuple[float, str]], moment: float) -> str:
+    """Return at which name the connection of a moment ended, of ends that are sorted; empty where none tells it."""
+    at = bisect.bisect_left(ends, (moment, ""))
+    return ends[at][1] if at < len(ends) and ends[at][0] <= moment + _ONE_CONNECTION else ""
 
 
 def _is_near(moments: Sequence[float], moment: float) -> bool:

@@ -160,9 +160,9 @@ class _Survey:
                 words = f"{wish.domain} could not be renewed: {tell_faults(error.faults)}"
                 self.faults.append(Fault("not-renewed", wish.domain, words, ""))
                 continue
+            found = {wire.sha256(each.certificate) for each in offered}
             # One that a kept release has was in place, and gone back from.
-            deployed = {facts.certificate_sha256, *self._list_kept(wish.domain)}
-            if deployed.isdisjoint(wire.sha256(each.certificate) for each in offered):
+            if facts.certificate_sha256 not in found and found.isdisjoint(self._list_kept(wish.domain)):
                 ends = offered[0].told.not_after[:10]
                 words = f"{wish.domain}: the certificate in {path}, which ends on {ends}, is not the one that is served"
                 hook = facts.renewal_hook
