@@ -91,7 +91,7 @@ LEADING = {
     ),
 }
 ELSEWHERE = {
-    "a rule with a flag that lacks its value": Way("", RULED, files={"x/.htaccess": f"{ON}RewriteRule ^x$ - [H]\n"}),
+    "a rule with a flag that lacks its value": Way("", f"{OTHER}{ON}RewriteRule ^/x$ - [H]"),
     "a rule that nobody inherits": Way(RULE, NAME + ON, PROXIED),
     "folders of users, which are nobody's": Way("UserDir {srv}", f"{NAME}UserDir disabled"),
     "a link below an alias that is sent away": Way("Alias /pub {srv}/pub", NAME + AWAY),
@@ -203,7 +203,7 @@ def test_a_link_to_a_file_is_found_where_chat_calls_below_a_folder(host: Host, s
 
 
 def test_a_page_that_holds_what_a_small_file_does_is_not_that_file(host: Host, srv: Path) -> None:
-    (srv / "hooks/healthz").write_text("\n")
+    (srv / "hooks/healthz").write_text("t")
     one_page = f"{NAME}DocumentRoot {{srv}}/linked\n{ON}RewriteRule ^ {{srv}}/other/healthz [L]"
     assert host.apply(host.wish(**furnish(host, srv, Way("", one_page)))).rehearsal == "full"
 
