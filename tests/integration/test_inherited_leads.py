@@ -62,7 +62,7 @@ LEADING = {
     "a rule that one inherits": Way(RULE, f"{NAME}{ON}RewriteOptions Inherit", PROXIED),
     "folders of users": Way("UserDir {srv}"),
     "folders of users beside one that sends other paths away": Way(
-        "UserDir {srv}", f"{NAME}Redirect permanent /old https://shut.example.net/\n"
+        "UserDir {srv}", f"{NAME}Redirect permanent /old https://own.example.net/\n"
     ),
     "a link below an alias": Way("Alias /pub {srv}/pub"),
     "a rule below an alias": Way("Alias /pub {srv}/ruled", NAME, PROXIED),
