@@ -359,8 +359,9 @@ from ansible_collections.mtls.httpd.plugins.module_utils import _python
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, OperatorError, list_faults
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.log_files import Bounds
-from ansible_collections.mtls.httpd.plugins.module_utils._site.call_logs import REASONS, iso
 from ansible_collections.mtls.httpd.plugins.module_utils._site.callers import SiteCalls, read_sites
+from ansible_collections.mtls.httpd.plugins.module_utils._site.log_lines import iso
+from ansible_collections.mtls.httpd.plugins.module_utils._site.refusal_logs import REASONS
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import HOST_FILE, Store
 
 if TYPE_CHECKING:

@@ -25,12 +25,13 @@ from users import users_site
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import client_context
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.log_files import Bounds
-from ansible_collections.mtls.httpd.plugins.module_utils._site.call_logs import NEEDED_FORMAT, REASONS, Caller, Refused
+from ansible_collections.mtls.httpd.plugins.module_utils._site.call_logs import NEEDED_FORMAT, Caller
 from ansible_collections.mtls.httpd.plugins.module_utils._site.callers import (
     SiteCalls,
     read_site,
     read_sites,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._site.refusal_logs import REASONS, Refused
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 
 if TYPE_CHECKING:

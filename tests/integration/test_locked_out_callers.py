@@ -177,7 +177,7 @@ def test_a_run_that_changes_nothing_reads_no_log_and_knows_no_reader() -> None:
         [sys.executable, "-c", program], env={"PYTHONPATH": path}, capture_output=True, text=True, check=True
     )
     known = {name.rpartition(".")[2] for name in done.stdout.split()}
-    assert not known & {"callers", "call_logs", "log_files", "entry_rules", "locked_out"}
+    assert not known & {"callers", "call_logs", "log_lines", "refusal_logs", "log_files", "entry_rules", "locked_out"}
     assert "look" in known
 
 

@@ -25,10 +25,9 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.call_logs import 
     CallReader,
     Calls,
     Pattern,
-    RefusalReader,
-    Refused,
     compile_format,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._site.refusal_logs import RefusalReader, Refused
 from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import find_host, find_sharing, host_of
 
 if TYPE_CHECKING:

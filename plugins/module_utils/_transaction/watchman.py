@@ -34,9 +34,9 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands impor
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.trusted_paths import Untrusted, refuse_unsafe
 from ansible_collections.mtls.httpd.plugins.module_utils._site import standing
-from ansible_collections.mtls.httpd.plugins.module_utils._site.call_logs import tell_rules
 from ansible_collections.mtls.httpd.plugins.module_utils._site.callers import find_logs
 from ansible_collections.mtls.httpd.plugins.module_utils._site.metrics import METRICS
+from ansible_collections.mtls.httpd.plugins.module_utils._site.refusal_logs import tell_rules
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
     Change,
     Entry,

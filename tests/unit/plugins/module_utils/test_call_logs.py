@@ -14,11 +14,11 @@ import pytest
 from ansible_collections.mtls.httpd.plugins.module_utils._site.call_logs import (
     NEEDED_FORMAT,
     SITE_FORMATS,
-    RefusalReader,
     compile_format,
     read_calls,
-    unescape,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._site.log_lines import unescape
+from ansible_collections.mtls.httpd.plugins.module_utils._site.refusal_logs import RefusalReader
 
 CHAT = '"CN=Chat,O=Tencent" 262B32F1'
 OLD = (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ansible_collections.mtls.httpd.plugins.module_utils._site.call_logs import tell_rules
+from ansible_collections.mtls.httpd.plugins.module_utils._site.refusal_logs import tell_rules
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import watch_program
 
 if TYPE_CHECKING:
