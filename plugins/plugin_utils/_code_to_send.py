@@ -25,7 +25,7 @@ _FOLDER = Path(__file__).parents[1] / "module_utils"
 # Of these rooms, the target may need every file. Of the others, it needs what is named.
 _WHOLE_ROOMS = ("_httpd", "_machine", "_site", "_store", "_transaction", "_twin")
 _OF_ROOMS = {
-    "_handshake": ("answers", "calls", "client", "http2", "kept", "transcript", "wire"),
+    "_handshake": ("answers", "calls", "client", "connecting", "http2", "kept", "transcript", "wire"),
     "_verdict": (
         *("bare_rules", "chain_order", "der", "domain", "findings", "odd_encoding", "public_roots", "refusals"),
         *("secret", "validity", "verdict"),

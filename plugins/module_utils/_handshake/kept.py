@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.calls import USER_AGENT
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import Deadline, client_context, connect
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import client_context
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.connecting import Deadline, connect
 
 if TYPE_CHECKING:
     import socket
