@@ -20,10 +20,13 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands impor
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site.canaries import (
     Canaries,
+    folder_of,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._site.in_the_way import (
+    Own,
     find_address_rules,
     find_in_the_way,
     find_shortcuts,
-    folder_of,
     leads_on,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import find_door
@@ -250,8 +253,8 @@ class Admission:
         C(is_certain): something does, whatever it is.
         """
         described, host = self.canaries.described, self.canaries.hosts[self.site.domain]
-        is_users = self.site.included
-        places = find_in_the_way(described, host, question.path, answer.status, "limits" if is_users else "")
+        own = (Own.LIMITS, Own.ALL) if self.site.included else (Own.NONE, Own.NONE)
+        places = find_in_the_way(described, host, question.path, answer.status, own[0])
         why = ""
         is_own = leads_on(described, host, question.path)  # such as a program, which does not run in a rehearsal
         is_sure = is_certain and answer.status in _SURELY and not is_own
@@ -259,7 +262,7 @@ class Admission:
         tellers = [] if places else find_tellers(heard.lines(), described.files)
         if is_sure and not places and not tellers:
             # A login is asked for by a rule, too.
-            places = find_in_the_way(described, host, question.path, 403, "all" if is_users else "")
+            places = find_in_the_way(described, host, question.path, 403, own[1])
         if places:
             why = f", as before it comes {', '.join(places[:3])}"
         elif tellers and (answer.result != "accepted" or is_kept_out):

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import (
         Description,
-        Directive,
         VirtualHost,
     )
     from ansible_collections.mtls.httpd.plugins.module_utils._machine.mounts import Mounts
@@ -57,7 +56,6 @@ _URL = re.compile(
     rf"(?i)(?:unix:(?P<socket>[^|\s\"']+)\||(?P<scheme>{'|'.join(PORTS)})://(?:[^\s/@\"']*@)?"
     r"(?P<host>\[[0-9a-f:.]+\]|[^\s/:\"'|$%\[\]]+)(?::(?P<port>\d+))?(?=[/\"'\s|]|$))"
 )
-_BY_ADDRESS = re.compile(r"(?i)^(?:not\s+)?(?:ip|host|forward-dns|local)\b")
 
 
 class Backend(NamedTuple):
@@ -368,119 +366,3 @@ def find_document_root(described: Description, host: VirtualHost) -> str:
 def folder_of(path: str) -> str:
     """The folder of a URL's path, with a slash at its end."""
     return path if path.endswith("/") else posixpath.dirname(path).rstrip("/") + "/"
-
-
-def find_address_rules(described: Description, host: VirtualHost, paths: Sequence[str]) -> list[str]:
-    """The places of rules by the caller's address that may hold for one of the paths of a virtual host."""
-    return [
-        each.place
-        for each in described.directives
-        if each.host in ("", host.place)
-        and _is_by_address(each)
-        and any(all(_holds(section, path) for section in each.sections if _is_location(section)) for path in paths)
-    ]
-
-
-def _is_by_address(each: Directive) -> bool:
-    name = each.name.lower()
-    if name == "require":
-        return bool(_BY_ADDRESS.match(each.arguments))
-    return name in ("allow", "deny") and bool(re.match(r"(?i)from\s+(?!all\b|env=)", each.arguments))
-
-
-def _is_location(section: str) -> bool:
-    return section.lower().lstrip("<").startswith("location")
-
-
-# What may answer in the place of a site's own content, by what it takes for the path: a prefix or a pattern.
-_PREFIXES = {"redirect", "redirectpermanent", "redirecttemp", "proxypass", "alias", "scriptalias", "wsgiscriptalias"}
-_PATTERNS = {"redirectmatch", "proxypassmatch", "aliasmatch", "scriptaliasmatch", "wsgiscriptaliasmatch", "rewriterule"}
-_HANDLERS = {"sethandler", "forcetype"}
-_RULES = {"require", "deny", "order", "allowmethods", "sslrequire", "sslrequiressl"}
-_OPEN = ("all granted", "allow,deny")
-# What httpd answers with these statuses by, before it looks for what is asked.
-_LIMITS = {405: "allowmethods", 413: "limitrequestbody"}
-_STATUS = re.compile(r"\d{3}|permanent|temp|seeother|gone")
-
-
-def find_in_the_way(described: Description, host: VirtualHost, path: str, status: int, own: str = "") -> list[str]:
-    """Directives of others that may answer for a site at a path, each as name and place.
-
-    Where it was answered with 403, rules too. C(own): which of the virtual host's own count too, C(all), or its
-    C(limits) of methods and of lengths, before which no program of its own is asked.
-    """
-    found = []
-    for each in described.directives:
-        if each.host not in ("", host.place):
-            continue
-        is_own = each.host == host.place and each.file == host.file
-        name, words = each.name.lower(), each.words
-        if not all(_holds(section, path) for section in each.sections):
-            continue
-        more = words[1:] if words and name.startswith("redirect") and _STATUS.fullmatch(words[0].lower()) else words
-        # In a section the path may be left out, as that of the section is meant.
-        is_short = len(each.sections) > bool(each.host) and (len(more) == 1 or "://" in "".join(more[:1]))
-        hit = bool(more) and (
-            (name in _PREFIXES and (_begins(path, more[0]) or (is_short and more[0] != "!")))
-            or (name in _PATTERNS and _matches(path, more[0]))
-            or (name in _HANDLERS and more[0].lower() != "none")
-            or (status == 403 and name in _RULES and " ".join(words).lower() not in _OPEN)
-        )
-        is_limit = bool(words) and name == _LIMITS.get(status)
-        if (hit and (not is_own or own == "all")) or (is_limit and (not is_own or own)):
-            found.append(f"{each.name} at {each.place}")
-    return found
-
-
-def leads_on(described: Description, host: VirtualHost, path: str) -> bool:
-    """Whether a virtual host may itself have something else than its files or backend answer at a path."""
-    return any(
-        each.host == host.place
-        and each.file == host.file
-        and (
-            each.name.lower() in _HANDLERS
-            or (each.name.lower() in _PATTERNS and _matches(path, (each.words or [""])[0]))
-            or ("alias" in each.name.lower() and _begins(path, (each.words or [""])[0]))
-        )
-        for each in described.directives
-    )
-
-
-def find_shortcuts(described: Description, host: VirtualHost | None) -> list[str]:
-    """Directives by which who is refused may be led on, or answered where no rule is asked, each as name and place.
-
-    ErrorDocument with a path makes a request within httpd for which no rule is asked again, and a cache answers before
-    one is.
-    """
-    return [
-        f"{each.name} at {each.place}"
-        for each in described.directives
-        if each.host in ("", host.place if host else "")
-        and (
-            each.name.lower() == "cacheenable"
-            or (each.name.lower() == "errordocument" and "".join(each.words[1:2]).startswith("/"))
-        )
-    ]
-
-
-def _holds(section: str, path: str) -> bool:
-    """Whether what stands in a section may hold for a path. Folders and files are left to the site's own."""
-    name, _space, said = section.partition(" ")
-    name, said = name.lower().lstrip("<"), said.strip("\"'<> ")
-    if name == "location":
-        return _matches(path, said.lstrip("~ ").strip("\"'")) if said.startswith("~") else _begins(path, said)
-    if name == "locationmatch":
-        return _matches(path, said)
-    return name not in ("directory", "directorymatch", "files", "filesmatch", "proxy", "proxymatch")
-
-
-def _begins(path: str, prefix: str) -> bool:
-    return path == prefix or path.startswith(prefix.rstrip("/") + "/")
-
-
-def _matches(path: str, pattern: str) -> bool:
-    """Whether a pattern may match: one that Python cannot read may."""
-    try:
-        return re.search(pattern.lstrip("!"), path) is not None or pattern.startswith("!")
-    except re.error:
-        return True

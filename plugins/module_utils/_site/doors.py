@@ -34,8 +34,8 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description impo
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site import closings, standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.bypasses import used_at
-from ansible_collections.mtls.httpd.plugins.module_utils._site.canaries import find_shortcuts
 from ansible_collections.mtls.httpd.plugins.module_utils._site.handshakes import find_admitted
+from ansible_collections.mtls.httpd.plugins.module_utils._site.in_the_way import find_shortcuts
 from ansible_collections.mtls.httpd.plugins.module_utils._site.kinds import find_kinds
 from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_directives import Goal
 from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_requests import TUNNEL
