@@ -59,7 +59,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.published 
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
@@ -126,7 +126,7 @@ def make_plan(
     its current one. C(watch): the watchman that is to be; None for the one that is there.
     Raises StoreError where a path is taken.
     """
-    server, store, without_us, with_ssl = found.server, found.store, found.without_us, found.with_ssl
+    store = found.store
     listed = {wish.domain for wish in wishes}
     before = {domain: store.facts(domain) for domain in store.domains() if domain not in listed}
     after = dict(before)
@@ -138,63 +138,35 @@ def make_plan(
     diff: list[dict[str, str]] = []
     damages = {wish.domain: damage for wish in wishes for damage in [_damage(store, wish)] if damage}
     for wish in wishes:
-        link, text = store.path(wish.domain, "current"), ""
+        domain, release = wish.domain, wish.release
         with suppress(StoreError):  # The facts on the disk may be damaged.
-            before[wish.domain] = store.facts(wish.domain)
-        if wish.release is None:
-            switch = change_to(link, None)
-        else:
-            folder = store.place(wish.release)
-            after[wish.domain], text = wish.release.facts, wish.release.filled(folder)[SITE].content.decode()
-            switch = change_to(link, Link(f"releases/{os.path.basename(folder)}"))
-            if switch:
-                staged.append((wish.release, folder))
-                current = Kept(os.path.basename(folder), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
-                was = "" if wish.domain in damages else store.current(wish.domain)
-                replaced[wish.domain] = was.partition(".")[0]
-                switch = _kept(store, wish, current, was, keep) + switch
+            before[domain] = store.facts(domain)
+        if release:
+            after[domain] = release.facts
+        folder = store.place(release) if release else ""
+        was = store.current(domain) if release and domain not in damages else ""
+        switch = _switch(store, wish, folder, was, keep)
         currents += switch
-        changed[wish.domain] = bool(switch)
+        changed[domain] = bool(switch)
+        if switch and release:
+            staged.append((release, folder))
+            replaced[domain] = was.partition(".")[0]
         if switch:
-            told[wish.domain] = _describe_change(store, wish, before.get(wish.domain))
-            diff.append(diff_of(os.path.join(link, SITE), text))
-            path = store.path(wish.domain, "current", f"{wish.domain}.crt")
-            old, new = (dates_of(facts.get(wish.domain)) for facts in (before, after))
-            if wish.domain in before or wish.release:
-                diff.append({"before_header": path, "after_header": path, "before": old, "after": new})
-            for name in (CLIENT_CA, CRL, BACKEND_CA):
-                path, after_file = os.path.join(link, name), wish.release.public.get(name, b"") if wish.release else b""
-                old, new = fingerprints_of(commands.read(path)), fingerprints_of(after_file.decode(errors="replace"))
-                if old != new:
-                    diff.append({"before_header": path, "after_header": path, "before": old, "after": new})
+            told[domain] = _describe_change(store, wish, before.get(domain))
+            diff += _diff_of_site(store, wish, folder, before.get(domain))
 
     releases = {wish.domain: wish.release for wish in wishes if wish.release}
     published = plan_published(store, {*before, *after, *listed}, releases, set(after), adopt)
-    host = store.path("host.conf")
     programs = {wish.domain: wish.renewal_program for wish in wishes if wish.renewal_program}
     published += plan_renewal_programs(before, after, programs)
     watched = _plan_watchman(found, after, releases, watch)
-    published += watched
-    listens, wanted = render_host_file(server, store, without_us, with_ssl, after.values())
-    _listens, between = render_host_file(server, store, without_us, with_ssl, [*before.values(), *after.values()])
-    inclusion = plan_inclusion(server, store, without_us, [site for site in after.values() if not site.included])
-    if all(site.included for site in after.values()):
-        changes = inclusion + change_to(host, None) + currents + published
-    elif currents and between != wanted:
-        # At no moment does a site lack what it needs, so that a start in between reads a sound configuration.
-        changes = change_to(host, File(between)) + inclusion + currents + published
-        changes.append(Change(host, File(between), File(wanted)))
-    else:
-        changes = change_to(host, File(wanted)) + inclusion + currents + published
-    edited = [change.path for change in inclusion if isinstance(change.after, File)]
-    for path in (host, *edited):
-        for change in [change for change in changes if change.path == path][-1:]:
-            after_text = change.after.content.decode(errors="replace") if isinstance(change.after, File) else ""
-            diff.append(diff_of(path, after_text))
-    for change in changes:
-        if change.path not in (host, *edited) and change not in currents:
-            old, new = outline_of(change.before), outline_of(change.after)
-            diff.append({"before_header": change.path, "after_header": change.path, "before": old, "after": new})
+    inclusion = plan_inclusion(found.server, store, found.without_us, _with_hosts(after))
+    listens, host_file, until_then = _plan_host_file(found, before, after, switches=bool(currents))
+    # At no moment does a site lack what it needs, so that a start in between reads a sound configuration.
+    changes = [*host_file, *inclusion, *currents, *published, *watched, *until_then]
+    if not _with_hosts(after):  # What includes the file goes before it does.
+        changes = [*inclusion, *host_file, *currents, *published, *watched]
+    diff += _diff_of_rest(store.path("host.conf"), changes, inclusion, currents)
     amiss = [f"the release of {domain} was not as it was written: {damage}" for domain, damage in damages.items()]
     drifted = _drifted(found, before, programs, watch, adopt=adopt)
     if drifted:
@@ -213,6 +185,80 @@ def make_plan(
         tuple(before[wish.domain] for wish in wishes if wish.release is None and wish.domain in before),
         frozenset(change.path for change in watched),
     )
+
+
+def _switch(store: Store, wish: SiteWish, folder: str, was: str, keep: int) -> list[Change]:
+    """The changes by which a site has its wanted release, in C(folder), or none; none where that is so.
+
+    C(was): the folder of the present release; empty where that is damaged or there is none.
+    """
+    link = store.path(wish.domain, "current")
+    if wish.release is None:
+        return change_to(link, None)
+    switch = change_to(link, Link(f"releases/{os.path.basename(folder)}"))
+    current = Kept(os.path.basename(folder), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    return [*_kept(store, wish, current, was, keep), *switch] if switch else []
+
+
+def _with_hosts(sites: Mapping[str, SiteFacts]) -> list[SiteFacts]:
+    """The sites that have virtual hosts of their own, which the server's configuration is to include."""
+    return [site for site in sites.values() if not site.included]
+
+
+def _plan_host_file(
+    found: Found, before: Mapping[str, SiteFacts], after: Mapping[str, SiteFacts], *, switches: bool
+) -> tuple[Sequence[tuple[str, int]], list[Change], list[Change]]:
+    """What we listen on besides, and the changes to the host-level file: before the sites are switched, and after.
+
+    C(switches): some are. Between the two it has what is needed before and after.
+    """
+    server, store = found.server, found.store
+    host = store.path("host.conf")
+    sites = list(after.values())
+    listens, wanted = render_host_file(server, store, found.without_us, found.with_ssl, sites)
+    if not _with_hosts(after):
+        return listens, change_to(host, None), []
+    both = [*before.values(), *sites]
+    between = render_host_file(server, store, found.without_us, found.with_ssl, both)[1] if switches else wanted
+    later = [Change(host, File(between), File(wanted))] if between != wanted else []
+    return listens, change_to(host, File(between)), later
+
+
+def _diff_of_site(store: Store, wish: SiteWish, folder: str, before: SiteFacts | None) -> Iterator[dict[str, str]]:
+    """What is shown of a site that changes: its text, the dates of its certificate, and which CAs and CRLs it has."""
+    link, release = store.path(wish.domain, "current"), wish.release
+    text = release.filled(folder)[SITE].content.decode() if release else ""
+    yield diff_of(os.path.join(link, SITE), text)
+    if before or release:
+        path = os.path.join(link, f"{wish.domain}.crt")
+        yield _in_short(path, dates_of(before), dates_of(release.facts if release else None))
+    for name in (CLIENT_CA, CRL, BACKEND_CA):
+        path, content = os.path.join(link, name), release.public.get(name, b"") if release else b""
+        old, new = fingerprints_of(commands.read(path)), fingerprints_of(content.decode(errors="replace"))
+        if old != new:
+            yield _in_short(path, old, new)
+
+
+def _diff_of_rest(
+    host: str, changes: Sequence[Change], inclusion: Sequence[Change], currents: Sequence[Change]
+) -> Iterator[dict[str, str]]:
+    """What is shown of the rest: the texts of the host-level file and of what includes it, and all else in short.
+
+    C(currents): those of the sites, which are shown already.
+    """
+    edited = [host, *(change.path for change in inclusion if isinstance(change.after, File))]
+    last = {change.path: change.after for change in changes}
+    for path in edited:
+        if path in last:
+            after = last[path]
+            yield diff_of(path, after.content.decode(errors="replace") if isinstance(after, File) else "")
+    for change in changes:
+        if change.path not in edited and change not in currents:
+            yield _in_short(change.path, outline_of(change.before), outline_of(change.after))
+
+
+def _in_short(path: str, before: str, after: str) -> dict[str, str]:
+    return {"before_header": path, "after_header": path, "before": before, "after": after}
 
 
 def _describe_change(store: Store, wish: SiteWish, before: SiteFacts | None) -> tuple[str, ...]:
