@@ -33,7 +33,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd.parents import (
     running_parents,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.supervision import Supervision, supervision, systemctl
-from ansible_collections.mtls.httpd.plugins.module_utils._machine import programs
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import programs, seclusion
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import (
     HttpdError,
     Outcome,
@@ -272,6 +272,18 @@ class Server:
         self.parent = parent_of(found[0]) if found else None
         if self.parent is not None and self.supervision.kind != "systemd":
             self.supervision = supervision(self.parent.pid)
+
+    def join(self) -> None:
+        """Go on in the network of the running one: where its unit gives it one, this is where it listens.
+
+        Raises HttpdError where that cannot be.
+        """
+        if self.parent is None or not self.running():
+            return
+        reason = seclusion.enter_network(self.parent.pid)
+        if reason:
+            words = f"httpd (process {self.parent.pid}) has a network of its own, which cannot be entered ({reason})"
+            raise HttpdError(Fault("secluded", "", words, "run with become, as root"))
 
     def _is_called_so(self, pid: int, exe: str) -> bool:
         """Whether a parent process is one of this httpd: of its binary, called with its configuration."""

@@ -93,6 +93,10 @@ CODES: dict[str, tuple[str, str]] = {
         "After going back, httpd does not serve as it did before.",
         "See on the host whether httpd runs, and what its error log says. Then run again, which first goes back.",
     ),
+    "secluded": (
+        "By its unit, httpd has mounts or a network of its own, and does not see, or may not write, what it must.",
+        "Change the unit as the message says (`systemctl edit`) and restart httpd; or name another path.",
+    ),
     "mpm-changed": (
         "The files load another MPM (prefork, worker, event) than the one that runs: a reload would end httpd.",
         "Restart httpd (`systemctl restart apache2`, or `httpd`), then run again.",
@@ -180,7 +184,7 @@ CODES: dict[str, tuple[str, str]] = {
         "End what `ss -ltnp` shows there, or take another port.",
     ),
     "port-forbidden": (
-        "SELinux does not let httpd listen on a port.",
+        "SELinux does not let httpd listen on a port, or httpd's unit takes the right to do so from it.",
         "Take another, or allow it: `semanage port -a -t http_port_t -p tcp 8443`, with your port for 8443.",
     ),
     "address-missing": ("An address in `listen` is none of the host's.", "Correct `listen`, or add the address."),

@@ -67,7 +67,7 @@ class World:
     kept: files and folders below /run that are there inside too.
     addresses: IP addresses that the loopback interface is given. added: text at the end of files, by path, such as
     names in /etc/hosts that no DNS tells inside, or users in /etc/passwd that no service does.
-    limits: resource limits by number (getrlimit(2)).
+    limits: resource limits by number (getrlimit(2)). lacking: capabilities that no program inside has, by number.
     sealed: Unavailable where the kernel cannot make all else unwritable (5.12 can), as nobody knows what will run.
     """
 
@@ -77,6 +77,7 @@ class World:
     added: Mapping[str, str] = field(default_factory=dict)
     kept: Sequence[str] = ()
     limits: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    lacking: frozenset[int] = frozenset()
     sealed: bool = False
 
 
@@ -206,7 +207,8 @@ def _outer(channel: socket.socket, world: World, sockets: Sequence[str], act: Ca
         except OSError as error:
             raise Unavailable(f"{error.filename or 'a socket'}: {error.strerror}") from None
         # What is started inside could unmount what hides and protects; our own mounts go on (capabilities(7)).
-        _libc.prctl(_PR_CAPBSET_DROP, _CAP_SYS_ADMIN, 0, 0, 0)
+        for number in sorted({_CAP_SYS_ADMIN, *world.lacking}):
+            _libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0)
         answer = {"value": act()}
     except Unavailable as error:
         answer = {"unavailable": str(error)}

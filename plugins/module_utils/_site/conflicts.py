@@ -21,7 +21,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description impo
     listened,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.listen import with_ssl_alone
-from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes, seclusion
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.names import resolve
 from ansible_collections.mtls.httpd.plugins.module_utils._site import standing
@@ -272,8 +272,21 @@ def find_taken_ports(
                 words = f"port {port} is held by {words}, so httpd could not listen there"
                 found.append(Fault("port-taken", "", words, way))
     heard = {number for _address, number, inode in held if inode in own}
+    found += _find_unpermitted_ports(server, sorted({port for _address, port in wanted} - heard))
     found += selinux_ports.find_forbidden_ports(server, sorted({port for _address, port in wanted} - heard))
     return list(dict.fromkeys(found))
+
+
+def _find_unpermitted_ports(server: Server, ports: Sequence[int]) -> Iterator[Fault]:
+    """Find those of the ports that the running parent has no right to listen on, as its unit took that from it."""
+    if server.parent is None or not server.running():
+        return
+    lowest = seclusion.lowest_port()
+    if seclusion.NET_BIND_SERVICE in seclusion.lacking_rights(server.parent.pid):
+        for port in (each for each in ports if each < lowest):
+            words = f"port {port}: httpd runs without the right to listen on ports below {lowest}"
+            way = "give that to its unit (CapabilityBoundingSet=) and restart httpd, or choose another port"
+            yield Fault("port-forbidden", "", f"{words} (CAP_NET_BIND_SERVICE), so that a reload would end it", way)
 
 
 def _overlap(address: str, other: str) -> bool:

@@ -18,6 +18,7 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import seclusion
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site.backends import addresses_of
 from ansible_collections.mtls.httpd.plugins.module_utils._site.canaries import Backend, find_backends
@@ -39,16 +40,25 @@ _PASSING = re.compile(
 _LOCATION = re.compile(r"(?i)\s*<Location\s+\"?([^\">]*)\"?")
 
 
-def find_unheard(texts: Sequence[tuple[SiteFacts, str]]) -> list[Fault]:
-    """Return a warning for each backend of a site that takes no connection now. C(texts): sites, each with its text."""
+def find_unheard(texts: Sequence[tuple[SiteFacts, str]], parent: int = 0) -> list[Fault]:
+    """Return a warning for each backend of a site that takes no connection now. C(texts): sites, each with its text.
+
+    C(parent): the process of the httpd that is to reach them, by mounts of its own; 0 for none.
+    """
     wanted = [(site, option, each) for site, text in texts for option, each in _options(site, text)]
     refused = _connect({each for _site, _option, each in wanted})
+    sockets = {each for _site, _option, each in wanted if each.socket and each not in refused}
+    hidden = _find_hidden(sockets, parent) if parent and sockets and seclusion.has_own_mounts(parent) else set()
     found = []
     for site, option, each in wanted:
         if each in refused:
             place = each.socket or f"{each.host}:{each.port}"
             words = f"{site.domain}: {option}: nobody listens at {place} ({refused[each]}), so that callers get 503"
             found.append(Fault("backend-unheard", site.domain, words, "start it, or correct the option"))
+        elif each in hidden:
+            words = f"{site.domain}: {option}: {each.socket} is hidden from httpd by its unit (such as PrivateTmp=)"
+            way = "have it lie elsewhere, such as below /run"
+            found.append(Fault("backend-unheard", site.domain, f"{words}, so that callers get 503", way))
     return list(dict.fromkeys(found))
 
 
@@ -96,6 +106,11 @@ def _connect(backends: set[Backend]) -> dict[Backend, str]:
         if codes and each not in silent and all(code in _SURE for code in codes):
             refused[each] = os.strerror(codes[0])
     return refused
+
+
+def _find_hidden(backends: set[Backend], parent: int) -> set[Backend]:
+    """Return those of the Unix sockets that take connections from us, and that a process does not reach."""
+    return {each for each in backends if _refused_socket(seclusion.as_seen_by(parent, each.socket))}
 
 
 def _refused_socket(path: str) -> str:

@@ -19,7 +19,11 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SIT
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import changes, watchman
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_material import complete_release
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.locked_out import find_locked_out
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.obstacles import find_crowd, find_obstacles
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.obstacles import (
+    find_crowd,
+    find_obstacles,
+    find_replaced,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.proof import rehearse_change
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal import Refused
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.switch import reload_alone, switch
@@ -51,8 +55,13 @@ def prove(seen: Seen) -> Result:
     # What a template or the operator's own text has, as well as what the options say.
     releases = [wish.release for wish in seen.wishes if wish.release]
     texts = [(each.facts, each.public[SITE].decode(errors="replace")) for each in releases]
-    warnings = [*result.warnings, *warnings, *find_unheard(texts), *_find_older(seen)]
+    warnings = [*result.warnings, *warnings, *find_unheard(texts, _parent_of(seen)), *find_replaced(seen)]
+    warnings += _find_older(seen)
     return replace(result, warnings=tuple(warnings), locked_out=tuple(locked_out))
+
+
+def _parent_of(seen: Seen) -> int:
+    return seen.server.parent.pid if seen.was_running and seen.server.parent else 0
 
 
 def _find_older(seen: Seen) -> Iterator[Fault]:

@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 import os
+import re
+import stat
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.room import find_crowded
-from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes, seclusion
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site.conflicts import (
     find_changed_mpm,
@@ -29,6 +31,8 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SIT
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.effects import find_forbidden
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import Seen
 
@@ -43,6 +47,7 @@ def find_obstacles(seen: Seen) -> list[Fault]:
         *_hindrances(seen),
         *find_unwritable(seen),
         *_log_faults(seen),
+        *_find_secluded(seen),
         *_include_faults(seen),
     ]
 
@@ -79,6 +84,16 @@ def find_unwritable(seen: Seen, *folders: str) -> list[Fault]:
     return [fault for folder in there for fault in explain_unwritable(folder, needed[folder])]
 
 
+def find_replaced(seen: Seen) -> list[Fault]:
+    """Warn of document roots where httpd, by mounts of its own, has another folder than what was rehearsed."""
+    found = []
+    for domain, path in _document_roots(seen) if _has_own_mounts(seen) else ():
+        if _as_httpd_sees(seen, path) == _REPLACED:
+            words = f"{domain}: for httpd, whose unit has mounts of its own, {path} is another folder than the host's"
+            found.append(Fault("secluded", domain, f"{words}, which is the one that was rehearsed", ""))
+    return found
+
+
 def find_unrehearsed(seen: Seen, described: Description) -> list[Fault]:
     """What of the sites only the live server reads (<IfFile>, <IfDefine>): programs to start, and logs to open.
 
@@ -107,10 +122,78 @@ def _hindrances(seen: Seen) -> list[Fault]:
 def _log_faults(seen: Seen) -> list[Fault]:
     """Why httpd should not open logs of the sites, before anything does. A rehearsal sees those that are left."""
     rules = log_rules(seen.server, seen.store, seen.without_us)
+    return [fault for log in _list_logs(seen) for fault in rules.faults(log)]
+
+
+def _list_logs(seen: Seen) -> list[str]:
+    """The logs that sites name, by their options and in their texts."""
     logs = [os.path.join(seen.without_us.log_folder, log) for site in seen.sites for log in site.logs]
     texts = [wish.release.public[SITE].decode() for wish in seen.wishes if wish.release]
     logs += [seen.without_us.path(log) for text in texts for log in named_logs(text)]
-    return [fault for log in dict.fromkeys(logs) for fault in rules.faults(log)]
+    return list(dict.fromkeys(logs))
+
+
+_DOCUMENT_ROOT = re.compile(r'(?im)^\s*DocumentRoot\s+"?([^"\n]+)"?')
+_SAME, _REPLACED, _HIDDEN = "same", "replaced", "hidden"
+
+
+def _find_secluded(seen: Seen) -> Iterator[Fault]:
+    """Why httpd would not see, or not write, what sites need: its unit may give it mounts of its own."""
+    if not _has_own_mounts(seen):
+        return
+    if _as_httpd_sees(seen, seen.store.conf) != _SAME:
+        words = f"{seen.store.conf} is another folder for httpd, whose unit has mounts of its own"
+        yield Fault("secluded", "", f"{words}: it would not read what is put there", "take that folder out of these")
+    for domain, path in _document_roots(seen):
+        if _as_httpd_sees(seen, path) == _HIDDEN:
+            words = f"{domain}: {path} is hidden from httpd by its unit (such as ProtectHome= or PrivateTmp=)"
+            yield Fault("secluded", domain, f"{words}, so that callers get 403 or 404", "put the content elsewhere")
+    for folder in dict.fromkeys(os.path.dirname(os.path.realpath(log)) for log in _list_logs(seen)):
+        try:
+            closed = os.statvfs(seclusion.as_seen_by(_parent(seen), folder)).f_flag & os.ST_RDONLY
+        except FileNotFoundError:
+            closed = os.path.isdir(folder)
+        except OSError:  # another user's
+            continue
+        if closed:
+            words = f"httpd's unit does not let it write to {folder} (such as by ProtectSystem=)"
+            way = f"add `ReadWritePaths={folder}` to the unit (`systemctl edit`) and restart httpd; or {_OTHER_LOGS}"
+            yield Fault("secluded", "", f"{words}, where a site has a log, so that a reload would end it", way)
+
+
+_OTHER_LOGS = "set 'access_log' and 'error_log' to 'server'"
+
+
+def _parent(seen: Seen) -> int:
+    return seen.server.parent.pid if seen.server.parent else 0
+
+
+def _has_own_mounts(seen: Seen) -> bool:
+    return seen.was_running and not seen.changes_nothing_that_is_read and seclusion.has_own_mounts(_parent(seen))
+
+
+def _document_roots(seen: Seen) -> Iterator[tuple[str, str]]:
+    """Yield the document roots that sites' texts name, each behind its domain."""
+    for release in (wish.release for wish in seen.wishes if wish.release):
+        for path in dict.fromkeys(_DOCUMENT_ROOT.findall(release.public[SITE].decode(errors="replace"))):
+            yield release.domain, seen.without_us.path(path)
+
+
+def _as_httpd_sees(seen: Seen, folder: str) -> str:
+    """Whether a folder that is there is the same for httpd, another, or hidden from it."""
+    try:
+        here = os.stat(folder)
+    except OSError:
+        return _SAME
+    try:
+        there = os.stat(seclusion.as_seen_by(_parent(seen), folder))
+    except FileNotFoundError:
+        return _HIDDEN
+    except OSError:  # another user's
+        return _SAME
+    if os.path.samestat(here, there):
+        return _SAME
+    return _REPLACED if stat.S_IMODE(there.st_mode) else _HIDDEN
 
 
 def _include_faults(seen: Seen) -> list[Fault]:

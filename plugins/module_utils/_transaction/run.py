@@ -80,6 +80,7 @@ def carry_out(request: Request, *, check: bool = False, disk: Disk | None = None
         store.check()
         with locked(store.conf, LOCK_SECONDS):
             server.refresh()  # Another run may have started or ended it while we waited.
+            server.join()
             meant = tuple(wish for wish in wishes if _is_meant(wish, store, request.ending_within))
             report = run.carry_out(server, store, replace(request, wishes=meant), skew)
             left = sorted({wish.domain for wish in wishes} - {wish.domain for wish in meant})

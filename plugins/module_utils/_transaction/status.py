@@ -84,6 +84,7 @@ def tell_status(request: Request, *, rehearse: bool) -> dict[str, Any]:
     store.check()
     with locked(store.conf, LOCK_SECONDS):
         server.refresh()
+        server.join()
         return {**told, **_Survey(server, store, request).tell(rehearse=rehearse)}
 
 

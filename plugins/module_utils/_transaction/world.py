@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import endpoint
-from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox, trusted_paths
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox, seclusion, trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.names import resolve
 from ansible_collections.mtls.httpd.plugins.module_utils._site import canaries, standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import LOG_DIRECTIVES, named_logs
@@ -63,6 +63,7 @@ def plan_world(trial: Trial, logs_told: Sequence[str], stores_told: Sequence[str
     told = [(address, name) for name in names for address in resolve(name)]
     told += [(address, name) for address, name in around.names if name not in names]
     added = {"/etc/hosts": "".join(f"{address} {name}\n" for address, name in told), **_accounts(without_us)}
+    server = trial.server
     outside = (each for each in addresses if not ipaddress.ip_address(each).is_loopback)
     return sandbox.World(
         overlays=sorted([*sorted(changed), *overlaid], key=len),
@@ -70,7 +71,8 @@ def plan_world(trial: Trial, logs_told: Sequence[str], stores_told: Sequence[str
         addresses=list(dict.fromkeys([*outside, *around.addresses])),
         added={path: text for path, text in added.items() if text and os.path.isfile(path)},
         kept=sorted(path for path in map(os.path.realpath, needed) if trusted_paths.lies_below(path, sandbox.RUN)),
-        limits=resource_limits(trial.server),
+        limits=resource_limits(server),
+        lacking=seclusion.lacking_rights(server.parent.pid) if server.parent and server.running() else frozenset(),
         sealed=effects.find_hosted(without_us) is not None,  # Nobody knows what the operator's code does.
     )
 

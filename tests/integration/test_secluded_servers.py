@@ -1,0 +1,191 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Servers whose unit gives them mounts, a network or rights of their own, as hardened ones have, and a real httpd."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import socket
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from host import DOMAIN, Host, in_a_child, until
+
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.status import tell_status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a process mounts of its own")
+
+
+def start_by(host: Host, *words: str, first: str = ":") -> int:
+    """Start the stopped server by a command, which runs a script C(first); return its parent process."""
+    httpd = host.httpd
+    httpd.stop()
+    start = shlex.join(map(str, [httpd.binary, "-d", httpd.root, "-f", httpd.conf, "-k", "start"]))
+    subprocess.run([*words, "sh", "-ec", f"{first}; exec {start}"], check=True, stdin=subprocess.DEVNULL)
+    assert until(httpd.running)
+    assert httpd.pid
+    return httpd.pid
+
+
+def start_with_mounts(host: Host, *mounts: str) -> int:
+    return start_by(host, "unshare", "--mount", first="; ".join(mounts))
+
+
+def read_only(folder: Path) -> str:
+    return f"mount --bind {folder} {folder}; mount -o remount,ro,bind {folder}"
+
+
+# -- mounts
+
+
+@pytest.fixture
+def logs(host: Host) -> Path:
+    """Give a folder for logs, beside the server's own."""
+    folder = host.httpd.root / "site-logs"
+    folder.mkdir()
+    return folder
+
+
+def test_a_log_where_the_unit_lets_nothing_be_written_is_named_before_a_reload_ends_httpd(
+    host: Host, logs: Path
+) -> None:
+    start_with_mounts(host, read_only(logs))
+    message = host.refused(host.wish(access_log=str(logs / "site.log")))
+    assert f"add `ReadWritePaths={logs}` to the unit" in message
+    assert "set 'access_log' and 'error_log' to 'server'" in message
+
+
+def test_a_log_in_a_folder_that_the_unit_hides_is_named(host: Host, logs: Path) -> None:
+    start_with_mounts(host, f"mount -t tmpfs tmpfs {host.httpd.root}/htdocs")
+    elsewhere = host.httpd.root / "htdocs" / "logs"
+    elsewhere.mkdir()
+    host.httpd.conf.write_text(host.httpd.conf.read_text().replace(f"{host.httpd.root}/htdocs", str(logs)))
+    assert f"write to {elsewhere}" in host.refused(host.wish(access_log=str(elsewhere / "site.log")))
+
+
+def test_a_log_where_the_unit_lets_it_be_written_is_no_hindrance(host: Host, logs: Path) -> None:
+    pid = start_with_mounts(host, read_only(host.httpd.root / "htdocs"))
+    assert host.apply(host.wish(access_log=str(logs / "site.log"))).rehearsal == "full"
+    assert (host.httpd.pid, host.enforces()) == (pid, True)
+
+
+def test_the_servers_own_log_is_the_way_where_the_unit_lets_nothing_else_be_written(host: Host, logs: Path) -> None:
+    pid = start_with_mounts(host, read_only(logs))
+    host.apply(host.wish(access_log="server", error_log="server"))
+    assert (host.httpd.pid, host.enforces()) == (pid, True)
+
+
+@pytest.mark.parametrize("hidden", ["the folder above it", "the folder itself, as InaccessiblePaths= does"])
+def test_a_document_root_that_the_unit_hides_is_refused_as_callers_would_get_404(host: Host, hidden: str) -> None:
+    above = host.httpd.root / "home"
+    content = above / "webhook"
+    content.mkdir(parents=True)
+    over = above if hidden.startswith("the folder above") else content
+    start_with_mounts(host, f"mount -t tmpfs -o mode=0 tmpfs {over}")
+    message = host.refused(host.wish(document_root=str(content)))
+    assert f"{DOMAIN}: {content} is hidden from httpd by its unit" in message
+
+
+def test_a_document_root_that_is_another_folder_for_httpd_is_warned_of(host: Host) -> None:
+    content, other = host.httpd.root / "site", host.httpd.root / "other"
+    other.mkdir()
+    start_with_mounts(host, f"mount --bind {other} {content}")
+    limits = "\n".join(host.apply(host.wish(document_root=str(content))).limits)
+    assert f"{content} is another folder than the host's" in limits
+    assert host.enforces()
+
+
+def test_a_document_root_that_is_the_same_for_httpd_is_not_warned_of(host: Host) -> None:
+    start_with_mounts(host, f"mount -t tmpfs tmpfs {host.httpd.root}/htdocs")
+    limits = "\n".join(host.apply(host.wish(document_root=str(host.httpd.root / "site"))).limits)
+    assert "another folder" not in limits
+
+
+@pytest.fixture
+def backend(host: Host) -> Iterator[Path]:
+    """Give a Unix socket that takes connections, in a folder of its own."""
+    folder = host.httpd.root / "sockets"
+    folder.mkdir()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "app"))
+        listener.listen()
+        yield folder / "app"
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+def test_a_backends_socket_that_the_unit_hides_is_warned_of(host: Host, backend: Path, hidden: bool) -> None:
+    start_with_mounts(host, f"mount -t tmpfs tmpfs {backend.parent if hidden else host.httpd.root / 'htdocs'}")
+    wish = host.wish(document_root=None, proxy_pass=f"unix:{backend}|http://localhost/")
+    limits = "\n".join(host.apply(wish).limits)
+    assert (f"'proxy_pass': {backend} is hidden from httpd by its unit" in limits) == hidden
+    assert "nobody listens" not in limits
+
+
+def test_a_configuration_folder_that_is_another_one_for_httpd_is_refused(host: Host) -> None:
+    start_with_mounts(host, f"cp -a {host.conf} {host.conf}.2; mount --bind {host.conf}.2 {host.conf}")
+    assert "it would not read what is put there" in host.refused(host.wish())
+
+
+# -- the network
+
+
+def test_a_server_in_a_network_of_its_own_is_confirmed_there(host: Host) -> None:
+    pid = start_by(host, "unshare", "--net", first="ip link set lo up")
+    issued = host.public.issue(DOMAIN)
+
+    def deploy() -> None:
+        wish = host.wish(issued=issued)
+        assert host.apply(wish).reloaded
+        assert host.enforces()
+        assert not host.apply(wish).changed
+
+    in_a_child(deploy)
+    assert host.httpd.pid == pid
+
+    def survey() -> None:
+        request = Request((host.wish(issued=issued),), host.probes, str(host.httpd.binary), str(host.httpd.conf))
+        told = tell_status(request, rehearse=False)
+        assert told["faults"] == []
+
+    in_a_child(survey)
+
+
+# -- rights
+
+
+def start_without(host: Host, *rights: str) -> int:
+    taken = ",".join(f"-{each}" for each in rights)
+    return start_by(host, "setpriv", f"--inh-caps={taken}", f"--bounding-set={taken}")
+
+
+def test_a_port_that_httpd_has_no_right_to_listen_on_is_named_before_a_reload_ends_it(host: Host) -> None:
+    start_without(host, "net_bind_service")
+    message = host.refused(host.wish(port=443))
+    assert "port 443: httpd runs without the right to listen on ports below 1024" in message
+
+
+def test_a_port_that_needs_no_right_is_no_hindrance(host: Host) -> None:
+    pid = start_without(host, "net_bind_service")
+    host.apply(host.wish())
+    assert (host.httpd.pid, host.enforces()) == (pid, True)
+
+
+@pytest.mark.parametrize("rights", [("dac_override", "dac_read_search"), ("sys_time",)])
+def test_a_rehearsal_has_no_right_that_the_live_server_has_not(host: Host, logs: Path, rights: tuple[str, ...]) -> None:
+    logs.chmod(0o500)
+    pid = start_without(host, *rights)
+    wish = host.wish(access_log=str(logs / "site.log"))
+    if "dac_override" in rights:
+        assert "Permission denied" in host.refused(wish)
+    else:
+        host.apply(wish)
+    assert host.httpd.pid == pid
