@@ -24,6 +24,7 @@ from rehearsing import PIPED
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import parents
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -303,3 +304,51 @@ def test_prefork_is_served_alike(short_path: Path, authority: Authority, chat: A
         assert not host.apply(wish).changed
     finally:
         httpd.stop()
+
+
+def of_own_binary(host: Host, folder: Path, *, needed: bool) -> Host:
+    """Return the host with a copy of its binary that runs, and that an upgrade then replaced.
+
+    C(needed): the copy has not what mod_ssl needs of it, which is loaded by the next reload.
+    """
+    binary = folder / "bin" / "apache2"
+    binary.parent.mkdir()
+    text = host.httpd.binary.read_bytes()
+    older = text.replace(b"ap_ssl_answer_challenge", b"ap_ssl_answer_of_others") if needed else text
+    assert (older != text) == needed
+    host.httpd.stop()
+    host.httpd.binary, newer = binary, host.httpd.binary
+    binary.write_bytes(older)
+    binary.chmod(0o755)
+    host.httpd.start()
+    shutil.copy(newer, folder / "bin" / "new")
+    (folder / "bin" / "new").rename(binary)
+    return host
+
+
+def test_a_server_that_was_upgraded_and_does_not_take_what_there_is_now_is_not_reloaded(
+    host: Host, short_path: Path
+) -> None:
+    pid = of_own_binary(host, short_path, needed=True).httpd.pid
+    with pytest.raises(Refused, match="was upgraded since it was started") as caught:
+        host.apply(host.wish())
+    assert "undefined symbol: ap_ssl_answer_challenge" in str(caught.value)
+    assert "restart httpd" in str(caught.value)
+    assert (host.httpd.pid, host.store.exists()) == (pid, False)
+    host.restart()
+    host.apply(host.wish())
+    assert host.enforces()
+
+
+def test_a_server_that_was_upgraded_and_would_end_at_any_reload_is_left_alone(host: Host, short_path: Path) -> None:
+    of_own_binary(host, short_path, needed=True)
+    host.add("LoadModule ssl_module modules/mod_ssl.so\n")
+    message = host.refused(host.wish())
+    assert "undefined symbol: ap_ssl_answer_challenge" in message
+    assert "Nothing was touched" in message
+
+
+def test_a_server_that_was_upgraded_and_takes_what_there_is_now_is_reloaded(host: Host, short_path: Path) -> None:
+    pid = of_own_binary(host, short_path, needed=False).httpd.pid
+    assert host.apply(host.wish()).reloaded
+    assert (host.httpd.pid, host.enforces()) == (pid, True)

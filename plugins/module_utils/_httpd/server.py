@@ -106,6 +106,19 @@ class Server:
         """`httpd -t`. Says nothing of keys and certificates."""
         return self.ask(["-t"])[0]
 
+    def test_running(self) -> Outcome | None:
+        """`httpd -t` by the program that runs, where another lies at its path by now: an upgrade replaced it.
+
+        A reload has that program load what modules there are now. None where it is the one that lies there.
+        """
+        exe = f"/proc/{self.parent.pid}/exe" if self.parent is not None and self.running() else ""
+        try:
+            if not exe or os.path.samefile(exe, self.binary):
+                return None
+        except OSError:  # It has ended, or may not be looked at.
+            return None
+        return programs.ask([[exe, *self.arguments, "-t"]], self.environment, 60)[0]
+
     def describe(self, *, without_us: bool = False) -> Description:
         """The configuration as httpd reads it now, in one call.
 

@@ -101,6 +101,10 @@ CODES: dict[str, tuple[str, str]] = {
         "The files load another MPM (prefork, worker, event) than the one that runs: a reload would end httpd.",
         "Restart httpd (`systemctl restart apache2`, or `httpd`), then run again.",
     ),
+    "upgraded": (
+        "The program that runs was replaced on the disk, and would end at a reload, as it does not take what is there.",
+        "Restart httpd (`systemctl restart apache2`, or `httpd`), then run again.",
+    ),
     "no-room": (
         "Each process that httpd may have serves somebody, so that a reload would leave it without workers.",
         "Run again when it is less busy, or raise `ServerLimit` (or `MaxRequestWorkers`, too) and restart httpd.",

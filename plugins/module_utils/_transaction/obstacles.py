@@ -56,8 +56,21 @@ def find_taken(seen: Seen) -> list[Fault]:
     """Why httpd would end at a reload that the rehearsal takes well. Asked again right before the reload."""
     if not seen.runs_after:
         return []
-    found = find_changed_mpm(seen.server, seen.without_us) if seen.was_running else []
+    found = find_changed_mpm(seen.server, seen.without_us) + _find_upgraded(seen) if seen.was_running else []
     return found + find_taken_ports(seen.server, seen.without_us, seen.sites, seen.plan.listens)
+
+
+def _find_upgraded(seen: Seen) -> list[Fault]:
+    """Why the program that runs would end, where an upgrade put another in its place, and modules beside it."""
+    older = seen.server.test_running()
+    if older is None or older.code == 0:
+        return []
+    words = (
+        "httpd was upgraded since it was started, and the program that runs does not take what is on the disk by now"
+    )
+    return [
+        Fault("upgraded", "", f"{words} ({older.complaint}): a reload would end it", "restart httpd, then run again")
+    ]
 
 
 def find_crowd(seen: Seen) -> list[Fault]:
