@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from demo_material import Authority, write
 from embedded_httpd import EmbeddedHttpd, free_port
-from host import DOMAIN, Host, fingerprint, tree, until
+from host import DOMAIN, Host, fingerprint, in_a_child, tree, until
 from rehearsing import PIPED
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import parents
@@ -352,3 +352,23 @@ def test_a_server_that_was_upgraded_and_takes_what_there_is_now_is_reloaded(host
     pid = of_own_binary(host, short_path, needed=False).httpd.pid
     assert host.apply(host.wish()).reloaded
     assert (host.httpd.pid, host.enforces()) == (pid, True)
+
+
+# -- who calls us
+
+
+@pytest.mark.parametrize("rehearsed", ["full", "reduced"])
+@pytest.mark.parametrize("mask", [0o027, 0o077])
+def test_a_hardened_mask_of_our_user_is_no_hindrance(host: Host, mask: int, rehearsed: str) -> None:
+    if rehearsed == "reduced":
+        host.add(PIPED)
+        host.restart()
+
+    def deploy() -> None:
+        os.umask(mask)
+        paths = {"callback_paths": ["/hooks/chat/in"], "open_paths": ["/health/z"]}
+        report = host.apply(host.wish(document_root=str(host.httpd.root / "site"), **paths))
+        assert report.rehearsal == rehearsed
+
+    in_a_child(deploy)
+    assert host.enforces()

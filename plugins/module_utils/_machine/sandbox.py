@@ -180,6 +180,7 @@ def _outer(channel: socket.socket, world: World, sockets: Sequence[str], act: Ca
     """First child: enters the namespaces, and waits for process 1 inside, which is its own child."""
     answer: dict[str, Any]
     lowest = ""
+    os.umask(0o022)  # What is made inside is for httpd's workers too; a hardened root's own mask may be 027 or 077.
     try:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         with suppress(OSError), open(_LOWEST_PORT, encoding="ascii") as stream:
