@@ -372,3 +372,16 @@ def test_a_hardened_mask_of_our_user_is_no_hindrance(host: Host, mask: int, rehe
 
     in_a_child(deploy)
     assert host.enforces()
+
+
+@pytest.mark.parametrize("end", ["\\", "\\\n", "\\\r\n", "", "\r\n"])
+def test_a_main_file_whose_last_line_goes_on_takes_ours_and_is_given_back(host: Host, end: str) -> None:
+    before = host.httpd.conf.read_bytes() + f"# Include a/further/file {end}".encode()
+    host.httpd.conf.write_bytes(before)
+    host.restart()
+    wish = host.wish()
+    host.apply(wish)
+    assert host.enforces()
+    assert not host.apply(wish).changed
+    host.apply(SiteWish(DOMAIN, None))
+    assert host.httpd.conf.read_bytes() == before

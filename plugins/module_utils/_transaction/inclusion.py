@@ -219,12 +219,20 @@ def _outside(text: str) -> list[str]:
     return lines
 
 
+# A last line that goes on: ours would be a part of it, and of a comment if that is one.
+_GOES_ON = re.compile(r"\\\r?\n?\Z")
+
+
 def _with(text: str, line: str) -> str:
-    return text + f"{line}\n" if not text or text.endswith("\n") else f"{text}\n{line}"
+    gap = "\n" if _GOES_ON.search(text) else ""
+    return f"{text}{gap}{line}\n" if not text or text.endswith("\n") else f"{text}\n{gap}{line}"
 
 
 def _without(text: str, line: str) -> str:
     """C(text) without our line: as it was, also where it had no end of line at its end."""
+    before = text.removesuffix("\n").removesuffix(f"\n{line}")
+    if before != text.removesuffix("\n") and _GOES_ON.search(before):
+        return before if text.endswith("\n") else before.removesuffix("\n")
     if text.endswith("\n" + line):
         return text[: -len(line) - 1]
     return "".join(each for each in text.splitlines(keepends=True) if each.strip() != line)
