@@ -189,3 +189,27 @@ def test_a_rehearsal_has_no_right_that_the_live_server_has_not(host: Host, logs:
     else:
         host.apply(wish)
     assert host.httpd.pid == pid
+
+
+# -- sockets
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_port_for_which_systemd_gives_httpd_no_socket_is_named(host: Host, given: bool) -> None:
+    httpd = host.httpd
+    httpd.stop()
+    # Of a parent that has given its place to another process, what is told of sockets is not for that.
+    script = f'LISTEN_FDS=1 LISTEN_PID={"$$" if given else 1}; export LISTEN_FDS LISTEN_PID; exec "$@"'
+    start = [httpd.binary, "-d", httpd.root, "-f", httpd.conf, "-D", "FOREGROUND"]
+    server = subprocess.Popen(["sh", "-c", script, "sh", *map(str, start)], stdin=subprocess.DEVNULL)
+    try:
+        httpd.wait_until_answers()
+        if given:
+            message = host.refused(host.wish())
+            assert f"add `ListenStream={host.port}` to its socket unit" in message
+        else:
+            host.apply(host.wish())
+            assert host.enforces()
+    finally:
+        server.terminate()
+        server.wait()

@@ -55,6 +55,12 @@ def lacking_rights(pid: int) -> frozenset[int]:
     return frozenset(number for number in _EVERY_RIGHT if not held >> number & 1)
 
 
+def is_given_sockets(pid: int) -> bool:
+    """Whether systemd opened the sockets that a process listens on, and gave them to it (sd_listen_fds(3))."""
+    words = read(f"/proc/{pid}/environ").split("\0")
+    return f"LISTEN_PID={pid}" in words and any(word.startswith("LISTEN_FDS=") for word in words)
+
+
 def lowest_port() -> int:
     """The first port that a process may listen on without a right (ip_unprivileged_port_start)."""
     text = read(_LOWEST_PORT).strip()

@@ -278,9 +278,14 @@ def find_taken_ports(
 
 
 def _find_unpermitted_ports(server: Server, ports: Sequence[int]) -> Iterator[Fault]:
-    """Find those of the ports that the running parent has no right to listen on, as its unit took that from it."""
+    """Find those of the ports that the running parent cannot listen on anew, by what its unit gives it."""
     if server.parent is None or not server.running():
         return
+    if seclusion.is_given_sockets(server.parent.pid):
+        for port in ports:
+            words = f"port {port}: systemd opens the sockets of httpd, and none for this port, so that a reload would"
+            way = f"add `ListenStream={port}` to its socket unit (`systemctl edit httpd.socket`), and restart both"
+            yield Fault("port-forbidden", "", f"{words} end it", way)
     lowest = seclusion.lowest_port()
     if seclusion.NET_BIND_SERVICE in seclusion.lacking_rights(server.parent.pid):
         for port in (each for each in ports if each < lowest):
