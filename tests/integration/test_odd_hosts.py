@@ -61,6 +61,49 @@ def test_a_server_whose_group_has_lost_its_leader_is_found_and_reloaded(host: Ho
     assert host.enforces()
 
 
+def test_a_server_that_was_started_by_relative_paths_is_found_while_it_works_there(host: Host) -> None:
+    host.httpd.stop()
+    call = [host.httpd.binary, "-d", ".", "-f", "conf/httpd.conf", "-D", "FOREGROUND"]
+    server = subprocess.Popen(call, cwd=host.httpd.root, stdin=subprocess.DEVNULL)
+    try:
+        assert until(lambda: (host.httpd.root / "logs" / "httpd.pid").exists())
+        assert host.apply(host.wish()).reloaded
+        assert host.enforces()
+        assert server.poll() is None
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def test_a_server_that_tells_nothing_of_its_paths_is_not_to_be_ended(host: Host) -> None:
+    host.httpd.stop()
+    call = [host.httpd.binary, "-d", ".", "-f", "conf/httpd.conf", "-k", "start"]
+    subprocess.run(call, cwd=host.httpd.root, check=True, stdin=subprocess.DEVNULL)
+    pid_file = host.httpd.root / "logs" / "httpd.pid"
+    assert until(pid_file.exists)
+    pid = int(pid_file.read_text())
+    try:
+        with pytest.raises(Refused, match="is held by another httpd") as caught:
+            host.apply(host.wish())
+        assert f"process {pid}" in str(caught.value)
+        assert "end it" not in str(caught.value)
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        assert until(lambda: not pid_file.exists())
+
+
+def test_a_server_that_takes_no_reload_as_its_signal_is_blocked_is_named_before(host: Host) -> None:
+    host.httpd.stop()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    try:
+        host.httpd.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
+    assert "was started with SIGUSR1 blocked" in host.refused(host.wish())
+    host.restart()
+    assert host.apply(host.wish()).reloaded
+
+
 def test_workers_that_outlived_their_parent_are_no_server_and_are_ended(host: Host) -> None:
     pid = host.httpd.pid
     assert pid

@@ -14,6 +14,7 @@ import pwd
 import re
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -121,6 +122,15 @@ def server_of_another_user(socket_owner: int) -> str:
     return ""
 
 
+def other_httpd(socket: str) -> str:
+    """Name the httpd of our own user that holds a socket, by its inode, for a message; empty where it is none."""
+    table = {pid: stat for pid, stat in processes() if is_httpd(pid, stat)}
+    for pid, stat in sorted(table.items()):
+        if stat.parent not in table and socket in inodes(pid):
+            return f"another httpd (process {pid}), as it seems"
+    return ""
+
+
 def user_name(number: int) -> str:
     """Return the name of a user, or the number where nobody knows it."""
     try:
@@ -171,9 +181,19 @@ def call_of(pid: int) -> tuple[tuple[str, ...], Mapping[str, str]] | None:
         return None
     if not _serves(pid, words[1:]):
         return None
-    return configuration_arguments(words[1:]), {
+    return _as_called(pid, configuration_arguments(words[1:])), {
         key: value for key, _equals, value in pairs if key not in _PRIVATE_ENVIRONMENT
     }
+
+
+def _as_called(pid: int, arguments: Sequence[str]) -> tuple[str, ...]:
+    """The arguments with a server root that is absolute: one that is not was meant from where the process works."""
+    told = list(arguments)
+    for place, flag in enumerate(told[::2]):
+        if flag == "-d" and not told[2 * place + 1].startswith("/"):
+            with suppress(OSError):
+                told[2 * place + 1] = os.path.join(os.readlink(f"/proc/{pid}/cwd"), told[2 * place + 1])
+    return tuple(told)
 
 
 def ask_build(binary: str, arguments: tuple[str, ...], environment: Mapping[str, str]) -> tuple[Built, str]:

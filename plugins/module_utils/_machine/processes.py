@@ -55,6 +55,12 @@ def stopped(pid: int) -> bool:
     return stat is not None and stat.state in "Tt"
 
 
+def blocks(pid: int, number: int) -> bool:
+    """Whether a signal does not reach the process, as it, or who started it, blocked that (proc(5), SigBlk)."""
+    match = re.search(r"^SigBlk:\s*([0-9a-f]+)", read(f"/proc/{pid}/status"), re.MULTILINE)
+    return bool(match and int(match.group(1), 16) >> (number - 1) & 1)
+
+
 def started(pid: int) -> int:
     """When the process started, in clock ticks since boot; -1 where it is gone or a zombie."""
     stat = process(pid)

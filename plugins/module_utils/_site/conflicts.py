@@ -263,6 +263,11 @@ def find_taken_ports(
             if number == port and inode not in own and _overlap(address, other):
                 words, way = f"{processes.holder(inode)} ({other})", "end it, or choose another port"
                 itself = parents.server_of_another_user(processes.opener(inode))
+                another = parents.other_httpd(inode)
+                if another:
+                    words = f"{another} ({other})"
+                    way = "choose another port; or, if that is the one that is meant, start it by absolute paths, or"
+                    way += " name its main file by httpd_config"
                 if itself:
                     words, way = (
                         itself,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import stat
 from typing import TYPE_CHECKING
 
@@ -129,6 +130,9 @@ def _hindrances(seen: Seen) -> list[Fault]:
         pid = seen.server.parent.pid
         words = "httpd's parent process was stopped by a signal, so it takes no reload"
         found.append(Fault("service-refuses", "", words, f"`kill -CONT {pid}`, run again"))
+    if seen.server.parent is not None and processes.blocks(seen.server.parent.pid, signal.SIGUSR1):
+        words = "httpd's parent process was started with SIGUSR1 blocked, so it takes no reload"
+        found.append(Fault("service-refuses", "", words, "restart httpd by what does not block it, run again"))
     return found
 
 
