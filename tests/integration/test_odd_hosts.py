@@ -12,6 +12,8 @@ import signal
 import subprocess
 import time
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,7 @@ from embedded_httpd import EmbeddedHttpd, free_port
 from host import DOMAIN, Host, fingerprint, in_a_child, tree, until
 from rehearsing import PIPED
 
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import parents
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
@@ -428,3 +431,13 @@ def test_a_main_file_whose_last_line_goes_on_takes_ours_and_is_given_back(host: 
     assert not host.apply(wish).changed
     host.apply(SiteWish(DOMAIN, None))
     assert host.httpd.conf.read_bytes() == before
+
+
+@pytest.mark.parametrize("days", [-400, -10, 10, 400])
+def test_a_clock_that_is_far_from_the_controllers_is_no_hindrance_where_certificates_are_valid_by_it(
+    host: Host, days: int
+) -> None:
+    by_controller = datetime.now(timezone.utc) + timedelta(days=days)
+    elsewhere = replace(host, probes=make_probes(by_controller))
+    assert elsewhere.apply(host.wish(), clock=by_controller.timestamp()).reloaded
+    assert host.enforces()

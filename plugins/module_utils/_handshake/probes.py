@@ -48,19 +48,18 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_DAY = datetime.timedelta(days=1)
-_STRANGER_DAYS = 3650  # a host's watchman goes on knocking as one
+# Of each, before and after its making: a host's clock may be years off, and its watchman and its program for renewals
+# go on as them for long. What is theirs is trusted in rehearsals alone.
+_LIFETIME = datetime.timedelta(days=3650)
 
 
-def make_probes(now: datetime.datetime | None = None, pins: Iterable[str] = (), *, days: int = 2) -> Probes:
-    """Return fresh probes, valid from a day before ``now`` (aware; default: this moment) to ``days`` after.
+def make_probes(now: datetime.datetime | None = None, pins: Iterable[str] = ()) -> Probes:
+    """Return fresh probes, valid from ten years before ``now`` (aware; default: this moment) to ten years after.
 
-    The stranger is valid for ten years. The days leave room for a target whose clock is off. ``pins`` are those of the
-    sites' facts: each gets a client that fulfils it, and no other.
+    ``pins`` are those of the sites' facts: each gets a client that fulfils it, and no other.
     """
     now = now or datetime.datetime.now(datetime.timezone.utc)
-    probe = _Authority("mtls.httpd probe", now, days)
-    stranger = _Authority("mtls.httpd stranger", now, max(days, _STRANGER_DAYS))
+    probe, stranger = _Authority("mtls.httpd probe", now), _Authority("mtls.httpd stranger", now)
     revoked = probe.client()
     return Probes(
         ca=probe.certificate,
@@ -93,12 +92,12 @@ def alternative_name(text: str) -> x509.GeneralName:
 class _Authority:
     """A throwaway authority. `certificate` is its own (PEM)."""
 
-    def __init__(self, name: str, now: datetime.datetime, days: int) -> None:
-        self._name, self._now, self._days = name, now, days
+    def __init__(self, name: str, now: datetime.datetime) -> None:
+        self._name, self._now = name, now
         self._subject = _name(f"{name} CA")
         self._key = ec.generate_private_key(ec.SECP256R1())
         authority = (
-            _builder(self._subject, self._key.public_key(), now, days)
+            _builder(self._subject, self._key.public_key(), now)
             .issuer_name(self._subject)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_key_usage(authority=True), critical=True)
@@ -112,7 +111,7 @@ class _Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = subject_name(value) if kind == "subject" else _name(f"{self._name} client")
         builder = (
-            _builder(subject, key.public_key(), self._now, self._days)
+            _builder(subject, key.public_key(), self._now)
             .issuer_name(self._subject)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(authority=False), critical=True)
@@ -129,22 +128,20 @@ class _Authority:
     def crl(self, client: Identity) -> bytes:
         """Return its revocation list (PEM), which names one client."""
         serial = x509.load_pem_x509_certificate(client.certificate).serial_number
-        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(self._now - _DAY).build()
+        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(self._now - _LIFETIME).build()
         builder = x509.CertificateRevocationListBuilder().issuer_name(self._subject).add_revoked_certificate(entry)
-        builder = builder.last_update(self._now - _DAY).next_update(self._now + self._days * _DAY)
+        builder = builder.last_update(self._now - _LIFETIME).next_update(self._now + _LIFETIME)
         return builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
-def _builder(
-    name: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime.datetime, days: int
-) -> x509.CertificateBuilder:
+def _builder(name: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime.datetime) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
         .subject_name(name)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _DAY)
-        .not_valid_after(now + days * _DAY)
+        .not_valid_before(now - _LIFETIME)
+        .not_valid_after(now + _LIFETIME)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
 

@@ -39,9 +39,6 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.gathering import Gathered
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import Options, Site
 
-# For how long a host's own program for renewals can rehearse.
-RENEWAL_PROBE_DAYS = 3650
-_PROBE_DAYS = 2
 _END = "-----END CERTIFICATE-----"
 
 
@@ -52,7 +49,7 @@ def pack_request(
     texts: Mapping[str, str],
     without_extra: Mapping[str, str],
 ) -> Request:
-    """Return what is asked of the target, with identities of a few days to try the sites by.
+    """Return what is asked of the target, with throwaway identities to try the sites by.
 
     By domain: the verdicts, the virtual hosts, and those without extra_directives of the sites that have such.
     """
@@ -63,10 +60,7 @@ def pack_request(
             _pack_site(site, by_domain.get(site.domain), releases.get(site.domain), without_extra.get(site.domain, ""))
             for site in options.sites
         ),
-        probes=make_probes(
-            pins=[pin for each in gathered for pin in each.pins],
-            days=RENEWAL_PROBE_DAYS if any(each.site.renewal_hook for each in gathered) else _PROBE_DAYS,
-        ),
+        probes=make_probes(pins=[pin for each in gathered for pin in each.pins]),
         binary=options.httpd_binary,
         config=options.httpd_config,
         start=options.service_state == "started",
