@@ -214,3 +214,16 @@ def test_a_missing_become_is_said_at_once(deploying: Callable[..., Remote], mach
     words = said(deploying(machine, ansible_user="nobody-special").refused().output)
     assert "/etc/apache2 cannot be written by user 1000: run with become" in words
     assert "Nothing was touched" in words
+
+
+# -- a unit that leaves out what most have
+
+
+def test_a_unit_that_knows_no_reload_is_reloaded_by_a_signal(remote: Remote) -> None:
+    with service(remote.host, "ExecReload="):
+        parent = remote.host.shell("systemctl show --property MainPID --value apache2")
+        assert remote.host.shell("systemctl show --property CanReload --value apache2") == "no"
+        renew(remote)
+        remote.deploy()
+        assert remote.host.shell("systemctl show --property MainPID --value apache2") == parent
+        assert remote.ask(None).said == "TLSV13_ALERT_CERTIFICATE_REQUIRED"

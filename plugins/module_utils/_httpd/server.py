@@ -314,12 +314,12 @@ class Server:
     def reload(self) -> None:
         """Reload gracefully, through the service manager where there is one. Returns at once; workers change later.
 
-        Never by `httpd -k graceful`, which starts a server that was stopped. Raises HttpdError with the manager's
-        words.
+        By a signal where the unit has no ExecReload=, as one's own for a build of httpd's source often has none. Never
+        by `httpd -k graceful`, which starts a server that was stopped. Raises HttpdError with the manager's words.
         """
         if not self.running() or self.parent is None:
             raise HttpdError(_NOT_RUNNING)
-        if self.supervision.kind == "systemd":
+        if self.supervision.kind == "systemd" and self.supervision.reloads:
             systemctl("reload", self.supervision.unit, timeout=RELOAD_SECONDS)
         else:
             self.signal()

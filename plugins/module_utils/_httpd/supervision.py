@@ -39,7 +39,7 @@ class Supervision:
 
     C(masked): systemd was told to do nothing with the unit. C(program): what the unit starts in httpd's place, with its
     arguments, and what alone knows httpd's own (SUSE's start_apache2). C(distant): that lies elsewhere than httpd, as a
-    control panel's does, so that it may start another one.
+    control panel's does, so that it may start another one. C(reloads): systemd knows how to reload it.
     """
 
     kind: str
@@ -48,6 +48,7 @@ class Supervision:
     masked: bool = False
     program: tuple[str, ...] = ()
     distant: bool = False
+    reloads: bool = True
 
 
 def has_systemd() -> bool:
@@ -59,9 +60,10 @@ def supervision(pid: int) -> Supervision:
     if has_systemd():
         match = re.search(r"/([^/\n]+\.service)(?:/|$)", read(f"/proc/{pid}/cgroup"), re.MULTILINE)
         if match:
-            shown = _shown(match.group(1), "MainPID", "UnitFileState", "LoadState")
+            shown = _shown(match.group(1), "MainPID", "UnitFileState", "LoadState", "CanReload")
             if shown.get("MainPID") == str(pid):
-                return Supervision("systemd", match.group(1), _enabled(shown), shown.get("LoadState") == "masked")
+                masked, reloads = shown.get("LoadState") == "masked", shown.get("CanReload") != "no"
+                return Supervision("systemd", match.group(1), _enabled(shown), masked, reloads=reloads)
     return Supervision("container" if pid == 1 else "pid-file")
 
 
