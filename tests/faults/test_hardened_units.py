@@ -1,0 +1,73 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Units that a drop-in hardens, as guides have it, where systemd can do what they say."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conftest import Remote
+
+pytestmark = pytest.mark.parametrize("machine", ["debian12"], indirect=True, scope="module")
+
+DROP_IN = "/etc/systemd/system/apache2.service.d/hardened.conf"
+STRICT = ("ProtectSystem=strict", "ReadWritePaths=/var/log/apache2 /run", "ProtectHome=yes", "NoNewPrivileges=yes")
+
+
+@pytest.fixture(scope="module")
+def options() -> tuple[str, ...]:
+    """Return what lets systemd give a service mounts and a network of its own, as it does on a machine."""
+    return ("--cap-add=SYS_ADMIN", "--cap-add=NET_ADMIN")
+
+
+@contextmanager
+def hardened(operator: Remote, *lines: str) -> Iterator[None]:
+    """Harden the unit of httpd by lines, and restart it; take them away afterwards."""
+    host, text = operator.host, "\n".join(["[Service]", *lines, ""])
+    host.run("sh", "-c", 'mkdir -p "${0%/*}" && cat >"$0"', DROP_IN, text=text)
+    host.shell("systemctl daemon-reload; systemctl restart apache2")
+    try:
+        yield
+    finally:
+        host.shell(f"rm {DROP_IN}; systemctl daemon-reload; systemctl reset-failed apache2; systemctl restart apache2")
+
+
+def parent(operator: Remote) -> str:
+    return operator.host.shell("systemctl show --property MainPID --value apache2")
+
+
+def test_what_a_hardened_unit_keeps_from_httpd_is_named_and_where_it_is_given_the_site_is_deployed(
+    remote: Remote,
+) -> None:
+    remote.host.shell("mkdir -p /srv/logs /home/webhook; echo hello >/home/webhook/index.html")
+    sites = [remote.site | {"access_log": "/srv/logs/a.log", "document_root": "/home/webhook"}]
+    with hardened(remote, *STRICT):
+        before = parent(remote)
+        words = " ".join(remote.refused(mutual_tls_sites=sites).output.split())
+        assert "add `ReadWritePaths=/srv/logs` to the unit" in words
+        assert "/home/webhook is hidden from httpd by its unit" in words
+        assert parent(remote) == before
+        remote.host.shell(f"sed -i 's#^ReadWritePaths=.*#& /srv/logs#; s/^ProtectHome.*//' {DROP_IN}")
+        remote.host.shell("systemctl daemon-reload; systemctl restart apache2")
+        before = parent(remote)
+        remote.deploy(mutual_tls_sites=sites)
+        assert parent(remote) == before
+        assert remote.ask(None).said == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+
+
+def test_a_unit_with_a_network_of_its_own_is_confirmed_there(remote: Remote) -> None:
+    with hardened(remote, "PrivateNetwork=yes"):
+        before = parent(remote)
+        remote.deploy(mutual_tls_confirm=False)
+        assert parent(remote) == before
+        listening = remote.host.shell(f"nsenter --net=/proc/{before}/ns/net cat /proc/net/tcp /proc/net/tcp6")
+        assert ":01BB " in listening
+        assert ":01BB " not in remote.host.shell("cat /proc/net/tcp /proc/net/tcp6")
