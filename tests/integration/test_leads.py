@@ -31,6 +31,7 @@ BACKEND = "http://127.0.0.1:9/"
 ON = "RewriteEngine on\n"
 MAP = ON + "RewriteMap to txt:{srv}/map\nRewriteRule ^/([^/]+)/(.*) ${{to:$1}}/$2 [P]"
 COOKIE = ON + "RewriteCond %{{HTTP_COOKIE}} (?:^|;)port=([0-9]+)\nRewriteRule ^/(.*) http://127.0.0.1:%1/$1 [P]"
+QUERY = ON + "RewriteCond %%{{QUERY_STRING}} file=(.*)\nRewriteRule ^/get %s [L]"
 FORWARD = "ProxyRequests on\n<Proxy *>\nRequire all {rule}\n</Proxy>"
 
 # Each leads to the site's files in {srv}/hooks, or to its backend.
@@ -56,6 +57,17 @@ LEADING: dict[str, tuple[str, dict[str, str]]] = {
     "a rule far below": ("DocumentRoot {srv}/deep", {"proxy": BACKEND}),
     "a rule far below an alias": ("DocumentRoot {srv}/other\nAlias /d/ {srv}/deep/a/", {"proxy": BACKEND}),
     "a handler far below": ("DocumentRoot {srv}/handled", {"proxy": BACKEND}),
+    "folders above by a pattern": ("AliasMatch ^/f(.*)$ {srv}/other/$1", {}),
+    "folders above by a query": (QUERY % "{srv}/other/%1", {}),
+    "folders above an alias": ("Alias /in/ {srv}/other/\n" + ON + "RewriteRule ^/f(.*) /in/$1 [PT]", {}),
+    "folders above by an expression": ('<Location /x>\nAlias "{srv}/other/%{{HTTP:X-File}}"\n</Location>', {}),
+    "an alias without a slash": ("Alias /f/ {srv}/hoo", {}),
+    "a backend without a slash": ("ProxyPass / http://127.0.0.1:11", {"proxy": BACKEND}),
+    "a section's backend without a slash": (
+        "<Location /a/>\nProxyPass http://127.0.0.1:11\n</Location>",
+        {"proxy": BACKEND},
+    ),
+    "a rule's backend without a slash": (ON + "RewriteRule ^/x(.*) http://127.0.0.1:11$1 [P]", {"proxy": BACKEND}),
 }
 # Each looks like one of these, and leads elsewhere, or nowhere.
 ELSEWHERE: dict[str, tuple[str, dict[str, str]]] = {
@@ -78,6 +90,16 @@ ELSEWHERE: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "a port of the path": (ON + "RewriteRule ^/1([0-9]+)/(.*) http://127.0.0.1:1$1/$2 [P]", {"proxy": BACKEND}),
     "another port": (ON + "RewriteRule ^ http://127.0.0.1:11%{{REQUEST_URI}} [P]", {"proxy": BACKEND}),
+    "folders above by a pattern": ("AliasMatch ^/f/(.*)$ {srv}/other/$1", {}),
+    "folders above by a query": (QUERY.replace("(.*)", "([^/]*)") % "{srv}/other/%1", {}),
+    "folders above by a rule for some clients": (
+        ON + "RewriteCond %{{REMOTE_ADDR}} ^10\\.\nRewriteRule ^/f/(.*) {srv}/other/$1 [L]",
+        {},
+    ),
+    "an alias with a slash": ("Alias /f/ {srv}/hoo/", {}),
+    "a backend with a slash": ("ProxyPass / http://127.0.0.1:11/", {"proxy": BACKEND}),
+    "a backend of a path without a slash": ("ProxyPass /a http://127.0.0.1:11", {"proxy": BACKEND}),
+    "a rule's backend with a slash": (ON + "RewriteRule ^/x(.*) http://127.0.0.1:11/$1 [P]", {"proxy": BACKEND}),
     "a proxy for nobody": (FORWARD.format(rule="denied"), {"proxy": BACKEND}),
     "a rule of a folder that nobody reads": (
         "DocumentRoot {srv}/ruled\n<Directory {srv}/ruled>\nAllowOverride None\n</Directory>",

@@ -80,6 +80,7 @@ class _Asked:
     name: str
     told: str
     shown: bytes = field(default=b"", repr=False)  # how a file of the site's own begins, which is content too
+    remedy: str = ""
 
 
 class _Place(NamedTuple):
@@ -246,7 +247,9 @@ class Doors:
         told = f"{made.method or 'GET'} {made.path}{rest} with Host {name}"
         told += "".join(f" and {field}: {value}" for field, value in made.fields)
         told += f", by {lead.said.name} at {lead.said.place}"
-        asked = _Asked(request, name.partition(":")[0], told, _read_beginning(lead.shown))
+        # What is filled in right behind a host and port makes them a user and password.
+        remedy = "put a slash behind the host and port there" if "@" in made.path else ""
+        asked = _Asked(request, name.partition(":")[0], told, _read_beginning(lead.shown), remedy)
         for version in reversed(VERSIONS) if with_tls else ("",):
             kept = self._connect(address, port, sni, identity, version)
             faults = list(self._judge(kept, site, [asked], sharing, f"{who} got in at {join_endpoint(address, port)}"))
@@ -439,7 +442,7 @@ class Doors:
                 shortcuts = find_shortcuts(self.canaries.described, host)
                 also = f", perhaps by {', '.join(shortcuts[:3])}" if shortcuts else ""
                 words = f"{site.domain}: {said}{place}, to {each.told} ({reply.status}{also})"
-                remedy = "take out what leads to the site's content there"
+                remedy = each.remedy or "take out what leads to the site's content there"
                 if host != self.canaries.hosts[site.domain]:
                     remedy += ", or accept it by 'allow_bypass'"
                 yield Fault("stranger-let-in", site.domain, words, remedy)

@@ -25,7 +25,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_directives i
     names_path,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._site.patterns import find_example
-from ansible_collections.mtls.httpd.plugins.module_utils._site.templates import Condition, Filling, Made
+from ansible_collections.mtls.httpd.plugins.module_utils._site.templates import Condition, Filling, Made, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -70,7 +70,10 @@ class LeadingHost:
             yield from (made for word in words for path in goal.files for made in _of_users(word, path))
         elif name in ("aliasmatch", "scriptaliasmatch") and len(words) > 1:
             rule = Filling(words[0])
-            yield from (made for path in goal.files for made in rule.find_requests(words[1], path, exactly=True))
+            yield from (made for path in goal.files for made in _for_file(rule, words[1], path))
+        elif name in ("alias", "scriptalias") and len(words) == 1 and "%{" in words[0]:
+            rule, template = Filling("", prefix=base), _as_variables(words[0])
+            yield from (made for path in goal.files for made in _for_file(rule, template, path))
         elif name == "rewriterule" and len(words) > 1:
             yield from self._by_rule(each, goal, conditions)
         elif name == "proxypassmatch":
@@ -78,15 +81,15 @@ class LeadingHost:
             pattern = next(filter(None, map(_pattern_of, reversed(each.sections))), "")
             pattern, target = words[:2] if len(words) > 1 and "://" not in words[0] else (pattern, words[0])
             rule = Filling(pattern)
-            yield from (made for wanted in _wanted(target, goal) for made in rule.find_requests(target, wanted))
+            yield from _for_backend(rule, target, goal)
         elif name == "sethandler" and re.match(r"(?i)proxy:.*%\{", words[0]):
-            target = re.sub(r"(?i)%\{(?:req|http|req_novary):", "%{HTTP:", words[0][len("proxy:") :])
-            rule = Filling("", prefix=base)
-            yield from (made for wanted in _wanted(target, goal) for made in rule.find_requests(target, wanted))
+            rule, target = Filling("", prefix=base), _as_variables(words[0][len("proxy:") :])
+            yield from _for_backend(rule, target, goal)
         elif name in ("virtualdocumentroot", "virtualscriptalias") and "%" in words[0]:
             yield from (made for path in goal.files for made in _by_name(self.described.path(words[0]), path))
         elif name in LEADING:
             yield from self._plainly(each, goal, base)
+            yield from self._by_joining(each, goal, base)
         elif names_backend(each, [goal]):
             below = next((below for place, below in goal.listening if names_backend_at(each, place)), "")
             paths = [_join(base, "").rstrip("/"), *(found.rstrip("/") for found in _A_PATH.findall(each.arguments))]
@@ -134,6 +137,26 @@ class LeadingHost:
                         if trusted_paths.lies_below(path, target):
                             yield Made(path=_join(at, f"{link}/{os.path.relpath(path, target)}"))
 
+    def _by_joining(self, each: Directive, goal: Goal, base: str) -> Iterator[Made]:
+        """By what ends without the slash that its URL ends with: httpd joins its last word and what a request says.
+
+        So C(/srv/web) becomes C(/srv/webhook), and C(http://app:80) becomes C(http://app:80@another:81/).
+        """
+        name, words = each.name.lower(), each.words
+        is_short = "://" in words[0] or len(words) == 1
+        if name not in ("alias", "scriptalias", "proxypass") or any(map(_pattern_of, each.sections)):
+            return
+        url, target = (base, words[0]) if is_short else words[:2]
+        if not url.endswith("/") or target.endswith("/"):
+            return
+        rule = Filling(f"^{re.escape(url)}(.*)")
+        if name == "proxypass":
+            target = _escape(target) + "$1"
+            yield from _for_backend(rule, target, goal)
+        else:
+            target = _escape(self.described.path(target)) + "$1"
+            yield from (made for path in goal.files for made in rule.find_requests(target, path, exactly=True))
+
     def find_shown(self, each: Directive, goal: Goal) -> Iterator[tuple[Made, str]]:
         """Yield requests for links to single files of a site, each with the file."""
         name, words = each.name.lower(), each.words
@@ -151,11 +174,12 @@ class LeadingHost:
         rule = self._rule(each, conditions)
         target = _proxied(words)
         if target:
-            for wanted in _wanted(target, goal):
-                yield from rule.find_requests(target, wanted)
+            yield from _for_backend(rule, target, goal)
         elif words[1].startswith(("/", "$", "%")):
-            for path in goal.files:
-                yield from rule.find_requests(self._rooted(words[1]), path, exactly=True)
+            templates = self._aliased(self._rooted(words[1]))
+            yield from (
+                made for path in goal.files for template in templates for made in _for_file(rule, template, path)
+            )
 
     def _rule(self, each: Directive, conditions: Sequence[Directive]) -> Filling:
         base = self._base(each) if any(map(_is_section, each.sections)) else ""
@@ -183,6 +207,12 @@ class LeadingHost:
         root = next((folder for folder, url in self.served if url == "/"), "")
         found = re.sub(r"^%\{(?:CONTEXT_)?DOCUMENT_ROOT\}", lambda _found: root, template) if root else template
         return template if found == template else os.path.normpath(found)
+
+    def _aliased(self, template: str) -> list[str]:
+        """A path as it is, and as one of the host's URLs to which an Alias gives a folder."""
+        aliases = [(folder, url.rstrip("/") + "/") for folder, url in self.served if url != "/"]
+        found = [f"{_escape(folder)}/{template[len(url) :]}" for folder, url in aliases if template.startswith(url)]
+        return [template, *found]
 
     def may_lead(self, each: Directive, goal: Goal) -> bool:
         """Whether a directive that no request was made for may lead to a site's content by what it does not say."""
@@ -282,6 +312,44 @@ def _wanted(template: str, goal: Goal) -> Iterator[str]:
         if written and backends.same(backends.backend(f"{scheme}://{written}")[0], as_backend(place)):
             spelled.append(written)
         yield from (f"{scheme}://{each}{below.rstrip('/')}" for each in dict.fromkeys(spelled))
+
+
+def _for_file(rule: Filling, template: str, path: str) -> Iterator[Made]:
+    """Requests by which a template becomes a path, also by way of the folders above: httpd resolves C(..) after that.
+
+    In the path of a request it does so before.
+    """
+    yield from rule.find_requests(template, path, exactly=True)
+    first = next(iter(parse(template)), None)
+    begin = first.text if first and first.kind == "text" else "/"
+    above = f"{begin.rstrip('/')}/{os.path.relpath(path, begin)}"
+    if "/../" in above:
+        found = rule.find_requests(template, above, exactly=True)
+        yield from (made for made in found if not re.search(r"/\.\.?(/|$)", made.path))
+
+
+def _for_backend(rule: Filling, template: str, goal: Goal) -> Iterator[Made]:
+    """Requests by which a template becomes the URL of one of the goal's backends.
+
+    What is filled in right behind a host and port may make them a user and password (RFC 3986, section 3.2.1).
+    """
+    for wanted in _wanted(template, goal):
+        yield from rule.find_requests(template, wanted)
+    found = re.match(r"\w+://[^/$%]+(?=[$%])", template)
+    for place, below in goal.listening if found else ():
+        if found and not place.startswith("/"):
+            made = rule.find_requests(template, f"{found[0]}@{place}{below.rstrip('/')}")
+            yield from (each for each in made if not each.path.startswith("@"))
+
+
+def _as_variables(expression: str) -> str:
+    """An expression, with the variables that mod_rewrite has for the fields of a request."""
+    return re.sub(r"(?i)%\{(?:req|http|req_novary):", "%{HTTP:", expression)
+
+
+def _escape(text: str) -> str:
+    """A text in which nothing is filled in, as a template."""
+    return re.sub(r"([\\$%])", r"\\\1", text)
 
 
 def _join(base: str, rest: str) -> str:
