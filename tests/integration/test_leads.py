@@ -9,14 +9,16 @@ Each way stands beside a neighbour that looks like it and leads elsewhere.
 
 from __future__ import annotations
 
+import ctypes
 import os
+import subprocess
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from embedded_httpd import free_port
-from host import DOMAIN
+from host import DOMAIN, in_a_child
 from rehearsing import edited, forbid_namespaces
 
 from ansible_collections.mtls.httpd.plugins.module_utils._site import folders
@@ -42,6 +44,9 @@ LEADING: dict[str, tuple[str, dict[str, str]]] = {
         {},
     ),
     "folders of users": ("DocumentRoot {srv}/other\nUserDir {srv}", {}),
+    "folders of users within the site's": ("DocumentRoot {srv}/other\nUserDir {srv}/hooks", {}),
+    "a link to a folder within the site's": ("DocumentRoot {srv}/within", {}),
+    "a hard link": ("DocumentRoot {srv}/hard", {}),
     "a map of texts": (MAP, {"map": "hooks http://127.0.0.1:9"}),
     "the default of a map": (MAP.replace("$1}}", "$1|http://127.0.0.1:9}}"), {"map": "a http://127.0.0.1:11"}),
     "a cookie": (COOKIE, {"proxy": BACKEND}),
@@ -74,6 +79,7 @@ ELSEWHERE: dict[str, tuple[str, dict[str, str]]] = {
     "a link in a folder": ("DocumentRoot {srv}/pub2", {}),
     "a link far below": ("DocumentRoot {srv}/deep2", {}),
     "a rule far below": ("DocumentRoot {srv}/deep2", {"proxy": BACKEND}),
+    "a hard link": ("DocumentRoot {srv}/hard2", {}),
     "links that are not followed": ("DocumentRoot {srv}/pub\n<Directory {srv}>\nOptions None\n</Directory>", {}),
     "folders of users": ("DocumentRoot {srv}/other\nUserDir {srv}/*/public", {}),
     "a folder for each name": ("VirtualDocumentRoot {srv}/%0/public", {}),
@@ -116,6 +122,12 @@ def srv(host: Host) -> Path:
         (srv / name).mkdir(parents=True)
     (srv / "pub/x").symlink_to(srv / "hooks")
     (srv / "pub2/x").symlink_to(srv / "other")
+    (srv / "within").mkdir()
+    (srv / "within/x").symlink_to(srv / "hooks/files")
+    for name, target in (("hard", "hooks/files"), ("hard2", "other")):
+        (srv / target / "kept").write_text(f"that of {target}\n")
+        (srv / name).mkdir()
+        (srv / name / "kept").hardlink_to(srv / target / "kept")
     (srv / "ruled/.htaccess").write_text(f"RewriteEngine on\nRewriteRule ^in/(.*) {BACKEND}$1 [P]\n")
     for name, target, port in (("deep", "hooks", 9), ("deep2", "other", 11)):
         (srv / name / "a/b").mkdir(parents=True)
@@ -150,6 +162,35 @@ def test_what_a_rule_leads_to_the_content_is_refused_until_it_is_accepted(host: 
     assert f"by the virtual host at {place}, to GET " in message
     assert " at /" in message.partition(", by ")[2]
     assert host.apply(replace(wish, allow_bypass=(str(host.httpd.conf),))).rehearsal == "full"
+
+
+@pytest.mark.parametrize("mounted", ["hooks/files", "hooks/files/kept", "pub2"])
+def test_what_is_mounted_within_a_folder_that_is_served_may_be_of_the_site(host: Host, srv: Path, mounted: str) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount")
+
+    def judge() -> None:
+        assert ctypes.CDLL(None).unshare(0x00020000) == 0  # CLONE_NEWNS
+        subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+        place = srv / "mounts/there"
+        place.parent.mkdir()
+        if (srv / mounted).is_dir():
+            place.mkdir()
+        else:
+            place.touch()
+        subprocess.run(["mount", "--bind", srv / mounted, place], check=True)
+        _place, options = furnish(host, srv, "DocumentRoot {srv}/mounts", {})
+        wish = host.wish(**options)
+        try:
+            if mounted.startswith("hooks"):
+                assert "a client without a certificate got in at 127.0.0.1:" in host.refused(wish)
+            else:
+                assert host.apply(wish).rehearsal == "full"
+        finally:
+            host.httpd.stop()
+
+    host.httpd.stop()
+    in_a_child(judge)
 
 
 @pytest.mark.parametrize("way", ELSEWHERE)

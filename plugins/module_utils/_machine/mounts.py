@@ -32,6 +32,7 @@ class Mounts:
 
     at: dict[str, _Mount] = field(default_factory=dict)
     _told: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    _parts: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict, repr=False)
     _mounts: dict[str, _Mount | None] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -56,6 +57,24 @@ class Mounts:
         if path not in self._told:  # Many virtual hosts have one folder.
             self._told[path] = tuple(self._find_others(path)[:_MOST])
         return self._told[path]
+
+    def find_parts(self, path: str) -> tuple[tuple[str, str], ...]:
+        """Return what of a folder, a file or a folder below it, is mounted elsewhere: where that is, and its own path.
+
+        As it was when this was first asked: what is mounted over the folder later makes it look like another.
+        """
+        if path not in self._parts:
+            self._parts[path] = tuple(self._find_parts(path)[:_MOST])
+        return self._parts[path]
+
+    def _find_parts(self, path: str) -> list[tuple[str, str]]:
+        own = self._mount_of(path)
+        if own is None:
+            return []
+        inside = _join(own.root, path[len(own.place.rstrip("/")) :])
+        below = [each for each in self._by_device[own.device] if trusted_paths.lies_below(each.root, inside)]
+        found = [(each.place, _join(path, each.root[len(inside.rstrip("/")) :])) for each in below]
+        return [(place, original) for place, original in found if place != original and _is_same(place, original)]
 
     def _find_others(self, path: str) -> list[str]:
         own = self._mount_of(path)

@@ -295,11 +295,13 @@ def put_over(source: str, path: str) -> None:
     _mount(source, os.path.realpath(path), None, _MS_BIND, None)
 
 
-def plant(folder: str, files: Mapping[str, bytes], *, copies: bool = False) -> None:
+def plant(
+    folder: str, files: Mapping[str, bytes], further: Mapping[str, bytes] | None = None, *, copies: bool = False
+) -> None:
     """Inside: have a folder hold files more, by their names in it. What is mounted below it stays.
 
-    They are a month old, so that caches keep them, which go by that. C(copies): where the kernel allows no overlay over
-    the folder, a copy takes its place.
+    They are a month old, so that caches keep them, which go by that. C(further): those that may be wanting, as where a
+    folder within is shut. C(copies): where the kernel allows no overlay over the folder, a copy takes its place.
     Raises OSError, Unavailable where that cannot be: a folder of others may be shut to an ordinary user.
     """
     folder = os.path.realpath(folder)
@@ -314,12 +316,18 @@ def plant(folder: str, files: Mapping[str, bytes], *, copies: bool = False) -> N
         if place:
             _mount(place, path, None, _MS_BIND | _MS_REC, None)
     for name, content in files.items():
-        path = os.path.join(folder, name)
-        os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
-        with open(path, "xb") as stream:
-            os.fchmod(stream.fileno(), 0o644)
-            stream.write(content)
-        os.utime(path, (time.time() - _MONTH,) * 2)
+        _write_aged(os.path.join(folder, name), content)
+    for name, content in (further or {}).items():
+        with suppress(OSError):
+            _write_aged(os.path.join(folder, name), content)
+
+
+def _write_aged(path: str, content: bytes) -> None:
+    os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+    with open(path, "xb") as stream:
+        os.fchmod(stream.fileno(), 0o644)
+        stream.write(content)
+    os.utime(path, (time.time() - _MONTH,) * 2)
 
 
 def _mounted_below(folder: str) -> list[str]:

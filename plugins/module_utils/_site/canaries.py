@@ -26,7 +26,13 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import F
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.stand_ins import Arrival
 from ansible_collections.mtls.httpd.plugins.module_utils._site.backends import PORTS
 from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import find_contents, runs_files
-from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import Folders, are_ruled, names_of_rules
+from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import (
+    Folders,
+    are_ruled,
+    find_hard_linked,
+    names_of_rules,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_requests import find_user_folders
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -42,6 +48,7 @@ if TYPE_CHECKING:
 # Set aside for documentation (RFC 5737, RFC 3849): nobody calls from there.
 _NOBODYS = ("192.0.2.", "198.51.100.", "203.0.113.")
 _NOBODYS_V6 = "2001:db8:6d74:6c73::"
+_WITHIN_ROOT = 64  # folders within a document root into which a file is put, as others lead there
 _FEW = 8  # of addresses of IPv6, each of which is added on its own, and of networks that rules name
 # The blocks of 2^24 addresses each that are somebody's, and where in each of them is called from: registries give parts
 # of one to many countries. Those below the other number are the loopback interface's as a whole by one address.
@@ -183,13 +190,14 @@ class Canaries:
 
     word: what only the sites' content holds; behind it stands the mark of what holds it. hosts: their virtual hosts, by
     domain. names: how the planted files are called, by domain, which is their mark too; none where none could be
-    planted. files: all the paths that lead to these. mounts: what was mounted where before any was planted. logs:
-    httpd's error logs. stand_ins: the listeners in the place of backends. taken: the backends that are stood in for,
-    each with its mark. replaced: the domains all of whose backends these are. missed: those of which not all could be.
-    closed: the marks of what nobody is to reach but who is let in, by domain. shared: those that nobody else reaches by
-    the site's own host, as others have the same backend run files of theirs. dressed: by domain, the SHA-256 of the
-    page that a site refuses with, where its status says otherwise. warnings: what operators are to see to, and what
-    could not be stood in for. let_in: addresses that rules let in where they do not let in nobody's.
+    planted. files: all the paths that lead to these. named: files of sites that have other names (hard links). mounts:
+    what was mounted where before any was planted. logs: httpd's error logs. stand_ins: the listeners in the place of
+    backends. taken: the backends that are stood in for, each with its mark. replaced: the domains all of whose backends
+    these are. missed: those of which not all could be. closed: the marks of what nobody is to reach but who is let in,
+    by domain. shared: those that nobody else reaches by the site's own host, as others have the same backend run files
+    of theirs. dressed: by domain, the SHA-256 of the page that a site refuses with, where its status says otherwise.
+    warnings: what operators are to see to, and what could not be stood in for. let_in: addresses that rules let in
+    where they do not let in nobody's.
     """
 
     described: Description
@@ -200,6 +208,7 @@ class Canaries:
     names: dict[str, str] = field(default_factory=dict)
     files: dict[str, tuple[str, ...]] = field(default_factory=dict)
     roots: dict[str, str] = field(default_factory=dict)
+    named: dict[str, dict[tuple[int, int], str]] = field(default_factory=dict)
     hosts: dict[str, VirtualHost] = field(default_factory=dict)
     taken: dict[Backend, str] = field(default_factory=dict)
     replaced: set[str] = field(default_factory=set)
@@ -255,14 +264,19 @@ class Canaries:
         content = b"%b-%b \n" % (self.word, name.encode())
         folder = os.path.realpath(folder)
         roots = [folder, *self.mounts.other_paths(folder)]
+        parts = [place for place, _original in self.mounts.find_parts(folder) if os.path.isdir(place)]
+        self.named[domain] = find_hard_linked(folder)
         within = [*self._served_within(roots), *self._ruled_within(folder)]
-        inner = dict.fromkeys(os.path.join("/", each, name).lstrip("/") for each in within)
-        files = {each.lstrip("/"): content for each in [*(f"{folder_of(path)}{name}" for path in site.called), *inner]}
+        files = {f"{folder_of(path)}{name}".lstrip("/"): content for path in site.called}
+        inner = {os.path.normpath(os.path.join(each, name)): content for each in within}
         self.roots[domain] = folder
-        self.files[domain] = tuple(os.path.join(root, each) for root in roots for each in files)
-        for root in roots:
+        planted = [*((root, files, inner) for root in roots), *((place, {name: content}, {}) for place in parts)]
+        self.files[domain] = tuple(
+            os.path.join(root, each) for root, *both in planted for some in both for each in some
+        )
+        for root, some, more in planted:
             try:
-                sandbox.plant(root, files)
+                sandbox.plant(root, some, more)
             except (OSError, sandbox.Unavailable) as error:
                 reason = error.strerror if isinstance(error, OSError) else str(error)
                 self._note(domain, f"no file could be put into {root} for the rehearsal ({reason})")
@@ -276,11 +290,11 @@ class Canaries:
         """The folders within a document root that a directive serves on its own, as paths in it."""
         found = [
             os.path.relpath(path, root)
-            for path in self._served
+            for path in (*self._served, *self._linked)
             for root in roots
             if trusted_paths.lies_below(path, root) and os.path.isdir(path)
         ]
-        return list(dict.fromkeys(found))[:_FEW]
+        return list(dict.fromkeys(found))[:_WITHIN_ROOT]
 
     def _ruled_within(self, root: str) -> list[str]:
         """The first folders within a document root whose .htaccess file may let others in there, as paths in it."""
@@ -294,6 +308,17 @@ class Canaries:
         """The folders that directives serve."""
         contents = (content for each in self.described.directives for content in find_contents(self.described, each))
         return list(dict.fromkeys(path for content in contents if not content.backend for path in content.paths))
+
+    @cached_property
+    def _linked(self) -> list[str]:
+        """The folders that links in these lead to, and those of users."""
+        folders = Folders()
+        contents = (content for each in self.described.directives for content in find_contents(self.described, each))
+        paths = dict.fromkeys(content.path for content in contents if not content.backend and not content.filled)
+        found = [target for path in paths for _link, target in folders.look_into(path).links]
+        words = (word for each in self.described.named("userdir") for word in each.words)
+        found += [os.path.realpath(path) for word in words for path in find_user_folders(word)]
+        return list(dict.fromkeys(found))
 
     def replace_backends(self, site: SiteFacts, host: VirtualHost) -> None:
         """Stand in for the backends that a site's virtual host names, as far as that can be."""

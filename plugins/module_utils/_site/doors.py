@@ -194,7 +194,7 @@ class Doors:
         )
         root = self.canaries.roots.get(site.domain, "") if files else ""
         opened = tuple(os.path.normpath(f"{root}/{path}") for path in site.open_paths if root)
-        return Goal(site.domain, files, listening, root, opened)
+        return Goal(site.domain, files, listening, root, opened, self.canaries.named.get(site.domain, {}))
 
     def _is_shut(self, site: SiteFacts, host: VirtualHost | None) -> bool:
         """Whether all of a virtual host is the site's own, and asks everybody for a certificate."""

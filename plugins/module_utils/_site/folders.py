@@ -2,19 +2,23 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What lies in folders that httpd serves, as far down as their number allows: links to others, and .htaccess files."""
+"""What lies in folders that httpd serves, as far down as their number allows: links to others, and .htaccess files.
+
+Hard links too: files that have another name elsewhere.
+"""
 
 from __future__ import annotations
 
 import itertools
 import os
+import stat
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
 
@@ -29,23 +33,26 @@ class Lying(NamedTuple):
     """What lies in a folder and below it, by paths in that folder, those farther up first.
 
     links: to folders, each with where it leads. files: the same of links to plain files, but for many. ruled: the
-    .htaccess files, by whatever name.
+    .htaccess files, by whatever name. named: files that are sought, each with which of these it is.
     """
 
     links: tuple[tuple[str, str], ...] = ()
     ruled: tuple[str, ...] = ()
     files: tuple[tuple[str, str], ...] = ()
+    named: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass
 class Folders:
     """Looks into folders, into each once.
 
-    names: how .htaccess files are called. unseen: the folders that hold too much to be looked through.
+    names: how .htaccess files are called. unseen: the folders that hold too much to be looked through. sought: files by
+    device and inode, which may have further names.
     """
 
     names: Collection[str] = (_RULES,)
     unseen: list[str] = field(default_factory=list)
+    sought: Mapping[tuple[int, int], str] = field(default_factory=dict)
     _left: int = _MOST_IN_ALL
     _known: dict[str, Lying] = field(default_factory=dict)
 
@@ -59,6 +66,8 @@ class Folders:
         links: list[tuple[str, str]] = []
         ruled: list[str] = []
         files: list[tuple[str, str]] = []
+        named: list[tuple[str, str]] = []
+        inodes = {inode for _device, inode in self.sought}
         waiting, left = deque([""]), _MOST
         while waiting:
             below = waiting.popleft()
@@ -71,7 +80,7 @@ class Folders:
                 left, self._left = left - 1, self._left - 1
                 if min(left, self._left) < 0 or max(len(links), len(ruled)) >= _FOUND:
                     self.unseen.append(top)
-                    return Lying(tuple(links), tuple(ruled), tuple(files))
+                    return Lying(tuple(links), tuple(ruled), tuple(files), tuple(named))
                 path = os.path.join(below, entry.name)
                 with suppress(OSError):  # such as a link to itself, which leads nowhere
                     if entry.name in self.names:
@@ -85,7 +94,28 @@ class Folders:
                             self.unseen.append(top)
                     elif entry.is_dir(follow_symlinks=False):
                         waiting.append(path)
-        return Lying(tuple(links), tuple(ruled), tuple(files))
+                    elif entry.inode() in inodes:
+                        status = entry.stat(follow_symlinks=False)
+                        known = self.sought.get((status.st_dev, status.st_ino))
+                        named += [(path, known)] if known else []
+        return Lying(tuple(links), tuple(ruled), tuple(files), tuple(named))
+
+
+def find_hard_linked(folder: str) -> dict[tuple[int, int], str]:
+    """The plain files in a folder and below it that have another name, there or elsewhere, by device and inode."""
+    found: dict[tuple[int, int], str] = {}
+    left = _MOST
+    for above, _folders, names in os.walk(folder):
+        for name in names[: max(0, left)]:
+            path = os.path.join(above, name)
+            with suppress(OSError):
+                status = os.lstat(path)
+                if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
+                    found[status.st_dev, status.st_ino] = path
+        left -= len(names)
+        if left < 0 or len(found) >= _FILES:
+            break
+    return found
 
 
 def names_of_rules(described: Description) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._site import backends
@@ -16,7 +16,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import S
 from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import LOG_DIRECTIVES
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive
 
@@ -55,6 +55,7 @@ class Goal:
 
     C(listening): hosts and ports, or the path of a socket alone, each with the path below which the content lies.
     C(root): the site's document root, without links. C(opened): files in it that everybody gets at the site.
+    C(named): those of its files that have another name, by device and inode (hard links).
     """
 
     domain: str
@@ -62,6 +63,7 @@ class Goal:
     listening: tuple[tuple[str, str], ...] = ()
     root: str = ""
     opened: tuple[str, ...] = ()
+    named: Mapping[tuple[int, int], str] = field(default_factory=dict)
 
     @property
     def folder(self) -> str:

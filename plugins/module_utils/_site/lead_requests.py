@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import pwd
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 BELOW = "mtls-httpd"
 TUNNEL = "CONNECT"
+_USERS = 256  # whose folders are looked at
 _A_PATH = re.compile(r"(?:(?<=[\s\"'^])|^)(/[\w./~-]*)")
 _NO_FILE = "R|redirect|F|forbidden|G|gone|PT|passthrough"  # flags by which a RewriteRule names none
 
@@ -136,6 +139,8 @@ class LeadingHost:
                     for link, target in self.folders.look_into(content.path).links:
                         if trusted_paths.lies_below(path, target):
                             yield Made(path=_join(at, f"{link}/{os.path.relpath(path, target)}"))
+                        elif os.path.basename(path) == BELOW and trusted_paths.lies_below(target, goal.folder):
+                            yield Made(path=_join(at, f"{link}/{BELOW}"))
 
     def _by_joining(self, each: Directive, goal: Goal, base: str) -> Iterator[Made]:
         """By what ends without the slash that its URL ends with: httpd joins its last word and what a request says.
@@ -158,16 +163,24 @@ class LeadingHost:
             yield from (made for path in goal.files for made in rule.find_requests(target, path, exactly=True))
 
     def find_shown(self, each: Directive, goal: Goal) -> Iterator[tuple[Made, str]]:
-        """Yield requests for links to single files of a site, each with the file."""
+        """Yield requests for single files of a site by other names, each with the file: links, hard links, mounts."""
         name, words = each.name.lower(), each.words
         if name == "rewriterule" and any(map(_is_section, each.sections)):
             return  # What it names is a URL.
         at = words[0] if len(words) > 1 and name in ("alias", "scriptalias") else self._base(each)
         for content in find_contents(self.described, each) if goal.folder else ():
             if not content.backend and not content.filled:
-                for link, target in self.folders.look_into(content.path).files:
-                    if trusted_paths.lies_below(target, goal.folder) and target not in goal.opened:
+                lying = self.folders.look_into(content.path)
+                for link, target in (*lying.files, *lying.named, *self._mounted(content.path, goal.folder)):
+                    is_own = trusted_paths.lies_below(os.path.join(content.path, link), goal.folder)
+                    if trusted_paths.lies_below(target, goal.folder) and target not in goal.opened and not is_own:
                         yield Made(path=_join(at, link)), target
+
+    def _mounted(self, served: str, folder: str) -> Iterator[tuple[str, str]]:
+        """The files of a folder that are mounted in a served one too, by their paths in it, each with its own path."""
+        for place, original in self.described.mounts.find_parts(folder):
+            if trusted_paths.lies_below(place, served) and os.path.isfile(place):
+                yield os.path.relpath(place, served), original
 
     def _by_rule(self, each: Directive, goal: Goal, conditions: Sequence[Directive]) -> Iterator[Made]:
         words = each.words
@@ -392,6 +405,14 @@ def _of_users(word: str, path: str) -> Iterator[Made]:
             folder = os.path.realpath(os.path.join(home, word))
             if trusted_paths.lies_below(path, folder):
                 yield Made(path=f"/~{name}/{os.path.relpath(path, folder)}")
+
+
+def find_user_folders(word: str) -> Iterator[str]:
+    """Yield the folders of users that there are, by a word of UserDir."""
+    if word.startswith("/"):
+        yield from islice(glob.iglob(word if "*" in word else f"{word.rstrip('/')}/*"), _USERS)
+    else:
+        yield from (os.path.join(home, word) for _name, home in _homes())
 
 
 @lru_cache(maxsize=1)

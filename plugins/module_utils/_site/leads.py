@@ -79,6 +79,7 @@ class Leads:
         rule_files.forget()
         ruled = are_ruled(self.described)
         folders = {goal.folder for goal in goals} - {""}
+        self.folders.sought = {known: path for goal in goals for known, path in goal.named.items()}
         with bounded(_SECONDS) as in_time:
             for place, directives in self.described.by_host.items():
                 said = [

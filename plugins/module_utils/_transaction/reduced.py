@@ -38,6 +38,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site import (
     protocols,
     standing,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import find_hard_linked
 from ansible_collections.mtls.httpd.plugins.module_utils._site.includes import Includes
 from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_directives import Goal
 from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import (
@@ -252,7 +253,12 @@ def _goals(described: Description, sites: Sequence[SiteFacts]) -> Iterator[Goal]
             opened, closed = canaries.find_own_backends(described, site, host)
             folder = canaries.find_document_root(described, host) if site.mutual_tls == "enforced" else ""
             listening = tuple((each.place, "") for each in closed if each not in opened)
-            yield Goal(site.domain, (os.path.realpath(folder),) if folder else (), listening)
+            if not folder:
+                yield Goal(site.domain, (), listening)
+                continue
+            root = os.path.realpath(folder)
+            parts = [place for place, _original in described.mounts.find_parts(root) if os.path.isdir(place)]
+            yield Goal(site.domain, (root, *parts), listening, root, named=find_hard_linked(root))
 
 
 def _opened_at_once(domain: str, text: str) -> list[Fault]:

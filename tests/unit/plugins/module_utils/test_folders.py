@@ -66,7 +66,7 @@ def test_a_folder_that_holds_too_much_is_told_and_each_is_looked_into_once(
 
 def test_what_is_not_there_or_not_to_be_read_holds_nothing(tmp_path: Path) -> None:
     known = Folders()
-    assert known.look_into(str(tmp_path / "nowhere")) == ((), (), ())
+    assert known.look_into(str(tmp_path / "nowhere")) == ((), (), (), ())
     assert not known.unseen
 
 
