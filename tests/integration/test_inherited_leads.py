@@ -45,6 +45,8 @@ MATCHED = OTHER + '<LocationMatch "^/p/([0-9]+)/(.*)">\nProxyPassMatch http://12
 AGENT = OTHER + ON + "RewriteCond %%{{HTTP_USER_AGENT}} ^Monitor\nRewriteRule ^/(.*) http://%s%%{{HTTP:X-B}}/$1 [P]"
 ROOTED = OTHER + ON + "RewriteRule ^/h/(.*) %%{{DOCUMENT_ROOT}}/../%s/$1 [L]"
 FIELD = "RewriteRule ^/(.*) http://%s%%{{HTTP:X-B}}/$1 [P]"
+SET = OTHER + '<Location /go>\nSetHandler "proxy:http://127.0.0.1:%s%%{{reqenv:P}}/"\n</Location>'
+FILES = "%s\nSetHandler proxy:%s\n%s\n"
 RULED = NAME + "DocumentRoot {srv}/x"
 
 
@@ -80,6 +82,11 @@ LEADING = {
     "a default without a name": Way("", f"ServerName {DOMAIN}\n{AWAY}", first="DocumentRoot {srv}/pub\n"),
     "a handler by a field": Way("", HANDLED % "", PROXIED),
     "a pattern of the section": Way("", MATCHED % "", PROXIED),
+    "a handler for a file": Way("", RULED, PROXIED, {"x/.htaccess": FILES % ("<Files go.html>", BACKEND, "</Files>")}),
+    "a handler for files of a pattern": Way(
+        "", RULED, PROXIED, {"x/.htaccess": FILES % ('<FilesMatch "\\.cb$">', BACKEND, "</FilesMatch>")}
+    ),
+    "a handler by the end of a name": Way("", RULED, PROXIED, {"x/.htaccess": f"AddHandler proxy:{BACKEND} .cb\n"}),
     "an agent": Way("", AGENT % "", PROXIED),
     "a path beside the root": Way("", ROOTED % "hooks"),
     "a link to a file": Way("", NAME + "DocumentRoot {srv}/linked"),
@@ -106,9 +113,19 @@ ELSEWHERE = {
         "", RULED, PROXIED, {"x/.acl": f"{ON}RewriteRule ^in/(.*) {BACKEND}$1 [P]\n"}
     ),
     "names of another folder": Way("", "ServerAlias *.real.example.net\nDocumentRoot {srv}/pub2"),
-    "a handler by a field": Way("", HANDLED % "10.", PROXIED),
+    "a handler by a field": Way("", HANDLED % "10.0.0.1:11/", PROXIED),
+    "a handler by a variable": Way("", SET % "11", PROXIED),
+    "a handler for a file": Way(
+        "", RULED, PROXIED, {"x/.htaccess": FILES % ("<Files go.html>", "http://127.0.0.1:11/", "</Files>")}
+    ),
+    "a handler under a condition": Way(
+        "", RULED, PROXIED, {"x/.htaccess": FILES % ('<If "true">', "http://127.0.0.1:11/", "</If>")}
+    ),
+    "a handler of a module that is not there": Way(
+        "", RULED, PROXIED, {"x/.htaccess": FILES % ("<IfModule nothing_module>", BACKEND, "</IfModule>")}
+    ),
     "a pattern of the section": Way("", MATCHED % "1", PROXIED),
-    "an agent": Way("", AGENT % "10.", PROXIED),
+    "an agent": Way("", AGENT % "10.0.0.1:11/", PROXIED),
     "a path beside the root": Way("", ROOTED % "pub2"),
     "one page for all": Way("", f"{OTHER}{ON}RewriteRule ^(.*)$ %{{{{DOCUMENT_ROOT}}}}/index.php [L]"),
     "a URL by a variable": Way("", f"{OTHER}{ON}RewriteRule ^/h/(.*) %{{{{ENV:BASE}}}}/$1 [R]"),
@@ -116,7 +133,7 @@ ELSEWHERE = {
         "",
         f"{OTHER}<Directory {{srv}}/other>\n{ON}RewriteRule ^ %{{{{ENV:BASE}}}}/index.php [L]\n</Directory>",
     ),
-    "a client's address": Way("", f"{OTHER}{ON}RewriteCond %{{{{REMOTE_ADDR}}}} ^10\\.\n{FIELD % '10.'}", PROXIED),
+    "a client's address": Way("", f"{OTHER}{ON}RewriteCond %{{{{REMOTE_ADDR}}}} ^10\\.\n{FIELD % '10.0.0.1:11/'}", PROXIED),
     "a URL for a client's address": Way(
         "", f"{OTHER}{ON}RewriteCond %{{{{REMOTE_ADDR}}}} ^10\\.\nRewriteRule ^/admin/(.*)$ /$1 [PT]"
     ),
@@ -128,6 +145,10 @@ ELSEWHERE = {
 
 # What these lead to is another matter for another client, at another time, or by what somebody sets.
 DOUBTFUL = {
+    "a handler by a variable": Way("", SET % "", PROXIED),
+    "a handler under a condition": Way(
+        "", RULED, PROXIED, {"x/.htaccess": FILES % ("<If \"%{HTTP:X} == 'y'\">", BACKEND, "</If>")}
+    ),
     "a client's address": Way("", f"{OTHER}{ON}RewriteCond %{{{{REMOTE_ADDR}}}} ^10\\.\n{FIELD % ''}", PROXIED),
     "an hour": Way("", f"{OTHER}{ON}RewriteCond %{{{{TIME_HOUR}}}} ^(25|26)$\n{FIELD % ''}", PROXIED),
     "until an hour": Way(
@@ -212,7 +233,8 @@ def test_a_page_that_holds_what_a_small_file_does_is_not_that_file(host: Host, s
 def test_what_depends_on_more_than_requests_say_is_told(host: Host, srv: Path, way: str) -> None:
     report = host.apply(host.wish(**furnish(host, srv, DOUBTFUL[way])))
     assert report.rehearsal == "full"
-    assert [each for each in report.limits if "RewriteRule at " in each and f"may lead to what {DOMAIN}" in each]
+    told = [each for each in report.limits if f"may lead to what {DOMAIN}" in each]
+    assert any(f"{name} at " in each for each in told for name in ("RewriteRule", "SetHandler"))
 
 
 @pytest.mark.parametrize("way", ELSEWHERE)

@@ -10,7 +10,7 @@ import glob
 import os
 import pwd
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -44,6 +44,8 @@ BELOW = "mtls-httpd"
 TUNNEL = "CONNECT"
 _USERS = 256  # whose folders are looked at
 _A_PATH = re.compile(r"(?:(?<=[\s\"'^])|^)(/[\w./~-]*)")
+_IN_IF = re.compile(r"(?i)(?:else)?if\s|else\b")
+_IN_EXPRESSION = re.compile(r"%\{(?:[^{}]|%\{[^{}]*\})*\}")
 _NO_FILE = "R|redirect|F|forbidden|G|gone|PT|passthrough"  # flags by which a RewriteRule names none
 
 
@@ -87,7 +89,7 @@ class LeadingHost:
             yield from _for_backend(rule, target, goal)
         elif name == "sethandler" and re.match(r"(?i)proxy:.*%\{", words[0]):
             rule, target = Filling("", prefix=base), _as_variables(words[0][len("proxy:") :])
-            yield from _for_backend(rule, target, goal)
+            yield from (_for_handled(each, made) for made in _for_backend(rule, target, goal))
         elif name in ("virtualdocumentroot", "virtualscriptalias") and "%" in words[0]:
             yield from (made for path in goal.files for made in _by_name(self.described.path(words[0]), path))
         elif name in LEADING:
@@ -131,7 +133,8 @@ class LeadingHost:
                 for place, below in goal.listening:
                     rest = below[len(content.path.rstrip("/")) :] if below.startswith(content.path.rstrip("/")) else ""
                     if backends.same(content.backend, as_backend(place)):
-                        yield Made(path=_join(at, f"{rest.lstrip('/')}/{BELOW}" if rest.strip("/") else BELOW))
+                        path = _join(at, f"{rest.lstrip('/')}/{BELOW}" if rest.strip("/") else BELOW)
+                        yield _for_handled(each, Made(path=path))
             elif not content.filled:
                 for path in goal.files:
                     if trusted_paths.lies_below(path, content.path):
@@ -205,7 +208,9 @@ class LeadingHost:
         return Filling(each.words[0], nocase, held, self.maps, f"{base.rstrip('/')}/" if base else "")
 
     def is_conditional(self, each: Directive, conditions: Sequence[Directive]) -> bool:
-        """Whether what a directive leads to depends on more than requests say."""
+        """Whether what a directive leads to depends on more than requests say, or on an expression."""
+        if any(_IN_IF.match(section) for section in each.sections):
+            return not self._sends_away()
         if each.name.lower() != "rewriterule":
             return False
         if not _proxied(each.words):
@@ -231,16 +236,21 @@ class LeadingHost:
         """Whether a directive that no request was made for may lead to a site's content by what it does not say."""
         name, words = each.name.lower(), each.words
         if goal.folder and names_folder(self.described, each, {goal.folder}):
-            return not (self.host and closings.sends_all_away(self.described, self.host.place))
+            return not self._sends_away()
         if name == "proxyexpressdbmfile":  # backends by the name of the request, in a file that only httpd reads
             return bool(goal.listening) and self._has_express()
         target = _proxied(words) if name == "rewriterule" and len(words) > 1 else ""
+        if name == "sethandler" and words and words[0].lower().startswith("proxy:") and not self._sends_away():
+            target = _IN_EXPRESSION.sub("%{ENV:any}", words[0][len("proxy:") :])
         if name == "proxypass" and "interpolate" in [word.lower() for word in words]:
             target = next((re.sub(r"\$\{(\w+)\}", r"%{ENV:\1}", word) for word in words if "://" in word), "")
         rule = Filling("^", maps=self.maps)
         if name == "rewriterule" and not target and _names_file(each):
             return any(rule.may_become(words[1], path) for path in goal.files)
         return any(rule.may_become(target, wanted) for wanted in _wanted(target, goal)) if target else False
+
+    def _sends_away(self) -> bool:
+        return bool(self.host and closings.sends_all_away(self.described, self.host.place))
 
     def _has_express(self) -> bool:
         places = ("", self.host.place if self.host else "")
@@ -353,6 +363,24 @@ def _for_backend(rule: Filling, template: str, goal: Goal) -> Iterator[Made]:
         if found and not place.startswith("/"):
             made = rule.find_requests(template, f"{found[0]}@{place}{below.rstrip('/')}")
             yield from (each for each in made if not each.path.startswith("@"))
+
+
+def _for_handled(each: Directive, made: Made) -> Made:
+    """A request whose last word is one that a handler is for, by its section of files or its words."""
+    if each.name.lower() not in ("sethandler", "addhandler"):
+        return made
+    folder, _slash, last = made.path.rpartition("/")
+    for section in each.sections:
+        name, _space, said = section.partition(" ")
+        said = said.strip()
+        if name.lower() == "filesmatch" or (name.lower() == "files" and said.startswith("~")):
+            example = find_example(said.lstrip("~ ").strip("\"'"), {})
+            last = example[0] if example else last
+        elif name.lower() == "files":
+            last = re.sub(r"[*?]", "x", said.strip("\"'"))
+    if each.name.lower() == "addhandler" and each.words[1:]:
+        last += "." + each.words[1].lstrip(".")
+    return replace(made, path=f"{folder}/{last}")
 
 
 def _as_variables(expression: str) -> str:

@@ -25,12 +25,17 @@ _KEEPING = ("int:tolower", "int:escape", "int:unescape")
 
 
 def read_rules(path: str, place: str) -> list[Directive]:
-    """The rules in a .htaccess file of a folder that the virtual host at a place serves."""
-    found, sections = [], (f'Directory "{os.path.dirname(path)}"',)
+    """The rules in a .htaccess file of a folder that the virtual host at a place serves, with their sections."""
+    found, folder = [], f'Directory "{os.path.dirname(path)}"'
+    sections: list[str] = []
     for number, line in _join_continued(_read_lines(path)):
         name, *arguments = line.split(None, 1) or [""]
-        if name.lower() in _IN_HTACCESS:
-            found.append(Directive(name, "".join(arguments).strip(), path, number, sections, place))
+        if name.startswith("</"):
+            del sections[-1:]
+        elif name.startswith("<"):
+            sections.append(line.strip()[1:].removesuffix(">"))
+        elif name.lower() in _IN_HTACCESS:
+            found.append(Directive(name, "".join(arguments).strip(), path, number, (folder, *sections), place))
     return found
 
 
