@@ -649,6 +649,14 @@ PAST = {
         "ProxyPass / http://127.0.0.1:8081/" + DENIED + "\nErrorDocument 403 /denied",
         {"proxy_pass": "http://127.0.0.1:8081/"},
     ),
+    "every URL denied, and handed on to what was asked for": (
+        ROOT + DENIED + '\nErrorDocument 403 "/%{{unescape:%{{QUERY_STRING}}}}"',
+        {},
+    ),
+    "files denied, and handed on to a folder": (
+        ROOT + HOOKS.format("Require all denied") + "\nErrorDocument 403 /",
+        {},
+    ),
     "files denied by older rules, and allowed below": (
         ROOT + HOOKS.format("Deny from all") + "\n<Directory {hooks}/files>\nAllow from all\n</Directory>",
         {},
@@ -719,6 +727,10 @@ HARMLESS = {
     "every URL denied": (ROOT + DENIED, {}),
     "every URL denied on a condition that always holds": (ROOT + '\n<If "true">\nRequire all denied\n</If>', {}),
     "every URL denied, with a page that says so": (ROOT + DENIED + "\nErrorDocument 403 /denied.html", {}),
+    "every URL denied, and another fault handed on": (
+        ROOT + DENIED + '\nErrorDocument 404 "/%{{unescape:%{{QUERY_STRING}}}}"',
+        {},
+    ),
     "every URL of the backend denied, with words that say so": (
         "ProxyPass / http://127.0.0.1:8081/" + DENIED + '\nErrorDocument 403 "Not for you"',
         {"proxy_pass": "http://127.0.0.1:8081/"},

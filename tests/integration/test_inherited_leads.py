@@ -133,7 +133,9 @@ ELSEWHERE = {
         "",
         f"{OTHER}<Directory {{srv}}/other>\n{ON}RewriteRule ^ %{{{{ENV:BASE}}}}/index.php [L]\n</Directory>",
     ),
-    "a client's address": Way("", f"{OTHER}{ON}RewriteCond %{{{{REMOTE_ADDR}}}} ^10\\.\n{FIELD % '10.0.0.1:11/'}", PROXIED),
+    "a client's address": Way(
+        "", f"{OTHER}{ON}RewriteCond %{{{{REMOTE_ADDR}}}} ^10\\.\n{FIELD % '10.0.0.1:11/'}", PROXIED
+    ),
     "a URL for a client's address": Way(
         "", f"{OTHER}{ON}RewriteCond %{{{{REMOTE_ADDR}}}} ^10\\.\nRewriteRule ^/admin/(.*)$ /$1 [PT]"
     ),

@@ -221,6 +221,24 @@ def test_a_map_of_backends_that_httpd_alone_reads_is_told_where_it_is_in_use(
     assert ["ProxyExpressDBMFile at" in each for each in told] == ([True] if enabled == "on" else [])
 
 
+@pytest.mark.parametrize("folder", ["hooks", "other"])
+def test_a_program_is_told_that_names_the_sites_folder(host: Host, srv: Path, folder: str) -> None:
+    host.load("lua")
+    (srv / "program.lua").write_text(
+        f"""require "apache2"
+        function lead(r)
+            local name = r.uri:match("^/in/(.*)")
+            if name == nil then return apache2.DECLINED end
+            r.filename = "{srv}/{folder}/" .. name
+            return apache2.OK
+        end
+        """
+    )
+    _place, options = furnish(host, srv, "DocumentRoot {srv}/other\nLuaHookTranslateName {srv}/program.lua lead", {})
+    told = [each for each in host.apply(host.wish(**options)).limits if f"may lead to what {DOMAIN}" in each]
+    assert ["LuaHookTranslateName at" in each for each in told] == ([True] if folder == "hooks" else [])
+
+
 @pytest.mark.parametrize(
     "way", ["a link in a folder", "a field of the request", "another port", "a folder for each name"]
 )

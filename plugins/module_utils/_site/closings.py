@@ -190,11 +190,23 @@ def _only_names(without_us: Description, place: str) -> set[str]:
 
 def is_denied(without_us: Description, place: str, content: Content, mine: Content) -> bool:
     """Whether a host surely lets nobody get at C(mine) by way of C(content)."""
+    if _hands_on_anywhere(without_us, place):
+        return False
     if denies_all(without_us, place, backend=bool(content.backend)):
         return True
     if content.backend:
         return False
     return _denied(without_us, place, content, mine) or _denied_by_order(without_us, place, content, mine)
+
+
+def _hands_on_anywhere(without_us: Description, place: str) -> bool:
+    """Whether who is denied is handed on to a path that he says himself, or to a folder, by an ErrorDocument.
+
+    No rule is asked again there. A path of one file shows that page alone.
+    """
+    said = (each.words for each in _of_both(without_us, place) if each.name.lower() == "errordocument")
+    paths = ("".join(words[1:2]) for words in said if words[:1] in (["401"], ["403"]))
+    return any(path.startswith("/") and ("%{" in path or path.endswith("/")) for path in paths)
 
 
 def denies_all(without_us: Description, place: str, *, backend: bool) -> bool:

@@ -11,12 +11,12 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._site import backends
+from ansible_collections.mtls.httpd.plugins.module_utils._site import backends, rule_files
 from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import SERVING
 from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import LOG_DIRECTIVES
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive
 
@@ -44,6 +44,7 @@ _TELLING = (
     "setenv",
     "substitute",
 )
+_NO_PROGRAM = re.compile(r"(?i)^(?:ssl|auth|load)|log|config$")
 _A_URL = re.compile(r"(?i)\bhttps?://[^\s\"'|,;<>$%]+")
 _A_FOLDER = re.compile(r"(?<![\w./-])/[\w./@+~-]+")
 _AT_URL = re.compile(r"[\"']?\^?\(?/")
@@ -81,12 +82,23 @@ def names_path(each: Directive) -> bool:
 def names_folder(described: Description, each: Directive, folders: Container[str]) -> bool:
     """Whether a directive that httpd itself does not have names one of the folders of the sites' files.
 
-    What it is for is the module's to know, such as XSendFilePath, or what a section of Perl says.
+    What it is for is the module's to know, such as XSendFilePath, or what a section of Perl says. So is what a program
+    does that it names, such as LuaHookTranslateName, and that names one.
     """
     if "/" not in each.arguments or not _is_of_module(each):
         return False
-    paths = (path.rstrip("/") for path in _A_FOLDER.findall(each.arguments))
+    texts = (each.arguments, *_find_programs(described, each))
+    paths = (path.rstrip("/") for text in texts for path in _A_FOLDER.findall(text))
     return any(described.real_path(os.path.normpath(path)) in folders for path in paths if path)
+
+
+def _find_programs(described: Description, each: Directive) -> Iterator[str]:
+    """Yield the texts of the files that a directive names, but for keys, users, logs and what is loaded."""
+    if not _NO_PROGRAM.search(each.name):
+        for word in each.words:
+            path = described.path(word)
+            if "/" in word and os.path.isfile(path):
+                yield rule_files.read_script(path)
 
 
 def _is_of_module(each: Directive) -> bool:

@@ -39,6 +39,13 @@ def read_rules(path: str, place: str) -> list[Directive]:
     return found
 
 
+@lru_cache(maxsize=64)
+def read_script(path: str) -> str:
+    """What a program says that a directive names; nothing of what is no text."""
+    text = "\n".join(_read_lines(path))
+    return "" if "\0" in text else text
+
+
 def read_maps(described: Description, said: Sequence[Directive]) -> dict[str, Sequence[tuple[str, str]]]:
     """The maps of texts that a virtual host may use, and the functions that keep what they are given."""
     found: dict[str, Sequence[tuple[str, str]]] = {}
@@ -90,3 +97,4 @@ def _read_lines(path: str) -> list[str]:
 def forget() -> None:
     """Read maps anew when they are asked for next."""
     _read_map.cache_clear()
+    read_script.cache_clear()
