@@ -10,15 +10,21 @@ neighbour that looks like it and is none.
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from demo_material import Authority, write
 from embedded_httpd import free_port
 from host import DOMAIN
+from identities import identity
 from rehearsing import edited
 
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Door, Question
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
 from ansible_collections.mtls.httpd.plugins.module_utils._site import doors
 
 if TYPE_CHECKING:
@@ -141,9 +147,8 @@ def test_the_session_of_a_virtual_host_elsewhere_is_resumed_at_the_site(host: Ho
 
 @pytest.mark.parametrize("options", [{**OPEN, **PINNED}, {"proxy_pass": BACKEND, **PROTECTED}, PINNED])
 @pytest.mark.parametrize("path", ["/", "/elsewhere"])
-def test_what_a_cache_gives_to_anybody_is_found_after_the_client_was_served(
-    host: Host, options: dict[str, Any], path: str
-) -> None:
+def test_a_cache_answers_nobody_before_a_rule_is_asked(host: Host, options: dict[str, Any], path: str) -> None:
+    """Where the site's text would let it, that is found after the client was served."""
     load(host, "cache", "cache_disk")
     (host.httpd.root / "cache").mkdir(mode=0o777)
     (host.httpd.root / "cache").chmod(0o777)
@@ -151,11 +156,29 @@ def test_what_a_cache_gives_to_anybody_is_found_after_the_client_was_served(
     line = f"{host.httpd.conf}:{int(place.rpartition(':')[2]) + 1}"
     wish = host.wish(**({} if "proxy_pass" in options else files(host)), **options)
     if path == "/":
-        message = host.refused(wish)
+        message = host.refused(edited(wish, r"^ *CacheQuickHandler off\n", ""))
         assert " got in " in message
         assert f"CacheEnable at {line}" in message
-    else:
-        assert host.apply(wish).rehearsal == "full"
+    assert host.apply(wish).rehearsal == "full"
+
+
+@pytest.mark.parametrize("options", [OPEN, PINNED])
+def test_what_a_cache_keeps_of_one_folder_is_for_who_is_let_in(host: Host, options: dict[str, Any]) -> None:
+    load(host, "cache", "cache_disk")
+    (host.httpd.root / "cache").mkdir(mode=0o777)
+    (host.httpd.root / "cache").chmod(0o777)
+    say(host, f"CacheRoot {host.httpd.root}/cache\nCacheEnable disk /kept")
+    own = files(host)
+    kept = Path(own["document_root"]) / "kept/page"
+    kept.parent.mkdir()
+    kept.write_text("kept\n")
+    os.utime(kept, (time.time() - 10_000_000,) * 2)
+    assert host.apply(host.wish(**own, **options)).rehearsal == "full"
+    chat, other = (identity(host.chat.issue(client=True, common_name=name)) for name in ("Chat", "Another"))
+    refused = None if options == OPEN else other
+    for client, status in ((chat, 200), (refused, 403), (chat, 200), (refused, 403)):
+        question = Question(DOMAIN, "TLSv1.3", "trusted", client, path="/kept/page", method="GET")
+        assert ask(Door("127.0.0.1", host.port), question, 5).status == status
 
 
 # -- spellings
