@@ -210,6 +210,22 @@ def test_what_no_request_says_is_told_where_it_may_lead_to_the_backend(host: Hos
     ]
 
 
+RULES = {
+    "<Location /x>\nRequire ip 10.1.0.0/16\n</Location>": "clients at 10.1.0.1",
+    "<Directory {srv}/pub>\nRequire local\n</Directory>": "clients on this machine",
+    "<Location /x>\nRequire all denied\n</Location>\n<Location /y>\nRequire ip 10.1.0.0/16\n</Location>": "",
+    "<Location /x>\n<RequireAll>\nRequire all denied\nRequire ip 10.1.0.0/16\n</RequireAll>\n</Location>": "",
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_what_leads_some_addresses_to_the_content_is_told(host: Host, srv: Path, rule: str) -> None:
+    _place, options = furnish(host, srv, "DocumentRoot {srv}/pub\n" + rule, {})
+    told = [each for each in host.apply(host.wish(**options)).limits if f"to what {DOMAIN} protects" in each]
+    who = RULES[rule]
+    assert [f" leads {who} to what {DOMAIN} protects" in each for each in told] == ([True] if who else [])
+
+
 @pytest.mark.parametrize("enabled", ["on", "off"])
 def test_a_map_of_backends_that_httpd_alone_reads_is_told_where_it_is_in_use(
     host: Host, srv: Path, enabled: str

@@ -16,7 +16,7 @@ import re
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
+from itertools import islice, product
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
@@ -35,7 +35,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import F
 from ansible_collections.mtls.httpd.plugins.module_utils._site import closings, standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.bypasses import used_at
 from ansible_collections.mtls.httpd.plugins.module_utils._site.handshakes import find_admitted
-from ansible_collections.mtls.httpd.plugins.module_utils._site.in_the_way import find_shortcuts
+from ansible_collections.mtls.httpd.plugins.module_utils._site.in_the_way import find_address_rules, find_shortcuts
 from ansible_collections.mtls.httpd.plugins.module_utils._site.kinds import find_kinds
 from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_directives import Goal
 from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_requests import TUNNEL
@@ -79,6 +79,7 @@ class _Asked:
     raw: bytes = field(repr=False)
     name: str
     told: str
+    path: str = ""
     shown: bytes = field(default=b"", repr=False)  # how a file of the site's own begins, which is content too
     remedy: str = ""
 
@@ -249,13 +250,39 @@ class Doors:
         told += f", by {lead.said.name} at {lead.said.place}"
         # What is filled in right behind a host and port makes them a user and password.
         remedy = "put a slash behind the host and port there" if "@" in made.path else ""
-        asked = _Asked(request, name.partition(":")[0], told, _read_beginning(lead.shown), remedy)
+        asked = _Asked(request, name.partition(":")[0], told, made.path, _read_beginning(lead.shown), remedy)
         for version in reversed(VERSIONS) if with_tls else ("",):
             kept = self._connect(address, port, sni, identity, version)
             faults = list(self._judge(kept, site, [asked], sharing, f"{who} got in at {join_endpoint(address, port)}"))
             kept.close()
             yield from faults
             if faults:
+                return
+        if not (identity or lead.is_guess):
+            self._note_let_in(lead, site, place, asked, sni if with_tls else None)
+
+    def _note_let_in(self, lead: Lead, site: SiteFacts, place: _Place, asked: _Asked, sni: str | None) -> None:
+        """Note where a rule lets in some addresses, by which a directive leads who calls from there to the content.
+
+        C(sni): the name to shake hands by, None where TLS is not spoken.
+        """
+        address, port, (host, *_sharing) = place
+        described = self.canaries.described
+        if self._is_accepted(site, host) or not find_address_rules(described, host, [asked.path]):
+            return
+        versions = ("",) if sni is None else tuple(reversed(VERSIONS))
+        for source, version in product(self.canaries.known_sources(address), versions):
+            door = standing.find_door(described, address, port, source)
+            kept = Kept(door, version, sni or "", None, source, _SECONDS)
+            reply, reached = self._reach(kept, asked.raw)
+            kept.close()
+            is_shown = reply.status == 200 and asked.shown and _is_shown(asked.shown, reply.received)
+            if is_shown or self._is_content(site, reached):
+                who = f"clients at {source}" if source else "clients on this machine"
+                self._note(
+                    f"{lead.said.name} at {lead.said.place} leads {who} to what {site.domain} protects, and asks them "
+                    "for no certificate"
+                )
                 return
 
     def _closed(self, site: SiteFacts) -> bool:
