@@ -210,6 +210,21 @@ def test_what_no_request_says_is_told_where_it_may_lead_to_the_backend(host: Hos
     ]
 
 
+@pytest.mark.parametrize("denied", [12, 11])
+def test_an_open_link_is_found_among_many_that_are_denied(host: Host, srv: Path, denied: int) -> None:
+    rules = []
+    for number in range(12):
+        (srv / f"links/{number}").mkdir(parents=True)
+        (srv / f"links/{number}/x").symlink_to(srv / "hooks")
+        rules.append(f"<Directory {srv}/links/{number}>\nOptions None\n</Directory>")
+    _place, options = furnish(host, srv, "\n".join(["DocumentRoot {srv}/links", *rules[:denied]]), {})
+    if denied == 12:
+        report = host.apply(host.wish(**options))
+        assert not [each for each in report.limits if "may lead to" in each]
+    else:
+        assert "a client without a certificate got in at" in host.refused(host.wish(**options))
+
+
 RULES = {
     "<Location /x>\nRequire ip 10.1.0.0/16\n</Location>": "clients at 10.1.0.1",
     "<Directory {srv}/pub>\nRequire local\n</Directory>": "clients on this machine",

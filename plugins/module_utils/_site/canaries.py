@@ -266,7 +266,7 @@ class Canaries:
         roots = [folder, *self.mounts.other_paths(folder)]
         parts = [place for place, _original in self.mounts.find_parts(folder) if os.path.isdir(place)]
         self.named[domain] = find_hard_linked(folder)
-        within = [*self._served_within(roots), *self._ruled_within(folder)]
+        within = [*self._ruled_within(folder), *self._served_within(roots)]
         files = {f"{folder_of(path)}{name}".lstrip("/"): content for path in site.called}
         inner = {os.path.normpath(os.path.join(each, name)): content for each in within}
         self.roots[domain] = folder

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 BELOW = "mtls-httpd"
 TUNNEL = "CONNECT"
+_FILES = 16  # of a site that are asked for in one folder: those that lie farthest up, or where .htaccess files are
 _USERS = 256  # whose folders are looked at
 _A_PATH = re.compile(r"(?:(?<=[\s\"'^])|^)(/[\w./~-]*)")
 _IN_IF = re.compile(r"(?i)(?:else)?if\s|else\b")
@@ -136,14 +137,14 @@ class LeadingHost:
                         path = _join(at, f"{rest.lstrip('/')}/{BELOW}" if rest.strip("/") else BELOW)
                         yield _for_handled(each, Made(path=path))
             elif not content.filled:
-                for path in goal.files:
-                    if trusted_paths.lies_below(path, content.path):
-                        yield Made(path=_join(at, os.path.relpath(path, content.path)))
-                    for link, target in self.folders.look_into(content.path).links:
-                        if trusted_paths.lies_below(path, target):
-                            yield Made(path=_join(at, f"{link}/{os.path.relpath(path, target)}"))
-                        elif os.path.basename(path) == BELOW and trusted_paths.lies_below(target, goal.folder):
-                            yield Made(path=_join(at, f"{link}/{BELOW}"))
+                found = (path for path in goal.files if trusted_paths.lies_below(path, content.path))
+                yield from (Made(path=_join(at, os.path.relpath(path, content.path))) for path in islice(found, _FILES))
+                for link, target in self.folders.look_into(content.path).links:
+                    below = next((path for path in goal.files if trusted_paths.lies_below(path, target)), "")
+                    if below:
+                        yield Made(path=_join(at, f"{link}/{os.path.relpath(below, target)}"))
+                    elif _is_unasked(goal) and trusted_paths.lies_below(target, goal.folder):
+                        yield Made(path=_join(at, f"{link}/{BELOW}"))
 
     def _by_joining(self, each: Directive, goal: Goal, base: str) -> Iterator[Made]:
         """By what ends without the slash that its URL ends with: httpd joins its last word and what a request says.
@@ -335,6 +336,11 @@ def _wanted(template: str, goal: Goal) -> Iterator[str]:
         if written and backends.same(backends.backend(f"{scheme}://{written}")[0], as_backend(place)):
             spelled.append(written)
         yield from (f"{scheme}://{each}{below.rstrip('/')}" for each in dict.fromkeys(spelled))
+
+
+def _is_unasked(goal: Goal) -> bool:
+    """Whether no file stands for the content, as nothing is asked."""
+    return any(os.path.basename(path) == BELOW for path in goal.files)
 
 
 def _for_file(rule: Filling, template: str, path: str) -> Iterator[Made]:

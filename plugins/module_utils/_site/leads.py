@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 _RULED = 64  # .htaccess files of a folder and what is below it that are read
 _REQUESTS = 8  # by one directive, for one site
+_PLAIN = ("documentroot", "alias", "scriptalias")  # of which each request is another way
+_PLAIN_REQUESTS = 48
 _SECONDS = 5.0  # for all patterns, which are the operators', or of who may write a .htaccess file
 
 
@@ -110,7 +112,8 @@ class Leads:
                 continue
             for goal in goals:
                 made = list(host.find_requests(each, goal, conditions))
-                self.found += [Lead(goal.domain, each, host.host, request) for request in made[:_REQUESTS]]
+                most = _PLAIN_REQUESTS if each.name.lower() in _PLAIN else _REQUESTS
+                self.found += [Lead(goal.domain, each, host.host, request) for request in made[:most]]
                 shown = {file: request for request, file in host.find_shown(each, goal)}
                 some = list(shown.items())[:_REQUESTS]
                 self.found += [Lead(goal.domain, each, host.host, request, False, file) for file, request in some]
@@ -122,6 +125,7 @@ class Leads:
                     or (made and each.name.lower() not in LEADING)
                     or (made and host.is_conditional(each, conditions))
                     or len(shown) > _REQUESTS
+                    or (len(made) > most and each.name.lower() in _PLAIN)
                 ):
                     self.doubtful.append((goal.domain, each))
             if each.name.lower() == "rewriterule":
