@@ -259,6 +259,15 @@ def test_a_missing_key_of_another_site_is_told_before_the_next_reload(fleet: Fle
         assert "gone.key" in told["reasons"][0]["message"]
 
 
+def test_a_configuration_that_is_broken_is_told_without_a_word_of_a_run(fleet: Fleet) -> None:
+    with fleet.servers["d2"].conf.open("a") as conf:
+        conf.write("NoSuchDirective on\n")
+    status, said, told = fleet.status()
+    assert (status, codes(told)) == (2, {("reload-fails", "d2")}), said
+    assert "NoSuchDirective" in told["reasons"][0]["message"]
+    assert "before" not in told["reasons"][0]["message"]
+
+
 def test_a_door_beside_a_site_is_told_and_an_accepted_one_is_none(fleet: Fleet) -> None:
     httpd = fleet.servers["d1"]
     port = free_port()

@@ -127,7 +127,7 @@ def look(server: Server, store: Store, request: Request, *, interrupted: bool, s
     was_running = server.running()
     wishes = change_each(request.wishes, lambda wish: _add_release(store, wish) if wish.previous else wish)
     refuse_untimely(wishes, skew)
-    without_us, with_ssl = describe_without_us(server, store)
+    without_us, with_ssl = describe_without_us(server, store, ". This was so before")
     _refuse_still_included(server, store, without_us, wishes)
     sites = [wish.release.facts for wish in wishes if wish.release]
     pending = [site for site in sites if site.included and not standing.host_of(site, without_us)]
@@ -232,11 +232,15 @@ def _add_release(store: Store, wish: SiteWish) -> SiteWish:
     return replace(wish, release=store.read(wish.domain, "previous"))
 
 
-def describe_without_us(server: Server, store: Store) -> tuple[Description, Description]:
+def describe_without_us(server: Server, store: Store, further: str = "") -> tuple[Description, Description]:
+    """The configuration without the sites: as it is, and with mod_ssl loaded. Raises Refused for a broken one.
+
+    C(further): what is said of that besides.
+    """
     try:
         return server.describe_without_us(host_file.list_loading(commands.read(store.path("host.conf"))))
     except HttpdError as error:
-        raise Refused(Fault("broken-before", "", f"{error}. This was so before", "mend it first")) from None
+        raise Refused(Fault("broken-before", "", f"{error}{further}", "mend it first")) from None
 
 
 def _refuse_still_included(server: Server, store: Store, without_us: Description, wishes: Sequence[SiteWish]) -> None:

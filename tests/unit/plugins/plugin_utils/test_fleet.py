@@ -361,7 +361,7 @@ def test_beside_the_certificates_days_it_is_said_what_else_ends(told: dict[str, 
 
 
 def test_what_the_next_reload_would_end_by_is_said_once() -> None:
-    words = "the configuration /etc/httpd/conf/httpd.conf is not sound: AH00526: Syntax error. This was so before"
+    words = "the configuration /etc/httpd/conf/httpd.conf is not sound: AH00526: Syntax error"
     broken = {"code": "broken-before", "domain": "", "message": words, "remedy": "mend it first"}
     other = broken | {"code": "killed-run", "message": "/etc/httpd/conf/mtls/journal tells of a run that was killed"}
     reload = {"survives": False, "decided_by": "httpd", "message": f"{words}: mend it first"}
