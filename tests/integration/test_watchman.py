@@ -568,6 +568,27 @@ def test_a_folder_that_cannot_be_used_is_refused_before_anything_is_changed(
     host.apply(host.wish())
 
 
+def test_a_folder_that_root_alone_may_read_is_warned_of(host: Host, folder: Path) -> None:
+    """A node_exporter has a user of its own. One above may be that one's, and a group may have it."""
+    for path in (folder, *folder.parents):
+        if path.stat().st_uid == 0 and not path.stat().st_mode & 0o011:
+            path.chmod(path.stat().st_mode | 0o011)  # of pytest's own
+    wish, below = host.wish(), folder / "below"
+    below.mkdir()
+
+    def warned() -> list[str]:
+        return [each for each in host.apply(wish, metrics_folder=str(below)).limits if "only root gets to" in each]
+
+    for closed in (below, folder):
+        for mode, group, owner, words in ((0o755, 0, 0, 0), (0o700, 0, 0, 1), (0o750, 0, 0, 1), (0o750, 65534, 0, 0)):
+            closed.chmod(mode)
+            os.chown(closed, owner, group)
+            found = warned()
+            assert len(found) == words, (closed, mode, group)
+            assert all(f"chmod o+rx {closed}`" in each for each in found)
+        closed.chmod(0o755)
+
+
 def test_a_certificate_is_renewed_although_the_folder_is_gone(host: Host, folder: Path) -> None:
     host.apply(host.wish(), metrics_folder=str(folder))
     folder.rmdir()

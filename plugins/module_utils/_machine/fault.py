@@ -148,6 +148,10 @@ CODES: dict[str, tuple[str, str]] = {
         "There is no such folder as `metrics_folder`, others can change it, or its watchman does not run.",
         "Do what the message says, or make `metrics_folder` an empty text for the host; all else goes without it.",
     ),
+    "metrics-unread": (
+        "Only root gets to the folder of `metrics_folder`, or to one above it: a warning.",
+        "Make it readable for the user of node_exporter, or see that node_exporter is root's.",
+    ),
     "metrics-untimed": (
         "The watchman of `metrics_folder` is in place, and there is no systemd to run it: a warning.",
         "Have cron run the command that the message names, every five minutes.",

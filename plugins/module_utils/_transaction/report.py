@@ -126,7 +126,7 @@ def tell(seen: Seen, result: Result | None, *, reloaded: bool, check: bool, heal
 
         folder = seen.request.metrics_folder
         hindrances = [*watchman.find_hindrances(seen.store, folder), *watchman.find_missing_timer(seen.store)]
-        report.limits += map(tell_fault, hindrances)
+        report.limits += map(tell_fault, hindrances + watchman.find_unread(folder))
     if result:
         report.rehearsal, report.rehearsal_reason = result.mode, result.reason
         report.accepted = list_faults(result.accepted)

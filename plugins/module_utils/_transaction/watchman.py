@@ -389,6 +389,25 @@ def find_hindrances(store: Store, folder: str) -> list[Fault]:
     return []
 
 
+def find_unread(folder: str) -> list[Fault]:
+    """What keeps node_exporter, which has a user of its own, from what the watchman writes to C(folder)."""
+    path = os.path.realpath(folder)
+    while not _is_for_root_alone(path):
+        if path == "/":
+            return []
+        path = os.path.dirname(path)
+    words = f"only root gets to {path}, so that a node_exporter of another user cannot read the metrics"
+    return [Fault("metrics-unread", "", words, f"`chmod o+rx {path}`; there is no secret in the metrics")]
+
+
+def _is_for_root_alone(path: str) -> bool:
+    with suppress(OSError):
+        status = os.stat(path)
+        acl = status.st_mode & stat.S_IXGRP and (status.st_gid or "system.posix_acl_access" in os.listxattr(path))
+        return status.st_uid == 0 and not status.st_mode & stat.S_IXOTH and not acl
+    return False
+
+
 def find_missing_timer(store: Store) -> list[Fault]:
     """What is to be done by the operator where no timer of systemd runs the program."""
     if _has_units():
