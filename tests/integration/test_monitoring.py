@@ -36,7 +36,8 @@ RULES = {rule["alert"]: rule for group in yaml.safe_load(ALERTS.read_text())["gr
 PANELS = json.loads(DASHBOARD.read_text())["panels"]
 DAY = 86400
 SITE = 'site="www.example.com",server="/etc/apache2",instance="w1",job="node"'
-WATCH = 'server="/etc/apache2",instance="w1",job="node"'
+SCRAPED = 'instance="w1",job="node"'
+WATCH = f'server="/etc/apache2",{SCRAPED}'
 
 
 def test_promtool_takes_the_alerts() -> None:
@@ -104,6 +105,21 @@ SPANS = [
     ("MutualTlsWatchmanGone", {"last_check_timestamp_seconds": "0x10 _x60"}, "40m", True),
     ("MutualTlsWatchmanGone", {"last_check_timestamp_seconds": "0x10 _x9000"}, "6d", True),
     ("MutualTlsWatchmanGone", {"last_check_timestamp_seconds": "0+60x60"}, "59m", False),
+    ("MutualTlsWatchmanGone", {"last_check_timestamp_seconds": "0x10 _x60", "up": "1x10 0x60"}, "40m", True),
+    ("MutualTlsWatchmanGone", {"last_check_timestamp_seconds": "0x10 _x60", "up": "1x10 _x60"}, "40m", False),
+    ("MutualTlsWatchmanDead", {"last_check_timestamp_seconds": f"{-HOUR}+60x60"}, "59m", False),  # its clock is behind
+    ("MutualTlsWatchmanDead", {"last_check_timestamp_seconds": "0+60x20 1200x40"}, "47m", True),
+    ("MutualTlsClockWrong", {"last_check_timestamp_seconds": f"{-HOUR}+60x60"}, "30m", True),
+    ("MutualTlsClockWrong", {"last_check_timestamp_seconds": f"{HOUR}+60x60"}, "12m", True),
+    ("MutualTlsClockWrong", {"last_check_timestamp_seconds": f"{HOUR}x40"}, "12m", True),  # and then it died
+    ("MutualTlsClockWrong", {"last_check_timestamp_seconds": "0+60x60"}, "59m", False),
+    ("MutualTlsClockWrong", {"last_check_timestamp_seconds": "0x60"}, "59m", False),  # it is dead
+    ("MutualTlsClockWrong", {"last_check_timestamp_seconds": "0x1 _x58 0x6 3900x9"}, "70m", False),  # it was down
+    ("MutualTlsClockWrong", {"last_check_timestamp_seconds": "0x4 300x4 600x4 900x4 1200x4"}, "24m", False),
+    ("MutualTlsLogUnread", {"unread_logs": "0x9 1x40"}, "41m", True),
+    ("MutualTlsLogUnread", {"unread_logs": "0x9 1x5 0x40"}, "41m", False),
+    ("MutualTlsClientCaNotAsked", {"client_ca_asked": "1x9 0x10"}, "12m", True),
+    ("MutualTlsClientCaNotAsked", {"client_ca_asked": "1x60"}, "59m", False),
     ("MutualTlsManyRefused", {'refused_calls_total{reason="unknown-issuer"}': "0+1x120"}, "90m", True),
     ("MutualTlsManyRefused", {'refused_calls_total{reason="no-certificate"}': "0+9x120"}, "90m", False),
     ("MutualTlsManyRefused", {'refused_calls_total{reason="unknown-issuer"}': "7x120"}, "90m", False),
@@ -125,6 +141,9 @@ TILES = [
     ("Sites of which enforcement is unknown", {ANSWERS: "1"}, 1),
     ("Sites that do not answer", {ANSWERS: "1"}, 0),
     ("Sites that do not answer", {ANSWERS: "0"}, 1),
+    ("Sites that do not ask for a client CA", {"client_ca_asked": "1"}, 0),
+    ("Sites that do not ask for a client CA", {"client_ca_asked": "0"}, 1),
+    ("Logs that cannot be read", {"unread_logs": "2"}, 2),
     ("Watchmen that have not looked for 15 minutes", {"last_check_timestamp_seconds": "3600"}, 0),
     ("Watchmen that have not looked for 15 minutes", {"last_check_timestamp_seconds": "0"}, 1),
 ]
@@ -157,7 +176,7 @@ def look_at_tile(folder: Path, named: str, series: dict[str, str], found: list[d
     (expr,) = (panel["targets"][0]["expr"] for panel in PANELS if panel["title"] == named)
     given = []
     for name, value in series.items():
-        known = WATCH if "last_check" in name else SITE
+        known = WATCH if "last_check" in name or "unread" in name else SITE
         full = name if "{" in name else f"{name}{{{known}}}"
         given.append({"series": f"mtls_httpd_{full}", "values": f"{value}x60"})
     asked = {"expr": re.sub(r"\$\w+", ".*", expr), "eval_time": "1h", "exp_samples": found}
@@ -179,7 +198,10 @@ def test_each_alert_fires_in_its_time_and_not_on_a_healthy_neighbour(
 ) -> None:
     given, labels = [], {}
     for name, values in series.items():
-        known = WATCH if "last_check" in name else SITE
+        if name == "up":
+            given.append({"series": f"up{{{SCRAPED}}}", "values": values})
+            continue
+        known = WATCH if "last_check" in name or "unread" in name else SITE
         bare, _brace, more = name.partition("{")
         given.append(
             {"series": f"mtls_httpd_{bare}{{{known}{',' if more else ''}{more.rstrip('}')}}}", "values": values}
@@ -300,6 +322,7 @@ def test_a_report_of_status_beside_a_watchman_that_is_well_fires_nothing(tmp_pat
         "crl_next_update_timestamp_seconds": f"{9 * DAY}x90",
         "enforced": "1x90",
         "answers": "1x90",
+        "client_ca_asked": "1x90",
         "crl_this_update_timestamp_seconds": "0x90",
         ACCEPTED: "0x90",
         FORBIDDEN: "0x90",
@@ -333,7 +356,7 @@ def firing(tmp_path: Path) -> Iterator[Callable[[], set[str]]]:
     What lasts minutes in the alerts lasts seconds here.
     """
     (tmp_path / "textfile").mkdir(mode=0o755)
-    text = re.sub(r"for: \d+m", "for: 0s", ALERTS.read_text()).replace("> 15 * 60", "> 6")
+    text = re.sub(r"for: \d+m", "for: 0s", ALERTS.read_text()).replace("> 15 * 60", "> 15").replace("[15m]", "[15s]")
     (tmp_path / "alerts.yml").write_text(text)
     exporter, prometheus = free_port(), free_port()
     every = {"scrape_interval": "1s", "evaluation_interval": "1s"}
@@ -392,7 +415,7 @@ def test_a_certificate_that_ends_a_server_that_asks_no_more_and_a_dead_watchman_
             time.sleep(0.5)
             return firing() == wanted
 
-        return until(seen, 20)
+        return until(seen, 40)
 
     soon = datetime.now(timezone.utc) + timedelta(days=3)
     host.apply(host.wish(), metrics_folder=str(folder))
@@ -413,7 +436,7 @@ def test_a_certificate_that_ends_a_server_that_asks_no_more_and_a_dead_watchman_
     site.write_text(enforcing)
     host.restart()
     assert becomes(set()), firing()
-    assert until(lambda: firing() == {"MutualTlsWatchmanDead"}, 20), firing()
+    assert until(lambda: firing() == {"MutualTlsWatchmanDead"}, 30), firing()
     for path in folder.iterdir():
         path.unlink()
     assert until(lambda: firing() == {"MutualTlsWatchmanGone"}, 20), firing()

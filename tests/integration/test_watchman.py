@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -19,7 +21,7 @@ import pytest
 from cryptography import x509
 from demo_material import Authority
 from foreign import promtool
-from host import DOMAIN, OTHER, LateDisk, loads, until
+from host import DOMAIN, OTHER, LateDisk, children, loads, until
 from identities import identity
 from rehearsing import edited
 
@@ -31,6 +33,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.metrics import ME
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, SiteWish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.status import tell_status
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.watch_program import _find_own_address
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from host import Host
 
 FILES = ("watchman.py", "watchman.json", "watchman.pem")
+ASKED, ENFORCED = "mtls_httpd_client_ca_asked", "mtls_httpd_enforced"
 CERTIFICATE_ENDS = "mtls_httpd_certificate_not_after_timestamp_seconds"
 FORBIDDEN = "forbidden_calls_total"
 REFUSED = "mtls_httpd_refused_calls_total"
@@ -160,7 +164,7 @@ def test_each_healthy_site_is_told_as_enforced_with_what_it_serves(
 ) -> None:
     host.apply(host.wish(**options), metrics_folder=str(folder))
     samples = check(host)
-    assert (samples[sample("mtls_httpd_enforced")], samples[sample("mtls_httpd_answers")]) == (1, 1)
+    assert (samples[sample(ENFORCED)], samples[sample("mtls_httpd_answers")], samples[sample(ASKED)]) == (1, 1, 1)
     assert samples[sample(CERTIFICATE_ENDS)] > time.time()
 
 
@@ -242,6 +246,135 @@ def test_a_path_that_is_protected_no_more_is_told(host: Host, folder: Path) -> N
     site.write_text(re.sub(r"(?m)^\s*Require .*$", "Require all granted", site.read_text()))
     host.restart()
     assert check(host)[sample("mtls_httpd_enforced")] == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "rule", "opened"),
+    [
+        pytest.param(
+            {"protected": {"/callback/": "http://127.0.0.1:9/", "/hook/": "http://127.0.0.1:9/"}},
+            r'(?s)(<Location "/hook/">).*?(</Location>)',
+            r"\1\nRequire all granted\n\2",
+            id="the second",
+        ),
+        pytest.param(
+            {"open_paths": ["/health"], "callback_paths": ["/callback"]},
+            "'/health'",
+            "'/health', '/callback'",
+            id="where Chat calls",
+        ),
+    ],
+)
+def test_each_path_that_is_to_be_closed_is_asked_for(
+    options: dict[str, Any], rule: str, opened: str, host: Host, folder: Path
+) -> None:
+    host.apply(host.wish(**options), metrics_folder=str(folder))
+    assert check(host)[sample(ENFORCED)] == 1
+    (site,) = host.store.glob(f"{DOMAIN}/current/site.conf")
+    site.write_text(re.sub(rule, opened, site.read_text()))
+    host.restart()
+    assert check(host)[sample(ENFORCED)] == 0
+
+
+@pytest.mark.parametrize(
+    ("kept", "enforced", "asked"),
+    [
+        pytest.param((), 0, 0, id="swapped"),
+        pytest.param(("old", "chat"), 0, 1, id="one more"),
+        pytest.param(("old",), 1, 0, id="one gone"),
+    ],
+)
+def test_client_cas_other_than_the_sites_are_told(
+    kept: tuple[str, ...], enforced: int, asked: int, host: Host, folder: Path
+) -> None:
+    old, other = Authority("Chat's old CA"), Authority("Somebody's CA")
+    known = {"old": old.pem, "chat": host.chat.pem}
+    host.apply(host.wish(client_ca=old.pem + host.chat.pem), metrics_folder=str(folder))
+    samples = check(host)
+    assert (samples[sample(ENFORCED)], samples[sample(ASKED)]) == (1, 1)
+    (path,) = host.store.glob(f"{DOMAIN}/current/TencentQQAuthCA.crt")
+    more = b"" if kept == ("old",) else other.pem
+    path.write_bytes(b"".join(known[name] for name in kept) + more)
+    assert check(host)[sample(ASKED)] == 1, "httpd has not read it yet"
+    host.restart()
+    samples = check(host)
+    assert (samples[sample(ENFORCED)], samples[sample(ASKED)]) == (enforced, asked)
+
+
+def test_a_virtual_host_of_this_machines_own_address_that_takes_the_name_is_told(host: Host, folder: Path) -> None:
+    address = _find_own_address("192.0.2.1")
+    if not address:
+        pytest.skip("this machine has a loopback alone")
+    host.apply(host.wish(), metrics_folder=str(folder))
+    assert check(host)[sample(ENFORCED)] == 1
+    text = """
+        <VirtualHost {address}:{port}>
+        ServerName {name}
+        SSLEngine on
+        SSLCertificateFile {certificate}
+        SSLCertificateKeyFile {key}
+        </VirtualHost>
+        """
+    for name, enforced in ((OTHER, 1), (DOMAIN, 0)):  # Another name is nobody's business.
+        issued = host.public.issue(name)
+        certificate, key = host.conf / f"{name}.own.crt", host.conf / f"{name}.own.key"
+        certificate.write_bytes(issued.full_pem)
+        key.write_bytes(issued.key_pem)
+        config = host.httpd.conf.read_text()
+        host.add(text.format(address=address, port=host.port, name=name, certificate=certificate, key=key))
+        host.restart()
+        samples = check(host)
+        assert (samples[sample(ENFORCED)], samples[sample("mtls_httpd_answers")]) == (enforced, 1), name
+        host.httpd.conf.write_text(config)
+
+
+def test_an_httpd_that_hangs_is_told_for_many_sites_before_systemd_ends_the_check(host: Host, folder: Path) -> None:
+    sites = [f"s{number}.example.com" for number in range(30)]  # 300 seconds, with all the patience for each
+    host.apply(host.wish(), metrics_folder=str(folder))
+    wish = host.store / "watchman.json"
+    known = json.loads(wish.read_text())
+    known["sites"] = [{**known["sites"][0], "domain": name} for name in sites]
+    wish.write_text(json.dumps(known, indent=1))
+    processes = [host.httpd.pid, *(int(each.split()[0]) for each in children(host.httpd.pid or 0))]
+    for each in processes:
+        os.kill(each or 0, signal.SIGSTOP)
+    try:
+        begun = time.monotonic()
+        samples = check(host)
+    finally:
+        for each in processes:
+            os.kill(each or 0, signal.SIGCONT)
+    assert time.monotonic() - begun < 30
+    assert [samples[sample("mtls_httpd_answers", name)] for name in sites] == [0] * len(sites)
+    samples = check(host)
+    assert [samples[sample("mtls_httpd_answers", name)] for name in sites] == [1] * len(sites)
+
+
+def test_what_a_run_between_its_switch_and_its_reload_seems_to_be_is_not_told(host: Host, folder: Path) -> None:
+    """The watchman knows of the wish already, which httpd has not read yet."""
+    host.apply(host.wish(verify_client="optional"), metrics_folder=str(folder))
+    wish = host.store / "watchman.json"
+    wish.write_text(wish.read_text().replace('"by": "asked"', '"by": "handshake"'))
+    (site,) = host.store.glob(f"{DOMAIN}/current/site.conf")
+    site.write_text(site.read_text().replace("SSLVerifyClient optional", "SSLVerifyClient require"))
+    words = [sys.executable, "-I", "-S", "-B", host.store / FILES[0], host.store / FILES[1]]
+    with subprocess.Popen(words) as running:
+        time.sleep(1)
+        host.restart()
+        assert running.wait() == 0
+    assert read(written(host))[sample(ENFORCED)] == 1
+
+
+def test_a_log_that_cannot_be_read_is_told(host: Host, folder: Path) -> None:
+    host.apply(host.wish(access_log=""), metrics_folder=str(folder))
+    assert check(host)["mtls_httpd_unread_logs{}"] == 0
+    (host.httpd.root / "logs" / f"{DOMAIN}-access.log").unlink()
+    words = [sys.executable, "-I", "-S", "-B", host.store / FILES[0], host.store / FILES[1]]
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    assert "access.log: No such file" in done.stderr
+    assert read(written(host))["mtls_httpd_unread_logs{}"] == 1
+    host.restart()
+    assert check(host)["mtls_httpd_unread_logs{}"] == 0
 
 
 def test_what_is_served_is_told_and_not_what_lies_on_the_disk(host: Host, folder: Path) -> None:

@@ -37,6 +37,8 @@ METRICS: dict[str, tuple[str, str]] = {
         "How many calls by clients with a certificate a site answered with 403.",
     ),
     "mtls_httpd_enforced": ("gauge", "Whether strangers are asked for at least what the site is to ask for."),
+    "mtls_httpd_client_ca_asked": ("gauge", "Whether certificates of each of a site's client CAs are asked for."),
+    "mtls_httpd_unread_logs": ("gauge", "How many logs of a server's sites could not be read."),
     "mtls_httpd_survives_reload": ("gauge", "Whether httpd would take its next reload."),
     "mtls_httpd_release_info": ("gauge", "The release that a site serves."),
     "mtls_httpd_amiss": ("gauge", "How many things are amiss with a host, by severity."),

@@ -30,11 +30,15 @@ if TYPE_CHECKING:
     Samples = dict[str, list[str]]
 
 _STATE = "# mtls.httpd remembers "
-_SECONDS = 5.0  # for each knock
+_SECONDS, _LEAST_SECONDS = 5.0, 0.05  # for each knock: where the last one was answered, and where none is for long
+_ALL_SECONDS = 90.0  # for all of them at one go, however many sites: systemd ends a check after four minutes
+_AGAIN = 5.0  # seconds until what is amiss is asked again, as a run may be between its switch and its reload
 _MOST = 1 << 20  # bytes of a log that are read at a time; of more, the end
 _NEAR = 15  # seconds between a knock without a certificate and its twin with one
 _MESSAGE_CALLBACK = "_msg_callback"  # private to the ssl module
 _HANDSHAKE, _CERTIFICATE, _CERTIFICATE_REQUEST = 22, 11, 13  # RFC 8446, sections 5.1 and 4
+_AUTHORITIES = b"\0\x2f"  # RFC 8446, section 4.2
+_FAR = ("192.0.2.1", "2001:db8::1")  # nobody's: RFC 5737 and RFC 3849
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -44,12 +48,20 @@ def main(path: str) -> None:
         wanted = json.load(stream)
     state = _read_state(wanted["path"])
     samples: Samples = {}
-    read_logs(wanted, state)  # before our own knocks, which then stand together in what is read next
+    unread = read_logs(wanted, state)  # before our own knocks, which then stand together in what is read next
+    _add(samples, "unread_logs", {"server": wanted["server"]}, unread)
     _tell_calls(wanted, state, samples)
-    state["knocks"] = []
-    strangers = (_context(""), _context(os.path.join(os.path.dirname(path), wanted["stranger"])))
-    for site in wanted["sites"]:
-        _tell_site(site, strangers, samples, wanted["server"], state["knocks"])
+    stranger = _Stranger(os.path.join(os.path.dirname(path), wanted["stranger"]))
+    visits = [stranger.visit(site) for site in wanted["sites"]]
+    amiss = [number for number, visit in enumerate(visits) if visit.enforced is False or visit.asks is False]
+    if amiss:
+        time.sleep(_AGAIN)
+        stranger.rest()
+        for number in amiss:
+            visits[number] = stranger.visit(wanted["sites"][number])
+    for site, visit in zip(wanted["sites"], visits):
+        _tell_site(site, visit, samples, wanted["server"])
+    state["knocks"] = stranger.knocks
     _add(samples, "last_check_timestamp_seconds", {"server": wanted["server"]}, int(time.time()))
     _write(wanted["path"], _render(samples, wanted["metrics"], state))
 
@@ -58,12 +70,132 @@ def main(path: str) -> None:
 
 
 class _Answer:
-    """What a knock met: C(alert), C(none) for nothing that tells, or a status; what was asked for and served."""
+    """What a knock met: C(alert), C(none) for nothing that tells, or a status; what was asked for and served.
+
+    names: of the authorities of which certificates were asked for (DER, hexadecimal); None where that is not known.
+    """
 
     def __init__(self) -> None:
         self.met = "none"
         self.asked = False
+        self.names: set[str] | None = None
         self.served = b""
+
+
+class _Visit:
+    """What the knocks at a site showed; None for what they did not.
+
+    answers: it shook hands at each door. enforced: it asks for at least what it is to ask for. asks: for certificates
+    of each of its client CAs. served: the certificates.
+    C(pairs): for each door, the answers to both strangers. C(nearby): the same for other addresses of this machine.
+    """
+
+    def __init__(self, site: dict[str, Any], pairs: list[list[_Answer]], nearby: list[list[_Answer]]) -> None:
+        known = set(site["client_cas"])
+        answers = [answer for pair in pairs for answer in pair]
+        self.served = list(dict.fromkeys(answer.served for answer in answers if answer.served))
+        self.answers = bool(pairs) and all(any(answer.served for answer in pair) for pair in pairs)
+        asked = [answer.names for answer in answers if known and answer.names is not None]
+        self.asks = all(names >= known for names in asked) if asked else None
+        found = [_enforces(site["by"], *pair) for pair in pairs]
+        closed = [_enforces(site["by"], *pair) for pair in nearby]
+        self.enforced: bool | None = None
+        if False in found or False in closed or any(names - known for names in asked):
+            self.enforced = False
+        elif found and None not in found:
+            self.enforced = True
+
+
+class _Stranger:
+    """Who knocks: without a certificate, and with one of an unknown authority.
+
+    C(identity): the path of the latter. knocks: where each came from, as an error log has it.
+    """
+
+    def __init__(self, identity: str) -> None:
+        self.knocks: list[str] = []
+        self._contexts = (_context(""), _context(identity))
+        self._own = [address for address in map(_find_own_address, _FAR) if address]
+        self.rest()
+
+    def rest(self) -> None:
+        """Have patience again."""
+        self._until = time.monotonic() + _ALL_SECONDS
+        self._patience: dict[str, float] = {}
+
+    def visit(self, site: dict[str, Any]) -> _Visit:
+        """Knock at each door of a site; and at this machine's own address, as a virtual host of that alone would win.
+
+        There, only who shows a certificate of the site's name is meant.
+        """
+        knock = self._knock_at_path if site["by"] == "path" else self._knock
+        pairs = [[knock(site, door, context) for context in self._contexts] for door in site["doors"]]
+        nearby: list[list[_Answer]] = []
+        known = [address for address, _port, _proxied in site["doors"]]
+        up = any(answer.served for pair in pairs for answer in pair)
+        own = [address for address in self._own if up and site["everywhere"] and address not in known]
+        names = [site["domain"].encode(), b"*." + site["domain"].partition(".")[2].encode()]
+        for address in own:
+            pair = [knock(site, [address, site["doors"][0][1], False], context) for context in self._contexts]
+            if any(name in answer.served for name in names for answer in pair):
+                nearby.append(pair)
+        return _Visit(site, pairs, nearby)
+
+    def _knock_at_path(self, site: dict[str, Any], door: list[Any], context: ssl.SSLContext) -> _Answer:
+        """Ask where paths are to refuse, until one does not.
+
+        To be sent away may be the refusal (an ErrorDocument with a URL), or what an open site does. Where all but some
+        paths are closed, a path that nobody has is asked for too, which an open site has not.
+        """
+        answer = _Answer()
+        for request in site["requests"]:
+            answer = self._knock(site, door, context, request)
+            if answer.met.startswith("3") and site["elsewhere"]:
+                answer = self._knock(site, door, context, site["elsewhere"])
+            if answer.met.startswith("3"):
+                answer.met = "403"
+            if answer.met not in ("alert", "403"):
+                break
+        return answer
+
+    def _knock(self, site: dict[str, Any], door: list[Any], context: ssl.SSLContext, request: str = "") -> _Answer:
+        """Ask at one address, where each knock that nobody answers in time has the next one wait half as long.
+
+        C(request): empty for that of the first path.
+        """
+        answer = _Answer()
+
+        def overhear(_connection: object, direction: str, _version: int, kind: int, _type: int, data: bytes) -> None:
+            if direction == "read" and kind == _HANDSHAKE and data:
+                if data[0] == _CERTIFICATE and not answer.served:
+                    answer.served = _leaf(data)
+                if data[0] == _CERTIFICATE_REQUEST and not answer.asked:
+                    answer.asked, answer.names = True, _read_names(data)
+
+        setattr(context, _MESSAGE_CALLBACK, overhear)
+        address, port, proxied = door
+        patience = self._patience.get(address, _SECONDS)
+        try:
+            seconds = max(min(patience, self._until - time.monotonic()), _LEAST_SECONDS)
+            with socket.create_connection((address, port), seconds) as plain:
+                self.knocks.append("{}:{}".format(*plain.getsockname()[:2]))
+                if proxied:
+                    plain.sendall(_proxy_header(plain))
+                with context.wrap_socket(plain, server_hostname=site["domain"]) as connection:
+                    connection.sendall((request or site["requests"][0]).encode())
+                    said = connection.recv(4096)
+            found = re.match(rb"HTTP/1\.[01] (\d{3})", said)
+            answer.met = found[1].decode() if found else "none"
+        except socket.timeout:
+            self._patience[address] = patience / 2
+            return answer
+        except ssl.SSLError as error:
+            if "ALERT" in (error.reason or str(error)).upper() and answer.asked:
+                answer.met = "alert"
+        except (OSError, ValueError, IndexError):  # the last two of messages that are none
+            pass
+        self._patience[address] = _SECONDS
+        return answer
 
 
 def _context(identity: str) -> ssl.SSLContext:
@@ -77,34 +209,14 @@ def _context(identity: str) -> ssl.SSLContext:
     return context
 
 
-def _knock(site: dict[str, Any], door: list[Any], context: ssl.SSLContext, knocks: list[str]) -> _Answer:
-    """Ask as a stranger, at one address. Where it comes from goes to C(knocks), as an error log has it."""
-    answer = _Answer()
-
-    def overhear(_connection: object, direction: str, _version: int, kind: int, _type: int, data: bytes) -> None:
-        if direction == "read" and kind == _HANDSHAKE and data:
-            if data[0] == _CERTIFICATE and not answer.served:
-                answer.served = _leaf(data)
-            answer.asked = answer.asked or data[0] == _CERTIFICATE_REQUEST
-
-    setattr(context, _MESSAGE_CALLBACK, overhear)
-    address, port, proxied = door
+def _find_own_address(far: str) -> str:
+    """The address from which this machine would connect to another, so that others know it by it. Nothing is sent."""
     try:
-        with socket.create_connection((address, port), _SECONDS) as plain:
-            knocks.append("{}:{}".format(*plain.getsockname()[:2]))
-            if proxied:
-                plain.sendall(_proxy_header(plain))
-            with context.wrap_socket(plain, server_hostname=site["domain"]) as connection:
-                connection.sendall(site["request"].encode())
-                said = connection.recv(4096)
-        found = re.match(rb"HTTP/1\.[01] (\d{3})", said)
-        answer.met = found[1].decode() if found else "none"
-    except ssl.SSLError as error:
-        if "ALERT" in (error.reason or str(error)).upper() and answer.asked:
-            answer.met = "alert"
-    except (OSError, ValueError):
-        pass
-    return answer
+        with socket.socket(socket.AF_INET6 if ":" in far else socket.AF_INET, socket.SOCK_DGRAM) as unsent:
+            unsent.connect((far, 9))
+            return str(unsent.getsockname()[0])
+    except OSError:
+        return ""
 
 
 def _proxy_header(connection: socket.socket) -> bytes:
@@ -123,39 +235,45 @@ def _leaf(message: bytes) -> bytes:
     return message[at + 6 : at + 6 + length]
 
 
-def _knock_at_path(site: dict[str, Any], door: list[Any], context: ssl.SSLContext, knocks: list[str]) -> _Answer:
-    """Ask as a stranger where a path is to refuse.
+def _read_names(message: bytes) -> set[str] | None:
+    """The authorities that a CertificateRequest lists (RFC 5246, section 7.4.4; RFC 8446, section 4.3.2).
 
-    To be sent away may be the refusal (an ErrorDocument with a URL), or what an open site does. Where all but some
-    paths are closed, a path that nobody has is asked for too, which an open site has not.
+    None for one of another form, as before TLS 1.2.
     """
-    answer = _knock(site, door, context, knocks)
-    if answer.met.startswith("3") and site["elsewhere"]:
-        answer = _knock({**site, "request": site["elsewhere"]}, door, context, knocks)
-    if answer.met.startswith("3"):
-        answer.met = "403"
-    return answer
+    types, at = _vector(message, 4, 1)
+    content, at = _vector(message, at, 2)  # TLS 1.2: of signatures. 1.3, which has no types: of extensions.
+    names = b""
+    if types:
+        names, at = _vector(message, at, 2)
+    else:
+        place = 0
+        while place < len(content):
+            extension, behind = _vector(content, place + 2, 2)
+            if content[place : place + 2] == _AUTHORITIES:
+                names = _vector(extension, 0, 2)[0]
+            place = behind
+    found, place = set(), 0
+    while place < len(names):
+        name, place = _vector(names, place, 2)
+        found.add(name.hex())
+    return found if at == len(message) else None
 
 
-def _tell_site(
-    site: dict[str, Any],
-    strangers: tuple[ssl.SSLContext, ssl.SSLContext],
-    samples: Samples,
-    server: str,
-    knocks: list[str],
-) -> None:
+def _vector(data: bytes, at: int, size: int) -> tuple[bytes, int]:
+    """What lies at a place behind its length of so many bytes, and the place behind it (RFC 8446, section 3.4)."""
+    start = at + size
+    end = start + int.from_bytes(data[at:start], "big")
+    return data[start:end], end
+
+
+def _tell_site(site: dict[str, Any], visit: _Visit, samples: Samples, server: str) -> None:
     labels = {"site": site["domain"], "server": server}
-    knock = _knock_at_path if site["by"] == "path" else _knock
-    answers = [[knock(site, door, context, knocks) for context in strangers] for door in site["doors"]]
-    served = [answer.served for pair in answers for answer in pair if answer.served]
-    shaken = all(any(answer.served for answer in pair) for pair in answers)
-    _add(samples, "answers", labels, int(shaken and bool(answers)))
-    enforced = [_enforces(site["by"], *pair) for pair in answers]
-    if False in enforced:
-        _add(samples, "enforced", labels, 0)
-    elif enforced and None not in enforced:
-        _add(samples, "enforced", labels, 1)
-    ends = [_ends(certificate, site) for certificate in dict.fromkeys(served)]
+    _add(samples, "answers", labels, int(visit.answers))
+    if visit.enforced is not None:
+        _add(samples, "enforced", labels, int(visit.enforced))
+    if visit.asks is not None:
+        _add(samples, "client_ca_asked", labels, int(visit.asks))
+    ends = [_ends(certificate, site) for certificate in visit.served]
     if ends and all(ends):
         _add(samples, "certificate_not_after_timestamp_seconds", labels, min(ends))
     for name, moment in site["told"].items():
@@ -223,8 +341,10 @@ def _element(data: bytes, at: int) -> tuple[int, int, int]:
 # -- reading logs
 
 
-def read_logs(wanted: dict[str, Any], state: dict[str, Any]) -> None:
-    """Take what is new in the logs into what is remembered."""
+def read_logs(wanted: dict[str, Any], state: dict[str, Any]) -> int:
+    """Take what is new in the logs into what is remembered. Returns how many could not be read."""
+    unread: set[str] = set()
+    now = int(time.time())  # What is remembered of later is of a clock that was wrong.
     places = state.setdefault("logs", {})
     known = {site["access_log"] for site in wanted["sites"]} | set(wanted["error_logs"])
     state["logs"] = {path: place for path, place in places.items() if path in known}
@@ -233,15 +353,15 @@ def read_logs(wanted: dict[str, Any], state: dict[str, Any]) -> None:
     for site in wanted["sites"]:
         if site["access_log"]:
             is_new = site["access_log"] not in state["logs"]  # What was before there was a watchman is not counted.
-            lines = _read_new(site["access_log"], state["logs"])
+            lines = _read_new(site["access_log"], state["logs"], unread)
             last, number = _read_calls(lines, site["formats"], wanted["rules"])
-            accepted[site["domain"]] = max(last, accepted.get(site["domain"], 0))
+            accepted[site["domain"]] = min(max(last, accepted.get(site["domain"], 0)), now)
             forbidden[site["domain"]] = forbidden.get(site["domain"], 0) + (0 if is_new else number)
     refused = state.setdefault("refused", {})
     logs = []
     for path, default in wanted["error_logs"].items():
         is_new = path not in state["logs"]
-        lines = _read_new(path, state["logs"])
+        lines = _read_new(path, state["logs"], unread)
         logs.append((default, [] if is_new else lines))
     for domain, reason in _refusals(logs, wanted["rules"], frozenset(state.get("knocks", ()))):
         if domain in domains:
@@ -250,9 +370,10 @@ def read_logs(wanted: dict[str, Any], state: dict[str, Any]) -> None:
     for remembered in (accepted, forbidden, refused):
         for domain in set(remembered) - domains:
             del remembered[domain]
+    return len(unread)
 
 
-def _read_new(path: str, places: dict[str, list[int]]) -> list[str]:
+def _read_new(path: str, places: dict[str, list[int]], unread: set[str]) -> list[str]:
     """The whole lines that a log got since its place was noted, and of what it was before its rotation."""
     lines: list[str] = []
     try:
@@ -270,6 +391,7 @@ def _read_new(path: str, places: dict[str, list[int]]) -> list[str]:
         lines += new
     except OSError as error:
         sys.stderr.write(f"mtls.httpd: {path}: {error.strerror}\n")
+        unread.add(path)
     return lines
 
 

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.calls import make_call
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import listened
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.supervision import has_systemd
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import PLAIN_ENVIRONMENT, own_words, run
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
@@ -69,6 +70,7 @@ UNITS = "/etc/systemd/system"
 _STARTS = ("timers.target", "multi-user.target")
 # What is not hidden: programs with their libraries, what is the kernel's, and what systemd gives the service anew.
 _SEEN = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "proc", "sys", "dev", "tmp")
+_MOST_PATHS = 10  # that are asked for at each check
 # What a unit names as it is: without what systemd reads otherwise, such as a blank, a colon, or % (systemd.unit(5)).
 _NAMEABLE = re.compile(r"(/[A-Za-z0-9_.@+-]+)+")
 _SERVICE = """\
@@ -262,7 +264,9 @@ def _make_wish(
             {
                 "domain": site.domain,
                 "doors": [_tell_door(described, site, address) for address in addresses],
-                "request": _request(site, (*site.protected_paths, "/")[0]),
+                "everywhere": _is_everywhere(described, site, addresses),
+                "client_cas": _list_names(site, client_cas),
+                "requests": [_request(site, path) for path in _list_closed(site)],
                 "elsewhere": "" if site.protected_paths else _request(site, "/mtls-httpd-what-nobody-has"),
                 "by": _refused_by(site),
                 "release": release.name if release else store.current(site.domain).partition(".")[0],
@@ -292,6 +296,30 @@ def _tell_door(described: Description, site: SiteFacts, address: str) -> list[An
     """Where to knock, and whether the connection has to begin with a PROXY header."""
     proxied = "remoteip" in site.modules or standing.find_door(described, address, site.port).proxied
     return [address, site.port, proxied]
+
+
+def _list_closed(site: SiteFacts) -> list[str]:
+    """The paths at which strangers are to be refused, some of many."""
+    closed = site.protected_paths or [path for path in ("/", *site.callback_paths) if path not in site.open_paths]
+    return list(dict.fromkeys(closed))[:_MOST_PATHS] or ["/"]
+
+
+def _is_everywhere(described: Description, site: SiteFacts, addresses: Sequence[str]) -> bool:
+    """Whether a site is reached at each address of this machine, as no virtual host has one to itself."""
+    ours = {address for address, port in map(listened, described.listens) if port == str(site.port)}
+    anywhere = not ours or "" in ours or "0.0.0.0" in ours
+    local = list(addresses) in (["127.0.0.1"], ["::1"])
+    return anywhere and local and not site.listen and not described.proxy_headers and "remoteip" not in site.modules
+
+
+def _list_names(site: SiteFacts, client_cas: bytes) -> list[str]:
+    """The names of a site's client CAs as they are asked for (DER, hexadecimal); none where one is not known so."""
+    try:
+        names = {wire.read_certificate(each).subject for each in list_blocks(client_cas, "CERTIFICATE")}
+        known = {wire.rfc4514(each) for each in names} == set(site.client_ca_names)
+    except ValueError:
+        return []
+    return sorted(each.hex() for each in names) if known else []
 
 
 def _request(site: SiteFacts, path: str) -> str:

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -64,3 +65,29 @@ def test_a_door_that_asks_for_no_certificate_is_not_enforced_whatever_it_answers
     assert watch_program._enforces(kind, answer, answer) is None
     answer.served = b"a certificate"
     assert watch_program._enforces(kind, answer, answer) is False
+
+
+def test_what_is_remembered_of_a_clock_that_was_wrong_ends_now(tmp_path: Path) -> None:
+    access = tmp_path / "access_log"
+    access.write_text("")
+    site = {"domain": "www.example.com", "access_log": str(access), "formats": []}
+    wanted = {"rules": tell_rules(), "sites": [site], "error_logs": {}}
+    now = int(time.time())
+    for remembered, told in ((now + 86400, now), (now - 86400, now - 86400)):
+        state: dict[str, Any] = {"accepted": {"www.example.com": remembered}}
+        watch_program.read_logs(wanted, state)
+        assert state["accepted"]["www.example.com"] == pytest.approx(told, abs=5)
+
+
+@pytest.mark.parametrize(
+    ("message", "names"),
+    [
+        pytest.param("0d00000d 0140 00020403 0004 0002abcd", {"abcd"}, id="TLS 1.2"),
+        pytest.param("0d000007 00 0010 000d0002", None, id="cut off"),
+        pytest.param("0d000013 00 0010 000d00020403 002f0006 0004 0002abcd", {"abcd"}, id="TLS 1.3"),
+        pytest.param("0d000007 0140 0004 0002abcd", None, id="TLS 1.1"),
+        pytest.param("0d000000", None, id="nothing"),
+    ],
+)
+def test_the_authorities_that_are_asked_for_are_read(message: str, names: set[str] | None) -> None:
+    assert watch_program._read_names(bytes.fromhex(message.replace(" ", ""))) == names
