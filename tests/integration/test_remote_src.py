@@ -286,6 +286,12 @@ def test_a_renewal_is_told_to_the_watchman_and_needs_no_folder_for_metrics(
     certbot.renew(last, 3)
     subprocess.run([hook], capture_output=True, text=True, check=True)
     assert operator.ask(operator.material.client).certificate_sha256 == last.sha256
+    program = hook.read_bytes()
+    operator.deploy(mutual_tls_metrics_folder="")
+    assert hook.read_bytes() == program, "a run for another site would leave it so"
+    certbot.renew(operator.material.public.issue(DOMAIN), 4)
+    subprocess.run([hook], capture_output=True, text=True, check=True)
+    assert not wish.exists()
 
 
 def test_a_leaf_on_the_host_is_no_client_ca(operator: LocalOperator, certbot: Certbot) -> None:

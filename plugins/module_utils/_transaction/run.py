@@ -160,6 +160,7 @@ def _complete_wish(wish: SiteWish, request: Request) -> SiteWish:
         return wish
     path = wish.release.facts.renewal_hook
     again = replace(request, wishes=(wish,), start=False, required=True, adopt=False, clock=None, ending_within=None)
+    again = replace(again, metrics_folder=None)  # The watchman is kept as it is by then.
     program = renewal.program(path, again) if path else None
     complete_release, alone = _import_change().complete_release, request.clock is None
     release, findings = complete_release(wish.release, wish.sources, request.warn_days, alone=alone)
