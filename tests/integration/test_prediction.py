@@ -477,3 +477,24 @@ def test_on_a_bare_host_a_site_is_predicted_and_marked_unrehearsed(
     assert quoting.RELEASE not in shown
     words = "nothing was rehearsed: no httpd is on this host yet, so this is a prediction."
     assert [warning for warning in predicted["warnings"] if words in warning]
+
+
+def test_what_becomes_of_the_watchman_is_predicted_and_shows_no_key(host: Host, short_path: Path) -> None:
+    folder, other = short_path / "textfile", short_path / "other"
+    folder.mkdir(mode=0o755)
+    other.mkdir(mode=0o755)
+    wish, program = host.wish(), host.store / "watchman.py"
+    comes = agreed(host, wish, metrics_folder=str(folder))
+    assert comes["changed"]
+    assert {each["after_header"] for each in comes["diff"]} >= {str(program), f"{host.store}/watchman.pem"}
+    assert "PRIVATE KEY" not in json.dumps(comes)
+    assert not agreed(host, wish, metrics_folder=str(folder))["changed"]
+    program.write_text(program.read_text() + "# of another version\n")
+    assert agreed(host, wish, metrics_folder=str(folder))["changed"]
+    program.unlink()
+    assert f"{program} is gone" in str(agreed(host, wish, metrics_folder=str(folder))["healed"])
+    assert agreed(host, wish, metrics_folder=str(other))["changed"]
+    folder.rmdir()
+    assert "is not there" in agreed(host, wish, host.wish(OTHER), metrics_folder=str(folder))["refused"]
+    assert agreed(host, wish, metrics_folder="")["changed"]
+    assert not program.exists()
