@@ -66,6 +66,11 @@ CODES: dict[str, tuple[str, str, str]] = {
         "Hosts serve one site with different certificates, client CAs, pins or paths.",
         "Deploy to those that are behind.",
     ),
+    "old-report": (
+        "warning",
+        "A report in `status_reports` is of more than twelve hours ago, and so is what it tells of its hosts.",
+        "Look at them again; or see why the job of their slice wrote no new report.",
+    ),
     "clock-off": (
         "warning",
         "The host's clock differs from the controller's by a minute or more.",

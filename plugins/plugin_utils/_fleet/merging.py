@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,14 @@ from jinja2 import UndefinedError
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.formats import FORMATS, SCHEMA
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.judging import judge_fleet
-from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Host, Judged, Reason, Thresholds, moment
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import (
+    WARNING,
+    Host,
+    Judged,
+    Reason,
+    Thresholds,
+    moment,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _CLOCKS = timedelta(minutes=5)  # by which those of two controllers may differ
+_OLD = timedelta(hours=12)  # The slices of one run are looked at together; yesterday's report is of one that failed.
 _ODD = (ValueError, LookupError, TypeError, AttributeError, UndefinedError)
 
 
@@ -36,6 +44,7 @@ class _Report:
 def read_reports(paths: Sequence[str], now: datetime) -> list[Judged]:
     """Return the hosts of all reports, each with what was amiss with it; one that is in several, as it was last.
 
+    Where that was long ago, it is amiss.
     Raises ArgumentsError, by the option 'reports', for what is no report.
     """
     wrong: list[str] = []
@@ -59,7 +68,15 @@ def read_reports(paths: Sequence[str], now: datetime) -> list[Judged]:
     if wrong:
         raise ArgumentsError(wrong)
     found.sort(key=lambda each: each.at)
-    return list({one.host.name: one for report in found for one in report.hosts}.values())
+    return list({one.host.name: _tell_age(one, report.at, now) for report in found for one in report.hosts}.values())
+
+
+def _tell_age(one: Judged, at: datetime, now: datetime) -> Judged:
+    if now - at < _OLD:
+        return one
+    words = f"It was looked at on {at:%Y-%m-%d at %H:%M} UTC, so that what is told of it may be so no longer."
+    remedy = "Look at it again; or see why the job of its slice wrote no new report."
+    return replace(one, reasons=(*one.reasons, Reason(WARNING, "old-report", one.host.name, "", words, remedy)))
 
 
 def _read_report(told: dict[str, Any]) -> _Report:

@@ -60,12 +60,28 @@ def test_hosts_of_two_slices_are_compared(tmp_path: Path) -> None:
 def test_of_a_host_in_two_reports_the_later_counts(tmp_path: Path) -> None:
     late = json.loads(as_json(judged([host("d1", site(days=80))])))
     early = json.loads(as_json(judged([host("d1", site(days=3)), host("d2", site())])))
-    early["made_at"] = after(-1)
+    early["made_at"] = after(-0.1)
     for name, told in ("a", late), ("b", early):
         (tmp_path / f"{name}.json").write_text(json.dumps(told))
     for order in ("ab", "ba"):
         found = read_reports([str(tmp_path / f"{name}.json") for name in order], NOW)
         assert {each.host.name: each.reasons for each in found} == {"d1": (), "d2": ()}
+
+
+@pytest.mark.parametrize(("days", "amiss"), [(-0.4, []), (-1, ["old-report"])])
+def test_what_was_looked_at_long_ago_is_not_told_as_of_today(days: float, amiss: list[str], tmp_path: Path) -> None:
+    """As where a slice failed, and the report that it wrote yesterday still lies there."""
+    told = [json.loads(as_json(judged([host(name, site())]))) for name in ("d1", "d2")]
+    told[1]["made_at"] = after(days)
+    paths = [tmp_path / f"{number}.json" for number in range(2)]
+    for path, each in zip(paths, told):
+        path.write_text(json.dumps(each))
+    fleet = judge_fleet((), NOW, Thresholds(30, 7), read_reports([str(path) for path in paths], NOW))
+    assert [(each.code, each.host) for each in fleet.reasons] == [(code, "d2") for code in amiss]
+    assert [row.why != "" for row in fleet.rows if row.host.name == "d2"] == [bool(amiss)]
+    (tmp_path / "again.json").write_text(as_json(fleet))
+    again = judge_fleet((), NOW, Thresholds(30, 7), read_reports([str(tmp_path / "again.json")], NOW))
+    assert again.reasons == fleet.reasons
 
 
 @pytest.mark.parametrize(
