@@ -127,9 +127,10 @@ def _judge_host(host: Host, at: datetime, thresholds: Thresholds) -> Iterator[Re
             severity = WARNING if fault["code"] in MINOR else CRITICAL
             yield reason(severity, fault["code"], fault["message"], fault["remedy"], fault["domain"])
     if abs(told.get("clock_skew", 0)) >= _SKEW_SECONDS:
-        words = f"Its clock is {abs(told['clock_skew']):.0f} seconds {'ahead' if told['clock_skew'] > 0 else 'behind'}"
+        way = "ahead of" if told["clock_skew"] > 0 else "behind"
+        words = f"Its clock is {abs(told['clock_skew']):.0f} seconds {way} the controller's"
         remedy = "Set it: httpd judges certificates and revocation lists by it, and may refuse everybody."
-        yield reason(WARNING, "clock-off", f"{words} of the controller's", remedy)
+        yield reason(WARNING, "clock-off", words, remedy)
     for words in told["amiss"]:
         yield reason(WARNING, "drift", words, "Deploy, which makes it good, or see who changes it.")
     for domain in told["unlisted"] or ():

@@ -13,7 +13,7 @@ import pytest
 from fleets import after, caller, certificate, host, judged, site, varied
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import CODES as FAULTS
-from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet import judging, state
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet import judging, merging, state
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.codes import CODES, MINOR, WORST_FIRST
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.columns import SCREEN
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.formats import as_metrics
@@ -105,6 +105,15 @@ def test_what_is_amiss_with_a_host(told: dict[str, Any], wanted: tuple[str, str]
 @pytest.mark.parametrize(("skew", "found"), [(-3.0, []), (59.0, []), (-61.0, [("warning", "clock-off")])])
 def test_a_clock_that_is_off_is_told(skew: float, found: list[tuple[str, str]]) -> None:
     assert codes(host("d1", site(), clock_skew=skew)) == found
+
+
+@pytest.mark.parametrize(
+    ("skew", "words"),
+    [(-90.0, "Its clock is 90 seconds behind the controller's."), (90.0, "90 seconds ahead of the controller's.")],
+)
+def test_which_way_a_clock_is_off_is_said(skew: float, words: str) -> None:
+    (reason,) = judged([host("d1", site(), clock_skew=skew)]).reasons
+    assert reason.message.endswith(words)
 
 
 def test_a_reload_of_which_nothing_is_known_is_neither_good_nor_bad() -> None:
@@ -249,7 +258,7 @@ def test_days_are_whole_and_what_is_over_is_negative(days: float, whole: int) ->
 
 
 def test_every_code_is_in_the_table_of_which_the_page_is_made() -> None:
-    source = Path(judging.__file__).read_text() + Path(state.__file__).read_text()
+    source = "".join(Path(each.__file__).read_text() for each in (judging, merging, state))
     assert [code for code in CODES if f'"{code}"' not in source] == []
     assert {each.code for each in varied().reasons} <= CODES.keys() | FAULTS.keys()
     assert FAULTS.keys() >= MINOR
