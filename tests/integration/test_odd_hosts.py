@@ -441,3 +441,35 @@ def test_a_clock_that_is_far_from_the_controllers_is_no_hindrance_where_certific
     elsewhere = replace(host, probes=make_probes(by_controller))
     assert elsewhere.apply(host.wish(), clock=by_controller.timestamp()).reloaded
     assert host.enforces()
+
+
+# -- logs
+
+
+@pytest.fixture
+def closed(host: Host) -> Iterator[Path]:
+    """Give a folder in which not even root may make a file."""
+    folder = host.httpd.root / "site-logs"
+    folder.mkdir()
+    (folder / "old.log").touch()
+    if os.geteuid() != 0 or subprocess.run(["chattr", "+i", folder], check=False).returncode:
+        pytest.skip("this file system knows no immutable folders")
+    yield folder
+    subprocess.run(["chattr", "-i", folder], check=True)
+
+
+def test_a_log_that_the_kernel_lets_nobody_make_is_named_before_a_reload_ends_httpd(host: Host, closed: Path) -> None:
+    message = host.refused(host.wish(access_log=str(closed / "site.log")))
+    assert f"{closed / 'site.log'} could not be written by httpd" in message
+    assert "lsattr" in message
+    assert "set 'access_log' and 'error_log' to 'server'" in message
+
+
+def test_a_log_that_only_the_operators_text_names_is_tried_too(host: Host, closed: Path) -> None:
+    message = host.refused(host.wish(extra=f"CustomLog {closed}/more.log common"))
+    assert f"{closed / 'more.log'} could not be written by httpd" in message
+
+
+def test_a_log_that_is_there_is_opened_where_none_can_be_made(host: Host, closed: Path) -> None:
+    assert host.apply(host.wish(access_log=str(closed / "old.log"))).reloaded
+    assert host.enforces()

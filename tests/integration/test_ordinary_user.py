@@ -73,12 +73,14 @@ def test_an_ordinary_user_deploys_to_his_own_httpd(
     (short_path / "files").mkdir()
     shutil.copy(COLLECTION / "playbooks/files/embedded_httpd.py", short_path / "files")
     (short_path / "script.py").write_text(AS_NOBODY)
+    (short_path / "roots").mkdir(mode=0o755)
     shutil.chown(short_path, "nobody")
     host = Host(EmbeddedHttpd(short_path / "own"), authority, chat, port or free_port(), probes)
     wish, bad = host.wish(), host.wish(key=key_pem(new_key()))
+    unwritable = host.wish(access_log=str(short_path / "roots" / "site.log"))
     requests = [
         request.packed(request.Request((each,), probes, None, None, start=True, required=True, adopt=False, clock=0.0))
-        for each in (wish, wish, bad)
+        for each in (wish, wish, bad, unwritable)
     ]
     words = ["/usr/bin/python3", "-B", short_path / "script.py", short_path, host.httpd.binary, str(host.port)]
     done = subprocess.run(
@@ -91,9 +93,10 @@ def test_an_ordinary_user_deploys_to_his_own_httpd(
     )
     assert done.returncode == 0, done.stderr
     served = ["refused", fingerprint(wish)]
-    first, second, third = json.loads(done.stdout)
+    first, second, third, fourth = json.loads(done.stdout)
     assert first[0] is True
     assert first[1] == "full", first
     assert second[0] is False
     assert "do not match" in third[0]
-    assert first[-2:] == second[-2:] == third[-2:] == [served, served]
+    assert "roots/site.log could not be written by httpd" in fourth[0]
+    assert first[-2:] == second[-2:] == third[-2:] == fourth[-2:] == [served, served]

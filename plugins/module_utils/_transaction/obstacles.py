@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.room import find_crowded
@@ -49,6 +50,7 @@ def find_obstacles(seen: Seen) -> list[Fault]:
         *find_unwritable(seen),
         *_log_faults(seen),
         *_find_secluded(seen),
+        *_find_unopened(seen),
         *_include_faults(seen),
     ]
 
@@ -176,6 +178,25 @@ def _find_secluded(seen: Seen) -> Iterator[Fault]:
             words = f"httpd's unit does not let it write to {folder} (such as by ProtectSystem=)"
             way = f"add `ReadWritePaths={folder}` to the unit (`systemctl edit`) and restart httpd; or {_OTHER_LOGS}"
             yield Fault("secluded", "", f"{words}, where a site has a log, so that a reload would end it", way)
+
+
+def _find_unopened(seen: Seen) -> Iterator[Fault]:
+    """Why httpd could not open logs of sites, as the kernel tells (access(2)): a rehearsal writes them elsewhere."""
+    if not seen.runs_after or seen.changes_nothing_that_is_read:
+        return
+    own_mounts = _has_own_mounts(seen)
+    for log in _list_logs(seen):
+        at = os.path.realpath(log)
+        folder, there = os.path.dirname(at), os.path.exists(at)
+        path, mode = (at, os.W_OK) if there else (folder, os.W_OK | os.X_OK)
+        if own_mounts:
+            folder, path = (seclusion.as_seen_by(_parent(seen), each) for each in (folder, path))
+        with suppress(OSError):  # of folders that are not there, and file systems that take nothing, more is told
+            if os.statvfs(folder).f_flag & os.ST_RDONLY or os.access(path, mode):
+                continue
+            words = f"{log} could not be written by httpd, so that a reload would end it"
+            way = "see `lsattr -d` and `ls -ld` of its folder, and whether that is of another machine; or"
+            yield Fault("disk-refuses", "", words, f"{way} {_OTHER_LOGS}")
 
 
 _OTHER_LOGS = "set 'access_log' and 'error_log' to 'server'"
