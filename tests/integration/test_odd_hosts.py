@@ -26,8 +26,9 @@ from rehearsing import PIPED
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import parents
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, SiteWish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.status import tell_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -472,4 +473,47 @@ def test_a_log_that_only_the_operators_text_names_is_tried_too(host: Host, close
 
 def test_a_log_that_is_there_is_opened_where_none_can_be_made(host: Host, closed: Path) -> None:
     assert host.apply(host.wish(access_log=str(closed / "old.log"))).reloaded
+    assert host.enforces()
+
+
+def survives(host: Host) -> bool:
+    request = Request((), host.probes, str(host.httpd.binary), str(host.httpd.conf))
+    survives: bool = tell_status(request, rehearse=False)["next_reload"]["survives"]
+    return survives
+
+
+def test_a_log_of_others_that_cannot_be_opened_again_is_named_before_a_reload_ends_httpd(host: Host) -> None:
+    other = host.httpd.root / "other.log"
+    host.add(
+        f"<VirtualHost 127.0.0.9:{host.httpd.port}>\nServerName other.example.com\nErrorLog {other}\n</VirtualHost>\n"
+    )
+    host.restart()
+    if os.geteuid() != 0 or subprocess.run(["chattr", "+i", other], check=False).returncode:
+        pytest.skip("this file system knows no immutable files")
+    try:
+        message = host.refused(host.wish())
+        assert f"{other} ({host.httpd.conf}:" in message
+        assert "could not be opened again by httpd, so that any reload would end it" in message
+        assert not survives(host)
+    finally:
+        subprocess.run(["chattr", "-i", other], check=True)
+    assert survives(host)
+    host.apply(host.wish())
+    assert host.enforces()
+
+
+def test_a_log_of_others_on_a_disk_that_takes_nothing_any_more_is_named(host: Host) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount")
+    folder = host.httpd.root / "other-logs"
+    folder.mkdir()
+    host.add(f"CustomLog {folder}/access.log common\nErrorLog /dev/null\n")
+    host.restart()
+    for words in (["--bind", folder, folder], ["-o", "remount,ro,bind", folder]):
+        subprocess.run(["mount", *words], check=True)
+    try:
+        assert f"{folder}/access.log ({host.httpd.conf}:" in host.refused(host.wish())
+    finally:
+        subprocess.run(["umount", folder], check=True)
+    host.apply(host.wish(error_log="server"))
     assert host.enforces()

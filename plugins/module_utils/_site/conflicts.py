@@ -224,6 +224,19 @@ def find_changed_mpm(server: Server, without_us: Description) -> list[Fault]:
     return [Fault("mpm-changed", "", f"{told}, so that a reload would end it", "restart httpd, then run again")]
 
 
+def find_upgraded(server: Server) -> list[Fault]:
+    """Why the program that runs would end at a reload, where an upgrade put another in its place, and modules."""
+    older = server.test_running()
+    if older is None or older.code == 0:
+        return []
+    words = (
+        "httpd was upgraded since it was started, and the program that runs does not take what is on the disk by now"
+    )
+    return [
+        Fault("upgraded", "", f"{words} ({older.complaint}): a reload would end it", "restart httpd, then run again")
+    ]
+
+
 def find_taken_ports(
     server: Server, without_us: Description, sites: Sequence[SiteFacts], listens: Sequence[tuple[str, int]]
 ) -> list[Fault]:

@@ -10,7 +10,6 @@ import os
 import re
 import signal
 import stat
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.room import find_crowded
@@ -20,6 +19,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.conflicts import 
     find_changed_mpm,
     find_conflicts,
     find_taken_ports,
+    find_upgraded,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._site.includes import Includes
 from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import (
@@ -27,6 +27,11 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import (
     named_logs,
     opened_logs,
     served_paths,
+)
+from ansible_collections.mtls.httpd.plugins.module_utils._site.unopened import (
+    OTHER_LOGS,
+    find_unopened,
+    find_unopened_of_others,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import explain_unwritable
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
@@ -59,21 +64,8 @@ def find_taken(seen: Seen) -> list[Fault]:
     """Why httpd would end at a reload that the rehearsal takes well. Asked again right before the reload."""
     if not seen.runs_after:
         return []
-    found = find_changed_mpm(seen.server, seen.without_us) + _find_upgraded(seen) if seen.was_running else []
+    found = find_changed_mpm(seen.server, seen.without_us) + find_upgraded(seen.server) if seen.was_running else []
     return found + find_taken_ports(seen.server, seen.without_us, seen.sites, seen.plan.listens)
-
-
-def _find_upgraded(seen: Seen) -> list[Fault]:
-    """Why the program that runs would end, where an upgrade put another in its place, and modules beside it."""
-    older = seen.server.test_running()
-    if older is None or older.code == 0:
-        return []
-    words = (
-        "httpd was upgraded since it was started, and the program that runs does not take what is on the disk by now"
-    )
-    return [
-        Fault("upgraded", "", f"{words} ({older.complaint}): a reload would end it", "restart httpd, then run again")
-    ]
 
 
 def find_crowd(seen: Seen) -> list[Fault]:
@@ -118,7 +110,8 @@ def find_unrehearsed(seen: Seen, described: Description) -> list[Fault]:
     places = {seen.store.path(site.domain, "current", SITE): site for site in seen.sites}
     rules = log_rules(seen.server, seen.store, seen.without_us, served_paths(described))
     programs = find_forbidden(seen.server, seen.without_us, described, places, seen.may_start_programs)
-    return programs + [fault for log in opened_logs(described, places) for fault in rules.faults(log)]
+    logs = opened_logs(described, places)
+    return [*programs, *(fault for log in logs for fault in rules.faults(log)), *find_unopened(seen.server, logs)]
 
 
 def _hindrances(seen: Seen) -> list[Fault]:
@@ -176,30 +169,14 @@ def _find_secluded(seen: Seen) -> Iterator[Fault]:
             continue
         if closed:
             words = f"httpd's unit does not let it write to {folder} (such as by ProtectSystem=)"
-            way = f"add `ReadWritePaths={folder}` to the unit (`systemctl edit`) and restart httpd; or {_OTHER_LOGS}"
+            way = f"add `ReadWritePaths={folder}` to the unit (`systemctl edit`) and restart httpd; or {OTHER_LOGS}"
             yield Fault("secluded", "", f"{words}, where a site has a log, so that a reload would end it", way)
 
 
 def _find_unopened(seen: Seen) -> Iterator[Fault]:
-    """Why httpd could not open logs of sites, as the kernel tells (access(2)): a rehearsal writes them elsewhere."""
-    if not seen.runs_after or seen.changes_nothing_that_is_read:
-        return
-    own_mounts = _has_own_mounts(seen)
-    for log in _list_logs(seen):
-        at = os.path.realpath(log)
-        folder, there = os.path.dirname(at), os.path.exists(at)
-        path, mode = (at, os.W_OK) if there else (folder, os.W_OK | os.X_OK)
-        if own_mounts:
-            folder, path = (seclusion.as_seen_by(_parent(seen), each) for each in (folder, path))
-        with suppress(OSError):  # of folders that are not there, and file systems that take nothing, more is told
-            if os.statvfs(folder).f_flag & os.ST_RDONLY or os.access(path, mode):
-                continue
-            words = f"{log} could not be written by httpd, so that a reload would end it"
-            way = "see `lsattr -d` and `ls -ld` of its folder, and whether that is of another machine; or"
-            yield Fault("disk-refuses", "", words, f"{way} {_OTHER_LOGS}")
-
-
-_OTHER_LOGS = "set 'access_log' and 'error_log' to 'server'"
+    if seen.runs_after and not seen.changes_nothing_that_is_read:
+        yield from find_unopened(seen.server, _list_logs(seen))
+        yield from find_unopened_of_others(seen.server, seen.without_us) if seen.was_running else ()
 
 
 def _parent(seen: Seen) -> int:

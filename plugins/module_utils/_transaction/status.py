@@ -31,8 +31,13 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.log_files impo
 from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes, standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.bypasses import find_bypasses
 from ansible_collections.mtls.httpd.plugins.module_utils._site.callers import read_callers
-from ansible_collections.mtls.httpd.plugins.module_utils._site.conflicts import find_changed_mpm, find_taken_names
+from ansible_collections.mtls.httpd.plugins.module_utils._site.conflicts import (
+    find_changed_mpm,
+    find_taken_names,
+    find_upgraded,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._site.material import find_material_faults
+from ansible_collections.mtls.httpd.plugins.module_utils._site.unopened import find_unopened_of_others
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import StoreError
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import locked
@@ -252,16 +257,19 @@ class _Survey:
         """Whether httpd would take a reload, as logrotate makes one, by what that is known, and what speaks against."""
         if without_us is None:
             return {"survives": False, "decided_by": "httpd", "message": plain(tell_faults(self.faults[-1:]))}
-        against = find_changed_mpm(self.server, without_us) if self.server.running() else []
+        against: list[Fault] = []
+        if self.server.running():
+            against += find_changed_mpm(self.server, without_us) + find_upgraded(self.server)
         decided_by = "files"
         if rehearse:
             decided_by, found, came_to_an_end = self._rehearse(without_us, wishes)
-            against += found
+            against += [*found, *(find_unopened_of_others(self.server, without_us) if self.server.running() else ())]
             if not against and not came_to_an_end:
                 words = "the rehearsal came to no end, so that it is not known"
                 return {"survives": None, "decided_by": decided_by, "message": words}
         else:
             live = self._attempt(self.server.describe, None)
+            against += find_unopened_of_others(self.server, live) if live and self.server.running() else ()
             against += find_material_faults(live, strict=False) if live else self.faults[-1:]
         return {"survives": not against, "decided_by": decided_by, "message": plain(tell_faults(against))}
 
