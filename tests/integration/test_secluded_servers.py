@@ -13,9 +13,12 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from demo_material import write
+from embedded_httpd import free_port
 from host import DOMAIN, Host, in_a_child, until
 
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.status import tell_status
 
 if TYPE_CHECKING:
@@ -133,6 +136,33 @@ def test_a_backends_socket_that_the_unit_hides_is_warned_of(host: Host, backend:
 def test_a_configuration_folder_that_is_another_one_for_httpd_is_refused(host: Host) -> None:
     start_with_mounts(host, f"cp -a {host.conf} {host.conf}.2; mount --bind {host.conf}.2 {host.conf}")
     assert "it would not read what is put there" in host.refused(host.wish())
+
+
+def test_a_file_that_a_site_includes_and_the_unit_hides_is_named_before_a_reload_ends_httpd(host: Host) -> None:
+    folder = host.httpd.root / "home"
+    folder.mkdir()
+    write(folder, "more.conf", b"ServerSignature Off\n")
+    start_with_mounts(host, f"mount -t tmpfs tmpfs {folder}")
+    with pytest.raises(Refused, match="is hidden from httpd by its unit") as caught:
+        host.apply(host.wish(extra=f"Include {folder}/more.conf"))
+    assert str(folder / "more.conf") in str(caught.value)
+    host.apply(host.wish())
+    assert host.enforces()
+
+
+def test_material_of_others_that_the_unit_hides_is_named(host: Host) -> None:
+    folder = host.httpd.root / "home"
+    folder.mkdir()
+    issued = host.public.issue("own.example.com")
+    write(folder, "own.pem", issued.full_pem + issued.key_pem)
+    pid = start_with_mounts(host, f"mount -t tmpfs tmpfs {folder}")
+    host.add(
+        f"LoadModule ssl_module modules/mod_ssl.so\nListen 127.0.0.1:{free_port()}\n"
+        f"<VirtualHost 127.0.0.9:{host.httpd.port}>\nServerName own.example.com\nSSLEngine on\n"
+        f"SSLCertificateFile {folder}/own.pem\n</VirtualHost>\n"
+    )
+    assert f"{folder}/own.pem is hidden from httpd by its unit" in host.refused(host.wish())
+    assert host.httpd.pid == pid
 
 
 # -- the network

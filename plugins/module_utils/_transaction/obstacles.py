@@ -56,6 +56,7 @@ def find_obstacles(seen: Seen) -> list[Fault]:
         *_log_faults(seen),
         *_find_secluded(seen),
         *_find_unopened(seen),
+        *_find_hidden_files(seen, seen.without_us),
         *_include_faults(seen),
     ]
 
@@ -111,7 +112,8 @@ def find_unrehearsed(seen: Seen, described: Description) -> list[Fault]:
     rules = log_rules(seen.server, seen.store, seen.without_us, served_paths(described))
     programs = find_forbidden(seen.server, seen.without_us, described, places, seen.may_start_programs)
     logs = opened_logs(described, places)
-    return [*programs, *(fault for log in logs for fault in rules.faults(log)), *find_unopened(seen.server, logs)]
+    found = [*programs, *(fault for log in logs for fault in rules.faults(log)), *find_unopened(seen.server, logs)]
+    return [*found, *_find_hidden_files(seen, described)]
 
 
 def _hindrances(seen: Seen) -> list[Fault]:
@@ -171,6 +173,20 @@ def _find_secluded(seen: Seen) -> Iterator[Fault]:
             words = f"httpd's unit does not let it write to {folder} (such as by ProtectSystem=)"
             way = f"add `ReadWritePaths={folder}` to the unit (`systemctl edit`) and restart httpd; or {OTHER_LOGS}"
             yield Fault("secluded", "", f"{words}, where a site has a log, so that a reload would end it", way)
+
+
+def _find_hidden_files(seen: Seen, described: Description) -> Iterator[Fault]:
+    """Find what a configuration is made of, or names for TLS, and httpd would not find as it reloads."""
+    if not _has_own_mounts(seen):
+        return
+    named = (each for each in described.directives if _TLS_FILE.fullmatch(each.name.lower()) and each.words)
+    for path in dict.fromkeys([*described.files, *(described.path(each.words[0]) for each in named)]):
+        if _as_httpd_sees(seen, path) == _HIDDEN:
+            words = f"{path} is hidden from httpd by its unit (such as ProtectHome= or PrivateTmp=)"
+            yield Fault("secluded", "", f"{words}, so that a reload would end it", "put the file elsewhere")
+
+
+_TLS_FILE = re.compile(r"ssl\w+file")
 
 
 def _find_unopened(seen: Seen) -> Iterator[Fault]:
