@@ -34,6 +34,10 @@ ON = "RewriteEngine on\n"
 MAP = ON + "RewriteMap to txt:{srv}/map\nRewriteRule ^/([^/]+)/(.*) ${{to:$1}}/$2 [P]"
 COOKIE = ON + "RewriteCond %{{HTTP_COOKIE}} (?:^|;)port=([0-9]+)\nRewriteRule ^/(.*) http://127.0.0.1:%1/$1 [P]"
 QUERY = ON + "RewriteCond %%{{QUERY_STRING}} file=(.*)\nRewriteRule ^/get %s [L]"
+GROUP = (
+    '<LocationMatch "^/go/(?<port>[0-9]+)/">\n'
+    'SetHandler "proxy:http://127.0.0.1:%s%%{{env:MATCH_PORT}}/"\n</LocationMatch>'
+)
 FORWARD = "ProxyRequests on\n<Proxy *>\nRequire all {rule}\n</Proxy>"
 
 # Each leads to the site's files in {srv}/hooks, or to its backend.
@@ -72,6 +76,19 @@ LEADING: dict[str, tuple[str, dict[str, str]]] = {
         "<Location /a/>\nProxyPass http://127.0.0.1:11\n</Location>",
         {"proxy": BACKEND},
     ),
+    "a socket's backend without a slash": (
+        "ProxyPass / unix:{srv}/other/socket|http://localhost",
+        {"proxy": BACKEND},
+    ),
+    "folders above by a path that is unescaped": (
+        ON + "RewriteMap un int:unescape\nRewriteRule ^/f/(.*)$ {srv}/other/${{un:$1}} [L]",
+        {},
+    ),
+    "folders above by a named group": (
+        '<LocationMatch "^/f(?<rest>.*)$">\nAlias {srv}/other/%{{env:MATCH_REST}}\n</LocationMatch>',
+        {},
+    ),
+    "a port by a named group": (GROUP % "", {"proxy": BACKEND}),
     "a rule's backend without a slash": (ON + "RewriteRule ^/x(.*) http://127.0.0.1:11$1 [P]", {"proxy": BACKEND}),
 }
 # Each looks like one of these, and leads elsewhere, or nowhere.
@@ -105,6 +122,12 @@ ELSEWHERE: dict[str, tuple[str, dict[str, str]]] = {
     "an alias with a slash": ("Alias /f/ {srv}/hoo/", {}),
     "a backend with a slash": ("ProxyPass / http://127.0.0.1:11/", {"proxy": BACKEND}),
     "a backend of a path without a slash": ("ProxyPass /a http://127.0.0.1:11", {"proxy": BACKEND}),
+    "a socket's backend with a slash": ("ProxyPass / unix:{srv}/other/socket|http://localhost/", {"proxy": BACKEND}),
+    "folders above by a path in lower case": (
+        ON + "RewriteMap low int:tolower\nRewriteRule ^/f/(.*)$ {srv}/other/${{low:$1}} [L]",
+        {},
+    ),
+    "a port by a named group": (GROUP % "11", {"proxy": BACKEND}),
     "a rule's backend with a slash": (ON + "RewriteRule ^/x(.*) http://127.0.0.1:11/$1 [P]", {"proxy": BACKEND}),
     "a proxy for nobody": (FORWARD.format(rule="denied"), {"proxy": BACKEND}),
     "a rule of a folder that nobody reads": (

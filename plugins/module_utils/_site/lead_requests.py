@@ -45,6 +45,7 @@ TUNNEL = "CONNECT"
 _FILES = 16  # of a site that are asked for in one folder: those that lie farthest up, or where .htaccess files are
 _USERS = 256  # whose folders are looked at
 _A_PATH = re.compile(r"(?:(?<=[\s\"'^])|^)(/[\w./~-]*)")
+_DOTS = re.compile(r"/\.\.?(?:/|$)")
 _IN_IF = re.compile(r"(?i)(?:else)?if\s|else\b")
 _IN_EXPRESSION = re.compile(r"%\{(?:[^{}]|%\{[^{}]*\})*\}")
 _NO_FILE = "R|redirect|F|forbidden|G|gone|PT|passthrough"  # flags by which a RewriteRule names none
@@ -78,7 +79,7 @@ class LeadingHost:
             rule = Filling(words[0])
             yield from (made for path in goal.files for made in _for_file(rule, words[1], path))
         elif name in ("alias", "scriptalias") and len(words) == 1 and "%{" in words[0]:
-            rule, template = Filling("", prefix=base), _as_variables(words[0])
+            rule, template = _in_section(each, _as_variables(words[0]), base)
             yield from (made for path in goal.files for made in _for_file(rule, template, path))
         elif name == "rewriterule" and len(words) > 1:
             yield from self._by_rule(each, goal, conditions)
@@ -89,7 +90,7 @@ class LeadingHost:
             rule = Filling(pattern)
             yield from _for_backend(rule, target, goal)
         elif name == "sethandler" and re.match(r"(?i)proxy:.*%\{", words[0]):
-            rule, target = Filling("", prefix=base), _as_variables(words[0][len("proxy:") :])
+            rule, target = _in_section(each, _as_variables(words[0][len("proxy:") :]), base)
             yield from (_for_handled(each, made) for made in _for_backend(rule, target, goal))
         elif name in ("virtualdocumentroot", "virtualscriptalias") and "%" in words[0]:
             yield from (made for path in goal.files for made in _by_name(self.described.path(words[0]), path))
@@ -353,8 +354,12 @@ def _for_file(rule: Filling, template: str, path: str) -> Iterator[Made]:
     begin = first.text if first and first.kind == "text" else "/"
     above = f"{begin.rstrip('/')}/{os.path.relpath(path, begin)}"
     if "/../" in above:
-        found = rule.find_requests(template, above, exactly=True)
-        yield from (made for made in found if not re.search(r"/\.\.?(/|$)", made.path))
+        unescapes = () in rule.maps.values()  # a function of httpd's own
+        for made in rule.find_requests(template, above, exactly=True):
+            if not _DOTS.search(made.path):
+                yield made
+            elif unescapes:
+                yield replace(made, path=made.path.replace("/..", "/%2e%2e"))
 
 
 def _for_backend(rule: Filling, template: str, goal: Goal) -> Iterator[Made]:
@@ -364,7 +369,7 @@ def _for_backend(rule: Filling, template: str, goal: Goal) -> Iterator[Made]:
     """
     for wanted in _wanted(template, goal):
         yield from rule.find_requests(template, wanted)
-    found = re.match(r"\w+://[^/$%]+(?=[$%])", template)
+    found = re.match(r"(?:unix:[^|]*\|)?\w+://[^/$%]+(?=[$%])", template)
     for place, below in goal.listening if found else ():
         if found and not place.startswith("/"):
             made = rule.find_requests(template, f"{found[0]}@{place}{below.rstrip('/')}")
@@ -387,6 +392,22 @@ def _for_handled(each: Directive, made: Made) -> Made:
     if each.name.lower() == "addhandler" and each.words[1:]:
         last += "." + each.words[1].lstrip(".")
     return replace(made, path=f"{folder}/{last}")
+
+
+def _in_section(each: Directive, expression: str, base: str) -> tuple[Filling, str]:
+    """What an expression may be filled with, and it as a template: named groups of a section's pattern too."""
+    for section in reversed(each.sections):
+        pattern = _pattern_of(section)
+        try:
+            numbers = re.compile(re.sub(r"\(\?<(\w+)>", r"(?P<\1>", pattern)).groupindex
+        except re.error:
+            continue
+        template = expression
+        for name, number in numbers.items():
+            template = re.sub(rf"(?i)%\{{(?:req)?env:MATCH_{name}\}}", f"${number}", template)
+        if template != expression:
+            return Filling(re.sub(r"\(\?P?<\w+>", "(", pattern)), template
+    return Filling("", prefix=base), expression
 
 
 def _as_variables(expression: str) -> str:
