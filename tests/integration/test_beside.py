@@ -525,6 +525,7 @@ def plain_host(host: Host, *lines: str) -> str:
 ROOT = "DocumentRoot {hooks}"
 BACKEND = "ProxyPass / http://localhost:8081/hooks/"
 AWAY = "RewriteRule ^ https://www.example.com%{{REQUEST_URI}} [R=301,L]"
+NOT = "RewriteCond %{{REQUEST_URI}}"
 HOOKS = "\n<Directory {{hooks}}>\n{}\n</Directory>"
 NAMED = (
     'DocumentRoot {{srv}}/other\n<LocationMatch "^/x/(?<D>[a-z]+)/(?<REST>.+)$">\n'
@@ -637,6 +638,23 @@ PAST = {
         ROOT + DENIED + "\n<Location /files>\nRequire all granted\n</Location>",
         {},
     ),
+    **{
+        f"a redirect of all but what a CA's token may be, by {lines}": (
+            ROOT + "\nRewriteEngine on\n" + lines + "\n",
+            {},
+        )
+        for lines in (
+            f"{NOT} !\\.well-known/acme-challenge/\n{AWAY}",
+            f"{NOT} !^/\\.well-known/acme-challenge/|^/files\n{AWAY}",
+            f"{NOT} !^/\\.well-known/\n{AWAY}",
+            f"RewriteRule ^/\\.well-known/acme-challenge/ - [C]\n{AWAY}",
+            "RedirectMatch 301 ^(?!/\\.well-known/acme-challenge/|/files).* https://www.example.com/",
+        )
+    },
+    "a redirect of all but a CA's token before a backend": (
+        f"ProxyPass / http://127.0.0.1:8081/\nRewriteEngine on\n{NOT} !^/\\.well-known/acme-challenge/\n{AWAY}",
+        {"proxy_pass": "http://127.0.0.1:8081/"},
+    ),
     "every URL denied to some": (
         ROOT + "\n<Location />\n<RequireAny>\nRequire all denied\nRequire ip 192.0.2.1\n</RequireAny>\n</Location>",
         {},
@@ -715,6 +733,17 @@ HARMLESS = {
         ROOT + "\n<If \"!(%{{HTTPS}} == 'on')\">\nRedirect permanent / https://www.example.com/\n</If>",
         {},
     ),
+    **{
+        f"a redirect of all but a CA's token, by {lines}": (ROOT + "\nRewriteEngine on\n" + lines + "\n", {})
+        for lines in (
+            f"{NOT} !^/\\.well-known/acme-challenge/\n{AWAY}",
+            f"{NOT} !^/.well-known/acme-challenge [NC]\n{AWAY}",
+            f"RewriteCond %{{{{HTTPS}}}} off\n{NOT} !^/\\.well-known/acme-challenge/[\\w-]+$\n{AWAY}",
+            f"RewriteRule ^/\\.well-known/acme-challenge/ - [L]\n{AWAY}",
+            "RedirectMatch permanent ^/(?!\\.well-known/acme-challenge/).* https://www.example.com/",
+            "RedirectMatch 301 ^(?!/\\.well-known/acme-challenge/).* https://www.example.com/",
+        )
+    },
     "a redirect by the scheme": (ROOT + "\n" + BY_SCHEME, {}),
     "a rewriting redirect by the scheme": (
         ROOT + f"\nRewriteEngine on\nRewriteCond %{{{{REQUEST_SCHEME}}}} =http\n{AWAY}",

@@ -267,7 +267,7 @@ def _leave_open(without_us: Description, place: str, found: list[Content]) -> li
         or closings.rewrites_away(without_us, place)
     ):
         return []
-    if closings.redirects_away(without_us, place):
+    if closings.sends_files_away(without_us, place):
         # A backend, and a path of RewriteRule, are found before a Redirect is.
         return [content for content in found if content.backend or content.said.name.lower() == "rewriterule"]
     return found

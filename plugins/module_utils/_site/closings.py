@@ -41,6 +41,13 @@ _IF_WITHOUT_TLS = re.compile(
 # The same by the scheme, which is that of ServerName, if it names one.
 _WITHOUT_SCHEME = {("%{REQUEST_SCHEME}", said) for said in ("http", "=http", "^http$", "!https", "!=https", "!^https$")}
 _IF_WITHOUT_SCHEME = re.compile(r"""If\s+"?\s*%\{REQUEST_SCHEME\}\s*(==?\s*'http'|!=\s*'https')\s*"?""", re.IGNORECASE)
+# Where a CA looks for its token by plain HTTP (RFC 8555, section 8.3), which is for everybody: as a pattern of a path,
+# and as one of RedirectMatch for every other.
+_OF_ACME = re.compile(r"\^/\\?\.well-known/acme-challenge(?![?*{])[^|]*")
+_BUT_ACME = re.compile(
+    r"\^\(\?!/\\?\.well-known/acme-challenge/?\)\(?(\.\*|/\.\*)?\)?\$?|"
+    r"\^/\(\?!\\?\.well-known/acme-challenge/?\)\(?(\.\*)?\)?\$?"
+)
 _EACH_URL = re.compile(r"""(Location\s+"?/"?|If\s+"?\s*true\s*"?)\s*""", re.IGNORECASE)
 
 
@@ -94,7 +101,12 @@ def _names_scheme(without_us: Description, place: str) -> bool:
     )
 
 
-def redirects_away(without_us: Description, place: str) -> bool:
+def sends_files_away(without_us: Description, place: str) -> bool:
+    """Whether a host sends every request for a file away, or all but those for a CA's token."""
+    return redirects_away(without_us, place, but_acme=True) or rewrites_away(without_us, place, but_acme=True)
+
+
+def redirects_away(without_us: Description, place: str, *, but_acme: bool = False) -> bool:
     """Whether a Redirect of a host sends every request away before it looks for files."""
     directives = [
         each
@@ -109,12 +121,13 @@ def redirects_away(without_us: Description, place: str) -> bool:
         is_short = len(each.sections) > bool(place) and len(words) == 1
         if name in ("redirect", "redirectpermanent", "redirecttemp") and (words[:1] == ["/"] or is_short):
             return True
-        if name == "redirectmatch" and words and _ALL.fullmatch(words[0]):
+        is_whole = name == "redirectmatch" and bool(words)
+        if is_whole and (_ALL.fullmatch(words[0]) or (but_acme and _BUT_ACME.fullmatch(words[0]))):
             return True
     return False
 
 
-def rewrites_away(without_us: Description, place: str) -> bool:
+def rewrites_away(without_us: Description, place: str, *, but_acme: bool = False) -> bool:
     """Whether a RewriteRule of a host turns every request away before all else: the first that does not do so alone."""
     if [each.arguments.lower() for each in _direct(without_us, place) if each.name.lower() == "rewriteengine"][-1:] != [
         "on"
@@ -130,12 +143,21 @@ def rewrites_away(without_us: Description, place: str) -> bool:
         if name == "rewritecond":
             conditions.append(words)
         elif name == "rewriterule":
+            if (
+                but_acme
+                and _OF_ACME.fullmatch(words[0])
+                and words[1:2] == ["-"]
+                and not has_flag(words, "C|chain|S|skip")
+            ):
+                conditions = []
+                continue
             # One that is chained, or skips others, decides about those that come after it.
             if not has_flag(words, "R|redirect|F|forbidden|G|gone") or has_flag(words, "C|chain|S|skip"):
                 return False
             # httpd does nothing for "-" with a redirect: it closes nothing, and hides nothing that comes after it.
             idle = words[1:2] == ["-"] and not has_flag(words, "F|forbidden|G|gone")
-            if _ALL.fullmatch(words[0]) and not idle and _hold_always(conditions, always, names):
+            others = [words for words in conditions if not (but_acme and _is_but_acme(words))]
+            if _ALL.fullmatch(words[0]) and not idle and _hold_always(others, always, names):
                 return True
             conditions = []
     return False
@@ -152,6 +174,17 @@ def _has_tls(without_us: Description, place: str) -> bool:
         {"*", port} & ports and (port == "443" or "https" in map(str.lower, each.words[1:]))
         for each in without_us.listens
         for _address, port in [endpoint(each.words[0])]
+    )
+
+
+def _is_but_acme(words: Sequence[str]) -> bool:
+    """Whether a RewriteCond holds for all but requests for a CA's token, and is no alternative to others."""
+    tested, pattern, *flags = words
+    return (
+        tested == "%{REQUEST_URI}"
+        and pattern.startswith("!")
+        and bool(_OF_ACME.fullmatch(pattern[1:]))
+        and not re.search(r"(?i)[\[,]\s*(OR|ornext)\s*[\],]", "".join(flags))
     )
 
 
