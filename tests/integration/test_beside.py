@@ -1045,3 +1045,37 @@ def test_a_proxy_with_a_certificate_of_the_client_ca_is_a_way_past(
         assert "serves its content too, and asks for no client certificate (ProxyPass at" in host.refused(wish)
         wish = replace(wish, allow_bypass=(str(host.httpd.conf),))
     assert host.apply(wish).reloaded
+
+
+BEARING = "SSLProxyEngine on\nSSLProxyMachineCertificateFile conf/client.pem\n"
+TO_A_NAME = "RewriteEngine on\nRewriteRule ^/x/(.*) https://%s%%{HTTP:X-To}/$1 [P]"
+# What the server level says, what the virtual host says, and whether that can call the site.
+CALLING = {
+    "what it inherits": ("ProxyPass /x/ https://127.0.0.1:{port}/", BEARING, True),
+    "a balancer of the server's": (
+        "<Proxy balancer://own>\nBalancerMember https://127.0.0.1:{port}\n</Proxy>",
+        BEARING + "ProxyPass /x/ balancer://own/",
+        True,
+    ),
+    "a field of the request": ("", BEARING + TO_A_NAME % "", True),
+    "a proxy for everybody": ("", BEARING + "ProxyRequests on", True),
+    "a field that names a page": ("", BEARING + TO_A_NAME % "app.example.net/", False),
+    "a field, without a certificate": (f"<VirtualHost *:1>\n{BEARING}</VirtualHost>", TO_A_NAME % "", False),
+    "a field, without TLS": ("", BEARING + TO_A_NAME.replace("https", "http") % "", False),
+}
+
+
+@pytest.mark.parametrize("way", CALLING)
+def test_whatever_may_call_the_site_with_a_certificate_is_a_way_past(host: Host, srv: str, way: str) -> None:
+    level, own, is_open = CALLING[way]
+    client = host.chat.issue(client=True, common_name="Chat")
+    write(host.conf, "client.pem", client.full_pem + client.key_pem)
+    host.add("".join(f"LoadModule {name}_module modules/mod_{name}.so\n" for name in ("ssl", "rewrite")))
+    host.add(level.format(port=host.port) + "\n")
+    plain_host(host, *own.split("\n"))
+    host.restart()
+    wish = host.wish(document_root=f"{srv}/hooks")
+    if is_open:
+        assert "serves its content too, and asks for no client certificate (" in host.refused(wish)
+        wish = replace(wish, allow_bypass=(str(host.httpd.conf),))
+    assert host.apply(wish).reloaded

@@ -26,6 +26,9 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import (
     find_contents,
     runs_files,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import Folders
+from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_directives import Goal
+from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_requests import LeadingHost
 from ansible_collections.mtls.httpd.plugins.module_utils._site.own_backends import OwnBackend, find_own_hosts
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 
@@ -128,19 +131,30 @@ def _find_bearers(without_us: Description, facts: SiteFacts) -> Iterator[tuple[s
     if not _BEARING & without_us.directive_names:
         return
     doors = [f"{each}:{facts.port}" for each in (*(facts.listen or ("127.0.0.1",)), facts.domain, *facts.aliases)]
-    for each in without_us.named(*sorted(SERVING)):
+    goal = Goal(facts.domain, listening=tuple((door, "") for door in doors))
+    bearing = {each.host for each in without_us.directives if each.name.lower() in _BEARING}
+    places = ["", *(host.place for host in without_us.virtual_hosts)]
+    bearers = [place for place in places if "" in bearing or place in bearing]
+    for each in without_us.named(*sorted(SERVING), "proxyrequests"):
         contents = [
             content
             for content in find_contents(without_us, each)
             if content.backend and any(backends.same(content.backend, door) for door in doors)
         ]
-        bears = any(said.name.lower() in _BEARING for where in ("", each.host) for said in without_us.of_host(where))
-        if (
-            bears
-            and _leave_open(without_us, each.host, contents)
-            and not closings.denies_all(without_us, each.host, backend=True)
-        ):
-            yield each.host, each
+        # What the server level says, each host may do.
+        for place in [each.host] if each.host in bearers else bearers if not each.host else []:
+            called = contents or ([Content(doors[0], "/", each)] if _may_call(without_us, place, each, goal) else [])
+            if _leave_open(without_us, place, called) and not closings.denies_all(without_us, place, backend=True):
+                yield place, each
+                break
+
+
+def _may_call(without_us: Description, place: str, each: Directive, goal: Goal) -> bool:
+    """Whether a request can have a host's directive call a site by TLS."""
+    if not re.search(r"(?i)\b(https|wss|h2)://", each.arguments) and each.name.lower() != "proxyrequests":
+        return False
+    host = LeadingHost(without_us, without_us.host_at(place), {}, (), Folders())
+    return next(host.find_requests(each, goal, ()), None) is not None
 
 
 def used_at(each: Directive) -> str:
