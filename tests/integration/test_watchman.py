@@ -28,8 +28,12 @@ from rehearsing import edited
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import answers
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.log_files import Bounds
 from ansible_collections.mtls.httpd.plugins.module_utils._site.call_logs import NEEDED_FORMAT
+from ansible_collections.mtls.httpd.plugins.module_utils._site.callers import read_site
 from ansible_collections.mtls.httpd.plugins.module_utils._site.metrics import METRICS
+from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, SiteWish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.status import tell_status
@@ -210,6 +214,10 @@ def test_a_site_beside_the_users_own_is_told_with_its_refusals_and_not_with_thei
     assert {value for name, value in before.items() if name.startswith(REFUSED)} == {0}
     for _time in range(3):
         assert check(host)[sample(REFUSED, reason="unknown-issuer")] == 0  # its own knocks are counted by nobody
+    server, store = find.find(str(host.httpd.binary), str(host.httpd.conf)), Store(str(host.conf))
+    assert server
+    told = read_site(server.describe(), store, store.facts(DOMAIN), Bounds(0, size=1 << 24, seconds=10))
+    assert (told.refusals, told.own_refusals > 0) == ((), True)
     stranger = Authority("Somebody").issue(client=True, common_name="Stranger")
     host.answers(stranger)
     host.answers(stranger, domain=own)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,8 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.call_logs import 
     compile_format,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._site.refusal_logs import RefusalReader, Refused
-from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import find_host, find_sharing, host_of
+from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import find_host, find_sharing, host_of, numeric
+from ansible_collections.mtls.httpd.plugins.module_utils._store.store import WATCH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -116,12 +118,15 @@ def read_sites(
     logs = ErrorLogs(bounds)
     calls = {site.domain: read_callers(described, store, site, bounds) for site in sites}
     hosts = {site.domain: host for site in sites for host in [find_host(store, described, site)] if host}
-    return {
+    told = {
         site.domain: _add_refusals(calls[site.domain], described, hosts, site, logs)
         if site.domain in hosts
         else calls[site.domain]
         for site in sites
     }
+    if not os.path.lexists(store.path(WATCH)):
+        return told
+    return {domain: _leave_out_watchman(each) for domain, each in told.items()}
 
 
 def read_site(described: Description, store: Store, site: SiteFacts, bounds: Bounds) -> SiteCalls:
@@ -197,6 +202,26 @@ def find_logs(
         [each for each in map(compile_format, formats) if each],
         {path: name for path, name in refusals.items() if path},
     )
+
+
+def _leave_out_watchman(calls: SiteCalls) -> SiteCalls:
+    """Return what was told without the knocks of this host's watchman, which a log without issuers tells as others'."""
+    knocks = [each for each in calls.refusals if _is_watchmans(each)]
+    refusals = tuple(each for each in calls.refusals if each not in knocks)
+    own = calls.own_refusals + sum(each.count for each in knocks)
+    return replace(calls, refusals=refusals, own_refusals=own)
+
+
+def _is_watchmans(refused: Refused) -> bool:
+    """Whether a refusal is of a watchman's kind: of an unknown issuer without its name, and from this machine."""
+    if refused.issuer or refused.reason != "unknown-issuer" or not numeric(refused.address):
+        return False
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in refused.address else socket.AF_INET) as probe:
+            probe.bind((refused.address, 0))
+    except OSError:
+        return False
+    return True
 
 
 def _of(site: SiteFacts, faults: Sequence[Fault]) -> list[Fault]:

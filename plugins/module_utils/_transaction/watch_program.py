@@ -87,10 +87,10 @@ class _Visit:
 
     answers: it shook hands at each door. enforced: it asks for at least what it is to ask for. asks: for certificates
     of each of its client CAs. served: the certificates.
-    C(pairs): for each door, the answers to both strangers. C(nearby): the same for other addresses of this machine.
+    C(pairs): for each door, the answers to both strangers. C(nearby): to the second, at other addresses.
     """
 
-    def __init__(self, site: dict[str, Any], pairs: list[list[_Answer]], nearby: list[list[_Answer]]) -> None:
+    def __init__(self, site: dict[str, Any], pairs: list[list[_Answer]], nearby: list[_Answer]) -> None:
         known = set(site["client_cas"])
         answers = [answer for pair in pairs for answer in pair]
         self.served = list(dict.fromkeys(answer.served for answer in answers if answer.served))
@@ -98,7 +98,7 @@ class _Visit:
         asked = [answer.names for answer in answers if known and answer.names is not None]
         self.asks = all(names >= known for names in asked) if asked else None
         found = [_enforces(site["by"], *pair) for pair in pairs]
-        closed = [_enforces(site["by"], *pair) for pair in nearby]
+        closed = [_enforces(site["by"], answer, answer) for answer in nearby]
         self.enforced: bool | None = None
         if False in found or False in closed or any(names - known for names in asked):
             self.enforced = False
@@ -130,16 +130,13 @@ class _Stranger:
         """
         knock = self._knock_at_path if site["by"] == "path" else self._knock
         pairs = [[knock(site, door, context) for context in self._contexts] for door in site["doors"]]
-        nearby: list[list[_Answer]] = []
         known = [address for address, _port, _proxied in site["doors"]]
         up = any(answer.served for pair in pairs for answer in pair)
         own = [address for address in self._own if up and site["everywhere"] and address not in known]
         names = [site["domain"].encode(), b"*." + site["domain"].partition(".")[2].encode()]
-        for address in own:
-            pair = [knock(site, [address, site["doors"][0][1], False], context) for context in self._contexts]
-            if any(name in answer.served for name in names for answer in pair):
-                nearby.append(pair)
-        return _Visit(site, pairs, nearby)
+        # By the one knock that is known as ours in each log: one without a certificate would need its twin.
+        nearby = [knock(site, [address, site["doors"][0][1], False], self._contexts[1]) for address in own]
+        return _Visit(site, pairs, [answer for answer in nearby if any(name in answer.served for name in names)])
 
     def _knock_at_path(self, site: dict[str, Any], door: list[Any], context: ssl.SSLContext) -> _Answer:
         """Ask where paths are to refuse, until one does not.
