@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from playing import run_playbook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from conftest import Remote
     from demo_material import Issued
@@ -199,3 +201,37 @@ def test_a_year_of_operations(fleet: Fleet) -> None:
     assert {"not-deployed"} <= fleet.codes(status=2)["d1"]
     for host in fleet.hosts.values():
         assert host.shell("apache2ctl -t 2>&1; ls -d /etc/apache2/mtls 2>&1 || true").splitlines()[-2:] == GONE
+
+
+def test_hosts_go_back_over_ssh_to_what_is_named_or_each_to_its_own(fleet: Fleet, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    for name, host in fleet.hosts.items():
+        host.let_in(key.with_suffix(".pub").read_text())
+        fleet.host_vars[name] = {
+            "ansible_connection": "ssh",
+            "ansible_host": host.address,
+            "ansible_user": "root",
+            "ansible_ssh_private_key_file": str(key),
+            "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
+        }
+    first, second = (fleet.renew(), fleet.call("deploy"))[0].sha256, (fleet.renew(), fleet.call("deploy"))[0].sha256
+    third = (fleet.renew(), fleet.call("deploy", "-l", "d1"))[0].sha256
+    assert fleet.served() == [third, second, second]
+    refused = fleet.call(*ROLLBACK, status=2)
+    assert "rollback_differ=true" in refused
+    (named,) = {*re.findall(r"rollback_to=(\w+)", refused)}
+    assert fleet.served() == [third, second, second]
+    fleet.call(*ROLLBACK, "-e", f"rollback_to={named}")
+    same = fleet.served()
+    assert same in ([first] * 3, [second] * 3)
+    assert "all of its hosts serve the same" in fleet.call("releases")
+    fleet.call("deploy")
+    fourth = (fleet.renew(), fleet.call("deploy", "-l", "d1"))[0].sha256
+    assert fleet.served() == [fourth, third, third]
+    fleet.call(*ROLLBACK, "-e", "rollback_differ=true")
+    assert fleet.served() == [third, same[0], same[0]]
+    assert {code for found in fleet.codes(status=2).values() for code in found} == {
+        "differs-between-hosts",
+        "not-as-listed",
+    }
