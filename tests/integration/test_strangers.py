@@ -25,7 +25,7 @@ from rehearsing import edited
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Door, Question
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
-from ansible_collections.mtls.httpd.plugins.module_utils._site import doors
+from ansible_collections.mtls.httpd.plugins.module_utils._site import asking
 
 if TYPE_CHECKING:
     from host import Host
@@ -208,6 +208,6 @@ def test_a_virtual_host_that_lets_everybody_wait_is_left_out_and_told(
 ) -> None:
     load(host, "proxy", "proxy_http")
     say(host, f"<VirtualHost *:{host.httpd.port}>\nServerName o.example.net\n</VirtualHost>")
-    monkeypatch.setattr(doors, "_SECONDS_IN_ALL", 0.0)
+    monkeypatch.setattr(asking, "_SECONDS_IN_ALL", 0.0)
     report = host.apply(host.wish(proxy_pass=BACKEND))
     assert [each for each in report.limits if "let them wait for too long" in each]

@@ -36,8 +36,9 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site import (
     protocols,
     standing,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._site.asking import Asker
 from ansible_collections.mtls.httpd.plugins.module_utils._site.detours import try_detours
-from ansible_collections.mtls.httpd.plugins.module_utils._site.doors import Doors
+from ansible_collections.mtls.httpd.plugins.module_utils._site.doors import find_open
 from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import (
     log_rules,
     opened_logs,
@@ -233,7 +234,7 @@ def _carry_out(trial: Trial) -> _End:
                 # A site that is open by its own door needs no search for ways around it.
                 faults += found or try_detours(private, content, site, address, trial.probes)
             # Nor are other doors tried then.
-            faults += [] if faults else Doors(content, tried, trial.accepted, trial.probes).find_open()
+            faults += [] if faults else find_open(Asker(content, tried, trial.accepted, trial.probes))
     return _End(
         faults=protocols.name_limits(private, described, sites, faults),
         complete=True,
