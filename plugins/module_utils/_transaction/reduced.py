@@ -16,7 +16,7 @@ import shutil
 import socket
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import (
@@ -72,7 +72,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.trial impo
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
     from ansible_collections.mtls.httpd.plugins.module_utils._site.twin_clients import TwinnedCAs
@@ -106,9 +106,23 @@ def find_untried(without_us: Description) -> str:
     )
 
 
+class _Laid(NamedTuple):
+    """The sites as they were laid into the folder of the rehearsal.
+
+    faults: what is wrong with them so far. texts: each without extra_directives, by domain. named: the logs that their
+    texts name. opened: those that httpd opens as soon as it is asked what it reads.
+    """
+
+    faults: list[Fault]
+    texts: dict[str, bytes]
+    named: list[str]
+    opened: list[str]
+    twins: dict[str, TwinnedCAs]
+
+
 def rehearse_reduced(trial: Trial, reason: str) -> Result:
-    server, store, without_us = trial.server, trial.store, trial.without_us
-    change, sites, probes = trial.change, trial.sites, trial.probes
+    """Try the sites in an httpd of their own, on loopback. C(reason): why that is not done in full."""
+    server, store, without_us, sites = trial.server, trial.store, trial.without_us, trial.sites
     broken = material.find_material_faults(without_us)
     if broken or not sites:
         return Result("reduced", reason, (), tell_faults(broken), not broken)
@@ -117,62 +131,29 @@ def rehearse_reduced(trial: Trial, reason: str) -> Result:
     disk = Scratch()
     with guarded(scratch) as guard, ExitStack() as to_the_end:  # before a key is written
         disk.folder(scratch)
-        here = standing.locally("")
-        ports = dict(zip(sorted({site.port for site in sites}), _free_ports(here, len({site.port for site in sites}))))
-        planned = {release.domain: release for release, _folder in change.releases}
-        faults: list[Fault] = []
-        texts: dict[str, bytes] = {}
-        named: list[str] = []
-        asked_open: list[str] = []
-        twins: dict[str, TwinnedCAs] = {}
-        for site in sites:
-            folder = os.path.join(scratch, site.domain)
-            release = planned.get(site.domain) or store.read(site.domain, "current")
-            files = release.filled(folder)
-            text = files[SITE].content.decode()
-            faults += _opened_at_once(site.domain, text)
-            hidden, opened_at_once = _included_logs(site.domain, text, server, without_us)
-            faults += hidden
-            asked_open += opened_at_once
-            named += [*site.logs, *map(without_us.path, named_logs(text))]
-            place = join_endpoint(here, ports[site.port])
-            if site.included:
-                name = quoting.directive(site.domain)
-                text = f"<VirtualHost *:{site.port}>\nServerName {name}\n{text}</VirtualHost>\n"
-            files[SITE] = File(_moved(text.encode(), site.port, place, scratch))
-            if site.domain in change.without_extra:
-                shorter = quoting.filled(change.without_extra[site.domain].decode(), folder).encode()
-                texts[site.domain] = _moved(shorter, site.port, place, scratch)
-            for each in (folder, os.path.join(folder, EMPTY)):
-                disk.folder(each)
-            for name, file in files.items():
-                disk.write(os.path.join(folder, name), file)
-            faults += unreadable_client_ca(site, os.path.join(folder, CLIENT_CA))
-            twins[site.domain] = admit_probes(disk, site, folder, probes)
+        here, numbers = standing.locally(""), sorted({site.port for site in sites})
+        ports = dict(zip(numbers, _free_ports(here, len(numbers))))
+        laid = _lay_out(trial, disk, scratch, {port: join_endpoint(here, instead) for port, instead in ports.items()})
         rules = log_rules(server, store, without_us)
-        faults += [fault for log in asked_open for fault in rules.faults(log)]
+        faults = [*laid.faults, *(fault for log in laid.opened for fault in rules.faults(log))]
         if faults:
             return Result("reduced", reason, tuple(faults), "", False)
-        to_the_end.enter_context(_made_for_questions(asked_open))
-        needed = [name for site in sites for name in (*site.modules, *available_modules(server, without_us, site))]
-        modules = list(dict.fromkeys(["ssl", *needed]))
+        to_the_end.enter_context(_made_for_questions(laid.opened))
         config = os.path.join(scratch, "httpd.conf")
-        paths = [os.path.join(scratch, site.domain, SITE) for site in sites]
-        listens = [join_endpoint(here, port) for port in ports.values()]
-        minimal = _minimal(server, without_us, scratch, listens, modules)
-        disk.write(config, File((minimal + _including(paths)).encode()))
+        places = {os.path.join(scratch, site.domain, SITE): site for site in sites}
+        minimal = _minimal(trial, scratch, [join_endpoint(here, port) for port in ports.values()])
+        disk.write(config, File((minimal + _including(places)).encode()))
         alone = replace(server, arguments=("-f", config), parent=None, config=config, _descriptions={})
         try:
             described = alone.describe()
         except HttpdError as error:
             return Result("reduced", reason, (), str(error), False)
-        places = dict(zip(paths, sites))
-        faults += find_escapes(alone, disk, described, places, texts)
-        faults += find_forbidden(server, without_us, described, places, change.allowed)
+        faults += find_escapes(alone, disk, described, places, laid.texts)
+        faults += find_forbidden(server, without_us, described, places, trial.change.allowed)
         faults += conflicts.find_added_names(without_us, described, places, ports)
         rules = log_rules(server, store, without_us, served_paths(described))
         opened = [log for log in opened_logs(described, places) if not trusted_paths.lies_below(log, scratch)]
-        for log in dict.fromkeys([*(os.path.join(without_us.log_folder, log) for log in named), *opened]):
+        for log in dict.fromkeys([*(os.path.join(without_us.log_folder, log) for log in laid.named), *opened]):
             faults += rules.faults(log)
         if faults:
             return Result("reduced", reason, tuple(faults), "", False)
@@ -191,23 +172,50 @@ def rehearse_reduced(trial: Trial, reason: str) -> Result:
             if weak:
                 faults, said = faults + weak, ""
             elif not said:
-                occasion = handshakes.Occasion(described, handshakes.Stage.REHEARSAL, twins=twins)
+                occasion = handshakes.Occasion(described, handshakes.Stage.REHEARSAL, twins=laid.twins)
                 for site in sites:
                     door = standing.find_door(described, here, ports[site.port])
-                    faults += handshakes.try_site(occasion, site, door, probes)
-        faults = protocols.name_limits(store, without_us, sites, faults)
-        unled = _unled(trial, described)
-        unpermitted = () if change.allowed else tuple(dict.fromkeys(start.programs))
+                    faults += handshakes.try_site(occasion, site, door, trial.probes)
         return Result(
             "reduced",
             reason,
-            tuple(faults),
+            tuple(protocols.name_limits(store, without_us, sites, faults)),
             said,
             not (weak or said),
             start.programs,
-            unpermitted,
-            warnings=(*list_untwinned(twins), *unled),
+            () if trial.change.allowed else tuple(dict.fromkeys(start.programs)),
+            warnings=(*list_untwinned(laid.twins), *_unled(trial, described)),
         )
+
+
+def _lay_out(trial: Trial, disk: Scratch, scratch: str, places: Mapping[int, str]) -> _Laid:
+    """Put the sites into the folder. C(places): where each is to listen, by the port that it is for."""
+    server, without_us, change = trial.server, trial.without_us, trial.change
+    laid = _Laid([], {}, [], [], {})
+    planned = {release.domain: release for release, _folder in change.releases}
+    for site in trial.sites:
+        folder, place = os.path.join(scratch, site.domain), places[site.port]
+        release = planned.get(site.domain) or trial.store.read(site.domain, "current")
+        files = release.filled(folder)
+        text = files[SITE].content.decode()
+        hidden, opened = _included_logs(site.domain, text, server, without_us)
+        laid.faults.extend([*_opened_at_once(site.domain, text), *hidden])
+        laid.opened.extend(opened)
+        laid.named.extend([*site.logs, *map(without_us.path, named_logs(text))])
+        if site.included:
+            name = quoting.directive(site.domain)
+            text = f"<VirtualHost *:{site.port}>\nServerName {name}\n{text}</VirtualHost>\n"
+        files[SITE] = File(_moved(text.encode(), site.port, place, scratch))
+        if site.domain in change.without_extra:
+            shorter = quoting.filled(change.without_extra[site.domain].decode(), folder).encode()
+            laid.texts[site.domain] = _moved(shorter, site.port, place, scratch)
+        for each in (folder, os.path.join(folder, EMPTY)):
+            disk.folder(each)
+        for name, file in files.items():
+            disk.write(os.path.join(folder, name), file)
+        laid.faults.extend(unreadable_client_ca(site, os.path.join(folder, CLIENT_CA)))
+        laid.twins[site.domain] = admit_probes(disk, site, folder, trial.probes)
+    return laid
 
 
 def _moved(text: bytes, port: int, place: str, scratch: str) -> bytes:
@@ -296,14 +304,10 @@ def _made_for_questions(logs: Iterable[str]) -> Iterator[None]:
                 os.unlink(log)
 
 
-def _minimal(
-    server: Server,
-    without_us: Description,
-    scratch: str,
-    listens: Sequence[str],
-    modules: Sequence[str],
-) -> str:
+def _minimal(trial: Trial, scratch: str, listens: Sequence[str]) -> str:
     """A configuration with the live server's modules and its server-level SSL directives, for the sites to follow."""
+    server, without_us = trial.server, trial.without_us
+    needed = [name for site in trial.sites for name in (*site.modules, *available_modules(server, without_us, site))]
     quoted = quoting.directive
     lines = [
         f"ServerRoot {quoted(without_us.server_root)}",
@@ -322,7 +326,7 @@ def _minimal(
         with suppress(quoting.NotQuotable):
             lines += [f"Define {name} {quoted(value)}"] if value else []
     lines += _loading(without_us, without_us.files)
-    for name in modules:
+    for name in dict.fromkeys(["ssl", *needed]):
         loaded = f"LoadModule {name}_module {quoted(server.module(f'mod_{name}.so'))}"
         lines += [f"<IfModule !{name}_module>", loaded, "</IfModule>"]
     lines += defines(server, without_us)
@@ -353,7 +357,7 @@ def _loading(described: Description, files: Iterable[str]) -> list[str]:
     return lines
 
 
-def _including(paths: Sequence[str]) -> str:
+def _including(paths: Iterable[str]) -> str:
     return "".join(f"Include {quoting.directive(quoting.path(path))}\n" for path in paths)
 
 
