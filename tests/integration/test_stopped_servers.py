@@ -6,10 +6,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from demo_material import key_pem, new_key
 from host import DOMAIN, Host
 
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Disk
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
+
+if TYPE_CHECKING:
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import Entry
 
 
 def test_a_stopped_server_is_started_where_that_is_wanted(stopped: Host) -> None:
@@ -58,3 +64,25 @@ def test_a_stopped_server_is_not_started_for_a_site_that_is_absent(host: Host) -
     host.httpd.stop()
     assert not host.apply(SiteWish(DOMAIN)).changed
     assert not host.httpd.running()
+
+
+class Upgrading(Disk):
+    """Has somebody restart httpd, as an upgrade of its package does, as soon as a site is switched."""
+
+    def __init__(self, host: Host) -> None:
+        super().__init__()
+        self._host = host
+
+    def put(self, path: str, entry: Entry) -> None:
+        """Write as ever, and restart then."""
+        super().put(path, entry)
+        if path.endswith("/current"):
+            self._host.restart()
+
+
+def test_a_server_that_somebody_restarts_during_a_run_is_reloaded_and_confirmed(host: Host) -> None:
+    before = host.httpd.pid
+    report = host.apply(host.wish(), disk=Upgrading(host))
+    assert report.reloaded
+    assert host.httpd.pid != before
+    assert host.enforces()

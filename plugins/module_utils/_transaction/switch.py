@@ -110,6 +110,7 @@ def _reload(seen: Seen, dressed: Mapping[str, str]) -> bool:
     if not seen.runs_after or seen.changes_nothing_that_is_read:
         return False
     server = seen.server
+    server.refresh()  # Somebody may have restarted it, as an upgrade does.
     test = server.test()
     if test.code != 0:
         raise Refused(Fault("unsound", "", f"`httpd -t` fails: {test.complaint}", ""))
