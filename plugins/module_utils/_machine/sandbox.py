@@ -13,6 +13,7 @@ ends with all its children when the caller ends. As an ordinary user too, who is
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import json
 import os
@@ -186,7 +187,9 @@ def _outer(channel: socket.socket, world: World, sockets: Sequence[str], act: Ca
         with suppress(OSError), open(_LOWEST_PORT, encoding="ascii") as stream:
             lowest = stream.read()
         if _libc.unshare(_NEWUSER | _NEWNS | _NEWPID | _NEWNET | _NEWIPC) != 0:
-            raise Unavailable(f"unshare: {os.strerror(ctypes.get_errno())}")
+            code = ctypes.get_errno()
+            full = "this machine allows no more of them (user.max_user_namespaces and the like, sysctl(8))"
+            raise Unavailable(full if code == errno.ENOSPC else f"unshare: {os.strerror(code)}")
         # Entering a user namespace may clear both.
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         _libc.prctl(_PR_SET_DUMPABLE, 1)

@@ -366,3 +366,23 @@ def gone(mark: str) -> bool:
             return False
         time.sleep(0.01)
     return True
+
+
+def test_a_machine_that_allows_no_namespaces_is_not_said_to_have_no_space_left() -> None:
+    package = "ansible_collections.mtls.httpd.plugins.module_utils._machine.sandbox"
+    tell = f"import {package} as it\ntry:\n    it.run(it.World(), int, 10)\nexcept it.Unavailable as error:\n"
+    none = 'echo 0 >/proc/sys/user/max_user_namespaces; exec "$@"'  # in a namespace of its own, and so of this alone
+    command = [
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "sh",
+        "-ec",
+        none,
+        "sh",
+        sys.executable,
+        "-c",
+        f"{tell}    print(error)",
+    ]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "allows no more of them (user.max_user_namespaces" in said
