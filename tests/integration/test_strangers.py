@@ -25,6 +25,7 @@ from rehearsing import edited
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Door, Question
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.kept import Kept
 from ansible_collections.mtls.httpd.plugins.module_utils._site import asking
 
 if TYPE_CHECKING:
@@ -156,18 +157,25 @@ def test_a_cache_answers_nobody_before_a_rule_is_asked(host: Host, options: dict
     line = f"{host.httpd.conf}:{int(place.rpartition(':')[2]) + 1}"
     wish = host.wish(**({} if "proxy_pass" in options else files(host)), **options)
     if path == "/":
-        message = host.refused(edited(wish, r"^ *CacheQuickHandler off\n", ""))
+        message = host.refused(edited(wish, r'^ *CacheDisable "/"\n', ""))
         assert " got in " in message
         assert f"CacheEnable at {line}" in message
     assert host.apply(wish).rehearsal == "full"
 
 
 @pytest.mark.parametrize("options", [OPEN, PINNED])
-def test_what_a_cache_keeps_of_one_folder_is_for_who_is_let_in(host: Host, options: dict[str, Any]) -> None:
-    load(host, "cache", "cache_disk")
+def test_what_chat_gets_is_kept_by_no_cache(host: Host, options: dict[str, Any]) -> None:
+    load(host, "cache", "cache_disk", "ssl", "socache_shmcb")
     (host.httpd.root / "cache").mkdir(mode=0o777)
     (host.httpd.root / "cache").chmod(0o777)
-    say(host, f"CacheRoot {host.httpd.root}/cache\nCacheEnable disk /kept")
+    port, issued = free_port(), host.public.issue("own.example.net")
+    write(host.conf, "own.pem", issued.full_pem + issued.key_pem)
+    say(
+        host,
+        f"CacheRoot {host.httpd.root}/cache\nCacheEnable disk /kept\nListen 127.0.0.1:{port} https\n"
+        f"<VirtualHost 127.0.0.1:{port}>\nServerName own.example.net\nSSLEngine on\n"
+        "SSLCertificateFile conf/own.pem\n</VirtualHost>",
+    )
     own = files(host)
     kept = Path(own["document_root"]) / "kept/page"
     kept.parent.mkdir()
@@ -179,6 +187,11 @@ def test_what_a_cache_keeps_of_one_folder_is_for_who_is_let_in(host: Host, optio
     for client, status in ((chat, 200), (refused, 403), (chat, 200), (refused, 403)):
         question = Question(DOMAIN, "TLSv1.3", "trusted", client, path="/kept/page", method="GET")
         assert ask(Door("127.0.0.1", host.port), question, 5).status == status
+    # By the name and port of the site, another host would give what the cache has of it.
+    request = f"GET /kept/page HTTP/1.1\r\nHost: {DOMAIN}:{host.port}\r\n\r\n".encode()
+    kept = Kept(Door("127.0.0.1", port), "TLSv1.3", "own.example.net")
+    assert kept.ask(request).status == 404
+    kept.close()
 
 
 # -- spellings
