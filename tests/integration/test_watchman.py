@@ -638,6 +638,31 @@ def test_the_status_of_the_host_names_what_was_taken_away(host: Host, folder: Pa
     assert amiss() == [f"not as they were left: {host.store}/watchman.py is gone"]
 
 
+@pytest.mark.parametrize(
+    ("looked", "told", "words"),
+    [
+        pytest.param(0, 9, "", id="lives"),
+        pytest.param(None, 0, "", id="is new"),
+        pytest.param(9, 9, "has written nothing to", id="is stopped"),
+        pytest.param(None, 9, "has written nothing to", id="never began"),
+    ],
+)
+def test_the_status_of_the_host_names_a_watchman_that_does_not_look(
+    looked: int | None, told: int, words: str, host: Host, folder: Path
+) -> None:
+    """By how many hours ago it looked, and was told what to look at."""
+    host.apply(host.wish(), metrics_folder=str(folder))
+    check(host)
+    for path, hours in ((written(host), looked), (host.store / "watchman.json", told)):
+        if hours is None:
+            path.unlink()
+        else:
+            os.utime(path, (time.time() - hours * 3600,) * 2)
+    asked = Request((), host.probes, str(host.httpd.binary), str(host.httpd.conf))
+    found = [each for each in tell_status(asked, rehearse=False)["faults"] if each["code"] == "watchman-dead"]
+    assert [words in each["message"] for each in found] == ([True] if words else [])
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_what_was_taken_away_or_opened_is_mended_and_said(host: Host, folder: Path, name: str) -> None:
     wish = host.wish()

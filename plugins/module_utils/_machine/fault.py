@@ -152,6 +152,10 @@ CODES: dict[str, tuple[str, str]] = {
         "Only root gets to the folder of `metrics_folder`, or to one above it: a warning.",
         "Make it readable for the user of node_exporter, or see that node_exporter is root's.",
     ),
+    "watchman-dead": (
+        "The watchman of `metrics_folder` has not looked for 15 minutes, so that no alert can be trusted.",
+        "See why nothing runs it: its timer may be stopped, or its service may fail.",
+    ),
     "metrics-untimed": (
         "The watchman of `metrics_folder` is in place, and there is no systemd to run it: a warning.",
         "Have cron run the command that the message names, every five minutes.",

@@ -43,7 +43,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLI
 from ansible_collections.mtls.httpd.plugins.module_utils._store.lock import locked
 from ansible_collections.mtls.httpd.plugins.module_utils._store.outline import tell_pin
 from ansible_collections.mtls.httpd.plugins.module_utils._store.release import list_blocks
-from ansible_collections.mtls.httpd.plugins.module_utils._store.store import HOST_FILE, Store
+from ansible_collections.mtls.httpd.plugins.module_utils._store.store import HOST_FILE, WATCH, Store
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import (
     describe_without_us,
     find_leftovers,
@@ -115,6 +115,7 @@ class _Survey:
             self.faults.append(Fault("killed-run", "", words, "deploy again, which first undoes what that run left"))
         wishes = self._served()
         self._look_for_renewed()
+        self._look_for_watchman()
         described = self._attempt(lambda: describe_without_us(self.server, self.store), None)
         answers: dict[str, _Met] = {}
         amiss: list[str] = []
@@ -174,6 +175,12 @@ class _Survey:
                 hook = facts.renewal_hook
                 remedy = f"run {hook} on the host, which puts it in place or says why it cannot" if hook else "deploy"
                 self.faults.append(Fault("not-renewed", wish.domain, words, remedy))
+
+    def _look_for_watchman(self) -> None:
+        if os.path.lexists(self.store.path(WATCH)):
+            from ansible_collections.mtls.httpd.plugins.module_utils._transaction import watchman
+
+            self.faults += self._attempt(lambda: watchman.find_dead(self.store), [])
 
     def _list_kept(self, domain: str) -> list[str]:
         """The SHA-256 of the certificate of each release that a site keeps."""

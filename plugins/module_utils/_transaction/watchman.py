@@ -70,6 +70,7 @@ UNITS = "/etc/systemd/system"
 _STARTS = ("timers.target", "multi-user.target")
 # What is not hidden: programs with their libraries, what is the kernel's, and what systemd gives the service anew.
 _SEEN = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "proc", "sys", "dev", "tmp")
+_DEAD = 15 * 60.0  # seconds without a look, as MutualTlsWatchmanDead has it
 _MOST_PATHS = 10  # that are asked for at each check
 # What a unit names as it is: without what systemd reads otherwise, such as a blank, a colon, or % (systemd.unit(5)).
 _NAMEABLE = re.compile(r"(/[A-Za-z0-9_.@+-]+)+")
@@ -444,6 +445,22 @@ def find_missing_timer(store: Store) -> list[Fault]:
     command = f"{sys.executable} -I -S -B {store.path(WATCH_PROGRAM)} {store.path(WATCH)}"
     words = f"this host {why}, so that nothing runs the watchman that 'metrics_folder' asks for"
     return [Fault("metrics-untimed", "", words, f"have cron run `{command}` every five minutes")]
+
+
+def find_dead(store: Store) -> list[Fault]:
+    """Whether the watchman on the host has not looked for a while, since it was told what to look at, or a start."""
+    folder = read_folder(store)
+    if not folder:
+        return []
+    path = metrics_file(store, folder)
+    moments = [os.stat(each).st_mtime for each in (path, store.path(WATCH)) if os.path.exists(each)]
+    last = max(moments, default=0.0)
+    if min(time.time() - last, time.clock_gettime(time.CLOCK_BOOTTIME)) < _DEAD:
+        return []
+    name = name_units(store)
+    words = f"the watchman has written nothing to {path} since {time.strftime('%Y-%m-%d %H:%M', time.gmtime(last))} UTC"
+    remedy = f"see why: `journalctl -u {name}`; then `systemctl restart {name}.timer`" if _has_units() else ""
+    return [Fault("watchman-dead", "", words, remedy or "see why cron does not run it")]
 
 
 # -- systemd

@@ -85,7 +85,10 @@ CODES: dict[str, tuple[str, str, str]] = {
 
 # The faults of hosts (module_utils/_machine/fault.py) that cost nobody a callback, and let nobody in.
 MINOR = frozenset(
-    {"backend-unheard", "in-the-way", "killed-run", "not-included", "not-renewed", "not-tried", "release-damaged"}
+    {
+        *("backend-unheard", "in-the-way", "killed-run", "not-included", "not-renewed", "not-tried"),
+        *("release-damaged", "watchman-dead"),
+    }
 )
 
 # What comes first among what is equally bad: others get in; nobody does, or soon will not; the rest.
