@@ -27,14 +27,18 @@ _BEGINNING = 1024  # bytes of a file by which it is known
 
 @dataclass(frozen=True)
 class Asked:
-    """A request, the name by which httpd finds a virtual host for it, and how it is told."""
+    """A request, the name by which httpd finds a virtual host for it, and how it is told.
+
+    C(shown): how a file of the site's own begins, which is content too. C(sni): the name that hands are shaken by.
+    """
 
     raw: bytes = field(repr=False)
     name: str
     told: str
     path: str = ""
-    shown: bytes = field(default=b"", repr=False)  # how a file of the site's own begins, which is content too
+    shown: bytes = field(default=b"", repr=False)
     remedy: str = ""
+    sni: str = ""
 
     def is_shown(self, reply: Reply) -> bool:
         """Whether an answer is that file; of a small one, `shown` is all, as any page may begin so."""

@@ -133,7 +133,7 @@ def _ask_by(
     told += f", by {lead.said.name} at {lead.said.place}"
     # What is filled in right behind a host and port makes them a user and password.
     remedy = "put a slash behind the host and port there" if "@" in made.path else ""
-    asked = Asked(request, name.partition(":")[0], told, made.path, read_beginning(lead.shown), remedy)
+    asked = Asked(request, name.partition(":")[0], told, made.path, read_beginning(lead.shown), remedy, sni)
     for version in reversed(VERSIONS) if with_tls else ("",):
         kept = asker.connect(address, port, sni, identity, version)
         faults = list(asker.judge(kept, site, [asked], sharing, f"{who} got in at {join_endpoint(address, port)}"))
@@ -142,22 +142,19 @@ def _ask_by(
         if faults:
             return
     if not (identity or lead.is_guess):
-        _note_let_in(asker, lead, site, place, asked, sni if with_tls else None)
+        _note_let_in(asker, lead, site, place, asked)
 
 
-def _note_let_in(asker: Asker, lead: Lead, site: SiteFacts, place: Place, asked: Asked, sni: str | None) -> None:
-    """Note where a rule lets in some addresses, by which a directive leads who calls from there to the content.
-
-    C(sni): the name to shake hands by, None where TLS is not spoken.
-    """
+def _note_let_in(asker: Asker, lead: Lead, site: SiteFacts, place: Place, asked: Asked) -> None:
+    """Note where a rule lets in some addresses, by which a directive leads who calls from there to the content."""
     address, port, (host, *_sharing) = place
     described = asker.canaries.described
     if asker.is_accepted(site, host) or not find_address_rules(described, host, [asked.path]):
         return
-    versions = ("",) if sni is None else tuple(reversed(VERSIONS))
+    versions = tuple(reversed(VERSIONS)) if host.place in asker.with_tls else ("",)
     for source, version in product(asker.canaries.known_sources(address), versions):
         door = standing.find_door(described, address, port, source)
-        kept = Kept(door, version, sni or "", None, source, SECONDS)
+        kept = Kept(door, version, asked.sni, None, source, SECONDS)
         reply, reached = asker.reach(kept, asked.raw)
         kept.close()
         if asked.is_shown(reply) or asker.is_content(site, reached):
