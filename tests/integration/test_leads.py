@@ -68,6 +68,7 @@ LEADING: dict[str, tuple[str, dict[str, str]]] = {
     "a handler far below": ("DocumentRoot {srv}/handled", {"proxy": BACKEND}),
     "folders above by a pattern": ("AliasMatch ^/f(.*)$ {srv}/other/$1", {}),
     "folders above by a query": (QUERY % "{srv}/other/%1", {}),
+    "folders above by a query, to a page": (QUERY % "{srv}/other/%1.html", {}),
     "folders above an alias": ("Alias /in/ {srv}/other/\n" + ON + "RewriteRule ^/f(.*) /in/$1 [PT]", {}),
     "folders above by an expression": ('<Location /x>\nAlias "{srv}/other/%{{HTTP:X-File}}"\n</Location>', {}),
     "an alias without a slash": ("Alias /f/ {srv}/hoo", {}),
@@ -115,6 +116,7 @@ ELSEWHERE: dict[str, tuple[str, dict[str, str]]] = {
     "another port": (ON + "RewriteRule ^ http://127.0.0.1:11%{{REQUEST_URI}} [P]", {"proxy": BACKEND}),
     "folders above by a pattern": ("AliasMatch ^/f/(.*)$ {srv}/other/$1", {}),
     "folders above by a query": (QUERY.replace("(.*)", "([^/]*)") % "{srv}/other/%1", {}),
+    "folders above by a query, to a page": (QUERY.replace("(.*)", "([^/]*)") % "{srv}/other/%1.html", {}),
     "folders above by a rule for some clients": (
         ON + "RewriteCond %{{REMOTE_ADDR}} ^10\\.\nRewriteRule ^/f/(.*) {srv}/other/$1 [L]",
         {},
@@ -145,6 +147,7 @@ def srv(host: Host) -> Path:
         (srv / name).mkdir(parents=True)
     (srv / "pub/x").symlink_to(srv / "hooks")
     (srv / "pub2/x").symlink_to(srv / "other")
+    (srv / "hooks/page.html").write_text("a page of the site\n")
     (srv / "within").mkdir()
     (srv / "within/x").symlink_to(srv / "hooks/files")
     for name, target in (("hard", "hooks/files"), ("hard2", "other")):

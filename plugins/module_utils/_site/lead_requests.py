@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 BELOW = "mtls-httpd"
 TUNNEL = "CONNECT"
 _FILES = 16  # of a site that are asked for in one folder: those that lie farthest up, or where .htaccess files are
+_ENDING = 4  # files whose names end as a pattern's do
 _USERS = 256  # whose folders are looked at
 _A_PATH = re.compile(r"(?:(?<=[\s\"'^])|^)(/[\w./~-]*)")
 _DOTS = re.compile(r"/\.\.?(?:/|$)")
@@ -167,9 +168,13 @@ class LeadingHost:
             target = _escape(self.described.path(target)) + "$1"
             yield from (made for path in goal.files for made in rule.find_requests(target, path, exactly=True))
 
-    def find_shown(self, each: Directive, goal: Goal) -> Iterator[tuple[Made, str]]:
-        """Yield requests for single files of a site by other names, each with the file: links, hard links, mounts."""
+    def find_shown(
+        self, each: Directive, goal: Goal, conditions: Sequence[Directive] = ()
+    ) -> Iterator[tuple[Made, str]]:
+        """Yield requests for single files of a site, each with the file: by links, hard links, mounts, and patterns."""
         name, words = each.name.lower(), each.words
+        if name in ("rewriterule", "aliasmatch", "scriptaliasmatch") and goal.folder and len(words) > 1:
+            yield from self._by_ending(each, goal, conditions)
         if name == "rewriterule" and any(map(_is_section, each.sections)):
             return  # What it names is a URL.
         at = words[0] if len(words) > 1 and name in ("alias", "scriptalias") else self._base(each)
@@ -180,6 +185,20 @@ class LeadingHost:
                     is_own = trusted_paths.lies_below(os.path.join(content.path, link), goal.folder)
                     if trusted_paths.lies_below(target, goal.folder) and target not in goal.opened and not is_own:
                         yield Made(path=_join(at, link)), target
+
+    def _by_ending(self, each: Directive, goal: Goal, conditions: Sequence[Directive]) -> Iterator[tuple[Made, str]]:
+        """By a pattern whose path goes on behind what is filled in, such as C($1.html), as no canary's name does."""
+        is_rule = each.name.lower() == "rewriterule"
+        if is_rule and (_proxied(each.words) or any(map(_is_section, each.sections))):
+            return
+        template = self._rooted(each.words[1]) if is_rule else each.words[1]
+        parts = parse(template)
+        if len(parts) < 2 or parts[-1].kind != "text" or "/" in parts[-1].text:
+            return
+        rule = self._rule(each, conditions) if is_rule else Filling(each.words[0])
+        for path in islice(glob.iglob(f"{glob.escape(goal.folder)}/*{glob.escape(parts[-1].text)}"), _ENDING):
+            if path not in goal.opened and os.path.isfile(path):
+                yield from ((made, path) for made in _for_file(rule, template, path))
 
     def _mounted(self, served: str, folder: str) -> Iterator[tuple[str, str]]:
         """The files of a folder that are mounted in a served one too, by their paths in it, each with its own path."""

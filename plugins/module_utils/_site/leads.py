@@ -114,7 +114,7 @@ class Leads:
                 made = list(host.find_requests(each, goal, conditions))
                 most = _PLAIN_REQUESTS if each.name.lower() in _PLAIN else _REQUESTS
                 self.found += [Lead(goal.domain, each, host.host, request) for request in made[:most]]
-                shown = {file: request for request, file in host.find_shown(each, goal)}
+                shown = {file: request for request, file in host.find_shown(each, goal, conditions)}
                 some = list(shown.items())[:_REQUESTS]
                 self.found += [Lead(goal.domain, each, host.host, request, False, file) for file, request in some]
                 if not made:
