@@ -25,7 +25,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.stand_ins import Arrival
 from ansible_collections.mtls.httpd.plugins.module_utils._site.backends import PORTS
-from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import find_contents, runs_files
+from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import Content, find_contents, runs_files
 from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import (
     Folders,
     are_ruled,
@@ -304,17 +304,20 @@ class Canaries:
         return list(dict.fromkeys(filter(None, map(os.path.dirname, ruled))))[:_FEW]
 
     @cached_property
+    def _files_served(self) -> list[Content]:
+        found = (content for each in self.described.directives for content in find_contents(self.described, each))
+        return [content for content in found if not content.backend]
+
+    @cached_property
     def _served(self) -> list[str]:
         """The folders that directives serve."""
-        contents = (content for each in self.described.directives for content in find_contents(self.described, each))
-        return list(dict.fromkeys(path for content in contents if not content.backend for path in content.paths))
+        return list(dict.fromkeys(path for content in self._files_served for path in content.paths))
 
     @cached_property
     def _linked(self) -> list[str]:
         """The folders that links in these lead to, and those of users."""
         folders = Folders()
-        contents = (content for each in self.described.directives for content in find_contents(self.described, each))
-        paths = dict.fromkeys(content.path for content in contents if not content.backend and not content.filled)
+        paths = dict.fromkeys(content.path for content in self._files_served if not content.filled)
         found = [target for path in paths for _link, target in folders.look_into(path).links]
         words = (word for each in self.described.named("userdir") for word in each.words)
         found += [os.path.realpath(path) for word in words for path in find_user_folders(word)]

@@ -89,7 +89,7 @@ class Leads:
                     for each in directives
                     if each.name.lower() in LEADING
                     or names_path(each)
-                    or names_folder(self.described, each, folders)
+                    or (folders and names_folder(self.described, each, folders))
                     or names_backend(each, goals)
                 ]
                 if said or place:
