@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import stat
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -104,17 +103,22 @@ class Folders:
 def find_hard_linked(folder: str) -> dict[tuple[int, int], str]:
     """The plain files in a folder and below it that have another name, there or elsewhere, by device and inode."""
     found: dict[tuple[int, int], str] = {}
-    left = _MOST
-    for above, _folders, names in os.walk(folder):
-        for name in names[: max(0, left)]:
-            path = os.path.join(above, name)
+    waiting, left = deque([folder]), _MOST
+    while waiting and left > 0:
+        try:
+            with os.scandir(waiting.popleft()) as listed:
+                entries = list(itertools.islice(listed, left))
+        except OSError:
+            continue
+        left -= len(entries)
+        for entry in entries:
             with suppress(OSError):
-                status = os.lstat(path)
-                if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
-                    found[status.st_dev, status.st_ino] = path
-        left -= len(names)
-        if left < 0 or len(found) >= _FILES:
-            break
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                elif entry.is_file(follow_symlinks=False):
+                    status = entry.stat(follow_symlinks=False)
+                    if status.st_nlink > 1:
+                        found[status.st_dev, status.st_ino] = entry.path
     return found
 
 

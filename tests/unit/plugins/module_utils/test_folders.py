@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._site import folders
-from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import Folders
+from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import Folders, find_hard_linked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,3 +78,17 @@ def test_a_link_to_itself_hides_nothing_of_what_lies_beside_it(tmp_path: Path) -
         (tmp_path / name).symlink_to("aside")
     (tmp_path / "aaa").symlink_to("aaa")
     assert sorted(name for name, _target in Folders().look_into(str(tmp_path)).links) == sorted(links)
+
+
+def test_files_with_another_name_are_found_by_what_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own/a").mkdir(parents=True)
+    (tmp_path / "other").mkdir()
+    for name in ("own/a/kept", "own/a/single"):
+        (tmp_path / name).touch()
+    os.link(tmp_path / "own/a/kept", tmp_path / "other/again")
+    (tmp_path / "other/link").symlink_to(tmp_path / "own/a/kept")
+    sought = find_hard_linked(str(tmp_path / "own"))
+    assert list(sought.values()) == [str(tmp_path / "own/a/kept")]
+    assert Folders(sought=sought).look_into(str(tmp_path / "other")).named == (("again", str(tmp_path / "own/a/kept")),)
+    monkeypatch.setattr(folders, "_MOST", 1)
+    assert find_hard_linked(str(tmp_path / "own")) == {}
