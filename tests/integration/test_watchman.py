@@ -183,6 +183,14 @@ def test_the_begin_and_the_end_of_a_revocation_list_are_told(host: Host, folder:
     assert samples[sample("mtls_httpd_enforced")] == 1
 
 
+def test_the_end_of_an_intermediate_client_ca_is_told_beside_its_root(host: Host, folder: Path) -> None:
+    soon = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(days=9)
+    below = Authority("Below", issuer=host.chat, not_after=soon)
+    host.apply(host.wish(client_ca=host.chat.pem + below.pem), metrics_folder=str(folder))
+    name = sample("mtls_httpd_client_ca_not_after_timestamp_seconds")
+    assert check(host)[name] == soon.timestamp()
+
+
 @pytest.mark.parametrize("level", ["ssl:info", "warn"])
 def test_a_site_beside_the_users_own_is_told_with_its_refusals_and_not_with_theirs(
     host: Host, folder: Path, level: str

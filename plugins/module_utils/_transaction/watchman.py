@@ -35,6 +35,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands impor
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.trusted_paths import Untrusted, refuse_unsafe
 from ansible_collections.mtls.httpd.plugins.module_utils._site import standing
+from ansible_collections.mtls.httpd.plugins.module_utils._site.authority_ends import find_last_end
 from ansible_collections.mtls.httpd.plugins.module_utils._site.callers import find_logs
 from ansible_collections.mtls.httpd.plugins.module_utils._site.metrics import METRICS
 from ansible_collections.mtls.httpd.plugins.module_utils._site.refusal_logs import tell_rules
@@ -260,7 +261,8 @@ def _make_wish(
             release.public.get(name, b"") if release else _read(store.path(site.domain, "current", name))
             for name in (f"{site.domain}.crt", CLIENT_CA, CRL)
         )
-        chain, authorities = list(_list_ends(certificates)), _list_ends(client_cas)
+        chain = list(_list_ends(certificates))
+        last_end = find_last_end((each.subject, each.issuer, each.not_after) for each in _list_certificates(client_cas))
         told.append(
             {
                 "domain": site.domain,
@@ -274,7 +276,7 @@ def _make_wish(
                 "leaf_ends": chain[0] if chain else 0,
                 "ends": _moment(site.ends),
                 "told": {
-                    "client_ca_not_after_timestamp_seconds": max(authorities, default=0),
+                    "client_ca_not_after_timestamp_seconds": _moment(last_end) if last_end else 0,
                     "crl_this_update_timestamp_seconds": _find_list(lists, site.crl_ends),
                     "crl_next_update_timestamp_seconds": _moment(site.crl_ends) if site.crl_ends else 0,
                 },
@@ -344,10 +346,16 @@ def _refused_by(site: SiteFacts) -> str:
 
 def _list_ends(pem: bytes) -> Iterator[int]:
     """When the certificates of a release's own file end; nothing of one that is written oddly."""
+    for each in _list_certificates(pem):
+        with suppress(ValueError):
+            yield _moment(each.not_after)
+
+
+def _list_certificates(pem: bytes) -> Iterator[wire.BareCertificate]:
     with suppress(ValueError):
         for each in list_blocks(pem, "CERTIFICATE"):
             with suppress(ValueError):
-                yield _moment(wire.read_certificate(each).not_after)
+                yield wire.read_certificate(each)
 
 
 def _find_list(pem: bytes, next_update: str) -> int:

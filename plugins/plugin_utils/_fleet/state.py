@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from ansible_collections.mtls.httpd.plugins.module_utils._site.authority_ends import find_last_end
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
@@ -137,7 +139,8 @@ class Row:
     @property
     def client_ca_ends(self) -> str:
         """When the last of its client CAs ends: until then somebody is let in. Empty where that is not known."""
-        return max((one["not_after"] for one in self.site.get("client_ca", ()) if one["not_after"]), default="")
+        told = (one for one in self.site.get("client_ca", ()) if one["not_after"])
+        return find_last_end((one["subject"], one["issuer"], one["not_after"]) for one in told)
 
     @property
     def last_call(self) -> str:
