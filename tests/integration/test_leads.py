@@ -66,6 +66,10 @@ LEADING: dict[str, tuple[str, dict[str, str]]] = {
     "a rule far below": ("DocumentRoot {srv}/deep", {"proxy": BACKEND}),
     "a rule far below an alias": ("DocumentRoot {srv}/other\nAlias /d/ {srv}/deep/a/", {"proxy": BACKEND}),
     "a handler far below": ("DocumentRoot {srv}/handled", {"proxy": BACKEND}),
+    "a link in a folder for each name": ("VirtualDocumentRoot {srv}/named/%0", {}),
+    "a link in a folder of a pattern": ("AliasMatch ^/v/([a-z.]+)/(.*)$ {srv}/named/$1/$2", {}),
+    "a link in a folder of a rule": (ON + "RewriteRule ^/v/([a-z.]+)/(.*)$ {srv}/named/$1/$2 [L]", {}),
+    "a link below the folders of users": ("DocumentRoot {srv}/other\nUserDir {srv}/users", {}),
     "folders above by a pattern": ("AliasMatch ^/f(.*)$ {srv}/other/$1", {}),
     "folders above by a query": (QUERY % "{srv}/other/%1", {}),
     "folders above by a query, to a page": (QUERY % "{srv}/other/%1.html", {}),
@@ -116,6 +120,8 @@ ELSEWHERE: dict[str, tuple[str, dict[str, str]]] = {
     "another port": (ON + "RewriteRule ^ http://127.0.0.1:11%{{REQUEST_URI}} [P]", {"proxy": BACKEND}),
     "folders above by a pattern": ("AliasMatch ^/f/(.*)$ {srv}/other/$1", {}),
     "folders above by a query": (QUERY.replace("(.*)", "([^/]*)") % "{srv}/other/%1", {}),
+    "a link in a folder for each name": ("VirtualDocumentRoot {srv}/named2/%0", {}),
+    "a link in a folder of a pattern": ("AliasMatch ^/v/([a-z]+)/(.*)$ {srv}/named/$1/$2", {}),
     "folders above by a query, to a page": (QUERY.replace("(.*)", "([^/]*)") % "{srv}/other/%1.html", {}),
     "folders above by a rule for some clients": (
         ON + "RewriteCond %{{REMOTE_ADDR}} ^10\\.\nRewriteRule ^/f/(.*) {srv}/other/$1 [L]",
@@ -149,6 +155,11 @@ def srv(host: Host) -> Path:
     (srv / "pub2/x").symlink_to(srv / "other")
     (srv / "hooks/page.html").write_text("a page of the site\n")
     (srv / "within").mkdir()
+    (srv / "users/own").mkdir(parents=True)
+    (srv / "users/own/x").symlink_to(srv / "hooks")
+    for name, target in (("named", "hooks"), ("named2", "other")):
+        (srv / name).mkdir()
+        (srv / name / "of.example.com").symlink_to(srv / target)
     (srv / "within/x").symlink_to(srv / "hooks/files")
     for name, target in (("hard", "hooks/files"), ("hard2", "other")):
         (srv / target / "kept").write_text(f"that of {target}\n")

@@ -317,7 +317,7 @@ class Canaries:
     def _linked(self) -> list[str]:
         """The folders that links in these lead to, and those of users."""
         folders = Folders()
-        paths = dict.fromkeys(content.path for content in self._files_served if not content.filled)
+        paths = dict.fromkeys(content.path for content in self._files_served if content.path != "/")
         found = [target for path in paths for _link, target in folders.look_into(path).links]
         words = (word for each in self.described.named("userdir") for word in each.words)
         found += [os.path.realpath(path) for word in words for path in find_user_folders(word)]

@@ -75,10 +75,13 @@ class LeadingHost:
                 inner = ((place, f"{below.rstrip('/')}/{BELOW}") for place, below in listening)
                 yield from (Made(path=place, host=place, query=path, method=TUNNEL) for place, path in inner)
         elif name == "userdir":
-            yield from (made for word in words for path in goal.files for made in _of_users(word, path))
+            for word in words:
+                paths = self._find_paths(goal, word if "*" in word else f"{word}/*")
+                yield from (made for path in paths for made in _of_users(word, path))
         elif name in ("aliasmatch", "scriptaliasmatch") and len(words) > 1:
             rule = Filling(words[0])
-            yield from (made for path in goal.files for made in _for_file(rule, words[1], path))
+            paths = self._find_paths(goal, words[1])
+            yield from (made for path in paths for made in _for_file(rule, words[1], path))
         elif name in ("alias", "scriptalias") and len(words) == 1 and "%{" in words[0]:
             rule, template = _in_section(each, _as_variables(words[0]), base)
             yield from (made for path in goal.files for made in _for_file(rule, template, path))
@@ -94,16 +97,17 @@ class LeadingHost:
             rule, target = _in_section(each, _as_variables(words[0][len("proxy:") :]), base)
             yield from (_for_handled(each, made) for made in _for_backend(rule, target, goal))
         elif name in ("virtualdocumentroot", "virtualscriptalias") and "%" in words[0]:
-            yield from (made for path in goal.files for made in _by_name(self.described.path(words[0]), path))
+            folder = self.described.path(words[0])
+            yield from (made for path in self._find_paths(goal, folder) for made in _by_name(folder, path))
         elif name in LEADING:
             yield from self._plainly(each, goal, base)
             yield from self._by_joining(each, goal, base)
         elif names_backend(each, [goal]):
             below = next((below for place, below in goal.listening if names_backend_at(each, place)), "")
-            paths = [_join(base, "").rstrip("/"), *(found.rstrip("/") for found in _A_PATH.findall(each.arguments))]
+            urls = [_join(base, "").rstrip("/"), *(found.rstrip("/") for found in _A_PATH.findall(each.arguments))]
             yield from (
                 Made(path=f"{path}{rest}/{BELOW}")
-                for path in dict.fromkeys(paths)
+                for path in dict.fromkeys(urls)
                 for rest in dict.fromkeys(("", below.rstrip("/")))
             )
 
@@ -126,6 +130,15 @@ class LeadingHost:
             rests += [file, f"{os.path.basename(folder)}/{file}"]
         for rest in dict.fromkeys(rests):
             yield from (made for base in bases for made in _below_pattern(base, rest))
+
+    def _find_paths(self, goal: Goal, template: str) -> Iterator[str]:
+        """Yield the paths of what stands for files, also by links in the folder that a template begins with."""
+        yield from goal.files
+        folder = re.split(r"[$%*]", template)[0].rpartition("/")[0]
+        for link, target in self.folders.look_into(folder).links if goal.files and folder.strip("/") else ():
+            below = next((path for path in goal.files if trusted_paths.lies_below(path, target)), "")
+            if below:
+                yield f"{folder}/{link}/{os.path.relpath(below, target)}"
 
     def _plainly(self, each: Directive, goal: Goal, base: str) -> Iterator[Made]:
         """By a directive that no request fills in: what it serves, and what lies there."""
@@ -214,9 +227,9 @@ class LeadingHost:
             yield from _for_backend(rule, target, goal)
         elif words[1].startswith(("/", "$", "%")):
             templates = self._aliased(self._rooted(words[1]))
-            yield from (
-                made for path in goal.files for template in templates for made in _for_file(rule, template, path)
-            )
+            for template in templates:
+                paths = self._find_paths(goal, template)
+                yield from (made for path in paths for made in _for_file(rule, template, path))
 
     def _rule(self, each: Directive, conditions: Sequence[Directive]) -> Filling:
         base = self._base(each) if any(map(_is_section, each.sections)) else ""
