@@ -32,7 +32,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import (
     find_hard_linked,
     names_of_rules,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_requests import find_user_folders
+from ansible_collections.mtls.httpd.plugins.module_utils._site.user_folders import find_user_folders
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

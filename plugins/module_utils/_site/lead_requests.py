@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import glob
 import os
-import pwd
 import re
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -26,8 +24,21 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_directives i
     names_folder,
     names_path,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_fillings import (
+    as_variables,
+    fill_below,
+    fill_for_backend,
+    fill_for_file,
+    fill_in_section,
+    fill_name,
+    find_wanted,
+    fit_handled,
+    join,
+    pattern_of,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._site.patterns import find_example
 from ansible_collections.mtls.httpd.plugins.module_utils._site.templates import Condition, Filling, Made, parse
+from ansible_collections.mtls.httpd.plugins.module_utils._site.user_folders import find_requests_of_users
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -44,9 +55,7 @@ BELOW = "mtls-httpd"
 TUNNEL = "CONNECT"
 _FILES = 16  # of a site that are asked for in one folder: those that lie farthest up, or where .htaccess files are
 _ENDING = 4  # files whose names end as a pattern's do
-_USERS = 256  # whose folders are looked at
 _A_PATH = re.compile(r"(?:(?<=[\s\"'^])|^)(/[\w./~-]*)")
-_DOTS = re.compile(r"/\.\.?(?:/|$)")
 _IN_IF = re.compile(r"(?i)(?:else)?if\s|else\b")
 _IN_EXPRESSION = re.compile(r"%\{(?:[^{}]|%\{[^{}]*\})*\}")
 _NO_FILE = "R|redirect|F|forbidden|G|gone|PT|passthrough"  # flags by which a RewriteRule names none
@@ -77,34 +86,34 @@ class LeadingHost:
         elif name == "userdir":
             for word in words:
                 paths = self._find_paths(goal, word if "*" in word else f"{word}/*")
-                yield from (made for path in paths for made in _of_users(word, path))
+                yield from (made for path in paths for made in find_requests_of_users(word, path))
         elif name in ("aliasmatch", "scriptaliasmatch") and len(words) > 1:
             rule = Filling(words[0])
             paths = self._find_paths(goal, words[1])
-            yield from (made for path in paths for made in _for_file(rule, words[1], path))
+            yield from (made for path in paths for made in fill_for_file(rule, words[1], path))
         elif name in ("alias", "scriptalias") and len(words) == 1 and "%{" in words[0]:
-            rule, template = _in_section(each, _as_variables(words[0]), base)
-            yield from (made for path in goal.files for made in _for_file(rule, template, path))
+            rule, template = fill_in_section(each, as_variables(words[0]), base)
+            yield from (made for path in goal.files for made in fill_for_file(rule, template, path))
         elif name == "rewriterule" and len(words) > 1:
             yield from self._by_rule(each, goal, conditions)
         elif name == "proxypassmatch":
             # In a section the pattern is that of the section.
-            pattern = next(filter(None, map(_pattern_of, reversed(each.sections))), "")
+            pattern = next(filter(None, map(pattern_of, reversed(each.sections))), "")
             pattern, target = words[:2] if len(words) > 1 and "://" not in words[0] else (pattern, words[0])
             rule = Filling(pattern)
-            yield from _for_backend(rule, target, goal)
+            yield from fill_for_backend(rule, target, goal)
         elif name == "sethandler" and re.match(r"(?i)proxy:.*%\{", words[0]):
-            rule, target = _in_section(each, _as_variables(words[0][len("proxy:") :]), base)
-            yield from (_for_handled(each, made) for made in _for_backend(rule, target, goal))
+            rule, target = fill_in_section(each, as_variables(words[0][len("proxy:") :]), base)
+            yield from (fit_handled(each, made) for made in fill_for_backend(rule, target, goal))
         elif name in ("virtualdocumentroot", "virtualscriptalias") and "%" in words[0]:
             folder = self.described.path(words[0])
-            yield from (made for path in self._find_paths(goal, folder) for made in _by_name(folder, path))
+            yield from (made for path in self._find_paths(goal, folder) for made in fill_name(folder, path))
         elif name in LEADING:
             yield from self._plainly(each, goal, base)
             yield from self._by_joining(each, goal, base)
         elif names_backend(each, [goal]):
             below = next((below for place, below in goal.listening if names_backend_at(each, place)), "")
-            urls = [_join(base, "").rstrip("/"), *(found.rstrip("/") for found in _A_PATH.findall(each.arguments))]
+            urls = [join(base, "").rstrip("/"), *(found.rstrip("/") for found in _A_PATH.findall(each.arguments))]
             yield from (
                 Made(path=f"{path}{rest}/{BELOW}")
                 for path in dict.fromkeys(urls)
@@ -119,7 +128,7 @@ class LeadingHost:
         """
         name, words = each.name.lower(), each.words
         if name == "sethandler" and words and words[0].lower() != "none":
-            patterns = [pattern for pattern in map(_pattern_of, each.sections) if pattern]
+            patterns = [pattern for pattern in map(pattern_of, each.sections) if pattern]
             base = self._base(each)
             bases = patterns or ([base] if base != "/" else [])  # There it is asked at every door.
         else:
@@ -129,7 +138,7 @@ class LeadingHost:
             folder, file = os.path.split(min(goal.files, key=len))
             rests += [file, f"{os.path.basename(folder)}/{file}"]
         for rest in dict.fromkeys(rests):
-            yield from (made for base in bases for made in _below_pattern(base, rest))
+            yield from (made for base in bases for made in fill_below(base, rest))
 
     def _find_paths(self, goal: Goal, template: str) -> Iterator[str]:
         """Yield the paths of what stands for files, also by links in the folder that a template begins with."""
@@ -149,17 +158,17 @@ class LeadingHost:
                 for place, below in goal.listening:
                     rest = below[len(content.path.rstrip("/")) :] if below.startswith(content.path.rstrip("/")) else ""
                     if backends.same(content.backend, as_backend(place)):
-                        path = _join(at, f"{rest.lstrip('/')}/{BELOW}" if rest.strip("/") else BELOW)
-                        yield _for_handled(each, Made(path=path))
+                        path = join(at, f"{rest.lstrip('/')}/{BELOW}" if rest.strip("/") else BELOW)
+                        yield fit_handled(each, Made(path=path))
             elif not content.filled:
                 found = (path for path in goal.files if trusted_paths.lies_below(path, content.path))
-                yield from (Made(path=_join(at, os.path.relpath(path, content.path))) for path in islice(found, _FILES))
+                yield from (Made(path=join(at, os.path.relpath(path, content.path))) for path in islice(found, _FILES))
                 for link, target in self.folders.look_into(content.path).links:
                     below = next((path for path in goal.files if trusted_paths.lies_below(path, target)), "")
                     if below:
-                        yield Made(path=_join(at, f"{link}/{os.path.relpath(below, target)}"))
+                        yield Made(path=join(at, f"{link}/{os.path.relpath(below, target)}"))
                     elif _is_unasked(goal) and trusted_paths.lies_below(target, goal.folder):
-                        yield Made(path=_join(at, f"{link}/{BELOW}"))
+                        yield Made(path=join(at, f"{link}/{BELOW}"))
 
     def _by_joining(self, each: Directive, goal: Goal, base: str) -> Iterator[Made]:
         """By what ends without the slash that its URL ends with: httpd joins its last word and what a request says.
@@ -168,7 +177,7 @@ class LeadingHost:
         """
         name, words = each.name.lower(), each.words
         is_short = "://" in words[0] or len(words) == 1
-        if name not in ("alias", "scriptalias", "proxypass") or any(map(_pattern_of, each.sections)):
+        if name not in ("alias", "scriptalias", "proxypass") or any(map(pattern_of, each.sections)):
             return
         url, target = (base, words[0]) if is_short else words[:2]
         if not url.endswith("/") or target.endswith("/"):
@@ -176,7 +185,7 @@ class LeadingHost:
         rule = Filling(f"^{re.escape(url)}(.*)")
         if name == "proxypass":
             target = _escape(target) + "$1"
-            yield from _for_backend(rule, target, goal)
+            yield from fill_for_backend(rule, target, goal)
         else:
             target = _escape(self.described.path(target)) + "$1"
             yield from (made for path in goal.files for made in rule.find_requests(target, path, exactly=True))
@@ -197,7 +206,7 @@ class LeadingHost:
                 for link, target in (*lying.files, *lying.named, *self._mounted(content.path, goal.folder)):
                     is_own = trusted_paths.lies_below(os.path.join(content.path, link), goal.folder)
                     if trusted_paths.lies_below(target, goal.folder) and target not in goal.opened and not is_own:
-                        yield Made(path=_join(at, link)), target
+                        yield Made(path=join(at, link)), target
 
     def _by_ending(self, each: Directive, goal: Goal, conditions: Sequence[Directive]) -> Iterator[tuple[Made, str]]:
         """By a pattern whose path goes on behind what is filled in, such as C($1.html), as no canary's name does."""
@@ -211,7 +220,7 @@ class LeadingHost:
         rule = self._rule(each, conditions) if is_rule else Filling(each.words[0])
         for path in islice(glob.iglob(f"{glob.escape(goal.folder)}/*{glob.escape(parts[-1].text)}"), _ENDING):
             if path not in goal.opened and os.path.isfile(path):
-                yield from ((made, path) for made in _for_file(rule, template, path))
+                yield from ((made, path) for made in fill_for_file(rule, template, path))
 
     def _mounted(self, served: str, folder: str) -> Iterator[tuple[str, str]]:
         """The files of a folder that are mounted in a served one too, by their paths in it, each with its own path."""
@@ -224,12 +233,12 @@ class LeadingHost:
         rule = self._rule(each, conditions)
         target = _proxied(words)
         if target:
-            yield from _for_backend(rule, target, goal)
+            yield from fill_for_backend(rule, target, goal)
         elif words[1].startswith(("/", "$", "%")):
             templates = self._aliased(self._rooted(words[1]))
             for template in templates:
                 paths = self._find_paths(goal, template)
-                yield from (made for path in paths for made in _for_file(rule, template, path))
+                yield from (made for path in paths for made in fill_for_file(rule, template, path))
 
     def _rule(self, each: Directive, conditions: Sequence[Directive]) -> Filling:
         base = self._base(each) if any(map(_is_section, each.sections)) else ""
@@ -281,7 +290,7 @@ class LeadingHost:
         rule = Filling("^", maps=self.maps)
         if name == "rewriterule" and not target and _names_file(each):
             return any(rule.may_become(words[1], path) for path in goal.files)
-        return any(rule.may_become(target, wanted) for wanted in _wanted(target, goal)) if target else False
+        return any(rule.may_become(target, wanted) for wanted in find_wanted(target, goal)) if target else False
 
     def _sends_away(self) -> bool:
         return bool(self.host and closings.sends_all_away(self.described, self.host.place))
@@ -297,8 +306,8 @@ class LeadingHost:
         for section in each.sections:
             name, _space, said = section.partition(" ")
             name, said = name.lower(), said.strip().strip("\"'")
-            if _pattern_of(section):
-                example = find_example(_pattern_of(section), {}, before="/")
+            if pattern_of(section):
+                example = find_example(pattern_of(section), {}, before="/")
                 base = example[0] if example else base
             elif name == "location":
                 base = said
@@ -307,29 +316,8 @@ class LeadingHost:
                 above = [(each, url) for each, url in self.served if trusted_paths.lies_within(folder, each)]
                 if above:
                     nearest, url = max(above, key=lambda one: len(one[0]))
-                    base = _join(url, os.path.relpath(folder, nearest)) if folder != nearest else url
+                    base = join(url, os.path.relpath(folder, nearest)) if folder != nearest else url
         return base
-
-
-def _pattern_of(section: str) -> str:
-    """The pattern of URLs that a section is for; empty for any other section."""
-    name, _space, said = section.partition(" ")
-    said = said.strip().strip("\"'")
-    if name.lower() == "locationmatch" or (name.lower() == "location" and said.startswith("~")):
-        return said.lstrip("~ ").strip("\"'")
-    return ""
-
-
-def _below_pattern(written: str, rest: str) -> Iterator[Made]:
-    """Requests for what lies below a URL that is written as its beginning, with a star, or as a pattern of httpd's."""
-    if re.search(r"[\^$()\[\]\\+?|]|\.\*", written):
-        examples = [find_example(written, {1: each}, before="/") for each in (rest, f"/{rest}")]
-        examples += [find_example(written, {}, before="/")] if not any(examples) else []
-        yield from (Made(path=example[0]) for example in examples if example)
-    elif "*" in written:
-        yield Made(path=re.sub("//+", "/", written.replace("*", rest, 1)))
-    else:
-        yield Made(path=_join(written, rest))
 
 
 def _names_file(each: Directive) -> bool:
@@ -355,158 +343,11 @@ def _proxied(words: Sequence[str]) -> str:
     return words[1] if has_flag(words, "P|proxy") else ""
 
 
-def _wanted(template: str, goal: Goal) -> Iterator[str]:
-    """With what a URL has to begin that leads to a backend of the goal, as it may be written in a template."""
-    found = re.match(r"(\w+)://([^/$%]*)", template)
-    scheme, written = (found[1], found[2]) if found else ("http", "")
-    for place, below in goal.listening:
-        if place.startswith("/"):
-            yield f"unix:{place}|"
-            continue
-        spelled = [place]
-        if place.endswith(f":{backends.PORTS.get(scheme.lower(), 0)}"):
-            spelled.append(place.rpartition(":")[0])
-        if written and backends.same(backends.backend(f"{scheme}://{written}")[0], as_backend(place)):
-            spelled.append(written)
-        yield from (f"{scheme}://{each}{below.rstrip('/')}" for each in dict.fromkeys(spelled))
-
-
 def _is_unasked(goal: Goal) -> bool:
     """Whether no file stands for the content, as nothing is asked."""
     return any(os.path.basename(path) == BELOW for path in goal.files)
 
 
-def _for_file(rule: Filling, template: str, path: str) -> Iterator[Made]:
-    """Requests by which a template becomes a path, also by way of the folders above: httpd resolves C(..) after that.
-
-    In the path of a request it does so before.
-    """
-    yield from rule.find_requests(template, path, exactly=True)
-    first = next(iter(parse(template)), None)
-    begin = first.text if first and first.kind == "text" else "/"
-    above = f"{begin.rstrip('/')}/{os.path.relpath(path, begin)}"
-    if "/../" in above:
-        unescapes = () in rule.maps.values()  # a function of httpd's own
-        for made in rule.find_requests(template, above, exactly=True):
-            if not _DOTS.search(made.path):
-                yield made
-            elif unescapes:
-                yield replace(made, path=made.path.replace("/..", "/%2e%2e"))
-
-
-def _for_backend(rule: Filling, template: str, goal: Goal) -> Iterator[Made]:
-    """Requests by which a template becomes the URL of one of the goal's backends.
-
-    What is filled in right behind a host and port may make them a user and password (RFC 3986, section 3.2.1).
-    """
-    for wanted in _wanted(template, goal):
-        yield from rule.find_requests(template, wanted)
-    found = re.match(r"(?:unix:[^|]*\|)?\w+://[^/$%]+(?=[$%])", template)
-    for place, below in goal.listening if found else ():
-        if found and not place.startswith("/"):
-            made = rule.find_requests(template, f"{found[0]}@{place}{below.rstrip('/')}")
-            yield from (each for each in made if not each.path.startswith("@"))
-
-
-def _for_handled(each: Directive, made: Made) -> Made:
-    """A request whose last word is one that a handler is for, by its section of files or its words."""
-    if each.name.lower() not in ("sethandler", "addhandler"):
-        return made
-    folder, _slash, last = made.path.rpartition("/")
-    for section in each.sections:
-        name, _space, said = section.partition(" ")
-        said = said.strip()
-        if name.lower() == "filesmatch" or (name.lower() == "files" and said.startswith("~")):
-            example = find_example(said.lstrip("~ ").strip("\"'"), {})
-            last = example[0] if example else last
-        elif name.lower() == "files":
-            last = re.sub(r"[*?]", "x", said.strip("\"'"))
-    if each.name.lower() == "addhandler" and each.words[1:]:
-        last += "." + each.words[1].lstrip(".")
-    return replace(made, path=f"{folder}/{last}")
-
-
-def _in_section(each: Directive, expression: str, base: str) -> tuple[Filling, str]:
-    """What an expression may be filled with, and it as a template: named groups of a section's pattern too."""
-    for section in reversed(each.sections):
-        pattern = _pattern_of(section)
-        try:
-            numbers = re.compile(re.sub(r"\(\?<(\w+)>", r"(?P<\1>", pattern)).groupindex
-        except re.error:
-            continue
-        template = expression
-        for name, number in numbers.items():
-            template = re.sub(rf"(?i)%\{{(?:req)?env:MATCH_{name}\}}", f"${number}", template)
-        if template != expression:
-            return Filling(re.sub(r"\(\?P?<\w+>", "(", pattern)), template
-    return Filling("", prefix=base), expression
-
-
-def _as_variables(expression: str) -> str:
-    """An expression, with the variables that mod_rewrite has for the fields of a request."""
-    return re.sub(r"(?i)%\{(?:req|http|req_novary):", "%{HTTP:", expression)
-
-
 def _escape(text: str) -> str:
     """A text in which nothing is filled in, as a template."""
     return re.sub(r"([\\$%])", r"\\\1", text)
-
-
-def _join(base: str, rest: str) -> str:
-    return f"{base.rstrip('/')}/{rest}"
-
-
-def _by_name(template: str, path: str) -> Iterator[Made]:
-    """By VirtualDocumentRoot: names by which a folder becomes one that holds a file (mod_vhost_alias)."""
-    holes = re.findall(r"%(-?\d+)(\+?)", template)
-    if re.search(r"%-?\d+\+?\.|%p", template) or not holes:
-        return
-    pattern = "".join(
-        re.escape(piece) if number % 3 == 0 else "([^/]+)" if number % 3 == 1 else ""
-        for number, piece in enumerate(re.split(r"%(-?\d+)(\+?)", template))
-    )
-    above = os.path.dirname(path)
-    while above != "/":
-        found = re.fullmatch(pattern, above)
-        parts: dict[int, str] = {}
-        for (number, _plus), value in zip(holes, found.groups() if found else ()):
-            parts[int(number)] = value
-        if found:
-            whole = parts.pop(0, "")
-            first = [parts.get(number, "x") for number in range(1, max([0, *parts]) + 1)]
-            last = [parts.get(number, "x") for number in range(min([0, *parts]), 0)]
-            yield Made(path="/" + os.path.relpath(path, above), host=whole or ".".join([*first, *last]))
-            return
-        above = os.path.dirname(above)
-
-
-def _of_users(word: str, path: str) -> Iterator[Made]:
-    """By UserDir: whose folder holds a file, as mod_userdir finds it."""
-    if word.startswith("/"):
-        pattern = re.escape(word.rstrip("/")).replace(r"\*", "([^/]+)") + ("" if "*" in word else "/([^/]+)")
-        found = re.match(f"{pattern}/(.+)", path)
-        if found:
-            yield Made(path=f"/~{found[1]}/{found[found.re.groups]}")
-    elif word.lower() not in ("disabled", "enabled") and "://" not in word:
-        for name, home in _homes():
-            folder = os.path.realpath(os.path.join(home, word))
-            if trusted_paths.lies_below(path, folder):
-                yield Made(path=f"/~{name}/{os.path.relpath(path, folder)}")
-
-
-def find_user_folders(word: str) -> Iterator[str]:
-    """Yield the folders of users that there are, by a word of UserDir."""
-    if word.startswith("/"):
-        yield from islice(glob.iglob(word if "*" in word else f"{word.rstrip('/')}/*"), _USERS)
-    else:
-        yield from (os.path.join(home, word) for _name, home in _homes())
-
-
-@lru_cache(maxsize=1)
-def _homes() -> list[tuple[str, str]]:
-    return [(each.pw_name, each.pw_dir) for each in pwd.getpwall() if each.pw_dir not in ("/", "/nonexistent")]
-
-
-def forget() -> None:
-    """Read the folders of users anew when they are asked for next."""
-    _homes.cache_clear()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.bounds import bounded
-from ansible_collections.mtls.httpd.plugins.module_utils._site import backends, lead_requests, rule_files
+from ansible_collections.mtls.httpd.plugins.module_utils._site import backends, lead_requests, rule_files, user_folders
 from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import find_contents
 from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import Folders, are_ruled, names_of_rules
 from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_directives import (
@@ -77,7 +77,7 @@ class Leads:
 
     def search(self, goals: Sequence[Goal]) -> None:
         """Look through all directives of all virtual hosts. What lies on the disk is read anew for each search."""
-        lead_requests.forget()
+        user_folders.forget()
         rule_files.forget()
         ruled = are_ruled(self.described)
         folders = {goal.folder for goal in goals} - {""}
