@@ -10,6 +10,7 @@ import os
 import shlex
 import socket
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +18,7 @@ from demo_material import write
 from embedded_httpd import free_port
 from host import DOMAIN, Host, in_a_child, until
 
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.status import tell_status
@@ -187,6 +189,31 @@ def test_a_server_in_a_network_of_its_own_is_confirmed_there(host: Host) -> None
         assert told["faults"] == []
 
     in_a_child(survey)
+
+
+# As systemd does for a socket unit: it opens the socket in its own network, and gives it to a process in another one.
+_GIVING = """
+import ctypes, os, socket, sys
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+listener.set_inheritable(True)
+ctypes.CDLL(None).unshare(0x40000000)  # CLONE_NEWNET
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+
+
+def test_a_server_with_a_network_of_its_own_that_is_given_its_sockets_is_asked_where_these_are(host: Host) -> None:
+    port = free_port()
+    pid = start_by(host, sys.executable, "-c", _GIVING, str(port))
+
+    def look() -> None:
+        server = find.find(str(host.httpd.binary), str(host.httpd.conf))
+        assert server
+        assert server.sockets() == {("127.0.0.1", port)}
+        server.join()
+        assert server.sockets() == {("127.0.0.1", port)}
+
+    in_a_child(look)
+    assert os.readlink(f"/proc/{pid}/ns/net") != os.readlink("/proc/self/ns/net")
 
 
 # -- rights

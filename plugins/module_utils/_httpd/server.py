@@ -289,9 +289,9 @@ class Server:
     def join(self) -> None:
         """Go on in the network of the running one: where its unit gives it one, this is where it listens.
 
-        Raises HttpdError where that cannot be.
+        But for one that is given sockets: systemd opened them in our network. Raises HttpdError where that cannot be.
         """
-        if self.parent is None or not self.running():
+        if self.parent is None or not self.running() or self.sockets():
             return
         reason = seclusion.enter_network(self.parent.pid)
         if reason:
