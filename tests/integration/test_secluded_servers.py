@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from demo_material import write
 from embedded_httpd import free_port
-from host import DOMAIN, Host, in_a_child, until
+from host import DOMAIN, Host, fingerprint, in_a_child, until
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request
@@ -98,6 +98,17 @@ def test_a_document_root_that_the_unit_hides_is_refused_as_callers_would_get_404
     start_with_mounts(host, f"mount -t tmpfs -o mode=0 tmpfs {over}")
     message = host.refused(host.wish(document_root=str(content)))
     assert f"{DOMAIN}: {content} is hidden from httpd by its unit" in message
+
+
+def test_a_site_is_renewed_although_the_unit_hides_the_document_root_that_it_has(host: Host) -> None:
+    content, other = host.httpd.root / "site", host.httpd.root / "other"
+    other.mkdir()
+    host.apply(host.wish(document_root=str(content)))
+    pid = start_with_mounts(host, *(f"mount -t tmpfs -o mode=0 tmpfs {each}" for each in (content, other)))
+    renewed = host.wish(document_root=str(content))
+    assert f"{DOMAIN}: {content} is hidden from httpd by its unit" in "\n".join(host.apply(renewed).limits)
+    assert (host.httpd.pid, host.served()) == (pid, fingerprint(renewed))
+    assert f"{other} is hidden from httpd" in host.refused(host.wish(document_root=str(other)))
 
 
 def test_a_document_root_that_is_another_folder_for_httpd_is_warned_of(host: Host) -> None:

@@ -22,7 +22,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.locked_out
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.obstacles import (
     find_crowd,
     find_obstacles,
-    find_replaced,
+    find_unlike,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.proof import rehearse_change
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal import Refused
@@ -55,7 +55,7 @@ def prove(seen: Seen) -> Result:
     # What a template or the operator's own text has, as well as what the options say.
     releases = [wish.release for wish in seen.wishes if wish.release]
     texts = [(each.facts, each.public[SITE].decode(errors="replace")) for each in releases]
-    warnings = [*result.warnings, *warnings, *find_unheard(texts, _parent_of(seen)), *find_replaced(seen)]
+    warnings = [*result.warnings, *warnings, *find_unheard(texts, _parent_of(seen)), *find_unlike(seen)]
     warnings += _find_older(seen)
     return replace(result, warnings=tuple(warnings), locked_out=tuple(locked_out))
 

@@ -33,7 +33,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.unopened import (
     find_unopened,
     find_unopened_of_others,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import explain_unwritable
+from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import StoreError, explain_unwritable
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.effects import find_forbidden
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import Seen
 
 SPARE = 16  # blocks and inodes that are to be free besides those that are needed: others write too
@@ -93,13 +94,19 @@ def find_unwritable(seen: Seen, *folders: str) -> list[Fault]:
     return [fault for folder in there for fault in explain_unwritable(folder, needed[folder])]
 
 
-def find_replaced(seen: Seen) -> list[Fault]:
-    """Warn of document roots where httpd, by mounts of its own, has another folder than what was rehearsed."""
+def find_unlike(seen: Seen) -> list[Fault]:
+    """Warn of document roots where httpd, by mounts of its own, has another folder than what was rehearsed, or none.
+
+    None is no fault of a site that had that root before: whatever its callers get, no reload makes it worse.
+    """
     found = []
     for domain, path in _document_roots(seen) if _has_own_mounts(seen) else ():
-        if _as_httpd_sees(seen, path) == _REPLACED:
+        is_seen = _as_httpd_sees(seen, path)
+        if is_seen == _REPLACED:
             words = f"{domain}: for httpd, whose unit has mounts of its own, {path} is another folder than the host's"
             found.append(Fault("secluded", domain, f"{words}, which is the one that was rehearsed", ""))
+        elif is_seen == _HIDDEN:
+            found.append(_hidden_root(domain, path))
     return found
 
 
@@ -159,9 +166,8 @@ def _find_secluded(seen: Seen) -> Iterator[Fault]:
         words = f"{seen.store.conf} is another folder for httpd, whose unit has mounts of its own"
         yield Fault("secluded", "", f"{words}: it would not read what is put there", "take that folder out of these")
     for domain, path in _document_roots(seen):
-        if _as_httpd_sees(seen, path) == _HIDDEN:
-            words = f"{domain}: {path} is hidden from httpd by its unit (such as ProtectHome= or PrivateTmp=)"
-            yield Fault("secluded", domain, f"{words}, so that callers get 403 or 404", "put the content elsewhere")
+        if _as_httpd_sees(seen, path) == _HIDDEN and path not in _roots_before(seen, domain):
+            yield _hidden_root(domain, path)
     for folder in dict.fromkeys(os.path.dirname(os.path.realpath(log)) for log in _list_logs(seen)):
         try:
             closed = os.statvfs(seclusion.as_seen_by(_parent(seen), folder)).f_flag & os.ST_RDONLY
@@ -206,8 +212,28 @@ def _has_own_mounts(seen: Seen) -> bool:
 def _document_roots(seen: Seen) -> Iterator[tuple[str, str]]:
     """Yield the document roots that sites' texts name, each behind its domain."""
     for release in (wish.release for wish in seen.wishes if wish.release):
-        for path in dict.fromkeys(_DOCUMENT_ROOT.findall(release.public[SITE].decode(errors="replace"))):
-            yield release.domain, seen.without_us.path(path)
+        for path in _roots_of(seen, release):
+            yield release.domain, path
+
+
+def _roots_before(seen: Seen, domain: str) -> set[str]:
+    """The document roots that a site has on the disk already; all that an earlier release names, which was served."""
+    wishes = {wish.domain: wish for wish in seen.wishes}
+    try:
+        before = wishes[domain].release if wishes[domain].previous else seen.store.read(domain, "current")
+    except StoreError:  # none, or a damaged one
+        return set()
+    return set(_roots_of(seen, before)) if before else set()
+
+
+def _roots_of(seen: Seen, release: Release) -> Iterator[str]:
+    for path in dict.fromkeys(_DOCUMENT_ROOT.findall(release.public[SITE].decode(errors="replace"))):
+        yield seen.without_us.path(path)
+
+
+def _hidden_root(domain: str, path: str) -> Fault:
+    words = f"{domain}: {path} is hidden from httpd by its unit (such as ProtectHome= or PrivateTmp=)"
+    return Fault("secluded", domain, f"{words}, so that callers get 403 or 404", "put the content elsewhere")
 
 
 def _as_httpd_sees(seen: Seen, folder: str) -> str:
