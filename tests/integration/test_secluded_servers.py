@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -161,6 +162,51 @@ def test_a_file_that_a_site_includes_and_the_unit_hides_is_named_before_a_reload
     assert str(folder / "more.conf") in str(caught.value)
     host.apply(host.wish())
     assert host.enforces()
+
+
+@pytest.mark.parametrize(
+    ("include", "ends"),
+    [
+        ("IncludeOptional {home}/*.conf", False),
+        ("IncludeOptional \\\n  {home}/*/vhost.conf", False),
+        ("Include {home}/[m]ore.conf", True),
+        ("Include {root}/sites/*.conf", False),
+        ("Include {root}/links/*.conf", True),
+        ("Include {home}/more.conf", True),
+    ],
+)
+def test_a_file_of_others_that_the_unit_hides_and_that_httpd_can_do_without_is_warned_of(
+    host: Host, include: str, ends: bool
+) -> None:
+    root, home = host.httpd.root, host.httpd.root / "home"
+    for folder in (home / "one", root / "links", root / "sites"):
+        folder.mkdir(parents=True)
+    # What a file names that is not read is not read either.
+    text = f"Include {home}/own.part\n".encode()
+    names = ("home/more.conf", "home/other.conf", "home/one/vhost.conf", "sites/unseen.conf")
+    for path in (root / name for name in names):
+        write(path.parent, path.name, text)
+    write(home, "own.part", b"ServerSignature Off\n")
+    for folder in (root / "links", root / "sites"):
+        write(folder, "seen.conf", b"ServerSignature Off\n")
+    (root / "links" / "unseen.conf").symlink_to(home / "more.conf")
+    host.add(include.format(root=root, home=home) + "\n")
+    unlike = f"cp {root}/sites/seen.conf {home}; mount --bind {home} {root}/sites"
+    mounts = (f"mount -t tmpfs tmpfs {home}", unlike)
+    if ends:
+        text = host.httpd.conf.read_text()
+        host.httpd.conf.write_text(text.replace("Include", "#Include"))
+        pid = start_with_mounts(host, *mounts)
+        host.httpd.conf.write_text(text)
+        assert "is hidden from httpd by its unit" in host.refused(host.wish())
+        os.kill(pid, signal.SIGUSR1)
+        assert until(lambda: not host.httpd.running())
+    else:
+        pid = start_with_mounts(host, *mounts)
+        limits = "\n".join(host.apply(host.wish()).limits)
+        assert "is not read by httpd, from which its unit hides it" in limits
+        assert f"{home}/own.part is not read" in limits
+        assert (host.httpd.pid, host.enforces()) == (pid, True)
 
 
 def test_material_of_others_that_the_unit_hides_is_named(host: Host) -> None:

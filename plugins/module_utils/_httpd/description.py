@@ -135,7 +135,8 @@ class Description:
     """What httpd says of its configuration. Paths are absolute, on this machine.
 
     files: all that it is read from, each with the line of the main file that leads to it; of the main file itself, 0.
-    defines: the variables that it defines, each with its value, empty for none.
+    defines: the variables that it defines, each with its value, empty for none. inclusions: each of the files but
+    the main one, with one that includes it.
     """
 
     server_root: str
@@ -148,6 +149,7 @@ class Description:
     files: Mapping[str, int]
     directives: tuple[Directive, ...]
     defines: Mapping[str, str] = field(default_factory=dict)
+    inclusions: tuple[tuple[str, str], ...] = ()
 
     @cached_property
     def by_host(self) -> Mapping[str, Sequence[Directive]]:
@@ -302,6 +304,7 @@ def parsed(output: str, root: str) -> Description:
         files=dict(_files(rest)),
         directives=tuple(directives),
         defines=dict(re.findall(r"^Define: ([^=\n]+)=?(.*)$", rest, re.MULTILINE)),
+        inclusions=tuple(_read_inclusions(rest)),
     )
 
 
@@ -316,12 +319,26 @@ def read_listens(output: str) -> tuple[Directive, ...]:
     )
 
 
+# As -D DUMP_INCLUDES tells a file: further in than what includes it, behind the number of a line of that.
+_FILE = re.compile(r"^( +)\((\*|\d+)\) (/.*)$", re.MULTILINE)
+
+
 def _files(output: str) -> Iterator[tuple[str, int]]:
     line = 0
-    for indent, number, path in re.findall(r"^( +)\((\*|\d+)\) (/.*)$", output, re.MULTILINE):
+    for indent, number, path in _FILE.findall(output):
         if number == "*" or len(indent) == 4:
             line = 0 if number == "*" else int(number)
         yield path, line
+
+
+def _read_inclusions(output: str) -> Iterator[tuple[str, str]]:
+    above: list[tuple[int, str]] = []  # the files around each, with how far they are indented
+    for indent, number, path in _FILE.findall(output):
+        while above and above[-1][0] >= len(indent):
+            above.pop()
+        if above and number != "*":
+            yield path, above[-1][1]
+        above.append((len(indent), path))
 
 
 _NEXT_DUMP = re.compile(r'ServerRoot: "|Mutex [\w-]+: (dir="|using_defaults)|VirtualHost configuration:$')

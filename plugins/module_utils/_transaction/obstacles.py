@@ -33,6 +33,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.unopened import (
     find_unopened,
     find_unopened_of_others,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._site.unread import find_passed_over
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import StoreError, explain_unwritable
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.effects import find_forbidden
@@ -95,9 +96,9 @@ def find_unwritable(seen: Seen, *folders: str) -> list[Fault]:
 
 
 def find_unlike(seen: Seen) -> list[Fault]:
-    """Warn of document roots where httpd, by mounts of its own, has another folder than what was rehearsed, or none.
+    """Warn of what httpd, by mounts of its own, has otherwise than it was rehearsed, or not at all.
 
-    None is no fault of a site that had that root before: whatever its callers get, no reload makes it worse.
+    That a document root is hidden is no fault of a site that had it before: no reload makes it worse for callers.
     """
     found = []
     for domain, path in _document_roots(seen) if _has_own_mounts(seen) else ():
@@ -107,6 +108,9 @@ def find_unlike(seen: Seen) -> list[Fault]:
             found.append(Fault("secluded", domain, f"{words}, which is the one that was rehearsed", ""))
         elif is_seen == _HIDDEN:
             found.append(_hidden_root(domain, path))
+    for path in sorted(_hidden_files(seen, seen.without_us)[1]) if _has_own_mounts(seen) else ():
+        words = f"{path} is not read by httpd, from which its unit hides it (such as by ProtectHome= or PrivateTmp=)"
+        found.append(Fault("secluded", "", f"{words}, but was in the rehearsal", "put the file elsewhere"))
     return found
 
 
@@ -185,11 +189,30 @@ def _find_hidden_files(seen: Seen, described: Description) -> Iterator[Fault]:
     """Find what a configuration is made of, or names for TLS, and httpd would not find as it reloads."""
     if not _has_own_mounts(seen):
         return
-    named = (each for each in described.directives if _TLS_FILE.fullmatch(each.name.lower()) and each.words)
-    for path in dict.fromkeys([*described.files, *(described.path(each.words[0]) for each in named)]):
-        if _as_httpd_sees(seen, path) == _HIDDEN:
-            words = f"{path} is hidden from httpd by its unit (such as ProtectHome= or PrivateTmp=)"
-            yield Fault("secluded", "", f"{words}, so that a reload would end it", "put the file elsewhere")
+    hidden, passed_over = _hidden_files(seen, described)
+    read = [each for each in described.directives if each.file not in passed_over]
+    named = (each for each in read if _TLS_FILE.fullmatch(each.name.lower()) and each.words)
+    hidden |= {
+        path
+        for path in {described.path(each.words[0]) for each in named}
+        if path not in hidden and _as_httpd_sees(seen, path) == _HIDDEN
+    }
+    for path in sorted(hidden - passed_over):
+        words = f"{path} is hidden from httpd by its unit (such as ProtectHome= or PrivateTmp=)"
+        yield Fault("secluded", "", f"{words}, so that a reload would end it", "put the file elsewhere")
+
+
+def _hidden_files(seen: Seen, described: Description) -> tuple[set[str], set[str]]:
+    """The files of a configuration that httpd does not see, and those of all that it passes over therefore."""
+    hidden = {path for path in described.files if _as_httpd_sees(seen, path) == _HIDDEN}
+    if not hidden:
+        return set(), set()
+
+    def is_entry(path: str) -> bool:
+        folder, name = os.path.split(path)
+        return os.path.lexists(os.path.join(seclusion.as_seen_by(_parent(seen), folder), name))
+
+    return hidden, find_passed_over(described, hidden, is_entry)
 
 
 _TLS_FILE = re.compile(r"ssl\w+file")
