@@ -84,6 +84,26 @@ def test_a_log_where_the_unit_lets_it_be_written_is_no_hindrance(host: Host, log
     assert (host.httpd.pid, host.enforces()) == (pid, True)
 
 
+def test_a_log_that_the_unit_lets_be_written_in_a_folder_that_it_does_not_is_no_hindrance(
+    host: Host, logs: Path
+) -> None:
+    (logs / "site.log").touch()
+    writable = f"mount --bind {logs}/site.log {logs}/site.log; mount -o remount,rw,bind {logs}/site.log"
+    pid = start_with_mounts(host, read_only(logs), writable)
+    host.apply(host.wish(access_log=str(logs / "site.log")))
+    assert (host.httpd.pid, host.enforces()) == (pid, True)
+    assert (logs / "site.log").read_text()
+    assert f"add `ReadWritePaths={logs}`" in host.refused(host.wish(access_log=str(logs / "other.log")))
+
+
+def test_no_log_at_all_is_no_hindrance_where_the_unit_gives_httpd_devices_of_its_own(host: Host) -> None:
+    # As PrivateDevices= does.
+    mounts = ["mount -t tmpfs tmpfs /mnt", "touch /mnt/null", "mount --bind /dev/null /mnt/null"]
+    pid = start_with_mounts(host, *mounts, "mount --move /mnt /dev", "mount -o remount,ro,bind /dev")
+    host.apply(host.wish(access_log="/dev/null"))
+    assert (host.httpd.pid, host.enforces()) == (pid, True)
+
+
 def test_the_servers_own_log_is_the_way_where_the_unit_lets_nothing_else_be_written(host: Host, logs: Path) -> None:
     pid = start_with_mounts(host, read_only(logs))
     host.apply(host.wish(access_log="server", error_log="server"))

@@ -27,6 +27,11 @@ OTHER_LOGS = "set 'access_log' and 'error_log' to 'server'"
 _KERNELS = ("/dev/", "/proc/")  # such as /dev/stderr, which is another file for each process
 
 
+def is_kernels(log: str) -> bool:
+    """Whether a log is no file of a disk, but one that the kernel makes up."""
+    return log.startswith(_KERNELS) or os.path.realpath(log).startswith(_KERNELS)
+
+
 def find_unopened(server: Server, logs: Iterable[str]) -> Iterator[Fault]:
     """Find those of the logs of sites, by their paths, that httpd could not open."""
     for log in logs:
@@ -52,7 +57,7 @@ def find_unopened_of_others(server: Server, described: Description) -> Iterator[
 def _is_refused(server: Server, log: str, *, told: bool = True) -> bool:
     """Whether httpd could not open a log. C(told): of a file system that takes nothing more is told."""
     at = os.path.realpath(log)
-    if log.startswith(_KERNELS) or at.startswith(_KERNELS):
+    if is_kernels(log):
         return False
     folder = os.path.dirname(at)
     path, mode = (at, os.W_OK) if os.path.exists(at) else (folder, os.W_OK | os.X_OK)

@@ -32,6 +32,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.unopened import (
     OTHER_LOGS,
     find_unopened,
     find_unopened_of_others,
+    is_kernels,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._site.unread import find_passed_over
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import StoreError, explain_unwritable
@@ -172,17 +173,24 @@ def _find_secluded(seen: Seen) -> Iterator[Fault]:
     for domain, path in _document_roots(seen):
         if _as_httpd_sees(seen, path) == _HIDDEN and path not in _roots_before(seen, domain):
             yield _hidden_root(domain, path)
-    for folder in dict.fromkeys(os.path.dirname(os.path.realpath(log)) for log in _list_logs(seen)):
+    logs = [os.path.realpath(log) for log in _list_logs(seen) if not is_kernels(log)]
+    for folder in dict.fromkeys(os.path.dirname(log) for log in logs if _is_closed_to_httpd(seen, log)):
+        words = f"httpd's unit does not let it write to {folder} (such as by ProtectSystem=)"
+        way = f"add `ReadWritePaths={folder}` to the unit (`systemctl edit`) and restart httpd; or {OTHER_LOGS}"
+        yield Fault("secluded", "", f"{words}, where a site has a log, so that a reload would end it", way)
+
+
+def _is_closed_to_httpd(seen: Seen, log: str) -> bool:
+    """Whether httpd's unit does not let it write a log, which may be one that it may in a folder where it may not."""
+    folder = os.path.dirname(log)
+    for path in (log, folder):
         try:
-            closed = os.statvfs(seclusion.as_seen_by(_parent(seen), folder)).f_flag & os.ST_RDONLY
+            return bool(os.statvfs(seclusion.as_seen_by(_parent(seen), path)).f_flag & os.ST_RDONLY)
         except FileNotFoundError:
-            closed = os.path.isdir(folder)
-        except OSError:  # another user's
             continue
-        if closed:
-            words = f"httpd's unit does not let it write to {folder} (such as by ProtectSystem=)"
-            way = f"add `ReadWritePaths={folder}` to the unit (`systemctl edit`) and restart httpd; or {OTHER_LOGS}"
-            yield Fault("secluded", "", f"{words}, where a site has a log, so that a reload would end it", way)
+        except OSError:  # another user's
+            return False
+    return os.path.isdir(folder)
 
 
 def _find_hidden_files(seen: Seen, described: Description) -> Iterator[Fault]:
