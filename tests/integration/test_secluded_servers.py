@@ -20,6 +20,7 @@ from embedded_httpd import free_port
 from host import DOMAIN, Host, fingerprint, in_a_child, until
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import seclusion
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.status import tell_status
@@ -242,6 +243,25 @@ def test_material_of_others_that_the_unit_hides_is_named(host: Host) -> None:
     )
     assert f"{folder}/own.pem is hidden from httpd by its unit" in host.refused(host.wish())
     assert host.httpd.pid == pid
+
+
+def test_a_server_that_is_restarted_while_it_is_looked_at_hides_nothing(
+    host: Host, logs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mount = f"mount -t tmpfs tmpfs {host.httpd.root}/htdocs"
+    pids = [start_with_mounts(host, mount)]
+    ask = seclusion.has_own_mounts
+
+    def ask_and_restart(pid: int) -> bool:
+        answer = ask(pid)
+        if len(pids) == 1:
+            pids.append(start_with_mounts(host, mount))
+        return answer
+
+    monkeypatch.setattr(seclusion, "has_own_mounts", ask_and_restart)
+    host.apply(host.wish(access_log=str(logs / "site.log")))
+    assert (host.httpd.pid, host.enforces()) == (pids[1], True)
+    assert pids[0] != pids[1]
 
 
 # -- the network

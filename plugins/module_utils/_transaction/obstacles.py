@@ -40,7 +40,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SIT
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.effects import find_forbidden
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
     from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
@@ -57,9 +57,9 @@ def find_obstacles(seen: Seen) -> list[Fault]:
         *_hindrances(seen),
         *find_unwritable(seen),
         *_log_faults(seen),
-        *_find_secluded(seen),
-        *_find_unopened(seen),
-        *_find_hidden_files(seen, seen.without_us),
+        *_found_alive(
+            seen, lambda: [*_find_secluded(seen), *_find_unopened(seen), *_find_hidden_files(seen, seen.without_us)]
+        ),
         *_include_faults(seen),
     ]
 
@@ -124,8 +124,24 @@ def find_unrehearsed(seen: Seen, described: Description) -> list[Fault]:
     rules = log_rules(seen.server, seen.store, seen.without_us, served_paths(described))
     programs = find_forbidden(seen.server, seen.without_us, described, places, seen.may_start_programs)
     logs = opened_logs(described, places)
-    found = [*programs, *(fault for log in logs for fault in rules.faults(log)), *find_unopened(seen.server, logs)]
-    return [*found, *_find_hidden_files(seen, described)]
+    found = [*programs, *(fault for log in logs for fault in rules.faults(log))]
+    return found + _found_alive(seen, lambda: [*find_unopened(seen.server, logs), *_find_hidden_files(seen, described)])
+
+
+def _found_alive(seen: Seen, find: Callable[[], list[Fault]]) -> list[Fault]:
+    """What is found by what httpd's process sees: of one that ended meanwhile, all is hidden, or nothing.
+
+    Another one may be there by then, as after an upgrade. Where there is none, a reload tells so.
+    """
+    for _each in range(_LOOKS):
+        found = find()
+        if not seen.was_running or seen.server.running():
+            return found
+        seen.server.refresh()
+    return []
+
+
+_LOOKS = 3
 
 
 def _hindrances(seen: Seen) -> list[Fault]:
