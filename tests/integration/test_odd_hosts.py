@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -116,6 +118,23 @@ def test_workers_that_outlived_their_parent_are_no_server_and_are_ended(host: Ho
     assert pid not in dict(parents.running_parents())
     orphans = [each for each, stat in processes.processes() if stat.group == pid]
     assert not {each for each, _exe in parents.running_parents()} & set(orphans)
+
+
+def test_workers_that_outlived_their_parent_and_hold_its_port_are_named_and_can_be_ended_so(host: Host) -> None:
+    pid = host.httpd.pid
+    assert pid
+    os.kill(pid, signal.SIGKILL)
+    assert until(lambda: not host.httpd.running())
+    with pytest.raises(Refused, match="is held by workers that an httpd left behind") as caught:
+        host.apply(host.wish())
+    said = re.search(r"`(kill [-A-Z]*[ \d]+)`", str(caught.value))
+    assert said
+    left = {each for each, stat in processes.processes() if stat.group == pid and stat.state != "Z"}
+    assert left == set(map(int, re.findall(r"\d+", said.group(1))))
+    subprocess.run(shlex.split(said.group(1)), check=True)
+    assert until(lambda: all(processes.started(each) == -1 for each in left))
+    assert host.apply(host.wish()).reloaded
+    assert host.enforces()
 
 
 def test_a_parent_that_has_ended_and_is_waited_for_by_nobody_is_no_server_and_hinders_no_start(host: Host) -> None:

@@ -30,7 +30,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.processes impo
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._machine.processes import Stat
 
@@ -90,9 +90,7 @@ def running_parents() -> list[tuple[int, str]]:
     for pid, stat in table.items():
         if pid not in named or stat.state == "Z" or uids(pid) != {os.geteuid()}:
             continue
-        # Workers outlive a parent that was killed, in its process group. They are no parent, although they have none. A
-        # parent that a script left in the foreground has lost the leader of its group too, but has workers.
-        if stat.group not in table and pid not in with_children:
+        if _is_left_behind(pid, table, with_children):
             continue
         try:
             exe = os.readlink(f"/proc/{pid}/exe")
@@ -106,6 +104,15 @@ def running_parents() -> list[tuple[int, str]]:
         if ours and _PROCESS_NAME.match(os.path.basename(exe)):
             found[pid] = exe
     return [(pid, exe) for pid, exe in sorted(found.items()) if found.get(table[pid].parent) != exe]
+
+
+def _is_left_behind(pid: int, table: Mapping[int, Stat], with_children: Container[int]) -> bool:
+    """Whether it is a worker of a parent that was killed: they outlive it, in its process group, and are no parent.
+
+    A parent that a script left in the foreground has lost the leader of its group too, but has workers.
+    """
+    leader = table.get(table[pid].group)
+    return (leader is None or leader.state in "ZX") and pid not in with_children
 
 
 def server_of_another_user(socket_owner: int) -> str:
@@ -122,13 +129,17 @@ def server_of_another_user(socket_owner: int) -> str:
     return ""
 
 
-def other_httpd(socket: str) -> str:
-    """Name the httpd of our own user that holds a socket, by its inode, for a message; empty where it is none."""
-    table = {pid: stat for pid, stat in processes() if is_httpd(pid, stat)}
-    for pid, stat in sorted(table.items()):
-        if stat.parent not in table and socket in inodes(pid):
-            return f"another httpd (process {pid}), as it seems"
-    return ""
+def other_httpd(socket: str) -> tuple[int, list[int]]:
+    """The httpd of our own user that holds a socket, by its inode, and the workers that do so whose parent has ended.
+
+    0 for no such httpd.
+    """
+    table = dict(processes())
+    named = {pid for pid, stat in table.items() if is_httpd(pid, stat)}
+    with_children = {table[pid].parent for pid in named}
+    found = [pid for pid in sorted(named) if table[pid].parent not in named and socket in inodes(pid)]
+    left = [pid for pid in found if _is_left_behind(pid, table, with_children)]
+    return next((pid for pid in found if pid not in left), 0), left
 
 
 def user_name(number: int) -> str:

@@ -276,9 +276,13 @@ def find_taken_ports(
             if number == port and inode not in own and _overlap(address, other):
                 words, way = f"{processes.holder(inode)} ({other})", "end it, or choose another port"
                 itself = parents.server_of_another_user(processes.opener(inode))
-                another = parents.other_httpd(inode)
+                another, left = parents.other_httpd(inode)
+                if left and not another:
+                    numbers = " ".join(map(str, left))
+                    words = f"workers that an httpd left behind as it ended ({numbers}, {other})"
+                    way = f"`kill -KILL {numbers}`, run again; or choose another port"
                 if another:
-                    words = f"{another} ({other})"
+                    words = f"another httpd (process {another}), as it seems ({other})"
                     way = "choose another port; or, if that is the one that is meant, start it by absolute paths, or"
                     way += " name its main file by httpd_config"
                 if itself:
