@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
 
@@ -98,6 +98,12 @@ class Folders:
                         known = self.sought.get((status.st_dev, status.st_ino))
                         named += [(path, known)] if known else []
         return Lying(tuple(links), tuple(ruled), tuple(files), tuple(named))
+
+
+def tell_unseen(folders: Sequence[str]) -> str:
+    """Say of which folders not all was looked for."""
+    more = f" and of {len(folders) - 1} more" if len(folders) > 1 else ""
+    return f"links and .htaccess files of {folders[0]}{more} were not all looked for, as these hold so much"
 
 
 def find_hard_linked(folder: str) -> dict[tuple[int, int], str]:

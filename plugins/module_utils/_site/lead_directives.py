@@ -16,7 +16,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import S
 from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import LOG_DIRECTIVES
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive
 
@@ -46,7 +46,6 @@ _TELLING = (
 )
 _NO_PROGRAM = re.compile(r"(?i)^(?:ssl|auth|load)|log|config$")
 _A_URL = re.compile(r"(?i)\bhttps?://[^\s\"'|,;<>$%]+")
-_A_FOLDER = re.compile(r"(?<![\w./-])/[\w./@+~-]+")
 _AT_URL = re.compile(r"[\"']?\^?\(?/")
 
 
@@ -56,7 +55,8 @@ class Goal:
 
     C(listening): hosts and ports, or the path of a socket alone, each with the path below which the content lies.
     C(root): the site's document root, without links. C(opened): files in it that everybody gets at the site.
-    C(named): those of its files that have another name, by device and inode (hard links).
+    C(named): those of its files that have another name, by device and inode (hard links). C(names): the document root
+    by its other names: as a configuration writes it, and where it is mounted.
     """
 
     domain: str
@@ -65,11 +65,17 @@ class Goal:
     root: str = ""
     opened: tuple[str, ...] = ()
     named: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
 
     @property
     def folder(self) -> str:
         """The document root; where that is not known, the folder of the file by the shortest of its paths, if any."""
         return self.root or os.path.dirname(min(self.files, key=len, default=""))
+
+    @property
+    def folders(self) -> set[str]:
+        """That folder by all its names."""
+        return {self.folder, *(os.path.normpath(name) for name in self.names if name)} - {""}
 
 
 def names_path(each: Directive) -> bool:
@@ -79,7 +85,7 @@ def names_path(each: Directive) -> bool:
     return len(each.words) > 1 and (each.words[0] == "/" or not os.path.lexists(each.words[0]))
 
 
-def names_folder(described: Description, each: Directive, folders: Container[str]) -> bool:
+def names_folder(described: Description, each: Directive, folders: Collection[str]) -> bool:
     """Whether a directive that httpd itself does not have names one of the folders of the sites' files.
 
     What it is for is the module's to know, such as XSendFilePath, or what a section of Perl says. So is what a program
@@ -87,13 +93,15 @@ def names_folder(described: Description, each: Directive, folders: Container[str
     """
     if "/" not in each.arguments or not _is_of_module(each):
         return False
-    texts = (each.arguments, *_find_programs(described, each))
-    paths = (path.rstrip("/") for text in texts for path in _A_FOLDER.findall(text))
-    return any(described.real_path(os.path.normpath(path)) in folders for path in paths if path)
+    own = (described.real_path(path) for path in rule_files.find_paths(each.arguments))
+    # A program may name very many paths, and any: these are compared as they are, and none is looked for on the disk.
+    return any(path in folders for path in own) or any(
+        not found.isdisjoint(folders) for found in _find_programs(described, each)
+    )
 
 
-def _find_programs(described: Description, each: Directive) -> Iterator[str]:
-    """Yield the texts of the files that a directive names, but for keys, users, logs and what is loaded."""
+def _find_programs(described: Description, each: Directive) -> Iterator[frozenset[str]]:
+    """Yield the paths in each file that a directive names, but for keys, users, logs and what is loaded."""
     if not _NO_PROGRAM.search(each.name):
         for word in each.words:
             path = described.path(word)

@@ -26,6 +26,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.asking import (
     find_answering,
     find_name,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._site.canaries import find_document_root
 from ansible_collections.mtls.httpd.plugins.module_utils._site.door_requests import (
     Asked,
     authority,
@@ -60,10 +61,8 @@ def ask_leads(asker: Asker, sites: Sequence[SiteFacts]) -> Iterator[Fault]:
                 f"{each.name} at {each.place} may lead to what {domain} protects by what no request says, so "
                 "whether it does was not tried"
             )
-    if leads.folders.unseen:
-        folders = leads.folders.unseen
-        more = f" and of {len(folders) - 1} more" if len(folders) > 1 else ""
-        asker.note(f"links and .htaccess files of {folders[0]}{more} were not all looked for, as these hold so much")
+    for words in leads.tell_unseen():
+        asker.note(words)
     leading: set[tuple[str, Directive]] = set()  # One request that does tells enough.
     asked = dict.fromkeys(leads.found)
     asker.note_left_out(len(asked) - _LEADS, "requests that rules lead on")
@@ -89,7 +88,10 @@ def _goal(asker: Asker, site: SiteFacts) -> Goal:
     )
     root = asker.canaries.roots.get(site.domain, "") if files else ""
     opened = tuple(os.path.normpath(f"{root}/{path}") for path in site.open_paths if root)
-    return Goal(site.domain, files, listening, root, opened, asker.canaries.named.get(site.domain, {}))
+    described = asker.canaries.described
+    written = find_document_root(described, asker.canaries.hosts[site.domain])
+    names = (written, *asker.canaries.mounts.other_paths(root)) if root else ()
+    return Goal(site.domain, files, listening, root, opened, asker.canaries.named.get(site.domain, {}), names)
 
 
 def _is_shut(asker: Asker, site: SiteFacts, host: VirtualHost | None) -> bool:

@@ -278,7 +278,7 @@ class LeadingHost:
     def may_lead(self, each: Directive, goal: Goal) -> bool:
         """Whether a directive that no request was made for may lead to a site's content by what it does not say."""
         name, words = each.name.lower(), each.words
-        if goal.folder and names_folder(self.described, each, {goal.folder}):
+        if goal.folder and names_folder(self.described, each, goal.folders):
             return not self._sends_away()
         if name == "proxyexpressdbmfile":  # backends by the name of the request, in a file that only httpd reads
             return bool(goal.listening) and self._has_express()

@@ -18,7 +18,12 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.bounds import bounded
 from ansible_collections.mtls.httpd.plugins.module_utils._site import backends, lead_requests, rule_files, user_folders
 from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import find_contents
-from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import Folders, are_ruled, names_of_rules
+from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import (
+    Folders,
+    are_ruled,
+    names_of_rules,
+    tell_unseen,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_directives import (
     LEADING,
     as_backend,
@@ -28,7 +33,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_directives i
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import (
         Description,
@@ -69,7 +74,8 @@ class Leads:
     found: list[Lead] = field(default_factory=list)
     doubtful: list[tuple[str, Directive]] = field(default_factory=list)
     folders: Folders = field(init=False)
-    _at: list[Directive] = field(default_factory=list)  # the last directive of the host that is looked through
+    is_cut: bool = False  # whether time ended before all directives were looked through
+    _at: list[Directive] = field(default_factory=list)  # the directive that is looked at
 
     def __post_init__(self) -> None:
         """Begin without any folder."""
@@ -80,33 +86,47 @@ class Leads:
         user_folders.forget()
         rule_files.forget()
         ruled = are_ruled(self.described)
-        folders = {goal.folder for goal in goals} - {""}
+        folders = {folder for goal in goals for folder in goal.folders}
         self.folders.sought = {known: path for goal in goals for known, path in goal.named.items()}
         with bounded(_SECONDS) as in_time:
             for place, directives in self.described.by_host.items():
-                said = [
-                    each
-                    for each in directives
-                    if each.name.lower() in LEADING
-                    or names_path(each)
-                    or (folders and names_folder(self.described, each, folders))
-                    or names_backend(each, goals)
-                ]
+                said = [each for each in directives if self._may_lead(each, folders, goals)]
                 if said or place:
                     host = self.described.host_at(place)
                     maps = rule_files.read_maps(self.described, [*self.described.of_host(""), *said])
                     served = _served_folders(self.described, directives)
                     said += self._of_htaccess(place, served) if ruled else []
-                    self._at = said[-1:]
                     self._search_host(
                         lead_requests.LeadingHost(self.described, host, maps, served, self.folders), said, goals
                     )
-        if not in_time():  # A pattern that took so long may lead there.
+        self.is_cut = not in_time()
+        if self.is_cut:  # A pattern that took so long may lead there.
             self.doubtful += [(goal.domain, each) for goal in goals for each in self._at]
+
+    def tell_unseen(self) -> list[str]:
+        """Say what was not looked through, by a sentence for each kind."""
+        found = [tell_unseen(self.folders.unseen)] if self.folders.unseen else []
+        if self.is_cut:
+            at = f", at {self._at[0].place}" if self._at else ""
+            found.append(
+                f"not all directives were looked through for ways to what sites protect, as that took too long{at}"
+            )
+        return found
+
+    def _may_lead(self, each: Directive, folders: Collection[str], goals: Sequence[Goal]) -> bool:
+        """Whether a directive is one of those that may lead to a site's content."""
+        self._at = [each]
+        return (
+            each.name.lower() in LEADING
+            or names_path(each)
+            or bool(folders and names_folder(self.described, each, folders))
+            or names_backend(each, goals)
+        )
 
     def _search_host(self, host: LeadingHost, said: Sequence[Directive], goals: Sequence[Goal]) -> None:
         conditions: list[Directive] = []
         for each in said:
+            self._at = [each]
             if each.name.lower() == "rewritecond":
                 conditions.append(each)
                 continue
@@ -142,9 +162,10 @@ class Leads:
 
 def find_unasked(
     without_us: Description, goals: Sequence[Goal], accepted: Mapping[str, Sequence[str]]
-) -> list[tuple[str, Directive]]:
+) -> tuple[list[tuple[str, Directive]], list[str]]:
     """What may lead to a site's content where nothing can be asked, and is not seen by its text: with its domain.
 
+    And what was not looked through, in sentences.
     C(goals): folders in the place of files. C(accepted): the places and files that operators accept, by domain.
     """
     leads = Leads(without_us)
@@ -155,11 +176,12 @@ def find_unasked(
         for lead in leads.found
         if not lead.is_guess and not _is_seen(without_us, lead, by_domain[lead.domain])
     ]
-    return [
+    found = [
         (domain, each)
         for domain, each in dict.fromkeys([*made, *leads.doubtful])
         if not {each.host, each.host.rpartition(":")[0], each.place, each.file} & set(accepted.get(domain, ()))
     ]
+    return found, leads.tell_unseen()
 
 
 def _is_seen(without_us: Description, lead: Lead, goal: Goal) -> bool:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _LINES, _BYTES = 4096, 1 << 20  # of a map, or of a .htaccess file
 _IN_HTACCESS = ("rewriterule", "rewritecond", "sethandler", "addhandler")
+_A_PATH = re.compile(r"(?<![\w./-])/[\w./@+~-]+")
 # Functions of mod_rewrite's own that leave lower case and digits as they are.
 _KEEPING = ("int:tolower", "int:escape", "int:unescape")
 
@@ -40,10 +42,15 @@ def read_rules(path: str, place: str) -> list[Directive]:
 
 
 @lru_cache(maxsize=64)
-def read_script(path: str) -> str:
-    """What a program says that a directive names; nothing of what is no text."""
-    text = "\n".join(_read_lines(path))
-    return "" if "\0" in text else text
+def read_script(path: str) -> frozenset[str]:
+    """The paths in a program that a directive names; none of what is no text."""
+    text = _read_text(path)
+    return find_paths("" if "\0" in text else text)
+
+
+def find_paths(text: str) -> frozenset[str]:
+    """The absolute paths in a text, as they are written, but for dots and slashes that mean nothing."""
+    return frozenset("/" + os.path.normpath(path).lstrip("/") for path in _A_PATH.findall(text))
 
 
 def read_maps(described: Description, said: Sequence[Directive]) -> dict[str, Sequence[tuple[str, str]]]:
@@ -84,14 +91,19 @@ def _join_continued(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
 
 
 def _read_lines(path: str) -> list[str]:
-    """The first lines of a plain file that others may write; none where it is no such, which would be waited for."""
+    """The first lines of a plain file that others may write."""
+    return _read_text(path).splitlines()[:_LINES]
+
+
+def _read_text(path: str) -> str:
+    """How a plain file begins that others may write; nothing where it is no such, which would be waited for."""
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
             if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                return []
-            return stream.read(_BYTES).decode("utf-8", "replace").splitlines()[:_LINES]
+                return ""
+            return stream.read(_BYTES).decode("utf-8", "replace")
     except OSError:
-        return []
+        return ""
 
 
 def forget() -> None:

@@ -238,9 +238,11 @@ _AT_ONCE = re.compile(rf"(?im)^\s*(Sec(?:Audit|Debug)Log2?)\s[^\n]*\$(?!\{{{quot
 
 def _unled(trial: Trial, described: Description) -> list[Fault]:
     """What of the server's own may lead to what sites protect, and would be asked in a full rehearsal."""
-    found = leads.find_unasked(trial.without_us, list(_goals(described, trial.sites)), trial.accepted)
+    goals = list(_goals(described, trial.sites))
+    found, unseen = leads.find_unasked(trial.without_us, goals, trial.accepted)
     own = {host.place for site in trial.sites for host in [standing.host_of(site, trial.without_us)] if host}
-    return [
+    told = [Fault("not-tried", "", words, "") for words in unseen]
+    return told + [
         Fault(
             "not-tried",
             domain,
@@ -266,7 +268,8 @@ def _goals(described: Description, sites: Sequence[SiteFacts]) -> Iterator[Goal]
                 continue
             root = os.path.realpath(folder)
             parts = [place for place, _original in described.mounts.find_parts(root) if os.path.isdir(place)]
-            yield Goal(site.domain, (root, *parts), listening, root, named=find_hard_linked(root))
+            names = (folder, *described.mounts.other_paths(root))
+            yield Goal(site.domain, (root, *parts), listening, root, named=find_hard_linked(root), names=names)
 
 
 def _opened_at_once(domain: str, text: str) -> list[Fault]:
