@@ -155,9 +155,17 @@ class Leads:
         """The rules that stand in .htaccess files of the folders that a virtual host serves."""
         found = []
         for folder in dict.fromkeys(folder for folder, _url in served):
-            for ruled in self.folders.look_into(folder).ruled[:_RULED]:
-                found += rule_files.read_rules(os.path.join(folder, ruled), place)
+            ruled = self.folders.look_into(folder).ruled
+            for path in (os.path.join(folder, each) for each in ruled[:_RULED]):
+                rules, are_all = rule_files.read_rules(path, place)
+                found += rules
+                self._note_unseen(os.path.dirname(path), is_seen=are_all)
+            self._note_unseen(folder, is_seen=len(ruled) <= _RULED)
         return found
+
+    def _note_unseen(self, folder: str, *, is_seen: bool) -> None:
+        if not is_seen and folder not in self.folders.unseen:
+            self.folders.unseen.append(folder)
 
 
 def find_unasked(

@@ -20,25 +20,33 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
 
 _LINES, _BYTES = 4096, 1 << 20  # of a map, or of a .htaccess file
+_DEEP = 16  # sections within one another in a .htaccess file
 _IN_HTACCESS = ("rewriterule", "rewritecond", "sethandler", "addhandler")
 _A_PATH = re.compile(r"(?<![\w./-])/[\w./@+~-]+")
 # Functions of mod_rewrite's own that leave lower case and digits as they are.
 _KEEPING = ("int:tolower", "int:escape", "int:unescape")
 
 
-def read_rules(path: str, place: str) -> list[Directive]:
-    """The rules in a .htaccess file of a folder that the virtual host at a place serves, with their sections."""
-    found, folder = [], f'Directory "{os.path.dirname(path)}"'
-    sections: list[str] = []
-    for number, line in _join_continued(_read_lines(path)):
+def read_rules(path: str, place: str) -> tuple[list[Directive], bool]:
+    """The rules in a .htaccess file of a folder that the virtual host at a place serves, with their sections.
+
+    And whether these are all of its rules.
+    """
+    found: list[Directive] = []
+    text = _read_text(path)
+    lines = text.splitlines()
+    inside: list[tuple[str, ...]] = [(f'Directory "{os.path.dirname(path)}"',)]  # one for each section that is open
+    for number, line in _join_continued(lines[:_LINES]):
         name, *arguments = line.split(None, 1) or [""]
         if name.startswith("</"):
-            del sections[-1:]
+            inside = inside[:-1] or inside
         elif name.startswith("<"):
-            sections.append(line.strip()[1:].removesuffix(">"))
+            if len(inside) > _DEEP:
+                return found, False
+            inside.append((*inside[-1], line.strip()[1:].removesuffix(">")))
         elif name.lower() in _IN_HTACCESS:
-            found.append(Directive(name, "".join(arguments).strip(), path, number, (folder, *sections), place))
-    return found
+            found.append(Directive(name, "".join(arguments).strip(), path, number, inside[-1], place))
+    return found, len(text.encode()) < _BYTES and len(lines) <= _LINES
 
 
 @lru_cache(maxsize=64)

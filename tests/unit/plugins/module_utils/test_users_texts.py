@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive
-from ansible_collections.mtls.httpd.plugins.module_utils._site import leads
+from ansible_collections.mtls.httpd.plugins.module_utils._site import leads, rule_files
 from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_directives import Goal
 from ansible_collections.mtls.httpd.plugins.module_utils._site.leads import Leads
 
@@ -79,3 +80,50 @@ def test_that_time_ended_is_told_whatever_was_looked_at(tmp_path: Path, monkeypa
     goals = [Goal("www.example.com", (f"{tmp_path}/file",), (), str(tmp_path))]
     assert leads.find_unasked(description(*rules), goals, {"www.example.com": ["/etc/httpd.conf"]})[1]
     assert search(tmp_path, rules[0], r"RewriteRule ^/(?:x+)y|^/x{60}(.*)$ $1").tell_unseen() == []
+
+
+@pytest.mark.parametrize("depth", [16, 17, 2048])
+def test_sections_of_a_htaccess_file_take_little_memory_however_deep_they_lie(tmp_path: Path, depth: int) -> None:
+    rules = tmp_path / ".htaccess"
+    rules.write_text("<If x>\n" * depth + "RewriteRule a b\n" * 2048 + "</If>\n" * depth)
+    tracemalloc.start()
+    found, are_all = rule_files.read_rules(str(rules), HOST)
+    _now, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 8 << 20
+    assert are_all is (depth == 16)
+    assert [each.sections for each in found] == ([(f'Directory "{tmp_path}"', *["If x"] * 16)] * 2048 * are_all)
+
+
+def test_sections_of_a_htaccess_file_end_where_they_end(tmp_path: Path) -> None:
+    (tmp_path / ".htaccess").write_text("</If>\n<If x>\nRewriteRule a b\n</If>\nRewriteRule c d\n")
+    found, are_all = rule_files.read_rules(f"{tmp_path}/.htaccess", HOST)
+    folder = f'Directory "{tmp_path}"'
+    assert [(each.arguments, each.sections) for each in found] == [("a b", (folder, "If x")), ("c d", (folder,))]
+    assert are_all
+
+
+@pytest.mark.parametrize(
+    ("text", "is_told"),
+    [
+        ("RewriteRule a b\n" * 4096, False),
+        ("RewriteRule a b\n" * 4097, True),
+        ("<If x>\n" * 17 + "RewriteRule a b\n", True),
+        ("# \u00e9" + "\u00e9" * (1 << 19), True),
+    ],
+)
+def test_a_htaccess_file_of_which_not_all_was_read_is_told(tmp_path: Path, text: str, is_told: bool) -> None:
+    (tmp_path / "pub/a").mkdir(parents=True)
+    (tmp_path / "pub/a/.htaccess").write_text(text)
+    found = search(tmp_path / "hooks", f"DocumentRoot {tmp_path}/pub", "AllowOverride All")
+    told = f"links and .htaccess files of {tmp_path}/pub/a were not all looked for, as these hold so much"
+    assert found.tell_unseen() == [told] * is_told
+
+
+@pytest.mark.parametrize("number", [64, 65])
+def test_htaccess_files_beyond_those_that_are_read_are_told(tmp_path: Path, number: int) -> None:
+    for each in range(number):
+        (tmp_path / f"pub/{each}").mkdir(parents=True)
+        (tmp_path / f"pub/{each}/.htaccess").touch()
+    found = search(tmp_path / "hooks", f"DocumentRoot {tmp_path}/pub", "AllowOverride All")
+    assert bool(found.tell_unseen()) is (number == 65)
