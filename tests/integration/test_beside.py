@@ -526,6 +526,10 @@ ROOT = "DocumentRoot {hooks}"
 BACKEND = "ProxyPass / http://localhost:8081/hooks/"
 AWAY = "RewriteRule ^ https://www.example.com%{{REQUEST_URI}} [R=301,L]"
 NOT = "RewriteCond %{{REQUEST_URI}}"
+BUT_TOKENS = (
+    f"{NOT} !^/\\.well-known/acme-challenge/\n{AWAY}",
+    "RedirectMatch 301 ^(?!/\\.well-known/acme-challenge/).* https://www.example.com/",
+)
 HOOKS = "\n<Directory {{hooks}}>\n{}\n</Directory>"
 NAMED = (
     'DocumentRoot {{srv}}/other\n<LocationMatch "^/x/(?<D>[a-z]+)/(?<REST>.+)$">\n'
@@ -651,6 +655,19 @@ PAST = {
             "RedirectMatch 301 ^(?!/\\.well-known/acme-challenge/|/files).* https://www.example.com/",
         )
     },
+    **{
+        f"a redirect of all but a CA's token, and {alias}, by {lines}": (
+            f"DocumentRoot {{srv}}/other\n{alias}\nRewriteEngine on\n{lines}",
+            {},
+        )
+        for lines in BUT_TOKENS
+        for alias in (
+            "Alias /.well-known/acme-challenge/ {hooks}/",
+            "Alias /.well-known {hooks}",
+            "AliasMatch ^/\\.well-known/(?:acme-challenge|a)/(.*) {hooks}/$1",
+            "<Location /.well-known/acme-challenge/x>\nAlias {hooks}\n</Location>",
+        )
+    },
     "a redirect of all but a CA's token before a backend": (
         f"ProxyPass / http://127.0.0.1:8081/\nRewriteEngine on\n{NOT} !^/\\.well-known/acme-challenge/\n{AWAY}",
         {"proxy_pass": "http://127.0.0.1:8081/"},
@@ -744,6 +761,24 @@ HARMLESS = {
             "RedirectMatch 301 ^(?!/\\.well-known/acme-challenge/).* https://www.example.com/",
         )
     },
+    **{
+        f"a redirect of all but a CA's token, and {alias}, by {lines}": (
+            f"{ROOT}\n{alias}\nRewriteEngine on\n{lines}",
+            {},
+        )
+        for lines in BUT_TOKENS
+        for alias in (
+            "Alias /.well-known/acme-challenge/ {hooks}/.well-known/acme-challenge/",
+            "Alias /.well-known {hooks}/.well-known",
+            "Alias /files {hooks}/files",
+            "AliasMatch ^/\\.well-known/acme-challenge/(.*) {hooks}/.well-known/acme-challenge/$1",
+            "AliasMatch ^/f(?:iles|ile|)/(.*) {hooks}/files/$1",
+        )
+    },
+    "a redirect of everything, and an alias of a CA's tokens": (
+        "Alias /.well-known/acme-challenge/ {hooks}/\nRedirect permanent / https://www.example.com/",
+        {},
+    ),
     "a redirect by the scheme": (ROOT + "\n" + BY_SCHEME, {}),
     "a rewriting redirect by the scheme": (
         ROOT + f"\nRewriteEngine on\nRewriteCond %{{{{REQUEST_SCHEME}}}} =http\n{AWAY}",
@@ -795,7 +830,7 @@ HARMLESS = {
 @pytest.fixture
 def srv(host: Host) -> str:
     """Return a folder that holds the site's files, which the user's hosts may serve."""
-    for name in ("hooks/files", "hooks2", "other"):
+    for name in ("hooks/files", "hooks/.well-known/acme-challenge", "hooks2", "other"):
         (host.httpd.root / "srv" / name).mkdir(parents=True)
     # Beside the folder: who denies a folder does not deny a link to it, as httpd goes by the path that is asked for.
     (host.httpd.root / "srv-link").symlink_to(host.httpd.root / "srv/hooks")

@@ -30,6 +30,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import Fo
 from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_directives import Goal
 from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_requests import LeadingHost
 from ansible_collections.mtls.httpd.plugins.module_utils._site.own_backends import OwnBackend, find_own_hosts
+from ansible_collections.mtls.httpd.plugins.module_utils._site.token_folders import find_at_tokens
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 
 if TYPE_CHECKING:
@@ -283,7 +284,10 @@ def _leave_open(without_us: Description, place: str, found: list[Content]) -> li
         return []
     if closings.sends_files_away(without_us, place):
         # A backend, and a path of RewriteRule, are found before a Redirect is.
-        return [content for content in found if content.backend or content.said.name.lower() == "rewriterule"]
+        before = [content for content in found if content.backend or content.said.name.lower() == "rewriterule"]
+        if not closings.redirects_away(without_us, place):  # Then it is all but those for a CA's token.
+            before += [served for content in found for served in find_at_tokens(without_us, content)]
+        return before
     return found
 
 

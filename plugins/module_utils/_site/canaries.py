@@ -32,6 +32,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import (
     find_hard_linked,
     names_of_rules,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._site.token_folders import holds_tokens
 from ansible_collections.mtls.httpd.plugins.module_utils._site.user_folders import find_user_folders
 
 if TYPE_CHECKING:
@@ -292,7 +293,7 @@ class Canaries:
             os.path.relpath(path, root)
             for path in (*self._served, *self._linked)
             for root in roots
-            if trusted_paths.lies_below(path, root) and os.path.isdir(path)
+            if trusted_paths.lies_below(path, root) and os.path.isdir(path) and not holds_tokens(path)
         ]
         return list(dict.fromkeys(found))[:_WITHIN_ROOT]
 
