@@ -333,7 +333,7 @@ def test_a_rule_of_the_sites_own_that_leads_to_a_protected_path_is_refused_by_it
     assert host.apply(host.wish(**protected, extra_directives=ON + rule % 11)).rehearsal == "full"
 
 
-@pytest.mark.parametrize("kind", ["fifo", "endless", "slow pattern"])
+@pytest.mark.parametrize("kind", ["fifo", "endless", "kernel's", "slow pattern"])
 def test_a_htaccess_file_that_would_hold_a_run_up_does_not(host: Host, srv: Path, kind: str) -> None:
     """Whoever owns a folder that is served may put one there."""
     folder = srv / "others"
@@ -343,6 +343,8 @@ def test_a_htaccess_file_that_would_hold_a_run_up_does_not(host: Host, srv: Path
         os.mkfifo(path)
     elif kind == "endless":
         path.symlink_to("/dev/zero")
+    elif kind == "kernel's":
+        path.symlink_to("/proc/kmsg")
     else:
         path.write_text("RewriteEngine on\nRewriteRule ^(?:x+)+y|^x{60}(.*)$ $1\n")
     furnish(host, srv, "DocumentRoot {srv}/others\nRewriteEngine on", {})

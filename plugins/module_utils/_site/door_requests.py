@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._site.templates import Made
     from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
 
-_BEGINNING = 1024  # bytes of a file by which it is known
+BEGINNING = 1024  # bytes of a file by which it is known
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Asked:
     def is_shown(self, reply: Reply) -> bool:
         """Whether an answer is that file; of a small one, `shown` is all, as any page may begin so."""
         page = reply.received.partition(b"\r\n\r\n")[2]
-        is_same = page.startswith(self.shown) if len(self.shown) == _BEGINNING else page == self.shown
+        is_same = page.startswith(self.shown) if len(self.shown) == BEGINNING else page == self.shown
         return bool(self.shown) and reply.status == 200 and is_same
 
 
@@ -105,12 +104,3 @@ def authority(name: str, port: int) -> str:
 def plain_path(target: str) -> str:
     """The path of a request to a backend, without what nobody tells apart."""
     return re.sub("//+", "/", target.partition("?")[0])
-
-
-def read_beginning(path: str) -> bytes:
-    """How a plain file begins, whole lines of text or not; nothing where there is none, or nothing in it."""
-    try:
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
-            return stream.read(_BEGINNING)
-    except OSError:
-        return b""

@@ -16,6 +16,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers impo
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.kept import Kept
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import join_endpoint
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.plain_files import read_beginning
 from ansible_collections.mtls.httpd.plugins.module_utils._site import standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.asking import (
     NOBODY,
@@ -28,9 +29,9 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.asking import (
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._site.canaries import find_document_root
 from ansible_collections.mtls.httpd.plugins.module_utils._site.door_requests import (
+    BEGINNING,
     Asked,
     authority,
-    read_beginning,
     write_lead,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._site.in_the_way import find_address_rules
@@ -135,7 +136,8 @@ def _ask_by(
     told += f", by {lead.said.name} at {lead.said.place}"
     # What is filled in right behind a host and port makes them a user and password.
     remedy = "put a slash behind the host and port there" if "@" in made.path else ""
-    asked = Asked(request, name.partition(":")[0], told, made.path, read_beginning(lead.shown), remedy, sni)
+    shown = read_beginning(lead.shown, BEGINNING) if lead.shown else b""
+    asked = Asked(request, name.partition(":")[0], told, made.path, shown, remedy, sni)
     for version in reversed(VERSIONS) if with_tls else ("",):
         kept = asker.connect(address, port, sni, identity, version)
         faults = list(asker.judge(kept, site, [asked], sharing, f"{who} got in at {join_endpoint(address, port)}"))

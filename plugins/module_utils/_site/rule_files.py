@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Directive
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import plain_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -104,14 +104,7 @@ def _read_lines(path: str) -> list[str]:
 
 
 def _read_text(path: str) -> str:
-    """How a plain file begins that others may write; nothing where it is no such, which would be waited for."""
-    try:
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
-            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                return ""
-            return stream.read(_BYTES).decode("utf-8", "replace")
-    except OSError:
-        return ""
+    return plain_files.read_beginning(path, _BYTES).decode("utf-8", "replace")
 
 
 def forget() -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import tracemalloc
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.plain_files import read_beginning
 from ansible_collections.mtls.httpd.plugins.module_utils._site import leads, rule_files
 from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_directives import Goal
 from ansible_collections.mtls.httpd.plugins.module_utils._site.leads import Leads
@@ -127,3 +129,20 @@ def test_htaccess_files_beyond_those_that_are_read_are_told(tmp_path: Path, numb
         (tmp_path / f"pub/{each}/.htaccess").touch()
     found = search(tmp_path / "hooks", f"DocumentRoot {tmp_path}/pub", "AllowOverride All")
     assert bool(found.tell_unseen()) is (number == 65)
+
+
+@pytest.mark.parametrize("what", ["/proc/self/status", "/proc/kmsg", "/sys/kernel/mm", "/dev/zero", "itself", "fifo"])
+def test_what_lies_on_no_disk_is_not_read(tmp_path: Path, what: str) -> None:
+    link = tmp_path / "itself"
+    link.symlink_to(what)
+    os.mkfifo(tmp_path / "fifo")
+    assert read_beginning(str(link), 16) == b""
+    assert rule_files.read_rules(str(link), HOST) == ([], True)
+
+
+def test_a_plain_file_is_read_by_a_link_too(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("RewriteRule a b")
+    (tmp_path / "link").symlink_to("file")
+    assert read_beginning(str(tmp_path / "link"), 11) == b"RewriteRule"
+    assert len(rule_files.read_rules(str(tmp_path / "link"), HOST)[0]) == 1
+    assert read_beginning(str(tmp_path / "nothing"), 11) == b""
