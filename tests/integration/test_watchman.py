@@ -224,8 +224,8 @@ def test_a_site_beside_the_users_own_is_told_with_its_refusals_and_not_with_thei
         assert check(host)[sample(REFUSED, reason="unknown-issuer")] == 0  # its own knocks are counted by nobody
     server, store = find.find(str(host.httpd.binary), str(host.httpd.conf)), Store(str(host.conf))
     assert server
-    told = read_site(server.describe(), store, store.facts(DOMAIN), Bounds(0, size=1 << 24, seconds=10))
-    assert (told.refusals, told.own_refusals > 0) == ((), True)
+    bounds = Bounds(0, size=1 << 24, seconds=10)
+    assert read_site(server.describe(), store, store.facts(DOMAIN), bounds).own_refusals > 0
     stranger = Authority("Somebody").issue(client=True, common_name="Stranger")
     host.answers(stranger)
     host.answers(stranger, domain=own)
@@ -233,6 +233,38 @@ def test_a_site_beside_the_users_own_is_told_with_its_refusals_and_not_with_thei
     name = sample(REFUSED, reason="unknown-issuer")
     assert after[name] == before[name] + 2
     assert after[sample("mtls_httpd_enforced")] == 1
+
+
+def test_of_refusals_without_a_name_no_more_are_left_out_than_the_watchman_can_have_knocked(
+    host: Host, folder: Path
+) -> None:
+    """From its address may come whoever calls through a proxy on the host; from the others of the host, it does not."""
+    host.apply(host.wish(), metrics_folder=str(folder))
+
+    def tell(*refused: tuple[str, int]) -> dict[str, int]:
+        """Return the refusals that are told, by address, for so many from each within fifty minutes."""
+        begun = time.time() - 3600
+        log = host.httpd.root / "logs" / f"{DOMAIN}-error.log"
+        lines = []
+        for address, count in refused:
+            for number in range(count):
+                moment = time.localtime(begun + 3000 * number / (count - 1))
+                at = time.strftime("%a %b %d %H:%M:%S.000000 %Y", moment)
+                words = "AH02039: Certificate Verification: Error (20): unable to get local issuer certificate"
+                lines.append(f"[{at}] [ssl:error] [pid 7:tid 8] [client {address}:{number + 1}] {words}\n")
+        log.write_text("".join(lines))
+        server, store = find.find(str(host.httpd.binary), str(host.httpd.conf)), Store(str(host.conf))
+        assert server
+        calls = read_site(server.describe(), store, store.facts(DOMAIN), Bounds(0, size=1 << 24, seconds=10))
+        assert calls.own_refusals == sum(count for _address, count in refused) - sum(
+            each.count for each in calls.refusals
+        )
+        return {each.address: each.count for each in calls.refusals}
+
+    assert tell(("127.0.0.1", 11), ("127.0.0.9", 2)) == {"127.0.0.9": 2}
+    assert tell(("127.0.0.1", 40)) == {"127.0.0.1": 28}
+    (host.store / "watchman.json").unlink()
+    assert tell(("127.0.0.1", 11)) == {"127.0.0.1": 11}
 
 
 def test_directives_in_a_virtual_host_of_the_users_own_are_told(host: Host, folder: Path) -> None:

@@ -10,9 +10,11 @@ and port logs, by that host's LogLevel, and under its name; the site's own error
 
 from __future__ import annotations
 
+import calendar
+import json
 import os
 import re
-import socket
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -28,8 +30,14 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.call_logs import 
     Pattern,
     compile_format,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._site.log_lines import ISO_FORMAT
 from ansible_collections.mtls.httpd.plugins.module_utils._site.refusal_logs import RefusalReader, Refused
-from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import find_host, find_sharing, host_of, numeric
+from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import (
+    find_host,
+    find_sharing,
+    find_source,
+    host_of,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import WATCH
 
 if TYPE_CHECKING:
@@ -49,6 +57,9 @@ _USUAL_LEVEL = "warn"
 _SSL = ("ssl", "ssl_module", "mod_ssl.c")
 _SERVICES = re.compile(r"(syslog|journald)([:\"]|$)")
 ALL, SOME, NONE = "all", "some", "none"
+# As a watchman has it (watch_program.py): seconds from look to look, and what is far from here.
+_BETWEEN_LOOKS = 5 * 60
+_FAR, _UNSENT = ("192.0.2.1", "2001:db8::1"), 9
 
 
 @dataclass(frozen=True)
@@ -124,9 +135,8 @@ def read_sites(
         else calls[site.domain]
         for site in sites
     }
-    if not os.path.lexists(store.path(WATCH)):
-        return told
-    return {domain: _leave_out_watchman(each) for domain, each in told.items()}
+    knocks = _read_knocks(store)
+    return {domain: _leave_out_watchman(domain, each, knocks) for domain, each in told.items()}
 
 
 def read_site(described: Description, store: Store, site: SiteFacts, bounds: Bounds) -> SiteCalls:
@@ -204,24 +214,48 @@ def find_logs(
     )
 
 
-def _leave_out_watchman(calls: SiteCalls) -> SiteCalls:
-    """Return what was told without the knocks of this host's watchman, which a log without issuers tells as others'."""
-    knocks = [each for each in calls.refusals if _is_watchmans(each)]
-    refusals = tuple(each for each in calls.refusals if each not in knocks)
-    own = calls.own_refusals + sum(each.count for each in knocks)
-    return replace(calls, refusals=refusals, own_refusals=own)
+def _leave_out_watchman(domain: str, calls: SiteCalls, knocks: Mapping[tuple[str, str], int]) -> SiteCalls:
+    """Return what was told without the knocks of this host's watchman, which a log without issuers tells as others'.
+
+    Behind a proxy on this host everybody comes from the same address as the watchman. So of each entry no more is left
+    out than the watchman can have knocked in its time.
+    """
+    refusals, own = [], 0
+    for each in calls.refusals:
+        is_alike = not each.issuer and each.reason == "unknown-issuer"
+        names = [domain] if each.sure else {name for name, _address in knocks}
+        a_look = sum(knocks.get((name, each.address), 0) for name in names) if is_alike else 0
+        left_out = min(each.count, a_look * _looks(each))
+        own += left_out
+        if each.count > left_out:
+            refusals.append(replace(each, count=each.count - left_out))
+    return replace(calls, refusals=tuple(refusals), own_refusals=calls.own_refusals + own)
 
 
-def _is_watchmans(refused: Refused) -> bool:
-    """Whether a refusal is of a watchman's kind: of an unknown issuer without its name, and from this machine."""
-    if refused.issuer or refused.reason != "unknown-issuer" or not numeric(refused.address):
-        return False
+def _looks(refused: Refused) -> int:
+    """Return how often a watchman can have looked while the same was refused: one more at each end."""
+    first, last = (calendar.timegm(time.strptime(each, ISO_FORMAT)) for each in (refused.first, refused.last))
+    return (last - first) // _BETWEEN_LOOKS + 2
+
+
+def _read_knocks(store: Store) -> dict[tuple[str, str], int]:
+    """Return how often this host's watchman knocks at a look as a stranger, by site and by where it comes from.
+
+    By what the watchman itself goes by (watchman.json): it knocks so once at each door of a site, and once at the
+    address by which this machine reaches others.
+    """
+    found: dict[tuple[str, str], int] = {}
     try:
-        with socket.socket(socket.AF_INET6 if ":" in refused.address else socket.AF_INET) as probe:
-            probe.bind((refused.address, 0))
-    except OSError:
-        return False
-    return True
+        with open(store.path(WATCH), encoding="utf-8") as stream:
+            for site in json.load(stream)["sites"]:
+                addresses = [str(door[0]) for door in site["doors"]]
+                own = {find_source(far, _UNSENT) for far in _FAR} if site["everywhere"] else set()
+                sources = [find_source(address, _UNSENT) for address in addresses]
+                for source in [*sources, *(own - {"", *addresses})]:
+                    found[site["domain"], source] = found.get((site["domain"], source), 0) + 1
+    except (OSError, ValueError, KeyError, TypeError, IndexError):  # One that cannot be read leaves nothing out.
+        return {}
+    return found
 
 
 def _of(site: SiteFacts, faults: Sequence[Fault]) -> list[Fault]:

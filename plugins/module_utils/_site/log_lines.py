@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTHS = {name: number for number, name in enumerate(_NAMES, 1)}
+ISO_FORMAT = "%Y-%m-%dT%H:%M:%SZ"  # of moments as they are told, in UTC
 _ESCAPES = {"n": b"\n", "r": b"\r", "t": b"\t", "b": b"\b", "v": b"\v"}
 
 
@@ -66,4 +67,4 @@ def _believed(count: Callable[[], float]) -> float:
 
 def iso(moment: float) -> str:
     """Return a moment in UTC, as 2026-11-28T19:45:00Z."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
+    return time.strftime(ISO_FORMAT, time.gmtime(moment))

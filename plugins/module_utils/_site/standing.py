@@ -144,12 +144,12 @@ def find_door(described: Description, address: str, port: int, source: str = "")
     C(source): the address that it connects from, where that is not its own choice.
     """
     proxied = expects_proxy_header(described, address, port) and expects_proxy_header(
-        described, address, port, source or _source(address, port)
+        described, address, port, source or find_source(address, port)
     )
     return Door(address, port, proxied)
 
 
-def _source(address: str, port: int) -> str:
+def find_source(address: str, port: int) -> str:
     """The address that this machine connects from to another; empty where it cannot."""
     try:
         with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as unsent:
