@@ -65,6 +65,7 @@ def test_each_panel_asks_what_prometheus_understands(tmp_path: Path) -> None:
 
 
 CRL = ("crl_this_update_timestamp_seconds", "crl_next_update_timestamp_seconds")
+CA, ROOT = "client_ca_not_after_timestamp_seconds", "client_ca_root_not_after_timestamp_seconds"
 HOUR = 3600
 ACCEPTED, FORBIDDEN = "last_accepted_call_timestamp_seconds", "forbidden_calls_total"
 
@@ -81,6 +82,12 @@ SPANS = [
     ("MutualTlsClientCaEndsSoon", {"client_ca_not_after_timestamp_seconds": f"{7 * DAY}x60"}, "59m", False),
     ("MutualTlsClientCaEnds", {"client_ca_not_after_timestamp_seconds": f"{7 * DAY}x60"}, "11m", True),
     ("MutualTlsClientCaEnds", {"client_ca_not_after_timestamp_seconds": f"{29 * DAY}x60"}, "59m", False),
+    ("MutualTlsClientCaEndsSoon", {CA: f"{7 * DAY}x60", ROOT: f"{99 * DAY}x60"}, "11m", True),
+    ("MutualTlsClientCaEndsSoon", {CA: "60x60", ROOT: f"{99 * DAY}x60"}, "59m", True),
+    ("MutualTlsClientCaEndsSoon", {CA: "60x60", ROOT: f"{7 * DAY}x60"}, "59m", False),
+    ("MutualTlsClientCaEndsSoon", {CA: f"{31 * DAY}x60", ROOT: f"{99 * DAY}x60"}, "59m", False),
+    ("MutualTlsClientCaEnds", {CA: "60x60", ROOT: f"{99 * DAY}x60"}, "59m", False),
+    ("MutualTlsClientCaEnds", {CA: "60x60", ROOT: f"{7 * DAY}x60"}, "59m", True),
     ("MutualTlsRevocationListEndsSoon", dict(zip(CRL, (f"{-10 * DAY}x60", f"{2 * DAY}x60"))), "11m", True),
     ("MutualTlsRevocationListEndsSoon", dict(zip(CRL, (f"{-7 * DAY}x60", f"{2 * DAY}x60"))), "59m", False),
     ("MutualTlsRevocationListEndsSoon", dict(zip(CRL, (f"{-10 * DAY}x60", f"{DAY}x60"))), "59m", False),

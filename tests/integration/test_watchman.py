@@ -187,8 +187,10 @@ def test_the_end_of_an_intermediate_client_ca_is_told_beside_its_root(host: Host
     soon = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(days=9)
     below = Authority("Below", issuer=host.chat, not_after=soon)
     host.apply(host.wish(client_ca=host.chat.pem + below.pem), metrics_folder=str(folder))
-    name = sample("mtls_httpd_client_ca_not_after_timestamp_seconds")
-    assert check(host)[name] == soon.timestamp()
+    samples = check(host)
+    assert samples[sample("mtls_httpd_client_ca_not_after_timestamp_seconds")] == soon.timestamp()
+    root = samples[sample("mtls_httpd_client_ca_root_not_after_timestamp_seconds")]
+    assert root == host.chat.certificate.not_valid_after_utc.timestamp()
 
 
 @pytest.mark.parametrize("level", ["ssl:info", "warn"])

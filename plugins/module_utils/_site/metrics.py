@@ -18,6 +18,10 @@ METRICS: dict[str, tuple[str, str]] = {
         "When the first of a site's certificate and chain ends.",
     ),
     "mtls_httpd_client_ca_not_after_timestamp_seconds": ("gauge", "When the last of a site's client CAs ends."),
+    "mtls_httpd_client_ca_root_not_after_timestamp_seconds": (
+        "gauge",
+        "When the last root among a site's client CAs ends that goes on after its intermediates.",
+    ),
     "mtls_httpd_crl_this_update_timestamp_seconds": (
         "gauge",
         "When the revocation list that is to be renewed first was made.",

@@ -35,7 +35,10 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands impor
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.trusted_paths import Untrusted, refuse_unsafe
 from ansible_collections.mtls.httpd.plugins.module_utils._site import standing
-from ansible_collections.mtls.httpd.plugins.module_utils._site.authority_ends import find_last_end
+from ansible_collections.mtls.httpd.plugins.module_utils._site.authority_ends import (
+    find_last_end,
+    find_root_end,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._site.callers import find_logs
 from ansible_collections.mtls.httpd.plugins.module_utils._site.metrics import METRICS
 from ansible_collections.mtls.httpd.plugins.module_utils._site.refusal_logs import tell_rules
@@ -262,7 +265,8 @@ def _make_wish(
             for name in (f"{site.domain}.crt", CLIENT_CA, CRL)
         )
         chain = list(_list_ends(certificates))
-        last_end = find_last_end((each.subject, each.issuer, each.not_after) for each in _list_certificates(client_cas))
+        authorities = [(each.subject, each.issuer, each.not_after) for each in _list_certificates(client_cas)]
+        last_end, root_end = find_last_end(authorities), find_root_end(authorities)
         told.append(
             {
                 "domain": site.domain,
@@ -277,6 +281,7 @@ def _make_wish(
                 "ends": _moment(site.ends),
                 "told": {
                     "client_ca_not_after_timestamp_seconds": _moment(last_end) if last_end else 0,
+                    "client_ca_root_not_after_timestamp_seconds": _moment(root_end) if root_end else 0,
                     "crl_this_update_timestamp_seconds": _find_list(lists, site.crl_ends),
                     "crl_next_update_timestamp_seconds": _moment(site.crl_ends) if site.crl_ends else 0,
                 },
