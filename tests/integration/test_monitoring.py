@@ -98,7 +98,8 @@ SPANS = [
     ("MutualTlsRevocationListEnds", dict(zip(CRL, ("0x60", f"{DAY}x60"))), "59m", False),  # issued daily
     ("MutualTlsRevocationListEnds", dict(zip(CRL, ("0x1400", f"{DAY}x1400"))), "18h", False),
     ("MutualTlsRevocationListEnds", dict(zip(CRL, ("0x1400", f"{DAY}x1400"))), "20h", True),
-    ("MutualTlsNotEnforced", {"enforced": "1x9 0x10"}, "12m", True),
+    ("MutualTlsNotEnforced", {"enforced": "1x9 0x10"}, "19m", True),
+    ("MutualTlsNotEnforced", {"enforced": "1x9 0x6 1x9"}, "16m", False),  # at one look
     ("MutualTlsNotEnforced", {"enforced": "1x60"}, "59m", False),
     ("MutualTlsEnforcementUnknown", {"answers": "1x60"}, "31m", True),
     ("MutualTlsEnforcementUnknown", {"answers": "1x60", "enforced": "0x60"}, "59m", False),
@@ -125,7 +126,8 @@ SPANS = [
     ("MutualTlsClockWrong", {"last_check_timestamp_seconds": "0x4 300x4 600x4 900x4 1200x4"}, "24m", False),
     ("MutualTlsLogUnread", {"unread_logs": "0x9 1x40"}, "41m", True),
     ("MutualTlsLogUnread", {"unread_logs": "0x9 1x5 0x40"}, "41m", False),
-    ("MutualTlsClientCaNotAsked", {"client_ca_asked": "1x9 0x10"}, "12m", True),
+    ("MutualTlsClientCaNotAsked", {"client_ca_asked": "1x9 0x10"}, "19m", True),
+    ("MutualTlsClientCaNotAsked", {"client_ca_asked": "1x9 0x6 1x9"}, "16m", False),  # at one look
     ("MutualTlsClientCaNotAsked", {"client_ca_asked": "1x60"}, "59m", False),
     ("MutualTlsManyRefused", {'refused_calls_total{reason="unknown-issuer"}': "0+1x120"}, "90m", True),
     ("MutualTlsManyRefused", {'refused_calls_total{reason="no-certificate"}': "0+9x120"}, "90m", False),
