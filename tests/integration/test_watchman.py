@@ -326,6 +326,26 @@ def test_each_path_that_is_to_be_closed_is_asked_for(
     assert check(host)[sample(ENFORCED)] == 0
 
 
+@pytest.mark.parametrize(("keeps", "connections"), [("On", 1), ("Off", 10)])
+def test_ten_paths_are_asked_for_over_one_connection_where_httpd_keeps_it(
+    keeps: str, connections: int, host: Host, folder: Path
+) -> None:
+    host.add(f"KeepAlive {keeps}\n")
+    host.restart()
+    paths = {f"/hook{number}/": "http://127.0.0.1:9/" for number in range(10)}
+    host.apply(host.wish(protected=paths), metrics_folder=str(folder))
+    assert check(host)[sample(ENFORCED)] == 1
+    first = written(host).read_text().partition("\n")[0]
+    knocks = json.loads(first[len("# mtls.httpd remembers ") :])["knocks"]
+    doors = [each for each in knocks if each.startswith("127.0.0.1:")]
+    assert len(doors) == connections + 1  # The stranger with a certificate is refused in the handshake.
+    (site,) = host.store.glob(f"{DOMAIN}/current/site.conf")
+    last = r'(?s)(<Location "/hook9/">).*?(</Location>)'
+    site.write_text(re.sub(last, r"\1\nRequire all granted\n\2", site.read_text()))
+    host.restart()
+    assert check(host)[sample(ENFORCED)] == 0
+
+
 @pytest.mark.parametrize(
     ("kept", "enforced", "asked"),
     [

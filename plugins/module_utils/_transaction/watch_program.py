@@ -34,6 +34,7 @@ _SECONDS, _LEAST_SECONDS = 5.0, 0.05  # for each knock: where the last one was a
 _ALL_SECONDS = 90.0  # for all of them at one go, however many sites: systemd ends a check after four minutes
 _AGAIN = 5.0  # seconds until what is amiss is asked again, as a run may be between its switch and its reload
 _MOST = 1 << 20  # bytes of a log that are read at a time; of more, the end
+_MOST_ANSWER = 1 << 16  # bytes of the head of an answer
 _NEAR = 15  # seconds between a knock without a certificate and its twin with one
 _MESSAGE_CALLBACK = "_msg_callback"  # private to the ssl module
 _HANDSHAKE, _CERTIFICATE, _CERTIFICATE_REQUEST = 22, 11, 13  # RFC 8446, sections 5.1 and 4
@@ -73,13 +74,23 @@ class _Answer:
     """What a knock met: C(alert), C(none) for nothing that tells, or a status; what was asked for and served.
 
     names: of the authorities of which certificates were asked for (DER, hexadecimal); None where that is not known.
+    told: what each request met. at_once: what was met was the handshake's, whatever was asked for.
     """
 
     def __init__(self) -> None:
         self.met = "none"
+        self.told: list[str] = []
+        self.at_once = False
         self.asked = False
         self.names: set[str] | None = None
         self.served = b""
+
+    def tell(self, met: str, *, even_after: bool = False) -> None:
+        """Note what a request met. After others it may be the connection's end alone, so that it is asked again."""
+        if met.isdigit() or even_after or not self.told:
+            self.at_once = self.at_once and met == "alert"
+            self.met = met
+            self.told.append(met)
 
 
 class _Visit:
@@ -139,26 +150,32 @@ class _Stranger:
         return _Visit(site, pairs, [answer for answer in nearby if any(name in answer.served for name in names)])
 
     def _knock_at_path(self, site: dict[str, Any], door: list[Any], context: ssl.SSLContext) -> _Answer:
-        """Ask where paths are to refuse, until one does not.
+        """Ask where paths are to refuse, until one does not: over one connection, where httpd keeps it.
 
         To be sent away may be the refusal (an ErrorDocument with a URL), or what an open site does. Where all but some
         paths are closed, a path that nobody has is asked for too, which an open site has not.
         """
-        answer = _Answer()
-        for request in site["requests"]:
-            answer = self._knock(site, door, context, request)
-            if answer.met.startswith("3") and site["elsewhere"]:
-                answer = self._knock(site, door, context, site["elsewhere"])
-            if answer.met.startswith("3"):
-                answer.met = "403"
-            if answer.met not in ("alert", "403"):
+        answer, rest = _Answer(), site["requests"]
+        away = "" if site["elsewhere"] else "403"
+        while rest:
+            answer = self._knock(site, door, context, rest)
+            rest = [] if answer.at_once else rest[len(answer.told) :]
+            if not away and any(each.startswith("3") for each in answer.told):
+                away = self._knock(site, door, context, [site["elsewhere"]]).met
+                away = "403" if away.startswith("3") else away
+            told = [away if each.startswith("3") else each for each in answer.told]
+            amiss = [each for each in told if each not in ("alert", "403")]
+            answer.met = (amiss or told)[0]
+            if amiss:
                 break
         return answer
 
-    def _knock(self, site: dict[str, Any], door: list[Any], context: ssl.SSLContext, request: str = "") -> _Answer:
+    def _knock(
+        self, site: dict[str, Any], door: list[Any], context: ssl.SSLContext, requests: list[str] | None = None
+    ) -> _Answer:
         """Ask at one address, where each knock that nobody answers in time has the next one wait half as long.
 
-        C(request): empty for that of the first path.
+        C(requests): until one lets us in, or the connection ends; none for that of the first path.
         """
         answer = _Answer()
 
@@ -178,19 +195,25 @@ class _Stranger:
                 self.knocks.append("{}:{}".format(*plain.getsockname()[:2]))
                 if proxied:
                     plain.sendall(_proxy_header(plain))
+                answer.at_once = True
                 with context.wrap_socket(plain, server_hostname=site["domain"]) as connection:
-                    connection.sendall((request or site["requests"][0]).encode())
-                    said = connection.recv(4096)
-            found = re.match(rb"HTTP/1\.[01] (\d{3})", said)
-            answer.met = found[1].decode() if found else "none"
+                    answer.at_once = connection.version() == "TLSv1.3"  # which asks no more later
+                    for request in requests or site["requests"][:1]:
+                        connection.sendall(request.encode())
+                        status, is_kept = _read_status(connection)
+                        answer.tell(status)
+                        if not is_kept or (status != "403" and not status.startswith("3")):
+                            break
         except socket.timeout:
             self._patience[address] = patience / 2
+            answer.tell("none", even_after=True)
             return answer
         except ssl.SSLError as error:
             if "ALERT" in (error.reason or str(error)).upper() and answer.asked:
-                answer.met = "alert"
+                answer.tell("alert")
         except (OSError, ValueError, IndexError):  # the last two of messages that are none
             pass
+        answer.tell("none")
         self._patience[address] = _SECONDS
         return answer
 
@@ -204,6 +227,29 @@ def _context(identity: str) -> ssl.SSLContext:
     if identity:
         context.load_cert_chain(identity)
     return context
+
+
+def _read_status(connection: ssl.SSLSocket) -> tuple[str, bool]:
+    """The status of an answer, and whether another request may follow. Source: RFC 9112, sections 6.3 and 9.3."""
+    said, until = b"", time.monotonic() + _SECONDS
+    while b"\r\n\r\n" not in said and len(said) < _MOST_ANSWER and time.monotonic() < until:
+        more = connection.recv(4096)
+        if not more:
+            break
+        said += more
+    found = re.match(rb"HTTP/1\.([01]) (\d{3})", said)
+    if not found:
+        return "none", False
+    head, end, body = said.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\nContent-Length:[ \t]*(\d{1,4})[ \t]*(?=\r\n|$)", head)
+    is_kept = bool(end and length) and found[1] == b"1" and not re.search(rb"(?i)\r\nConnection:[^\r]*close", head)
+    left = int(length[1]) - len(body) if is_kept and length else 0
+    while left > 0 and time.monotonic() < until:
+        more = connection.recv(min(left, 4096))
+        if not more:
+            break
+        left -= len(more)
+    return found[2].decode(), is_kept and left == 0
 
 
 def _find_own_address(far: str) -> str:

@@ -334,7 +334,9 @@ def _request(site: SiteFacts, path: str) -> str:
     """What is asked for, as status asks: what calls no backend, and bears our mark."""
     call = make_call("OPTIONS", path)
     host = site.domain if site.port == 443 else f"{site.domain}:{site.port}"
-    fields = (("Host", host), *call.fields, ("Connection", "close"))
+    # Where paths refuse, the next one is asked for over the same connection.
+    end = () if _refused_by(site) == "path" else (("Connection", "close"),)
+    fields = (("Host", host), *call.fields, *end)
     return (
         f"{call.method} {call.target} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in fields) + "\r\n"
     )
