@@ -23,6 +23,7 @@ from rehearsing import edited
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import client
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Door, Identity, Question
+from ansible_collections.mtls.httpd.plugins.module_utils._site import bypasses
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 
@@ -1084,6 +1085,7 @@ def test_a_proxy_with_a_certificate_of_the_client_ca_is_a_way_past(
 
 BEARING = "SSLProxyEngine on\nSSLProxyMachineCertificateFile conf/client.pem\n"
 TO_A_NAME = "RewriteEngine on\nRewriteRule ^/x/(.*) https://%s%%{HTTP:X-To}/$1 [P]"
+FOR_NAMES = "RewriteEngine on\nRewriteCond %%{HTTP_HOST} %s\nRewriteRule ^/(.*) https://%%{HTTP_HOST}/$1 [P]"
 # What the server level says, what the virtual host says, and whether that can call the site.
 CALLING = {
     "what it inherits": ("ProxyPass /x/ https://127.0.0.1:{port}/", BEARING, True),
@@ -1095,6 +1097,18 @@ CALLING = {
     "a field of the request": ("", BEARING + TO_A_NAME % "", True),
     "a proxy for everybody": ("", BEARING + "ProxyRequests on", True),
     "a field that names a page": ("", BEARING + TO_A_NAME % "app.example.net/", False),
+    "a name of the site's": ("", BEARING + FOR_NAMES % r"^www\.[a-z]+\.com$", True),
+    "a name of some partner's": ("", BEARING + FOR_NAMES % r"^([a-z]+)\.partner\.com$", False),
+    "a name of some partner's, or any": (
+        "",
+        BEARING + FOR_NAMES % "^a\\.partner\\.com$ [OR]\nRewriteCond %{HTTPS} off",
+        True,
+    ),
+    "another partner's rule before it": (
+        "",
+        BEARING + FOR_NAMES % r"^([a-z]+)\.partner\.com$" + "\nRewriteRule ^/y/(.*) https://%{HTTP_HOST}/$1 [P]",
+        True,
+    ),
     "a field, without a certificate": (f"<VirtualHost *:1>\n{BEARING}</VirtualHost>", TO_A_NAME % "", False),
     "a field, without TLS": ("", BEARING + TO_A_NAME.replace("https", "http") % "", False),
 }
@@ -1114,3 +1128,16 @@ def test_whatever_may_call_the_site_with_a_certificate_is_a_way_past(host: Host,
         assert "serves its content too, and asks for no client certificate (" in host.refused(wish)
         wish = replace(wish, allow_bypass=(str(host.httpd.conf),))
     assert host.apply(wish).reloaded
+
+
+def test_a_slow_pattern_that_may_call_the_site_holds_no_run_up(
+    host: Host, srv: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bypasses, "_SECONDS", 0.5)
+    client = host.chat.issue(client=True, common_name="Chat")
+    write(host.conf, "client.pem", client.full_pem + client.key_pem)
+    host.add("".join(f"LoadModule {name}_module modules/mod_{name}.so\n" for name in ("ssl", "rewrite")))
+    rule = "RewriteEngine on\nRewriteRule ^/(?:x+)+y|^/x{60}(.*)$ https://%{HTTP_HOST}/$1 [P]"
+    plain_host(host, *(BEARING + rule).split("\n"))
+    host.restart()
+    assert "asks for no client certificate (RewriteRule at" in host.refused(host.wish(document_root=f"{srv}/hooks"))

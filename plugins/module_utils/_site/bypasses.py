@@ -13,11 +13,13 @@ open.
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive, endpoint
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.bounds import bounded
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site import backends, closings, standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import (
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
     from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 
+_SECONDS = 5.0  # for all patterns, which are the operators'
 _BEARING = {"sslproxymachinecertificatefile", "sslproxymachinecertificatepath"}
 
 
@@ -136,7 +139,14 @@ def _find_bearers(without_us: Description, facts: SiteFacts) -> Iterator[tuple[s
     bearing = {each.host for each in without_us.directives if each.name.lower() in _BEARING}
     places = ["", *(host.place for host in without_us.virtual_hosts)]
     bearers = [place for place in places if "" in bearing or place in bearing]
-    for each in without_us.named(*sorted(SERVING), "proxyrequests"):
+    conditions: dict[str, list[Directive]] = {}
+    end = time.monotonic() + _SECONDS
+    for each in without_us.named(*sorted(SERVING), "proxyrequests", "rewritecond"):
+        name = each.name.lower()
+        if name == "rewritecond":
+            conditions.setdefault(each.host, []).append(each)
+            continue
+        held = conditions.pop(each.host, []) if name == "rewriterule" else []
         contents = [
             content
             for content in find_contents(without_us, each)
@@ -144,18 +154,23 @@ def _find_bearers(without_us: Description, facts: SiteFacts) -> Iterator[tuple[s
         ]
         # What the server level says, each host may do.
         for place in [each.host] if each.host in bearers else bearers if not each.host else []:
-            called = contents or ([Content(doors[0], "/", each)] if _may_call(without_us, place, each, goal) else [])
+            host = LeadingHost(without_us, without_us.host_at(place), {}, (), Folders())
+            called = contents
+            if not called and _may_call(host, each, held, goal, end):
+                called = [Content(doors[0], "/", each)]
             if _leave_open(without_us, place, called) and not closings.denies_all(without_us, place, backend=True):
                 yield place, each
                 break
 
 
-def _may_call(without_us: Description, place: str, each: Directive, goal: Goal) -> bool:
-    """Whether a request can have a host's directive call a site by TLS."""
+def _may_call(host: LeadingHost, each: Directive, conditions: Sequence[Directive], goal: Goal, end: float) -> bool:
+    """Whether a request can have a host's directive call a site by TLS, or that is not known by the end of the time."""
     if not re.search(r"(?i)\b(https|wss|h2)://", each.arguments) and each.name.lower() != "proxyrequests":
         return False
-    host = LeadingHost(without_us, without_us.host_at(place), {}, (), Folders())
-    return next(host.find_requests(each, goal, ()), None) is not None
+    found = False
+    with bounded(max(end - time.monotonic(), 0.01)) as in_time:
+        found = next(host.find_requests(each, goal, conditions), None) is not None
+    return found or not in_time()
 
 
 def used_at(each: Directive) -> str:

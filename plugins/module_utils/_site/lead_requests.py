@@ -242,11 +242,14 @@ class LeadingHost:
 
     def _rule(self, each: Directive, conditions: Sequence[Directive]) -> Filling:
         base = self._base(each) if any(map(_is_section, each.sections)) else ""
-        held = [
-            Condition(said.words[0], said.words[1], nocase=bool(re.search(r"(?i)[\[,]NC", "".join(said.words[2:]))))
-            for said in conditions
-            if len(said.words) > 1
-        ]
+        held, after_another = [], False
+        for said in conditions:
+            tested, pattern = (*said.words, "", "")[:2]
+            if pattern:
+                has_other = bool(has_flag(said.words, "OR|ornext"))
+                nocase = bool(re.search(r"(?i)[\[,]NC", "".join(said.words[2:])))
+                held.append(Condition(tested, pattern, nocase, has_other or after_another))
+                after_another = has_other
         nocase = bool(has_flag(each.words, "NC|nocase"))
         return Filling(each.words[0], nocase, held, self.maps, f"{base.rstrip('/')}/" if base else "")
 

@@ -60,11 +60,12 @@ class Made:
 
 @dataclass(frozen=True)
 class Condition:
-    """A RewriteCond: what it looks at, and what that is to be like."""
+    """A RewriteCond: what it looks at, and what that is to be like; or that another is (OR)."""
 
     tested: str
     pattern: str
     nocase: bool = False
+    has_other: bool = False
 
 
 @dataclass(frozen=True)
@@ -211,6 +212,8 @@ class Filling:
             if after is None and each is wanted[-1] and conditions:
                 return None
             made = after or made
+        if any(_keeps_away(made, each) for each in wanted):
+            return None
         return made if wanted or not conditions else None
 
     def _satisfy(self, made: Made, condition: Condition, groups: Mapping[int, str]) -> Made | None:
@@ -234,6 +237,34 @@ class Filling:
 
 def _is_pattern(condition: Condition) -> bool:
     return not re.match(r"!|-[a-zA-Z]|[<>]", condition.pattern)
+
+
+def _keeps_away(made: Made, condition: Condition) -> bool:
+    """Whether a condition looks at what a request says to lead where it does, and that is surely not like it is to be.
+
+    However it is spelled: a host in any case, with a dot or port behind it; elsewhere with a user before it.
+    """
+    found = re.fullmatch(r"%\{([^{}]*)\}", condition.tested)
+    text, is_host = _find_said(made, found[1].upper()) if found else ("", False)
+    if not text or condition.has_other:
+        return False
+    pattern = condition.pattern
+    pattern = f"^{re.escape(pattern[1:])}$" if pattern.startswith("=") else pattern
+    example = find_example(pattern, {}, nocase=condition.nocase)
+    if example is None:
+        return False
+    name = re.sub(r":\d+$", "", text)
+    port = text[len(name) :]
+    spelled = [text, name, f"{name}.", f"{name}.{port}"] if is_host else [text, f"{example[0]}@{text}"]
+    return not any(_search(pattern, each, nocase=True) for each in spelled)
+
+
+def _find_said(made: Made, name: str) -> tuple[str, bool]:
+    """What a request says of a variable, if that is known, and whether it is the host."""
+    if name in _HOSTS:
+        return made.host if name != "SERVER_NAME" else "", True
+    key = _FIELDS.get(name) or (name[len("HTTP:") :] if name.startswith("HTTP:") else "")
+    return made.query if name == "QUERY_STRING" else dict(made.fields).get(key, ""), False
 
 
 def parse(template: str) -> list[Part]:

@@ -145,3 +145,28 @@ def test_what_is_filled_in_within_a_path_counts_where_such_a_folder_is_there(
     path = filled.format(srv=tmp_path)
     fixed = path.partition("%")[0].partition("$")[0].rstrip("/")
     assert content(fixed, filled=path).overlaps(content(f"{tmp_path}/hooks")) is leads
+
+
+@pytest.mark.parametrize(
+    ("condition", "is_made"),
+    [
+        (Condition("%{HTTP_HOST}", r"^([a-z]+)\.partner\.com$"), False),
+        (Condition("%{HTTP_HOST}", "=own.example.com"), False),
+        (Condition("%{HTTP_HOST}", r"^127\.0\.0\.1$"), True),
+        (Condition("%{HTTP_HOST}", r"^127\.0\.0\.1\.:8080$"), True),
+        (Condition("%{HTTP_HOST}", r"^([a-z]+)\.partner\.com$", has_other=True), True),
+        (Condition("%{HTTP_HOST}", r"!^127\."), True),
+        (Condition("%{HTTP_HOST}", "("), True),
+        (Condition("%{REMOTE_ADDR}", "^10"), True),
+        (Condition("%{HTTP:X-To}", r"^10\.1\.1\.1$"), True),
+    ],
+)
+def test_a_request_that_a_condition_keeps_away_is_none(condition: Condition, is_made: bool) -> None:
+    rule = Filling("^/(.*)", conditions=[condition])
+    assert (next(rule.find_requests("http://%{HTTP_HOST}/$1", BACKEND), None) is not None) is is_made
+
+
+@pytest.mark.parametrize(("pattern", "is_made"), [(r"^10\.", True), (r"^10\.[0-9.]+$", False), (r"^10.+$", True)])
+def test_a_field_that_a_condition_looks_at_may_name_a_user(pattern: str, is_made: bool) -> None:
+    rule = Filling("^/(.*)", conditions=[Condition("%{HTTP:X-To}", pattern)])
+    assert (next(rule.find_requests("http://%{HTTP:X-To}/$1", BACKEND), None) is not None) is is_made
