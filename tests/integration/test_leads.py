@@ -21,7 +21,7 @@ from embedded_httpd import free_port
 from host import DOMAIN, in_a_child
 from rehearsing import edited, forbid_namespaces
 
-from ansible_collections.mtls.httpd.plugins.module_utils._site import folders
+from ansible_collections.mtls.httpd.plugins.module_utils._site import canaries, folders
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -385,4 +385,22 @@ def test_a_folder_that_holds_very_much_is_told_not_to_have_been_looked_through(
     assert not [each for each in host.apply(wish).limits if "not all looked for" in each]
     monkeypatch.setattr(folders, "_MOST", 0)
     again = host.apply(replace(wish, release=host.wish(document_root=str(srv / "hooks"), verify_depth=4).release))
-    assert [each for each in again.limits if "not all looked for" in each]
+    told = [each for each in again.limits if "not all looked for" in each]
+    assert told
+    assert len(told) == len(set(told))
+
+
+@pytest.mark.parametrize(("most", "few", "is_told"), [(2, 2, False), (1, 2, True), (2, 1, True)])
+def test_folders_of_the_sites_that_are_too_many_to_ask_for_are_told(
+    host: Host, srv: Path, monkeypatch: pytest.MonkeyPatch, most: int, few: int, *, is_told: bool
+) -> None:
+    monkeypatch.setattr(canaries, "_WITHIN_ROOT", most)
+    monkeypatch.setattr(canaries, "_FEW", few)
+    for name in ("a", "b"):
+        (srv / f"hooks/{name}").mkdir()
+        (srv / f"hooks/{name}/.htaccess").touch()
+    lines = "DocumentRoot {srv}/other\nAlias /a {srv}/hooks/a\nAlias /b {srv}/hooks/b"
+    _place, options = furnish(host, srv, lines, {})
+    report = host.apply(host.wish(**options, allow_bypass=(str(host.httpd.conf),)))
+    told = f"{DOMAIN}: 1 of 2 folders within {srv}/hooks that others may be led to, such as "
+    assert bool([each for each in report.limits if told in each]) is is_told

@@ -31,6 +31,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import (
     are_ruled,
     find_hard_linked,
     names_of_rules,
+    tell_unseen,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._site.token_folders import holds_tokens
 from ansible_collections.mtls.httpd.plugins.module_utils._site.user_folders import find_user_folders
@@ -267,7 +268,10 @@ class Canaries:
         roots = [folder, *self.mounts.other_paths(folder)]
         parts = [place for place, _original in self.mounts.find_parts(folder) if os.path.isdir(place)]
         self.named[domain] = find_hard_linked(folder)
-        within = [*self._ruled_within(folder), *self._served_within(roots)]
+        within = [
+            *self._first(domain, folder, self._ruled_within(folder), _FEW),
+            *self._first(domain, folder, self._served_within(roots), _WITHIN_ROOT),
+        ]
         files = {f"{folder_of(path)}{name}".lstrip("/"): content for path in site.called}
         inner = {os.path.normpath(os.path.join(each, name)): content for each in within}
         self.roots[domain] = folder
@@ -287,6 +291,14 @@ class Canaries:
         if site.mutual_tls == "enforced":
             self.closed.setdefault(domain, set()).add(name)
 
+    def _first(self, domain: str, root: str, within: Sequence[str], most: int) -> Sequence[str]:
+        """The first of some folders within a document root; that there are more is noted."""
+        if len(within) > most:
+            words = f"{domain}: {len(within) - most} of {len(within)} folders within {root} that others may be led to"
+            told = f"{words}, such as {within[most]}, were not asked for, as there are so many"
+            self.warnings.append(Fault("not-tried", domain, told, ""))
+        return within[:most]
+
     def _served_within(self, roots: Sequence[str]) -> list[str]:
         """The folders within a document root that a directive serves on its own, as paths in it."""
         found = [
@@ -295,14 +307,14 @@ class Canaries:
             for root in roots
             if trusted_paths.lies_below(path, root) and os.path.isdir(path) and not holds_tokens(path)
         ]
-        return list(dict.fromkeys(found))[:_WITHIN_ROOT]
+        return list(dict.fromkeys(found))
 
     def _ruled_within(self, root: str) -> list[str]:
-        """The first folders within a document root whose .htaccess file may let others in there, as paths in it."""
+        """The folders within a document root whose .htaccess file may let others in there, as paths in it."""
         if not are_ruled(self.described):
             return []
         ruled = Folders(names_of_rules(self.described)).look_into(root).ruled
-        return list(dict.fromkeys(filter(None, map(os.path.dirname, ruled))))[:_FEW]
+        return list(dict.fromkeys(filter(None, map(os.path.dirname, ruled))))
 
     @cached_property
     def _files_served(self) -> list[Content]:
@@ -322,6 +334,8 @@ class Canaries:
         found = [target for path in paths for _link, target in folders.look_into(path).links]
         words = (word for each in self.described.named("userdir") for word in each.words)
         found += [os.path.realpath(path) for word in words for path in find_user_folders(word)]
+        if folders.unseen:
+            self.warnings.append(Fault("not-tried", "", tell_unseen(folders.unseen), ""))
         return list(dict.fromkeys(found))
 
     def replace_backends(self, site: SiteFacts, host: VirtualHost) -> None:
