@@ -9,13 +9,17 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import pytest
+
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.mounts import Mounts
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.stand_ins import StandIns
 from ansible_collections.mtls.httpd.plugins.module_utils._site import folders
+from ansible_collections.mtls.httpd.plugins.module_utils._site.canaries import Canaries
 from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import Folders, find_hard_linked
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 def test_links_to_folders_and_ruled_folders_are_found_at_every_depth(tmp_path: Path) -> None:
@@ -92,3 +96,20 @@ def test_files_with_another_name_are_found_by_what_they_are(tmp_path: Path, monk
     assert Folders(sought=sought).look_into(str(tmp_path / "other")).named == (("again", str(tmp_path / "own/a/kept")),)
     monkeypatch.setattr(folders, "_MOST", 1)
     assert find_hard_linked(str(tmp_path / "own")) == {}
+
+
+@pytest.mark.parametrize(("most", "is_told"), [(2, False), (1, True)])
+def test_folders_that_are_served_and_hold_too_much_are_told_by_what_plants_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, *, is_told: bool
+) -> None:
+    for name in ("hooks", "pub/a", "pub/b"):
+        (tmp_path / name).mkdir(parents=True)
+    said = Directive("DocumentRoot", f"{tmp_path}/pub", "/etc/httpd.conf", 1, (), "")
+    described = Description("/etc", "", "", "", "", "", (), {}, (said,))
+    monkeypatch.setattr(folders, "_MOST", most)
+    stand_ins = StandIns(b"word", b"sign")
+    with stand_ins.serving():
+        known = Canaries(described, b"word", stand_ins, Mounts())
+        assert known._linked == []
+    told = f"links and .htaccess files of {tmp_path}/pub were not all looked for, as these hold so much"
+    assert [each.message for each in known.warnings] == [told] * is_told
