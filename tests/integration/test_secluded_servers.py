@@ -21,6 +21,7 @@ from host import DOMAIN, Host, fingerprint, in_a_child, until
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import seclusion
+from ansible_collections.mtls.httpd.plugins.module_utils._site.conflicts import find_taken_ports
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.status import tell_status
@@ -327,6 +328,20 @@ def test_a_port_that_httpd_has_no_right_to_listen_on_is_named_before_a_reload_en
     assert "port 443: httpd runs without the right to listen on ports below 1024" in message
 
 
+def test_a_port_that_authbind_opens_for_httpd_needs_no_right(host: Host) -> None:
+    # What is named need not be there: that is passed over (ld.so(8)).
+    httpd = host.httpd
+    httpd.stop()
+    start = ["setpriv", "--inh-caps=-net_bind_service", "--bounding-set=-net_bind_service", httpd.binary]
+    words = [*start, "-d", httpd.root, "-f", httpd.conf, "-k", "start"]
+    environment = {**os.environ, "LD_PRELOAD": "/usr/lib/authbind/libauthbind.so.1"}
+    subprocess.run(list(map(str, words)), check=True, env=environment, stderr=subprocess.DEVNULL)
+    assert until(httpd.running)
+    server = find.find(str(httpd.binary), str(httpd.conf))
+    assert server
+    assert find_taken_ports(server, server.describe(), (), [("", 443)]) == []
+
+
 def test_a_port_that_needs_no_right_is_no_hindrance(host: Host) -> None:
     pid = start_without(host, "net_bind_service")
     host.apply(host.wish())
@@ -348,17 +363,31 @@ def test_a_rehearsal_has_no_right_that_the_live_server_has_not(host: Host, logs:
 # -- sockets
 
 
-@pytest.mark.parametrize("given", [True, False])
-def test_a_port_for_which_systemd_gives_httpd_no_socket_is_named(host: Host, given: bool) -> None:
+# LISTEN_FDS and LISTEN_PID, as systemd tells of sockets. Debian's httpd knows nothing of these, so one that does is
+# stood in for by one whose own sockets have the numbers of those that are given.
+_TOLD = """
+import os, socket, sys
+if sys.argv[1]:
+    listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+    os.set_inheritable(listener.fileno(), True)
+    assert listener.fileno() == 3
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()) if sys.argv[2] == "given" else "1")
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
+
+@pytest.mark.parametrize("told", ["given", "given, and not used", "given to a process that it was before"])
+def test_a_port_for_which_systemd_gives_httpd_no_socket_is_named(host: Host, told: str) -> None:
     httpd = host.httpd
     httpd.stop()
-    # Of a parent that has given its place to another process, what is told of sockets is not for that.
-    script = f'LISTEN_FDS=1 LISTEN_PID={"$$" if given else 1}; export LISTEN_FDS LISTEN_PID; exec "$@"'
+    unused = str(free_port()) if told == "given, and not used" else ""
+    whose = "another's" if told.startswith("given to") else "given"
     start = [httpd.binary, "-d", httpd.root, "-f", httpd.conf, "-D", "FOREGROUND"]
-    server = subprocess.Popen(["sh", "-c", script, "sh", *map(str, start)], stdin=subprocess.DEVNULL)
+    words = [sys.executable, "-c", _TOLD, unused, whose, *map(str, start)]
+    server = subprocess.Popen(words, stdin=subprocess.DEVNULL)
     try:
         httpd.wait_until_answers()
-        if given:
+        if told == "given":
             message = host.refused(host.wish())
             assert f"add `ListenStream={host.port}` to its socket unit" in message
         else:

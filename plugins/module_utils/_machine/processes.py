@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 
 @dataclass(frozen=True)
@@ -101,11 +101,11 @@ def opener(inode: str) -> int:
     return -1
 
 
-def inodes(pid: int) -> set[str]:
-    """Inodes of the sockets that a process holds; empty where we may not look."""
+def inodes(pid: int, numbers: Iterable[int] = ()) -> set[str]:
+    """Inodes of the sockets that a process holds, C(numbers): by these descriptors; empty where we may not look."""
     found = set()
     try:
-        for entry in os.listdir(f"/proc/{pid}/fd"):
+        for entry in map(str, numbers) if numbers else os.listdir(f"/proc/{pid}/fd"):
             try:
                 match = re.match(r"socket:\[(\d+)\]", os.readlink(f"/proc/{pid}/fd/{entry}"))
             except OSError:

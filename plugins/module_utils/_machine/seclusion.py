@@ -13,12 +13,14 @@ import ctypes
 import os
 import re
 
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import read
 
 # linux/capability.h, sched.h
 NET_BIND_SERVICE = 10
 _EVERY_RIGHT = range(64)
 _NEWNET = 0x40000000
+_FIRST_GIVEN = 3  # SD_LISTEN_FDS_START
 _LOWEST_PORT = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -56,9 +58,26 @@ def lacking_rights(pid: int) -> frozenset[int]:
 
 
 def is_given_sockets(pid: int) -> bool:
-    """Whether systemd opened the sockets that a process listens on, and gave them to it (sd_listen_fds(3))."""
-    words = read(f"/proc/{pid}/environ").split("\0")
-    return f"LISTEN_PID={pid}" in words and any(word.startswith("LISTEN_FDS=") for word in words)
+    """Whether systemd opened the sockets that a process listens on, and gave them to it (sd_listen_fds(3)).
+
+    A process that does not know of these has sockets of its own behind them.
+    """
+    told = _environment(pid)
+    if told.get("LISTEN_PID") != str(pid) or not told.get("LISTEN_FDS", "").isdigit():
+        return False
+    given = processes.inodes(pid, range(_FIRST_GIVEN, _FIRST_GIVEN + int(told["LISTEN_FDS"])))
+    heard = processes.inodes(pid) & {inode for _address, _port, inode in processes.listening()}
+    return bool(heard) and heard <= given
+
+
+def is_helped_to_ports(pid: int) -> bool:
+    """Whether another process opens ports for it that it has no right to: authbind(1), where that lets its user."""
+    return "/libauthbind.so" in _environment(pid).get("LD_PRELOAD", "")
+
+
+def _environment(pid: int) -> dict[str, str]:
+    pairs = (word.partition("=") for word in read(f"/proc/{pid}/environ").split("\0"))
+    return {name: value for name, _equals, value in pairs}
 
 
 def lowest_port() -> int:

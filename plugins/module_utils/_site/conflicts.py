@@ -309,7 +309,8 @@ def _find_unpermitted_ports(server: Server, ports: Sequence[int]) -> Iterator[Fa
             way = f"add `ListenStream={port}` to its socket unit (`systemctl edit httpd.socket`), and restart both"
             yield Fault("port-forbidden", "", f"{words} end it", way)
     lowest = seclusion.lowest_port()
-    if seclusion.NET_BIND_SERVICE in seclusion.lacking_rights(server.parent.pid):
+    lacks = seclusion.NET_BIND_SERVICE in seclusion.lacking_rights(server.parent.pid)
+    if lacks and not seclusion.is_helped_to_ports(server.parent.pid):
         for port in (each for each in ports if each < lowest):
             words = f"port {port}: httpd runs without the right to listen on ports below {lowest}"
             way = "give that to its unit (CapabilityBoundingSet=) and restart httpd, or choose another port"
