@@ -75,3 +75,20 @@ def test_a_unit_with_a_network_of_its_own_is_confirmed_there(remote: Remote) -> 
         tables = "cat /proc/net/tcp /proc/net/tcp6"
         assert _LISTENING.search(remote.host.shell(f"nsenter --net=/proc/{before}/ns/net {tables}"))
         assert not _LISTENING.search(remote.host.shell(tables))
+
+
+@pytest.mark.parametrize("sent", ["HUP", "USR1"])
+def test_a_signal_that_httpd_does_not_take_hinders_only_the_unit_that_reloads_by_it(remote: Remote, sent: str) -> None:
+    start = "exec /usr/bin/env --block-signal=USR1 /usr/sbin/apache2 -k start"  # a shell would clear the mask
+    start = f"ExecStart=/bin/sh -c '. /etc/apache2/envvars; {start}'"
+    reload = f"ExecReload=/bin/kill -{sent} $MAINPID"
+    with hardened(remote, "ExecStart=", start, "ExecReload=", reload):
+        before = parent(remote)
+        assert int(remote.host.shell(f"sed -n 's/^SigBlk:\\s*/0x/p' /proc/{before}/status"), 16) >> 9 & 1
+        if sent == "USR1":
+            words = " ".join(remote.refused().output.split())
+            assert "was started with SIGUSR1 blocked" in words
+        else:
+            remote.deploy()
+            assert remote.ask(None).said == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+        assert parent(remote) == before

@@ -26,7 +26,7 @@ from host import DOMAIN, Host, fingerprint, in_a_child, tree, until
 from rehearsing import PIPED
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import make_probes
-from ansible_collections.mtls.httpd.plugins.module_utils._httpd import parents
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd import parents, supervision
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request, SiteWish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
@@ -106,8 +106,33 @@ def test_a_server_that_takes_no_reload_as_its_signal_is_blocked_is_named_before(
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
     assert "was started with SIGUSR1 blocked" in host.refused(host.wish())
+    own = f"<VirtualHost 127.0.0.1:{free_port()}>\nServerName {DOMAIN}\n</VirtualHost>\n"
+    text = host.httpd.conf.read_text()
+    host.add(own)
+    assert not host.apply(host.wish(manage="directives")).reloaded
+    host.httpd.conf.write_text(text)
     host.restart()
     assert host.apply(host.wish()).reloaded
+
+
+@pytest.mark.parametrize(
+    ("command", "hangs_up"),
+    [
+        ("/bin/kill -HUP $MAINPID", True),
+        ("/bin/kill -s SIGHUP $MAINPID", True),
+        ("/usr/bin/kill --signal=HUP $MAINPID", True),
+        ("/bin/kill -1 $MAINPID", True),
+        ("/bin/sh -c 'kill -HUP $(cat /run/httpd.pid)'", True),
+        ("/usr/sbin/apachectl restart", True),
+        ("/bin/kill -USR1 $MAINPID", False),
+        ("/bin/kill -s USR1 $MAINPID", False),
+        ("/usr/sbin/apachectl graceful", False),
+        ("/usr/sbin/httpd $OPTIONS -k graceful", False),
+    ],
+)
+def test_the_signal_of_a_reload_is_told_by_what_the_unit_does(command: str, hangs_up: bool) -> None:
+    told = f"{{ path={command.split()[0]} ; argv[]={command} ; ignore_errors=no ; start_time=[n/a] ; pid=0 }}"
+    assert supervision.sends_hangup(told) == hangs_up
 
 
 def test_workers_that_outlived_their_parent_are_no_server_and_are_ended(host: Host) -> None:

@@ -324,6 +324,11 @@ class Server:
         else:
             self.signal()
 
+    def reload_signal(self) -> signal.Signals:
+        """The signal that a reload sends to httpd, by whatever way."""
+        hangs_up = self.supervision.kind == "systemd" and self.supervision.hangs_up
+        return signal.SIGHUP if hangs_up else signal.SIGUSR1
+
     def signal(self) -> None:
         """Reload gracefully without the service manager (httpd's "Stopping and Restarting": USR1)."""
         if not self.running() or self.parent is None:

@@ -40,6 +40,7 @@ class Supervision:
     C(masked): systemd was told to do nothing with the unit. C(program): what the unit starts in httpd's place, with its
     arguments, and what alone knows httpd's own (SUSE's start_apache2). C(distant): that lies elsewhere than httpd, as a
     control panel's does, so that it may start another one. C(reloads): systemd knows how to reload it.
+    C(hangs_up): it does so by SIGHUP, not by SIGUSR1.
     """
 
     kind: str
@@ -49,6 +50,7 @@ class Supervision:
     program: tuple[str, ...] = ()
     distant: bool = False
     reloads: bool = True
+    hangs_up: bool = False
 
 
 def has_systemd() -> bool:
@@ -60,11 +62,22 @@ def supervision(pid: int) -> Supervision:
     if has_systemd():
         match = re.search(r"/([^/\n]+\.service)(?:/|$)", read(f"/proc/{pid}/cgroup"), re.MULTILINE)
         if match:
-            shown = _shown(match.group(1), "MainPID", "UnitFileState", "LoadState", "CanReload")
+            shown = _shown(match.group(1), "MainPID", "UnitFileState", "LoadState", "CanReload", "ExecReload")
             if shown.get("MainPID") == str(pid):
                 masked, reloads = shown.get("LoadState") == "masked", shown.get("CanReload") != "no"
-                return Supervision("systemd", match.group(1), _enabled(shown), masked, reloads=reloads)
+                hangs_up = sends_hangup(shown.get("ExecReload", ""))
+                return Supervision(
+                    "systemd", match.group(1), _enabled(shown), masked, reloads=reloads, hangs_up=hangs_up
+                )
     return Supervision("container" if pid == 1 else "pid-file")
+
+
+def sends_hangup(command: str) -> bool:
+    """Whether a unit's ExecReload=, as systemctl tells it, sends httpd SIGHUP: itself, or by httpd's `restart`."""
+    return bool(_HANGUP.search(command.partition("argv[]=")[2]))
+
+
+_HANGUP = re.compile(r"\bkill\b.*\s-(s\s*|-signal[\s=])?(SIG)?(HUP|1)\b|\brestart\b")
 
 
 def _enabled(shown: Mapping[str, str]) -> bool | None:

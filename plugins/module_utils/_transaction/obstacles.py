@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import stat
 from typing import TYPE_CHECKING
 
@@ -151,12 +150,15 @@ def _hindrances(seen: Seen) -> list[Fault]:
     if seen.server.supervision.masked and seen.runs_after:
         words = f"{unit} is masked, so systemd neither starts nor reloads it"
         found.append(Fault("service-refuses", "", words, f"`systemctl unmask {unit}`, run again"))
-    if seen.server.parent is not None and processes.stopped(seen.server.parent.pid):
-        pid = seen.server.parent.pid
+    if seen.server.parent is None or seen.changes_nothing_that_is_read:
+        return found
+    pid = seen.server.parent.pid
+    if processes.stopped(pid):
         words = "httpd's parent process was stopped by a signal, so it takes no reload"
         found.append(Fault("service-refuses", "", words, f"`kill -CONT {pid}`, run again"))
-    if seen.server.parent is not None and processes.blocks(seen.server.parent.pid, signal.SIGUSR1):
-        words = "httpd's parent process was started with SIGUSR1 blocked, so it takes no reload"
+    sent = seen.server.reload_signal()
+    if processes.blocks(pid, sent):
+        words = f"httpd's parent process was started with {sent.name} blocked, so it takes no reload"
         found.append(Fault("service-refuses", "", words, "restart httpd by what does not block it, run again"))
     return found
 
