@@ -92,3 +92,18 @@ def test_a_signal_that_httpd_does_not_take_hinders_only_the_unit_that_reloads_by
             remote.deploy()
             assert remote.ask(None).said == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
         assert parent(remote) == before
+
+
+@pytest.mark.parametrize("network", ["PrivateNetwork=yes", "NetworkNamespacePath=/run/netns/webhooks"])
+def test_the_watchman_of_a_unit_with_a_network_of_its_own_looks_there(remote: Remote, network: str) -> None:
+    folder = "/var/lib/prometheus/node-exporter"
+    remote.host.shell(f"mkdir -p {folder} /run/netns; touch /run/netns/webhooks")
+    remote.host.shell("unshare --net=/run/netns/webhooks ip link set lo up || unshare --net=/run/netns/webhooks true")
+    with hardened(remote, network):
+        remote.deploy(mutual_tls_confirm=False, mutual_tls_metrics_folder=folder)
+        for each in ("answers", "enforced"):
+            found = remote.host.shell(f"grep '^mtls_httpd_{each}{{' {folder}/*.prom")
+            assert found.rstrip().endswith(" 1"), found
+        assert remote.deploy(mutual_tls_confirm=False, mutual_tls_metrics_folder=folder).recap["changed"] == 0
+    remote.deploy(mutual_tls_metrics_folder="")
+    remote.host.shell("umount /run/netns/webhooks")

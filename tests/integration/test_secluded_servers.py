@@ -314,6 +314,24 @@ def test_a_server_with_a_network_of_its_own_that_is_given_its_sockets_is_asked_w
     assert os.readlink(f"/proc/{pid}/ns/net") != os.readlink("/proc/self/ns/net")
 
 
+def test_no_watchman_is_left_outside_the_network_of_a_server_that_has_no_unit(host: Host, tmp_path: Path) -> None:
+    folder = tmp_path / "textfile"
+    folder.mkdir(mode=0o755)
+    issued = host.public.issue(DOMAIN)
+    start_by(host, "unshare", "--net", first="ip link set lo up")
+
+    def deploy() -> None:
+        with pytest.raises(Refused, match="httpd has a network of its own, in which nothing starts the watchman"):
+            host.apply(host.wish(issued=issued), metrics_folder=str(folder))
+        assert host.apply(host.wish(issued=issued)).reloaded
+
+    in_a_child(deploy)
+    assert not (host.store / "watchman.py").exists()
+    host.restart()
+    host.apply(host.wish(issued=issued), metrics_folder=str(folder))
+    assert (host.store / "watchman.py").exists()
+
+
 # -- rights
 
 

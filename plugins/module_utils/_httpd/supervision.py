@@ -206,6 +206,12 @@ def unit_environment(unit: str) -> tuple[dict[str, str], list[str]]:
     return environment, words
 
 
+def network_of(unit: str) -> tuple[str, bool]:
+    """The network that a unit gives its service: the path of one, and whether it gives one of the service's own."""
+    shown = _shown(unit, "NetworkNamespacePath", "PrivateNetwork")
+    return shown.get("NetworkNamespacePath", ""), shown.get("PrivateNetwork") == "yes"
+
+
 def _filled(word: str, environment: Mapping[str, str]) -> str:
     return re.sub(r"\$\{(\w+)\}", lambda found: environment.get(found.group(1), ""), word)
 

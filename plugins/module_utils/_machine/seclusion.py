@@ -40,6 +40,11 @@ def enter_network(pid: int) -> str:
         os.close(handle)
 
 
+def has_changed_network() -> bool:
+    """Whether we went into another network than the one that we were started in."""
+    return _own_network() != _FIRST_NETWORK
+
+
 def has_own_mounts(pid: int) -> bool:
     """Whether a process may see other files at a path than we do."""
     return _is_elsewhere(pid, "mnt")
@@ -91,3 +96,13 @@ def _is_elsewhere(pid: int, kind: str) -> bool:
         return os.readlink(f"/proc/{pid}/ns/{kind}") != os.readlink(f"/proc/self/ns/{kind}")
     except OSError:  # gone, or another user's
         return False
+
+
+def _own_network() -> str:
+    try:
+        return os.readlink("/proc/self/ns/net")
+    except OSError:  # no Linux
+        return ""
+
+
+_FIRST_NETWORK = _own_network()

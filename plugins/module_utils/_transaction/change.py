@@ -45,7 +45,7 @@ def prove(seen: Seen) -> Result:
     _refuse_if(find_obstacles(seen))
     folder = seen.request.metrics_folder
     if folder and folder != watchman.read_folder(seen.store):  # No renewal is to fail for a folder that is gone.
-        _refuse_if(watchman.find_hindrances(seen.store, folder))
+        _refuse_if(watchman.find_hindrances(seen.server, seen.store, folder))
     locked_out, unread = find_locked_out(seen)
     if seen.request.protect_callers:
         _refuse_if(locked_out)

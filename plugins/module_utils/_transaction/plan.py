@@ -321,7 +321,8 @@ def _plan_watchman(
         if sites and not folder:
             return []  # It was edited so that it tells no more where to. Who wants it mended names the folder.
     stranger = watch.stranger if watch else None
-    return plan_watchman(store, found.without_us, list(sites.values()), releases, folder, stranger)
+    listed = list(sites.values())
+    return plan_watchman(found.server, store, found.without_us, listed, releases, folder, stranger)
 
 
 def _drifted(

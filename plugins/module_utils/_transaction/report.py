@@ -125,7 +125,10 @@ def tell(seen: Seen, result: Result | None, *, reloaded: bool, check: bool, heal
         from ansible_collections.mtls.httpd.plugins.module_utils._transaction import watchman
 
         folder = seen.request.metrics_folder
-        hindrances = [*watchman.find_hindrances(seen.store, folder), *watchman.find_missing_timer(seen.store)]
+        hindrances = [
+            *watchman.find_hindrances(seen.server, seen.store, folder),
+            *watchman.find_missing_timer(seen.store),
+        ]
         report.limits += map(tell_fault, hindrances + watchman.find_unread(folder))
     if result:
         report.rehearsal, report.rehearsal_reason = result.mode, result.reason

@@ -136,7 +136,7 @@ def _settle_watchman(seen: Seen) -> None:
     """Have systemd run the watchman, or no longer, where that changed. Raises Refused where it does not."""
     faults = watchman.settle(seen.store) if watchman.is_new(seen.store, seen.plan.changes) else []
     folder = watchman.read_folder(seen.store)
-    if faults and not watchman.find_hindrances(seen.store, folder):  # Those are warned of.
+    if faults and not watchman.find_hindrances(seen.server, seen.store, folder):  # Those are warned of.
         raise Refused(*faults)
 
 

@@ -25,12 +25,14 @@ import stat
 import sys
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.calls import make_call
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import listened
-from ansible_collections.mtls.httpd.plugins.module_utils._httpd.supervision import has_systemd
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.supervision import has_systemd, network_of
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import seclusion
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import PLAIN_ENVIRONMENT, own_words, run
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.trusted_paths import Untrusted, refuse_unsafe
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
 
     from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Identity
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
     from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
     from ansible_collections.mtls.httpd.plugins.module_utils._store.release import Release
 
@@ -82,7 +85,7 @@ _SERVICE = """\
 # Made by Ansible (mtls.httpd.sites), and made anew by its next run.
 [Unit]
 Description=What strangers meet at the mutual TLS sites of {conf}
-
+{joins}
 [Service]
 Type=oneshot
 ExecStart={python} -I -S -B {program} {wish}
@@ -113,7 +116,7 @@ RestrictRealtime=yes
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 UMask=0022
-"""
+{network}"""
 _TIMER = """\
 # Made by Ansible (mtls.httpd.sites), and made anew by its next run.
 [Unit]
@@ -129,6 +132,7 @@ WantedBy={start}
 
 
 def plan_watchman(
+    server: Server,
     store: Store,
     described: Description,
     sites: Sequence[SiteFacts],
@@ -142,12 +146,13 @@ def plan_watchman(
     is to knock as, where none is on the host yet.
     """
     changes = []
-    for path, entry in _list_entries(store, described, sites, releases, folder, stranger).items():
+    for path, entry in _list_entries(server, store, described, sites, releases, folder, stranger).items():
         changes += change_to(path, entry)
     return changes
 
 
 def _list_entries(
+    server: Server,
     store: Store,
     described: Description,
     sites: Sequence[SiteFacts],
@@ -165,13 +170,13 @@ def _list_entries(
     wish = _make_wish(store, described, sites, releases, folder)
     wanted[store.path(WATCH_PROGRAM)] = File(pkgutil.get_data(watch_program.__name__, "watch_program.py") or b"")
     wanted[store.path(WATCH)] = File((json.dumps(wish, indent=1, sort_keys=True) + "\n").encode())
-    found = entry_of(store.path(WATCH_STRANGER))
-    if isinstance(found, File) and b"PRIVATE KEY" in found.content and not (stranger and _is_over(found.content)):
-        wanted[store.path(WATCH_STRANGER)] = File(found.content, PRIVATE)
+    known = entry_of(store.path(WATCH_STRANGER))
+    if isinstance(known, File) and b"PRIVATE KEY" in known.content and not (stranger and _is_over(known.content)):
+        wanted[store.path(WATCH_STRANGER)] = File(known.content, PRIVATE)
     elif stranger:
         wanted[store.path(WATCH_STRANGER)] = File(stranger.certificate + stranger.private_key, PRIVATE)
     if _has_units():
-        service, timer = _render_units(store, wish, folder)
+        service, timer = _render_units(store, wish, folder, _find_network(server))
         wanted[units[0]], wanted[units[1]] = File(service.encode()), File(timer.encode())
         wanted[next((link for link in links if os.path.isdir(os.path.dirname(link))), links[0])] = Link(units[1])
     return wanted
@@ -220,7 +225,32 @@ def _list_hidden() -> list[str]:
     return [path for path in paths if os.path.isdir(path) and not os.path.islink(path)]
 
 
-def _render_units(store: Store, wish: dict[str, Any], folder: str) -> tuple[str, str]:
+@dataclass(frozen=True)
+class _Network:
+    """What a service needs so that it is in httpd's network, in the two sections of its unit. known: it is told."""
+
+    joins: str = ""
+    lines: str = ""
+    known: bool = True
+
+
+def _find_network(server: Server) -> _Network:
+    """The network of httpd, which a run has joined (Server.join), as httpd's unit names it."""
+    unit = server.supervision.unit
+    is_elsewhere = seclusion.has_changed_network()
+    if server.running() and not is_elsewhere:
+        return _Network()
+    path, is_own = network_of(unit) if unit and _has_units() else ("", False)
+    if path and _NAMEABLE.fullmatch(path):
+        return _Network(lines=f"NetworkNamespacePath={path}\n")
+    if is_own and not path:
+        # Who joins a unit gets its /tmp too, where both have one of their own; but has no business there.
+        lines = "PrivateNetwork=yes\nInaccessiblePaths=-/tmp -/var/tmp\n"
+        return _Network(f"JoinsNamespaceOf={unit}\n", lines)
+    return _Network(known=not is_elsewhere)
+
+
+def _render_units(store: Store, wish: dict[str, Any], folder: str, network: _Network) -> tuple[str, str]:
     """Service and timer."""
     logs = {*wish["error_logs"], *(site["access_log"] for site in wish["sites"] if site["access_log"])}
     read = [store.path(each) for each in (WATCH_PROGRAM, WATCH, WATCH_STRANGER)]
@@ -238,6 +268,8 @@ def _render_units(store: Store, wish: dict[str, Any], folder: str) -> tuple[str,
         "read": " ".join(read),
         "folder": folder,
         "start": start,
+        "joins": network.joins,
+        "network": network.lines,
     }
     return _SERVICE.format(**known), _TIMER.format(**known)
 
@@ -392,8 +424,15 @@ def _read(path: str) -> bytes:
 # -- whether it can be had
 
 
-def find_hindrances(store: Store, folder: str) -> list[Fault]:
+def find_hindrances(server: Server, store: Store, folder: str) -> list[Fault]:
     """Why there can be no watchman that writes to C(folder), an absolute path."""
+    if not _find_network(server).known:
+        words = (
+            "httpd has a network of its own, in which nothing starts the watchman: that takes a unit of systemd's for "
+            "httpd with NetworkNamespacePath= or PrivateNetwork="
+        )
+        remedy = "have its unit name the network, or make 'metrics_folder' an empty text for this host"
+        return [Fault("metrics-refused", "", words, remedy)]
     remedy = "make it as root, as node_exporter's package does, or make 'metrics_folder' an empty text for this host"
     if not os.path.isdir(folder):
         return [Fault("metrics-refused", "", f"the folder for metrics, {folder}, is not there", remedy)]
