@@ -94,7 +94,7 @@ def test_a_log_that_the_unit_lets_be_written_in_a_folder_that_it_does_not_is_no_
     pid = start_with_mounts(host, read_only(logs), writable)
     host.apply(host.wish(access_log=str(logs / "site.log")))
     assert (host.httpd.pid, host.enforces()) == (pid, True)
-    assert (logs / "site.log").read_text()
+    assert until((logs / "site.log").read_text)
     assert f"add `ReadWritePaths={logs}`" in host.refused(host.wish(access_log=str(logs / "other.log")))
 
 
