@@ -135,7 +135,7 @@ def test_the_signal_of_a_reload_is_told_by_what_the_unit_does(command: str, hang
     assert supervision.sends_hangup(told) == hangs_up
 
 
-def test_workers_that_outlived_their_parent_are_no_server_and_are_ended(host: Host) -> None:
+def test_workers_that_outlived_their_parent_are_no_server(host: Host) -> None:
     pid = host.httpd.pid
     assert pid
     os.kill(pid, signal.SIGKILL)
@@ -143,6 +143,8 @@ def test_workers_that_outlived_their_parent_are_no_server_and_are_ended(host: Ho
     assert pid not in dict(parents.running_parents())
     orphans = [each for each, stat in processes.processes() if stat.group == pid]
     assert not {each for each, _exe in parents.running_parents()} & set(orphans)
+    for each in orphans:
+        os.kill(each, signal.SIGKILL)
 
 
 def test_workers_that_outlived_their_parent_and_hold_its_port_are_named_and_can_be_ended_so(host: Host) -> None:
