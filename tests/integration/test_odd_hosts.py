@@ -72,7 +72,7 @@ def test_a_server_that_was_started_by_relative_paths_is_found_while_it_works_the
     call = [host.httpd.binary, "-d", ".", "-f", "conf/httpd.conf", "-D", "FOREGROUND"]
     server = subprocess.Popen(call, cwd=host.httpd.root, stdin=subprocess.DEVNULL)
     try:
-        assert until(lambda: (host.httpd.root / "logs" / "httpd.pid").exists())
+        assert until((host.httpd.root / "logs" / "httpd.pid").exists)
         assert host.apply(host.wish()).reloaded
         assert host.enforces()
         assert server.poll() is None

@@ -78,7 +78,7 @@ def _includes(described: Description, file: str) -> Iterator[_Include]:
         parts = _PARTS.split(described.path(named))
         known = {"*": "[^/]*", "?": "[^/]"}
         wild = (known.get(each, ".*" if each[0] == "$" else "[^/]") for each in parts[1::2])
-        literal = map(re.escape, parts[::2])
-        paths = next(literal) + "".join(one + other for one, other in zip(wild, literal))
+        first, *others = map(re.escape, parts[::2])
+        paths = first + "".join(one + other for one, other in zip(wild, others))
         # Of a folder all that is in it is read.
         yield _Include(re.compile(f"{paths}(/.*)?"), bool(optional), bool(_IN_NAMES.fullmatch(named)))
