@@ -203,7 +203,7 @@ def test_a_year_of_operations(fleet: Fleet) -> None:
         assert host.shell("apache2ctl -t 2>&1; ls -d /etc/apache2/mtls 2>&1 || true").splitlines()[-2:] == GONE
 
 
-def test_hosts_go_back_over_ssh_to_what_is_named_or_each_to_its_own(fleet: Fleet, tmp_path: Path) -> None:
+def test_back_over_ssh_to_what_is_named(fleet: Fleet, tmp_path: Path) -> None:
     key = tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     for name, host in fleet.hosts.items():
