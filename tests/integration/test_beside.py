@@ -1066,6 +1066,16 @@ def test_a_backend_of_the_same_server_that_others_do_not_get_at_is_no_way_past(
 # -- a virtual host that calls the site with a client certificate of its own, for anybody
 
 
+def deploy_beside(host: Host, srv: str, *, is_open: bool, by: str = "") -> None:
+    """Deploy a site of the folder beside what was added; where that is open it is refused, and then accepted."""
+    host.restart()
+    wish = host.wish(document_root=f"{srv}/hooks")
+    if is_open:
+        assert f"serves its content too, and asks for no client certificate ({by}" in host.refused(wish)
+        wish = replace(wish, allow_bypass=(str(host.httpd.conf),))
+    assert host.apply(wish).reloaded
+
+
 @pytest.mark.parametrize(("bears", "elsewhere", "is_open"), [(True, 0, True), (False, 0, False), (True, 1, False)])
 def test_a_proxy_with_a_certificate_of_the_client_ca_is_a_way_past(
     host: Host, srv: str, bears: bool, elsewhere: int, is_open: bool
@@ -1075,12 +1085,7 @@ def test_a_proxy_with_a_certificate_of_the_client_ca_is_a_way_past(
     host.add("LoadModule ssl_module modules/mod_ssl.so\n")
     own = ["SSLProxyMachineCertificateFile conf/client.pem"] if bears else []
     plain_host(host, "SSLProxyEngine on", *own, f"ProxyPass / https://127.0.0.1:{host.port + elsewhere}/")
-    host.restart()
-    wish = host.wish(document_root=f"{srv}/hooks")
-    if is_open:
-        assert "serves its content too, and asks for no client certificate (ProxyPass at" in host.refused(wish)
-        wish = replace(wish, allow_bypass=(str(host.httpd.conf),))
-    assert host.apply(wish).reloaded
+    deploy_beside(host, srv, is_open=is_open, by="ProxyPass at")
 
 
 BEARING = "SSLProxyEngine on\nSSLProxyMachineCertificateFile conf/client.pem\n"
@@ -1122,12 +1127,7 @@ def test_whatever_may_call_the_site_with_a_certificate_is_a_way_past(host: Host,
     host.add("".join(f"LoadModule {name}_module modules/mod_{name}.so\n" for name in ("ssl", "rewrite")))
     host.add(level.format(port=host.port) + "\n")
     plain_host(host, *own.split("\n"))
-    host.restart()
-    wish = host.wish(document_root=f"{srv}/hooks")
-    if is_open:
-        assert "serves its content too, and asks for no client certificate (" in host.refused(wish)
-        wish = replace(wish, allow_bypass=(str(host.httpd.conf),))
-    assert host.apply(wish).reloaded
+    deploy_beside(host, srv, is_open=is_open)
 
 
 def test_a_slow_pattern_that_may_call_the_site_holds_no_run_up(

@@ -204,7 +204,7 @@ def test_what_a_rule_leads_to_the_content_is_refused_until_it_is_accepted(host: 
 @pytest.mark.parametrize("mounted", ["hooks/files", "hooks/files/kept", "pub2"])
 def test_what_is_mounted_within_a_folder_that_is_served_may_be_of_the_site(host: Host, srv: Path, mounted: str) -> None:
     if os.geteuid() != 0:
-        pytest.skip("only root may mount")
+        pytest.skip("only root may mount, as make test does")
 
     def judge() -> None:
         assert ctypes.CDLL(None).unshare(0x00020000) == 0  # CLONE_NEWNS

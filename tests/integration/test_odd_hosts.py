@@ -131,6 +131,7 @@ def test_a_server_that_takes_no_reload_as_its_signal_is_blocked_is_named_before(
     ],
 )
 def test_the_signal_of_a_reload_is_told_by_what_the_unit_does(command: str, hangs_up: bool) -> None:
+    # As `systemctl show --property ExecReload` tells it.
     told = f"{{ path={command.split()[0]} ; argv[]={command} ; ignore_errors=no ; start_time=[n/a] ; pid=0 }}"
     assert supervision.sends_hangup(told) == hangs_up
 
@@ -500,7 +501,7 @@ def closed(host: Host) -> Iterator[Path]:
     folder.mkdir()
     (folder / "old.log").touch()
     if os.geteuid() != 0 or subprocess.run(["chattr", "+i", folder], check=False).returncode:
-        pytest.skip("this file system knows no immutable folders")
+        pytest.skip("chattr +i is root's, and tmpfs and others do not know it")
     yield folder
     subprocess.run(["chattr", "-i", folder], check=True)
 
@@ -535,7 +536,7 @@ def test_a_log_of_others_that_cannot_be_opened_again_is_named_before_a_reload_en
     )
     host.restart()
     if os.geteuid() != 0 or subprocess.run(["chattr", "+i", other], check=False).returncode:
-        pytest.skip("this file system knows no immutable files")
+        pytest.skip("chattr +i is root's, and tmpfs and others do not know it")
     try:
         message = host.refused(host.wish())
         assert f"{other} ({host.httpd.conf}:" in message
@@ -550,7 +551,7 @@ def test_a_log_of_others_that_cannot_be_opened_again_is_named_before_a_reload_en
 
 def test_a_log_of_others_on_a_disk_that_takes_nothing_any_more_is_named(host: Host) -> None:
     if os.geteuid() != 0:
-        pytest.skip("only root may mount")
+        pytest.skip("only root may mount, as make test does")
     folder = host.httpd.root / "other-logs"
     folder.mkdir()
     host.add(f"CustomLog {folder}/access.log common\nErrorLog /dev/null\n")

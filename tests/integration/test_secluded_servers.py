@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a process mounts of its own")
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root may give a process mounts of its own, as make test does"
+)
 
 
 def start_by(host: Host, *words: str, first: str = ":") -> int:

@@ -374,7 +374,7 @@ def test_client_cas_other_than_the_sites_are_told(
 def test_a_virtual_host_of_this_machines_own_address_that_takes_the_name_is_told(host: Host, folder: Path) -> None:
     address = _find_own_address("192.0.2.1")
     if not address:
-        pytest.skip("this machine has a loopback alone")
+        pytest.skip("this machine has a loopback alone, and so no address by which it reaches others")
     host.apply(host.wish(), metrics_folder=str(folder))
     assert check(host)[sample(ENFORCED)] == 1
     text = """
