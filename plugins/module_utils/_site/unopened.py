@@ -34,8 +34,9 @@ def is_kernels(log: str) -> bool:
 
 def find_unopened(server: Server, logs: Iterable[str]) -> Iterator[Fault]:
     """Find those of the logs of sites, by their paths, that httpd could not open."""
+    pid = _find_apart(server)
     for log in logs:
-        if _is_refused(server, log):
+        if _is_refused(log, pid):
             words = f"{log} could not be written by httpd, so that a reload would end it"
             way = "see `lsattr -d` and `ls -ld` of its folder, and whether that is of another machine"
             yield Fault("disk-refuses", "", words, f"{way}; or {OTHER_LOGS}")
@@ -48,21 +49,31 @@ def find_unopened_of_others(server: Server, described: Description) -> Iterator[
         log = log_of(each)
         if log:
             places.setdefault(described.path(log), each.place)
+    pid = _find_apart(server)
     for log, place in places.items():
-        if _is_refused(server, log, told=False):
+        if _is_refused(log, pid, told=False):
             words = f"{log} ({place}) could not be opened again by httpd, so that any reload would end it"
             yield Fault("disk-refuses", "", words, "see `mount`, and `lsattr -d` and `ls -ld` of its folder")
 
 
-def _is_refused(server: Server, log: str, *, told: bool = True) -> bool:
-    """Whether httpd could not open a log. C(told): of a file system that takes nothing more is told."""
+def _find_apart(server: Server) -> int:
+    """The parent process that runs, where it has mounts of its own; else 0."""
+    pid = server.parent.pid if server.parent is not None and server.running() else 0
+    return pid if pid and seclusion.has_own_mounts(pid) else 0
+
+
+def _is_refused(log: str, pid: int, *, told: bool = True) -> bool:
+    """Whether httpd could not open a log. C(pid): who sees other mounts than we, 0 for nobody.
+
+    C(told): of a file system that takes nothing more is told.
+    """
     at = os.path.realpath(log)
     if is_kernels(log):
         return False
     folder = os.path.dirname(at)
     path, mode = (at, os.W_OK) if os.path.exists(at) else (folder, os.W_OK | os.X_OK)
-    if server.parent is not None and server.running() and seclusion.has_own_mounts(server.parent.pid):
-        folder, path = (seclusion.as_seen_by(server.parent.pid, each) for each in (folder, path))
+    if pid:
+        folder, path = (seclusion.as_seen_by(pid, each) for each in (folder, path))
     with suppress(OSError):  # A folder that is not there: a rehearsal shows that too.
         return (
             not (told and os.statvfs(folder).f_flag & os.ST_RDONLY)
