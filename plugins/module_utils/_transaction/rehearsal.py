@@ -33,6 +33,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site import (
     conflicts,
     handshakes,
     material,
+    misplaced,
     protocols,
     standing,
 )
@@ -212,7 +213,7 @@ def _carry_out(trial: Trial) -> _End:
     irregular = [log for log in opened if os.path.exists(log) and not os.path.isfile(log) and log != os.devnull]
     if irregular:
         return _End(logs=irregular, served=served)
-    faults = standing.find_misplaced(store, described, sites) + bypasses.find_openings(described, store, sites)
+    faults = misplaced.find_misplaced(store, described, sites) + bypasses.find_openings(described, store, sites)
     tried = [(site, address) for site in sites for address in standing.addresses(site, described)]
     _welcome(private, described, tried, trial.probes)
     scratch = os.path.join(sandbox.SCRATCH, "run")

@@ -28,7 +28,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import (
     tell_faults,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.log_files import Bounds
-from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes, standing
+from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes, misplaced, standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.bypasses import find_bypasses
 from ansible_collections.mtls.httpd.plugins.module_utils._site.callers import read_callers
 from ansible_collections.mtls.httpd.plugins.module_utils._site.conflicts import (
@@ -198,7 +198,7 @@ class _Survey:
         live = self._attempt(self.server.describe, None)
         if live:
             shown = [site for site in sites if not site.included or standing.host_of(site, without_us)]
-            self.faults += standing.find_misplaced(self.store, live, shown)
+            self.faults += misplaced.find_misplaced(self.store, live, shown)
             self._read_callers(live)
 
     def _plan(self, without_us: Description, with_ssl: Description, wishes: Sequence[SiteWish]) -> Plan:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
-from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes, standing
+from ansible_collections.mtls.httpd.plugins.module_utils._site import handshakes, misplaced, standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.bypasses import find_openings
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
     StoreError,
@@ -117,7 +117,7 @@ def _reload(seen: Seen, dressed: Mapping[str, str]) -> bool:
     faults = find_taken(seen) + find_unwritable(seen)
     # Seen in a full rehearsal too, but for what the live server alone reads (<IfFile>).
     described = server.describe()
-    faults += standing.find_misplaced(seen.store, described, seen.sites)
+    faults += misplaced.find_misplaced(seen.store, described, seen.sites)
     faults += find_openings(described, seen.store, seen.sites) + find_unrehearsed(seen, described)
     if faults:
         raise Refused(*faults)

@@ -18,7 +18,8 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description impo
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import tell_fault, tell_faults
 from ansible_collections.mtls.httpd.plugins.module_utils._site.handshakes import Stage, judge_answers
 from ansible_collections.mtls.httpd.plugins.module_utils._site.material import find_material_faults
-from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import addresses, find_misplaced
+from ansible_collections.mtls.httpd.plugins.module_utils._site.misplaced import find_misplaced
+from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import addresses
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import effects
