@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.mtls.httpd.plugins.module_utils._site.unheard import find_unheard
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import StoreError
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction import changes, watchman
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import changes, watch_units, watchman
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_material import complete_release
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.locked_out import find_locked_out
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.obstacles import (
@@ -87,7 +87,7 @@ def _refuse_if(faults: Sequence[Fault]) -> None:
 
 def settle_watchman(store: Store) -> None:
     """Have systemd do what the watchman's units say that a killed run's journal put back."""
-    watchman.settle(store)
+    watch_units.settle(store)
 
 
 def make(seen: Seen, dressed: Mapping[str, str]) -> bool:

@@ -23,7 +23,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
     explain_os_error,
     explain_unwritable,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction import watchman
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import watch_units, watchman
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.look import in_force
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.obstacles import (
     find_taken,
@@ -134,7 +134,7 @@ def _reload(seen: Seen, dressed: Mapping[str, str]) -> bool:
 
 def _settle_watchman(seen: Seen) -> None:
     """Have systemd run the watchman, or no longer, where that changed. Raises Refused where it does not."""
-    faults = watchman.settle(seen.store) if watchman.is_new(seen.store, seen.plan.changes) else []
+    faults = watch_units.settle(seen.store) if watchman.is_new(seen.store, seen.plan.changes) else []
     folder = watchman.read_folder(seen.store)
     if faults and not watchman.find_hindrances(seen.server, seen.store, folder):  # Those are warned of.
         raise Refused(*faults)
@@ -244,7 +244,7 @@ def _go_back(seen: Seen, refused: Refused, sockets: set[tuple[str, int]], *, swi
         store.undo()
         server.forget()
         if watchman.is_new(store, seen.plan.changes):
-            watchman.settle(store)
+            watch_units.settle(store)
         if not seen.was_running:
             server.stop()
         elif switched or not server.running():
