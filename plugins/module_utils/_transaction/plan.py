@@ -168,7 +168,8 @@ def make_plan(
         changes = [*inclusion, *host_file, *currents, *published, *watched]
     diff += _diff_of_rest(store.path("host.conf"), changes, inclusion, currents)
     amiss = [f"the release of {domain} was not as it was written: {damage}" for domain, damage in damages.items()]
-    drifted = _drifted(found, before, programs, watch, adopt=adopt)
+    # Where nothing is to be changed, nothing has drifted.
+    drifted = _drifted(found, before, programs, watch, adopt=adopt) if changes else []
     if drifted:
         amiss.append(f"not as they were left: {', '.join(drifted)}")
     return Plan(
