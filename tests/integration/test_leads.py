@@ -238,6 +238,33 @@ def test_what_leads_elsewhere_is_no_matter(host: Host, srv: Path, way: str) -> N
     assert not [each for each in report.limits if "may lead to" in each]
 
 
+def test_icons_of_listings_lead_nobody_and_take_no_questions_place(host: Host, srv: Path) -> None:
+    icons = "".join(f"AddIcon /icons/{number}.gif .x{number}\n" for number in range(80))
+    place, options = furnish(host, srv, f"{icons}DocumentRoot {{srv}}/pub", {})
+    host.load("autoindex")
+    wish = host.wish(**options)
+    assert f"by the virtual host at {place}, to GET /x/" in host.refused(wish)
+    report = host.apply(replace(wish, allow_bypass=(str(host.httpd.conf),)))
+    assert not [each for each in (*report.limits, *report.unasked_limits) if "were not asked" in each]
+
+
+@pytest.mark.parametrize(("verified", "opened"), [("require", False), ("optional", True), ("none", True)])
+def test_a_host_that_shakes_no_strangers_hand_leads_nobody(host: Host, srv: Path, verified: str, opened: bool) -> None:
+    own = host.public.issue(OWN)
+    for name, content in (("own.crt", own.full_pem), ("own.key", own.key_pem), ("ca.crt", host.public.pem)):
+        (srv / name).write_bytes(content)
+    host.load("ssl", "socache_shmcb")
+    lines = (
+        "SSLEngine on\nSSLCertificateFile {srv}/own.crt\nSSLCertificateKeyFile {srv}/own.key\n"
+        f"SSLCACertificateFile {{srv}}/ca.crt\nSSLVerifyClient {verified}\nDocumentRoot {{srv}}/pub"
+    )
+    place, options = furnish(host, srv, lines, {})
+    if opened:
+        assert f"by the virtual host at {place}, to GET /x/" in host.refused(host.wish(**options))
+    else:
+        assert host.apply(host.wish(**options)).rehearsal == "full"
+
+
 def test_what_no_request_says_is_told_where_it_may_lead_to_the_backend(host: Host, srv: Path) -> None:
     place, options = furnish(host, srv, ON + "RewriteRule ^/(.*) http://%{{ENV:TO}}/$1 [P]", {"proxy": BACKEND})
     name, _colon, line = place.rpartition(":")

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import (
     SERVER_NAME,
     Identity,
+    Question,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.kept import Kept, Reply
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import endpoint
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
@@ -80,6 +82,7 @@ class Asker:
     content: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
     end: float = field(default_factory=lambda: time.monotonic() + _SECONDS_IN_ALL)
     _kinds: dict[tuple[str, int], Sequence[VirtualHost]] = field(default_factory=dict)
+    _refusing: dict[tuple[str, int, str, str], bool] = field(default_factory=dict)
 
     @cached_property
     def with_tls(self) -> set[str]:
@@ -161,6 +164,19 @@ class Asker:
         door: Door = standing.find_door(self.canaries.described, address, port, source)
         name = name if SERVER_NAME.match(name) else ""
         return Kept(door, version, name, identity, source, SECONDS)
+
+    def refuses_strangers(self, address: str, port: int, name: str, version: str) -> bool:
+        """Whether who has no certificate is refused as hands are shaken, and so comes to ask for nothing.
+
+        C(name): SNI, empty for none. What follows is not looked at before, so that one question tells it of all.
+        """
+        door = address, port, name, version
+        if door not in self._refusing:
+            kept = self.connect(address, port, name, version=version)
+            answer = ask(kept.door, Question(kept.server_name, version, NOBODY, source=kept.source), SECONDS)
+            refused = answer.result == "refused" and answer.asked and not (answer.status or answer.asked_late)
+            self._refusing[door] = bool(refused) or not answer.offered
+        return self._refusing[door]
 
     def _move(self, kept: Kept) -> None:
         """Go on from another address: who asks for much may be turned away for a while, whatever he asks for."""

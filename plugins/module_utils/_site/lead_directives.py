@@ -26,6 +26,7 @@ LEADING = {*SERVING, "rewritecond", "rewritemap", "userdir", "proxyrequests", "p
 _TELLING = (
     *LOG_DIRECTIVES,
     "action",
+    "addicon",
     "cookiepath",
     "errordocument",
     "header",

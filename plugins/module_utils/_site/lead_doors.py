@@ -138,14 +138,17 @@ def _ask_by(
     remedy = "put a slash behind the host and port there" if "@" in made.path else ""
     shown = read_beginning(lead.shown, BEGINNING) if lead.shown else b""
     asked = Asked(request, name.partition(":")[0], told, made.path, shown, remedy, sni)
-    for version in reversed(VERSIONS) if with_tls else ("",):
+    versions = tuple(reversed(VERSIONS)) if with_tls else ("",)
+    if with_tls and not identity:
+        versions = tuple(each for each in versions if not asker.refuses_strangers(address, port, sni, each))
+    for version in versions:
         kept = asker.connect(address, port, sni, identity, version)
         faults = list(asker.judge(kept, site, [asked], sharing, f"{who} got in at {join_endpoint(address, port)}"))
         kept.close()
         yield from faults
         if faults:
             return
-    if not (identity or lead.is_guess):
+    if versions and not (identity or lead.is_guess):
         _note_let_in(asker, lead, site, place, asked)
 
 
