@@ -43,6 +43,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands impor
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.processes import (
+    blocks,
     inodes,
     listening,
     process,
@@ -330,10 +331,14 @@ class Server:
         return signal.SIGHUP if hangs_up else signal.SIGUSR1
 
     def signal(self) -> None:
-        """Reload gracefully without the service manager (httpd's "Stopping and Restarting": USR1)."""
+        """Reload gracefully without the service manager (httpd's "Stopping and Restarting": USR1).
+
+        By what its unit sends where httpd was started with that signal blocked, so that it would never come to it.
+        """
         if not self.running() or self.parent is None:
             raise HttpdError(_NOT_RUNNING)
-        os.kill(self.parent.pid, signal.SIGUSR1)
+        is_blocked = blocks(self.parent.pid, signal.SIGUSR1)
+        os.kill(self.parent.pid, self.reload_signal() if is_blocked else signal.SIGUSR1)
 
     def start(self) -> None:
         """Start httpd, through the service manager where there is one, and find its parent.

@@ -212,6 +212,11 @@ def network_of(unit: str) -> tuple[str, bool]:
     return shown.get("NetworkNamespacePath", ""), shown.get("PrivateNetwork") == "yes"
 
 
+def list_socket_units(unit: str) -> list[str]:
+    """The units that listen in the place of a service, and start it (systemd.socket(5))."""
+    return [each for each in _shown(unit, "TriggeredBy").get("TriggeredBy", "").split() if each.endswith(".socket")]
+
+
 def _filled(word: str, environment: Mapping[str, str]) -> str:
     return re.sub(r"\$\{(\w+)\}", lambda found: environment.get(found.group(1), ""), word)
 

@@ -21,6 +21,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description impo
     listened,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.listen import with_ssl_alone
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.supervision import list_socket_units
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes, seclusion
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.names import resolve
@@ -256,6 +257,7 @@ def find_taken_ports(
                 words = f"{site.domain}: listen: {place}"
                 found.append(Fault("address-missing", site.domain, words, "correct 'listen', or add it"))
     held = processes.listening()
+    by_systemd = processes.inodes(1)
     own = processes.inodes(server.parent.pid) if server.parent and server.running() else set()
     theirs = [listened(each) for each in without_us.listens]
     # Those that exclude each other are refused as that, and need no stop, nor the end of anybody.
@@ -291,12 +293,22 @@ def find_taken_ports(
                         f"run its parent as {parents.user_name(os.geteuid())}, as its unit does without",
                     )
                     way += " User=: httpd gives that up itself, by its directive User; then run again"
+                sockets = _socket_units(server) if inode in by_systemd else ""
+                if sockets:
+                    words = f"systemd for {sockets}, which would start httpd at the first call"
+                    way = f"have httpd open its own sockets, by `systemctl disable --now {sockets}`; then run again"
                 words = f"port {port} is held by {words}, so httpd could not listen there"
                 found.append(Fault("port-taken", "", words, way))
     heard = {number for _address, number, inode in held if inode in own}
     found += _find_unpermitted_ports(server, sorted({port for _address, port in wanted} - heard))
     found += selinux_ports.find_forbidden_ports(server, sorted({port for _address, port in wanted} - heard))
     return list(dict.fromkeys(found))
+
+
+def _socket_units(server: Server) -> str:
+    """The units for which systemd listens in the place of httpd, which does not run."""
+    unit = server.supervision.unit
+    return " ".join(list_socket_units(unit)) if unit and not server.running() else ""
 
 
 def _find_unpermitted_ports(server: Server, ports: Sequence[int]) -> Iterator[Fault]:

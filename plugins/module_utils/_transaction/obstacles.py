@@ -37,6 +37,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.unread import fin
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import StoreError, explain_unwritable
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.effects import find_forbidden
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.given_sockets import find_forgotten_sockets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,9 +51,13 @@ SPARE = 16  # blocks and inodes that are to be free besides those that are neede
 
 def find_obstacles(seen: Seen) -> list[Fault]:
     """All that stands in the way, before anything is rehearsed."""
+    forgotten = _find_forgotten(seen)
+    # One more socket of systemd's would be of no use to an httpd that forgets them.
+    taken = [each for each in find_taken(seen) if not forgotten or each.code != "port-forbidden"]
     return [
         *find_conflicts(seen.without_us, seen.sites, seen.plan.sites, seen.plan.listens),
-        *find_taken(seen),
+        *taken,
+        *forgotten,
         *_hindrances(seen),
         *find_unwritable(seen),
         *_log_faults(seen),
@@ -141,6 +146,12 @@ def _found_alive(seen: Seen, find: Callable[[], list[Fault]]) -> list[Fault]:
 
 
 _LOOKS = 3
+
+
+def _find_forgotten(seen: Seen) -> list[Fault]:
+    if seen.changes_nothing_that_is_read:
+        return []
+    return find_forgotten_sockets(seen.server, seen.without_us)
 
 
 def _hindrances(seen: Seen) -> list[Fault]:

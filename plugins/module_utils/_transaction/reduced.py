@@ -163,7 +163,7 @@ def rehearse_reduced(trial: Trial, reason: str) -> Result:
             told = os.path.join(scratch, "sites.conf")
             # Readable to nobody else, as what it holds may stand in a file that is so too.
             disk.write(told, File(_retold(theirs, scratch).encode("utf-8", "surrogateescape"), 0o600))
-            loading = "\n".join(_loading(described, described.files)) + "\n"
+            loading = "\n".join(list_module_lines(described, described.files)) + "\n"
             disk.put(config, File((minimal + loading + _including([told])).encode()))
         logs = Logs([os.path.join(scratch, os.path.basename(site.error_log)) for site in sites if site.error_log])
         with serving(alone, [], guard, logs, resource_limits(server)) as start:
@@ -328,7 +328,7 @@ def _minimal(trial: Trial, scratch: str, listens: Sequence[str]) -> str:
     for name, value in without_us.defines.items():
         with suppress(quoting.NotQuotable):
             lines += [f"Define {name} {quoted(value)}"] if value else []
-    lines += _loading(without_us, without_us.files)
+    lines += list_module_lines(without_us, without_us.files)
     for name in dict.fromkeys(["ssl", *needed]):
         loaded = f"LoadModule {name}_module {quoted(server.module(f'mod_{name}.so'))}"
         lines += [f"<IfModule !{name}_module>", loaded, "</IfModule>"]
@@ -347,7 +347,7 @@ def _minimal(trial: Trial, scratch: str, listens: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _loading(described: Description, files: Iterable[str]) -> list[str]:
+def list_module_lines(described: Description, files: Iterable[str]) -> list[str]:
     """The lines that load the modules which C(files) of a configuration load."""
     lines = []
     for path in files:

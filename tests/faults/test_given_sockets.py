@@ -1,0 +1,114 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An httpd with mod_systemd to which a socket unit gives its sockets, as Red Hat's httpd.socket does."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from container import podman
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from conftest import Remote
+    from container import Container
+
+SOCKET = "/etc/systemd/system/httpd.socket"
+DROP_IN = "/etc/systemd/system/httpd.service.d/sockets.conf"
+ASKED = "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+
+# Has httpd keep what tells of its sockets, as releases of mod_systemd behind 2.4.71 do.
+KEEPING = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <string.h>
+int unsetenv(const char *name) {
+  int (*next)(const char *) = (int (*)(const char *))dlsym(RTLD_NEXT, "unsetenv");
+  return strncmp(name, "LISTEN_", 7) ? next(name) : 0;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def machine(booting: Callable[..., Iterator[Container]]) -> Iterator[Container]:
+    """Boot a host whose httpd has mod_systemd."""
+    yield from booting("redhat", "given-sockets")
+
+
+@pytest.fixture
+def give(machine: Container) -> Iterator[Callable[..., str]]:
+    """Return what has systemd listen on ports for httpd, and tells the process of httpd; take it away afterwards."""
+
+    def listen(*ports: int, starts: bool = True) -> str:
+        text = "\n".join(["[Socket]", *(f"ListenStream={port}" for port in ports), ""])
+        machine.run("sh", "-c", f"cat >{SOCKET}", text=text)
+        machine.shell("systemctl daemon-reload; systemctl stop httpd; systemctl start httpd.socket")
+        machine.shell("systemctl start httpd" if starts else "true")
+        return parent(machine)
+
+    yield listen
+    machine.shell(f"systemctl stop httpd.socket httpd; rm -f {SOCKET} {DROP_IN}; systemctl daemon-reload")
+    machine.shell("systemctl reset-failed httpd; systemctl start httpd")
+
+
+def parent(host: Container) -> str:
+    return host.shell("systemctl show --property MainPID --value httpd")
+
+
+def said(remote: Remote, port: int = 443) -> str:
+    """Return why a site on a port is refused."""
+    return " ".join(remote.refused(mutual_tls_sites=[remote.site | {"port": port}]).output.split())
+
+
+@pytest.mark.parametrize("port", [443, 8443])
+def test_an_httpd_that_forgets_its_sockets_is_not_reloaded_and_the_way_that_is_named_leads_on(
+    remote: Remote, give: Callable[..., str], port: int
+) -> None:
+    pid = give(80, 443)
+    words = said(remote, port)
+    assert "httpd forgets them at a reload, which would end it" in words
+    assert "AH02487" in words
+    assert "ListenStream" not in words
+    assert parent(remote.host) == pid
+    way = "systemctl disable --now httpd.socket && systemctl restart httpd.service"
+    assert f"`{way}`, then run again" in words
+    remote.host.shell(way)
+    remote.deploy()
+    assert remote.ask(None).said == ASKED
+
+
+def test_an_httpd_that_keeps_its_sockets_is_reloaded_where_it_has_one_for_the_port(
+    remote: Remote, give: Callable[..., str], tmp_path: Path
+) -> None:
+    if not shutil.which("gcc"):
+        pytest.skip("an httpd that keeps its sockets cannot be made here: that needs gcc")
+    (tmp_path / "keep.c").write_text(KEEPING)
+    words = ["gcc", "-shared", "-fPIC", "-o", str(tmp_path / "keep.so"), str(tmp_path / "keep.c")]
+    subprocess.run(words, check=True)
+    podman("cp", str(tmp_path / "keep.so"), f"{remote.host.name}:/opt/keep.so")
+    text = "[Service]\nEnvironment=LD_PRELOAD=/opt/keep.so\n"
+    remote.host.run("sh", "-c", f'mkdir -p "$(dirname {DROP_IN})" && cat >{DROP_IN}', text=text)
+    pid = give(80, 443)
+    assert "add `ListenStream=8443` to its socket unit" in said(remote, 8443)
+    remote.deploy()
+    assert parent(remote.host) == pid
+    assert remote.ask(None).said == ASKED
+
+
+def test_a_port_that_systemd_holds_for_a_stopped_httpd_is_told_with_its_socket_unit(
+    remote: Remote, give: Callable[..., str]
+) -> None:
+    give(80, 443, starts=False)
+    words = said(remote)
+    assert "port 80 is held by systemd for httpd.socket" in words
+    assert "`systemctl disable --now httpd.socket`" in words
+    remote.host.shell("systemctl disable --now httpd.socket")
+    remote.deploy()
+    assert remote.ask(None).said == ASKED
