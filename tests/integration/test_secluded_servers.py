@@ -20,6 +20,7 @@ from embedded_httpd import free_port
 from host import DOMAIN, Host, fingerprint, in_a_child, until
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.supervision import Supervision
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import seclusion
 from ansible_collections.mtls.httpd.plugins.module_utils._site.conflicts import find_taken_ports
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request
@@ -378,6 +379,21 @@ def test_a_rehearsal_has_no_right_that_the_live_server_has_not(host: Host, logs:
     else:
         host.apply(wish)
     assert host.httpd.pid == pid
+
+
+# -- signals
+
+
+@pytest.mark.parametrize("blocked", [True, False])
+def test_the_way_back_signals_httpd_by_what_it_takes(host: Host, blocked: bool) -> None:
+    start_by(host, "env", *(["--block-signal=USR1"] if blocked else []), first=":")
+    server = find.find(str(host.httpd.binary), str(host.httpd.conf))
+    assert server
+    server.supervision = Supervision("systemd", "some.service", hangs_up=True)
+    before = server.workers()
+    server.signal()
+    assert until(lambda: server.workers() - before, 10)
+    assert ("SIGUSR1 received" in host.httpd.error_log.read_text()) is not blocked
 
 
 # -- sockets
