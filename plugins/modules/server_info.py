@@ -216,6 +216,7 @@ faults:
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -231,6 +232,8 @@ if TYPE_CHECKING:
 
 def tell_server(server: Server) -> dict[str, Any]:
     """Return what RETURN documents under C(server)."""
+    with suppress(commands.HttpdError):  # Where its network cannot be entered, no sockets are told.
+        server.join()
     answer: dict[str, Any] = {
         "binary": server.binary,
         "control_program": server.control_program(),

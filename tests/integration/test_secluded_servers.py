@@ -26,6 +26,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.conflicts import 
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.status import tell_status
+from ansible_collections.mtls.httpd.plugins.modules.server_info import tell_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -315,6 +316,17 @@ def test_a_server_with_a_network_of_its_own_that_is_given_its_sockets_is_asked_w
 
     in_a_child(look)
     assert os.readlink(f"/proc/{pid}/ns/net") != os.readlink("/proc/self/ns/net")
+
+
+def test_server_info_tells_the_sockets_of_a_server_with_a_network_of_its_own(host: Host) -> None:
+    start_by(host, "unshare", "--net", first="ip link set lo up")
+
+    def look() -> None:
+        server = find.find(str(host.httpd.binary), str(host.httpd.conf))
+        assert server
+        assert tell_server(server)["sockets"] == [{"address": "127.0.0.1", "port": host.httpd.port}]
+
+    in_a_child(look)
 
 
 def test_no_watchman_is_left_outside_the_network_of_a_server_that_has_no_unit(host: Host, tmp_path: Path) -> None:
