@@ -127,6 +127,22 @@ def test_a_document_root_that_the_unit_hides_is_refused_as_callers_would_get_404
     assert f"{DOMAIN}: {content} is hidden from httpd by its unit" in message
 
 
+@pytest.mark.parametrize("rest", ["", 'ProxyPass "/static" "!"\n'])
+def test_a_document_root_that_the_unit_hides_is_no_hindrance_where_all_goes_to_a_backend(host: Host, rest: str) -> None:
+    content = host.httpd.root / "home" / "webhook"
+    content.mkdir(parents=True)
+    host.load("proxy", "proxy_http")
+    pid = start_with_mounts(host, f"mount -t tmpfs -o mode=0 tmpfs {content.parent}")
+    text = f'{rest}DocumentRoot "{content}"'
+    wish = host.wish(document_root=None, proxy_pass=f"http://127.0.0.1:{free_port()}/", extra=text)
+    if rest:
+        assert f"{DOMAIN}: {content} is hidden from httpd by its unit" in host.refused(wish)
+    else:
+        assert "is hidden" not in "\n".join(host.apply(wish).limits)
+        assert host.httpd.pid == pid
+        assert "is hidden from httpd" in host.refused(host.wish(document_root=str(content)))
+
+
 def test_a_site_is_renewed_although_the_unit_hides_the_document_root_that_it_has(host: Host) -> None:
     content, other = host.httpd.root / "site", host.httpd.root / "other"
     other.mkdir()

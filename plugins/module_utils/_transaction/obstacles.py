@@ -189,6 +189,9 @@ def _list_logs(seen: Seen) -> list[str]:
 
 
 _DOCUMENT_ROOT = re.compile(r'(?im)^\s*DocumentRoot\s+"?([^"\n]+)"?')
+# That all of a virtual host goes to a backend, and what says that some of it does not.
+_PASSES_ALL = re.compile(r'(?im)^\s*ProxyPass\s+"?/"?\s+"?\w|^\s*<Location\s+"?/"?\s*>\s*^\s*ProxyPass\s+"?\w')
+_PASSES_NOT = re.compile(r"(?im)^\s*(ProxyPass(Match)?\s[^\n]*!|ProxyPassMatch\s|Alias|RewriteRule)")
 _SAME, _REPLACED, _HIDDEN = "same", "replaced", "hidden"
 
 
@@ -287,7 +290,10 @@ def _roots_before(seen: Seen, domain: str) -> set[str]:
 
 
 def _roots_of(seen: Seen, release: Release) -> Iterator[str]:
-    for path in dict.fromkeys(_DOCUMENT_ROOT.findall(release.public[SITE].decode(errors="replace"))):
+    text = release.public[SITE].decode(errors="replace")
+    if _PASSES_ALL.search(text) and not _PASSES_NOT.search(text):  # No file of it is asked for.
+        return
+    for path in dict.fromkeys(_DOCUMENT_ROOT.findall(text)):
         yield seen.without_us.path(path)
 
 
