@@ -232,6 +232,7 @@ def integration(tally: Tally) -> None:
     if run(SUPPORT / "packages", "apache2-bin", "curl", "libapache2-mod-security2"):
         run(SUPPORT / "packages", "chromium")  # the pages of reports; their tests say if they lack it
         run(SUPPORT / "packages", "gcc", "libc6-dev")  # tests/support/mod_ssl_without; its tests say if they lack them
+        run(SUPPORT / "packages", "authbind")
         for name in OTHER_MODULES:  # Each for itself, as not every Debian has them all; their tests say if one lacks.
             run(SUPPORT / "packages", name)
         pytest(tally, "integration", "--numprocesses=auto", "tests/integration")

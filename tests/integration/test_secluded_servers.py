@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,12 +18,11 @@ from typing import TYPE_CHECKING
 import pytest
 from demo_material import write
 from embedded_httpd import free_port
-from host import DOMAIN, Host, fingerprint, in_a_child, until
+from host import COLLECTION, DOMAIN, Host, fingerprint, in_a_child, until
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.supervision import Supervision
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import seclusion
-from ansible_collections.mtls.httpd.plugins.module_utils._site.conflicts import find_taken_ports
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import Request
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.status import tell_status
@@ -377,18 +377,31 @@ def test_a_port_that_httpd_has_no_right_to_listen_on_is_named_before_a_reload_en
     assert "port 443: httpd runs without the right to listen on ports below 1024" in message
 
 
-def test_a_port_that_authbind_opens_for_httpd_needs_no_right(host: Host) -> None:
-    # What is named need not be there: that is passed over (ld.so(8)).
-    httpd = host.httpd
-    httpd.stop()
-    start = ["setpriv", "--inh-caps=-net_bind_service", "--bounding-set=-net_bind_service", httpd.binary]
-    words = [*start, "-d", httpd.root, "-f", httpd.conf, "-k", "start"]
-    environment = {**os.environ, "LD_PRELOAD": "/usr/lib/authbind/libauthbind.so.1"}
-    subprocess.run(list(map(str, words)), check=True, env=environment, stderr=subprocess.DEVNULL)
-    assert until(httpd.running)
-    server = find.find(str(httpd.binary), str(httpd.conf))
-    assert server
-    assert find_taken_ports(server, server.describe(), (), [("", 443)]) == []
+# The user nobody may listen on port 443 by authbind(1), in a network and with a configuration of authbind's of its own.
+HELPED = """
+mount -t tmpfs tmpfs /etc/authbind
+mkdir /etc/authbind/byport
+install -m 755 -o nobody /dev/null /etc/authbind/byport/443
+exec setpriv --reuid nobody --regid nogroup --clear-groups authbind --deep "$@"
+"""
+LOOK = """
+import os
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import seclusion
+pid = os.getpid()
+print(seclusion.is_helped_to_ports(pid), seclusion.find_unhelped_ports(pid, [443, 444]))
+"""
+
+
+def test_a_port_that_authbind_opens_for_httpd_needs_no_right_and_one_that_it_does_not_is_told(short_path: Path) -> None:
+    if not shutil.which("authbind"):
+        pytest.skip("authbind is not installed")
+    utils = "ansible_collections/mtls/httpd/plugins/module_utils"
+    shutil.copytree(COLLECTION / "plugins/module_utils", short_path / utils)
+    short_path.chmod(0o755)
+    words = ["unshare", "--mount", "--net", "sh", "-ec", HELPED, "sh", "/usr/bin/python3", "-c", LOOK]
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(short_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    told = subprocess.run(words, check=True, env=environment, cwd="/", capture_output=True, text=True)
+    assert told.stdout == "True [444]\n", told.stderr
 
 
 def test_a_port_that_needs_no_right_is_no_hindrance(host: Host) -> None:

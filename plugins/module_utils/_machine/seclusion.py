@@ -12,9 +12,14 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import sys
+from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
-from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import read
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import read, run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # linux/capability.h, sched.h
 NET_BIND_SERVICE = 10
@@ -78,6 +83,34 @@ def is_given_sockets(pid: int) -> bool:
 def is_helped_to_ports(pid: int) -> bool:
     """Whether another process opens ports for it that it has no right to: authbind(1), where that lets its user."""
     return "/libauthbind.so" in _environment(pid).get("LD_PRELOAD", "")
+
+
+def find_unhelped_ports(pid: int, ports: Sequence[int]) -> list[int]:
+    """The ports that such another process does not open for a process of our own user: tried by a program in its place.
+
+    Each is held for a moment, and nobody listens there. None where that cannot be tried.
+    """
+    if os.geteuid() == 0:  # What root was denied, the helper is denied too: its bounding set is inherited.
+        return list(ports)
+    words = [sys.executable, "-I", "-c", _BINDING, *map(str, ports)]
+    outcome = run(words, _environment(pid), 20)
+    return [port for port in ports if str(port) not in outcome.output.split()] if outcome.code == 0 else []
+
+
+_BINDING = """
+import socket, sys
+for port in sys.argv[1:]:
+    for family, address in ((socket.AF_INET6, "::"), (socket.AF_INET, "0.0.0.0")):
+        try:
+            with socket.socket(family) as one:
+                one.bind((address, int(port)))
+        except PermissionError:
+            continue
+        except OSError:
+            pass
+        print(port)
+        break
+"""
 
 
 def _environment(pid: int) -> dict[str, str]:

@@ -321,12 +321,17 @@ def _find_unpermitted_ports(server: Server, ports: Sequence[int]) -> Iterator[Fa
             way = f"add `ListenStream={port}` to its socket unit (`systemctl edit httpd.socket`), and restart both"
             yield Fault("port-forbidden", "", f"{words} end it", way)
     lowest = seclusion.lowest_port()
-    lacks = seclusion.NET_BIND_SERVICE in seclusion.lacking_rights(server.parent.pid)
-    if lacks and not seclusion.is_helped_to_ports(server.parent.pid):
-        for port in (each for each in ports if each < lowest):
-            words = f"port {port}: httpd runs without the right to listen on ports below {lowest}"
-            way = "give that to its unit (CapabilityBoundingSet=) and restart httpd, or choose another port"
-            yield Fault("port-forbidden", "", f"{words} (CAP_NET_BIND_SERVICE), so that a reload would end it", way)
+    low = [port for port in ports if port < lowest]
+    if not low or seclusion.NET_BIND_SERVICE not in seclusion.lacking_rights(server.parent.pid):
+        return
+    way = "give that to its unit (CapabilityBoundingSet=) and restart httpd, or choose another port"
+    if seclusion.is_helped_to_ports(server.parent.pid):
+        low = seclusion.find_unhelped_ports(server.parent.pid, low)
+        if os.geteuid() != 0:
+            way = "let httpd's user do so by authbind(1), in /etc/authbind, then run again; or choose another port"
+    for port in low:
+        words = f"port {port}: httpd runs without the right to listen on ports below {lowest}"
+        yield Fault("port-forbidden", "", f"{words} (CAP_NET_BIND_SERVICE), so that a reload would end it", way)
 
 
 def _overlap(address: str, other: str) -> bool:
