@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,27 +15,48 @@ from container import Container, podman
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from conftest import Remote
 
 HTTPD, CONF = "/usr/local/apache2/bin/httpd", "/usr/local/apache2/conf/httpd.conf"
 
 
-@pytest.fixture
-def alone() -> Iterator[Container]:
+# Starts anew what its file of services names, as supervisord does.
+KEEPER = """
+import subprocess, sys
+while True:
+    subprocess.run(open(sys.argv[1]).read().split())
+"""
+PIPED = f"cp {CONF} /root/saved && echo 'CustomLog \"|/bin/cat\" common' >>{CONF}"
+
+
+@contextmanager
+def running(*command: str, volume: Path | None = None) -> Iterator[Container]:
+    """Run a container whose process 1 is a command."""
     container = Container(f"mtls-process-1-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}", "source")
     container.remove()
+    volumes = ["--volume", f"{volume}:/srv/keeper:ro"] if volume else []
     try:
-        podman("run", "--detach", "--name", container.name, os.environ["IMAGE_SOURCE"], HTTPD, "-D", "FOREGROUND")
+        podman("run", "--detach", "--name", container.name, *volumes, os.environ["IMAGE_SOURCE"], *command)
+        waiting = "timeout 20 sh -c 'until test -s /usr/local/apache2/logs/httpd.pid; do sleep 0.1; done'"
+        container.shell(waiting)
         yield container
     finally:
         container.remove()
 
 
+@pytest.fixture
+def alone() -> Iterator[Container]:
+    """Run httpd as process 1."""
+    with running(HTTPD, "-D", "FOREGROUND") as container:
+        yield container
+
+
 def test_process_1_is_reloaded_after_a_full_rehearsal_alone(alone: Container, deploying: Callable[..., Remote]) -> None:
     remote = deploying(alone)
     assert alone.shell("cat /proc/1/comm") == "httpd"
-    alone.shell(f"cp {CONF} /root/saved && echo 'CustomLog \"|/bin/cat\" common' >>{CONF}")
+    alone.shell(PIPED)
     output = " ".join(remote.refused().output.split())
     assert "httpd is process 1 of its container" in output
     assert "a piped logger would be started" in output
@@ -42,3 +64,27 @@ def test_process_1_is_reloaded_after_a_full_rehearsal_alone(alone: Container, de
     remote.deploy()
     assert remote.ask(remote.material.client).said == "HTTP/1.1 403 Forbidden"
     assert remote.ask(None).said == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+
+
+def test_an_httpd_that_process_1_waits_for_is_not_reloaded_without_a_full_rehearsal(
+    deploying: Callable[..., Remote],
+) -> None:
+    with running("sh", "-c", f"{HTTPD} -DFOREGROUND; exit 1") as host:
+        remote = deploying(host)
+        host.shell(PIPED)
+        assert "httpd is what process 1 of its container waits for" in " ".join(remote.refused().output.split())
+        host.shell(f"cat /root/saved >{CONF}")
+        remote.deploy()
+        assert remote.ask(None).said == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+
+
+def test_an_httpd_that_process_1_starts_anew_is_reloaded_after_a_reduced_rehearsal(
+    deploying: Callable[..., Remote], tmp_path: Path
+) -> None:
+    (tmp_path / "keep.py").write_text(KEEPER)
+    (tmp_path / "services").write_text(f"{HTTPD} -DFOREGROUND")
+    with running("python3", "/srv/keeper/keep.py", "/srv/keeper/services", volume=tmp_path) as host:
+        host.shell(PIPED)
+        remote = deploying(host)
+        remote.deploy()
+        assert remote.ask(None).said == "TLSV13_ALERT_CERTIFICATE_REQUIRED"

@@ -10,6 +10,7 @@ import glob
 import os
 import re
 import shlex
+import shutil
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands impor
     run,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.processes import process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,7 +42,8 @@ class Supervision:
     C(masked): systemd was told to do nothing with the unit. C(program): what the unit starts in httpd's place, with its
     arguments, and what alone knows httpd's own (SUSE's start_apache2). C(distant): that lies elsewhere than httpd, as a
     control panel's does, so that it may start another one. C(reloads): systemd knows how to reload it.
-    C(hangs_up): it does so by SIGHUP, not by SIGUSR1.
+    C(hangs_up): it does so by SIGHUP, not by SIGUSR1. C(alone): process 1 of its container was told to run httpd in the
+    foreground, as tini or a script is, and so ends with it.
     """
 
     kind: str
@@ -51,6 +54,7 @@ class Supervision:
     distant: bool = False
     reloads: bool = True
     hangs_up: bool = False
+    alone: bool = False
 
 
 def has_systemd() -> bool:
@@ -69,7 +73,32 @@ def supervision(pid: int) -> Supervision:
                 return Supervision(
                     "systemd", match.group(1), _enabled(shown), masked, reloads=reloads, hangs_up=hangs_up
                 )
-    return Supervision("container" if pid == 1 else "pid-file")
+    return Supervision("container" if pid == 1 else "pid-file", alone=pid != 1 and _is_waited_for(pid))
+
+
+_FOREGROUND = re.compile(r"(^|\0)-D\0?FOREGROUND\0")
+_RUNS_HTTPD = re.compile(r"(?m)(^|[/\s;&])(httpd|apache2?|apache2?ctl)(-foreground)?([\s;&]|$)")
+_SCRIPT = 1 << 16  # bytes
+
+
+def _is_waited_for(pid: int) -> bool:
+    """Whether process 1 was told to run httpd, by its command line or by a script that this names, and waits for it.
+
+    Other programs that are process 1 start httpd anew, as they were told by a file of their own.
+    """
+    if has_systemd() or not _FOREGROUND.search(read(f"/proc/{pid}/cmdline")):
+        return False
+    stat = process(pid)
+    while stat is not None and stat.parent != 1:
+        stat = process(stat.parent) if stat.parent else None
+    words = read("/proc/1/cmdline").split("\0") if stat else []
+    return any(map(_RUNS_HTTPD.search, [*words, *map(_read_script, words)]))
+
+
+def _read_script(word: str) -> str:
+    path = shutil.which(word) or ""
+    text = read(path) if os.path.isfile(path) and os.path.getsize(path) < _SCRIPT else ""
+    return text if text.startswith("#!") else ""
 
 
 def sends_hangup(command: str) -> bool:

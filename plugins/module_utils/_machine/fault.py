@@ -111,7 +111,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "rehearsal-failed": ("The rehearsal itself could not be finished.", "Run again; if it happens again, report it."),
     "rehearsal-needed": (
-        "httpd is process 1 of its container, and a full rehearsal cannot be had there.",
+        "httpd is process 1 of its container, or what that waits for, and a full rehearsal cannot be had there.",
         'See "In a container" in docs/transaction.md.',
     ),
     "not-tried": ("There was no time left to try or ask the rest.", "Mend what is named, then run again."),

@@ -52,13 +52,15 @@ def rehearse_change(seen: Seen) -> trial.Result:
     faults += _further(seen, result) if faults else _started_without_leave(seen, result)
     if faults:
         raise Refused(*faults, circumstances=Circumstances(stage="the rehearsal failed"))
-    if result.mode == "reduced" and seen.was_running and seen.server.supervision.kind == "container":
+    supervision = seen.server.supervision
+    if result.mode == "reduced" and seen.was_running and (supervision.kind == "container" or supervision.alone):
+        what = "what process 1 of its container waits for" if supervision.alone else "process 1 of its container"
         raise Refused(
             Fault(
                 "rehearsal-needed",
                 "",
-                "httpd is process 1 of its container, which would end with it, so it is not reloaded without a full "
-                f"rehearsal, and that cannot be had: {result.reason}",
+                f"httpd is {what}, which would end with it, so it is not reloaded without a full rehearsal, and that "
+                f"cannot be had: {result.reason}",
                 'see "In a container" in docs/transaction.md',
             )
         )
