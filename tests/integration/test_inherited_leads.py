@@ -46,6 +46,8 @@ AGENT = OTHER + ON + "RewriteCond %%{{HTTP_USER_AGENT}} ^Monitor\nRewriteRule ^/
 ROOTED = OTHER + ON + "RewriteRule ^/h/(.*) %%{{DOCUMENT_ROOT}}/../%s/$1 [L]"
 FIELD = "RewriteRule ^/(.*) http://%s%%{{HTTP:X-B}}/$1 [P]"
 SET = OTHER + '<Location /go>\nSetHandler "proxy:http://127.0.0.1:%s%%{{reqenv:P}}/"\n</Location>'
+DENIED = NAME + "DocumentRoot {srv}/hooks\n<Directory {srv}/hooks>\nRequire all denied\n%s</Directory>"
+GRANTED = "<%s>\nRequire all %s\n</%s>\n"
 FILES = "%s\nSetHandler proxy:%s\n%s\n"
 RULED = NAME + "DocumentRoot {srv}/x"
 
@@ -92,6 +94,12 @@ LEADING = {
     "a link to a file": Way("", NAME + "DocumentRoot {srv}/linked"),
     "a link to a file below an alias": Way("Alias /pub {srv}/linked"),
     "clients elsewhere": Way("", f"{OTHER}{ON}RewriteCond %{{{{REMOTE_ADDR}}}} !^127\\.\n{FIELD % ''}", PROXIED),
+    "a file that is granted in a folder that is denied": Way(
+        "", DENIED % "", {}, {"hooks/.htaccess": GRANTED % ("Files healthz", "granted", "Files")}
+    ),
+    "files of a pattern that are granted in a folder that is denied": Way(
+        "", DENIED % "", {}, {"hooks/.htaccess": GRANTED % ('FilesMatch "^health"', "granted", "FilesMatch")}
+    ),
     "a tunnel": Way("", NAME + CONNECT % "9", PROXIED, first=""),
     "a tunnel to what lies below a path": Way(
         "", NAME + CONNECT % "9", {"proxy_pass": f"{BACKEND}app/", "open_paths": ["/healthz"]}, first=""
@@ -138,6 +146,15 @@ ELSEWHERE = {
     ),
     "a URL for a client's address": Way(
         "", f"{OTHER}{ON}RewriteCond %{{{{REMOTE_ADDR}}}} ^10\\.\nRewriteRule ^/admin/(.*)$ /$1 [PT]"
+    ),
+    "a file that is denied too": Way(
+        "", DENIED % "", {}, {"hooks/.htaccess": GRANTED % ("Files healthz", "denied", "Files")}
+    ),
+    "a file that is granted where no such file is read": Way(
+        "", DENIED % "AllowOverride None\n", {}, {"hooks/.htaccess": GRANTED % ("Files healthz", "granted", "Files")}
+    ),
+    "a file that is granted in another folder": Way(
+        "", OTHER, {}, {"other/.htaccess": GRANTED % ("Files healthz", "granted", "Files")}
     ),
     "a link to another file": Way("", NAME + "DocumentRoot {srv}/linked2"),
     "a link to a file that is sent away": Way("Alias /pub {srv}/linked", NAME + AWAY),

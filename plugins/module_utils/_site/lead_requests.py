@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -55,6 +57,7 @@ BELOW = "mtls-httpd"
 TUNNEL = "CONNECT"
 _FILES = 16  # of a site that are asked for in one folder: those that lie farthest up, or where .htaccess files are
 _ENDING = 4  # files whose names end as a pattern's do
+_LISTED = 4096  # entries of a folder that a rule for files may be about
 _A_PATH = re.compile(r"(?:(?<=[\s\"'^])|^)(/[\w./~-]*)")
 _IN_IF = re.compile(r"(?i)(?:else)?if\s|else\b")
 _IN_EXPRESSION = re.compile(r"%\{(?:[^{}]|%\{[^{}]*\})*\}")
@@ -195,6 +198,8 @@ class LeadingHost:
     ) -> Iterator[tuple[Made, str]]:
         """Yield requests for single files of a site, each with the file: by links, hard links, mounts, and patterns."""
         name, words = each.name.lower(), each.words
+        if name in ("require", "allow", "satisfy"):
+            yield from self._by_grant(each, goal)
         if name in ("rewriterule", "aliasmatch", "scriptaliasmatch") and goal.folder and len(words) > 1:
             yield from self._by_ending(each, goal, conditions)
         if name == "rewriterule" and any(map(_is_section, each.sections)):
@@ -221,6 +226,21 @@ class LeadingHost:
         for path in islice(glob.iglob(f"{glob.escape(goal.folder)}/*{glob.escape(parts[-1].text)}"), _ENDING):
             if path not in goal.opened and os.path.isfile(path):
                 yield from ((made, path) for made in fill_for_file(rule, template, path))
+
+    def _by_grant(self, each: Directive, goal: Goal) -> Iterator[tuple[Made, str]]:
+        """By a rule of a .htaccess file for single files, as what stands for the content is not called so."""
+        if not goal.folder or each.arguments.lower() == "all denied":
+            return
+        folder = each.sections[0].partition(" ")[2].strip('"')
+        base = self._base(each)
+        within = [goal.folder] if trusted_paths.lies_below(goal.folder, folder) else []
+        for place in [folder, *within]:
+            with suppress(OSError), os.scandir(place) as listed:
+                files = [entry.path for entry in islice(listed, _LISTED) if _is_of_section(entry.name, each.sections)]
+                for path in sorted(files)[:_ENDING]:
+                    real = os.path.realpath(path)
+                    if trusted_paths.lies_below(real, goal.folder) and real not in goal.opened and os.path.isfile(real):
+                        yield Made(path=join(base, os.path.relpath(path, folder))), real
 
     def _mounted(self, served: str, folder: str) -> Iterator[tuple[str, str]]:
         """The files of a folder that are mounted in a served one too, by their paths in it, each with its own path."""
@@ -332,6 +352,25 @@ def _names_file(each: Directive) -> bool:
         and not any(map(_is_section, each.sections))
         and not has_flag(words, _NO_FILE)
     )
+
+
+def _is_of_section(name: str, sections: Sequence[str]) -> bool:
+    """Whether the sections of files that a directive stands in are for a file of this name."""
+    for section in sections:
+        kind, _space, said = section.partition(" ")
+        said, is_pattern = said.strip(), kind.lower() == "filesmatch"
+        if kind.lower() == "files" and said.startswith("~"):
+            said, is_pattern = said[1:].strip(), True
+        said = said.strip("\"'")
+        if is_pattern:
+            try:
+                if not re.search(said, name):
+                    return False
+            except re.error:
+                continue
+        elif kind.lower() == "files" and not fnmatch.fnmatchcase(name, said):
+            return False
+    return True
 
 
 def _is_section(section: str) -> bool:
