@@ -256,6 +256,22 @@ def test_what_depends_on_more_than_requests_say_is_told(host: Host, srv: Path, w
     assert any(f"{name} at " in each for each in told for name in ("RewriteRule", "SetHandler"))
 
 
+SECRET = NAME + "DocumentRoot {srv}/%s\nSetEnvIf X-Secret ^abc$ KNOWN\n<%s>\nRequire env KNOWN\n</%s>"
+
+
+@pytest.mark.parametrize(("section", "kind"), [("Location /x", "Location"), ("Directory {srv}/pub", "Directory")])
+def test_a_link_that_is_followed_for_who_knows_a_secret_is_told(host: Host, srv: Path, section: str, kind: str) -> None:
+    report = host.apply(host.wish(**furnish(host, srv, Way("", SECRET % ("pub", section, kind)))))
+    told = [each for each in report.limits if "leads who is let in by Require at" in each]
+    assert [f"{host.httpd.conf}:" in each and DOMAIN in each for each in told] == [True]
+
+
+def test_a_secret_that_leads_elsewhere_is_no_matter(host: Host, srv: Path) -> None:
+    for lines in (SECRET % ("pub2", "Location /x", "Location"), SECRET % ("pub2", "Directory {srv}/pub", "Directory")):
+        report = host.apply(host.wish(**furnish(host, srv, Way("", lines))))
+        assert not [each for each in report.limits if "leads who is let in" in each]
+
+
 @pytest.mark.parametrize("way", ELSEWHERE)
 def test_what_leads_elsewhere_beside_a_default_is_no_matter(host: Host, srv: Path, way: str) -> None:
     report = host.apply(host.wish(**furnish(host, srv, ELSEWHERE[way])))

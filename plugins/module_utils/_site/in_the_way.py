@@ -13,6 +13,8 @@ import enum
 import re
 from typing import TYPE_CHECKING
 
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     )
 
 _BY_ADDRESS = re.compile(r"(?i)^(?:not\s+)?(?:ip|host|forward-dns|local)\b")
+_PLAIN_RULE = re.compile(r"(?i)^(?:not\s+)?(?:all|ip|host|forward-dns|local|method|ssl)\b")
 # What may answer in the place of a site's own content, by what it takes for the path: a prefix or a pattern.
 _PREFIXES = {"redirect", "redirectpermanent", "redirecttemp", "proxypass", "alias", "scriptalias", "wsgiscriptalias"}
 _PATTERNS = {"redirectmatch", "proxypassmatch", "aliasmatch", "scriptaliasmatch", "wsgiscriptaliasmatch", "rewriterule"}
@@ -51,6 +54,31 @@ def find_address_rules(described: Description, host: VirtualHost, paths: Sequenc
         and _is_by_address(each)
         and any(all(_holds(section, path) for section in each.sections if _is_location(section)) for path in paths)
     ]
+
+
+def find_unsaid_rules(described: Description, host: VirtualHost, path: str, folders: Sequence[str]) -> list[str]:
+    """The places of rules that may let in, at a path of a virtual host, who says what is not known here.
+
+    Such as a variable that a field of a request sets, or a password. C(folders): those from which the path is served.
+    """
+    return [
+        each.place
+        for each in described.directives
+        if each.host in ("", host.place)
+        and each.name.lower() == "require"
+        and not _PLAIN_RULE.match(each.arguments)
+        and all(_holds_within(section, path, folders) for section in each.sections)
+    ]
+
+
+def _holds_within(section: str, path: str, folders: Sequence[str]) -> bool:
+    name, _space, said = section.partition(" ")
+    if _is_location(section):
+        return _holds(section, path)
+    said = said.strip("\"'").rstrip("/") or "/"
+    if name.lower() == "directory" and said.startswith("/"):
+        return any(trusted_paths.lies_within(*pair) for each in folders for pair in ((each, said), (said, each)))
+    return name.lower() not in ("directory", "directorymatch", "files", "filesmatch", "proxy", "proxymatch")
 
 
 def _is_by_address(each: Directive) -> bool:

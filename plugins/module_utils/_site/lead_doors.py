@@ -34,7 +34,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.door_requests imp
     authority,
     write_lead,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._site.in_the_way import find_address_rules
+from ansible_collections.mtls.httpd.plugins.module_utils._site.in_the_way import find_address_rules, find_unsaid_rules
 from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_directives import Goal
 from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_requests import TUNNEL
 from ansible_collections.mtls.httpd.plugins.module_utils._site.leads import Lead, Leads
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
 
 _LEADS = 128
+_DENIED = (401, 403)
 _NO_NAME = "mtls-httpd.invalid"  # RFC 6761: of nobody, so that the default answers
 
 
@@ -150,6 +151,7 @@ def _ask_by(
             return
     if versions and not (identity or lead.is_guess):
         _note_let_in(asker, lead, site, place, asked)
+        _note_unsaid(asker, lead, site, place, asked)
 
 
 def _note_let_in(asker: Asker, lead: Lead, site: SiteFacts, place: Place, asked: Asked) -> None:
@@ -171,3 +173,23 @@ def _note_let_in(asker: Asker, lead: Lead, site: SiteFacts, place: Place, asked:
                 "for no certificate"
             )
             return
+
+
+def _note_unsaid(asker: Asker, lead: Lead, site: SiteFacts, place: Place, asked: Asked) -> None:
+    """Note where a directive leads to the content whom a rule lets in by what no request here says."""
+    address, port, (host, *_sharing) = place
+    described = asker.canaries.described
+    if asker.is_accepted(site, host) or host in asker.canaries.hosts.values():
+        return
+    folders = [described.path(word) for word in lead.said.words if "/" in word and "://" not in word]
+    rules = find_unsaid_rules(described, host, asked.path, [*folders, find_document_root(described, host)])
+    if not rules:
+        return
+    kept = asker.connect(address, port, asked.sni, None, list(VERSIONS)[-1] if host.place in asker.with_tls else "")
+    status = kept.ask(asked.raw).status
+    kept.close()
+    if status in _DENIED:
+        asker.note(
+            f"{lead.said.name} at {lead.said.place} leads who is let in by Require at {', '.join(rules[:3])} to what "
+            f"{site.domain} protects, and asks for no certificate"
+        )
