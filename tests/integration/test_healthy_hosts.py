@@ -206,3 +206,14 @@ def test_a_line_that_forbids_no_version_the_site_asks_for_is_let_be(host: Host) 
     host.restart()
     assert host.apply(host.wish()).reloaded
     assert host.enforces()
+
+
+@pytest.mark.parametrize("kind", ["none", "nonenotnull", "shmcb", "dbm:logs/cache"])
+def test_a_cache_of_sessions_that_is_no_file_has_no_folder_hidden(host: Host, kind: str) -> None:
+    host.load("ssl", "socache_shmcb", "socache_dbm")
+    host.add(f"SSLSessionCache {kind}\n")
+    host.restart()
+    issued = host.public.issue(DOMAIN)
+    assert host.apply(host.wish(issued=issued)).rehearsal == "full"
+    report = host.apply(host.wish(issued=issued, verify_depth=4))
+    assert not [each for each in report.limits if "no file could be put into" in each]

@@ -27,7 +27,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.second_htt
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.trial import Trial
 
 # File systems of the kernel's, and folders that hold more than logs: not emptied for a log that stands right in them.
@@ -35,7 +35,8 @@ _KERNEL = ("/dev", "/proc", "/sys")
 NEVER_HIDDEN = (*_KERNEL, "/", "/etc", "/usr", "/var", "/run", "/home", "/root", "/opt", "/srv")
 
 # Directives that name a file which httpd writes, or a folder for such files.
-_STATE = ("scriptlog", "scriptsock", "pidfile", "scoreboardfile", "sslsessioncache", "sslstaplingcache", "cacheroot")
+_CACHES = ("sslsessioncache", "sslstaplingcache")  # behind its kind, such as in shmcb:/run/cache(512000)
+_STATE = ("scriptlog", "scriptsock", "pidfile", "scoreboardfile", "cacheroot", *_CACHES)
 _OTHERS = ("secauditlog", "secdebuglog", "jklogfile", "jkshmfile", "davlockdb", "fcgidipcdir")
 _STORES = ("mdstoredir",)  # folders from which httpd reads as it starts, too
 _WRITTEN = {*LOG_DIRECTIVES, *_STATE, *_OTHERS, "fcgidprocesstablefile", "wsgisocketprefix", "defaultruntimedir"}
@@ -79,9 +80,16 @@ def plan_world(trial: Trial, logs_told: Sequence[str], stores_told: Sequence[str
 
 def written_files(described: Description) -> list[str]:
     """The files that directives name to be written, or folders for such files."""
-    named = [each.words[0] for each in described.directives if each.name.lower() in _WRITTEN and each.words]
-    paths = (re.sub(r"\(.*\)$|^\w+:", "", word) for word in named if not word.startswith(("|", "syslog")))
+    named = [each for each in described.directives if each.name.lower() in _WRITTEN and each.words]
+    paths = (re.sub(r"\(.*\)$|^\w+:", "", each.words[0]) for each in named if _names_file(each))
     return [described.path(path) for path in paths]
+
+
+def _names_file(each: Directive) -> bool:
+    """Whether a log or a cache is a file: neither a program, the system's log, nothing, nor another server."""
+    if each.name.lower() in _CACHES:
+        return bool(re.match(r"(?!memcache|redis)\w+:", each.words[0]))
+    return not each.words[0].startswith(("|", "syslog"))
 
 
 def _list_sites(trial: Trial) -> list[SiteFacts]:
