@@ -71,7 +71,7 @@ def find_bypasses(
     sites = {}
     for domain, release in releases.items():
         if release:
-            text = release.filled(store.place(release))[SITE].content
+            text = release.filled(store.path(domain, "current"))[SITE].content
             site = _site(without_us, release.facts, text.decode(errors="replace"))
             behind = tuple(find_own_hosts(without_us, domain, site.guarded))
             served = [content for each in behind for content in each.contents]

@@ -143,8 +143,8 @@ def make_plan(
             before[domain] = store.facts(domain)
         if release:
             after[domain] = release.facts
-        folder = store.place(release) if release else ""
         was = store.current(domain) if release and domain not in damages else ""
+        folder = _place(store, release, was) if release else ""
         switch = _switch(store, wish, folder, was, keep)
         currents += switch
         changed[domain] = bool(switch)
@@ -186,6 +186,13 @@ def make_plan(
         tuple(before[wish.domain] for wish in wishes if wish.release is None and wish.domain in before),
         frozenset(change.path for change in watched),
     )
+
+
+def _place(store: Store, release: Release, was: str) -> str:
+    """The folder that a release is to have. C(was): that of the present one; empty where that is damaged or none."""
+    if was.partition(".")[0] == release.name:  # It was looked through already.
+        return store.path(release.domain, "releases", was)
+    return store.place(release)
 
 
 def _switch(store: Store, wish: SiteWish, folder: str, was: str, keep: int) -> list[Change]:
