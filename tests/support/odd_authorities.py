@@ -261,6 +261,10 @@ note(
     code="weak-signature",
     words="SHA1",
 )
+# `openssl x509 -sigopt rsa_padding_mode:pss` salts with all that there is room for
+SALTED = {"padding": padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.MAX_LENGTH)}
+LONG = ca(key=rsa.generate_private_key(65537, 3072), **SALTED)
+note("signature: intermediate's, PSS with the most salt", True, LONG, ca(LONG, **SALTED))
 
 # Odd links
 HALF = x509.AuthorityKeyIdentifier(key_id(KEY).digest, None, None)

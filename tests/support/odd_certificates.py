@@ -168,6 +168,7 @@ def _issue(issuer: Pair | None, key: Any, extensions: dict[str, Extension], chan
     parent = issuer.certificate.subject if issuer else subject
     signer = changes.pop("signer", issuer.key if issuer else key)
     algorithm = changes.pop("algorithm", _digest(signer))
+    filling = changes.pop("padding", None)  # of a signature of RSA
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -182,7 +183,7 @@ def _issue(issuer: Pair | None, key: Any, extensions: dict[str, Extension], chan
     builder._extensions = [x509.Extension(value.oid, critical, value) for value, critical in kept]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a serial number of 0
-        return Pair(builder.sign(signer, algorithm), key)
+        return Pair(builder.sign(signer, algorithm, rsa_padding=filling), key)
 
 
 def _digest(signer: Any) -> hashes.SHA256 | None:

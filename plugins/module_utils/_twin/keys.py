@@ -17,7 +17,7 @@ import hashlib
 import math
 import secrets
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.mtls.httpd.plugins.module_utils._twin import curves, der
 
@@ -123,7 +123,9 @@ class RsaKey(Key):
         """Return the signature algorithm; raises ValueError for one by which it cannot sign."""
         identifier, *parameters = der.children(algorithm)
         kind = der.oid_text(identifier)
-        if (kind == _RSA_PSS and parameters) or (kind in _WITH_RSA and not self._pss):
+        if kind == _RSA_PSS and parameters:
+            return self._with_less_salt(algorithm)
+        if kind in _WITH_RSA and not self._pss:
             return algorithm
         raise ValueError(f"a signature of the kind {kind}")
 
@@ -138,6 +140,23 @@ class RsaKey(Key):
             encoded = _encoded_for_pkcs1(data, (bits + 7) // 8, _WITH_RSA[kind])
         signature = self._numbers.power(int.from_bytes(encoded, "big"))
         return signature.to_bytes((bits + 7) // 8, "big")
+
+    def _with_less_salt(self, algorithm: bytes) -> bytes:
+        """Return an algorithm of RSASSA-PSS with no more salt than there is room for.
+
+        The key whose place this one takes may be longer, and `openssl` salts with all that there is room for. How much
+        salt there is, OpenSSL minds only where the key itself says how much is the least. Raises ValueError there.
+        """
+        identifier, parameters = der.children(algorithm)
+        scheme = _Pss.of(parameters)
+        room = (self._numbers.modulus.bit_length() + 6) // 8 - len(_digest(scheme.digest, b"")) - 2
+        if scheme.salt <= room:
+            return algorithm
+        least = [_Pss.of(one).salt for one in der.children(self.algorithm)[1:]] if self._pss else []
+        if room < max([0, *least]):
+            raise ValueError(f"a signature with {scheme.salt} octets of salt")
+        others = [one for one in der.children(parameters) if one[0] < 0xA2]
+        return der.sequence(identifier, der.sequence(*others, der.element(0xA2, der.integer(room))))
 
     def _public(self) -> bytes:
         return der.sequence(der.integer(self._numbers.modulus), der.integer(_EXPONENT))
@@ -322,22 +341,40 @@ def _encoded_for_pkcs1(data: bytes, size: int, name: str) -> bytes:
     return b"\0\1" + b"\xff" * (size - len(info) - 3) + b"\0" + info
 
 
+@dataclass(frozen=True)
+class _Pss:
+    """What the parameters of RSASSA-PSS say (RFC 8017, A.2.3): two digests, and how many octets of salt."""
+
+    digest: str = "sha1"
+    mask: str = "sha1"
+    salt: int = 20
+
+    @classmethod
+    def of(cls, parameters: bytes) -> _Pss:
+        """Return what they say (DER); raises ValueError for what is not known here."""
+        found = cls()
+        try:
+            for part in der.children(parameters):
+                value = der.children(part)[0]
+                if part[0] == 0xA0:
+                    found = replace(found, digest=_HASHES[der.oid_text(der.children(value)[0])])
+                elif part[0] == 0xA1:
+                    found = replace(found, mask=_HASHES[der.oid_text(der.children(der.children(value)[1])[0])])
+                elif part[0] == 0xA2:
+                    found = replace(found, salt=der.number(value))
+        except LookupError:
+            raise ValueError("a signature of RSASSA-PSS of another kind") from None
+        return found
+
+
 def _encoded_for_pss(data: bytes, bits: int, parameters: bytes) -> bytes:
-    """Return the data's digest with its padding, as the parameters want it (RFC 8017, 9.1.1 and A.2.3)."""
-    name, mask_name, length = "sha1", "sha1", 20
-    for part in der.children(parameters):
-        value = der.children(part)[0]
-        if part[0] == 0xA0:
-            name = _HASHES[der.oid_text(der.children(value)[0])]
-        elif part[0] == 0xA1:
-            mask_name = _HASHES[der.oid_text(der.children(der.children(value)[1])[0])]
-        elif part[0] == 0xA2:
-            length = der.number(value)
+    """Return the data's digest with its padding, as the parameters want it (RFC 8017, 9.1.1)."""
+    scheme = _Pss.of(parameters)
     size = (bits + 7) // 8
-    salt = secrets.token_bytes(length)
-    digest = _digest(name, b"\0" * 8 + _digest(name, data) + salt)
-    block = b"\0" * (size - length - len(digest) - 2) + b"\1" + salt
-    masked = bytearray(one ^ other for one, other in zip(block, _mask(digest, len(block), mask_name)))
+    salt = secrets.token_bytes(scheme.salt)
+    digest = _digest(scheme.digest, b"\0" * 8 + _digest(scheme.digest, data) + salt)
+    block = b"\0" * (size - len(salt) - len(digest) - 2) + b"\1" + salt
+    masked = bytearray(one ^ other for one, other in zip(block, _mask(digest, len(block), scheme.mask)))
     masked[0] &= 0xFF >> 8 * size - bits
     return bytes(masked) + digest + b"\xbc"
 

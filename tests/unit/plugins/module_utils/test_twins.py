@@ -135,6 +135,32 @@ def test_keys_are_lent_again_and_another_number_is_another_key() -> None:
         )
 
 
+def salted(least: int) -> bytes:
+    """Return a key for RSASSA-PSS that says how much salt is the least."""
+    options = ("rsa_keygen_bits:3072", "rsa_pss_keygen_md:sha256", f"rsa_pss_keygen_saltlen:{least}")
+    made = openssl("genpkey", "-algorithm", "RSA-PSS", *(word for one in options for word in ("-pkeyopt", one)))
+    return openssl("pkey", "-pubout", "-outform", "DER", data=made)
+
+
+def test_where_a_longer_key_salted_more_than_there_is_room_for_its_twin_salts_less(tmp_path: Path) -> None:
+    key = RING.lend(salted(32), 0)
+    parameters = der.children(der.children(key.algorithm)[1])
+    wanted = der.sequence(*parameters[:2], der.element(0xA2, der.integer(3072 // 8 - 32 - 2)))
+    fitting = key.fitting(der.sequence(der.oid("1.2.840.113549.1.1.10"), wanted))
+    (tmp_path / "public").write_bytes(der.pem("PUBLIC KEY", key.public))
+    (tmp_path / "signature").write_bytes(key.sign(b"data", fitting))
+    verify = ["openssl", "dgst", "-sha256", "-sigopt", "rsa_padding_mode:pss", "-verify", "public"]
+    verify += ["-signature", "signature", "-sigopt", f"rsa_pss_saltlen:{2048 // 8 - 32 - 2}"]
+    assert b"Verified OK" in subprocess.run(verify, cwd=tmp_path, input=b"data", capture_output=True, check=False).stdout
+    assert key.fitting(key.algorithm) == key.algorithm
+
+
+def test_where_a_key_itself_asks_for_more_salt_than_there_is_room_for_it_has_no_twin() -> None:
+    key = RING.lend(salted(300), 0)
+    with pytest.raises(ValueError, match="300 octets of salt"):
+        key.fitting(key.algorithm)
+
+
 @pytest.mark.parametrize("key", [dsa.generate_private_key(2048)])
 def test_of_another_kind_of_key_there_is_no_twin(key: Any) -> None:
     with pytest.raises(ValueError, match=r"1\.2\.840\.10040\.4\.1"):
