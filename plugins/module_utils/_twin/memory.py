@@ -106,13 +106,17 @@ def serving_clients_of(
     return context
 
 
-def trusting(trusted: Sequence[bytes], *, strict: bool = False, partial: bool = False) -> ssl.SSLContext:
+def trusting(
+    trusted: Sequence[bytes], *, strict: bool = False, partial: bool = False, older: bool = False
+) -> ssl.SSLContext:
     """Return a client's side that trusts these CAs (DER), and verifies as most clients do.
 
     A `strict` one refuses what breaks RFC 5280 in ways that most pass over; to a `partial` one an anchor need not be a
-    root. Raises RefusedError where OpenSSL takes an anchor not.
+    root; an `older` one knows no TLS 1.3. Raises RefusedError where OpenSSL takes an anchor not.
     """
     context = _bare(ssl.PROTOCOL_TLS_CLIENT)
+    if older:
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
     _trust(context, trusted)
     if strict:
         context.verify_flags |= ssl.VERIFY_X509_STRICT

@@ -148,6 +148,12 @@ class Certificate:
             return self.is_ca
         return usage is not None or (self.version == x509.Version.v1 and self.self_issued)
 
+    @property
+    def may_sign(self) -> bool:
+        """Whether its key usage lets a server sign with its key."""
+        usage = self.extension(x509.KeyUsage)
+        return usage is None or usage.digital_signature
+
     @cached_property
     def names(self) -> list[str]:
         """The DNS names among the subject alternative names, in lower case."""

@@ -95,6 +95,11 @@ class Handshakes:
             bearer = Bearer(b"".join(one.pem for one in (offer.leaf, *offer.issuers)), offer.key.reveal())
         try:
             server = memory.serving(bearer)
+            # By TLS 1.2, OpenSSL signs with no EC key whose usage forbids it; by TLS 1.3 it does not look.
+            if not offer.leaf.may_sign:
+                refusal = memory.meet(server, memory.trusting(anchors, partial=offer.partial, older=True), offer.name)
+                if refusal is not None:
+                    return Answer(refusal)
             # What a strict client accepts, the others do, so that these need seldom be asked.
             strict = memory.meet(server, self._client(anchors, offer, strict=True), offer.name)
             if strict is None:

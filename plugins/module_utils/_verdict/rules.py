@@ -150,7 +150,7 @@ def server_use(one: Certificate) -> Iterator[Finding]:
         one.source,
         is_ca=one.is_ca,
         certifies=usage is not None and usage.key_cert_sign,
-        signs=usage is None or usage.digital_signature,
+        signs=one.may_sign,
         serves=purposes is None or ExtendedKeyUsageOID.SERVER_AUTH in purposes,
     )
     features = one.extension(x509.TLSFeature)

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ssl
 import subprocess
 import time
 from dataclasses import replace
@@ -21,7 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from demo_material import Authority, key_pem, new_key, pem
 from made_by_openssl import Made, explicit_key, issued_for, openssl, pss_key
 from odd_authorities import link
-from odd_certificates import DAY, NOW, Pair, alternatives, ca, issuer_id, leaf, limits, named, rewritten
+from odd_certificates import DAY, NOW, Pair, alternatives, ca, issuer_id, leaf, limits, named, rewritten, usage
 from odd_forms import FALSE, armoured, changed, with_extension
 from speed import is_at_once
 
@@ -164,6 +166,48 @@ def test_a_key_of_rsa_of_2047_bits_is_said_to_be_what_authorities_do_not_certify
     assert found.code == "weak-key"
     assert "BR 6.1.5" in found.message
     assert "OpenSSL take" not in found.message
+
+
+@pytest.mark.parametrize("has_key", [True, False])
+def test_an_ec_key_that_may_sign_nothing_is_refused_as_by_tls_1_2_it_does_not_work(
+    has_key: bool, tmp_path: Path
+) -> None:
+    server = leaf(ROOT, ku=(usage("key_agreement"), True))
+    more = {} if has_key else {"private_key": None}
+    (found,) = verdict(of(server, issued_by="chat", **more)).findings
+    assert (found.code, found.severity) == ("wrong-usage", ERROR)
+    assert "(OpenSSL: no shared cipher)" in found.message
+    assert accepted_versions(server, tmp_path) == ["TLSv1.3"]
+
+
+def test_a_key_of_rsa_that_may_sign_nothing_is_accepted_of_chat_as_openssl_signs_with_it(tmp_path: Path) -> None:
+    server = leaf(ROOT, key=rsa.generate_private_key(65537, 2048), ku=(usage("key_encipherment"), True))
+    (found,) = verdict(of(server, issued_by="chat")).findings
+    assert (found.code, found.severity) == ("wrong-usage", WARNING)
+    assert accepted_versions(server, tmp_path) == ["TLSv1.2", "TLSv1.3"]
+
+
+def accepted_versions(server: Pair, folder: Path) -> list[str]:
+    """Return by which versions of TLS a client of OpenSSL's gets through to a server with this certificate."""
+    (folder / "server").write_bytes(pem(server.certificate) + key_pem(server.key))
+    (folder / "root").write_bytes(pem(ROOT.certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server")
+    found = []
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        client = ssl.create_default_context(cafile=str(folder / "root"))
+        client.minimum_version = client.maximum_version = version
+        there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+        sides = [
+            client.wrap_bio(back, there, server_hostname=DOMAIN),
+            context.wrap_bio(there, back, server_side=True),
+        ]
+        with contextlib.suppress(ssl.SSLError):
+            for side in sides * 3:
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    side.do_handshake()
+            found.append(sides[0].version() or "")
+    return found
 
 
 # Rule and handshake

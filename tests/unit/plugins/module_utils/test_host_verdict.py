@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from demo_material import Authority, Issued, key_pem, pem
 from odd_authorities import CLIENT_CASES, ClientCase
-from odd_certificates import CASES, Case, Pair, ca, crl, leaf, named
+from odd_certificates import CASES, Case, Pair, ca, crl, leaf, named, usage
 
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_certificates import (
     HostMaterial,
@@ -390,6 +390,14 @@ def server_with(**changes: Any) -> Issued:
     """Return a server's certificate of the issuing CA's, but for changes."""
     made = leaf(Pair(ISSUING.certificate, ISSUING.key), DOMAIN, **changes)
     return Issued(made.certificate, made.key)
+
+
+@pytest.mark.parametrize("kind", ["EC", "RSA"])
+def test_a_key_that_may_sign_nothing_is_refused_of_chat_too_where_tls_1_2_does_not_work(kind: str) -> None:
+    key = rsa.generate_private_key(65537, 2048) if kind == "RSA" else ec.generate_private_key(ec.SECP256R1())
+    odd = server_with(key=key, ku=(usage("key_agreement", "key_encipherment"), True))
+    severity = ERROR if kind == "EC" else WARNING
+    assert codes(judged(odd, issued_by="chat")) == [(severity, "wrong-usage", "/host/www.pem")]
 
 
 def test_a_certificate_that_demands_stapling_is_warned_of_where_the_site_sends_none() -> None:
