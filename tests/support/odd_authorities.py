@@ -299,6 +299,10 @@ note(
     words="chat.crl",
 )
 note("list: ended", False, LISTED, crls=(crl(LISTED, **PAST),), code="crl-expired")
+AHEAD = crl(LISTED, begin=NOW + DAY, end=NOW + 9 * DAY, number=(x509.CRLNumber(2), False))
+note("list: of tomorrow", False, LISTED, crls=(AHEAD,), code="crl-not-yet-valid")
+note("list: of tomorrow, behind the present one", True, LISTED, crls=(crl(LISTED), AHEAD), warned="crl-not-yet-valid")
+note("list: of tomorrow, before the present one", True, LISTED, crls=(AHEAD, crl(LISTED)), warned="crl-not-yet-valid")
 note("list: of another CA", False, LISTED, crls=(crl(ca()),), code="crl-missing")
 note("list: of the intermediate alone", False, TOP := ca(), MID := ca(TOP), crls=(crl(MID),), code="crl-missing")
 note("list: of both", True, TOP, MID, crls=(crl(TOP), crl(MID)))

@@ -104,7 +104,10 @@ CODES: dict[str, tuple[str, str]] = {
         WARNING,
         "Less than a fifth of a CRL's time is left, or, for a `renewal_hook`, less than `warn_days`.",
     ),
-    "crl-not-yet-valid": (ERROR, "A CRL's time has not begun. httpd would refuse every client."),
+    "crl-not-yet-valid": (
+        ERROR,
+        "A CRL's time has not begun. httpd would refuse every client. Only a warning if there is a present one.",
+    ),
     "crl-wrong-issuer": (
         ERROR,
         "Neither a client CA nor an issuer of the server's signed a CRL, or may sign one. A warning beside a good one.",

@@ -89,10 +89,14 @@ def is_present(one: Span, at: datetime) -> bool:
 def of_list(one: Span, at: datetime, *, newer: bool, warn: timedelta = timedelta(0)) -> Iterator[Finding]:
     """A revocation list of its time (RFC 5280, 5.1.2.4), and not near its end: with a fifth of its time left.
 
-    An ended list beside a newer one is a warning alone. The label is the issuer's name.
+    An ended list, or one that lies ahead, is a warning alone beside a present one (`newer`). The label is the issuer's
+    name.
     """
     name = f"the CRL of '{one.label}'"
-    if one.begin > at:
+    if one.begin > at and newer:
+        message = f"{name} that begins at {iso(one.begin)} is beside the present one."
+        yield finding("crl-not-yet-valid", one.source, message, "Nothing: it is of no account until then.", WARNING)
+    elif one.begin > at:
         message = f"{name} begins at {iso(one.begin)}; until then httpd would refuse every client."
         yield finding("crl-not-yet-valid", one.source, message, _renew_list(one))
     if one.end is None:

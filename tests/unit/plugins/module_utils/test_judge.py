@@ -810,6 +810,13 @@ def test_a_newer_crl_makes_an_ended_one_harmless() -> None:
     assert [(one.code, one.severity) for one in found] == [("crl-expired", "warning")]
 
 
+def test_a_crl_of_tomorrow_is_harmless_beside_the_present_one_and_not_beside_an_ended_one() -> None:
+    ahead = crl(CHAT, begin=1, end=9)
+    found = verdict(with_crl(crl(CHAT), ahead)).findings
+    assert [(one.code, one.severity) for one in found] == [("crl-not-yet-valid", "warning")]
+    assert codes(with_crl(crl(CHAT, begin=-9, end=-1), ahead)) == ["crl-expired", "crl-not-yet-valid"]
+
+
 # Several
 
 
