@@ -29,6 +29,7 @@ from odd_certificates import (
     alternatives,
     ca,
     crl,
+    distribution,
     dns,
     issuer_id,
     key_id,
@@ -289,6 +290,16 @@ note(
 )
 note("list: signed by another", False, LISTED, crls=(crl(LISTED, signer=OTHER),), code="crl-wrong-issuer")
 note("list: beside a stranger's", True, LISTED, crls=(crl(LISTED), crl(ca())), warned="crl-wrong-issuer")
+OF_USERS = crl(LISTED, place=distribution(only_contains_user_certs=True))
+OF_CAS = crl(LISTED, place=distribution(only_contains_ca_certs=True))
+note("list: of users, and one of CAs", True, LISTED, crls=(OF_USERS, OF_CAS), warned="crl-unsupported")
+note(
+    "list: an indirect one behind the whole one",
+    True,
+    LISTED,
+    crls=(crl(LISTED), crl(LISTED, place=distribution(indirect_crl=True))),
+    warned="crl-unsupported",
+)
 ODD_ENTRY = crl(LISTED, entry=x509.UnrecognizedExtension(UNKNOWN, b"\x05\x00"))
 note(
     "list: an entry with a critical extension",

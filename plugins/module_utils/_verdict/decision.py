@@ -36,6 +36,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.refusals impor
     PATH,
     codes_of,
     explained,
+    harmless,
     softened,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.signature import name_key
@@ -268,6 +269,7 @@ def weigh_client_cas(
             weighed = [added[about.index(each)] if each in about else each for each in weighed] + added[len(about) :]
     refused = {one.source for one, refusal in zip(client_cas, told) if refusal is not None}
     accepted = {one.source for one in client_cas} - refused
+    deltas = {one.source for one in crls if rules.is_delta(one)}
     for at, each in enumerate(weighed):
         if each.subject in accepted and each.severity == ERROR and each.code in ("expired", "not-yet-valid"):
             weighed[at] = validity.as_of_no_account(each)
@@ -275,6 +277,8 @@ def weigh_client_cas(
             weighed[at] = softened(each, PATH | {"crl-missing", "crl-wrong-issuer", "weak-key", "weak-signature"})
         elif is_let_in:  # under the lists, so that one which is nobody's does no harm
             weighed[at] = softened(each, ("crl-wrong-issuer",))
+            if each.code == "crl-unsupported" and each.subject not in deltas:
+                weighed[at] = harmless(each)
     return weighed
 
 

@@ -118,7 +118,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "crl-unsupported": (
         ERROR,
-        "A CRL is a delta, indirect, or not for all certificates of its CA. httpd would refuse every client.",
+        "A CRL is a delta, indirect, or not for all certificates of its CA. A warning if httpd lets clients in by others.",
     ),
     "revoked": (ERROR, "The server's own certificate is on one of the CRLs."),
 }

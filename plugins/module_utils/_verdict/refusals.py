@@ -87,3 +87,10 @@ def softened(one: Finding, codes: Collection[str]) -> Finding:
         return one
     reason = one.message.partition(";")[0].rstrip(".")
     return replace(one, severity=WARNING, message=f"{reason}; OpenSSL accepts it all the same.")
+
+
+def harmless(one: Finding) -> Finding:
+    """Return an error on a list as a warning that says that clients are let in by those that are given."""
+    reason = one.message.partition(";")[0].rstrip(".")
+    message = f"{reason}; by the lists that are given, OpenSSL lets clients in all the same."
+    return replace(one, severity=WARNING, message=message)

@@ -316,6 +316,11 @@ def names_as_issuer(crls: Sequence[RevocationList], one: Certificate) -> bool:
     return any(name_key(each.parsed.issuer) == one.subject_key for each in crls)
 
 
+def is_delta(crl: RevocationList) -> bool:
+    """Return whether a list says what has changed since another one (RFC 5280, 5.2.4)."""
+    return any(isinstance(each.value, x509.DeltaCRLIndicator) for each in crl.parsed.extensions)
+
+
 def issued_by(one: Certificate, together: Sequence[Certificate]) -> list[Certificate]:
     """Return the others that name a CA as their issuer."""
     return [each for each in together if each != one and each.issuer_key == one.subject_key]

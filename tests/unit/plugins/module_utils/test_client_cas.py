@@ -13,11 +13,12 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from demo_material import Authority, zipped
 from odd_authorities import CLIENT_CASES, ClientCase, client_of, pem
-from odd_certificates import DAY, NOW, Pair, ca, crl, issuer_id, named, new_key
+from odd_certificates import DAY, NOW, Pair, ca, crl, distribution, issuer_id, named, new_key
 
 from ansible_collections.mtls.httpd.plugins.module_utils._twin import der
 from ansible_collections.mtls.httpd.plugins.module_utils._twin.twins import Parts
@@ -149,6 +150,23 @@ def test_a_list_that_is_not_the_cas_is_told_once() -> None:
     one = ca()
     found = verdict(whole(one), crl(one, signer=new_key()).public_bytes(Encoding.PEM)).findings
     assert [each.code for each in found] == ["crl-wrong-issuer"]
+
+
+def test_a_list_of_users_alone_does_where_it_is_asked_about_clients_alone() -> None:
+    root = ca()
+    of_users = pem(crl(root, place=distribution(only_contains_user_certs=True)))
+    (found,) = verdict(whole(root), of_users, crl_check="leaf").findings
+    assert (found.code, found.severity) == ("crl-unsupported", WARNING)
+    assert found.message.endswith("OpenSSL lets clients in all the same.")
+    assert [one.severity for one in verdict(whole(root), of_users).findings] == [ERROR]
+
+
+def test_a_delta_is_refused_beside_a_whole_list_too() -> None:
+    root = ca()
+    delta = crl(root, delta=(x509.DeltaCRLIndicator(1), True), number=(x509.CRLNumber(2), False))
+    for lists in ((delta,), (crl(root), delta), (delta, crl(root))):
+        found = verdict(whole(root), pem(*lists)).findings
+        assert [(one.code, one.severity) for one in found] == [("crl-unsupported", ERROR)]
 
 
 @pytest.mark.parametrize(("days", "codes"), [(-2, ["not-yet-valid"]), (0, []), (800, []), (901, ["expired"])])

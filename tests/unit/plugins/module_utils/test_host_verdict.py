@@ -143,8 +143,12 @@ def test_a_client_ca_is_what_openssl_makes_of_its_clients() -> None:
     assert codes(judged(client_cas=(weak.certificate,))) == [(ERROR, "weak-key", "/host/ca.pem")]
 
 
-# What a host does not say: whether another one's OpenSSL knows the curve.
-CONTROLLERS_ALONE = {"key: brainpoolP256r1"}
+# What a host does not say: whether another one's OpenSSL knows the curve, and what of a list does no harm.
+CONTROLLERS_ALONE = {
+    "key: brainpoolP256r1",
+    "list: of users, and one of CAs",
+    "list: an indirect one behind the whole one",
+}
 
 
 def blocks(label: str, content: bytes) -> list[bytes]:
