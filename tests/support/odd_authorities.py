@@ -316,6 +316,17 @@ note("list: of tomorrow, behind the present one", True, LISTED, crls=(crl(LISTED
 note("list: of tomorrow, before the present one", True, LISTED, crls=(AHEAD, crl(LISTED)), warned="crl-not-yet-valid")
 note("list: of another CA", False, LISTED, crls=(crl(ca()),), code="crl-missing")
 note("list: of the intermediate alone", False, TOP := ca(), MID := ca(TOP), crls=(crl(MID),), code="crl-missing")
+note(
+    "list: with the intermediate on it",
+    False,
+    TOP,
+    MID,
+    crls=(crl(TOP, MID), crl(MID)),
+    code="revoked",
+    words=f"'Issuing CA {MID.certificate.subject.rfc4514_string().split()[-1]}' on chat.crl",
+)
+note("list: with the root on it", False, LISTED, crls=(crl(LISTED, LISTED),), code="revoked")
+note("list: with a client on it", True, LISTED, crls=(crl(LISTED, client_of(LISTED)),))
 note("list: of both", True, TOP, MID, crls=(crl(TOP), crl(MID)))
 note(
     "list: of a CA that may sign none",

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 _INFORMATION, _CA_ISSUERS = "1.3.6.1.5.5.7.1.1", "1.3.6.1.5.5.7.48.2"  # RFC 5280, 4.2.2.1
 _SERVER_AUTH = "1.3.6.1.5.5.7.3.1"
-_NO_LIST, _WRONG_SIGNATURE = 3, 7  # OpenSSL's numbers (x509_vfy.h)
+_NO_LIST, _WRONG_SIGNATURE, _REVOKED = 3, 7, 23  # OpenSSL's numbers (x509_vfy.h)
 _RING = KeyRing()  # a process's, as a key of RSA takes some milliseconds to make
 
 
@@ -295,6 +295,8 @@ def _refused_client_ca(refusal: Refusal, one: Member, together: Sequence[Member]
     if refusal.number == _WRONG_SIGNATURE and len({each.parts.public for each in namesakes}) > 1:
         code, (why, remedy) = "clients-refused", bare_rules.TAKEN_FOR_ANOTHER
         words = f"{why} (OpenSSL: {words})"
+    if refusal.number == _REVOKED:
+        remedy = bare_rules.REVOKED_CA
     if code == "client-ca-incomplete":
         remedy = "Put the certificates of its issuers, up to the root, into the file with it."
     return finding(code, one.source, f"httpd would let no client of '{one.label}' in: {words}.", remedy)

@@ -40,6 +40,8 @@ TAKEN_FOR_ANOTHER = (
     "OpenSSL takes another client CA of its name for it, as they do not say which key they have (key identifier)",
     "Give the one alone that Chat's clients have now, or ask the CA for certificates with key identifiers.",
 )
+# Of a client CA that is on the list of its issuer, or below one that is: what to do.
+REVOKED_CA = "Take it out, and those below it, and give the CA that Chat's clients have now."
 _ANOTHER_CA = "Ask whoever runs the CA for the certificate of a stronger one."
 _V3 = 3
 

@@ -45,7 +45,7 @@ REMEDIES = {
     "crl-wrong-issuer": "Give the CRL of the client CA.",
     "crl-missing": "Give a CRL of each client CA, or none.",
     "crl-unsupported": "Get the CA's full CRL.",
-    "revoked": "Have a new certificate issued, with a new key.",
+    "revoked": "Have a new certificate issued, with a new key; take a client CA that is revoked out.",
     "client-not-pinned": "Set `allowed_clients`. See docs/clients.md.",
     "not-enforced": "Leave these two options out if all callers have certificates.",
     "nothing-served": "Give `proxy_pass` or `document_root`.",

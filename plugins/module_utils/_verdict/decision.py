@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import MaterialSet
 
 # OpenSSL's numbers (x509_vfy.h).
-_NO_LIST, _WRONG_SIGNATURE, _CRITICAL, _CRITICAL_IN_LIST = 3, 7, 34, 36
+_NO_LIST, _WRONG_SIGNATURE, _REVOKED, _CRITICAL, _CRITICAL_IN_LIST = 3, 7, 23, 34, 36
 # What only an authority that everybody trusts is held to.
 _OF_PUBLIC_AUTHORITIES = frozenset({"bad-form", "wrong-usage"})
 # What on a path it is not held to: that nothing, or too little, was found, which is another thing; and the form of a
@@ -347,6 +347,8 @@ def _refused_client_ca(
         why = f"its issuer is not found among the client CAs{_odd_link(one, together)}"
     elif refusal.number == _WRONG_SIGNATURE and any(_is_namesake(one, each) for each in together):
         code, (why, remedy) = "clients-refused", bare_rules.TAKEN_FOR_ANOTHER
+    elif refusal.number == _REVOKED:
+        why, remedy = f"it is, or a CA above it is, on the CRL of its issuer{_listed(together, crls)}", bare_rules.REVOKED_CA
     elif refusal.number == _NO_LIST:
         why = f"no CRL that is given is taken for its own{_odd_list(one, crls)}"
         look = command(crls[0].source if crls else "FILE", "crl", "-noout -text")
@@ -374,6 +376,17 @@ def _odd_link(one: Certificate, together: Sequence[Certificate]) -> str:
     if one.self_issued and not one.algorithm.is_known:
         return ", as its own signature is by an algorithm that OpenSSL does not know, so that it takes it for no root"
     return ""
+
+
+def _listed(together: Sequence[Certificate], crls: Sequence[RevocationList]) -> str:
+    """Return which of the client CAs are on the lists of their issuers, each with its list."""
+    found = [
+        f"'{one.label}' on {crl.source}"
+        for one in together
+        for crl in crls
+        if one.serial in crl.revoked and name_key(crl.parsed.issuer) == one.issuer_key
+    ]
+    return f" ({some(found)})" if found else ""
 
 
 def _odd_list(one: Certificate, crls: Sequence[RevocationList]) -> str:

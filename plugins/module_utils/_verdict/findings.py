@@ -120,7 +120,7 @@ CODES: dict[str, tuple[str, str]] = {
         ERROR,
         "A CRL is a delta, indirect, or not for all certificates of its CA. A warning if httpd lets clients in by others.",
     ),
-    "revoked": (ERROR, "The server's own certificate is on one of the CRLs."),
+    "revoked": (ERROR, "The server's own certificate, or a client CA, is on one of the CRLs."),
 }
 
 # What `sites` finds beside the material.

@@ -34,7 +34,8 @@ LISTS = frozenset(["crl-expired", "crl-not-yet-valid", "crl-wrong-issuer", "crl-
 # By OpenSSL's numbers (x509_vfy.h): the code for a server's path, that for a client CA, and which rules explain it.
 _CODES: dict[int, tuple[str, str, frozenset[str]]] = {
     **dict.fromkeys((2, 7, 18, 19, 20, 21, 29, 30, 31), ("untrusted-issuer", "client-ca-incomplete", PATH)),
-    **dict.fromkeys((3, 23), ("path-refused", "crl-missing", LISTS)),
+    3: ("path-refused", "crl-missing", LISTS),
+    23: ("revoked", "revoked", frozenset({"revoked"})),
     **dict.fromkeys((8, 33, 35), ("path-refused", "crl-wrong-issuer", LISTS)),
     9: ("not-yet-valid", "not-yet-valid", frozenset({"expired", "not-yet-valid"})),
     10: ("expired", "expired", frozenset({"expired", "not-yet-valid"})),
