@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 
 # OpenSSL's numbers (x509_vfy.h).
 _NO_LIST, _WRONG_SIGNATURE, _REVOKED, _CRITICAL, _CRITICAL_IN_LIST = 3, 7, 23, 34, 36
+_MAXIMUM_SENT = 100 * 1024  # bytes of certificates that its clients take (SSL_MAX_CERT_LIST_DEFAULT)
 # What only an authority that everybody trusts is held to.
 _OF_PUBLIC_AUTHORITIES = frozenset({"bad-form", "wrong-usage"})
 # What on a path it is not held to: that nothing, or too little, was found, which is another thing; and the form of a
@@ -138,7 +139,9 @@ def weigh_server(
         if critical is not None:
             # cryptography says so too, and not of which certificate.
             return [*own, *(one for one in of_path if one.quotes != CRYPTOGRAPHY), critical]
-        return explained([*own, *of_path], refusal, _refused_server(refusal, path))
+        if path.beyond_library:  # of which cryptography cannot say what is wrong
+            of_path = [one for one in of_path if one.quotes != CRYPTOGRAPHY]
+        return explained([*own, *of_path], refusal, _refused_server(refusal, path, tried.issuers))
     private = given.issued_by == "chat"
     # An authority whose root is in everybody's store is held to the rules.
     is_public = not private and not given.trust_anchors
@@ -198,10 +201,11 @@ def _unprocessed_in(path: ServerPath) -> Finding | None:
     return None
 
 
-def _refused_server(refusal: Refusal, path: ServerPath) -> Finding:
+def _refused_server(refusal: Refusal, path: ServerPath, issuers: Sequence[Certificate]) -> Finding:
     """Return the finding for what no rule explains, in OpenSSL's words."""
     code, leaf, last = codes_of(refusal)[0], path.certificates[0], path.certificates[-1]
     message, remedy = f"OpenSSL's clients refuse it: {_words(refusal)}.", _anew(leaf.source)
+    octets = sum(len(one.der) for one in (leaf, *issuers))
     if code == "key-mismatch":
         message = f"OpenSSL does not take the private key for its own ({_words(refusal)}); httpd would not start again."
         remedy = "Give the certificate and the key that belong together, as they were made."
@@ -211,6 +215,14 @@ def _refused_server(refusal: Refusal, path: ServerPath) -> Finding:
             f"told otherwise ({_words(refusal)})."
         )
         remedy = "Give its root as 'trust_anchors'."
+    elif code == "name-constraints":
+        message = f"a CA on its path may not issue for names that stand there (OpenSSL: {_words(refusal)})."
+    elif not refusal.number and octets > _MAXIMUM_SENT:
+        message = (
+            f"it and its chain have {octets} bytes, and OpenSSL's clients take {_MAXIMUM_SENT} at most "
+            f"({_words(refusal)})."
+        )
+        remedy = "Order one for fewer names, as each site needs those of its own alone."
     elif not refusal.number:
         message = f"OpenSSL cannot serve it, and neither can httpd: {_words(refusal)}."
     return finding(code, leaf.source, message, remedy)

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from demo_material import Authority, key_pem, new_key, pem
 from made_by_openssl import Made, explicit_key, issued_for, openssl, pss_key
-from odd_authorities import link
+from odd_authorities import link, of_organization
 from odd_certificates import DAY, NOW, Pair, alternatives, ca, issuer_id, leaf, limits, named, rewritten, usage
 from odd_forms import FALSE, armoured, changed, with_extension
 from speed import is_at_once
@@ -217,6 +217,28 @@ def test_openssls_words_stand_beside_the_rule_that_explains_them_and_else_alone(
     (explained,) = verdict(replace(GOOD, chain=None)).findings
     assert explained.code == "chain-incomplete"
     assert "(OpenSSL: unable to get local issuer certificate)" in explained.message
+
+
+@pytest.mark.parametrize(("subject", "found"), [("Good", []), ("Bad", ["name-constraints"])])
+def test_limits_that_the_library_does_not_know_are_openssls_to_judge(subject: str, found: list[str]) -> None:
+    issuing = ca(ROOT, subject=of_organization("Good", "CA"), nc=limits([x509.DirectoryName(of_organization("Good"))]))
+    given = of(leaf(issuing, subject=of_organization(subject, DOMAIN)), issuing)
+    assert codes(given) == found
+    for each in verdict(given).findings:
+        assert "(OpenSSL: permitted subtree violation)" in each.message
+        assert "cannot be judged" not in each.message
+
+
+@pytest.mark.parametrize(("names", "found"), [(3_000, []), (9_000, ["path-refused"])])
+def test_of_more_names_than_clients_take_at_once_it_is_said_that_they_are_too_many(
+    names: int, found: list[str]
+) -> None:
+    server = leaf(ROOT, DOMAIN, *(f"site-{number}.example" for number in range(names)))
+    given = of(server)
+    assert codes(given) == found
+    for each in verdict(given).findings:
+        assert "OpenSSL's clients take 102400 at most" in each.message
+        assert "fewer names" in each.remedy
 
 
 def test_what_openssl_accepts_and_the_rules_refuse_is_a_warning_of_a_private_authority() -> None:

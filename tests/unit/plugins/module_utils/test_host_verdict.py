@@ -342,7 +342,6 @@ OTHERWISE_CALLED = {
     "limits: a wildcard as limit",
     "limits: of the root, a wildcard as limit",
     "limits: a limit that is no network",
-    "limits: another kind, excluded",
     "limits: for a self-issued server",
     "limits: thousands for thousands of names",
     "ways: a circle of one name",
