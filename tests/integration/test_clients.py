@@ -15,6 +15,7 @@ import pytest
 from backend import get
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from demo_material import Authority, Issued, new_key
 from embedded_httpd import EmbeddedHttpd, free_port
@@ -23,7 +24,8 @@ from rehearsing import forbid_namespaces
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Door, Identity, Probes, Question
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import subject_name
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import renamed
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.subjects import encoded_subject
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import SiteWish
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.run import Refused
 
@@ -56,6 +58,13 @@ def signed(authority: Authority, subject: x509.Name, san: tuple[x509.GeneralName
     return Issued(builder.sign(authority.key, hashes.SHA256()), key)
 
 
+def called(authority: Authority, subject: bytes) -> Issued:
+    """Return a client of an authority with this subject (DER)."""
+    plain = signed(authority, x509.Name([]))
+    whole = renamed(plain.certificate.public_bytes(Encoding.DER), subject, authority.key)
+    return Issued(x509.load_der_x509_certificate(whole), plain.key)
+
+
 def named(common_name: str) -> tuple[x509.ObjectIdentifier, str]:
     return NameOID.COMMON_NAME, common_name
 
@@ -86,19 +95,24 @@ SUBJECTS = {
     "an e-mail address": "emailAddress=chat@example.com,CN=Chat",
     "several values": "OU=ou+CN=m",
     "a line's end": r"CN=a\0ARequire all granted",
+    "an attribute that has no name": "CN=Chat,1.3.6.1.4.1.99999.7=#130178",
+    "attributes that have a name for OpenSSL": "description=d,telephoneNumber=1,CN=Chat",
+    "a longer name than RFC 5280 allows": f"CN={'腾讯' * 20}",
+    "a country of three letters": "CN=Chat,C=CHN",
+    "an empty value": "CN=",
 }
 
 
 def test_a_subject_pins_just_itself_whatever_stands_in_it(host: Host) -> None:
     host.apply(host.wish(allowed=[{"subject": subject} for subject in SUBJECTS.values()]))
     locked_out = [
-        case for case, subject in SUBJECTS.items() if got(host, signed(host.chat, subject_name(subject))) != "accepted"
+        case for case, subject in SUBJECTS.items() if got(host, called(host.chat, encoded_subject(subject))) != "accepted"
     ]
     assert locked_out == []
     near = "Chat 2", "chat", "Chat ", "Chat\0", "Chat\0x", "Chat\n", "Chat+OU=x", "CN=Chat", "Chat,O=Tencent"
     for name in (*near, "y", "true", "x", "aa", "ou", "1", "%{SSL_CLIENT_S_DN"):
         assert got(host, client(host, named(name))) == "refused", name
-    assert got(host, signed(Authority("Another CA"), subject_name("CN=Chat"))) == "alert"
+    assert got(host, called(Authority("Another CA"), encoded_subject("CN=Chat"))) == "alert"
     assert got(host, None) == "alert"
 
 

@@ -11,6 +11,8 @@ import re
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Identity, Probes
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.subjects import encoded_subject
+from ansible_collections.mtls.httpd.plugins.module_utils._twin import der
 
 try:
     from cryptography import x509
@@ -24,26 +26,6 @@ except ImportError as error:
 else:
     HAS_CRYPTOGRAPHY = True
     CRYPTOGRAPHY_IMPORT_ERROR = ""
-    # OpenSSL's names for attributes that RFC 4514 has none for.
-    _SHORT_NAMES = {
-        "emailAddress": NameOID.EMAIL_ADDRESS,
-        "serialNumber": NameOID.SERIAL_NUMBER,
-        "SN": NameOID.SURNAME,
-        "GN": NameOID.GIVEN_NAME,
-        "title": NameOID.TITLE,
-        "initials": NameOID.INITIALS,
-        "pseudonym": NameOID.PSEUDONYM,
-        "generationQualifier": NameOID.GENERATION_QUALIFIER,
-        "dnQualifier": NameOID.DN_QUALIFIER,
-        "street": NameOID.STREET_ADDRESS,
-        "postalCode": NameOID.POSTAL_CODE,
-        "businessCategory": NameOID.BUSINESS_CATEGORY,
-        "organizationIdentifier": NameOID.ORGANIZATION_IDENTIFIER,
-        "unstructuredName": NameOID.UNSTRUCTURED_NAME,
-        "jurisdictionL": NameOID.JURISDICTION_LOCALITY_NAME,
-        "jurisdictionST": NameOID.JURISDICTION_STATE_OR_PROVINCE_NAME,
-        "jurisdictionC": NameOID.JURISDICTION_COUNTRY_NAME,
-    }
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,11 +53,6 @@ def make_probes(now: datetime.datetime | None = None, pins: Iterable[str] = ()) 
     )
 
 
-def subject_name(text: str) -> x509.Name:
-    """Return the name that httpd writes as C(text): RFC 4514, with OpenSSL's short names. Raises ValueError."""
-    return x509.Name.from_rfc4514_string(text, attr_name_overrides=_SHORT_NAMES)
-
-
 def alternative_name(text: str) -> x509.GeneralName:
     """Return an e-mail address, if there is an @ in it, else a DNS name. Raises ValueError for what is neither."""
     if not text.isprintable() or " " in text:
@@ -87,6 +64,14 @@ def alternative_name(text: str) -> x509.GeneralName:
     if not re.fullmatch(r"(\*\.)?[A-Za-z0-9._-]+", text):
         raise ValueError("a character that no DNS name has")
     return x509.DNSName(text)
+
+
+def renamed(certificate: bytes, subject: bytes, issuer_key: ec.EllipticCurvePrivateKey) -> bytes:
+    """Return a certificate with another subject, and signed anew; all DER. Its maker refuses names that are odd."""
+    signed, algorithm, _signature = der.children(certificate)
+    version, serial, inner, issuer, validity, _subject, *others = der.children(signed)
+    body = der.sequence(version, serial, inner, issuer, validity, subject, *others)
+    return der.sequence(body, algorithm, der.bits(issuer_key.sign(body, ec.ECDSA(hashes.SHA256()))))
 
 
 class _Authority:
@@ -109,9 +94,8 @@ class _Authority:
         """Return a client, with the subject or alternative name of the pin if that is for one."""
         kind, _colon, value = pin.partition(":")
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = subject_name(value) if kind == "subject" else _name(f"{self._name} client")
         builder = (
-            _builder(subject, key.public_key(), self._now)
+            _builder(_name(f"{self._name} client"), key.public_key(), self._now)
             .issuer_name(self._subject)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(authority=False), critical=True)
@@ -120,8 +104,11 @@ class _Authority:
         )
         if kind in ("dns", "email"):
             builder = builder.add_extension(x509.SubjectAlternativeName([alternative_name(value)]), critical=False)
+        certificate = builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.DER)
+        if kind == "subject":
+            certificate = renamed(certificate, encoded_subject(value), self._key)
         return Identity(
-            builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM),
+            der.pem("CERTIFICATE", certificate),
             key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
         )
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import alternative_name, subject_name
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.probes import alternative_name
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.subjects import encoded_subject
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import PINNED
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import rules
@@ -52,7 +53,7 @@ def wrong_clients(allowed: Sequence[AllowedClient]) -> Iterator[str]:
             yield f"{where} names a client by {len(given)} things. Give one of 'subject', 'san', 'certificate'."
         elif client.subject:
             try:
-                subject_name(client.subject)
+                encoded_subject(client.subject)
                 quoting.expression(client.subject)
             except quoting.NotQuotable as error:
                 yield f"{where}: the subject cannot be used: {error}."
