@@ -25,6 +25,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import (
     Form,
     FormError,
     Kind,
+    Reading,
     merged,
     or_fault,
     printable,
@@ -88,8 +89,9 @@ def _each(several: der.Element, read_one: Callable[[bytes], Contents]) -> list[C
         return [Contents(faults=(FormError(f"is PKCS#7 that is damaged: it {error}.", form=Form.PKCS7),))]
 
 
-def from_pkcs12(given: bytes, source: str, passphrase: bytes | None) -> Contents:
+def from_pkcs12(given: bytes, reading: Reading) -> Contents:
     """Return the key and the certificates of a PKCS#12 (RFC 7292), in BER too; raises FormError."""
+    passphrase = reading.passphrase
     if not der.is_indefinite(given):
         try:
             given = der.first(given).raw
@@ -97,6 +99,7 @@ def from_pkcs12(given: bytes, source: str, passphrase: bytes | None) -> Contents
             reason = f"is PKCS#12 that is cut off or damaged: it {error}."
             raise FormError(reason, form=Form.PKCS12) from None
     refuse_costly(given)
+    reading.open_one(Form.PKCS12)
     for attempt in (passphrase,) if passphrase else (None, b""):
         try:
             key, leaf, others = pkcs12.load_key_and_certificates(given, attempt)
@@ -106,7 +109,8 @@ def from_pkcs12(given: bytes, source: str, passphrase: bytes | None) -> Contents
             continue
     else:
         raise _why_not_opened(given, passphrase)
-    certificates = merged(Contents(certificates=(parse_certificate(one, source),)) for one in found).certificates
+    read_one = (Contents(certificates=(parse_certificate(one, reading.source),)) for one in found)
+    certificates = merged(read_one).certificates
     return Contents(certificates=certificates, keys=(usable_key(key),) if key else ())
 
 
@@ -156,7 +160,7 @@ def _repeated(text: bytes, block: int) -> bytes:
     return (text * (length // max(len(text), 1) + 1))[:length]
 
 
-def from_zip(data: bytes, read_one: Callable[[bytes], Contents]) -> Contents:
+def from_zip(data: bytes, reading: Reading, read_one: Callable[[bytes], Contents]) -> Contents:
     """Return what the files of a zip hold together; raises FormError.
 
     Litter is skipped, and so is what is none of our forms. What is, and cannot be read, is among the faults.
@@ -171,6 +175,7 @@ def from_zip(data: bytes, read_one: Callable[[bytes], Contents]) -> Contents:
                 room -= len(content)
                 if room < 0:
                     raise _too_large()
+                reading.unpack(len(content))
                 name = printable(entry.filename)
                 contents = _or_its_fault(read_one, content) if content.strip() else Contents()
                 named = tuple(fault.within(name) for fault in contents.faults if fault.kind is not Kind.MISPLACED)

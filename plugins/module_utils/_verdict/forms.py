@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 MAXIMUM_SIZE = 1024 * 1024  # bytes of one file, and of all that a zip unpacks to
 MAXIMUM_ENTRIES = 64  # files in a zip
 MAXIMUM_CERTIFICATES = 512  # in one file; a whole trust store has some 150
+MAXIMUM_OPENED = 16  # keys and PKCS#12 in one file that a passphrase is tried on: each may ask for much work
 
 
 # How what is packed begins: by what, and what shows what is in it.
@@ -106,6 +107,28 @@ class FormError(Exception):
     def within(self, entry: str) -> FormError:
         """Return the same, said of a zip with this entry."""
         return FormError(f"is a zip whose '{entry}' {self}", self.kind, self.form, entry)
+
+
+@dataclass
+class Reading:
+    """One reading of material: what messages call it, its passphrase, and what it may still cost."""
+
+    source: str
+    passphrase: bytes | None = field(default=None, repr=False)
+    unpacked: int = 2 * MAXIMUM_SIZE  # bytes that all zips in it may still unpack to, one in the other as well
+    opened: int = MAXIMUM_OPENED  # keys and PKCS#12 that the passphrase may still be tried on
+
+    def unpack(self, size: int) -> None:
+        """Note that so many bytes were unpacked; raises FormError where that is too much."""
+        self.unpacked -= size
+        if self.unpacked < 0:
+            raise FormError(f"is a zip that unpacks to more than {MAXIMUM_SIZE} bytes.", form=Form.ZIP)
+
+    def open_one(self, form: Form) -> None:
+        """Note that what may be encrypted is about to be opened; raises FormError where that is too many."""
+        self.opened -= 1
+        if self.opened < 0:
+            raise FormError(f"holds more than {MAXIMUM_OPENED} encrypted keys or PKCS#12.", form=form)
 
 
 @dataclass(frozen=True)

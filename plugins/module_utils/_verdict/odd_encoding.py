@@ -61,6 +61,7 @@ _HARMLESS = (
     ("a subject", b"\x30\x00"),
 )
 _V3 = 2
+MAXIMUM_EXTENSIONS = 64  # of which one that is odd is looked for; certificates have some ten
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,10 @@ def extension_numbers(given: bytes) -> tuple[list[str], frozenset[str]]:
     """Return the numbers of a certificate's extensions, and of those that OpenSSL passes over where they are broken."""
     found: dict[str, bool] = {}
     for part in _three(given)[0].children():
-        for one in part.children()[0].children() if part.tag == 0xA3 else ():
+        extensions = part.children()[0].children() if part.tag == 0xA3 else []
+        if len(extensions) > MAXIMUM_EXTENSIONS:
+            raise DerError(f"has more than {MAXIMUM_EXTENSIONS} extensions, and one that cannot be parsed")
+        for one in extensions:
             number, critical, _value = _extension(one)
             found[number] = found.get(number, True) and not any(critical) and number not in _READ_BY_OPENSSL
     return list(found), frozenset(number for number, is_spare in found.items() if is_spare)

@@ -19,6 +19,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import (
     Form,
     FormError,
     Kind,
+    Reading,
     merged,
     or_fault,
 )
@@ -67,24 +68,25 @@ def read(data: bytes, source: str, passphrase: bytes | None = None) -> Contents:
         raise FormError(f"has {len(data)} bytes; at most {MAXIMUM_SIZE} are read.")
     if not data.strip():
         raise FormError("is empty.", form=Form.NOTHING)
+    reading = Reading(source, passphrase)
     with warnings.catch_warnings():
         # Such as a negative serial number. What matters of it becomes a finding.
         warnings.simplefilter("ignore")
         if data.startswith(_ZIP):
-            return from_zip(data, lambda content: _inside_a_zip(content, source, passphrase))
-        return _single(data, source, passphrase)
+            return from_zip(data, reading, lambda content: _inside_a_zip(content, reading))
+        return _single(data, reading)
 
 
-def _inside_a_zip(data: bytes, source: str, passphrase: bytes | None) -> Contents:
+def _inside_a_zip(data: bytes, reading: Reading) -> Contents:
     """Return what a file of a zip holds; also one that is a zip itself, as when a download is packed once more."""
     if data.startswith(_ZIP):
-        return from_zip(data, lambda content: _single(content, source, passphrase))
-    return _single(data, source, passphrase)
+        return from_zip(data, reading, lambda content: _single(content, reading))
+    return _single(data, reading)
 
 
-def _single(data: bytes, source: str, passphrase: bytes | None) -> Contents:
+def _single(data: bytes, reading: Reading) -> Contents:
     if _is_der(data):
-        return _from_der(data, source, passphrase)
+        return _from_der(data, reading)
     if data[:4] in _JAVA:
         reason = f"is a Java keystore ({_JAVA[data[:4]]}), which httpd and the library here do not read."
         raise FormError(reason, Kind.UNKNOWN, Form.JAVA_KEYSTORE)
@@ -94,12 +96,12 @@ def _single(data: bytes, source: str, passphrase: bytes | None) -> Contents:
         if data.startswith(magic):
             raise FormError(f"is packed ({name}).", Kind.MISPLACED, Form.PACKED)
     text = plain_text(data)
-    members = list(_members(text, source, passphrase))
+    members = list(_members(text, reading))
     encoded = None if members else from_base64(text)
     if encoded is not None and _is_der(encoded):
-        return _from_der(encoded, source, passphrase)
+        return _from_der(encoded, reading)
     if encoded is not None:  # PEM in base64 once more, as secrets of Kubernetes are
-        members = list(_members(plain_text(encoded), source, passphrase))
+        members = list(_members(plain_text(encoded), reading))
     if members:
         return or_fault(merged(members))
     raise _no_form(text.lstrip())
@@ -161,26 +163,28 @@ def _is_der(data: bytes) -> bool:
     return data[1:2] >= b"\x80" or der.is_whole(data.rstrip(b"\r\n")) or der.is_whole(data)
 
 
-def _members(text: bytes, source: str, passphrase: bytes | None) -> Iterator[Contents]:
+def _members(text: bytes, reading: Reading) -> Iterator[Contents]:
     """Yield what each block of PEM holds, or its fault."""
     faults = 0
     for block in blocks(text):
         try:
             if isinstance(block, FormError):
                 raise block
-            yield _from_block(block, source, passphrase)
+            yield _from_block(block, reading)
         except FormError as fault:
             faults += 1
             if faults <= MAXIMUM_FAULTS:
                 yield Contents(faults=(fault,))
 
 
-def _from_block(block: Block, source: str, passphrase: bytes | None) -> Contents:
-    label, body = block.label, block.body
+def _from_block(block: Block, reading: Reading) -> Contents:
+    label, body, source = block.label, block.body, reading.source
     if label in _OTHERS:
         return Contents(others=(_OTHERS[label],))
     if label.endswith("PRIVATE KEY"):
-        return Contents(keys=(key_of_pem(label, body, passphrase),))
+        if reading.passphrase:
+            reading.open_one(Form.KEY)
+        return Contents(keys=(key_of_pem(label, body, reading.passphrase),))
     if label in _CERTIFICATES:
         # OpenSSL puts its trust settings behind a TRUSTED CERTIFICATE.
         given = decoded(body, Form.CERTIFICATE)
@@ -189,36 +193,38 @@ def _from_block(block: Block, source: str, passphrase: bytes | None) -> Contents
         except FormError:
             if not _is_der(given) or _form_of(given) is Form.CERTIFICATE:
                 raise
-            return _misnamed(label, given, source, passphrase)
+            return _misnamed(label, given, reading)
     if label == "X509 CRL":
         return Contents(crls=(parse_crl(decoded(body, Form.CRL), source),))
     if label in _PKCS7:
         given = decoded(body, Form.PKCS7)
         if _is_der(given) and _form_of(given) not in (Form.PKCS7, Form.KEY):
-            return _misnamed(label, given, source, passphrase)
+            return _misnamed(label, given, reading)
         return from_pkcs7(given, source)
     if label == "PKCS12":
-        return from_pkcs12(decoded(body, Form.PKCS12), source, passphrase)
+        return from_pkcs12(decoded(body, Form.PKCS12), reading)
     return Contents(others=(Form.OTHER,))
 
 
-def _misnamed(label: str, given: bytes, source: str, passphrase: bytes | None) -> Contents:
+def _misnamed(label: str, given: bytes, reading: Reading) -> Contents:
     """Return what stands in a block under another's name; raises FormError for what is of no use here anyway."""
     form = _form_of(given)
     if form in (Form.CERTIFICATE, Form.PKCS7, Form.PKCS12):
-        return _from_der(given, source, passphrase)
+        return _from_der(given, reading)
     raise FormError(f"has a block that is named {label}, and a {form.value} is in it.", Kind.MISPLACED, Form.OTHER)
 
 
-def _from_der(data: bytes, source: str, passphrase: bytes | None) -> Contents:
+def _from_der(data: bytes, reading: Reading) -> Contents:
     """Return what DER begins with. What stands behind it is passed over, as OpenSSL does, and said."""
-    form = _form_of(data)
+    form, source = _form_of(data), reading.source
     if form is Form.KEY:
-        return Contents(keys=(key_of_der(data, passphrase),))
+        if reading.passphrase:
+            reading.open_one(form)
+        return Contents(keys=(key_of_der(data, reading.passphrase),))
     if form is Form.PKCS7:
         return from_pkcs7(data, source)
     if form is Form.PKCS12:
-        return from_pkcs12(data, source, passphrase)
+        return from_pkcs12(data, reading)
     if form is Form.CRL:
         return Contents(crls=(parse_crl(data, source),), faults=_behind(data, form))
     if form is Form.CERTIFICATE:

@@ -38,6 +38,7 @@ from hypothesis import strategies as st
 from odd_certificates import Pair, ca, dns, leaf, limits, named
 from speed import is_at_once
 
+from ansible_collections.mtls.httpd.plugins.module_utils._twin import der as twin_der
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import forms
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import Contents, FormError
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import judge, report
@@ -302,9 +303,37 @@ def test_the_cost_that_openssl_asks_for_is_taken() -> None:
         assert found(data, PASSPHRASE).keys
 
 
+LABELS = b"-----BEGIN A-----\n-----END A-----\n" * 30_000
+
+
+def extended(number: int) -> bytes:
+    """Return the server's certificate (DER) with so many more extensions, the last two of one kind."""
+    signed, algorithm, signature = twin_der.children(SERVER.certificate.public_bytes(Encoding.DER))
+    *fields, extensions = twin_der.children(signed)
+    kinds = [f"1.3.6.1.4.1.99999.{each}" for each in (*range(number - 1), number - 2)]
+    more = [twin_der.sequence(twin_der.oid(kind), twin_der.element(0x04, twin_der.NOTHING)) for kind in kinds]
+    kept = twin_der.children(twin_der.children(extensions)[0])
+    body = twin_der.sequence(*fields, twin_der.element(0xA3, twin_der.sequence(*kept, *more)))
+    return twin_der.sequence(body, algorithm, signature)
+
+
+def test_an_odd_extension_is_looked_for_among_those_that_certificates_have() -> None:
+    assert found(extended(10)).certificates
+    assert "has more than 64 extensions" in str(refused(extended(65)))
+
+
+def test_a_passphrase_is_tried_on_so_many_keys_and_no_more() -> None:
+    keys = [key_pem(new_key(), PASSPHRASE) for _key in range(forms.MAXIMUM_OPENED + 1)]
+    contents = found(b"".join(keys), PASSPHRASE)
+    assert len(contents.keys) == forms.MAXIMUM_OPENED
+    assert "more than 16 encrypted keys" in str(contents.faults[0])
+    clear = b"".join(key_pem(new_key()) for _key in keys)
+    assert len(found(clear).keys) == len(keys)
+
+
 HOSTILE = {
     "many begins": b"-----BEGIN CERTIFICATE-----" * 38_000,
-    "many labels": b"-----BEGIN A-----\n-----END A-----\n" * 30_000,
+    "many labels": LABELS,
     "long label": b"-----BEGIN " + b"A" * 1_000_000 + b"-----",
     "one long body": b"-----BEGIN CERTIFICATE-----\n" + b"A" * 1_000_000 + b"\n-----END CERTIFICATE-----",
     "many certificates": SERVER.pem * 1300,
@@ -313,6 +342,8 @@ HOSTILE = {
     "octets in octets": b"\x30\x83\x0f\x42\x40\x02\x01\x03" + b"\x04\x82\xff\xff" * 250_000,
     "many small parts": b"\x30\x83\x0f\x42\x43\x02\x01\x03" + b"\x04\x00" * 500_000,
     "spaces": b" " * 1_000_000 + b"x",
+    "zips in a zip": zipped_as({f"{number}.zip": zipped("a", LABELS) for number in range(60)}),
+    "extensions": extended(15_000),
 }
 
 
