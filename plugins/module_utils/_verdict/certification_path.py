@@ -26,8 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from typing import Union
+
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.signature import NameKey
+
+    Name = Union[x509.DNSName, x509.IPAddress]  # by which a server is looked for
 
 MAXIMUM_MEMBERS = 32  # certificates between the server's and an anchor that a path is looked for in
 MAXIMUM_DEPTH = 8  # intermediates in a path; the Web PKI uses one or two
@@ -79,7 +83,7 @@ def too_many_ways(leaf: Certificate, pool: Sequence[Certificate]) -> bool:
     return total > MAXIMUM_WAYS
 
 
-def build(leaf: x509.Certificate, pool: Sequence[x509.Certificate], terms: Terms, name: str) -> Path:
+def build(leaf: x509.Certificate, pool: Sequence[x509.Certificate], terms: Terms, name: Name) -> Path:
     """Return the shortest valid path of a TLS server with this name; raises PathRefusedError if there is none.
 
     Tried first is the profile of the Web PKI, then the same without what authorities often omit; of a private one, all
@@ -108,7 +112,7 @@ def build_regardless_of_leaf(leaf: x509.Certificate, pool: Sequence[x509.Certifi
 
 
 def _shortest(
-    builder: verification.PolicyBuilder, leaf: x509.Certificate, pool: Sequence[x509.Certificate], name: str
+    builder: verification.PolicyBuilder, leaf: x509.Certificate, pool: Sequence[x509.Certificate], name: Name
 ) -> tuple[x509.Certificate, ...]:
     path = _verified(builder, leaf, pool, name, MAXIMUM_DEPTH)
     # cryptography returns the first path that it finds, not the shortest.
@@ -122,10 +126,14 @@ def _shortest(
 
 
 def _verified(
-    builder: verification.PolicyBuilder, leaf: x509.Certificate, pool: Sequence[x509.Certificate], name: str, depth: int
+    builder: verification.PolicyBuilder,
+    leaf: x509.Certificate,
+    pool: Sequence[x509.Certificate],
+    name: Name,
+    depth: int,
 ) -> tuple[x509.Certificate, ...]:
     try:
-        verifier = builder.max_chain_depth(depth).build_server_verifier(x509.DNSName(name))
+        verifier = builder.max_chain_depth(depth).build_server_verifier(name)
         return tuple(verifier.verify(leaf, list(pool)))
     except (verification.VerificationError, ValueError, UnsupportedAlgorithm) as error:
         raise PathRefusedError(_sentence(error)) from None

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -26,16 +27,21 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings impor
     in_shell,
     some,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import HAS_CRYPTOGRAPHY
+
+if HAS_CRYPTOGRAPHY:
+    from cryptography import x509
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from cryptography import x509
 
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, Judgement
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.server import ServerMaterial
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.shared import Anchors, Shared
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import MaterialSet
+
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST_NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*")
 
 
 @dataclass(frozen=True)
@@ -166,8 +172,7 @@ def _build(search: _Search, leading: Sequence[Certificate]) -> tuple[certificati
         return None, "there are no trust anchors"
     # A certificate out of its time, or of other names, is said to be so. Its path is judged as if it were not.
     moment = min(max(search.shared.at, leaf.begin), max(leaf.begin, leaf.end))
-    own = [name.replace("*", "any", 1) for name in leaf.names]
-    name = next((domain for domain in server.domains if leaf.covers(domain)), own[0] if own else "none.invalid")
+    name = _sought(leaf, server.domains)
     pool = [one.parsed for one in leading]
     terms = certification_path.Terms(anchors.store, moment, search.given.issued_by == "chat")
     try:
@@ -179,6 +184,20 @@ def _build(search: _Search, leading: Sequence[Certificate]) -> tuple[certificati
     except certification_path.PathRefusedError:
         return None, objection
     return path, objection
+
+
+def _sought(leaf: Certificate, domains: Sequence[str]) -> certification_path.Name:
+    """Return by what name the path's server is looked for: a domain of the site's, else one that the certificate has.
+
+    Of names that cannot be a host's, others that are beside them say so; an address will do where there is no name.
+    """
+    own = [re.sub(r"^\*\.", "any.", name) for name in leaf.names]
+    for name in (*(domain for domain in domains if leaf.covers(domain)), *own):
+        if _HOST_NAME.fullmatch(name):
+            return x509.DNSName(name)
+    alternatives = leaf.extension(x509.SubjectAlternativeName)
+    addresses = alternatives.get_values_for_type(x509.IPAddress) if alternatives is not None and not own else []
+    return x509.IPAddress(addresses[0]) if addresses else x509.DNSName("none.invalid")
 
 
 def _judge_members(

@@ -12,6 +12,7 @@ import subprocess
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -113,6 +114,29 @@ def test_an_anchor_that_is_no_root_is_said_to_be_none() -> None:
     assert found.code == "untrusted-issuer"
     assert "which is no root" in found.message
     assert "'trust_anchors'" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (("", DOMAIN), []),
+        ((f"{'a' * 64}.example.com", DOMAIN), []),
+        (("w*.example.com", DOMAIN), []),
+        (("*.example.com",), []),
+        ((x509.IPAddress(ip_address("192.0.2.1")),), []),
+        ((x509.IPAddress(ip_address("2001:db8::1")),), []),
+        (("w*.example.com",), ["path-refused"]),
+    ],
+    ids=["an empty name", "a long name", "a part of a label", "a wildcard", "an address", "IPv6", "nothing usable"],
+)
+def test_without_a_domain_the_path_is_sought_by_a_name_that_a_server_can_have(
+    names: tuple[Any, ...], found: list[str]
+) -> None:
+    server = leaf(ISSUING, san=(alternatives(*names), False))
+    given = of(server, ISSUING, domain=None, trust_anchors=())
+    store = Material(pem(ROOT.certificate), "store.pem")
+    (verdict,) = judge([given], at=NOW + DAY / 86400, warn_days=0, default_anchors=store)
+    assert [one.code for one in verdict.findings] == found
 
 
 # Kinds of keys
