@@ -360,7 +360,8 @@ def _refused_client_ca(
     elif refusal.number == _WRONG_SIGNATURE and any(_is_namesake(one, each) for each in together):
         code, (why, remedy) = "clients-refused", bare_rules.TAKEN_FOR_ANOTHER
     elif refusal.number == _REVOKED:
-        why, remedy = f"it is, or a CA above it is, on the CRL of its issuer{_listed(together, crls)}", bare_rules.REVOKED_CA
+        why = f"it is, or a CA above it is, on the CRL of its issuer{_listed(together, crls)}"
+        remedy = bare_rules.REVOKED_CA
     elif refusal.number == _NO_LIST:
         why = f"no CRL that is given is taken for its own{_odd_list(one, crls)}"
         look = command(crls[0].source if crls else "FILE", "crl", "-noout -text")

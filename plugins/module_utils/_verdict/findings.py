@@ -118,7 +118,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "crl-unsupported": (
         ERROR,
-        "A CRL is a delta, indirect, or not for all certificates of its CA. A warning if httpd lets clients in by others.",
+        "A CRL is a delta, indirect, or not for all certificates of its CA. A warning if others let clients in.",
     ),
     "revoked": (ERROR, "The server's own certificate, or a client CA, is on one of the CRLs."),
 }

@@ -284,6 +284,11 @@ def _not_anchored(search: _Search, way: certification_path.Walk) -> Finding:
         message = f"the path ends at the client CA, '{chat.label}', which no public client trusts."
         remedy = "If Chat issued it for your domain (case 2 of its page), set 'issued_by: chat'."
         return finding("untrusted-issuer", last.source, message, remedy)
+    if chat is not None:
+        message = (
+            f"'{last.label}' was issued by '{chat.label}', which is given as client CA alone; httpd would not send it."
+        )
+        return finding("chain-incomplete", last.source, message, f"Give '{chat.label}' as 'chain' too.")
     if way.impostor is not None:
         impostor = way.impostor
         message = (

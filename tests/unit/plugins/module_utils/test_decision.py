@@ -139,6 +139,15 @@ def test_without_a_domain_the_path_is_sought_by_a_name_that_a_server_can_have(
     assert [one.code for one in verdict.findings] == found
 
 
+def test_an_issuer_that_is_given_as_client_ca_alone_is_said_to_be_wanted_in_the_chain() -> None:
+    client_ca = (Material(pem(ROOT.certificate, ISSUING.certificate), "chat.crt"),)
+    given = of(SERVER, trust_anchors=(), issued_by="chat", client_ca=client_ca)
+    (found,) = verdict(given).findings
+    assert (found.code, found.severity) == ("chain-incomplete", ERROR)
+    assert "is given as client CA alone" in found.message
+    assert codes(replace(given, chain=Material(pem(ISSUING.certificate), "chain.crt"))) == []
+
+
 # Kinds of keys
 
 
