@@ -28,7 +28,7 @@ _OF_ROOMS = {
     "_handshake": ("answers", "calls", "client", "connecting", "http2", "kept", "transcript", "wire"),
     "_verdict": (
         *("bare_rules", "chain_order", "der", "domain", "findings", "odd_encoding", "public_roots", "refusals"),
-        *("secret", "validity", "verdict"),
+        *("secret", "trust_settings", "validity", "verdict"),
     ),
 }
 # Of zlib: the one takes a third of the time, for each run, the other makes a seventh less to send.

@@ -300,6 +300,25 @@ def test_a_leaf_on_the_host_is_no_client_ca(operator: LocalOperator, certbot: Ce
     assert "is no CA by its basic constraints" in " ".join(operator.refused().output.split())
 
 
+def test_certificates_on_the_host_are_read_by_each_of_openssls_names_and_their_settings_minded(
+    operator: LocalOperator, certbot: Certbot
+) -> None:
+    def trusted(*settings: str) -> bytes:
+        command = ["openssl", "x509", "-trustout", *settings]
+        return subprocess.run(command, input=operator.material.chat.pem, capture_output=True, check=True).stdout
+
+    other = ca()
+    write(certbot.root, "chat.crt", pem(other.certificate) + trusted("-addreject", "clientAuth"))
+    operator.site.update(client_ca=[f"{certbot.root}/chat.crt"])
+    assert "OpenSSL does not trust it for clients" in " ".join(operator.refused().output.split())
+    write(certbot.root, "chat.crt", pem(other.certificate) + trusted("-addtrust", "clientAuth"))
+    operator.deploy()
+    assert operator.ask(operator.material.client).said.startswith("HTTP/1.1 ")
+    old = operator.material.chat.pem.replace(b" CERTIFICATE-", b" X509 CERTIFICATE-")
+    write(certbot.root, "chat.crt", pem(other.certificate) + old)
+    assert operator.deploy().recap["changed"] == 0
+
+
 def test_a_client_ca_on_the_host_that_another_key_of_its_issuers_name_signed_is_refused(
     operator: LocalOperator, certbot: Certbot
 ) -> None:

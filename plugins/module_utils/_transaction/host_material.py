@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
-import ssl
 import stat
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -25,7 +25,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_certi
     Member,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_verdict import as_fault, judge_host_material
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict import validity
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import trust_settings, validity
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import ERROR, has_errors
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.public_roots import default_store
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding
 
 MAXIMUM_SIZE = 1 << 20  # bytes
-_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+_CERTIFICATE = re.compile(
+    rb"-----BEGIN ((?:X509 |TRUSTED )?)CERTIFICATE-----(.*?)-----END \1CERTIFICATE-----", re.DOTALL
+)
 _KEY = re.compile(rb"-----BEGIN ((?:[A-Z]+ )*)PRIVATE KEY-----(.*?)-----END \1PRIVATE KEY-----", re.DOTALL)
 
 
@@ -114,19 +116,34 @@ def _once(given: Sequence[Member]) -> tuple[Member, ...]:
 
 def read_certificates(path: str) -> list[Member]:
     """Return the certificates of a file. Raises SourceError where it cannot be used."""
+    return [one for one, _settings in _read_with_settings(path)]
+
+
+def _read_with_settings(path: str) -> list[tuple[Member, bytes]]:
+    """Return the certificates of a file, each with the trust settings that OpenSSL put behind it."""
     found = _CERTIFICATE.findall(_read(path))
     if not found:
         raise SourceError(Fault("unusable-source", "", f"{path} holds no PEM certificate", "give one that does"))
     try:
-        return [Member.read(path, _der(each)) for each in found]
-    except ValueError:  # UnicodeError and binascii.Error among them
+        return [_member(path, base64.b64decode(body), trusted=bool(label)) for label, body in found]
+    except ValueError:  # binascii.Error among them
         words = f"{path} holds a certificate that is damaged"
         raise SourceError(Fault("unusable-source", "", words, "put a good one there")) from None
 
 
+def _member(path: str, whole: bytes, *, trusted: bool) -> tuple[Member, bytes]:
+    settings = trust_settings.behind(whole) if trusted else b""
+    return Member.read(path, whole.removesuffix(settings) if settings else whole), settings
+
+
 def _pinned(path: str, sources: Sources) -> list[Member]:
     """Return the client CAs of a file, each of which must have one of the pinned fingerprints, if any are."""
-    found = read_certificates(path)
+    given = _read_with_settings(path)
+    for one, settings in given:
+        if not trust_settings.is_trusted_for(settings, trust_settings.FOR_CLIENTS):
+            words = f"{path} holds '{one.label}' with trust settings by which OpenSSL does not trust it for clients"
+            raise SourceError(Fault("unusable-source", "", words, "give another, or the same without the settings"))
+    found = [one for one, _settings in given]
     pins = set(sources.client_ca_sha256)
     if pins and not {wire.sha256(each.certificate) for each in found} <= pins:
         words = f"{path} holds another client CA than 'client_ca_sha256' pins"
@@ -144,10 +161,6 @@ def _private_key(path: str) -> Secret:
         words = f"{path}: the private key has a passphrase, for which httpd could not ask"
         raise SourceError(Fault("unusable-source", "", words, "decrypt it"))
     return Secret(found[0].group().replace(b"\r\n", b"\n") + b"\n")
-
-
-def _der(pem: bytes) -> bytes:
-    return ssl.PEM_cert_to_DER_cert(pem.decode("ascii"))
 
 
 # -- reading

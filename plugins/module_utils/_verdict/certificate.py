@@ -69,6 +69,7 @@ class Certificate:
     def __init__(
         self, certificate: x509.Certificate, source: str, given: bytes = b"", oddities: tuple[str, ...] = ()
     ) -> None:
+        self.trust_settings = b""  # that stood behind it
         self.parsed = certificate
         self.source = source
         self.given = given or certificate.public_bytes(serialization.Encoding.DER)

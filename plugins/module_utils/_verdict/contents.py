@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import WARNING, finding, in_shell
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import trust_settings
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import WARNING, command, finding, in_shell
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import Contents, Form, FormError
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.parsing import read
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.remedies import look_at, remedy
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
 MAXIMUM_TOLD = 5  # members of one file that cannot be read and are named
 _KEYS = (Form.KEY, Form.CURVE_IN_NUMBERS, Form.OLD_CIPHER)
 _FORMS = {"private_key": (*_KEYS, Form.CUT_OFF), "crl": (Form.CRL, Form.CUT_OFF, Form.NO_BASE64)}
+# For what a CA under an option is trusted, by its number and in words.
+_TRUSTED_FOR = {
+    "client_ca": (trust_settings.FOR_CLIENTS, "clients"),
+    "trust_anchors": (trust_settings.FOR_SERVERS, "servers"),
+}
 _NO_KEYS = tuple(form for form in Form if form not in _KEYS)
 _OF_CERTIFICATES = (Form.CERTIFICATE, Form.PKCS7, Form.PKCS12, Form.CUT_OFF, Form.NO_BASE64)
 
@@ -73,7 +80,24 @@ def read_shared(shared: Shared, material: Material | None, option: str) -> Judge
         look = f"unzip -l {name}" if material.data[:2] == b"PK" else f"openssl x509 -in {name}"
         yield finding("unreadable", material.name, message, f"Keep the key out of it: {look}")
         return Contents() if option == "client_ca" else fitting
-    return fitting
+    return (yield from _trusted(fitting, material, option))
+
+
+def _trusted(contents: Contents, material: Material, option: str) -> Judgement[Contents]:
+    """Return the contents without CAs of which their own trust settings say that they are not for the option's use.
+
+    Yields a finding for each. What is deployed has no such settings, so that they would be lost.
+    """
+    purpose, whom = _TRUSTED_FOR.get(option, ("", ""))
+    kept = []
+    for one in contents.certificates:
+        if not purpose or trust_settings.is_trusted_for(one.trust_settings, purpose):
+            kept.append(one)
+            continue
+        message = f"'{option}' holds '{one.label}' with trust settings by which OpenSSL does not trust it for {whom}."
+        do = f"Give another, or the same without the settings: {command(material.name, 'x509', '-out new.pem')}"
+        yield finding("unreadable", material.name, message, do)
+    return replace(contents, certificates=tuple(kept))
 
 
 def passed_over(contents: Contents, material: Material, option: str) -> Iterator[Finding]:

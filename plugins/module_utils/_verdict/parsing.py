@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict import der
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import der, trust_settings
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.containers import from_pkcs7, from_pkcs12, from_zip
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.der import DerError
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.forms import (
@@ -46,7 +46,8 @@ if TYPE_CHECKING:
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _JAVA = {b"\xfe\xed\xfe\xed": "JKS", b"\xce\xce\xce\xce": "JCEKS"}
 _LFS = b"version https://git-lfs"
-_CERTIFICATES = ("CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE")
+_TRUSTED = "TRUSTED CERTIFICATE"
+_CERTIFICATES = ("CERTIFICATE", "X509 CERTIFICATE", _TRUSTED)
 _PKCS7 = ("PKCS7", "PKCS #7 SIGNED DATA", "CMS")
 _OTHERS = {
     "CERTIFICATE REQUEST": Form.REQUEST,
@@ -114,7 +115,10 @@ def read_store(data: bytes, source: str) -> Contents:
     for block in blocks(plain_text(data)):
         if isinstance(block, Block) and block.label in _CERTIFICATES:
             try:
-                found.append(parse_certificate(decoded(block.body, Form.CERTIFICATE), source))
+                one = _parse_trusted(block.label, decoded(block.body, Form.CERTIFICATE), source)
+                if not trust_settings.is_trusted_for(one.trust_settings, trust_settings.FOR_SERVERS):
+                    raise FormError(f"says that '{one.label}' is not trusted for servers.", form=Form.CERTIFICATE)
+                found.append(one)
             except FormError as fault:
                 faults.append(fault)
     return Contents(certificates=tuple(dict.fromkeys(found)), faults=tuple(faults))
@@ -186,10 +190,9 @@ def _from_block(block: Block, reading: Reading) -> Contents:
             reading.open_one(Form.KEY)
         return Contents(keys=(key_of_pem(label, body, reading.passphrase),))
     if label in _CERTIFICATES:
-        # OpenSSL puts its trust settings behind a TRUSTED CERTIFICATE.
         given = decoded(body, Form.CERTIFICATE)
         try:
-            return Contents(certificates=(parse_certificate(given, source),))
+            return Contents(certificates=(_parse_trusted(label, given, source),))
         except FormError:
             if not _is_der(given) or _form_of(given) is Form.CERTIFICATE:
                 raise
@@ -204,6 +207,14 @@ def _from_block(block: Block, reading: Reading) -> Contents:
     if label == "PKCS12":
         return from_pkcs12(decoded(body, Form.PKCS12), reading)
     return Contents(others=(Form.OTHER,))
+
+
+def _parse_trusted(label: str, given: bytes, source: str) -> Certificate:
+    """Return a certificate, with the trust settings that OpenSSL puts behind one that it calls trusted."""
+    one = parse_certificate(given, source)
+    if label == _TRUSTED:
+        one.trust_settings = trust_settings.behind(given)
+    return one
 
 
 def _misnamed(label: str, given: bytes, reading: Reading) -> Contents:

@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 from demo_material import key_pem, pem, zipped
+from odd_authorities import client_of
 from odd_certificates import DOMAIN, NOW, ca, crl, key_id, leaf
 from odd_forms import (
     ECDSA_SHA1,
@@ -390,6 +391,32 @@ def test_a_store_with_trust_settings_is_read() -> None:
     trusted = openssl("x509", "-trustout", "-addtrust", "serverAuth", data=pem(ROOT.certificate))
     assert b"TRUSTED" in trusted
     assert verdict(trusted, **without_anchors()).findings == ()
+
+
+SETTINGS = {
+    "none": (),
+    "for clients": ("-addtrust", "clientAuth"),
+    "for servers": ("-addtrust", "serverAuth"),
+    "for all": ("-addtrust", "anyExtendedKeyUsage"),
+    "not for clients": ("-addreject", "clientAuth"),
+    "not for servers": ("-addreject", "serverAuth"),
+    "not at all": ("-addreject", "anyExtendedKeyUsage"),
+    "a name alone": ("-setalias", "x"),
+}
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_what_the_owner_of_a_ca_trusts_it_for_is_what_it_is_taken_for(settings: str, tmp_path: Path) -> None:
+    given = openssl("x509", "-trustout", *SETTINGS[settings], data=pem(ROOT.certificate))
+    for_clients = verified(pem(client_of(ROOT).certificate), given, tmp_path, purpose="sslclient")
+    assert verdict(client_ca=[given]).ok is for_clients
+    for_servers = verified(pem(SERVER.certificate), given, tmp_path, pem(ISSUING.certificate))
+    assert verdict(**site(trust_anchors=[given])).ok is for_servers
+    # In the store, others count all the same.
+    assert verdict(given + pem(CHAT.certificate), **without_anchors()).ok is for_servers
+    plain = openssl("x509", data=given)  # as the remedy has it
+    assert verdict(client_ca=[plain]).ok
+    assert for_clients or told(verdict(client_ca=[given])) == ["unreadable"]
 
 
 @pytest.mark.parametrize(
