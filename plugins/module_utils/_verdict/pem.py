@@ -45,8 +45,8 @@ def plain_text(data: bytes) -> bytes:
     """Return text as ASCII, without what editors, web pages and variables leave in it.
 
     A byte order mark and UTF-16 come from Windows, no-break spaces from web pages, dashes from word processors, marks
-    of quotation from mails, and a backslash with an n in place of a line's end from JSON and environment variables.
-    Base64 has none of these.
+    of quotation from mails, and a backslash with an n in place of a line's end from JSON and environment variables;
+    PHP's JSON has one before each slash, too. Base64 has none of these.
     """
     start = data[:_LOOKED_AT]
     encoding = "utf-8"
@@ -64,7 +64,7 @@ def plain_text(data: bytes) -> bytes:
         text = text.translate({**_BLANKS, **_DASHES})
     plain = text.encode("ascii", "replace")
     if _BEGIN in plain and b"\\" in plain:
-        plain = plain.replace(b"\\r", b"").replace(b"\\n", b"\n")
+        plain = plain.replace(b"\\r", b"").replace(b"\\n", b"\n").replace(b"\\/", b"/")
     return _QUOTED.sub(b"", plain) if b">" in plain and _BEGIN in plain else plain
 
 

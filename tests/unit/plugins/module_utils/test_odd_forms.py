@@ -734,6 +734,7 @@ TEXTS = {
     "backslash n": FULL.replace(b"\n", b"\\n"),
     "backslash r n": FULL.replace(b"\n", b"\\r\\n"),
     "backslash n in quotes": b'"' + FULL.replace(b"\n", b"\\n") + b'"',
+    "JSON of PHP, which escapes slashes": FULL.replace(b"\n", b"\\n").replace(b"/", b"\\/"),
     "UTF-16 without a mark": FULL.decode().encode("utf-16-le"),
     "UTF-16 of the other order": FULL.decode().encode("utf-16-be"),
     "quoted by a mail": b"> " + FULL.replace(b"\n", b"\n> "),
