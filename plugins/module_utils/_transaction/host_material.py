@@ -25,7 +25,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_certi
     Member,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_verdict import as_fault, judge_host_material
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict import trust_settings, validity
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict import trust_settings
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import ERROR, has_errors
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.public_roots import default_store
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
@@ -92,7 +92,7 @@ def complete_release(
     now = datetime.now(timezone.utc)
     # Where the verdict has no error, one that is not of its time has another beside it.
     told = [each.told for each in (*verdict.sent, *client_cas) if each.span.holds(now)]
-    ends = [each.told.next_update for each in crls if each.told.next_update and validity.is_present(each.span, now)]
+    ends = [each.told.next_update for each in crls if each.told.next_update and each.span.holds(now)]
     facts = replace(
         facts,
         certificate_sha256=wire.sha256(server[0].certificate),

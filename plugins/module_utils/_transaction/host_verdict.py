@@ -223,7 +223,7 @@ def _judge_strength(one: Member) -> Iterator[Finding]:
 
 def _judge_lists(material: HostMaterial, path: Sequence[Member], now: datetime) -> list[Finding]:
     issuers = [*material.client_cas, *path[1:]]
-    present = [comparable(one.told.issuer) for one in material.crls if validity.is_present(one.span, now)]
+    present = [comparable(one.told.issuer) for one in material.crls if one.span.holds(now)]
     findings: list[Finding] = []
     for one in material.crls:
         label, name = one.span.label, comparable(one.told.issuer)

@@ -77,7 +77,7 @@ def judge_crls(
         found += contents.crls
     issuers = [*client_cas, *path[1:]]
     crls = tuple(found)
-    present = {name_key(crl.parsed.issuer) for crl in crls if validity.is_present(crl.span, shared.at)}
+    present = {name_key(crl.parsed.issuer) for crl in crls if crl.span.holds(shared.at)}
     for crl in found:
         issuer = name_key(crl.parsed.issuer)
         known = [one for one in [*path[:1], *client_cas] if one.issuer_key == issuer]

@@ -145,5 +145,5 @@ def _deployable(
         client_ca=b"".join(one.pem for one in client_cas),
         crl=b"".join(crl.pem for crl in crls) or None,
         # One that has ended is of no account here: else this would be material with a fault.
-        crl_ends=min((iso(one.end) for one in (crl.span for crl in crls) if one.end and one.end >= at), default=""),
+        crl_ends=min((iso(one.end) for one in (crl.span for crl in crls) if one.end and one.end > at), default=""),
     )

@@ -81,16 +81,11 @@ def as_of_no_account(one: Finding) -> Finding:
     return finding(one.code, one.subject, message, "Take the one that is out of its time out.", WARNING)
 
 
-def is_present(one: Span, at: datetime) -> bool:
-    """Return whether a list is of its time."""
-    return one.begin <= at and (one.end is None or one.end >= at)
-
-
 def of_list(one: Span, at: datetime, *, newer: bool, warn: timedelta = timedelta(0)) -> Iterator[Finding]:
     """A revocation list of its time (RFC 5280, 5.1.2.4), and not near its end: with a fifth of its time left.
 
-    An ended list, or one that lies ahead, is a warning alone beside a present one (`newer`). The label is the issuer's
-    name.
+    OpenSSL's last valid second is the one before the next update. An ended list, or one that lies ahead, is a warning
+    alone beside a present one (`newer`). The label is the issuer's name.
     """
     name = f"the CRL of '{one.label}'"
     if one.begin > at and newer:
@@ -101,10 +96,10 @@ def of_list(one: Span, at: datetime, *, newer: bool, warn: timedelta = timedelta
         yield finding("crl-not-yet-valid", one.source, message, _renew_list(one))
     if one.end is None:
         return
-    if one.end < at and newer:
+    if one.end <= at and newer:
         message = f"{name} that was to be renewed at {iso(one.end)} is beside a newer one."
         yield finding("crl-expired", one.source, message, "Take the old one out.", WARNING)
-    elif one.end < at:
+    elif one.end <= at:
         message = f"{name} was to be renewed at {iso(one.end)}; httpd would refuse every client."
         yield finding("crl-expired", one.source, message, _renew_list(one))
     elif (one.end - at) * 5 < one.end - one.begin or one.end - at < warn:

@@ -161,6 +161,21 @@ def test_a_list_of_users_alone_does_where_it_is_asked_about_clients_alone() -> N
     assert [one.severity for one in verdict(whole(root), of_users).findings] == [ERROR]
 
 
+@pytest.mark.parametrize(("second", "found"), [(-1, []), (0, ["crl-expired"]), (1, ["crl-expired"])])
+def test_the_last_second_of_a_list_is_openssls(second: int, found: list[str], tmp_path: Path) -> None:
+    root, end = ca(), NOW + 2 * DAY
+    lists = pem(crl(root, begin=NOW, end=end))
+    at = end + timedelta(seconds=second)
+    told = verdict(whole(root), lists, at=at).findings
+    assert [one.code for one in told if one.severity == ERROR] == found
+    assert all(one.subject == "chat.crl" for one in told)
+    for name, content in (("ca", whole(root)), ("list", lists), ("client", whole(client_of(root)))):
+        (tmp_path / name).write_bytes(content)
+    command = ["openssl", "verify", "-attime", str(int(at.timestamp())), "-crl_check_all", "-CRLfile", "list"]
+    accepted = subprocess.run([*command, "-CAfile", "ca", "client"], cwd=tmp_path, capture_output=True, check=False)
+    assert (accepted.returncode == 0) is not bool(found)
+
+
 def test_a_delta_is_refused_beside_a_whole_list_too() -> None:
     root = ca()
     delta = crl(root, delta=(x509.DeltaCRLIndicator(1), True), number=(x509.CRLNumber(2), False))
