@@ -34,6 +34,8 @@ DEEP = leaf(MIDDLE, "client", eku=CLIENT_ONLY)
 PLACE = distribution(full_name=[x509.UniformResourceIdentifier("http://crl.example/")])
 NAMED = (x509.CRLDistributionPoints([x509.DistributionPoint(PLACE[0].full_name, None, None, None)]), False)
 PLACED, MUTE = ca(places=NAMED), ca(ku=(usage("key_cert_sign"), True))
+USERS, AUTHORITIES = distribution(only_contains_user_certs=True), distribution(only_contains_ca_certs=True)
+AHEAD = crl(ROOT, begin=NOW + DAY, end=NOW + 9 * DAY, number=(x509.CRLNumber(2), False))
 REASONS = frozenset([x509.ReasonFlags.key_compromise])
 
 # Client, client CAs, revocation lists.
@@ -48,8 +50,13 @@ CASES: dict[str, tuple[Pair, list[Pair], list[x509.CertificateRevocationList]]] 
     "not begun": (CLIENT, [ROOT], [crl(ROOT, begin=NOW + DAY)]),
     "a delta": (CLIENT, [ROOT], [crl(ROOT, delta=(x509.DeltaCRLIndicator(1), True))]),
     "indirect": (CLIENT, [ROOT], [crl(ROOT, point=distribution(indirect_crl=True))]),
-    "for users": (CLIENT, [ROOT], [crl(ROOT, point=distribution(only_contains_user_certs=True))]),
-    "for CAs": (CLIENT, [ROOT], [crl(ROOT, point=distribution(only_contains_ca_certs=True))]),
+    "for users": (CLIENT, [ROOT], [crl(ROOT, point=USERS)]),
+    "for CAs": (CLIENT, [ROOT], [crl(ROOT, point=AUTHORITIES)]),
+    "for users, and for CAs": (CLIENT, [ROOT], [crl(ROOT, point=USERS), crl(ROOT, point=AUTHORITIES)]),
+    "indirect, behind the whole one": (CLIENT, [ROOT], [crl(ROOT), crl(ROOT, point=distribution(indirect_crl=True))]),
+    "not begun, behind the present one": (CLIENT, [ROOT], [crl(ROOT), AHEAD]),
+    "not begun, before the present one": (CLIENT, [ROOT], [AHEAD, crl(ROOT)]),
+    "not begun, behind an ended one": (CLIENT, [ROOT], [crl(ROOT, begin=NOW - 9 * DAY, end=NOW - DAY), AHEAD]),
     "for attributes": (CLIENT, [ROOT], [crl(ROOT, point=distribution(only_contains_attribute_certs=True))]),
     "for some reasons": (CLIENT, [ROOT], [crl(ROOT, point=distribution(only_some_reasons=REASONS))]),
     "an unknown extension": (CLIENT, [ROOT], [crl(ROOT, x=PLAIN)]),
