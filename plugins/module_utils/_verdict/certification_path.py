@@ -64,6 +64,16 @@ def store(anchors: Sequence[x509.Certificate]) -> verification.Store | None:
     return verification.Store(list(anchors)) if anchors else None
 
 
+def reachable(leaf: Certificate, pool: Sequence[Certificate]) -> list[Certificate]:
+    """Return those of a pool that the names of issuers lead to from a certificate; an authority may publish many."""
+    names = {leaf.issuer_key}
+    while True:
+        found = [one for one in pool if one.subject_key in names]
+        if names.issuperset(one.issuer_key for one in found):
+            return found
+        names.update(one.issuer_key for one in found)
+
+
 def too_many_ways(leaf: Certificate, pool: Sequence[Certificate]) -> bool:
     """Return whether certificates that issue each other offer more ways than can be tried soon.
 

@@ -95,6 +95,8 @@ def judge_path(
     leaf = server.leaf
     # A root that is no anchor leads nowhere.
     leading = [one for one in server.others if not one.self_signed]
+    if len(leading) > certification_path.MAXIMUM_MEMBERS:
+        leading = certification_path.reachable(leaf, leading)
     if len(leading) > certification_path.MAXIMUM_MEMBERS or certification_path.too_many_ways(leaf, leading):
         message = f"{len(leading)} further certificates offer too many ways to a trust anchor to be tried."
         remedy = "Leave only those that lead from the server's to its root."

@@ -148,6 +148,18 @@ def test_an_issuer_that_is_given_as_client_ca_alone_is_said_to_be_wanted_in_the_
     assert codes(replace(given, chain=Material(pem(ISSUING.certificate), "chain.crt"))) == []
 
 
+def test_of_all_intermediates_of_an_authority_that_of_the_server_is_sent() -> None:
+    lower = ca(ISSUING)
+    others = [ca(ROOT) for _number in range(40)]
+    given = of(leaf(lower), *others[:20], lower, *others[20:], ISSUING)
+    found = verdict(given)
+    assert [(one.code, one.severity) for one in found.findings] == [("chain-superfluous", WARNING)]
+    assert found.deployable is not None
+    assert found.deployable.certificate.endswith(pem(lower.certificate, ISSUING.certificate))
+    one_name = [ca(ROOT, subject=ISSUING.certificate.subject) for _number in range(40)]
+    assert codes(of(SERVER, *one_name, ISSUING)) == ["path-refused"]
+
+
 # Kinds of keys
 
 
