@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -206,6 +207,29 @@ note("key: RSA of 1024 bits", False, ca(key=rsa.generate_private_key(65537, 1024
 note("key: P-192", False, ca(key=ec.generate_private_key(ec.SECP192R1())), code="weak-key", words="192 bits")
 note("key: RSA of 2047 bits", True, ca(key=rsa.generate_private_key(65537, 2047)), warned="weak-key")
 note("key: RSA of 3072 bits", True, ca(key=rsa.generate_private_key(65537, 3072)))
+
+
+def with_exponent(bits: int, exponent: int) -> rsa.RSAPrivateKey:
+    """Return a key of RSA with a public exponent near one, such as cryptography makes none."""
+    made = rsa.generate_private_key(65537, bits).private_numbers()
+    group = (made.p - 1) * (made.q - 1)
+    while math.gcd(exponent, group) != 1:
+        exponent += 2
+    private = pow(exponent, -1, group)
+    public = rsa.RSAPublicNumbers(exponent, made.public_numbers.n)
+    parts = (made.p, made.q, private, private % (made.p - 1), private % (made.q - 1), made.iqmp)
+    return rsa.RSAPrivateNumbers(*parts, public).private_key()
+
+
+note("key: RSA with a long exponent", True, ca(key=with_exponent(2048, 1 << 70 | 1)))
+note(
+    "key: long RSA with a long exponent",
+    False,
+    ca(key=with_exponent(3136, 1 << 70 | 1)),
+    code="client-ca-incomplete",
+    words="the exponent of its key is longer than OpenSSL takes",
+)
+note("key: long RSA with a shorter exponent", True, ca(key=with_exponent(3136, 1 << 40 | 1)))
 
 # Limits on names: a client whose names are within them is let in
 TENCENT = of_organization("Tencent")

@@ -22,6 +22,8 @@ from dataclasses import dataclass, field, replace
 from ansible_collections.mtls.httpd.plugins.module_utils._twin import curves, der
 
 RSA_BITS = 2048  # of a twin, at most: OpenSSL's security level 2 asks for no more
+# Of a longer key, OpenSSL takes no exponent of more bits (rsa_local.h): such a key's twin is of that kind, too.
+LARGE_RSA_BITS, EXPONENT_BITS = 3072, 64
 _LEAST_RSA_BITS = 512
 _PRIME_BITS = 64
 _EXPONENT = 65537
@@ -159,7 +161,7 @@ class RsaKey(Key):
         return der.sequence(identifier, der.sequence(*others, der.element(0xA2, der.integer(room))))
 
     def _public(self) -> bytes:
-        return der.sequence(der.integer(self._numbers.modulus), der.integer(_EXPONENT))
+        return der.sequence(der.integer(self._numbers.modulus), der.integer(self._numbers.exponent))
 
     def _private(self) -> bytes:
         return self._numbers.pkcs1()
@@ -171,24 +173,25 @@ class RsaNumbers:
 
     primes: tuple[int, ...] = field(repr=False)
     modulus: int
+    exponent: int = _EXPONENT
 
     @classmethod
-    def make(cls, bits: int) -> RsaNumbers:
+    def make(cls, bits: int, exponent: int = _EXPONENT) -> RsaNumbers:
         """Return numbers of which the modulus has exactly so many bits."""
         number = bits // _PRIME_BITS
         while True:
-            primes = [_prime(1 << bits // number - 1, 1 << bits // number) for _time in range(number - 1)]
+            primes = [_prime(1 << bits // number - 1, 1 << bits // number, exponent) for _time in range(number - 1)]
             others = math.prod(primes)
-            primes.append(_prime((1 << bits - 1) // others + 1, (1 << bits) // others))
+            primes.append(_prime((1 << bits - 1) // others + 1, (1 << bits) // others, exponent))
             if len(set(primes)) == number:
-                return cls(tuple(primes), math.prod(primes))
+                return cls(tuple(primes), math.prod(primes), exponent)
 
     def power(self, base: int) -> int:
         """Return the base to the private exponent: for each prime alone, and then put together."""
         total = 0
         for prime in self.primes:
             rest = self.modulus // prime
-            part = pow(base % prime, pow(_EXPONENT, -1, prime - 1), prime)
+            part = pow(base % prime, pow(self.exponent, -1, prime - 1), prime)
             total += part * pow(rest, -1, prime) * rest
         return total % self.modulus
 
@@ -199,9 +202,9 @@ class RsaNumbers:
         """
         halves = self.primes[::2], self.primes[1::2]
         p, q = map(math.prod, halves)
-        exponents = [pow(_EXPONENT, -1, math.lcm(*(prime - 1 for prime in half))) for half in halves]
-        whole = pow(_EXPONENT, -1, math.lcm(*(prime - 1 for prime in self.primes)))
-        numbers = (0, self.modulus, _EXPONENT, whole, p, q, *exponents, pow(q, -1, p))
+        exponents = [pow(self.exponent, -1, math.lcm(*(prime - 1 for prime in half))) for half in halves]
+        whole = pow(self.exponent, -1, math.lcm(*(prime - 1 for prime in self.primes)))
+        numbers = (0, self.modulus, self.exponent, whole, p, q, *exponents, pow(q, -1, p))
         return der.sequence(*map(der.integer, numbers))
 
 
@@ -262,10 +265,16 @@ class KeyRing:
         bits = _modulus(key).bit_length()
         if bits < _LEAST_RSA_BITS:
             raise ValueError(f"an RSA key of {bits} bits")
-        bits = min(bits, RSA_BITS)
-        found = self._made.get((bits, number))
+        exponent = _exponent(key)
+        if bits > LARGE_RSA_BITS and exponent.bit_length() > EXPONENT_BITS:
+            bits = LARGE_RSA_BITS + _PRIME_BITS
+            if not exponent & 1:
+                raise ValueError("an RSA key with an even exponent")
+        else:
+            bits, exponent = min(bits, RSA_BITS), _EXPONENT
+        found = self._made.get(((bits, exponent), number))
         if not isinstance(found, RsaNumbers):
-            found = self._made[bits, number] = RsaNumbers.make(bits)
+            found = self._made[(bits, exponent), number] = RsaNumbers.make(bits, exponent)
         return RsaKey(algorithm, found)
 
     def _on_curve(self, algorithm: bytes, number: int) -> EcKey:
@@ -307,6 +316,10 @@ def _modulus(key: bytes) -> int:
     return der.number(der.children(der.content(key)[1:])[0])
 
 
+def _exponent(key: bytes) -> int:
+    return der.number(der.children(der.content(key)[1:])[1])
+
+
 def signature_algorithm_of(algorithm: bytes) -> bytes:
     """Return by what a key of an algorithm (both DER) signs, with SHA-256 where it has the choice.
 
@@ -322,12 +335,14 @@ def signature_algorithm_of(algorithm: bytes) -> bytes:
     return der.sequence(der.oid("1.2.840.10045.4.3.2")) if kind == _EC else algorithm
 
 
-def _prime(least: int, end: int) -> int:
+def _prime(least: int, end: int, exponent: int) -> int:
     """Return a probable prime of a range, to whose group order the public exponent is prime."""
     number = least + secrets.randbelow(end - least) | 1
-    while math.gcd(number, _SIEVE) != 1 or number % _EXPONENT == 1 or pow(2, number - 1, number) != 1:
+    while (
+        math.gcd(number, _SIEVE) != 1 or math.gcd(number - 1, exponent) != 1 or pow(2, number - 1, number) != 1
+    ):
         number += 2
-    return number if number < end else _prime(least, end)
+    return number if number < end else _prime(least, end, exponent)
 
 
 def _digest(name: str, data: bytes) -> bytes:

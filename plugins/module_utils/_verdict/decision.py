@@ -359,6 +359,8 @@ def _refused_client_ca(
         why = f"its issuer is not found among the client CAs{_odd_link(one, together)}"
     elif refusal.number == _WRONG_SIGNATURE and any(_is_namesake(one, each) for each in together):
         code, (why, remedy) = "clients-refused", bare_rules.TAKEN_FOR_ANOTHER
+    elif refusal.number == _WRONG_SIGNATURE and rules.has_long_exponent(one):
+        why = "the exponent of its key is longer than OpenSSL takes of a key of RSA of that size"
     elif refusal.number == _REVOKED:
         why = f"it is, or a CA above it is, on the CRL of its issuer{_listed(together, crls)}"
         remedy = bare_rules.REVOKED_CA

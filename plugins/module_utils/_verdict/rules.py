@@ -10,6 +10,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ansible_collections.mtls.httpd.plugins.module_utils._twin.keys import EXPONENT_BITS, LARGE_RSA_BITS
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict import bare_rules, validity
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.bare_rules import CHAT_CA, MINIMUM_RSA_BITS, USES
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import (
@@ -240,6 +241,13 @@ def client_ca_strength(one: Certificate) -> Iterator[Finding]:
         kind = one.key_kind or "of a kind that is not known"
         message = f"the key of '{one.label}' is {kind}, which httpd takes of no client's CA."
         yield finding("weak-key", one.source, message, "Ask whoever runs the CA for one with a key of another kind.")
+
+
+def has_long_exponent(one: Certificate) -> bool:
+    """Return whether OpenSSL checks no signature by a certificate's key of RSA, as that would take it long."""
+    if not isinstance(one.key, rsa.RSAPublicKey) or one.key.key_size <= LARGE_RSA_BITS:
+        return False
+    return one.key.public_numbers().e.bit_length() > EXPONENT_BITS
 
 
 def _chat_ca(one: Certificate) -> str:
