@@ -18,7 +18,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._twin import der
 _UTF8_STRING = 0x0C
 _KIND = re.compile(r"([0-9]+(?:\.[0-9]+)+|[A-Za-z][A-Za-z0-9-]*)=")
 _ENCODED = re.compile(r"#((?:[0-9A-Fa-f]{2})+)")
-# What has to be escaped: NUL, '"', '+', ',', ';', '<', '>' and the backslash; a blank at one end, a '#' at the beginning.
+# What has to be escaped: NUL, '"', '+', ',', ';', '<', '>', the backslash; a blank at one end, a '#' at the beginning.
 _TEXT = re.compile(r'(?![ #])(?:[^\x00"+,;<>\\]|\\[0-9A-Fa-f]{2}|\\[ "#+,;<=>\\])*(?<!(?<!\\) )')
 _ESCAPED = re.compile(rb"\\([0-9A-Fa-f]{2}|.)", re.DOTALL)
 

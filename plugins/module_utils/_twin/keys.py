@@ -338,9 +338,7 @@ def signature_algorithm_of(algorithm: bytes) -> bytes:
 def _prime(least: int, end: int, exponent: int) -> int:
     """Return a probable prime of a range, to whose group order the public exponent is prime."""
     number = least + secrets.randbelow(end - least) | 1
-    while (
-        math.gcd(number, _SIEVE) != 1 or math.gcd(number - 1, exponent) != 1 or pow(2, number - 1, number) != 1
-    ):
+    while math.gcd(number, _SIEVE) != 1 or math.gcd(number - 1, exponent) != 1 or pow(2, number - 1, number) != 1:
         number += 2
     return number if number < end else _prime(least, end, exponent)
 

@@ -25,7 +25,6 @@ except ImportError:
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
-
     from typing import Union
 
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate
