@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from demo_material import Issued, write
+from odd_authorities import LONG, SALTED, client_of, pem
+from odd_certificates import ca, crl, distribution
 from odd_forms import FALSE, TRUE, TRUE_AS_ONE, apart, armoured, called, changed, of_issuer, of_subject, with_extension
 from odd_forms import sequence as der_sequence
 
@@ -61,3 +63,26 @@ def test_its_clients_are_let_in_and_nobody_else(operator: LocalOperator, case: s
     before = operator.state()
     operator.deploy(mutual_tls_sites=[operator.site | {"client_ca": f"{operator.material.folder}/odd.crt"}])
     assert operator.state() == before
+
+
+def test_clients_are_let_in_whose_ca_salts_with_all_the_room_of_its_key(operator: LocalOperator) -> None:
+    issuing = ca(LONG, **SALTED)
+    client = client_of(issuing)
+    write(operator.material.folder, "salted.crt", pem(LONG.certificate, issuing.certificate))
+    operator.deploy(mutual_tls_sites=[operator.site | {"client_ca": f"{operator.material.folder}/salted.crt"}])
+    assert operator.ask(Issued(client.certificate, client.key)).said == OK
+    assert operator.ask(operator.material.stranger).said == "TLSV1_ALERT_UNKNOWN_CA"
+
+
+@pytest.mark.parametrize("check", ["chain", "leaf"])
+def test_lists_of_a_part_keep_out_whom_they_name_and_nobody_else(operator: LocalOperator, check: str) -> None:
+    root = ca()
+    good, revoked = client_of(root), client_of(root)
+    lists = [crl(root, revoked, place=distribution(only_contains_user_certs=True))]
+    lists += [crl(root, place=distribution(only_contains_ca_certs=True))] if check == "chain" else []
+    write(operator.material.folder, "chat.crt", pem(root.certificate))
+    write(operator.material.folder, "chat.crl", pem(*lists))
+    files = {option: f"{operator.material.folder}/chat.{end}" for option, end in (("client_ca", "crt"), ("crl", "crl"))}
+    operator.deploy(mutual_tls_sites=[operator.site | files | {"crl_check": check}])
+    assert operator.ask(Issued(good.certificate, good.key)).said == OK
+    assert operator.ask(Issued(revoked.certificate, revoked.key)).said == "SSLV3_ALERT_CERTIFICATE_REVOKED"
