@@ -49,7 +49,7 @@ def _judge_together(shared: Shared, given: MaterialSet) -> Judgement[tuple[Certi
     found: dict[Certificate, None] = {}
     for material in given.client_ca:
         contents = yield from read_shared(shared, material, "client_ca")
-        if contents.entries and len(contents.certificates) > 1:
+        if len(contents.entries) > 1 and len(contents.certificates) > 1:
             message = f"is a zip in which {some(contents.entries)} could each be the client CA."
             yield finding("ambiguous", material.name, message, "Unpack it, and give the client CA itself.")
         found.update(dict.fromkeys(contents.certificates))

@@ -144,7 +144,9 @@ def _choose_leaf(
     fitting = [one for one in certificates if rank(one) == best]
     if best[1] and any(one.key != fitting[0].key for one in fitting):
         message = f"holds several certificates that could be the server's: {some(one.label for one in fitting)}."
-        remedy = "Give 'domain', or a file with that of this server alone."
+        remedy = "Give a file with that of this server alone."
+        if not domains:
+            remedy = "Give 'domain', or a file with that of this server alone."
         yield finding("ambiguous", fitting[0].source, message, remedy)
     return max(fitting, key=lambda one: one.end) if best[1] else fitting[0]
 

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
@@ -150,6 +152,19 @@ def test_a_list_that_is_not_the_cas_is_told_once() -> None:
     one = ca()
     found = verdict(whole(one), crl(one, signer=new_key()).public_bytes(Encoding.PEM)).findings
     assert [each.code for each in found] == ["crl-wrong-issuer"]
+
+
+def test_a_zip_of_one_file_holds_what_the_file_holds_and_of_two_files_one_has_to_be_chosen() -> None:
+    root = ca()
+    issuing = ca(root)
+    assert verdict(zipped("chat.crt", whole(root, issuing))).findings == ()
+    both = io.BytesIO()
+    with zipfile.ZipFile(both, "w") as archive:
+        archive.writestr("root.crt", whole(root))
+        archive.writestr("issuing.crt", whole(issuing))
+    (found,) = verdict(both.getvalue()).findings
+    assert (found.code, found.severity) == ("ambiguous", ERROR)
+    assert "root.crt, issuing.crt" in found.message
 
 
 def test_a_list_of_users_alone_does_where_it_is_asked_about_clients_alone() -> None:
