@@ -23,12 +23,11 @@ except ImportError:
     pass
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from typing import Union
 
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate import Certificate
-    from ansible_collections.mtls.httpd.plugins.module_utils._verdict.signature import NameKey
 
     Name = Union[x509.DNSName, x509.IPAddress]  # by which a server is looked for
 
@@ -76,20 +75,34 @@ def reachable(leaf: Certificate, pool: Sequence[Certificate]) -> list[Certificat
 def too_many_ways(leaf: Certificate, pool: Sequence[Certificate]) -> bool:
     """Return whether certificates that issue each other offer more ways than can be tried soon.
 
-    cryptography before 50 tries them all: thirty that issue each other take it for ever.
+    cryptography before 50 tries them all: thirty that issue each other take it for ever. By names there are more than
+    by signatures, as among the certificates of a CA for its next key and for the one before (RFC 4210, 4.4).
     """
     if len(pool) < 2:
         return False
-    below: dict[NameKey, int] = {leaf.issuer_key: 1}
+
+    def by_name(one: Certificate) -> list[Certificate]:
+        return [each for each in pool if each.subject_key == one.issuer_key]
+
+    def by_signature(one: Certificate) -> list[Certificate]:
+        return [each for each in by_name(one) if signed_by(one, each)]
+
+    return _ways(leaf, pool, by_name) > MAXIMUM_WAYS and _ways(leaf, pool, by_signature) > MAXIMUM_WAYS
+
+
+def _ways(leaf: Certificate, pool: Sequence[Certificate], issuers: Callable[[Certificate], list[Certificate]]) -> int:
+    """Return how many ways there are from a certificate upwards, each counted at each of its steps."""
+    above = {one: issuers(one) for one in (leaf, *pool)}
+    below = {leaf: 1}
     total = 1
     for _depth in range(MAXIMUM_DEPTH):
-        above: dict[NameKey, int] = {}
-        for one in pool:
-            if one.subject_key in below:
-                above[one.issuer_key] = above.get(one.issuer_key, 0) + below[one.subject_key]
-        below = above
+        reached: dict[Certificate, int] = {}
+        for one, ways in below.items():
+            for each in above[one]:
+                reached[each] = reached.get(each, 0) + ways
+        below = reached
         total += sum(below.values())
-    return total > MAXIMUM_WAYS
+    return total
 
 
 def build(leaf: x509.Certificate, pool: Sequence[x509.Certificate], terms: Terms, name: Name) -> Path:

@@ -160,6 +160,20 @@ def test_of_all_intermediates_of_an_authority_that_of_the_server_is_sent() -> No
     assert codes(of(SERVER, *one_name, ISSUING)) == ["path-refused"]
 
 
+def test_a_cas_certificates_for_its_next_key_and_for_the_one_before_are_no_maze() -> None:
+    name = named("CA with a new key")
+    old, new = ca(subject=name), ca(subject=name)
+    new_by_old, old_by_new = ca(old, subject=name, key=new.key), ca(new, subject=name, key=old.key)
+    for root, kept in ((old, [new_by_old]), (new, [])):
+        found = verdict(of(leaf(new), old_by_new, new_by_old, root=root))
+        assert [(one.code, one.severity) for one in found.findings] == [("chain-superfluous", WARNING)]
+        assert found.deployable is not None
+        assert found.deployable.certificate.count(b"BEGIN") == 1 + len(kept)
+    pairs = ((old, new.key), (new, old.key))
+    maze = [ca(issuer, subject=name, key=key) for _number in range(15) for issuer, key in pairs]
+    assert codes(of(leaf(new), *maze)) == ["path-refused"]
+
+
 # Kinds of keys
 
 

@@ -344,7 +344,6 @@ OTHERWISE_CALLED = {
     "limits: a limit that is no network",
     "limits: for a self-issued server",
     "limits: thousands for thousands of names",
-    "ways: a circle of one name",
 }
 
 
