@@ -158,6 +158,15 @@ note(
     code="client-ca-incomplete",
     words="of another key than the one that is given",
 )
+NAMESAKE = ca(subject=named("Namesake"))
+note(
+    "intermediate: with a root of its name and another kind of key",
+    False,
+    ca(subject=named("Namesake"), key=RSA, ski=None, aki=None),
+    ca(NAMESAKE, aki=None),
+    code="client-ca-incomplete",
+    words="of another key than the one that is given",
+)
 NEXT = ca(SOUND, subject=named("Chat CA"))
 note("next key: signed by the one before", True, SOUND, NEXT)
 note("next key: of another kind", True, SOUND, ca(SOUND, subject=named("Chat CA"), key=RSA))

@@ -312,6 +312,22 @@ def digest_of(algorithm: bytes) -> str:
     return _WITH_RSA.get(kind) or _WITH_EC.get(kind) or ""
 
 
+def is_of_another_kind(public: bytes, algorithm: bytes) -> bool:
+    """Return whether a key (SubjectPublicKeyInfo) signs by no such algorithm (DER); false for kinds not known here."""
+    try:
+        kind = der.oid_text(der.children(der.children(public)[0])[0])
+        sort = der.oid_text(der.children(algorithm)[0])
+    except (ValueError, IndexError):
+        return False
+    if sort in _WITH_RSA:
+        return kind != _RSA
+    if sort in _WITH_EC:
+        return kind != _EC
+    if sort == _RSA_PSS:
+        return kind not in (_RSA, _RSA_PSS)
+    return sort in _OF_ONE_STRENGTH and kind != sort
+
+
 def _modulus(key: bytes) -> int:
     return der.number(der.children(der.content(key)[1:])[0])
 

@@ -20,7 +20,12 @@ import functools
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._twin import der, memory
-from ansible_collections.mtls.httpd.plugins.module_utils._twin.keys import Key, KeyRing, signature_algorithm_of
+from ansible_collections.mtls.httpd.plugins.module_utils._twin.keys import (
+    Key,
+    KeyRing,
+    is_of_another_kind,
+    signature_algorithm_of,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._twin.twins import (
     Bearer,
     Parts,
@@ -52,6 +57,8 @@ def is_signed(signed: bytes, issuer: bytes) -> bool | None:
     """Return whether the key of a CA signed a certificate or a revocation list (all DER); None if it is not known."""
     try:
         own, parts = Parts.of(issuer), _parts(signed)
+        if is_of_another_kind(own.public, der.children(signed)[1]):
+            return False
         if parts is None:
             return _is_list_signed(signed, issuer, own)
         if signed == issuer:

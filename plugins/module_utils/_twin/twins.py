@@ -18,6 +18,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Callable, Optional
 
 from ansible_collections.mtls.httpd.plugins.module_utils._twin import der
+from ansible_collections.mtls.httpd.plugins.module_utils._twin.keys import is_of_another_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -163,8 +164,12 @@ class _Issuers:
 
     def of(self, whole: bytes, issuer: bytes, link: bytes) -> Parts | None:
         """Return who signed it: of those of the issuer's name, whom its key fits, and else whom its link names."""
-        name = comparable(issuer)
-        named = [(one, parts) for one, parts in self.originals if comparable(parts.subject) == name]
+        name, algorithm = comparable(issuer), der.children(whole)[1]
+        named = [
+            (one, parts)
+            for one, parts in self.originals
+            if comparable(parts.subject) == name and not is_of_another_kind(parts.public, algorithm)
+        ]
         told = [(self.signed(whole, one), parts) for one, parts in named]
         sure = [parts for answer, parts in told if answer]
         possible = [parts for answer, parts in told if answer is None]

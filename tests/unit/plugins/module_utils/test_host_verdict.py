@@ -252,9 +252,11 @@ def test_a_host_says_of_a_path_to_the_trust_anchors_what_the_controller_says(cas
         assert [one.code for one in findings if one.severity == ERROR] == wanted, findings
 
 
+@pytest.mark.parametrize("kind", ["EC", "RSA"])
 @pytest.mark.parametrize("linked", [True, False])
-def test_the_certificate_of_a_ca_for_its_next_key_is_no_root(linked: bool) -> None:
-    more = {} if linked else {"ski": None, "aki": None}
+def test_the_certificate_of_a_ca_for_its_next_key_is_no_root(linked: bool, kind: str) -> None:
+    more: dict[str, Any] = {} if linked else {"ski": None, "aki": None}
+    more |= {"key": rsa.generate_private_key(65537, 2048)} if kind == "RSA" else {}
     next_key = ca(Pair(ROOT.certificate, ROOT.key), subject=ROOT.certificate.subject, **more).certificate
     found = members("/host/chain.pem", ROOT.certificate, next_key, ISSUING.certificate)
     assert [one.is_root for one in found] == [True, False, False]
