@@ -259,7 +259,7 @@ class Canaries:
     def plant(self, site: SiteFacts, host: VirtualHost) -> None:
         """Put a file with the word into the document root of a site, beside each path that Chat calls."""
         domain = site.domain
-        folder = find_document_root(self.described, host)
+        folder = find_jail(self.described) + find_document_root(self.described, host)
         if not folder or not os.path.isdir(folder):
             return
         name = f"mtls-httpd-{secrets.token_hex(8)}"
@@ -394,6 +394,12 @@ class Canaries:
 def _far(lowest: int) -> list[str]:
     """Addresses in all blocks of the internet from C(lowest) on: one in each of them, and then another in each."""
     return [f"{block}.{within}" for within in _WITHIN for block in _BLOCKS if block >= lowest]
+
+
+def find_jail(described: Description) -> str:
+    """The folder in which httpd's workers see all paths (ChrootDir); empty where they see those of this machine."""
+    named = [described.path(each.words[0]) for each in described.named("chrootdir") if each.words]
+    return named[-1].rstrip("/") if named else ""
 
 
 def find_document_root(described: Description, host: VirtualHost) -> str:

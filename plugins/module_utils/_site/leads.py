@@ -106,6 +106,9 @@ class Leads:
     def tell_unseen(self) -> list[str]:
         """Say what was not looked through, by a sentence for each kind."""
         found = [tell_unseen(self.folders.unseen)] if self.folders.unseen else []
+        jails = self.described.named("chrootdir")
+        if jails:  # Where links lead to there is not what they lead to here.
+            found.append(f"links and .htaccess files below ChrootDir ({jails[-1].place}) were not looked for")
         if self.is_cut:
             at = f", at {self._at[0].place}" if self._at else ""
             found.append(

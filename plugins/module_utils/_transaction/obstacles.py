@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.room import find_crowded
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes, seclusion
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
+from ansible_collections.mtls.httpd.plugins.module_utils._site.canaries import find_jail
 from ansible_collections.mtls.httpd.plugins.module_utils._site.conflicts import (
     find_changed_mpm,
     find_conflicts,
@@ -59,6 +60,7 @@ def find_obstacles(seen: Seen) -> list[Fault]:
         *taken,
         *forgotten,
         *_hindrances(seen),
+        *_find_beside_jail(seen),
         *find_unwritable(seen),
         *_log_faults(seen),
         *_found_alive(
@@ -210,6 +212,18 @@ def _find_secluded(seen: Seen) -> Iterator[Fault]:
         words = f"httpd's unit does not let it write to {folder} (such as by ProtectSystem=)"
         way = f"add `ReadWritePaths={folder}` to the unit (`systemctl edit`) and restart httpd; or {OTHER_LOGS}"
         yield Fault("secluded", "", f"{words}, where a site has a log, so that a reload would end it", way)
+
+
+def _find_beside_jail(seen: Seen) -> Iterator[Fault]:
+    """Why workers that ChrootDir locks up would not find a document root that is there for all others."""
+    jail = find_jail(seen.without_us)
+    for domain, path in _document_roots(seen) if jail else ():
+        if os.path.isdir(path) and not os.path.isdir(jail + path) and path not in _roots_before(seen, domain):
+            place = seen.without_us.named("chrootdir")[-1].place
+            words = (
+                f"{domain}: httpd's workers look for {path} below {jail} (ChrootDir at {place}), and it is not there"
+            )
+            yield Fault("secluded", domain, f"{words}, so that callers get 403 or 404", f"put it at {jail}{path}")
 
 
 def _is_closed_to_httpd(seen: Seen, log: str) -> bool:

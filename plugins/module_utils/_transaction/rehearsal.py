@@ -236,6 +236,9 @@ def _carry_out(trial: Trial) -> _End:
                 faults += found or try_detours(private, content, site, address, trial.probes)
             # Nor are other doors tried then.
             faults += [] if faults else find_open(Asker(content, tried, trial.accepted, trial.probes))
+        said = start.ended() if faults else ""
+        if said:
+            faults.insert(0, _tell_end(described, said))
     return _End(
         faults=protocols.name_limits(private, described, sites, faults),
         complete=True,
@@ -245,6 +248,13 @@ def _carry_out(trial: Trial) -> _End:
         warnings=tuple(dict.fromkeys([*list_untwinned(twins), *content.warnings])),
         dressed=content.dressed,
     )
+
+
+def _tell_end(described: Description, said: str) -> Fault:
+    """Say why there was no answer, and what to do."""
+    jails = described.named("chrootdir")
+    more = f": behind ChrootDir ({jails[-1].place}) it finds no library that LoadFile has not loaded" if jails else ""
+    return Fault("unsound", "", f"httpd ended as it was asked, and said last: {said}", f"mend that first{more}")
 
 
 def _arguments(scratch: str) -> list[str]:

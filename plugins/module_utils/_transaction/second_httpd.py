@@ -23,6 +23,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.programs impor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from typing import Callable
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.server import Server
 
@@ -31,14 +32,19 @@ _READY = 20.0
 # slower this machine is just now, as the start shows.
 _SOON, _LATER, _LATEST = 0.01, 0.1, 0.3
 _PART_OF_START = 0.3
+_LAST = 3  # lines of a log
 
 
 @dataclass(frozen=True)
 class _Start:
-    """How httpd started: what it said where it did not, and the programs that it would have started, by path."""
+    """How httpd started: what it said where it did not, and the programs that it would have started, by path.
+
+    ended: tells what it said last where it has ended since.
+    """
 
     broken: str
     programs: tuple[str, ...]
+    ended: Callable[[], str]
 
 
 @dataclass(frozen=True)
@@ -133,7 +139,12 @@ def serving(
             slow = min(_LATEST, _PART_OF_START * (time.monotonic() - began))
             programs += alone.tried(max(slow, _LATER if programs else _SOON))
             alone.close()  # What a request starts is not of the configuration: it is refused, and not waited for.
-        yield _Start(broken, tuple(programs))
+        log = os.path.join(scratch, "error.log")
+        yield _Start(
+            broken,
+            tuple(programs),
+            lambda: "" if process.poll() is None else own_words(read_lines(log)[-_LAST:]) or "nothing",
+        )
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
