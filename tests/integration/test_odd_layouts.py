@@ -150,6 +150,25 @@ def test_an_odd_layout_is_deployed_to_renewed_and_given_back(host: Host, lay_out
     assert state_of(host) == before
 
 
+@pytest.mark.parametrize("own", ["hosts", "sites"])
+def test_a_pattern_that_includes_our_folder_before_another_is_named(host: Host, own: str) -> None:
+    (folder(host, f"conf/{own}") / "own.conf").write_text(own_host(host))
+    host.add(f"{with_ssl(host)}IncludeOptional conf/*/*.conf\n")
+    host.restart()
+    if own == "sites":
+        line = len(host.httpd.conf.read_text().splitlines())
+        message = host.refused(host.wish())
+        assert f"included before it, which line {line} of the main file includes" in message
+        host.httpd.conf.write_text(host.httpd.conf.read_text().replace("conf/*/*.conf", f"conf/{own}/*.conf"))
+        host.restart()
+    before, main = tree(host.httpd.root), host.httpd.conf.read_text()
+    host.apply(host.wish())
+    assert host.enforces()
+    assert host.httpd.conf.read_text() == main  # A line there would have it read twice.
+    host.apply(SiteWish(DOMAIN))
+    assert tree(host.httpd.root) == before
+
+
 def test_the_store_lies_beside_the_link_that_is_the_main_file(host: Host) -> None:
     link_main_file(host)
     host.restart()

@@ -87,7 +87,9 @@ def _defaults(store: Store, described: Description, site: SiteFacts, mine: Virtu
         theirs = next(filter(is_foreign, same), None)
         if theirs and not is_foreign(same[0]):
             words = f"{site.domain}: it would become the default of its address and port in the place of the virtual"
-            remedy = "have the other's file included before it"
+            line = described.files.get(store.path("host.conf"))
+            by = f", which line {line} of the main file includes, perhaps with others by a pattern" if line else ""
+            remedy = f"have the other's file included before it{by}"
             yield Fault("takes-the-default", site.domain, f"{words} host at {theirs.place}", remedy)
         for other in filter(is_foreign, described.virtual_hosts) if address and not theirs else ():
             if any(not known and number in ("*", port) for known, number in map(endpoint, other.addresses)):

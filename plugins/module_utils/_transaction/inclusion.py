@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import itertools
 import os
 import re
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 INCLUSION = "zz-mtls.conf"
 _SECTION = re.compile(r"\s*<(/?)[A-Za-z]")
 _INCLUDES_ALL = re.compile(r'(?i)\s*Include(?:Optional)?\s+"?([^"$*?\[]*)/\*\.conf"?\s*$')
+_INCLUDES_SOME = re.compile(r'(?i)\s*Include(?:Optional)?\s+"?([^"$]*[*?\[][^"$]*?)"?\s*$')
 _INCLUDES_ONE = re.compile(r'(?i)\s*Include(?:Optional)?\s+"?([^"$*?\[]+?)"?\s*$')
 # What a file that is generated says of itself, in whatever words. That settles where our line stands, and a warning.
 _GENERATED = re.compile(
@@ -88,6 +90,8 @@ def plan_inclusion(server: Server, store: Store, without_us: Description, sites:
         return gone + [_edit(path, lambda text: _without(text, line)) for path in lined]
     if there or lined or host in map(os.path.realpath, without_us.files):  # A hand may have written the line otherwise.
         return []
+    if _reads_of_itself(text, without_us, host):
+        return []
     usable = [place for place in folders if _is_servers_own(place.path, without_us)]
     if _says_generated(text):
         firsts = [without_us.defaults.get(endpoint(join_endpoint(*each))) for each in wanted]
@@ -117,6 +121,20 @@ def tell_passing_line(server: Server, store: Store, changes: Iterable[Change]) -
 
 def _line(store: Store) -> str:
     return f"IncludeOptional {quoting.directive(quoting.path(store.path('host.conf')))}"
+
+
+def _reads_of_itself(text: str, without_us: Description, host: str) -> bool:
+    """Whether a main file of this text includes host.conf by a pattern, such as conf/*/*.conf, as soon as it is there.
+
+    A line for it would have httpd read it twice.
+    """
+    for words in _outside(text):
+        found = _INCLUDES_SOME.match(words) if words else None
+        parts = without_us.path(found.group(1)).split("/") if found else []
+        names = host.split("/")
+        if len(parts) == len(names) and all(map(fnmatch.fnmatchcase, names, parts)):
+            return True
+    return False
 
 
 def _folders(text: str, without_us: Description, host: str) -> list[_Place]:
