@@ -40,6 +40,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.door_requests imp
     find_requests,
     make_request,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._site.error_pages import ask_by_error_pages
 from ansible_collections.mtls.httpd.plugins.module_utils._site.kinds import find_kinds
 from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_doors import ask_leads
 from ansible_collections.mtls.httpd.plugins.module_utils._site.spellings import spell_beside_open, spell_protected
@@ -70,7 +71,7 @@ def find_open(asker: Asker) -> list[Fault]:
     asked = [site for site in asked if asker.serve_admitted(site)]
     if not asked:
         return []
-    faults = [fault for site in asked for fault in _spelled(asker, site)]
+    faults = [fault for site in asked for fault in (*_spelled(asker, site), *ask_by_error_pages(asker, site))]
     names = 0
     for (address, port), sharing in asker.shared.items():
         kinds = find_kinds(described, sharing)

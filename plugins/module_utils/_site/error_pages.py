@@ -1,0 +1,84 @@
+# Copyright (c) 2026, mtls.httpd contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Asking whether a page of errors whose path a request fills in shows a site's closed content at its open paths.
+
+Measured on httpd 2.4: ErrorDocument with a path makes a request within httpd for which no rule is asked again.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ansible_collections.mtls.httpd.plugins.module_utils._site.asking import NOBODY, Asker
+from ansible_collections.mtls.httpd.plugins.module_utils._site.door_requests import Asked, authority, make_request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import (
+        Description,
+        Directive,
+        VirtualHost,
+    )
+    from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
+    from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SiteFacts
+
+_PATHS = 4  # open ones that are asked for
+_METHODS = {"405": "PUT"}  # by which a file is asked for, so that the answer is of the status
+_OF_ALL = re.compile(r"(?i)virtualhost |location \"?/\"?$|if \"true\"$")  # sections of all that is served
+_FIELD = re.compile(r"(?i)%\{(?:HTTP|req|http)(?::|_(?=[A-Z]))([\w-]+)")
+
+
+def ask_by_error_pages(asker: Asker, site: SiteFacts) -> Iterator[Fault]:
+    """Ask for what a site protects by pages of errors that a request fills in, as a client without a certificate.
+
+    Where nothing comes of it, that it may lead there is noted, as another request may.
+    """
+    if not site.open_paths:
+        return
+    host = asker.canaries.hosts[site.domain]
+    for each in _find_filled(asker.canaries.described, host):
+        asked = list(_find_requests(asker, site, each))
+        kept = asker.connect(asker.address_of(site), site.port, site.domain)
+        found = list(asker.judge(kept, site, asked, [host], f"{NOBODY} got in by ErrorDocument at {each.place}"))
+        kept.close()
+        yield from found
+        if not found:
+            asker.note(
+                f"ErrorDocument at {each.place} may lead to what {site.domain} protects, as its path is filled in by "
+                "what a request says"
+            )
+
+
+def _find_filled(described: Description, host: VirtualHost) -> list[Directive]:
+    """The pages in force in a virtual host whose paths a request fills in."""
+    whole: dict[str, Directive] = {}  # by status, those of all that it serves: a later one takes an earlier one's place
+    some: list[Directive] = []
+    for place in dict.fromkeys(("", host.place)):
+        for each in described.of_host(place):
+            if each.name.lower() == "errordocument" and each.words:
+                if all(map(_OF_ALL.match, each.sections)):
+                    whole[each.words[0]] = each
+                else:
+                    some.append(each)
+    return list(filter(_is_filled, (*whole.values(), *some)))
+
+
+def _is_filled(each: Directive) -> bool:
+    page = "".join(each.words[1:2])
+    return page.startswith("/") and "%{" in page.partition("?")[0]
+
+
+def _find_requests(asker: Asker, site: SiteFacts, each: Directive) -> Iterator[Asked]:
+    method = _METHODS.get(each.words[0], "GET")
+    begins = each.words[1].partition("%{")[0]
+    target = asker.find_targets(site)[0]
+    rest = target[len(begins) :] if target.startswith(begins) else target.lstrip("/")
+    fields = "".join(f"{name.replace('_', '-')}: {rest}\r\n" for name in _FIELD.findall(each.words[1]))
+    for path in site.open_paths[:_PATHS]:
+        raw = make_request(f"{method} {path}?{rest} HTTP/1.1", authority(site.domain, site.port))
+        raw = raw[:-2] + fields.encode("latin-1") + (b"Content-Length: 0\r\n\r\n" if method == "PUT" else b"\r\n")
+        yield Asked(raw, site.domain, f"{method} {path}?{rest}", path)
