@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _NEEDED = re.compile(r"LoadModule (mpm_\w+|unixd_module|systemd_module) ")
 _FIRST = 3  # SD_LISTEN_FDS_START
-_SECONDS = 5.0  # for the start, and for the reload
+_SECONDS = 15.0  # for the start, and for the reload
 _LOADED = "resuming normal operations"
 
 
