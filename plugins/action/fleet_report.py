@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -27,6 +26,7 @@ with kept_bytecode():
     from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.judging import judge_fleet
     from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.merging import read_reports
     from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.registered import read_hosts
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.report_file import replace_file
     from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import SEVERITIES, Thresholds
     from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.table import sum_up, tabulate_fleet
 
@@ -60,8 +60,7 @@ class ActionModule(ActionBase):
         fleet = judge_fleet(hosts, now, thresholds, others)
         lines = tabulate_fleet(fleet, everything=options["everything"])
         say(lines)
-        for path in options["files"]:
-            _write(path, FORMATS[os.path.splitext(path)[1]](fleet))
+        _write({path: FORMATS[os.path.splitext(path)[1]](fleet) for path in options["files"]})
         bad = options["fail_on"] != "never" and _is_as_bad(fleet, options["fail_on"])
         result = {"changed": False, "failed": bad, "msg": sum_up(fleet)}
         if options["summary"]:
@@ -97,19 +96,13 @@ def _refuse_odd(options: Mapping[str, Any]) -> None:
         raise ArgumentsError(wrong)
 
 
-def _write(path: str, text: str) -> None:
-    """Replace a file at once, so that who reads it has the old one or the new. Raises ArgumentsError."""
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=os.path.dirname(os.path.abspath(path)), prefix=".mtls-", delete=False
-        ) as stream:
-            try:
-                stream.write(text)
-                os.fchmod(stream.fileno(), 0o644)  # node_exporter, and a web server, are other users
-                os.rename(stream.name, path)
-            except OSError:
-                os.unlink(stream.name)
-                raise
-    except OSError as error:
-        words = f"option 'files': {path} cannot be written on the controller: {error.strerror}."
-        raise ArgumentsError([words]) from None
+def _write(reports: Mapping[str, str]) -> None:
+    """Write each report to its path. Raises ArgumentsError with what could not be written, once all was tried."""
+    wrong = []
+    for path, report in reports.items():
+        try:
+            replace_file(path, report)
+        except OSError as error:
+            wrong.append(f"option 'files': {path} cannot be written on the controller: {error.strerror}.")
+    if wrong:
+        raise ArgumentsError(wrong)
