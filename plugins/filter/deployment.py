@@ -55,6 +55,10 @@ options:
     type: list
     elements: dict
     default: []
+  limit:
+    description: The limit of the call, for the command that is told.
+    type: str
+    default: ""
   check:
     description: Whether nothing was changed, as in check mode.
     type: bool
@@ -70,14 +74,15 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - What is C(said), in lines, which hosts C(failed), C(way_back), the sites by which each changed host goes back, and
-      C(returned), lines on those that were put back. In check mode, C(table) has the lines of a table of what would be
-      done to each host.
+    - What is C(said), in lines, why hosts C(failed), by host, C(way_back), the sites by which each changed host goes
+      back, and C(returned), lines on those that were put back. In check mode, C(table) has the lines of a table of what
+      would be done to each host.
   type: dict
 """
 
 
 _UNCONFIRMED = "it could not be reached any more, so it was not confirmed"
+_NO_HTTPD = "there is no httpd on it, and the tags that were given left its installation out"
 
 
 def deployment(
@@ -88,6 +93,7 @@ def deployment(
     failed: Sequence[str],
     put_back: Sequence[Mapping[str, Any]] = (),
     *,
+    limit: str = "",
     check: bool = False,
 ) -> dict[str, Any]:
     """Return what is said of a deployment, and what takes it back."""
@@ -96,18 +102,26 @@ def deployment(
             host,
             str(verdict.get("msg", "its material is bad")) if verdict.get("failed") else "",
             result if isinstance(result, dict) else None,
-            str(why) or (_UNCONFIRMED if shown.get("unreachable") else ""),
+            str(why) or _find_why_not_done(result, shown, check=check),
         )
         for host, verdict, result, shown, why in zip(hosts, judged, applied, confirmed, failed, strict=True)
     ]
     answers = dict(zip(hosts, put_back, strict=True)) if put_back else None
     return {
-        "said": tell_deployment(outcomes, answers, check=check),
+        "said": tell_deployment(outcomes, answers, limit=limit, check=check),
         "table": tabulate_dry_run(outcomes) if check else [],
-        "failed": [each.host for each in outcomes if each.reason],
+        "failed": {each.host: each.reason for each in outcomes if each.reason},
         "way_back": {} if check else {each.host: each.way_back for each in outcomes if each.way_back},
         "returned": [] if answers is None else tell_put_back(outcomes, answers),
     }
+
+
+def _find_why_not_done(applied: Mapping[str, Any] | str, confirmed: Mapping[str, Any], *, check: bool) -> str:
+    """Return why a host of which no task failed is not deployed all the same; empty where it is."""
+    if confirmed.get("unreachable"):
+        return _UNCONFIRMED
+    without = isinstance(applied, dict) and applied.get("httpd_found") is False
+    return _NO_HTTPD if without and not check else ""
 
 
 class FilterModule:

@@ -161,6 +161,9 @@ def test_a_deployment_that_stops_says_who_is_done_and_how_to_go_on(fleet: Fleet)
     gone_on = fleet.call("deploy", "-e", "broken=d2", "-l", "!d2")
     assert (gone_on.status, gone_on.deployed) == (0, ("d1", "d3")), gone_on.output
     assert "Deployed: d1, d3." in gone_on.words
+    within = fleet.call("deploy", "-e", "broken=d2", "-l", "d2,d3")
+    assert (within.status, within.deployed) == (2, ()), within.output
+    assert "go on without it: -l 'd2,d3,!d2'." in within.words, "d1 is none of it"
     checked = fleet.call("deploy", "-e", "broken=d2", "--check")
     assert (checked.status, checked.touched) == (2, ()), checked.output
     assert f"Would be deployed: d1. {STOPPED}" in checked.words

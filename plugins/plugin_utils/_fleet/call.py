@@ -14,6 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+def leave_out(limit: str, hosts: Sequence[str]) -> str:
+    """Return what stands behind -l for what a limit leaves, empty for all, without some hosts.
+
+    Ansible splits it at commas, and only where it has none at colons, also at those of an IPv6 address.
+    """
+    parts = [*([limit] if limit else []), *(f"!{host}" for host in hosts)]
+    if any(":" in host for host in hosts) and len(parts) == 1:
+        parts.insert(0, "all")
+    return ("," if any("," in limit or ":" in host for host in hosts) else ":").join(parts)
+
+
 @dataclass(frozen=True)
 class Call:
     """A call of a playbook of the collection.
@@ -28,8 +39,7 @@ class Call:
 
     def without(self, hosts: Sequence[str]) -> Call:
         """The same call that leaves hosts out."""
-        kept = [self.limit] if self.limit else []
-        return replace(self, limit=":".join([*kept, *(f"!{host}" for host in hosts)]))
+        return replace(self, limit=leave_out(self.limit, hosts))
 
     def tell(self, *extra: str) -> str:
         """The command, with further variables."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.call import leave_out
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.naming import name_some
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ class Outcome:
     def left_alone(self) -> bool:
         """Whether no site of it was asked for, so that nothing was done there."""
         applied = self.applied or {}
-        return not self.reason and applied.get("sites") == [] and not applied["changed"]
+        found = applied.get("httpd_found", True)
+        return bool(not self.reason and found and applied.get("sites") == [] and not applied["changed"])
 
     @property
     def way_back(self) -> list[dict[str, Any]]:
@@ -68,11 +70,16 @@ class Outcome:
 
 
 def tell_deployment(
-    outcomes: Sequence[Outcome], answers: Mapping[str, Mapping[str, Any]] | None = None, *, check: bool = False
+    outcomes: Sequence[Outcome],
+    answers: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    limit: str = "",
+    check: bool = False,
 ) -> list[str]:
     """Return who is done, who failed and why, who was not begun, and how to go on, a line each.
 
     ``answers``: what M(mtls.httpd.sites) returned for the way back, by host. None where no host was to go back.
+    ``limit``: what stood behind -l.
     """
     gone_back = [] if answers is None else _sort_put_back(outcomes, answers)[0]
     done = [each for each in outcomes if each.applied is not None and not each.reason]
@@ -94,9 +101,10 @@ def tell_deployment(
         said.append(f"Not begun: {_name(left)}. {'They serve' if len(left) > 1 else 'It serves'} as before.")
     if failed:
         names = [each.host for each in failed]
-        limit = ":".join(f"!{name}" for name in names)
         them = "it" if len(names) == 1 else "them"
-        said.append(f"Mend {_name(names)} and run the same again; or go on without {them}: -l '{limit}'.")
+        said.append(
+            f"Mend {_name(names)} and run the same again; or go on without {them}: -l '{leave_out(limit, names)}'."
+        )
     return said
 
 

@@ -10,12 +10,13 @@ import re
 from typing import Any
 
 import pytest
+from ansible.inventory.manager import split_host_pattern
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.mtls.httpd.plugins.filter.deployment import FilterModule
 from ansible_collections.mtls.httpd.plugins.filter.way_back import way_back
-from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.call import Call
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.call import Call, leave_out
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.columns import WIDTH, lay_out
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.deployment import (
     Outcome,
@@ -270,6 +271,25 @@ def test_who_is_done_who_failed_and_who_was_not_begun_is_told_with_how_to_go_on(
     ]
 
 
+@pytest.mark.parametrize(
+    ("limit", "hosts", "left"),
+    [
+        ("", ["d1"], ["!d1"]),
+        ("", ["d1", "d2"], ["!d1", "!d2"]),
+        ("webhooks", ["d1"], ["webhooks", "!d1"]),
+        ("eu:&webhooks", ["d1"], ["eu", "&webhooks", "!d1"]),
+        ("d1,d2,d3", ["d2"], ["d1", "d2", "d3", "!d2"]),
+        ("@deploy.retry", ["d1"], ["@deploy.retry", "!d1"]),
+        ("", ["2001:db8::1"], ["all", "!2001:db8::1"]),
+        ("webhooks", ["2001:db8::1"], ["webhooks", "!2001:db8::1"]),
+    ],
+)
+def test_hosts_are_left_out_of_what_the_limit_left(limit: str, hosts: list[str], left: list[str]) -> None:
+    assert split_host_pattern(leave_out(limit, hosts)) == left
+    failed = [Outcome(each, failed="it failed") for each in hosts]
+    assert tell_deployment(failed, limit=limit)[-1].endswith(f" -l '{leave_out(limit, hosts)}'.")
+
+
 def test_a_host_of_which_no_site_was_asked_for_is_told_as_left_alone_and_not_as_deployed() -> None:
     nothing = {"changed": False, "httpd_found": True, "rehearsal": "none", "sites": []}
     fleet = [FLEET[0], Outcome("d2", applied=nothing), Outcome("d3", applied=nothing)]
@@ -299,11 +319,23 @@ def test_a_host_that_was_put_back_is_not_told_as_deployed() -> None:
 def test_a_host_that_was_lost_before_it_was_confirmed_is_one_that_failed() -> None:
     judged, shown = [{}, {"failed": True, "msg": "bad"}], [{"unreachable": True, "msg": "lost"}, {}]
     told = deployment(["d1", "d2"], judged, [applied(replaced=digits("a")), ""], shown, ["", ""])
-    assert told["failed"] == ["d1", "d2"]
+    assert told["failed"] == {"d1": "it could not be reached any more, so it was not confirmed", "d2": "bad"}
     assert "d1 (it could not be reached any more, so it was not confirmed; it serves the new state" in told["said"][1]
     assert told["way_back"].keys() == {"d1"}
     good = deployment(["d1"], [{}], [applied(replaced=digits("a"))], [{"endpoints": []}], [""], check=True)
-    assert (good["failed"], good["way_back"], good["returned"]) == ([], {}, [])
+    assert (good["failed"], good["way_back"], good["returned"]) == ({}, {}, [])
+
+
+def test_a_host_without_httpd_on_which_none_was_installed_is_not_deployed_nor_left_alone() -> None:
+    without = {"changed": False, "httpd_found": False, "rehearsal": "none", "sites": []}
+    told = deployment(["d1"], [{}], [without], [{}], [""])
+    assert told["said"][:2] == [
+        "Deployed: none.",
+        "Failed: d1 (there is no httpd on it, and the tags that were given left its installation out).",
+    ]
+    checked = deployment(["d1"], [{}], [without], [{}], [""], check=True)
+    assert checked["said"] == ["Would be deployed: d1."]
+    assert "given an httpd" in checked["table"][1]
 
 
 def test_hosts_that_were_put_back_are_told_from_those_that_were_not_and_from_new_sites() -> None:
