@@ -97,6 +97,13 @@ DEPLOY = {
     "broken, one of two, 50": fails(
         "-e", "broken=d1", *FIFTY, *answers(deploy_serial="2"), words=BROKEN, at=("d2", "d3")
     ),
+    "broken, one of two, 50%": fails(
+        "-e",
+        "broken=d1",
+        *answers(deploy_max_fail_percentage="50%", deploy_serial="2"),
+        words=BROKEN,
+        at=("d2", "d3"),
+    ),
     "no number": fails(*answers(deploy_max_fail_percentage="many"), words="is a number up to 100"),
     "no serial": fails(*answers(deploy_serial="few"), words="deploy_serial is a number of hosts"),
     "none at a time": fails(*answers(deploy_serial="0"), words="deploy_serial is a number of hosts"),

@@ -18,6 +18,7 @@ import tempfile
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -235,6 +236,19 @@ def test_hosts_with_different_certificates_are_told_and_thresholds_decide(fleet:
     assert [host["host"] for host in told["hosts"]] == ["d1"]
     status, said, told = fleet.status("-l", "d1", "-e", "status_warn_days=100")
     assert (status, codes(told)) == (2, {("expires-soon", "d1")}), said
+
+
+def test_no_days_are_a_number_too_as_surveys_give_it(fleet: Fleet) -> None:
+    ends = datetime.now(timezone.utc) + timedelta(days=3)
+    fleet.material.put(fleet.material.public.issue(fleet.material.domain, not_after=ends))
+    status, said = fleet.call("deploy", "-e", "deploy_become=false", "-e", json.dumps({"deploy_ending_within": 0}))
+    assert status == 0, said
+    assert f"left alone, as they end later: {fleet.material.domain}." in " ".join(said.split())
+    status, said = fleet.call("deploy", "-e", "deploy_become=false")
+    assert status == 0, said
+    assert fleet.status()[0] == 2
+    status, said, told = fleet.status("-e", json.dumps({"status_warn_days": 0, "status_critical_days": 0}))
+    assert (status, codes(told)) == (0, set()), said
 
 
 def test_a_listed_site_that_is_not_there_is_told(asked: Fleet) -> None:
