@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.columns import lay_out
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.kept import SHOWN_DIGITS, tell_pins
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.naming import name_some
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -79,7 +80,10 @@ def plan_way_back(answers: Sequence[Answer], wanted: Wanted) -> WayBack:
     for domain in wanted.domains:
         steps = [step for answer in answers if not answer.problem for step in _plan_site(way, answer, domain, wanted)]
         way.steps += steps
-        if wanted.undone and steps and not any(step.after for step in steps):
+        if wanted.undone and not any(domain in answer.sites for answer in answers):
+            words = f"{domain}: no host has such a site. Their sites are: {_name_sites(answers)}. Correct the name"
+            way.refusals.append(words)
+        elif wanted.undone and steps and not any(step.after for step in steps):
             served = sorted({step.before.key[:SHOWN_DIGITS] for step in steps})
             words = (
                 f"{domain}: no host serves {wanted.undone}, which rollback_from names. Served are {', '.join(served)}"
@@ -121,6 +125,11 @@ def _plan_site(way: WayBack, answer: Answer, domain: str, wanted: Wanted) -> Ite
         way.refusals.append(f"{answer.host}: {domain}: the release {after.name} cannot be gone back to: {after.damage}")
     else:
         yield Step(answer.host, domain, before, after)
+
+
+def _name_sites(answers: Sequence[Answer]) -> str:
+    """Return the sites of all hosts."""
+    return name_some(sorted({domain for answer in answers for domain in answer.sites}), _SEVERAL) or "none"
 
 
 def _list_choices(steps: Sequence[Step], sites: Sequence[KeptSite]) -> Iterator[tuple[str, str]]:

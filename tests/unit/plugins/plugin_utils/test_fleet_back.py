@@ -172,6 +172,13 @@ def test_a_release_that_is_damaged_is_not_gone_back_to_and_one_without_a_release
     assert planned({**missing, "d2": host("ba")}, undone="b" * 8) == ({"d2": "a"}, "")
 
 
+def test_a_site_that_no_host_has_is_refused_whatever_is_to_be_undone() -> None:
+    """As where its name was mistyped, and all hosts would be left alone without a word."""
+    answers = read_answers({"d1": host("ba"), "d2": {"found": True, "sites": []}})
+    refusal = tell_refusal(plan_way_back(answers, Wanted(("wwww.example.com",), undone="b" * 8)), CALL)
+    assert refusal.startswith("wwww.example.com: no host has such a site. Their sites are: www.example.com.")
+
+
 def test_hosts_that_went_back_already_stay_and_are_told_as_the_same() -> None:
     answers = read_answers({"d1": host("ab", previous="a"), "d2": host("ba")})
     way = plan_way_back(answers, Wanted((DOMAIN,)))
