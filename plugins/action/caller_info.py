@@ -12,7 +12,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.domain import broken_rules
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, checked, documented_options
-from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import refusal
+from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import failure, find_why_not_started, refusal
 from ansible_collections.mtls.httpd.plugins.plugin_utils._target_paths import refuse_no_paths
 
 # Read once by Ansible's parent process; its workers inherit it.
@@ -44,4 +44,5 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = self._execute_module(
             module_name="mtls.httpd.caller_info", module_args=given, task_vars=task_vars
         )
-        return result
+        not_started = find_why_not_started(result)
+        return failure([not_started]) if not_started else result

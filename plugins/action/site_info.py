@@ -36,6 +36,8 @@ with kept_bytecode():
     )
     from ansible_collections.mtls.httpd.plugins.plugin_utils._code_to_send import code_to_send
     from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import (
+        failure,
+        find_why_not_started,
         look_for_no_garbage,
         pipelined,
         reached_at,
@@ -102,6 +104,9 @@ class ActionModule(ActionBase):
             module_args={"payload": packed(request), "code": CODE, "rehearse": options["rehearse"]},
             task_vars=task_vars,
         )
+        not_started = find_why_not_started(told)
+        if not_started:
+            return failure([not_started])
         if told.get("failed") or not told.get("found"):
             return told
         told["clock_skew"] = tell_skew(told["clock"] - time.time(), told["clock"] - begun)

@@ -20,7 +20,6 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.mtls.httpd.plugins.plugin_utils._bytecode import kept_bytecode
 
 with kept_bytecode():
-    from ansible_collections.mtls.httpd.plugins.module_utils import _python
     from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import packed
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import WARNING
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import report
@@ -28,6 +27,7 @@ with kept_bytecode():
     from ansible_collections.mtls.httpd.plugins.plugin_utils._code_to_send import code_to_send
     from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import (
         failure,
+        find_why_not_started,
         look_for_no_garbage,
         pipelined,
         reached_at,
@@ -63,10 +63,6 @@ _BY_FILE = (
     "the private keys went through temporary files of Ansible's, on the controller and on the host: this connection, "
     "or how it becomes another user, has no pipelining, or ANSIBLE_KEEP_REMOTE_FILES is set, which leaves them on the "
     "host. Use ssh, as root or with sudo, which sends them through memory alone."
-)
-_NO_TERMINAL = (
-    "sudo on this host wants a terminal (requiretty), by which private keys could be sent in temporary files alone. "
-    "Take requiretty out of its sudoers for this user, and run again. Nothing was touched."
 )
 
 _NOTHING = {
@@ -112,7 +108,7 @@ class ActionModule(ActionBase):
         request = pack_request(options, gathered, verdicts, texts, without_extra)
         by_file = not pipelined(self._connection) and any(not site.remote_src for site in options.present)
         result = self._call(request, task_vars)
-        not_started = _find_why_not_started(result.get("module_stderr", ""))
+        not_started = find_why_not_started(result)
         if not_started:
             return failure([not_started])
         anchored = {each.site.domain for each in gathered if each.trust_anchors}
@@ -197,10 +193,3 @@ def _list_domains(listed: object) -> set[str]:
     """Return the domains of the role's variable, as far as that is a list of sites."""
     sites = listed if isinstance(listed, list) else []
     return {str(site.get("domain")).lower() for site in sites if isinstance(site, dict)}
-
-
-def _find_why_not_started(stderr: str) -> str:
-    """Return what kept the target's half from starting, by what Ansible's own wrapper or sudo said; empty for else."""
-    if "SyntaxError" in stderr:  # Older than what Ansible's own wrapper can tell.
-        return f"The Python on this host does not understand the module: {_python.NEEDED}."
-    return _NO_TERMINAL if "you must have a tty" in stderr else ""

@@ -17,15 +17,20 @@ from ansible import constants
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.mtls.httpd.plugins.module_utils import _python
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import list_faults
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.library import CRYPTOGRAPHY_ERROR, HAS_CRYPTOGRAPHY
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from ansible.plugins.connection import ConnectionBase
 
+_NO_TERMINAL = (
+    "sudo on this host wants a terminal (requiretty), by which private keys could be sent in temporary files alone. "
+    "Take requiretty out of its sudoers for this user, and run again. Nothing was touched."
+)
 Run = TypeVar("Run", bound=Callable[..., "dict[str, Any]"])
 
 
@@ -37,6 +42,14 @@ def failure(messages: list[str]) -> dict[str, Any]:
 def refusal(error: ArgumentsError) -> dict[str, Any]:
     """Return the result of a task whose options are wrong: for people in its message, for programs as faults."""
     return {**failure(error.messages), "faults": list_faults(error.faults)}
+
+
+def find_why_not_started(result: Mapping[str, Any]) -> str:
+    """Return what kept a module on the target from starting, by what Ansible's wrapper or sudo said; empty for else."""
+    stderr = str(result.get("module_stderr") or "")
+    if "SyntaxError" in stderr:  # Older than what Ansible's own wrapper can tell.
+        return f"The Python on this host does not understand the module: {_python.NEEDED}."
+    return _NO_TERMINAL if "you must have a tty" in stderr else ""
 
 
 def without_cryptography() -> dict[str, Any] | None:

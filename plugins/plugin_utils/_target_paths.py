@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError, checked
-from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import refusal
+from ansible_collections.mtls.httpd.plugins.plugin_utils._controller import failure, find_why_not_started, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,8 @@ def ask_target(
     answer: dict[str, Any] = action._execute_module(
         module_name=f"mtls.httpd.{module}", module_args=given, task_vars=task_vars
     )
-    return answer
+    not_started = find_why_not_started(answer)
+    return failure([not_started]) if not_started else answer
 
 
 def refuse_no_paths(given: Mapping[str, object]) -> None:

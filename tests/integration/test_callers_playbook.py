@@ -42,7 +42,7 @@ def test_the_fleets_callers_and_refusals_are_one_table_and_nothing_is_changed(op
     assert operator.state() == before
     lines = [line.split() for line in said.splitlines()]
     assert ["d1", "www.example.com", "CN=Chat"] in [line[:3] for line in lines]
-    assert ["e1", "failed"] in lines
+    assert ["e1", "not", "looked", "at"] in lines
     assert ["t1", "unreachable"] in lines
     assert "- subject: CN=Chat" in said
     assert "/nonexistent/httpd.conf is not a file on this host" in " ".join(said.split())

@@ -33,8 +33,18 @@ def test_python_3_8_is_told_from_what_is_needed(operator: LocalOperator, module:
     assert "Traceback" not in output
 
 
-@pytest.mark.parametrize("version", ["3.6", "3.7"])
-def test_a_python_too_old_for_ansible_itself_is_told_from_what_is_needed(operator: LocalOperator, version: str) -> None:
-    output = operator.refused("-e", f"ansible_python_interpreter={interpreter(version)}").output
+@pytest.mark.parametrize(
+    ("version", "module"),
+    [
+        ("3.6", "the role"),
+        ("3.7", "the role"),
+        *(("3.6", name) for name in ("site_info", "caller_info", "release_info", "server_info")),
+    ],
+)
+def test_a_python_too_old_for_ansible_itself_is_told_from_what_is_needed(
+    operator: LocalOperator, version: str, module: str
+) -> None:
+    plays = None if module == "the role" else [{"tasks": [{f"mtls.httpd.{module}": {}}]}]
+    output = operator.refused("-e", f"ansible_python_interpreter={interpreter(version)}", plays=plays).output
     assert "does not understand the module: 3.9 or newer is needed" in " ".join(output.split())
     assert "Traceback" not in output

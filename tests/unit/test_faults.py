@@ -77,7 +77,7 @@ def test_what_a_code_means_and_what_to_do_are_sentences(code: str) -> None:
 # configuration and on what is wrong, and sudo. The library cryptography says only in words why it refuses a path.
 READERS = {
     *(f"module_utils/_httpd/{name}.py" for name in ("parents", "description", "server", "complaints")),
-    "action/sites.py",
+    "plugin_utils/_controller.py",
     "module_utils/_verdict/server_path.py",
 }
 

@@ -13,7 +13,7 @@ import yaml
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import plain
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.columns import SCREEN, lay_out
-from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import LOOKED
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import LOOKED, words_of
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.table import count_of
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _moment(text: str) -> str:
 
 def _caller_rows(host: Host) -> Iterator[tuple[str, ...]]:
     if host.condition != LOOKED or not host.sites:
-        yield (host.name, host.condition.replace("looked", "no site"), *[""] * 6)
+        yield (host.name, "no site" if host.condition == LOOKED else words_of(host.condition), *[""] * 6)
     for site in host.sites:
         for each in site["callers"]:
             yield (

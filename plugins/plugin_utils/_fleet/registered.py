@@ -53,6 +53,7 @@ def _read_host(name: str, result: Mapping[str, Any] | None) -> Host:
 
 
 def _first_line(result: Mapping[str, Any]) -> str:
-    """Return why nothing is told, in one line."""
-    words = str(result.get("msg") or "nothing was said of why").strip()
-    return words.removeprefix("Task failed: ").splitlines()[0][:_LONGEST]
+    """Return why nothing is told, in one line: of a module that died, with the last line that it had to say."""
+    words = str(result.get("msg") or "nothing was said of why").strip().removeprefix("Task failed: ").splitlines()[0]
+    lost = str(result.get("module_stderr") or "").strip().splitlines()
+    return " ".join([words, *lost[-1:]])[:_LONGEST]

@@ -12,7 +12,13 @@ import pytest
 import yaml
 
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.caller_table import lay_out_callers, sum_up_callers
-from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import LOOKED, UNREACHABLE, WITHOUT_HTTPD, Host
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import (
+    FAILED,
+    LOOKED,
+    UNREACHABLE,
+    WITHOUT_HTTPD,
+    Host,
+)
 
 
 def caller(subject: str = "CN=Chat,O=Tencent", **more: Any) -> dict[str, Any]:
@@ -65,16 +71,18 @@ def test_callers_refusals_and_silent_hosts_are_rows() -> None:
             host("d2"),
             Host("t1", UNREACHABLE, "Failed to connect: timed out", {}),
             Host("n1", WITHOUT_HTTPD, "it has no httpd", {}),
+            Host("n2", FAILED, "it has no Python", {}),
         ]
     )
     assert lines[2].split() == [
         *("d1", "www.example.com", "CN=Chat,O=Tencent", "CN=TencentQQAuthCA"),
         *("2026-11-28", "19:45", "2,023", "1.2", "1.3", "200x2022", "503"),
     ]
-    assert [line.split() for line in lines[3:6]] == [
+    assert [line.split() for line in lines[3:7]] == [
         ["d2", "www.example.com", "nobody"],
         ["t1", "unreachable"],
-        ["n1", "no-httpd"],
+        ["n1", "no", "httpd"],
+        ["n2", "not", "looked", "at"],
     ]
     text = "\n".join(lines)
     (refused,) = (line for line in lines if "192.0.2.9" in line)
@@ -83,7 +91,7 @@ def test_callers_refusals_and_silent_hosts_are_rows() -> None:
     assert "t1: Failed to connect: timed out" in text
     assert lines[-1] == (
         "1 client made 2,023 calls since 2026-10-30; 3 handshakes refused. Left out: 12 knocks of this collection's "
-        "own. Not known: 2 hosts."
+        "own. Not known: 3 hosts."
     )
 
 
