@@ -179,7 +179,7 @@ class CallReader:
                 self._strange += bool(line.strip())
 
     def calls(self) -> Calls:
-        """Return what the lines told."""
+        """Return what the lines told, who called last before others."""
         callers = [each.told(subject, issuer, serial) for (subject, serial, issuer), each in self._found.items()]
         callers = sorted(with_known_issuers(callers), key=lambda each: each.last, reverse=True)
         return Calls(tuple(callers), self._own, self._strange, self._without)
@@ -249,13 +249,6 @@ class _Tally:
             addresses=tuple(filter(None, self.addresses))[:5],
             verified=self.verified,
         )
-
-
-def read_calls(lines: Iterable[str], formats: Sequence[str] = SITE_FORMATS, since: float = 0.0) -> Calls:
-    """Return who called, by the lines of an access log of these formats. The latest comes first."""
-    reader = CallReader(formats, since)
-    reader.read(lines)
-    return reader.calls()
 
 
 def with_known_issuers(callers: Iterable[Caller]) -> Iterator[Caller]:

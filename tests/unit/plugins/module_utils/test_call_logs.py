@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ansible_collections.mtls.httpd.plugins.module_utils._site.call_logs import (
     NEEDED_FORMAT,
     SITE_FORMATS,
+    CallReader,
+    Calls,
     compile_format,
-    read_calls,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._site.log_lines import unescape
 from ansible_collections.mtls.httpd.plugins.module_utils._site.refusal_logs import RefusalReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 CHAT = '"CN=Chat,O=Tencent" 262B32F1'
 OLD = (
@@ -28,6 +33,13 @@ OLD = (
 NEW = OLD + ' "CN=Client CA" "Chat/1.0"'
 COMBINED = '192.0.2.7 - - [23/Nov/2026:19:35:26 +0000] "POST /callback HTTP/1.1" 200 52 "-" "curl/7.88.1"'
 MOMENT = "2026-11-23T19:35:26Z"
+
+
+def read_calls(lines: Iterable[str], formats: Sequence[str] = SITE_FORMATS, since: float = 0.0) -> Calls:
+    """Return what the lines of an access log tell."""
+    reader = CallReader(formats, since)
+    reader.read(lines)
+    return reader.calls()
 
 
 def line(subject: str = CHAT, status: int = 200, *, at: str = "23/Nov/2026:19:35:26 +0000", **more: str) -> str:
