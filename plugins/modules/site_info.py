@@ -320,6 +320,12 @@ sites:
       type: list
       elements: str
       sample: ["subject:CN=Chat,O=Tencent"]
+    pinned:
+      description: The certificates among RV(sites[].pins), each in the form of RV(sites[].certificate).
+      returned: known
+      type: list
+      elements: dict
+      sample: []
     open_paths:
       description: The paths that need no certificate, where all others do.
       returned: known

@@ -72,6 +72,7 @@ def site(domain: str = "www.example.com", days: float = 90, **told: Any) -> dict
         "mutual_tls": "enforced",
         "from_controller": "enforced",
         "served": None,
+        "pinned": [],
         "callback_paths": ["/"],
         "versions": ["TLSv1.2", "TLSv1.3"],
         "proxy_protocol": False,

@@ -349,6 +349,7 @@ class _Survey:
             "mutual_tls": met.mutual_tls if met else "unproven",
             "served": met.served if met else None,
             "pins": [self._tell_pin(facts, pin) for pin in facts.pins],
+            "pinned": [one for name in facts.pinned_files.values() for one in _certificates(content(name))],
             "open_paths": list(facts.open_paths),
             "protected_paths": list(facts.protected_paths),
             "callback_paths": list(facts.called),

@@ -44,10 +44,14 @@ CODES: dict[str, tuple[str, str, str]] = {
         "From the controller, it could not be seen what is asked of strangers.",
         "See what is between the controller and the host's port.",
     ),
-    "expired": ("critical", "A certificate, client CA or revocation list has ended.", "Renew it, and deploy."),
+    "expired": (
+        "critical",
+        "A certificate, client CA, revocation list or the last certificate of a client has ended.",
+        "Renew it, and deploy.",
+    ),
     "expires-soon": (
         "warning, or critical near its end",
-        "A certificate, client CA or revocation list ends soon.",
+        "A certificate, client CA, revocation list or the last certificate of a client ends soon.",
         "Renew it, and deploy.",
     ),
     "not-deployed": ("critical", "The inventory lists a site that is not on the host.", "Deploy it."),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What of a site ends, when, and how bad that is: certificates, client CAs and their revocation lists."""
+"""What of a site ends, when, and how bad that is: certificates, client CAs, their revocation lists, and clients."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import (
+    CERTIFICATE,
+    CHAIN,
+    CLIENT_CA,
     CRITICAL,
+    CRL,
+    PINNED,
     WARNING,
     WELL,
     Thresholds,
@@ -23,13 +28,12 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
-CERTIFICATE, CHAIN, CLIENT_CA, CRL = "certificate", "certificate of the chain", "client CA", "CRL"
 _LAST_HOURS = 24  # of a list, in which it must be renewed now
 
 
 @dataclass(frozen=True)
 class End:
-    """One thing that ends. kind: one of the above. subject: of its issuer, for a list. begins, ends: in UTC."""
+    """One thing that ends. kind: what it is. subject: of its issuer, for a list. begins, ends: in UTC."""
 
     kind: str
     subject: str
@@ -41,6 +45,8 @@ class End:
 
 def find_ends(site: Mapping[str, Any], at: datetime, thresholds: Thresholds) -> Iterator[End]:
     """Yield what of a site ends and counts: of client CAs and lists of one name, the last alone.
+
+    Of certificates of clients, that is the last of all, and none where others than these may call.
 
     ``site``: one of the RV(sites) of site_info that is known.
     """
@@ -54,6 +60,10 @@ def find_ends(site: Mapping[str, Any], at: datetime, thresholds: Thresholds) -> 
         end = _end(CLIENT_CA, one["subject"], (one["not_before"], one["not_after"]), at, thresholds)
         # Beside a valid one of another name, an ended one may be what nobody calls by any more, or Chat's.
         yield replace(end, severity=WARNING) if end.days < 0 and some_valid else end
+    pinned = [one for one in site.get("pinned", ()) if one["not_after"]]
+    if pinned and len(pinned) == len(site["pins"]):
+        one = max(pinned, key=lambda each: each["not_after"])
+        yield _end(PINNED, one["subject"], (one["not_before"], one["not_after"]), at, thresholds)
     for one in _last_of_each(site["crls"], "issuer", "next_update"):
         yield _end(CRL, one["issuer"], (one["this_update"], one["next_update"]), at, thresholds)
 

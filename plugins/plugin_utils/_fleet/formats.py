@@ -20,7 +20,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import LOO
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.table import sum_up
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Fleet, Host, Row
 
@@ -36,6 +36,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def as_json(fleet: Fleet) -> str:
     """Return the fleet as JSON, by the schema `SCHEMA`."""
+    rows = {(row.host.name, row.domain): row for row in fleet.rows}
     told = {
         "schema": SCHEMA,
         "made_at": f"{fleet.at:%Y-%m-%dT%H:%M:%SZ}",
@@ -43,13 +44,12 @@ def as_json(fleet: Fleet) -> str:
         "summary": sum_up(fleet),
         "first_to_end": fleet.first_to_end and asdict(fleet.first_to_end),
         "reasons": [asdict(reason) for reason in fleet.reasons],
-        "hosts": [_host_as_data(fleet, host) for host in fleet.hosts],
+        "hosts": [_host_as_data(rows, host) for host in fleet.hosts],
     }
     return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
 
 
-def _host_as_data(fleet: Fleet, host: Host) -> dict[str, Any]:
-    rows = {row.domain: row for row in fleet.rows if row.host is host}
+def _host_as_data(rows: Mapping[tuple[str, str], Row], host: Host) -> dict[str, Any]:
     return {
         "host": host.name,
         "condition": host.condition,
@@ -61,12 +61,13 @@ def _host_as_data(fleet: Fleet, host: Host) -> dict[str, Any]:
         "sites": [
             {
                 **site,
-                "severity": rows[site["domain"]].severity,
-                "served_until": rows[site["domain"]].served_until or None,
-                "days_left": rows[site["domain"]].days_left,
-                "lifetime_left_percent": rows[site["domain"]].lifetime_left_percent,
+                "severity": row.severity,
+                "served_until": row.served_until or None,
+                "days_left": row.days_left,
+                "lifetime_left_percent": row.lifetime_left_percent,
             }
             for site in host.sites
+            for row in [rows[host.name, site["domain"]]]
         ],
     }
 
@@ -156,14 +157,14 @@ def as_metrics(fleet: Fleet) -> str:
 
 
 def _samples(fleet: Fleet) -> Iterator[tuple[str, dict[str, str], int]]:
-    yield "mtls_httpd_last_check_timestamp_seconds", {}, int(fleet.at.timestamp())
+    yield "mtls_httpd_last_check_timestamp_seconds", {}, int(fleet.oldest.timestamp())
     for host in fleet.hosts:
         of_host = {"host": host.name}
         yield "mtls_httpd_host_looked_at", of_host, int(host.condition == LOOKED)
         if host.condition == LOOKED and host.told["next_reload"]["survives"] is not None:
             yield "mtls_httpd_survives_reload", of_host, int(host.told["next_reload"]["survives"])
         for severity in ("critical", "warning"):
-            number = sum(reason.severity == severity for reason in fleet.reasons if reason.host == host.name)
+            number = sum(reason.severity == severity for reason in fleet.reasons_of(host.name))
             yield "mtls_httpd_amiss", {**of_host, "severity": severity}, number
     for row in fleet.rows:
         if not row.known:

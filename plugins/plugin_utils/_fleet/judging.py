@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.codes import MINOR, WORST_FIRST
-from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.ending import CLIENT_CA, CRL, End, find_ends
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.ending import End, find_ends
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.naming import name_some
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import (
+    CLIENT_CA,
     CRITICAL,
+    CRL,
     FAILED,
     LOOKED,
     NOT_ASKED,
     NOT_DEPLOYED,
+    PINNED,
     SEVERITIES,
     UNREACHABLE,
     WARNING,
@@ -31,6 +34,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import (
     Reason,
     Row,
     Thresholds,
+    sort_by_host,
     tell_pins,
 )
 
@@ -42,6 +46,7 @@ if TYPE_CHECKING:
 _OUTSIDE = "the controller"
 _SHOWN_NAMES = 3  # of a group of hosts, in a sentence
 _SKEW_SECONDS = 60  # no certificate is that exact
+_ENDED = {CRL: "; no client of that CA is let in", PINNED: "; no client is let in"}
 _CONDITIONS = {
     UNREACHABLE: ("unreachable", "See that it is up, and that Ansible may connect."),
     FAILED: ("not-looked-at", ""),
@@ -61,7 +66,8 @@ def judge_fleet(
     found = [reason for host in looked_at for reason in _judge_host(host, at, thresholds)]
     found += [reason for each in judged_before for reason in each.reasons]
     found += _judge_together(hosts)
-    rows = [row for host in hosts for row in _make_rows(found, host, at)]
+    of_host = sort_by_host(found, hosts)
+    rows = [row for host in hosts for row in _make_rows(of_host.get(host.name, ()), host, at)]
     well = (len(SEVERITIES), 0, "")
     rows.sort(
         key=lambda row: (
@@ -74,22 +80,24 @@ def judge_fleet(
     ends = ((end, row) for row in rows if row.known for end in find_ends(row.site, at, thresholds))
     first = min(ends, key=lambda each: (each[0].ends, each[1].host.name, each[1].domain), default=None)
     first_end = first and FirstEnd(first[0].kind, first[1].host.name, first[1].domain, first[0].ends, first[0].days)
-    return Fleet(at, thresholds, tuple(hosts), tuple(rows), tuple(_sorted(found)), first_end)
+    oldest = min([at, *(each.at for each in judged_before)])
+    return Fleet(at, oldest, thresholds, tuple(hosts), tuple(rows), tuple(_sorted(found)), first_end)
 
 
 def _make_rows(found: Sequence[Reason], host: Host, at: datetime) -> Iterator[Row]:
     """Yield a row for each site that is on a host, or is to be; one for a host without any.
 
     In each is what is amiss with its site, and what is with the host and with a site that has no row.
+    ``found``: what is amiss with the host and its sites.
     """
-    listed = [each.domain for each in found if (each.code, each.host) == (NOT_DEPLOYED, host.name) and each.domain]
+    listed = [each.domain for each in found if each.code == NOT_DEPLOYED and each.domain]
     sites: list[Mapping[str, Any]] = [*host.sites, *({"domain": domain} for domain in listed)] or [{}]
-    domains = {site.get("domain", "") for site in sites}
+    of_site: dict[str, list[Reason]] = {site.get("domain", ""): [] for site in sites}
+    of_all: list[Reason] = []
+    for each in found:
+        of_site.get(each.domain, of_all).append(each)
     for site in sites:
-        domain = site.get("domain", "")
-        of_row = (each for each in found if each.is_about(host.name, [domain]))
-        reasons = [each for each in of_row if each.domain == domain or each.domain not in domains]
-        yield Row(host, site, tuple(_sorted(reasons)), at)
+        yield Row(host, site, tuple(_sorted([*of_site[site.get("domain", "")], *of_all])), at)
 
 
 def _sorted(reasons: Iterator[Reason] | Sequence[Reason]) -> list[Reason]:
@@ -184,13 +192,13 @@ def _tell_end(host: str, site: Mapping[str, Any], end: End) -> Reason:
     words = f"{domain}: the {end.kind} '{end.subject}'"
     code = "expired" if end.days < 0 else "expires-soon"
     if end.days < 0:
-        words = f"{words} ended on {end.ends[:10]}{'; no client of that CA is let in' if end.kind == CRL else ''}."
+        words = f"{words} ended on {end.ends[:10]}{_ENDED.get(end.kind, '')}."
     elif end.kind == CRL:
         moment = f"{end.ends[:16].replace('T', ' ')} UTC"
         words = f"{words} is to be renewed by {moment}; from then on no client of that CA is let in."
     else:
         words = f"{words} ends on {end.ends[:10]}, in {end.days} day{'' if end.days == 1 else 's'}."
-    return Reason(end.severity, code, host, domain, words, remedy, ends=end.ends)
+    return Reason(end.severity, code, host, domain, words, remedy, ends=end.ends, kind=end.kind)
 
 
 def _sentence(text: str) -> str:
@@ -203,6 +211,8 @@ def _sentence(text: str) -> str:
 def _renew(kind: str, hook: str | None) -> str:
     if kind == CRL:
         return "Fetch the present one from the CA, and deploy."
+    if kind == PINNED:
+        return "List the one that the client shows now beside it (docs/clients.md), and deploy."
     if kind == CLIENT_CA:
         return "Deploy the one that Chat publishes now beside it (docs/client-ca.md)."
     return f"Renew it on the host, or see why that failed; {hook} then deploys it." if hook else "Renew it, and deploy."

@@ -23,6 +23,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import (
     Reason,
     Thresholds,
     moment,
+    sort_by_host,
 )
 
 if TYPE_CHECKING:
@@ -68,32 +69,36 @@ def read_reports(paths: Sequence[str], now: datetime) -> list[Judged]:
     if wrong:
         raise ArgumentsError(wrong)
     found.sort(key=lambda each: each.at)
-    return list({one.host.name: _tell_age(one, report.at, now) for report in found for one in report.hosts}.values())
+    return list({one.host.name: _tell_age(one, now) for report in found for one in report.hosts}.values())
 
 
-def _tell_age(one: Judged, at: datetime, now: datetime) -> Judged:
-    if now - at < _OLD:
+def _tell_age(one: Judged, now: datetime) -> Judged:
+    if now - one.at < _OLD:
         return one
-    words = f"It was looked at on {at:%Y-%m-%d at %H:%M} UTC, so that what is told of it may be so no longer."
+    words = f"It was looked at on {one.at:%Y-%m-%d at %H:%M} UTC, so that what is told of it may be so no longer."
     remedy = "Look at it again; or see why the job of its slice wrote no new report."
     return replace(one, reasons=(*one.reasons, Reason(WARNING, "old-report", one.host.name, "", words, remedy)))
 
 
 def _read_report(told: dict[str, Any]) -> _Report:
     """Read a report, and see that all can be told of it that is told of a fleet. Raises one of _ODD where not."""
-    report = _Report(moment(told["made_at"]), tuple(_read_host(told, each) for each in told["hosts"]))
+    at = moment(told["made_at"])
+    reasons = list(map(_read_reason, told["reasons"]))
+    hosts = list(map(_read_host, told["hosts"]))
+    # What hosts have together is judged anew.
+    own = sort_by_host((each for each in reasons if each.host), hosts)
+    report = _Report(at, tuple(Judged(host, tuple(own.get(host.name, ())), at) for host in hosts))
     fleet = judge_fleet((), report.at, Thresholds(0, 0), report.hosts)
     for render in FORMATS.values():
         render(fleet)
     return report
 
 
-def _read_host(report: dict[str, Any], one: dict[str, Any]) -> Judged:
-    host = Host(str(one["host"]), str(one["condition"]), str(one["message"]), {**one, "sites": list(one["sites"])})
-    reasons = (_read_reason(each) for each in report["reasons"])
-    return Judged(host, tuple(each for each in reasons if each.host == host.name))
+def _read_host(one: dict[str, Any]) -> Host:
+    return Host(str(one["host"]), str(one["condition"]), str(one["message"]), {**one, "sites": list(one["sites"])})
 
 
 def _read_reason(told: dict[str, Any]) -> Reason:
-    texts = {name: str(value) for name, value in told.items() if name != "hosts"}
+    # Of a later version, there may be more.
+    texts = {name: str(told[name]) for name in Reason.__dataclass_fields__ if name in told and name != "hosts"}
     return Reason(**texts, hosts=tuple(map(str, told.get("hosts", ()))))

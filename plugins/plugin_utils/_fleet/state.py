@@ -6,21 +6,27 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._site.authority_ends import find_last_end
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
 CRITICAL, WARNING, WELL = "critical", "warning", "well"
 SEVERITIES = (CRITICAL, WARNING, WELL)  # from the worst
 LOOKED, UNREACHABLE, FAILED, WITHOUT_HTTPD, NOT_ASKED = "looked", "unreachable", "failed", "no-httpd", "not-asked"
+# What ends.
+CERTIFICATE, CHAIN, CLIENT_CA, CRL = "certificate", "certificate of the chain", "client CA", "CRL"
+PINNED = "certificate in allowed_clients"
 NOT_DEPLOYED = "not-deployed"  # the code of a site that the inventory lists, and the host does not have
 # For people, where programs read another word.
+_OF_WHAT = {CLIENT_CA: "CA ", CRL: "CRL ", PINNED: "client "}
 _WORDS = {WELL: "ok", FAILED: "not looked at", WITHOUT_HTTPD: "no httpd"}
 
 
@@ -30,7 +36,8 @@ class Reason:
 
     code: stable, one of `codes.CODES` or of a host's faults. host: a name of the inventory, empty for what several have
     together. domain: of the site, empty for the host. message, remedy: for people. hosts: of several, those that differ
-    from what most serve; empty where no group is the largest. ends: when what is told of ends, UTC; empty for others.
+    from what most serve; empty where no group is the largest. ends: when what is told of ends, UTC, and kind: what
+    that is; empty for others.
     """
 
     severity: str
@@ -41,12 +48,7 @@ class Reason:
     remedy: str = ""
     hosts: tuple[str, ...] = ()
     ends: str = ""
-
-    def is_about(self, host: str, domains: Sequence[str]) -> bool:
-        """Whether it is of a host that has these sites, by itself or together with others."""
-        if self.host:
-            return self.host == host
-        return self.domain in domains and (not self.hosts or host in self.hosts)
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,10 +72,14 @@ class Host:
 
 @dataclass(frozen=True)
 class Judged:
-    """A host, and what was amiss with it and its sites when it was looked at, but for what it has with others."""
+    """A host, and what was amiss with it and its sites when it was looked at, but for what it has with others.
+
+    at: when that was.
+    """
 
     host: Host
     reasons: tuple[Reason, ...]
+    at: datetime
 
 
 @dataclass(frozen=True)
@@ -118,12 +124,7 @@ class Row:
         if not self.reasons:
             return ""
         first = self.reasons[0]
-        what = ""
-        if first.ends and first.ends in [each["next_update"] for each in self.site.get("crls") or ()]:
-            what = "CRL "
-        elif first.ends and first.ends in [each["not_after"] for each in self.site.get("client_ca") or ()]:
-            what = "CA "
-        return f"{what}{words_of(first.code)}"
+        return f"{_OF_WHAT.get(first.kind, '')}{words_of(first.code)}"
 
     @property
     def lets_strangers_in(self) -> bool:
@@ -205,9 +206,13 @@ class FirstEnd:
 
 @dataclass(frozen=True)
 class Fleet:
-    """All hosts that were asked about, at a moment. rows: the worst first. reasons: what is amiss, the worst first."""
+    """All hosts that were asked about, at a moment. rows: the worst first. reasons: what is amiss, the worst first.
+
+    oldest: when the host was looked at of which that is longest ago.
+    """
 
     at: datetime
+    oldest: datetime
     thresholds: Thresholds
     hosts: tuple[Host, ...]
     rows: tuple[Row, ...]
@@ -227,10 +232,31 @@ class Fleet:
         """How many rows are this bad, and no worse."""
         return sum(row.severity == severity for row in self.rows)
 
-    def reasons_of(self, host: str) -> Iterator[Reason]:
-        """Yield what is amiss with a host and its sites, also what they have with others."""
-        domains = [row.domain for row in self.rows if row.host.name == host and row.domain]
-        return (each for each in self.reasons if each.is_about(host, domains))
+    def reasons_of(self, host: str) -> Sequence[Reason]:
+        """Return what is amiss with a host and its sites, also what they have with others."""
+        return self._reasons_by_host.get(host, ())
+
+    @cached_property
+    def _reasons_by_host(self) -> Mapping[str, Sequence[Reason]]:
+        return sort_by_host(self.reasons, self.hosts)
+
+
+def sort_by_host(reasons: Iterable[Reason], hosts: Iterable[Host]) -> Mapping[str, Sequence[Reason]]:
+    """Return what is amiss with each host, by itself or together with others, in the order given."""
+    serving: dict[str, list[str]] = defaultdict(list)
+    for host in hosts:
+        for site in host.sites:
+            serving[site["domain"]].append(host.name)
+    found: dict[str, list[Reason]] = defaultdict(list)
+    for reason in reasons:
+        for name in [reason.host] if reason.host else reason.hosts or serving[reason.domain]:
+            found[name].append(reason)
+    return found
+
+
+def tell_worse(seen: Collection[str | None]) -> str:
+    """Return the worst of what was seen to be asked of strangers; empty for nothing."""
+    return next((each for each in ("off", "optional", "unproven", "enforced") if each in seen), "")
 
 
 def tell_pins(pins: Sequence[str]) -> tuple[str, ...]:

@@ -49,6 +49,8 @@ def test_every_key_of_the_json_stands_in_the_schema() -> None:
     schema = json.loads((DOCS / "status.schema.json").read_text())
     told = json.loads(as_json(varied()))
     assert told.keys() <= schema["properties"].keys()
+    of_reason = schema["$defs"]["reason"]["properties"]
+    assert all(each.keys() <= of_reason.keys() for each in told["reasons"])
     of_host = schema["$defs"]["host"]["properties"]
     of_site = schema["$defs"]["site"]["properties"]
     for each in told["hosts"]:

@@ -16,7 +16,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import Argum
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.formats import FORMATS, as_json
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.judging import judge_fleet
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.merging import read_reports
-from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Thresholds
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Thresholds, moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +46,19 @@ def test_slices_say_together_what_the_whole_would(form: str, tmp_path: Path) -> 
     hosts = fleet.hosts
     slices = [judged(hosts[:2]), judged(hosts[2:5])]
     assert FORMATS[form](merged(tmp_path, *slices, judged(hosts[5:]))) == FORMATS[form](fleet)
+
+
+def test_a_report_of_a_later_version_may_have_more_keys_and_one_of_an_earlier_fewer(tmp_path: Path) -> None:
+    fleet = varied()
+    told = json.loads(as_json(fleet))
+    sites = [each for one in told["hosts"] for each in one["sites"]]
+    for each in (told, *told["reasons"], *told["hosts"], *sites):
+        each["later"] = {"more": [1]}
+    for each in told["reasons"]:
+        del each["kind"]
+    (tmp_path / "a.json").write_text(json.dumps(told))
+    found = judge_fleet((), NOW, Thresholds(30, 7), read_reports([str(tmp_path / "a.json")], NOW))
+    assert [each.message for each in found.reasons] == [each.message for each in fleet.reasons]
 
 
 def test_hosts_of_two_slices_are_compared(tmp_path: Path) -> None:
@@ -79,6 +92,8 @@ def test_what_was_looked_at_long_ago_is_not_told_as_of_today(days: float, amiss:
     fleet = judge_fleet((), NOW, Thresholds(30, 7), read_reports([str(path) for path in paths], NOW))
     assert [(each.code, each.host) for each in fleet.reasons] == [(code, "d2") for code in amiss]
     assert [row.why != "" for row in fleet.rows if row.host.name == "d2"] == [bool(amiss)]
+    looked = int(moment(after(days)).timestamp())
+    assert f"mtls_httpd_last_check_timestamp_seconds {looked}\n" in FORMATS[".prom"](fleet), "the alert is about it"
     (tmp_path / "again.json").write_text(as_json(fleet))
     again = judge_fleet((), NOW, Thresholds(30, 7), read_reports([str(tmp_path / "again.json")], NOW))
     assert again.reasons == fleet.reasons
