@@ -45,6 +45,7 @@ with kept_bytecode():
         tell_skew,
         without_cryptography,
     )
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import tell_worse
     from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
     from ansible_collections.mtls.httpd.plugins.plugin_utils._probes import shared_probes
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.differences import find_differences
@@ -63,6 +64,7 @@ _INTERNAL = ("payload", "code")
 OPTIONS = {name: option for name, option in documented_options("site_info").items() if name not in _INTERNAL}
 CODE = code_to_send()
 _HANDSHAKES = documented_options("handshake_info")
+_MOST_PATHS = 16  # of a site's protected paths that are asked for from here; the host asks for more
 
 
 class ActionModule(ActionBase):
@@ -123,19 +125,23 @@ class ActionModule(ActionBase):
             for each in told["sites"]
             if each["known"]
         ]
+        protected = {each["domain"]: each["protected_paths"][:_MOST_PATHS] for each in whole}
         asked = [
-            each for each in find_endpoints({"sites": whole}, reached, itself=itself) if each["run_on"] == "controller"
+            each | {"path": path}
+            for each in find_endpoints({"sites": whole}, reached, itself=itself)
+            if each["run_on"] == "controller"
+            for path in protected[each["server_name"]] or [each["path"]]
         ]
-        found: dict[str, str] = {}
+        found: dict[str, set[str]] = {}
         if told["server"]["running"] and asked:
             given = {name: option.get("default") for name, option in _HANDSHAKES.items()} | {"endpoints": asked}
             endpoints = read_endpoints(given, reached or "127.0.0.1")
             result = examine_endpoints(endpoints, clients, timeout)
             for endpoint, answer in zip(endpoints, result["endpoints"], strict=True):
                 sufficed = answer["status_sufficed"]
-                found[endpoint.server_name] = "enforced" if sufficed else answer["mutual_tls"]
+                found.setdefault(endpoint.server_name, set()).add("enforced" if sufficed else answer["mutual_tls"])
         for each in told["sites"]:
-            each["from_controller"] = found.get(each["domain"])
+            each["from_controller"] = tell_worse(found.get(each["domain"], set())) or None
 
     def _compare(self, told: dict[str, Any], sites: Sequence[Site] | None) -> None:
         """Add where the inventory says otherwise; null where it was not given."""

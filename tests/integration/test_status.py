@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -310,6 +311,48 @@ def test_a_server_that_lets_strangers_in_is_told(fleet: Fleet) -> None:
     assert ("not-enforced", "d1") in codes(told)
     assert ("release-damaged", "d1") in codes(told)
     assert told["severity"] == "critical"
+
+
+def test_any_protected_path_that_was_opened_is_told(fleet: Fleet) -> None:
+    """Not the first alone: from here too, where a rule may let in who comes from there."""
+    httpd = fleet.servers["d1"]
+    paths = ["/callback", "/hooks"]
+    protected = [{"path": path, "proxy_pass": f"http://127.0.0.1:{httpd.port}{path}"} for path in paths]
+    (site,) = fleet.hosts["d1"]["mutual_tls_sites"]
+    site |= {"protected_paths": protected, "callback_paths": ["/callback"]}
+    fleet.hosts["d1"]["ansible_host"] = "127.0.0.1"
+    status, said = fleet.call("deploy", "-e", "deploy_become=false", "-l", "d1")
+    assert status == 0, said
+    status, said, told = fleet.status("-l", "d1")
+    assert (status, codes(told)) == (0, set()), said
+    looked = told["hosts"][0]["sites"][0]
+    assert (looked["mutual_tls"], looked["from_controller"]) == ("optional", "enforced")
+    text = httpd.conf.parent / "mtls" / fleet.material.domain / "current" / "site.conf"
+    closed = text.read_text()
+    for path in paths:
+        before, location, after = closed.partition(f'<Location "{path}">')
+        assert location
+        text.write_text(before + location + re.sub(r"Require .*", "Require all granted", after, count=1))
+        httpd.run("-k", "graceful")
+        status, said, told = fleet.status("-l", "d1")
+        assert codes(told) >= {("stranger-let-in", "d1"), ("not-enforced", "d1"), ("release-damaged", "d1")}, said
+        assert f"got in at {path} over" in " ".join(each["message"] for each in told["reasons"])
+        assert told["hosts"][0]["sites"][0]["from_controller"] == "optional"
+
+
+def test_the_last_certificate_of_a_client_that_ends_is_told(fleet: Fleet) -> None:
+    material, site = fleet.material, fleet.hosts["d1"]["mutual_tls_sites"][0]
+    now = datetime.now(timezone.utc)
+    old, new = (
+        material.chat.issue(client=True, common_name="Chat", not_after=now + timedelta(days=days)) for days in (3, 300)
+    )
+    status = []
+    for clients in ([old], [old, new]):
+        site["allowed_clients"] = [{"certificate_content": each.pem.decode()} for each in clients]
+        assert fleet.call("deploy", "-e", "deploy_become=false", "-l", "d1")[0] == 0
+        status.append(fleet.status("-l", "d1"))
+    assert [codes(told) for _status, _said, told in status] == [{("expires-soon", "d1")}, set()], status[0][1]
+    assert "the certificate in allowed_clients 'CN=Chat' ends on" in status[0][2]["reasons"][0]["message"]
 
 
 def test_an_edited_file_is_drift(fleet: Fleet) -> None:

@@ -184,8 +184,14 @@ def _samples(fleet: Fleet) -> Iterator[tuple[str, dict[str, str], int]]:
         if row.last_call:
             yield "mtls_httpd_last_call_timestamp_seconds", labels, int(moment(row.last_call).timestamp())
         if row.mutual_tls != "unproven":
-            yield "mtls_httpd_enforced", labels, int(row.mutual_tls in (row.site["wanted"], "enforced"))
+            yield "mtls_httpd_enforced", labels, int(_is_enforced(row))
         yield "mtls_httpd_release_info", {**labels, "release": row.site["release"] or ""}, 1
+
+
+def _is_enforced(row: Row) -> bool:
+    """Return whether strangers are asked for what they are to be, also at each path where others are open."""
+    let_in = any(reason.code in ("stranger-let-in", "not-enforced") for reason in row.reasons)
+    return not let_in and row.mutual_tls in (row.site["wanted"], "enforced")
 
 
 def _label(text: str) -> str:

@@ -126,7 +126,12 @@ def _judge_host(host: Host, at: datetime, thresholds: Thresholds) -> Iterator[Re
     if told["next_reload"]["survives"] is False:
         words = f"httpd would end at its next reload: {told['next_reload']['message']}"
         yield reason(CRITICAL, "reload-fails", words, "Mend that before logrotate, or a run, reloads it.")
-    open_here = {site["domain"] for site in host.sites if site["known"] and site["mutual_tls"] in ("optional", "off")}
+    # Of a site that is open at some paths on purpose, only the fault tells that a protected one is open too.
+    open_here = {
+        site["domain"]
+        for site in host.sites
+        if site["known"] and site["wanted"] == "enforced" and site["mutual_tls"] in ("optional", "off")
+    }
     reload = told["next_reload"]["message"] if told["next_reload"]["survives"] is False else ""
     for fault in told["faults"]:
         # Said already, or said more plainly below.
@@ -166,6 +171,10 @@ def _judge_site(host: str, site: Mapping[str, Any], at: datetime, thresholds: Th
 def _judge_handshakes(host: str, site: Mapping[str, Any]) -> Iterator[Reason]:
     """Yield where strangers are asked for less than they are to be, by whom that was seen."""
     domain, wanted = site["domain"], site["wanted"]
+    # From there, the protected paths themselves were asked for.
+    if site["protected_paths"] and site["from_controller"] == "optional":
+        words = f"{domain} lets strangers in at a protected path, seen from {_OUTSIDE}."
+        yield Reason(CRITICAL, "not-enforced", host, domain, words, "Look for what else decides there, and deploy.")
     seen: dict[str, list[str]] = {}
     for name, place in (("mutual_tls", "the host"), ("from_controller", _OUTSIDE)):
         seen.setdefault(site[name], []).append(place)

@@ -180,9 +180,7 @@ class Row:
     @property
     def mutual_tls(self) -> str:
         """What is asked of strangers, by the worse of what the host and the controller saw; empty without a site."""
-        seen = [self.site.get("mutual_tls"), self.site.get("from_controller")]
-        by_badness = ("off", "optional", "unproven", "enforced")
-        return next((each for each in by_badness if each in seen), "")
+        return tell_worse({self.site.get("mutual_tls"), self.site.get("from_controller")})
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,31 @@ def test_what_is_amiss_with_a_host(told: dict[str, Any], wanted: tuple[str, str]
     assert codes(host("d1", site(), **told)) == [wanted]
 
 
+OPEN_ELSEWHERE = {
+    "wanted": "optional",
+    "mutual_tls": "optional",
+    "from_controller": "enforced",
+    "protected_paths": ["/callback", "/hooks"],
+}
+ENFORCED = 'mtls_httpd_enforced{host="d1",site="www.example.com"} '
+
+
+def test_a_protected_path_that_is_open_is_told_of_a_site_that_is_open_elsewhere_on_purpose() -> None:
+    sound = judged([host("d1", site(**OPEN_ELSEWHERE))])
+    assert sound.reasons == ()
+    assert f"{ENFORCED}1\n" in as_metrics(sound)
+    let_in = {**FAULT, "code": "stranger-let-in", "message": "www.example.com at 127.0.0.1:443: got in at /hooks"}
+    seen_there = judged([host("d1", site(**OPEN_ELSEWHERE), faults=[let_in])])
+    assert [(each.severity, each.code) for each in seen_there.reasons] == [("critical", "stranger-let-in")]
+    seen_here = judged([host("d1", site(**{**OPEN_ELSEWHERE, "from_controller": "optional"}))])
+    assert [(each.severity, each.code) for each in seen_here.reasons] == [("critical", "not-enforced")]
+    assert "lets strangers in at a protected path, seen from the controller." in seen_here.reasons[0].message
+    for fleet in (seen_there, seen_here):
+        assert f"{ENFORCED}0\n" in as_metrics(fleet)
+    # Of a site that is to be closed as a whole, the fault says less than the finding.
+    assert codes(host("d1", site(mutual_tls="optional"), faults=[let_in])) == [("critical", "not-enforced")]
+
+
 @pytest.mark.parametrize(("skew", "found"), [(-3.0, []), (59.0, []), (-61.0, [("warning", "clock-off")])])
 def test_a_clock_that_is_off_is_told(skew: float, found: list[tuple[str, str]]) -> None:
     assert codes(host("d1", site(), clock_skew=skew)) == found
