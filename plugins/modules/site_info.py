@@ -392,12 +392,16 @@ sites:
       sample: [certificate]
 """
 
+import gc
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _python
 
 
 def main() -> None:
+    # This process ends with its one call, and what httpd tells may be tens of thousands of objects to look through.
+    gc.disable()
     module = AnsibleModule(
         argument_spec={
             "sites": {"type": "list", "elements": "dict"},

@@ -12,7 +12,6 @@ from typing import Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import processes
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import OperatorError, list_faults
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction import run
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.request import unpacked
 
 
@@ -27,6 +26,9 @@ class Answer:
 
 def answer(payload: str, *, check: bool) -> Answer:
     """Carry out what a payload asks for. C(check): change nothing."""
+    # Not for a look, so not compiled in it.
+    from ansible_collections.mtls.httpd.plugins.module_utils._transaction import run
+
     warnings: tuple[str, ...] = ()
     try:
         request = unpacked(payload)
