@@ -125,21 +125,23 @@ class ActionModule(ActionBase):
             for each in told["sites"]
             if each["known"]
         ]
-        protected = {each["domain"]: each["protected_paths"][:_MOST_PATHS] for each in whole}
-        asked = [
-            each | {"path": path}
-            for each in find_endpoints({"sites": whole}, reached, itself=itself)
-            if each["run_on"] == "controller"
-            for path in protected[each["server_name"]] or [each["path"]]
+        endpoints = [
+            each for each in find_endpoints({"sites": whole}, reached, itself=itself) if each["run_on"] == "controller"
         ]
-        found: dict[str, set[str]] = {}
-        if told["server"]["running"] and asked:
-            given = {name: option.get("default") for name, option in _HANDSHAKES.items()} | {"endpoints": asked}
-            endpoints = read_endpoints(given, reached or "127.0.0.1")
-            result = examine_endpoints(endpoints, clients, timeout)
-            for endpoint, answer in zip(endpoints, result["endpoints"], strict=True):
-                sufficed = answer["status_sufficed"]
-                found.setdefault(endpoint.server_name, set()).add("enforced" if sufficed else answer["mutual_tls"])
+        if not told["server"]["running"]:
+            endpoints = []
+        paths = {each["domain"]: each["protected_paths"][:_MOST_PATHS] for each in whole}
+        first = [each | {"path": next(iter(paths[each["server_name"]]), each["path"])} for each in endpoints]
+        found = _examine(first, clients, timeout)
+        # Where nothing answers, each path would cost its time.
+        further = [
+            each | {"path": path}
+            for each in endpoints
+            if found[each["server_name"]] != {"unproven"}
+            for path in paths[each["server_name"]][1:]
+        ]
+        for domain, met in _examine(further, clients, timeout).items():
+            found[domain] |= met
         for each in told["sites"]:
             each["from_controller"] = tell_worse(found.get(each["domain"], set())) or None
 
@@ -165,3 +167,16 @@ def _read_sites(given: Sequence[Any]) -> tuple[Site, ...]:
     if wrong:
         raise ArgumentsError(wrong)
     return sites
+
+
+def _examine(asked: Sequence[dict[str, Any]], clients: Clients, timeout: float) -> dict[str, set[str]]:
+    """Return what strangers meet at endpoints, by the domain of each."""
+    found: dict[str, set[str]] = {}
+    if asked:
+        given = {name: option.get("default") for name, option in _HANDSHAKES.items()} | {"endpoints": list(asked)}
+        endpoints = read_endpoints(given, "127.0.0.1")
+        answers = examine_endpoints(endpoints, clients, timeout)["endpoints"]
+        for endpoint, answer in zip(endpoints, answers, strict=True):
+            met = "enforced" if answer["status_sufficed"] else answer["mutual_tls"]
+            found.setdefault(endpoint.server_name, set()).add(met)
+    return found
