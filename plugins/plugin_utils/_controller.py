@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from ansible.plugins.connection import ConnectionBase
 
 _NO_TERMINAL = (
-    "sudo on this host wants a terminal (requiretty), by which private keys could be sent in temporary files alone. "
-    "Take requiretty out of its sudoers for this user, and run again. Nothing was touched."
+    "sudo on this host wants a terminal (requiretty), and by one all that is sent, such as private keys, would go "
+    "through temporary files. Take requiretty out of its sudoers for this user, and run again. Nothing was touched."
 )
 Run = TypeVar("Run", bound=Callable[..., "dict[str, Any]"])
 
@@ -46,10 +46,11 @@ def refusal(error: ArgumentsError) -> dict[str, Any]:
 
 def find_why_not_started(result: Mapping[str, Any]) -> str:
     """Return what kept a module on the target from starting, by what Ansible's wrapper or sudo said; empty for else."""
-    stderr = str(result.get("module_stderr") or "")
-    if "SyntaxError" in stderr:  # Older than what Ansible's own wrapper can tell.
+    # By a terminal (ssh -tt), both are one.
+    said = "".join(str(result.get(name) or "") for name in ("module_stderr", "module_stdout"))
+    if "SyntaxError" in said:  # Older than what Ansible's own wrapper can tell.
         return f"The Python on this host does not understand the module: {_python.NEEDED}."
-    return _NO_TERMINAL if "you must have a tty" in stderr else ""
+    return _NO_TERMINAL if "you must have a tty" in said else ""
 
 
 def without_cryptography() -> dict[str, Any] | None:

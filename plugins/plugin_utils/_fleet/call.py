@@ -10,6 +10,8 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ansible.inventory.manager import split_host_pattern
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -19,7 +21,7 @@ def leave_out(limit: str, hosts: Sequence[str]) -> str:
 
     Ansible splits it at commas, and only where it has none at colons, also at those of an IPv6 address.
     """
-    parts = [*([limit] if limit else []), *(f"!{host}" for host in hosts)]
+    parts = [*(split_host_pattern(limit) if limit else []), *(f"!{host}" for host in hosts)]
     if any(":" in host for host in hosts) and len(parts) == 1:
         parts.insert(0, "all")
     return ("," if any("," in limit or ":" in host for host in hosts) else ":").join(parts)

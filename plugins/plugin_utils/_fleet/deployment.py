@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.call import leave_out
@@ -102,9 +103,8 @@ def tell_deployment(
     if failed:
         names = [each.host for each in failed]
         them = "it" if len(names) == 1 else "them"
-        said.append(
-            f"Mend {_name(names)} and run the same again; or go on without {them}: -l '{leave_out(limit, names)}'."
-        )
+        rest = quote(leave_out(limit, names))
+        said.append(f"Mend {_name(names)} and run the same again; or go on without {them}: -l {rest}.")
     return said
 
 

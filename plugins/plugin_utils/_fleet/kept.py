@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.registered import last_words
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -86,8 +88,7 @@ def _read_answer(host: str, answer: Mapping[str, Any]) -> Answer:
     if answer.get("unreachable"):
         return Answer(host, f"cannot be reached: {words}" if words else "cannot be reached", True, {})
     if answer.get("failed"):
-        lost = str(answer.get("module_stderr", "")).strip().splitlines()
-        return Answer(host, " ".join([words, *lost[-1:]]).strip() or "it told nothing", False, {})
+        return Answer(host, f"{words} {last_words(answer)}".strip() or "it told nothing", False, {})
     if "found" not in answer:
         return Answer(host, "it was not asked", False, {})
     if not answer["found"]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _NOT_FOUND = 127  # what a shell ends with where a program is not there (POSIX): modules start by the host's Python
 _NO_PYTHON = "Install Python, or set ansible_python_interpreter."
+_SAID = ("module_stdout", "module_stderr")
+_SSH_ENDS = re.compile(r"(Shared connection|Connection) to .* closed")
 _LONGEST = 500  # characters of a reason: Ansible's own words may go on for pages
 
 
@@ -55,5 +58,13 @@ def _read_host(name: str, result: Mapping[str, Any] | None) -> Host:
 def _first_line(result: Mapping[str, Any]) -> str:
     """Return why nothing is told, in one line: of a module that died, with the last line that it had to say."""
     words = str(result.get("msg") or "nothing was said of why").strip().removeprefix("Task failed: ").splitlines()[0]
-    lost = str(result.get("module_stderr") or "").strip().splitlines()
-    return " ".join([words, *lost[-1:]])[:_LONGEST]
+    return f"{words} {last_words(result)}".strip()[:_LONGEST]
+
+
+def last_words(result: Mapping[str, Any]) -> str:
+    """Return the last line that a module had to say which died; empty for none.
+
+    By a terminal (ssh -tt), what Python said is in its output, and ssh alone says that it goes.
+    """
+    lines = [line.strip() for name in _SAID for line in str(result.get(name) or "").splitlines()]
+    return next((line for line in reversed(lines) if line and not _SSH_ENDS.match(line)), "")

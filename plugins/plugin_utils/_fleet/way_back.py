@@ -80,7 +80,7 @@ def plan_way_back(answers: Sequence[Answer], wanted: Wanted) -> WayBack:
     for domain in wanted.domains:
         steps = [step for answer in answers if not answer.problem for step in _plan_site(way, answer, domain, wanted)]
         way.steps += steps
-        if wanted.undone and not any(domain in answer.sites for answer in answers):
+        if wanted.undone and not way.alone and not any(domain in answer.sites for answer in answers):
             words = f"{domain}: no host has such a site. Their sites are: {_name_sites(answers)}. Correct the name"
             way.refusals.append(words)
         elif wanted.undone and steps and not any(step.after for step in steps):

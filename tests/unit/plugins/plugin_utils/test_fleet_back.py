@@ -148,6 +148,15 @@ def test_a_name_that_nobody_has_is_refused(wanted: dict[str, str], words: str) -
     [
         ({"unreachable": True, "msg": "no\nroute"}, "d2: cannot be reached: no route"),
         ({"failed": True, "msg": "MODULE FAILURE", "module_stderr": "a\nno python3\n"}, "MODULE FAILURE no python3"),
+        (
+            {
+                "failed": True,
+                "msg": "MODULE FAILURE",
+                "module_stdout": "no python3\r\n",
+                "module_stderr": "Shared connection to 10.0.0.1 closed.\r\n",
+            },
+            "MODULE FAILURE no python3",
+        ),
         ({"found": False, "sites": []}, "d2: no httpd is found on it"),
         ({}, "d2: it was not asked"),
     ],
@@ -177,6 +186,8 @@ def test_a_site_that_no_host_has_is_refused_whatever_is_to_be_undone() -> None:
     answers = read_answers({"d1": host("ba"), "d2": {"found": True, "sites": []}})
     refusal = tell_refusal(plan_way_back(answers, Wanted(("wwww.example.com",), undone="b" * 8)), CALL)
     assert refusal.startswith("wwww.example.com: no host has such a site. Their sites are: www.example.com.")
+    silent = read_answers({"d1": {"unreachable": True, "msg": "no route"}})
+    assert "no host has such a site" not in tell_refusal(plan_way_back(silent, Wanted((DOMAIN,), undone="b" * 8)), CALL)
 
 
 def test_hosts_that_went_back_already_stay_and_are_told_as_the_same() -> None:
@@ -289,6 +300,7 @@ def test_who_is_done_who_failed_and_who_was_not_begun_is_told_with_how_to_go_on(
         ("@deploy.retry", ["d1"], ["@deploy.retry", "!d1"]),
         ("", ["2001:db8::1"], ["all", "!2001:db8::1"]),
         ("webhooks", ["2001:db8::1"], ["webhooks", "!2001:db8::1"]),
+        ("web:!db", ["fe80::1"], ["web", "!db", "!fe80::1"]),
     ],
 )
 def test_hosts_are_left_out_of_what_the_limit_left(limit: str, hosts: list[str], left: list[str]) -> None:
