@@ -37,10 +37,12 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding
 
 MAXIMUM_SIZE = 1 << 20  # bytes
+# To the next line of hyphens at most, as a file may have very many beginnings and no end.
+_BODY = rb"([^-]*(?:-(?!----)[^-]*)*)"
 _CERTIFICATE = re.compile(
-    rb"-----BEGIN ((?:X509 |TRUSTED )?)CERTIFICATE-----(.*?)-----END \1CERTIFICATE-----", re.DOTALL
+    rb"-----BEGIN ((?:X509 |TRUSTED )?)CERTIFICATE-----" + _BODY + rb"-----END \1CERTIFICATE-----"
 )
-_KEY = re.compile(rb"-----BEGIN ((?:[A-Z]+ )*)PRIVATE KEY-----(.*?)-----END \1PRIVATE KEY-----", re.DOTALL)
+_KEY = re.compile(rb"-----BEGIN ((?:[A-Z]+ )*)PRIVATE KEY-----" + _BODY + rb"-----END \1PRIVATE KEY-----")
 
 
 class SourceError(OperatorError):

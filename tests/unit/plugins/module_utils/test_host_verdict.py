@@ -9,9 +9,10 @@ from __future__ import annotations
 import base64
 import random
 import re
+import time
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography import x509
@@ -23,6 +24,7 @@ from demo_material import Authority, Issued, key_pem, pem
 from odd_authorities import CLIENT_CASES, ClientCase
 from odd_certificates import CASES, Case, Pair, ca, crl, leaf, named, usage
 
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction import host_material
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_certificates import (
     HostMaterial,
     Listed,
@@ -34,6 +36,9 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings impor
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.judge import judge
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.verdict import Material, MaterialSet
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DOMAIN = "www.example.com"
 NOW = datetime.now(timezone.utc)
@@ -473,3 +478,12 @@ def test_no_mutation_of_what_lies_on_a_host_ends_the_verdict(number: int) -> Non
     rest = {"key": Secret(SOUND.key_pem), "key_source": "/host/www.key", "public": Material(CHAT.pem, "store")}
     assert judge_host_material(HostMaterial((DOMAIN,), (odd, *good[1:]), **rest), 30).sent
     assert judge_host_material(HostMaterial((DOMAIN,), (good[0], odd), client_cas=(odd,), **rest), 30).sent
+
+
+def test_a_file_of_beginnings_alone_is_soon_read_through(tmp_path: Path) -> None:
+    path = tmp_path / "chain.pem"
+    path.write_bytes(b"-----BEGIN CERTIFICATE-----\n" * (host_material.MAXIMUM_SIZE // 28))
+    begun = time.process_time()
+    with pytest.raises(host_material.SourceError, match="holds no PEM certificate"):
+        host_material.read_certificates(str(path))
+    assert time.process_time() - begun < 5
