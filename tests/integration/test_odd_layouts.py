@@ -169,6 +169,16 @@ def test_a_pattern_that_includes_our_folder_before_another_is_named(host: Host, 
     assert tree(host.httpd.root) == before
 
 
+def test_a_pattern_by_another_path_of_our_folder_is_enough(host: Host) -> None:
+    (host.httpd.root / "linked").symlink_to("conf")
+    host.add("IncludeOptional linked/*/host.conf\n")
+    host.restart()
+    main = host.httpd.conf.read_text()
+    host.apply(host.wish())
+    assert host.enforces()
+    assert host.httpd.conf.read_text() == main
+
+
 def test_the_store_lies_beside_the_link_that_is_the_main_file(host: Host) -> None:
     link_main_file(host)
     host.restart()

@@ -130,11 +130,18 @@ def _reads_of_itself(text: str, without_us: Description, host: str) -> bool:
     """
     for words in _outside(text):
         found = _INCLUDES_SOME.match(words) if words else None
-        parts = without_us.path(found.group(1)).split("/") if found else []
+        parts = _real_parts(without_us.path(found.group(1))) if found else []
         names = host.split("/")
         if len(parts) == len(names) and all(map(fnmatch.fnmatchcase, names, parts)):
             return True
     return False
+
+
+def _real_parts(pattern: str) -> list[str]:
+    """The names in a pattern of paths, before whose first that is one itself links are followed."""
+    parts = pattern.split("/")
+    plain = next((number for number, part in enumerate(parts) if re.search(r"[*?\[]", part)), len(parts))
+    return [*os.path.realpath("/".join(parts[:plain]) or "/").rstrip("/").split("/"), *parts[plain:]]
 
 
 def _folders(text: str, without_us: Description, host: str) -> list[_Place]:
