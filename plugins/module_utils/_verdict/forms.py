@@ -115,19 +115,19 @@ class Reading:
 
     source: str
     passphrase: bytes | None = field(default=None, repr=False)
-    unpacked: int = 2 * MAXIMUM_SIZE  # bytes that all zips in it may still unpack to, one in the other as well
-    opened: int = MAXIMUM_OPENED  # keys and PKCS#12 that the passphrase may still be tried on
+    bytes_left: int = 2 * MAXIMUM_SIZE  # bytes that all zips in it may still unpack to, one in the other as well
+    tries_left: int = MAXIMUM_OPENED  # keys and PKCS#12 that the passphrase may still be tried on
 
     def unpack(self, size: int) -> None:
         """Note that so many bytes were unpacked; raises FormError where that is too much."""
-        self.unpacked -= size
-        if self.unpacked < 0:
+        self.bytes_left -= size
+        if self.bytes_left < 0:
             raise FormError(f"is a zip that unpacks to more than {MAXIMUM_SIZE} bytes.", form=Form.ZIP)
 
     def open_one(self, form: Form) -> None:
         """Note that what may be encrypted is about to be opened; raises FormError where that is too many."""
-        self.opened -= 1
-        if self.opened < 0:
+        self.tries_left -= 1
+        if self.tries_left < 0:
             raise FormError(f"holds more than {MAXIMUM_OPENED} encrypted keys or PKCS#12.", form=form)
 
 

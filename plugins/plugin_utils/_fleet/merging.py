@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -100,5 +100,5 @@ def _read_host(one: dict[str, Any]) -> Host:
 
 def _read_reason(told: dict[str, Any]) -> Reason:
     # Of a later version, there may be more.
-    texts = {name: str(told[name]) for name in Reason.__dataclass_fields__ if name in told and name != "hosts"}
+    texts = {each.name: str(told[each.name]) for each in fields(Reason) if each.name in told and each.name != "hosts"}
     return Reason(**texts, hosts=tuple(map(str, told.get("hosts", ()))))
