@@ -389,19 +389,36 @@ import os
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import seclusion
 pid = os.getpid()
 print(seclusion.is_helped_to_ports(pid), seclusion.find_unhelped_ports(pid, [443, 444]))
+print(seclusion.find_unhelped_ports(pid, [443, 65536]))  # Nobody can bind the last, so that the trial fails.
+"""
+# Has the kernel refuse IPv6's sockets, as one without IPv6 does (seccomp(2), linux/filter.h), and goes on as a command.
+WITHOUT_IPV6 = """
+import ctypes, os, platform, struct, sys
+MAKE_SOCKET = {"x86_64": 41}.get(platform.machine(), 198)
+LOAD, EQUAL, RETURN, EAFNOSUPPORT, AF_INET6 = 0x20, 0x15, 0x06, 97, 10
+steps = [(LOAD, 0, 0, 0), (EQUAL, 0, 3, MAKE_SOCKET), (LOAD, 0, 0, 16), (EQUAL, 0, 1, AF_INET6)]
+steps += [(RETURN, 0, 0, 0x50000 | EAFNOSUPPORT), (RETURN, 0, 0, 0x7FFF0000)]
+text = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+program = struct.pack("H6xP", len(steps), ctypes.addressof(text))
+assert ctypes.CDLL(None).prctl(22, 2, program) == 0
+os.execvp(sys.argv[1], sys.argv[1:])
 """
 
 
-def test_a_port_that_authbind_opens_for_httpd_needs_no_right_and_one_that_it_does_not_is_told(short_path: Path) -> None:
+@pytest.mark.parametrize("ipv6", [True, False])
+def test_a_port_that_authbind_opens_for_httpd_needs_no_right_and_one_that_it_does_not_is_told(
+    short_path: Path, ipv6: bool
+) -> None:
     if not shutil.which("authbind"):
         pytest.skip("authbind is not installed")
     utils = "ansible_collections/mtls/httpd/plugins/module_utils"
     shutil.copytree(COLLECTION / "plugins/module_utils", short_path / utils)
     short_path.chmod(0o755)
-    words = ["unshare", "--mount", "--net", "sh", "-ec", HELPED, "sh", "/usr/bin/python3", "-c", LOOK]
+    kernel = [] if ipv6 else ["/usr/bin/python3", "-c", WITHOUT_IPV6]
+    words = [*kernel, "unshare", "--mount", "--net", "sh", "-ec", HELPED, "sh", "/usr/bin/python3", "-c", LOOK]
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(short_path), "PYTHONDONTWRITEBYTECODE": "1"}
     told = subprocess.run(words, check=True, env=environment, cwd="/", capture_output=True, text=True)
-    assert told.stdout == "True [444]\n", told.stderr
+    assert told.stdout == "True [444]\n[443, 65536]\n", told.stderr
 
 
 def test_a_port_that_needs_no_right_is_no_hindrance(host: Host) -> None:

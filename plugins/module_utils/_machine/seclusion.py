@@ -88,26 +88,27 @@ def is_helped_to_ports(pid: int) -> bool:
 def find_unhelped_ports(pid: int, ports: Sequence[int]) -> list[int]:
     """The ports that such another process does not open for a process of our own user: tried by a program in its place.
 
-    Each is held for a moment, and nobody listens there. None where that cannot be tried.
+    Each is held for a moment, and nobody listens there. All where that cannot be tried.
     """
     if os.geteuid() == 0:  # What root was denied, the helper is denied too: its bounding set is inherited.
         return list(ports)
     words = [sys.executable, "-I", "-c", _BINDING, *map(str, ports)]
     outcome = run(words, _environment(pid), 20)
-    return [port for port in ports if str(port) not in outcome.output.split()] if outcome.code == 0 else []
+    opened = outcome.output.split() if outcome.code == 0 else []
+    return [port for port in ports if str(port) not in opened]
 
 
+# A kernel without IPv6 makes no such socket. A port that is in use was opened: the right to it is looked at first.
 _BINDING = """
-import socket, sys
+import errno, socket, sys
 for port in sys.argv[1:]:
     for family, address in ((socket.AF_INET6, "::"), (socket.AF_INET, "0.0.0.0")):
         try:
             with socket.socket(family) as one:
                 one.bind((address, int(port)))
-        except PermissionError:
-            continue
-        except OSError:
-            pass
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                continue
         print(port)
         break
 """
