@@ -23,7 +23,8 @@ HTTPD, CONF = "/usr/local/apache2/bin/httpd", "/usr/local/apache2/conf/httpd.con
 
 
 # Starts anew what its file of services names, as supervisord does.
-KEEPER = """
+KEEPER = """#!/usr/bin/python3
+# To restart httpd by hand: end it.
 import subprocess, sys
 while True:
     subprocess.run(open(sys.argv[1]).read().split())
@@ -32,13 +33,13 @@ PIPED = f"cp {CONF} /root/saved && echo 'CustomLog \"|/bin/cat\" common' >>{CONF
 
 
 @contextmanager
-def running(*command: str, volume: Path | None = None) -> Iterator[Container]:
-    """Run a container whose process 1 is a command."""
+def running(*command: str, volume: Path | None = None, folder: str = "/") -> Iterator[Container]:
+    """Run a container whose process 1 is a command, in a folder."""
     container = Container(f"mtls-process-1-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}", "source")
     container.remove()
-    volumes = ["--volume", f"{volume}:/srv/keeper:ro"] if volume else []
+    options = ["--workdir", folder, *(["--volume", f"{volume}:/srv/keeper:ro"] if volume else [])]
     try:
-        podman("run", "--detach", "--name", container.name, *volumes, os.environ["IMAGE_SOURCE"], *command)
+        podman("run", "--detach", "--name", container.name, *options, os.environ["IMAGE_SOURCE"], *command)
         waiting = "timeout 20 sh -c 'until test -s /usr/local/apache2/logs/httpd.pid; do sleep 0.1; done'"
         container.shell(waiting)
         yield container
@@ -78,10 +79,27 @@ def test_an_httpd_that_process_1_waits_for_is_not_reloaded_without_a_full_rehear
         assert remote.ask(None).said == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
 
 
+@pytest.mark.parametrize(
+    ("path", "start"),
+    [("/srv/keeper/start.sh", f"'{HTTPD}'"), ("./start.sh", f'"${{EXEC:-{HTTPD}}}"')],
+)
+def test_a_script_that_process_1_was_given_is_read_wherever_a_shell_finds_it(
+    deploying: Callable[..., Remote], tmp_path: Path, path: str, start: str
+) -> None:
+    script = tmp_path / "start.sh"
+    script.write_text(f"#!/bin/sh\n{start} -DFOREGROUND\nexit 1\n")
+    script.chmod(0o644)
+    with running("sh", path, volume=tmp_path, folder="/srv/keeper") as host:
+        remote = deploying(host)
+        host.shell(PIPED)
+        assert "httpd is what process 1 of its container waits for" in " ".join(remote.refused().output.split())
+
+
 def test_an_httpd_that_process_1_starts_anew_is_reloaded_after_a_reduced_rehearsal(
     deploying: Callable[..., Remote], tmp_path: Path
 ) -> None:
     (tmp_path / "keep.py").write_text(KEEPER)
+    (tmp_path / "keep.py").chmod(0o755)  # It is looked into.
     (tmp_path / "services").write_text(f"{HTTPD} -DFOREGROUND")
     with running("python3", "/srv/keeper/keep.py", "/srv/keeper/services", volume=tmp_path) as host:
         host.shell(PIPED)

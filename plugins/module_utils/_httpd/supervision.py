@@ -42,8 +42,8 @@ class Supervision:
     C(masked): systemd was told to do nothing with the unit. C(program): what the unit starts in httpd's place, with its
     arguments, and what alone knows httpd's own (SUSE's start_apache2). C(distant): that lies elsewhere than httpd, as a
     control panel's does, so that it may start another one. C(reloads): systemd knows how to reload it.
-    C(hangs_up): it does so by SIGHUP, not by SIGUSR1. C(alone): process 1 of its container was told to run httpd in the
-    foreground, as tini or a script is, and so ends with it.
+    C(hangs_up): it does so by SIGHUP, not by SIGUSR1. C(waited_for): process 1 of its container was told to run httpd
+    in the foreground, as tini or a script is, and so ends with it.
     """
 
     kind: str
@@ -54,7 +54,7 @@ class Supervision:
     distant: bool = False
     reloads: bool = True
     hangs_up: bool = False
-    alone: bool = False
+    waited_for: bool = False
 
 
 def has_systemd() -> bool:
@@ -73,11 +73,13 @@ def supervision(pid: int) -> Supervision:
                 return Supervision(
                     "systemd", match.group(1), _enabled(shown), masked, reloads=reloads, hangs_up=hangs_up
                 )
-    return Supervision("container" if pid == 1 else "pid-file", alone=pid != 1 and _is_waited_for(pid))
+    return Supervision("container" if pid == 1 else "pid-file", waited_for=pid != 1 and _is_waited_for(pid))
 
 
 _FOREGROUND = re.compile(r"(^|\0)-D\0?FOREGROUND\0")
-_RUNS_HTTPD = re.compile(r"(?m)(^|[/\s;&])(httpd|apache2?|apache2?ctl)(-foreground)?([\s;&]|$)")
+# As a word of a command, or of a shell's script: "/usr/sbin/httpd", ${HTTPD:-httpd}, $(which httpd).
+_RUNS_HTTPD = re.compile(r"""(?m)(^|[/\s;&"'(`]|:-)(httpd|apache2?|apache2?ctl)(-foreground)?([\s;&"')`}]|$)""")
+_COMMENT = re.compile(r"(?m)(^|\s)#.*")
 _SCRIPT = 1 << 16  # bytes
 
 
@@ -96,9 +98,13 @@ def _is_waited_for(pid: int) -> bool:
 
 
 def _read_script(word: str) -> str:
-    path = shutil.which(word) or ""
-    text = read(path) if os.path.isfile(path) and os.path.getsize(path) < _SCRIPT else ""
-    return text if text.startswith("#!") else ""
+    """What a word of process 1's command line names, where that is a script; without its comments.
+
+    A shell that was given one needs no right to execute it, and looks for it from the folder of process 1.
+    """
+    paths = filter(os.path.isfile, (os.path.join("/proc/1/cwd", word), shutil.which(word) or ""))
+    text = next((read(path) for path in paths if os.path.getsize(path) < _SCRIPT), "")
+    return _COMMENT.sub("", text) if text.startswith("#!") else ""
 
 
 def sends_hangup(command: str) -> bool:

@@ -53,8 +53,8 @@ def rehearse_change(seen: Seen) -> trial.Result:
     if faults:
         raise Refused(*faults, circumstances=Circumstances(stage="the rehearsal failed"))
     supervision = seen.server.supervision
-    if result.mode == "reduced" and seen.was_running and (supervision.kind == "container" or supervision.alone):
-        what = "what process 1 of its container waits for" if supervision.alone else "process 1 of its container"
+    if result.mode == "reduced" and seen.was_running and (supervision.kind == "container" or supervision.waited_for):
+        what = "what process 1 of its container waits for" if supervision.waited_for else "process 1 of its container"
         raise Refused(
             Fault(
                 "rehearsal-needed",
