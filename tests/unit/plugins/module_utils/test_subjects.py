@@ -37,6 +37,20 @@ NAMES: dict[str, list[list[tuple[str, int, bytes]]]] = {
     "kinds that OpenSSL names": [[("2.5.4.13", UTF8, b"d")], [("2.5.4.20", PRINTABLE, b"1")], [CHAT]],
     "longer than RFC 5280 allows": [[(CN, UTF8, ("腾讯" * 20).encode())]],
     "an empty value": [[(CN, UTF8, b"")]],
+    "all that OpenSSL may name": [
+        [(f"{arc}.{last}", UTF8, b"x")]
+        for arc, most in {
+            "2.5.4": 120,
+            "0.9.2342.19200300.100.1": 60,
+            "1.2.840.113549.1.9": 30,
+            "1.3.6.1.4.1.311.60.2.1": 5,
+            "1.3.6.1.5.5.7.9": 6,
+            "1.2.643.3.131.1": 2,
+            "1.2.643.100": 6,
+        }.items()
+        for last in range(1, most)
+        if f"{arc}.{last}" != "1.2.840.113549.1.9.16"  # S/MIME itself, which is no attribute
+    ],
     "a country of three letters": [[(COUNTRY, PRINTABLE, b"CHN")]],
 }
 
@@ -67,7 +81,7 @@ def test_the_client_of_a_pin_has_the_subject_that_httpd_writes_so(name: str) -> 
     [
         *("", "Chat", "CN", "=Chat", "O = Tencent, CN = Chat", "CN=Chat, O=Tencent", "CN=Chat;O=Tencent", "CN=Chat,"),
         *("CN=Chat+", "CN= Chat", "CN=Chat ", "CN=#zz", "CN=#0c", "CN=#0C0141x", "CN=a\\", "CN=\\zz", "CN=a\0"),
-        *("CN=\\C3\\28", "CN=a,,O=b", "nobody=knows", "/CN=Chat"),
+        *("CN=\\C3\\28", "CN=a,,O=b", "nobody=knows", "/CN=Chat", "commonName=Chat", "cn=Chat", "ISO=x", "ChaCha20=x"),
     ],
 )
 def test_what_httpd_never_writes_is_no_subject(text: str) -> None:
