@@ -6,16 +6,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from container import podman
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from conftest import Remote
     from container import Container
@@ -67,6 +68,17 @@ def said(remote: Remote, port: int = 443) -> str:
     return " ".join(remote.refused(mutual_tls_sites=[remote.site | {"port": port}]).output.split())
 
 
+def next_reload(remote: Remote) -> dict[str, Any]:
+    """Return what a look at the host with a rehearsal says of httpd's next reload."""
+    told = f"{remote.folder}/told.json"
+    look = {"mtls.httpd.site_info": {"rehearse": True}, "register": "told"}
+    keep = {"copy": {"content": "{{ told.next_reload }}", "dest": told, "mode": "0600"}, "delegate_to": "localhost"}
+    run = remote.play(plays=[{"tasks": [look, keep]}])
+    assert run.status == 0, run.output
+    reload: dict[str, Any] = json.loads(Path(told).read_text())
+    return reload
+
+
 @pytest.mark.parametrize("port", [443, 8443])
 def test_an_httpd_that_forgets_its_sockets_is_not_reloaded_and_the_way_that_is_named_leads_on(
     remote: Remote, give: Callable[..., str], port: int
@@ -76,6 +88,8 @@ def test_an_httpd_that_forgets_its_sockets_is_not_reloaded_and_the_way_that_is_n
     assert "httpd forgets them at a reload, which would end it" in words
     assert "AH02487" in words
     assert "ListenStream" not in words
+    reload = next_reload(remote)
+    assert (reload["survives"], "AH02487" in reload["message"]) == (False, True)
     assert parent(remote.host) == pid
     way = "systemctl disable --now httpd.socket && systemctl restart httpd.service"
     assert f"`{way}`, then run again" in words
@@ -97,6 +111,7 @@ def test_an_httpd_that_keeps_its_sockets_is_reloaded_where_it_has_one_for_the_po
     remote.host.run("sh", "-c", f'mkdir -p "$(dirname {DROP_IN})" && cat >{DROP_IN}', text=text)
     pid = give(80, 443)
     assert "add `ListenStream=8443` to its socket unit" in said(remote, 8443)
+    assert next_reload(remote)["survives"] is True
     remote.deploy()
     assert parent(remote.host) == pid
     assert remote.ask(None).said == ASKED

@@ -269,8 +269,12 @@ class _Survey:
             against += find_changed_mpm(self.server, without_us) + find_upgraded(self.server)
         decided_by = "files"
         if rehearse:
+            # Not compiled for a look that rehearses nothing.
+            from ansible_collections.mtls.httpd.plugins.module_utils._transaction import given_sockets
+
             decided_by, found, came_to_an_end = self._rehearse(without_us, wishes)
             against += [*found, *(find_unopened_of_others(self.server, without_us) if self.server.running() else ())]
+            against += given_sockets.find_forgotten_sockets(self.server, without_us)
             if not against and not came_to_an_end:
                 words = "the rehearsal came to no end, so that it is not known"
                 return {"survives": None, "decided_by": decided_by, "message": words}
