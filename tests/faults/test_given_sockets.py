@@ -35,6 +35,20 @@ int unsetenv(const char *name) {
   return strncmp(name, "LISTEN_", 7) ? next(name) : 0;
 }
 """
+# Ends an httpd that is given one socket alone, as it is in the trial. The unit gives two.
+PARTICULAR = """
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+__attribute__((constructor)) static void look(void) {
+  const char *given = getenv("LISTEN_FDS");
+  if (given && !strcmp(given, "1")) {
+    fputs("one socket is too few\\n", stderr);
+    _exit(1);
+  }
+}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +75,18 @@ def give(machine: Container) -> Iterator[Callable[..., str]]:
 
 def parent(host: Container) -> str:
     return host.shell("systemctl show --property MainPID --value httpd")
+
+
+def alter(host: Container, source: str, folder: Path) -> None:
+    """Have the unit of httpd load a library, made of C, before all others."""
+    if not shutil.which("gcc"):
+        pytest.skip("an httpd that behaves otherwise cannot be made here: that needs gcc")
+    (folder / "source.c").write_text(source)
+    words = ["gcc", "-shared", "-fPIC", "-o", str(folder / "made.so"), str(folder / "source.c")]
+    subprocess.run(words, check=True)
+    podman("cp", str(folder / "made.so"), f"{host.name}:/opt/made.so")
+    text = "[Service]\nEnvironment=LD_PRELOAD=/opt/made.so\n"
+    host.run("sh", "-c", f'mkdir -p "$(dirname {DROP_IN})" && cat >{DROP_IN}', text=text)
 
 
 def said(remote: Remote, port: int = 443) -> str:
@@ -98,17 +124,24 @@ def test_an_httpd_that_forgets_its_sockets_is_not_reloaded_and_the_way_that_is_n
     assert remote.ask(None).said == ASKED
 
 
+def test_an_httpd_that_cannot_be_tried_with_a_socket_is_not_said_to_forget_it(
+    remote: Remote, give: Callable[..., str], tmp_path: Path
+) -> None:
+    alter(remote.host, PARTICULAR, tmp_path)
+    pid = give(80, 443)
+    words = said(remote)
+    untried = "whether this one does could not be tried: one socket is too few"
+    assert untried in words
+    assert "httpd forgets them at a reload" not in words
+    reload = next_reload(remote)
+    assert (reload["survives"], untried in reload["message"]) == (None, True)
+    assert parent(remote.host) == pid
+
+
 def test_an_httpd_that_keeps_its_sockets_is_reloaded_where_it_has_one_for_the_port(
     remote: Remote, give: Callable[..., str], tmp_path: Path
 ) -> None:
-    if not shutil.which("gcc"):
-        pytest.skip("an httpd that keeps its sockets cannot be made here: that needs gcc")
-    (tmp_path / "keep.c").write_text(KEEPING)
-    words = ["gcc", "-shared", "-fPIC", "-o", str(tmp_path / "keep.so"), str(tmp_path / "keep.c")]
-    subprocess.run(words, check=True)
-    podman("cp", str(tmp_path / "keep.so"), f"{remote.host.name}:/opt/keep.so")
-    text = "[Service]\nEnvironment=LD_PRELOAD=/opt/keep.so\n"
-    remote.host.run("sh", "-c", f'mkdir -p "$(dirname {DROP_IN})" && cat >{DROP_IN}', text=text)
+    alter(remote.host, KEEPING, tmp_path)
     pid = give(80, 443)
     assert "add `ListenStream=8443` to its socket unit" in said(remote, 8443)
     assert next_reload(remote)["survives"] is True

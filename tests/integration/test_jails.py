@@ -90,7 +90,7 @@ def test_a_jail_without_the_library_that_threads_need_is_told_with_the_words_of_
     lines = host.httpd.conf.read_text().splitlines(keepends=True)
     host.httpd.conf.write_text("".join(line for line in lines if not line.startswith("LoadFile")))
     message = str(host.refused(host.wish(document_root=content)))
-    assert "httpd ended as it was asked, and said last: " in message
+    assert "httpd ended while it was asked, and said last: " in message
     assert "libgcc_s.so.1 must be installed" in message
     assert "LoadFile" in message
     assert str(jail.parent) in message

@@ -37,26 +37,35 @@ _LOADED = "resuming normal operations"
 
 
 def find_forgotten_sockets(server: Server, described: Description) -> list[Fault]:
-    """Say why a reload would end a running httpd to which systemd gives its sockets; nothing for any other."""
+    """Say why a reload would end a running httpd to which systemd gives its sockets; nothing for any other.
+
+    Where that could not be tried, it is told with the code C(rehearsal-failed).
+    """
     if server.parent is None or not server.running() or "systemd_module" not in described.modules:
         return []
     if not seclusion.is_given_sockets(server.parent.pid):
         return []
     try:
-        said: str = sandbox.run(sandbox.World(), lambda: _reload_once(server, described), 3 * _SECONDS)
+        outlives, said = sandbox.run(sandbox.World(), lambda: _reload_once(server, described), 3 * _SECONDS)
     except (sandbox.Unavailable, TimeoutError, RuntimeError) as error:
-        said = f"whether it does could not be tried: {error}"
-    if not said:
+        outlives, said = None, str(error)
+    if outlives:
         return []
     unit = server.supervision.unit or "httpd.service"
     units = " ".join(list_socket_units(unit)) or "httpd.socket"
-    words = f"systemd opens the sockets of httpd ({units}), and httpd forgets them at a reload, which would end it"
+    words = f"systemd opens the sockets of httpd ({units}), and "
     way = f"have httpd open its own: `systemctl disable --now {units} && systemctl restart {unit}`, then run again"
-    return [Fault("service-refuses", "", f"{words} ({said})", way)]
+    if outlives is None:
+        words += f"a reload ends an httpd that forgets them; whether this one does could not be tried: {said}"
+        return [Fault("rehearsal-failed", "", words, way)]
+    return [Fault("service-refuses", "", f"{words}httpd forgets them at a reload, which would end it ({said})", way)]
 
 
-def _reload_once(server: Server, described: Description) -> str:
-    """Inside: start httpd with a socket that it is given, and reload it. Return what it says if it ends at that."""
+def _reload_once(server: Server, described: Description) -> tuple[bool | None, str]:
+    """Inside: start httpd with a socket that it is given, and reload it.
+
+    Return whether it outlives that, None where it does not even start, and what it says if it ends.
+    """
     scratch = os.path.join(sandbox.SCRATCH, "given")
     os.mkdir(scratch, 0o755)
     config, said, log = (os.path.join(scratch, name) for name in ("httpd.conf", "said", "error.log"))
@@ -70,9 +79,9 @@ def _reload_once(server: Server, described: Description) -> str:
         finally:
             os._exit(1)
     if not _await_loading(pid, log, 1):
-        return f"whether it does could not be tried: {_last_words(said, log)}"
+        return None, _last_words(said, log)
     os.kill(pid, signal.SIGUSR1)
-    return "" if _await_loading(pid, log, 2) else _last_words(said, log)
+    return (True, "") if _await_loading(pid, log, 2) else (False, _last_words(said, log))
 
 
 def _configuration(described: Description, scratch: str, port: int) -> str:

@@ -254,7 +254,7 @@ def _tell_end(described: Description, said: str) -> Fault:
     """Say why there was no answer, and what to do."""
     jails = described.named("chrootdir")
     more = f": behind ChrootDir ({jails[-1].place}) it finds no library that LoadFile has not loaded" if jails else ""
-    return Fault("unsound", "", f"httpd ended as it was asked, and said last: {said}", f"mend that first{more}")
+    return Fault("unsound", "", f"httpd ended while it was asked, and said last: {said}", f"mend that first{more}")
 
 
 def _arguments(scratch: str) -> list[str]:

@@ -274,9 +274,11 @@ class _Survey:
 
             decided_by, found, came_to_an_end = self._rehearse(without_us, wishes)
             against += [*found, *(find_unopened_of_others(self.server, without_us) if self.server.running() else ())]
-            against += given_sockets.find_forgotten_sockets(self.server, without_us)
-            if not against and not came_to_an_end:
-                words = "the rehearsal came to no end, so that it is not known"
+            forgotten = given_sockets.find_forgotten_sockets(self.server, without_us)
+            untried = [each for each in forgotten if each.code == "rehearsal-failed"]
+            against += [each for each in forgotten if each not in untried]
+            if not against and (untried or not came_to_an_end):
+                words = plain(tell_faults(untried)) or "the rehearsal came to no end, so that it is not known"
                 return {"survives": None, "decided_by": decided_by, "message": words}
         else:
             live = self._attempt(self.server.describe, None)
