@@ -42,6 +42,29 @@ def test_a_page_of_errors_that_shows_what_a_request_says_is_refused(
     assert f"{DOMAIN}: a client without a certificate got in by ErrorDocument at " in message
 
 
+SECTIONS = {"location": "<Location />\n%s</Location>\n", "if": '<If "true">\n%s</If>\n'}
+
+
+@pytest.mark.parametrize(("level", "section"), [("site", "location"), ("site", "if"), ("server", "location")])
+@pytest.mark.parametrize("is_filled", [True, False])
+def test_one_of_a_section_takes_the_place_of_a_plain_one_behind_it(
+    host: Host, root: Path, level: str, section: str, *, is_filled: bool
+) -> None:
+    """As httpd merges sections: the healthy neighbour is one whose section names a page of its own."""
+    filled, own = f"ErrorDocument 404 /{QUERY}\n", "ErrorDocument 404 /plain.html\n"
+    in_section, plain = (filled, own) if is_filled else (own, filled)
+    before = SECTIONS[section] % in_section
+    if level == "server":
+        host.add(before)
+        host.restart()
+        before = ""
+    wish = host.wish(document_root=str(root), open_paths=["/gone"], extra=before + plain)
+    if is_filled:
+        assert f"{DOMAIN}: a client without a certificate got in by ErrorDocument at " in host.refused(wish)
+    else:
+        assert not [each for each in host.apply(wish).limits if "ErrorDocument" in each]
+
+
 def test_one_that_nobody_here_fills_in_is_told(host: Host, root: Path) -> None:
     host.add("ErrorDocument 404 /pages/%{reqenv:PAGE}.html\n")
     host.restart()

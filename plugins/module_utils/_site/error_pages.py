@@ -55,16 +55,19 @@ def ask_by_error_pages(asker: Asker, site: SiteFacts) -> Iterator[Fault]:
 
 def _find_filled(described: Description, host: VirtualHost) -> list[Directive]:
     """The pages in force in a virtual host whose paths a request fills in."""
-    whole: dict[str, Directive] = {}  # by status, those of all that it serves: a later one takes an earlier one's place
-    some: list[Directive] = []
-    for place in dict.fromkeys(("", host.place)):
-        for each in described.of_host(place):
-            if each.name.lower() == "errordocument" and each.words:
-                if all(map(_OF_ALL.match, each.sections)):
-                    whole[each.words[0]] = each
-                else:
-                    some.append(each)
-    return list(filter(_is_filled, (*whole.values(), *some)))
+    said = [each for place in dict.fromkeys(("", host.place)) for each in described.of_host(place)]
+    pages = [each for each in said if each.name.lower() == "errordocument" and each.words]
+    some = [each for each in pages if not all(map(_OF_ALL.match, each.sections))]
+    whole = [each for each in pages if all(map(_OF_ALL.match, each.sections))]
+    # By status, those of all that it serves: what is merged later takes an earlier one's place.
+    in_force = {each.words[0]: each for each in sorted(whole, key=_find_rank)}
+    return list(filter(_is_filled, (*in_force.values(), *some)))
+
+
+def _find_rank(each: Directive) -> tuple[bool, bool]:
+    """When httpd merges a section: what stands in none, then <Location>, then <If>, wherever it stands."""
+    names = [section.partition(" ")[0].lower() for section in each.sections]
+    return "if" in names, "location" in names
 
 
 def _is_filled(each: Directive) -> bool:
