@@ -100,6 +100,9 @@ LEADING = {
     "files of a pattern that are granted in a folder that is denied": Way(
         "", DENIED % "", {}, {"hooks/.htaccess": GRANTED % ('FilesMatch "^health"', "granted", "FilesMatch")}
     ),
+    "files of a class that are granted in a folder that is denied": Way(
+        "", DENIED % "", {}, {"hooks/.htaccess": GRANTED % ('FilesMatch "^[[:alpha:]]+$"', "granted", "FilesMatch")}
+    ),
     "a tunnel": Way("", NAME + CONNECT % "9", PROXIED, first=""),
     "a tunnel to what lies below a path": Way(
         "", NAME + CONNECT % "9", {"proxy_pass": f"{BACKEND}app/", "open_paths": ["/healthz"]}, first=""
@@ -152,6 +155,9 @@ ELSEWHERE = {
     ),
     "a file that is granted where no such file is read": Way(
         "", DENIED % "AllowOverride None\n", {}, {"hooks/.htaccess": GRANTED % ("Files healthz", "granted", "Files")}
+    ),
+    "files of another class": Way(
+        "", DENIED % "", {}, {"hooks/.htaccess": GRANTED % ('FilesMatch "^[[:digit:]]+$"', "granted", "FilesMatch")}
     ),
     "a file that is granted in another folder": Way(
         "", OTHER, {}, {"other/.htaccess": GRANTED % ("Files healthz", "granted", "Files")}

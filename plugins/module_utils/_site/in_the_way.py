@@ -14,6 +14,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
+from ansible_collections.mtls.httpd.plugins.module_utils._site.patterns import may_match
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -169,8 +170,5 @@ def _begins(path: str, prefix: str) -> bool:
 
 
 def _matches(path: str, pattern: str) -> bool:
-    """Whether a pattern may match: one that Python cannot read may."""
-    try:
-        return re.search(pattern.lstrip("!"), path) is not None or pattern.startswith("!")
-    except re.error:
-        return True
+    """Whether a pattern may match, or one that is turned round."""
+    return may_match(pattern.lstrip("!"), path) or pattern.startswith("!")

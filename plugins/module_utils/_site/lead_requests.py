@@ -38,7 +38,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_fillings imp
     join,
     pattern_of,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._site.patterns import find_example
+from ansible_collections.mtls.httpd.plugins.module_utils._site.patterns import find_example, may_match
 from ansible_collections.mtls.httpd.plugins.module_utils._site.templates import Condition, Filling, Made, parse
 from ansible_collections.mtls.httpd.plugins.module_utils._site.user_folders import find_requests_of_users
 
@@ -363,11 +363,8 @@ def _is_of_section(name: str, sections: Sequence[str]) -> bool:
             said, is_pattern = said[1:].strip(), True
         said = said.strip("\"'")
         if is_pattern:
-            try:
-                if not re.search(said, name):
-                    return False
-            except re.error:
-                continue
+            if not may_match(said, name):
+                return False
         elif kind.lower() == "files" and not fnmatch.fnmatchcase(name, said):
             return False
     return True

@@ -32,6 +32,7 @@ _POSIX = {
     "[:xdigit:]": "0-9a-fA-F",
     "[:word:]": r"\w",
 }
+_UNREAD = re.compile(r"\[:\^?[a-z]+:\]")  # a class that is none of these, or all but one
 _MOST = 512  # characters of a pattern: longer ones are lists of names or of agents
 _LONGEST = 4096  # characters of a text that is made of one
 
@@ -47,13 +48,11 @@ def find_example(
 
     C(before): with what the text has to begin. None where no such text was made.
     """
-    for name, characters in _POSIX.items():
-        pattern = pattern.replace(name, characters)
-    compiled = _compile(pattern, re.IGNORECASE if nocase else 0) if len(pattern) <= _MOST else None
+    compiled = compile_pattern(pattern, nocase=nocase) if len(pattern) <= _MOST else None
     if compiled is None or any(number > compiled.groups for number in groups):
         return None
     try:
-        texts = list(_Maker(pattern, groups).texts())
+        texts = list(_Maker(compiled.pattern, groups).texts())
     except (RecursionError, _TooLongError):
         return None
     for text in texts:
@@ -64,12 +63,22 @@ def find_example(
     return None
 
 
-def _compile(pattern: str, flags: int = 0) -> re.Pattern[str] | None:
-    """Read a pattern as Python does; none where that cannot."""
+def may_match(pattern: str, text: str) -> bool:
+    """Whether a pattern may be found in a text: one that cannot be read here may."""
+    compiled = compile_pattern(pattern)
+    return compiled is None or bool(compiled.search(text))
+
+
+def compile_pattern(pattern: str, *, nocase: bool = False) -> re.Pattern[str] | None:
+    """Read a pattern of httpd's as Python does; none where that cannot."""
+    for name, characters in _POSIX.items():
+        pattern = pattern.replace(name, characters)
+    if _UNREAD.search(pattern):
+        return None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # of what a later Python may read otherwise
-            return re.compile(pattern, flags)
+            return re.compile(pattern, re.IGNORECASE if nocase else 0)
     except (re.error, OverflowError, RecursionError):
         return None
 
@@ -155,7 +164,7 @@ class _Maker:
             self._at += 1 + (self._peek() == "\\")
         self._at += 1
         text = self._pattern[start : self._at]
-        compiled = _compile(text)
+        compiled = compile_pattern(text)
         return next((each for each in _CHARACTERS if compiled and compiled.fullmatch(each)), text[1:2])
 
     def _peek(self) -> str:

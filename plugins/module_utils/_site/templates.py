@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from ansible_collections.mtls.httpd.plugins.module_utils._site.patterns import find_example
+from ansible_collections.mtls.httpd.plugins.module_utils._site.patterns import compile_pattern, find_example
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -288,9 +288,10 @@ def parse(template: str) -> list[Part]:
 
 def _search(pattern: str, text: str, *, nocase: bool) -> list[str] | None:
     example = find_example(pattern, {}, nocase=nocase)
-    if example is None:
+    compiled = compile_pattern(pattern, nocase=nocase)
+    if example is None or compiled is None:
         return None
-    found = re.search(pattern, text, re.IGNORECASE if nocase else 0)
+    found = compiled.search(text)
     return [found[0], *(value or "" for value in found.groups())] if found else None
 
 

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Directive
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import mounts
 from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import Content
-from ansible_collections.mtls.httpd.plugins.module_utils._site.patterns import find_example
+from ansible_collections.mtls.httpd.plugins.module_utils._site.patterns import find_example, may_match
 from ansible_collections.mtls.httpd.plugins.module_utils._site.templates import Condition, Filling, Made
 
 if TYPE_CHECKING:
@@ -45,6 +45,25 @@ def test_a_text_that_a_pattern_takes_is_found_or_none(pattern: str, groups: dict
 
 
 @pytest.mark.parametrize(
+    ("pattern", "text", "may"),
+    [
+        ("^[[:alpha:]]+$", "healthz", True),
+        ("^[[:digit:]]+$", "healthz", False),
+        ("^[^[:digit:]]+$", "healthz", True),
+        ("^[[:print:]]+$", "healthz", True),  # a class that is not read here
+        ("^[[:^digit:]]+$", "healthz", True),
+        (r"\h", "healthz", True),  # a space, for Perl
+        ("(", "healthz", True),
+        ("^[a:z]+$", "healthz", False),
+    ],
+)
+def test_a_pattern_that_is_not_read_may_match_and_classes_of_posix_are_read(
+    pattern: str, text: str, *, may: bool
+) -> None:
+    assert may_match(pattern, text) is may
+
+
+@pytest.mark.parametrize(
     ("pattern", "template", "made"),
     [
         ("^", f"{BACKEND}%{{REQUEST_URI}}", Made(path="/mtls-httpd")),
@@ -52,6 +71,7 @@ def test_a_text_that_a_pattern_takes_is_found_or_none(pattern: str, groups: dict
         ("^(/.*)$", f"{BACKEND}$1", Made(path="/mtls-httpd")),
         ("^/x(/.*)", f"{BACKEND}%{{ENV:P}}/callback/", Made(path="/x/")),
         (r"^/(\d+)/(.*)", "http://127.0.0.1:$1/$2", Made(path="/8080/mtls-httpd")),
+        ("^/[[:alpha:]-]+$", f"{BACKEND}%{{REQUEST_URI}}", Made(path="/mtls-httpd")),
         ("^/(.*)", "http://%{HTTP_HOST}/$1", Made(path="/mtls-httpd", host="127.0.0.1:8080")),
         ("^/", "http://%{QUERY_STRING}", Made(path="/", query="127.0.0.1:8080")),
         ("^/(.*)", "http://%{HTTP:X-To}/$1", Made(path="/mtls-httpd", fields=(("X-TO", "127.0.0.1:8080"),))),
