@@ -21,6 +21,7 @@ from rehearsing import forbid_namespaces
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Clients, Door, Inquiry
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import examine
+from ansible_collections.mtls.httpd.plugins.module_utils._site import lead_requests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -252,6 +253,38 @@ def test_a_page_that_holds_what_a_small_file_does_is_not_that_file(host: Host, s
     (srv / "hooks/healthz").write_text("t")
     one_page = f"{NAME}DocumentRoot {{srv}}/linked\n{ON}RewriteRule ^ {{srv}}/other/healthz [L]"
     assert host.apply(host.wish(**furnish(host, srv, Way("", one_page)))).rehearsal == "full"
+
+
+@pytest.mark.parametrize("number", [6, 20])
+@pytest.mark.parametrize("name", ["healthz", "b"])
+def test_a_file_that_is_granted_is_found_behind_many_that_are_not_or_is_told(
+    host: Host, srv: Path, number: int, name: str
+) -> None:
+    """Another section denies the files that come first by name; C(b): no file is granted."""
+    for each in range(number):
+        (srv / f"hooks/a{each}z").write_text(f"that of {each}\n")
+    rules = GRANTED % ('FilesMatch "z"', "granted", "FilesMatch") + GRANTED % ('Files "a*"', "denied", "Files")
+    rules += "" if name == "healthz" else GRANTED % ("Files healthz", "denied", "Files")
+    options = furnish(host, srv, Way("", DENIED % "", {}, {"hooks/.htaccess": rules}))
+    if name == "healthz" and number == 6:
+        assert "to GET /healthz with Host" in host.refused(host.wish(**options))
+    else:
+        told = [each for each in host.apply(host.wish(**options)).limits if "may lead to" in each]
+        assert [f"Require at {srv}/hooks/.htaccess:" in each for each in told] == [True] * (number == 20)
+
+
+def test_files_that_a_rule_may_be_for_are_told_where_they_are_too_many_to_list(
+    host: Host, srv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = furnish(
+        host,
+        srv,
+        Way("", DENIED % "", {}, {"hooks/.htaccess": GRANTED % ("Files x", "granted", "Files"), "hooks/x.txt": "x\n"}),
+    )
+    assert not [each for each in host.apply(host.wish(**options)).limits if "not all looked for" in each]
+    monkeypatch.setattr(lead_requests, "_LISTED", 2)
+    again = host.apply(host.wish(**options, verify_depth=4))
+    assert [each for each in again.limits if f"files of {srv}/hooks were not all looked for" in each]
 
 
 @pytest.mark.parametrize("way", DOUBTFUL)

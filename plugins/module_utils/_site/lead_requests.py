@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 BELOW = "mtls-httpd"
 TUNNEL = "CONNECT"
 _FILES = 16  # of a site that are asked for in one folder: those that lie farthest up, or where .htaccess files are
+GRANTED = 16  # files that one rule of a .htaccess file is for
 _ENDING = 4  # files whose names end as a pattern's do
 _LISTED = 4096  # entries of a folder that a rule for files may be about
 _A_PATH = re.compile(r"(?:(?<=[\s\"'^])|^)(/[\w./~-]*)")
@@ -236,11 +237,18 @@ class LeadingHost:
         within = [goal.folder] if trusted_paths.lies_below(goal.folder, folder) else []
         for place in [folder, *within]:
             with suppress(OSError), os.scandir(place) as listed:
-                files = [entry.path for entry in islice(listed, _LISTED) if _is_of_section(entry.name, each.sections)]
-                for path in sorted(files)[:_ENDING]:
-                    real = os.path.realpath(path)
-                    if trusted_paths.lies_below(real, goal.folder) and real not in goal.opened and os.path.isfile(real):
-                        yield Made(path=join(base, os.path.relpath(path, folder))), real
+                names = [entry.name for entry in islice(listed, _LISTED + 1)]
+                if len(names) > _LISTED and place not in self.folders.unseen:
+                    self.folders.unseen.append(place)
+                files = (os.path.join(place, name) for name in sorted(names) if _is_of_section(name, each.sections))
+                owned = ((path, os.path.realpath(path)) for path in files)
+                asked = (
+                    (path, real)
+                    for path, real in owned
+                    if trusted_paths.lies_below(real, goal.folder) and real not in goal.opened and os.path.isfile(real)
+                )
+                for path, real in islice(asked, GRANTED + 1):  # One more tells that not all were asked for.
+                    yield Made(path=join(base, os.path.relpath(path, folder))), real
 
     def _mounted(self, served: str, folder: str) -> Iterator[tuple[str, str]]:
         """The files of a folder that are mounted in a served one too, by their paths in it, each with its own path."""

@@ -138,7 +138,8 @@ class Leads:
                 most = _PLAIN_REQUESTS if each.name.lower() in _PLAIN else _REQUESTS
                 self.found += [Lead(goal.domain, each, host.host, request) for request in made[:most]]
                 shown = {file: request for request, file in host.find_shown(each, goal, conditions)}
-                some = list(shown.items())[:_REQUESTS]
+                few = lead_requests.GRANTED if each.name.lower() in rule_files.GRANTING else _REQUESTS
+                some = list(shown.items())[:few]
                 self.found += [Lead(goal.domain, each, host.host, request, False, file) for file, request in some]
                 if not made:
                     guessed = list(host.find_guesses(each, goal))[:_REQUESTS]
@@ -147,7 +148,7 @@ class Leads:
                     (not made and host.may_lead(each, goal))
                     or (made and each.name.lower() not in LEADING)
                     or (made and host.is_conditional(each, conditions))
-                    or len(shown) > _REQUESTS
+                    or len(shown) > few
                     or (len(made) > most and each.name.lower() in _PLAIN)
                 ):
                     self.doubtful.append((goal.domain, each))

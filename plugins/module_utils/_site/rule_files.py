@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _LINES, _BYTES = 4096, 1 << 20  # of a map, or of a .htaccess file
 _DEEP = 16  # sections within one another in a .htaccess file
 _IN_HTACCESS = ("rewriterule", "rewritecond", "sethandler", "addhandler")
-_GRANTING = ("require", "allow", "satisfy")  # which count here for single files alone
+GRANTING = ("require", "allow", "satisfy")  # which count here for single files alone
 _A_PATH = re.compile(r"(?<![\w./-])/[\w./@+~-]+")
 # Functions of mod_rewrite's own that leave lower case and digits as they are.
 _KEEPING = ("int:tolower", "int:escape", "int:unescape")
@@ -45,7 +45,7 @@ def read_rules(path: str, place: str) -> tuple[list[Directive], bool]:
             if len(inside) > _DEEP:
                 return found, False
             inside.append((*inside[-1], line.strip()[1:].removesuffix(">")))
-        elif name.lower() in _IN_HTACCESS or (name.lower() in _GRANTING and _is_of_files(inside[-1])):
+        elif name.lower() in _IN_HTACCESS or (name.lower() in GRANTING and _is_of_files(inside[-1])):
             found.append(Directive(name, "".join(arguments).strip(), path, number, inside[-1], place))
     return found, len(text.encode()) < _BYTES and len(lines) <= _LINES
 
