@@ -21,7 +21,7 @@ from rehearsing import forbid_namespaces
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Clients, Door, Inquiry
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import examine
-from ansible_collections.mtls.httpd.plugins.module_utils._site import lead_requests
+from ansible_collections.mtls.httpd.plugins.module_utils._site import folders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,6 +49,7 @@ FIELD = "RewriteRule ^/(.*) http://%s%%{{HTTP:X-B}}/$1 [P]"
 SET = OTHER + '<Location /go>\nSetHandler "proxy:http://127.0.0.1:%s%%{{reqenv:P}}/"\n</Location>'
 DENIED = NAME + "DocumentRoot {srv}/hooks\n<Directory {srv}/hooks>\nRequire all denied\n%s</Directory>"
 GRANTED = "<%s>\nRequire all %s\n</%s>\n"
+HEALTHZ, ANOTHER = '"%{REQUEST_URI} =~ /healthz/"', '"%{REQUEST_URI} =~ /another/"'
 FILES = "%s\nSetHandler proxy:%s\n%s\n"
 RULED = NAME + "DocumentRoot {srv}/x"
 
@@ -104,6 +105,30 @@ LEADING = {
     "files of a class that are granted in a folder that is denied": Way(
         "", DENIED % "", {}, {"hooks/.htaccess": GRANTED % ('FilesMatch "^[[:alpha:]]+$"', "granted", "FilesMatch")}
     ),
+    "a file below a folder that is denied": Way(
+        "",
+        DENIED % "",
+        {},
+        {"hooks/.htaccess": GRANTED % ("Files deep.txt", "granted", "Files"), "hooks/files/deep.txt": "deep\n"},
+    ),
+    "a file that an expression is for": Way(
+        "", DENIED % "", {}, {"hooks/.htaccess": GRANTED % (f"If {HEALTHZ}", "granted", "If")}
+    ),
+    "a file that a condition is not for": Way(
+        "",
+        DENIED % "",
+        {},
+        {
+            "hooks/.htaccess": '<If "%{REQUEST_URI} =~ /mtls/">\nRequire all denied\n</If>\n'
+            "<Else>\nRequire all granted\n</Else>\n"
+        },
+    ),
+    "a file that is granted by an expression": Way(
+        "", DENIED % "", {}, {"hooks/.htaccess": f"Require expr {HEALTHZ}\n"}
+    ),
+    "a file that is granted by a variable": Way(
+        "SetEnvIf Request_URI healthz KNOWN", DENIED % "", {}, {"hooks/.htaccess": "Require env KNOWN\n"}
+    ),
     "a tunnel": Way("", NAME + CONNECT % "9", PROXIED, first=""),
     "a tunnel to what lies below a path": Way(
         "", NAME + CONNECT % "9", {"proxy_pass": f"{BACKEND}app/", "open_paths": ["/healthz"]}, first=""
@@ -156,6 +181,15 @@ ELSEWHERE = {
     ),
     "a file that is granted where no such file is read": Way(
         "", DENIED % "AllowOverride None\n", {}, {"hooks/.htaccess": GRANTED % ("Files healthz", "granted", "Files")}
+    ),
+    "an expression for another file": Way(
+        "", DENIED % "", {}, {"hooks/.htaccess": GRANTED % (f"If {ANOTHER}", "granted", "If")}
+    ),
+    "an expression that grants another file": Way(
+        "", DENIED % "", {}, {"hooks/.htaccess": f"Require expr {ANOTHER}\n"}
+    ),
+    "a variable that grants another file": Way(
+        "SetEnvIf Request_URI another KNOWN", DENIED % "", {}, {"hooks/.htaccess": "Require env KNOWN\n"}
     ),
     "files of another class": Way(
         "", DENIED % "", {}, {"hooks/.htaccess": GRANTED % ('FilesMatch "^[[:digit:]]+$"', "granted", "FilesMatch")}
@@ -276,13 +310,10 @@ def test_a_file_that_is_granted_is_found_behind_many_that_are_not_or_is_told(
 def test_files_that_a_rule_may_be_for_are_told_where_they_are_too_many_to_list(
     host: Host, srv: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = furnish(
-        host,
-        srv,
-        Way("", DENIED % "", {}, {"hooks/.htaccess": GRANTED % ("Files x", "granted", "Files"), "hooks/x.txt": "x\n"}),
-    )
+    rules = {"hooks/.htaccess": GRANTED % ("Files x", "granted", "Files"), "hooks/x.txt": "x\n"}
+    options = furnish(host, srv, Way("", DENIED % "", {}, rules))
     assert not [each for each in host.apply(host.wish(**options)).limits if "not all looked for" in each]
-    monkeypatch.setattr(lead_requests, "_LISTED", 2)
+    monkeypatch.setattr(folders, "_MOST", 2)
     again = host.apply(host.wish(**options, verify_depth=4))
     assert [each for each in again.limits if f"files of {srv}/hooks were not all looked for" in each]
 

@@ -32,13 +32,15 @@ class Lying(NamedTuple):
     """What lies in a folder and below it, by paths in that folder, those farther up first.
 
     links: to folders, each with where it leads. files: the same of links to plain files, but for many. ruled: the
-    .htaccess files, by whatever name. named: files that are sought, each with which of these it is.
+    .htaccess files, by whatever name. named: files that are sought, each with which of these it is. plain: all others
+    that are no links.
     """
 
     links: tuple[tuple[str, str], ...] = ()
     ruled: tuple[str, ...] = ()
     files: tuple[tuple[str, str], ...] = ()
     named: tuple[tuple[str, str], ...] = ()
+    plain: tuple[str, ...] = ()
 
 
 @dataclass
@@ -66,6 +68,7 @@ class Folders:
         ruled: list[str] = []
         files: list[tuple[str, str]] = []
         named: list[tuple[str, str]] = []
+        plain: list[str] = []
         inodes = {inode for _device, inode in self.sought}
         waiting, left = deque([""]), _MOST
         while waiting:
@@ -79,7 +82,7 @@ class Folders:
                 left, self._left = left - 1, self._left - 1
                 if min(left, self._left) < 0 or max(len(links), len(ruled)) >= _FOUND:
                     self.unseen.append(top)
-                    return Lying(tuple(links), tuple(ruled), tuple(files), tuple(named))
+                    return Lying(tuple(links), tuple(ruled), tuple(files), tuple(named), tuple(plain))
                 path = os.path.join(below, entry.name)
                 with suppress(OSError):  # such as a link to itself, which leads nowhere
                     if entry.name in self.names:
@@ -93,11 +96,13 @@ class Folders:
                             self.unseen.append(top)
                     elif entry.is_dir(follow_symlinks=False):
                         waiting.append(path)
-                    elif entry.inode() in inodes:
-                        status = entry.stat(follow_symlinks=False)
-                        known = self.sought.get((status.st_dev, status.st_ino))
-                        named += [(path, known)] if known else []
-        return Lying(tuple(links), tuple(ruled), tuple(files), tuple(named))
+                    elif entry.is_file(follow_symlinks=False):
+                        plain.append(path)
+                        if entry.inode() in inodes:
+                            status = entry.stat(follow_symlinks=False)
+                            known = self.sought.get((status.st_dev, status.st_ino))
+                            named += [(path, known)] if known else []
+        return Lying(tuple(links), tuple(ruled), tuple(files), tuple(named), tuple(plain))
 
 
 def tell_unseen(folders: Sequence[str]) -> str:

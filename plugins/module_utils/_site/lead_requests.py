@@ -10,7 +10,6 @@ import fnmatch
 import glob
 import os
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -58,7 +57,6 @@ TUNNEL = "CONNECT"
 _FILES = 16  # of a site that are asked for in one folder: those that lie farthest up, or where .htaccess files are
 GRANTED = 16  # files that one rule of a .htaccess file is for
 _ENDING = 4  # files whose names end as a pattern's do
-_LISTED = 4096  # entries of a folder that a rule for files may be about
 _A_PATH = re.compile(r"(?:(?<=[\s\"'^])|^)(/[\w./~-]*)")
 _IN_IF = re.compile(r"(?i)(?:else)?if\s|else\b")
 _IN_EXPRESSION = re.compile(r"%\{(?:[^{}]|%\{[^{}]*\})*\}")
@@ -229,26 +227,45 @@ class LeadingHost:
                 yield from ((made, path) for made in fill_for_file(rule, template, path))
 
     def _by_grant(self, each: Directive, goal: Goal) -> Iterator[tuple[Made, str]]:
-        """By a rule of a .htaccess file for single files, as what stands for the content is not called so."""
+        """By a rule of a .htaccess file for some files, as what stands for the content is none of them.
+
+        Those come first that the rule or its sections may name. One more than are asked for tells that these are not
+        all.
+        """
         if not goal.folder or each.arguments.lower() == "all denied":
             return
         folder = each.sections[0].partition(" ")[2].strip('"')
-        base = self._base(each)
+        named = re.findall(r"\w{3,}", " ".join((each.arguments, *each.sections[1:])))
         within = [goal.folder] if trusted_paths.lies_below(goal.folder, folder) else []
-        for place in [folder, *within]:
-            with suppress(OSError), os.scandir(place) as listed:
-                names = [entry.name for entry in islice(listed, _LISTED + 1)]
-                if len(names) > _LISTED and place not in self.folders.unseen:
-                    self.folders.unseen.append(place)
-                files = (os.path.join(place, name) for name in sorted(names) if _is_of_section(name, each.sections))
-                owned = ((path, os.path.realpath(path)) for path in files)
-                asked = (
-                    (path, real)
-                    for path, real in owned
-                    if trusted_paths.lies_below(real, goal.folder) and real not in goal.opened and os.path.isfile(real)
-                )
-                for path, real in islice(asked, GRANTED + 1):  # One more tells that not all were asked for.
-                    yield Made(path=join(base, os.path.relpath(path, folder))), real
+        for place in (*within, folder):
+            files = [
+                (path, real)
+                for path, real in self._find_files(place)
+                if trusted_paths.lies_below(real, goal.folder)
+                and real not in goal.opened
+                and _is_of_section(os.path.basename(path), each.sections)
+            ]
+            files.sort(key=lambda one: not any(word in os.path.basename(one[0]) for word in named))
+            yield from ((Made(path=self._find_url(path)), real) for path, real in files[: GRANTED + 1])
+
+    def _find_files(self, folder: str) -> Iterator[tuple[str, str]]:
+        """The files of a folder and below it, as far as it is looked into, each with its own path: also by links."""
+        tops = [top for top, _url in self.served if trusted_paths.lies_within(folder, top)]
+        top = max(tops, key=len, default=folder)
+        lying = self.folders.look_into(top)
+        for path in sorted(lying.plain, key=lambda path: (path.count("/"), path)):
+            whole = os.path.join(top, path)
+            if trusted_paths.lies_below(whole, folder):
+                yield whole, whole
+        for path, real in lying.files:
+            if trusted_paths.lies_below(os.path.join(top, path), folder):
+                yield os.path.join(top, path), real
+
+    def _find_url(self, path: str) -> str:
+        """The URL of a file in one of the folders that are served."""
+        tops = [(top, url) for top, url in self.served if trusted_paths.lies_below(path, top)]
+        top, url = max(tops, key=lambda one: len(one[0]), default=("/", "/"))
+        return join(url, os.path.relpath(path, top))
 
     def _mounted(self, served: str, folder: str) -> Iterator[tuple[str, str]]:
         """The files of a folder that are mounted in a served one too, by their paths in it, each with its own path."""

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 _LINES, _BYTES = 4096, 1 << 20  # of a map, or of a .htaccess file
 _DEEP = 16  # sections within one another in a .htaccess file
 _IN_HTACCESS = ("rewriterule", "rewritecond", "sethandler", "addhandler")
-GRANTING = ("require", "allow", "satisfy")  # which count here for single files alone
+GRANTING = ("require", "allow", "satisfy")  # which count here where they may be for single files alone
+_OF_SOME = re.compile(r"(?i)files|(?:else)?if\s|else$")  # sections that may be so
+_BY_REQUEST = re.compile(r"(?i)(?:not\s+)?(?:expr|env)\s|from\s+env=")  # rules that may be so, wherever they stand
 _A_PATH = re.compile(r"(?<![\w./-])/[\w./@+~-]+")
 # Functions of mod_rewrite's own that leave lower case and digits as they are.
 _KEEPING = ("int:tolower", "int:escape", "int:unescape")
@@ -45,13 +47,16 @@ def read_rules(path: str, place: str) -> tuple[list[Directive], bool]:
             if len(inside) > _DEEP:
                 return found, False
             inside.append((*inside[-1], line.strip()[1:].removesuffix(">")))
-        elif name.lower() in _IN_HTACCESS or (name.lower() in GRANTING and _is_of_files(inside[-1])):
-            found.append(Directive(name, "".join(arguments).strip(), path, number, inside[-1], place))
+        else:
+            said = "".join(arguments).strip()
+            if name.lower() in _IN_HTACCESS or (name.lower() in GRANTING and _is_of_some(said, inside[-1])):
+                found.append(Directive(name, said, path, number, inside[-1], place))
     return found, len(text.encode()) < _BYTES and len(lines) <= _LINES
 
 
-def _is_of_files(sections: Sequence[str]) -> bool:
-    return any(section.lower().startswith("files") for section in sections)
+def _is_of_some(arguments: str, sections: Sequence[str]) -> bool:
+    """Whether a rule may let clients get at some files of its folder, and not at others."""
+    return bool(_BY_REQUEST.match(arguments)) or any(map(_OF_SOME.match, sections))
 
 
 @lru_cache(maxsize=64)

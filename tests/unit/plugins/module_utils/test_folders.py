@@ -16,7 +16,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.mounts import 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.stand_ins import StandIns
 from ansible_collections.mtls.httpd.plugins.module_utils._site import folders
 from ansible_collections.mtls.httpd.plugins.module_utils._site.canaries import Canaries
-from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import Folders, find_hard_linked
+from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import Folders, Lying, find_hard_linked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +31,7 @@ def test_links_to_folders_and_ruled_folders_are_found_at_every_depth(tmp_path: P
     (top / "a/b/second").symlink_to(tmp_path / "elsewhere")
     (top / "a/to-a-file").symlink_to(tmp_path / "file")
     (top / "a/nowhere").symlink_to(tmp_path / "nothing")
+    (top / "a/b/plain").touch()
     (top / ".htaccess").touch()
     (top / "a/b/.htaccess").symlink_to(tmp_path / "file")
     known = Folders()
@@ -39,6 +40,7 @@ def test_links_to_folders_and_ruled_folders_are_found_at_every_depth(tmp_path: P
     assert found.links == (("first", elsewhere), ("a/b/second", elsewhere))
     assert found.ruled == (".htaccess", "a/b/.htaccess")
     assert found.files == (("a/to-a-file", str(tmp_path / "file")),)
+    assert found.plain == ("a/b/plain",)
     assert not known.unseen
 
 
@@ -71,7 +73,7 @@ def test_a_folder_that_holds_too_much_is_told_and_each_is_looked_into_once(
 
 def test_what_is_not_there_or_not_to_be_read_holds_nothing(tmp_path: Path) -> None:
     known = Folders()
-    assert known.look_into(str(tmp_path / "nowhere")) == ((), (), (), ())
+    assert known.look_into(str(tmp_path / "nowhere")) == Lying()
     assert not known.unseen
 
 
