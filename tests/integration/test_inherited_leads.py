@@ -105,6 +105,15 @@ LEADING = {
     "files of a class that are granted in a folder that is denied": Way(
         "", DENIED % "", {}, {"hooks/.htaccess": GRANTED % ('FilesMatch "^[[:alpha:]]+$"', "granted", "FilesMatch")}
     ),
+    "a file that is granted from above the document root": Way(
+        "", DENIED % "", {}, {".htaccess": GRANTED % ("Files healthz", "granted", "Files")}
+    ),
+    "a file that is granted from above a link to the document root": Way(
+        "",
+        NAME + "DocumentRoot {srv}/ln/hooks\n<Directory {srv}/ln>\nRequire all denied\n</Directory>",
+        {},
+        {"ln/.htaccess": GRANTED % ("Files healthz", "granted", "Files")},
+    ),
     "a file below a folder that is denied": Way(
         "",
         DENIED % "",
@@ -182,6 +191,15 @@ ELSEWHERE = {
     "a file that is granted where no such file is read": Way(
         "", DENIED % "AllowOverride None\n", {}, {"hooks/.htaccess": GRANTED % ("Files healthz", "granted", "Files")}
     ),
+    "a file that is granted from above where no such file is read": Way(
+        "<Directory {srv}>\nAllowOverride None\n</Directory>\n<Directory {srv}/hooks>\nAllowOverride All\n</Directory>",
+        DENIED % "",
+        {},
+        {".htaccess": f"{GRANTED % ('Files healthz', 'granted', 'Files')}{GRANTED % ('If false', 'granted', 'If')}"},
+    ),
+    "another file that is granted from above the document root": Way(
+        "", DENIED % "", {}, {".htaccess": GRANTED % ("Files another", "granted", "Files")}
+    ),
     "an expression for another file": Way(
         "", DENIED % "", {}, {"hooks/.htaccess": GRANTED % (f"If {ANOTHER}", "granted", "If")}
     ),
@@ -229,6 +247,8 @@ def srv(host: Host) -> Path:
     for folder in ("hooks", "other", "linked", "linked2"):
         (srv / folder).mkdir(exist_ok=True)
         (srv / folder / "healthz").write_text(f"that of {folder}\n")
+    (srv / "ln").mkdir()
+    (srv / "ln/hooks").symlink_to(srv / "hooks")
     (srv / "linked/one.txt").symlink_to(srv / "hooks/healthz")
     (srv / "linked2/one.txt").symlink_to(srv / "other/healthz")
     (srv / "ruled/.htaccess").write_text(f"{ON}RewriteRule ^in/(.*) {BACKEND}$1 [P]\n")

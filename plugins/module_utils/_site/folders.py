@@ -11,21 +11,25 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description
+    from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive
 
 # Entries that are looked at: of one folder, with all that is below it, and of all.
 _MOST, _MOST_IN_ALL = 10_000, 50_000
 _FOUND = 256  # links, and as many files, of one folder
 _FILES = 4096  # links to files, which programs are installed by
 _RULES = ".htaccess"
+_OVERRIDES = ("allowoverride", "allowoverridelist")
 
 
 class Lying(NamedTuple):
@@ -140,5 +144,29 @@ def names_of_rules(described: Description) -> list[str]:
 
 def are_ruled(described: Description) -> bool:
     """Whether httpd reads .htaccess files anywhere: by default it does not (AllowOverride)."""
-    said = described.named("allowoverride", "allowoverridelist")
-    return any(word.lower() != "none" for each in said for word in each.words)
+    return any(map(_reads, described.named(*_OVERRIDES)))
+
+
+def find_overrides(directives: Sequence[Directive]) -> list[Directive]:
+    """What directives say of where .htaccess files are read."""
+    return [each for each in directives if each.name.lower() in _OVERRIDES]
+
+
+def is_ruled(overrides: Sequence[Directive], folder: str) -> bool:
+    """Whether httpd may read a .htaccess file in a folder itself: the longest <Directory> decides."""
+    for name in _OVERRIDES:
+        best, is_read = 0, False
+        for each in (each for each in overrides if each.name.lower() == name and each.sections):
+            said = each.sections[-1].partition(" ")[2].strip().strip("\"'")
+            if re.search(r"[*?\[~]", said):
+                if _reads(each):
+                    return True
+            elif trusted_paths.lies_within(folder, os.path.normpath(said)) and len(said) >= best:
+                best, is_read = len(said), _reads(each)
+        if is_read:
+            return True
+    return False
+
+
+def _reads(each: Directive) -> bool:
+    return any(word.lower() != "none" for word in each.words)

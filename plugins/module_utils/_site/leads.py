@@ -21,6 +21,8 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import f
 from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import (
     Folders,
     are_ruled,
+    find_overrides,
+    is_ruled,
     names_of_rules,
     tell_unseen,
 )
@@ -86,6 +88,7 @@ class Leads:
         user_folders.forget()
         rule_files.forget()
         ruled = are_ruled(self.described)
+        of_all = find_overrides(self.described.of_host(""))
         folders = {folder for goal in goals for folder in goal.folders}
         self.folders.sought = {known: path for goal in goals for known, path in goal.named.items()}
         with bounded(_SECONDS) as in_time:
@@ -95,7 +98,9 @@ class Leads:
                     host = self.described.host_at(place)
                     maps = rule_files.read_maps(self.described, [*self.described.of_host(""), *said])
                     served = _served_folders(self.described, directives)
-                    said += self._of_htaccess(place, served) if ruled else []
+                    if ruled:
+                        overrides = [*of_all, *(find_overrides(directives) if place else ())]
+                        said += [*self._of_htaccess(place, served), *self._of_parents(place, directives, overrides)]
                     self._search_host(
                         lead_requests.LeadingHost(self.described, host, maps, served, self.folders), said, goals
                     )
@@ -167,6 +172,23 @@ class Leads:
             self._note_unseen(folder, is_seen=len(ruled) <= _RULED)
         return found
 
+    def _of_parents(
+        self, place: str, directives: Sequence[Directive], overrides: Sequence[Directive]
+    ) -> list[Directive]:
+        """The rules that stand in .htaccess files above the folders that a virtual host serves, as for these."""
+        found = []
+        served = _find_served(self.described, directives)
+        for written, _url in served:
+            for parent in _find_parents(written):
+                if any(trusted_paths.lies_within(parent, folder) for folder, _url in served):
+                    continue  # Its rules are found as those of that folder.
+                for path in (os.path.join(parent, name) for name in self.folders.names):
+                    if is_ruled(overrides, parent) and os.path.lexists(path):
+                        rules, are_all = rule_files.read_rules(path, place, os.path.realpath(written))
+                        found += rules
+                        self._note_unseen(parent, is_seen=are_all)
+        return found
+
     def _note_unseen(self, folder: str, *, is_seen: bool) -> None:
         if not is_seen and folder not in self.folders.unseen:
             self.folders.unseen.append(folder)
@@ -208,12 +230,24 @@ def _is_seen(without_us: Description, lead: Lead, goal: Goal) -> bool:
 
 
 def _served_folders(described: Description, directives: Sequence[Directive]) -> list[tuple[str, str]]:
-    """The folders that a virtual host serves, without links, each with its URL: its DocumentRoot, and by Alias."""
+    """The folders that a virtual host serves, without links, each with its URL."""
+    return [(os.path.realpath(folder), url) for folder, url in _find_served(described, directives)]
+
+
+def _find_served(described: Description, directives: Sequence[Directive]) -> list[tuple[str, str]]:
+    """The folders that a virtual host serves, as they are written, by DocumentRoot and Alias, each with its URL."""
     found = []
     for said in (directives, described.of_host("")):
         named = [each.words[0] for each in said if each.name.lower() == "documentroot" and each.words]
         if named:
-            found.append((os.path.realpath(described.path(named[-1])), "/"))
+            found.append((described.path(named[-1]), "/"))
             break
     aliases = [each.words for each in directives if each.name.lower() == "alias" and len(each.words) > 1]
-    return found + [(os.path.realpath(described.path(folder)), url) for url, folder, *_more in aliases]
+    return found + [(described.path(folder), url) for url, folder, *_more in aliases]
+
+
+def _find_parents(path: str) -> list[str]:
+    found = [os.path.dirname(path)]
+    while found[-1] != os.path.dirname(found[-1]):
+        found.append(os.path.dirname(found[-1]))
+    return found

@@ -30,15 +30,17 @@ _A_PATH = re.compile(r"(?<![\w./-])/[\w./@+~-]+")
 _KEEPING = ("int:tolower", "int:escape", "int:unescape")
 
 
-def read_rules(path: str, place: str) -> tuple[list[Directive], bool]:
+def read_rules(path: str, place: str, served: str = "") -> tuple[list[Directive], bool]:
     """The rules in a .htaccess file of a folder that the virtual host at a place serves, with their sections.
 
-    And whether these are all of its rules.
+    And whether these are all of its rules. C(served): the folder that is served, where the file's is above it.
     """
     found: list[Directive] = []
     text = _read_text(path)
     lines = text.splitlines()
-    inside: list[tuple[str, ...]] = [(f'Directory "{os.path.dirname(path)}"',)]  # one for each section that is open
+    inside: list[tuple[str, ...]] = [
+        (f'Directory "{served or os.path.dirname(path)}"',)
+    ]  # one for each section that is open
     for number, line in _join_continued(lines[:_LINES]):
         name, *arguments = line.split(None, 1) or [""]
         if name.startswith("</"):

@@ -16,7 +16,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine.mounts import 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.stand_ins import StandIns
 from ansible_collections.mtls.httpd.plugins.module_utils._site import folders
 from ansible_collections.mtls.httpd.plugins.module_utils._site.canaries import Canaries
-from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import Folders, Lying, find_hard_linked
+from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import Folders, Lying, find_hard_linked, is_ruled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,3 +115,27 @@ def test_folders_that_are_served_and_hold_too_much_are_told_by_what_plants_files
         assert known._linked == []
     told = f"links and .htaccess files of {tmp_path}/pub were not all looked for, as these hold so much"
     assert [each.message for each in known.warnings] == [told] * is_told
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_read"),
+    [
+        ((), False),
+        ((("/", "All"),), True),
+        ((("/", "All"), ("/srv", "None")), False),
+        ((("/srv", "None"), ("/", "All")), False),
+        ((("/srv/", "AuthConfig"),), True),
+        ((("/srv/hooks", "All"),), False),
+        ((("/srv2", "All"),), False),
+        ((("/s*", "All"), ("/srv", "None")), True),
+        ((("/s*", "None"),), False),
+    ],
+)
+def test_rules_are_read_in_a_folder_where_the_longest_section_says_so(
+    lines: tuple[tuple[str, str], ...], *, is_read: bool
+) -> None:
+    said = [
+        Directive("AllowOverride", word, "/etc/httpd.conf", number, (f'Directory "{folder}"',), "")
+        for number, (folder, word) in enumerate(lines)
+    ]
+    assert is_ruled(said, "/srv") is is_read
