@@ -73,6 +73,13 @@ def test_one_that_nobody_here_fills_in_is_told(host: Host, root: Path) -> None:
     assert [each for each in report.limits if told in each and f"may lead to what {DOMAIN} protects" in each]
 
 
+def test_one_that_a_field_fills_in_that_no_request_has_is_told(host: Host, root: Path) -> None:
+    host.add("ErrorDocument 404 /%{req:Ключ}\n")
+    host.restart()
+    report = host.apply(host.wish(document_root=str(root), open_paths=["/healthz"]))
+    assert [each for each in report.limits if "ErrorDocument at " in each]
+
+
 def test_one_that_the_site_replaces_is_no_matter(host: Host, root: Path) -> None:
     host.add(f"ErrorDocument 405 /{QUERY}\n")
     host.restart()

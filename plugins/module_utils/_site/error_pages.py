@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _PATHS = 4  # open ones that are asked for
 _METHODS = {"405": "PUT"}  # by which a file is asked for, so that the answer is of the status
 _OF_ALL = re.compile(r"(?i)virtualhost |location \"?/\"?$|if \"true\"$")  # sections of all that is served
-_FIELD = re.compile(r"(?i)%\{(?:HTTP|req|http)(?::|_(?=[A-Z]))([\w-]+)")
+_FIELD = re.compile(r"(?i)%\{(?:HTTP|req|http)(?::|_(?=[A-Z]))([\w-]+)", re.ASCII)
 
 
 def ask_by_error_pages(asker: Asker, site: SiteFacts) -> Iterator[Fault]:
