@@ -80,6 +80,26 @@ def test_one_that_a_field_fills_in_that_no_request_has_is_told(host: Host, root:
     assert [each for each in report.limits if "ErrorDocument at " in each]
 
 
+@pytest.mark.parametrize(
+    ("section", "before", "is_told"),
+    [
+        ("Location /other", "", False),
+        ('Location "/other/"', "", False),
+        ("Location /other", "Redirect 404 /other\n", True),  # It answers before any rule.
+        ("Location /healthz", "", True),
+        ("Location /*z", "", True),
+        ('LocationMatch "^/healthz$"', "", True),
+    ],
+)
+def test_one_of_a_section_is_told_where_an_open_path_may_lie_in_it_or_no_rule_is_asked(
+    host: Host, root: Path, section: str, before: str, *, is_told: bool
+) -> None:
+    kind = section.partition(" ")[0]
+    extra = f"{before}<{section}>\nErrorDocument 404 /pages/%{{reqenv:PAGE}}.html\n</{kind}>\n"
+    report = host.apply(host.wish(document_root=str(root), open_paths=["/healthz"], extra=extra))
+    assert bool([each for each in report.limits if "ErrorDocument at " in each]) is is_told
+
+
 def test_one_that_the_site_replaces_is_no_matter(host: Host, root: Path) -> None:
     host.add(f"ErrorDocument 405 /{QUERY}\n")
     host.restart()

@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._site.asking import NOBODY, Asker
 from ansible_collections.mtls.httpd.plugins.module_utils._site.door_requests import Asked, authority, make_request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from ansible_collections.mtls.httpd.plugins.module_utils._handshake.kept import Kept
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import (
         Description,
         Directive,
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
 _PATHS = 4  # open ones that are asked for
 _METHODS = {"405": "PUT"}  # by which a file is asked for, so that the answer is of the status
+_BY_RULES = (401, 403)
 _OF_ALL = re.compile(r"(?i)virtualhost |location \"?/\"?$|if \"true\"$")  # sections of all that is served
 _FIELD = re.compile(r"(?i)%\{(?:HTTP|req|http)(?::|_(?=[A-Z]))([\w-]+)", re.ASCII)
 
@@ -41,8 +45,12 @@ def ask_by_error_pages(asker: Asker, site: SiteFacts) -> Iterator[Fault]:
         return
     host = asker.canaries.hosts[site.domain]
     for each in _find_filled(asker.canaries.described, host):
-        asked = list(_find_requests(asker, site, each))
+        beside = _find_beside(each, site.open_paths)
         kept = asker.connect(asker.address_of(site), site.port, site.domain)
+        if beside and _is_refused(asker, kept, site, beside):
+            kept.close()
+            continue
+        asked = list(_find_requests(asker, site, each, [beside] if beside else site.open_paths[:_PATHS]))
         found = list(asker.judge(kept, site, asked, [host], f"{NOBODY} got in by ErrorDocument at {each.place}"))
         kept.close()
         yield from found
@@ -75,13 +83,33 @@ def _is_filled(each: Directive) -> bool:
     return page.startswith("/") and "%{" in page.partition("?")[0]
 
 
-def _find_requests(asker: Asker, site: SiteFacts, each: Directive) -> Iterator[Asked]:
+def _find_beside(each: Directive, open_paths: Sequence[str]) -> str:
+    """The path of a <Location> without a pattern that a page of errors is for, where no open path lies in it."""
+    for section in each.sections:
+        name, _space, said = section.partition(" ")
+        said = said.strip().strip("\"'")
+        is_plain = name.lower() == "location" and said.startswith("/") and not re.search(r"[*?\[]", said)
+        if is_plain and not any(trusted_paths.lies_within(path, said) for path in open_paths):
+            return quote(said)
+    return ""
+
+
+def _is_refused(asker: Asker, kept: Kept, site: SiteFacts, path: str) -> bool:
+    """Whether a rule refuses, for which the site has pages of its own, before any other error can come.
+
+    A module may answer before rules are asked, such as Redirect by a status.
+    """
+    reply, _reached = asker.reach(kept, make_request(f"GET {path} HTTP/1.1", authority(site.domain, site.port)))
+    return reply.status in _BY_RULES
+
+
+def _find_requests(asker: Asker, site: SiteFacts, each: Directive, paths: Sequence[str]) -> Iterator[Asked]:
     method = _METHODS.get(each.words[0], "GET")
     begins = each.words[1].partition("%{")[0]
     target = asker.find_targets(site)[0]
     rest = target[len(begins) :] if target.startswith(begins) else target.lstrip("/")
     fields = "".join(f"{name.replace('_', '-')}: {rest}\r\n" for name in _FIELD.findall(each.words[1]))
-    for path in site.open_paths[:_PATHS]:
+    for path in paths:
         raw = make_request(f"{method} {path}?{rest} HTTP/1.1", authority(site.domain, site.port))
         raw = raw[:-2] + fields.encode("latin-1") + (b"Content-Length: 0\r\n\r\n" if method == "PUT" else b"\r\n")
         yield Asked(raw, site.domain, f"{method} {path}?{rest}", path)
