@@ -9,6 +9,7 @@ The first virtual host of each door sends everything away. Each way stands besid
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from types import MappingProxyType
@@ -325,6 +326,18 @@ def test_a_file_that_is_granted_is_found_behind_many_that_are_not_or_is_told(
     else:
         told = [each for each in host.apply(host.wish(**options)).limits if "may lead to" in each]
         assert [f"Require at {srv}/hooks/.htaccess:" in each for each in told] == [True] * (number == 20)
+
+
+@pytest.mark.parametrize("expression", ["healthz", "\\.odd$"])
+def test_a_file_whose_name_is_no_text_is_asked_for(host: Host, srv: Path, expression: str) -> None:
+    (srv / "hooks" / os.fsdecode(b"\xff\xe9.odd")).write_text("odd\n")
+    (srv / "hooks/healthz").unlink()
+    rules = {"hooks/.htaccess": GRANTED % (f'If "%{{REQUEST_URI}} =~ m#{expression}#"', "granted", "If")}
+    options = furnish(host, srv, Way("", DENIED % "", {}, rules))
+    if expression == "healthz":
+        assert host.apply(host.wish(**options)).rehearsal == "full"
+    else:
+        assert r"to GET /\udcff\udce9.odd with Host" in host.refused(host.wish(**options))
 
 
 def test_files_that_a_rule_may_be_for_are_told_where_they_are_too_many_to_list(

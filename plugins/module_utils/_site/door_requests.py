@@ -77,7 +77,8 @@ def find_requests(
 def write_lead(made: Made, host: str) -> bytes:
     """The request that a lead is, as it is sent."""
     tunnels = made.method == TUNNEL
-    target = quote(made.path, safe="/:;@&=+$,~!*'()[]|") + (
+    # The name of a file may be no text.
+    target = quote(made.path, safe="/:;@&=+$,~!*'()[]|", errors="surrogateescape") + (
         f"?{quote(made.query, safe='/:;@&=+$,~!*()?')}" if made.query and not tunnels else ""
     )
     fields = "".join(f"{name}: {value}\r\n" for name, value in made.fields)

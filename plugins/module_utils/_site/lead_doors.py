@@ -132,7 +132,8 @@ def _ask_by(
         return
     request = write_lead(made, authority(name, port) if not made.host else name)
     rest = made.query and (f" and GET {made.query} through it" if made.method == TUNNEL else f"?{made.query}")
-    told = f"{made.method or 'GET'} {made.path}{rest} with Host {name}"
+    path = made.path.encode("utf-8", "backslashreplace").decode("utf-8")
+    told = f"{made.method or 'GET'} {path}{rest} with Host {name}"
     told += "".join(f" and {field}: {value}" for field, value in made.fields)
     told += f", by {lead.said.name} at {lead.said.place}"
     # What is filled in right behind a host and port makes them a user and password.
