@@ -89,7 +89,7 @@ HONEST: dict[str, Any] = {
     "client_ocsp": "leaf",
     "client_ocsp_responder": "http://ocsp.example.com/",
     "client_ocsp_required": "true",
-    "client_ocsp_timeout": "17",
+    "client_ocsp_timeout": "59",  # in no other word of a site.conf
     "ocsp_stapling": "false",
     "allowed_clients.subject": "CN=Chat,O=Tencent",
     "allowed_clients.san": "chat.example.com",
