@@ -261,6 +261,7 @@ def faults(tally: Tally) -> None:
     if os.geteuid() == 0:
         # A host is booted once a file, unless its tests are so long that the other workers should take some of them.
         dist = "--dist=worksteal" if LONG else "--dist=loadfile"
+        run(SUPPORT / "packages", "gcc", "libc6-dev")  # for test_given_sockets.py, which says if they lack
         pytest(tally, "faults", "--numprocesses=auto", dist, "tests/faults", within=(SUPPORT / "containers",))
     else:
         tally.left_out.append("faults: containers are made as root only")

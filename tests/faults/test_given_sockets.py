@@ -80,7 +80,7 @@ def parent(host: Container) -> str:
 def alter(host: Container, source: str, folder: Path) -> None:
     """Have the unit of httpd load a library, made of C, before all others."""
     if not shutil.which("gcc"):
-        pytest.skip("an httpd that behaves otherwise cannot be made here: that needs gcc")
+        pytest.skip("gcc, which make test installs to make the library that httpd is to load, is not there")
     (folder / "source.c").write_text(source)
     words = ["gcc", "-shared", "-fPIC", "-o", str(folder / "made.so"), str(folder / "source.c")]
     subprocess.run(words, check=True)

@@ -410,7 +410,7 @@ def test_a_port_that_authbind_opens_for_httpd_needs_no_right_and_one_that_it_doe
     short_path: Path, ipv6: bool
 ) -> None:
     if not shutil.which("authbind"):
-        pytest.skip("authbind is not installed")
+        pytest.skip("authbind, which make test installs to have ports opened by, is not there")
     utils = "ansible_collections/mtls/httpd/plugins/module_utils"
     shutil.copytree(COLLECTION / "plugins/module_utils", short_path / utils)
     short_path.chmod(0o755)

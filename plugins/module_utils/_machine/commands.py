@@ -158,6 +158,15 @@ class Logs:
         return 0
 
 
+def read_bytes(path: str) -> bytes:
+    """The bytes of a file, none where it cannot be read."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except OSError:
+        return b""
+
+
 def read(path: str) -> str:
     """The text of a file, empty where it cannot be read."""
     try:

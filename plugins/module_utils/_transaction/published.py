@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import read_bytes
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import (
     Change,
@@ -69,8 +70,8 @@ def plan_published(
             target = f"{FOLDER}/{domain}/current/{domain}.{kind}" if domain in present else None
             changes += _link(os.path.join(store.conf, f"{domain}.{kind}"), target, adopt)
     cas = {
-        releases[domain].public[CLIENT_CA] if domain in releases else _bytes(store.path(domain, "current", CLIENT_CA))
-        for domain in present
+        releases[each].public[CLIENT_CA] if each in releases else read_bytes(store.path(each, "current", CLIENT_CA))
+        for each in present
     }
     shared = f"{FOLDER}/{present[0]}/current/{CLIENT_CA}" if len(cas) == 1 else None
     return changes + _link(os.path.join(store.conf, CLIENT_CA), shared, adopt)
@@ -100,11 +101,3 @@ def _link(path: str, target: str | None, adopt: bool) -> list[Change]:
 def is_ours(entry: Entry) -> bool:
     """Whether it is a link by which we publish a file."""
     return isinstance(entry, Link) and entry.target.startswith(FOLDER + "/")
-
-
-def _bytes(path: str) -> bytes:
-    try:
-        with open(path, "rb") as stream:
-            return stream.read()
-    except OSError:
-        return b""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.calls import make_call
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import listened
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import read_bytes
 from ansible_collections.mtls.httpd.plugins.module_utils._site import standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.authority_ends import (
     find_last_end,
@@ -59,7 +60,7 @@ def make_wish(
             error_logs[path] = error_logs.get(path) or domain
         release = releases.get(site.domain)
         certificates, client_cas, lists = (
-            release.public.get(name, b"") if release else _read(store.path(site.domain, "current", name))
+            release.public.get(name, b"") if release else read_bytes(store.path(site.domain, "current", name))
             for name in (f"{site.domain}.crt", CLIENT_CA, CRL)
         )
         chain = list(list_ends(certificates))
@@ -177,11 +178,3 @@ def _find_list(pem: bytes, next_update: str) -> int:
 
 def _moment(text: str) -> int:
     return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as stream:
-            return stream.read()
-    except OSError:
-        return b""
