@@ -19,13 +19,10 @@ from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SIT
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction import changes, watch_units, watchman
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.host_material import complete_release
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.locked_out import find_locked_out
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.obstacles import (
-    find_crowd,
-    find_obstacles,
-    find_unlike,
-)
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.obstacles import find_crowd, find_obstacles
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.proof import rehearse_change
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.refusal import Refused
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.secluded import find_unlike
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.switch import reload_alone, switch
 
 if TYPE_CHECKING:
