@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from conftest import Remote
 
 
-@pytest.mark.parametrize("machine", ["debian12", "debian13", "source"], indirect=True, scope="module")
+_HOSTS = ["debian11", "debian12", "debian13", "testing", "source"]
+
+
+@pytest.mark.parametrize("machine", _HOSTS, indirect=True, scope="module")
 def test_the_page_of_systems_tells_what_is_found_on_the_host(remote: Remote, find_system: Callable[..., None]) -> None:
     find_system(remote)

@@ -10,7 +10,7 @@ import os
 import subprocess
 from dataclasses import dataclass
 
-SYSTEMD = ("debian11", "debian12", "debian13", "testing", "redhat", "suse")
+SYSTEMD = ("debian11", "debian12", "debian13", "redhat", "suse")
 _BOOTED = "until systemctl is-system-running --wait; do sleep 0.2; done"
 
 

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 RECORDED = Path(__file__).with_suffix(".json")
 # What tests/faults calls a host, and what it is. What is set up alike has the layout alone of what is named.
 SYSTEMS = {
+    "debian11": "Debian 11, with its own httpd",
     "debian12": "Debian 12, with its own httpd",
     "debian13": "Debian 13, with its own httpd, installed by the role",
+    "testing": "what Debian has next, with its own httpd",
     "rhel9-httpd": "RHEL 9 and its derivatives: the package's own files and units, `httpd@` instances",
     "redhat": "Fedora's and RHEL's layout, set up alike",
     "opensuse-apache2": "openSUSE and SLES: the package's own files",
@@ -48,8 +50,8 @@ SPDX-License-Identifier: GPL-3.0-or-later
 # Systems that are deployed to
 
 Each row is a host on which the tests deploy sites and remove them without a trace. The row says what a run found there.
-**Only Debian 12 and 13 are tested as they are.** The other rows have the file layout of another system, on Debian, with
-httpd built from source. They do not have that system's own build of httpd, its package manager, or SELinux in force.
+**Only Debian itself is tested as it is.** The other rows have the file layout of another system, on Debian, with httpd
+built from source. They do not have that system's own build of httpd, its package manager, or SELinux in force.
 
 Ubuntu, RHEL and its derivatives, Amazon Linux, openSUSE and SLES themselves were not tried. The collection asks httpd
 itself, its processes and its service manager there as well. The name of the distribution decides only which packages
