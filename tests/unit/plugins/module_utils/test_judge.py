@@ -216,7 +216,9 @@ PROVOKED: dict[str, Callable[[], MaterialSet]] = {
         GOOD, certificate=Material(signed_by_openssl("-sha1", "-set_serial", "9", *COPY), "site.crt")
     ),
     "wrong-usage": lambda: served(ISSUING.issue(DOMAIN, client=True)),
-    "bad-form": lambda: replace(GOOD, certificate=Material(signed_by_openssl("-set_serial", "9"), "site.crt")),
+    "bad-form": lambda: replace(
+        GOOD, certificate=Material(signed_by_openssl("-set_serial", "0x01" + "00" * 20, *COPY), "site.crt")
+    ),
     "long-lifetime": lambda: served(ISSUING.issue(DOMAIN, not_after=NOW + 400 * DAY)),
     "must-staple": lambda: served(made(SAN, AKI, (x509.TLSFeature([x509.TLSFeatureType.status_request]), False))),
     "chain-incomplete": lambda: replace(GOOD, chain=None),

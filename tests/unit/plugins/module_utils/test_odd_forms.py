@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from demo_material import key_pem, pem, zipped
 from odd_authorities import client_of
-from odd_certificates import DOMAIN, NOW, ca, crl, key_id, leaf
+from odd_certificates import DOMAIN, NOW, ca, crl, key_id, leaf, skip_if_judged_anew
 from odd_forms import (
     ECDSA_SHA1,
     ECDSA_SHA256,
@@ -348,6 +348,7 @@ def test_the_part_that_nobody_reads_is_named(change: Any, part: str) -> None:
 
 
 def test_what_is_worked_out_late_brings_a_verdict() -> None:
+    skip_if_judged_anew("signature: bare RSASSA-PSS")
     bare = armoured(changed(RSA_SERVER.certificate, RSA_ISSUING.key, kept, RSA_PSS_BARE))
     given = {"private_key": key_pem(RSA_SERVER.key), "chain": pem(RSA_ISSUING.certificate)}
     assert told(verdict(**site(certificate=bare, **given))) == ["weak-signature"]
@@ -878,8 +879,8 @@ REQUEST = openssl("req", "-new", "-key", "/dev/stdin", "-subj", "/CN=x", "-outfo
 NAMED = {
     "a web page with a mark": (b"\xef\xbb\xbf<!DOCTYPE html><title>Log in", "web page", "Log in"),
     "a web page behind blank lines": (b"\n\r\n <html><title>Log in", "web page", "Log in"),
-    "a certificate request": (armoured(REQUEST, "CERTIFICATE REQUEST"), "certificate request", "CN = x"),
-    "a certificate request in DER": (REQUEST, "certificate request", "CN = x"),
+    "a certificate request": (armoured(REQUEST, "CERTIFICATE REQUEST"), "certificate request", "Subject: CN"),
+    "a certificate request in DER": (REQUEST, "certificate request", "Subject: CN"),
     "a public key": (openssl("pkey", "-pubout", data=KEY), "public key", "Public-Key"),
     "gzip": (gzip.compress(b"what is in it"), "packed (gzip)", ""),
     "PKCS#7 of nothing": (openssl("crl2pkcs7", "-nocrl", data=b""), "PKCS#7 without a certificate", ""),
