@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import subprocess
@@ -407,6 +408,44 @@ def test_a_pool_of_php_that_runs_the_files_of_many_hosts_is_no_content_of_one(ho
     included(host)
     assert host.apply(wish).sites[0]["mutual_tls"] == "enforced"
     assert not host.apply(wish).changed
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "DocumentRoot {root}/shop\n",
+        "ProxyPass / http://127.0.0.1:9/\n",
+        "DocumentRoot {root}/site\nRedirect / https://{0}/\n",
+    ],
+    ids=["files of its own", "a backend", "the same files, all sent away"],
+)
+def test_a_pool_of_php_for_all_hosts_is_no_way_past_where_the_server_level_has_no_folder(
+    host: Host, other: str
+) -> None:
+    """As on Debian, whose virtual hosts alone have a DocumentRoot, with php-fpm.conf among conf-enabled."""
+    text = host.httpd.conf.read_text()
+    host.httpd.conf.write_text(re.sub(r"(?m)^DocumentRoot .*\n", "", text))
+    php_shop(host, host.httpd.root / "shop", "")
+    text = host.httpd.conf.read_text()
+    root = host.httpd.root
+    host.httpd.conf.write_text(text.replace(f"DocumentRoot {root}/shop\n", other.format(DOMAIN, root=root)))
+    host.load("proxy_http")
+    host.add(PHP)
+    the_users(host, *OLD, f"DocumentRoot {root}/site")
+    wish = host.wish(manage="directives")
+    host.apply(wish)
+    included(host)
+    assert host.apply(wish).sites[0]["mutual_tls"] == "enforced"
+
+
+def test_a_pool_of_php_for_all_hosts_is_a_way_past_by_a_host_of_the_sites_folder(host: Host) -> None:
+    php_shop(host, host.httpd.root / "site", "")
+    host.add(PHP)
+    the_users(host, *OLD)
+    wish = host.wish(manage="directives")
+    host.apply(wish)
+    included(host)
+    assert "serves its content too, and asks for no client certificate (SetHandler at" in host.refused(wish)
 
 
 def test_who_is_not_listed_and_has_a_shared_pool_run_a_page_of_the_site_got_in(host: Host) -> None:

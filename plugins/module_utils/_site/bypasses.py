@@ -265,26 +265,49 @@ def _find_open(without_us: Description, wanted: Sequence[Content]) -> dict[str, 
         return {}
     found: dict[str, list[Content]] = {"": []}
     rooted: set[str] = set()
+    running: list[Content] = []  # by what each host inherits, which runs the files of its own folder
     for each in without_us.named(*sorted(SERVING)):
         if each.name.lower() == "documentroot":
             rooted.add(each.host)
-        said = [_rooted(without_us, one, (), each.host) for one in find_contents(without_us, each)]
-        contents = [one for one in said if any(map(one.overlaps, wanted))]
+        said = list(find_contents(without_us, each))
+        if not each.host and runs_files(each) and each.name.lower() != "rewriterule":
+            running += said
+        contents = [one for one in _find_rooted(without_us, said, each.host) if any(map(one.overlaps, wanted))]
         if contents:
             found.setdefault(each.host, []).extend(contents)
-    inherited = [each for each in found[""] if each.said.name.lower() != "rewriterule"]
-    for place in [host.place for host in without_us.virtual_hosts] if inherited else ():
+    inherited = [each for each in found[""] if each.said.name.lower() != "rewriterule" and not runs_files(each.said)]
+    for place in [host.place for host in without_us.virtual_hosts] if inherited or running else ():
         more = [each for each in inherited if not (place in rooted and each.said.name.lower() == "documentroot")]
-        found.setdefault(place, []).extend(more)
+        more += [one for one in _find_rooted(without_us, running, place) if any(map(one.overlaps, wanted))]
+        if more:
+            found.setdefault(place, []).extend(more)
     # Of most hosts there is nothing, so that nothing more is to be asked of them.
     return {place: _leave_open(without_us, place, contents) for place, contents in found.items() if contents}
 
 
-def _rooted(without_us: Description, content: Content, directives: Sequence[Directive], place: str = "") -> Content:
-    """C(content), by the folder whose files it runs, if it does, of these directives, by default of a host's."""
+def _comes_before_files(content: Content) -> bool:
+    """Whether httpd finds a content before it looks for files."""
+    is_rule = content.said.name.lower() == "rewriterule"
+    return is_rule or (bool(content.backend) and not runs_files(content.said))
+
+
+def _find_rooted(without_us: Description, contents: Sequence[Content], place: str) -> Iterator[Content]:
+    """Yield contents of a host, those that run files by its folder.
+
+    Of the server level's, none where no DocumentRoot names one: they run files of httpd's own default then.
+    """
+    directives = _of_host(without_us, place) if any(runs_files(each.said) for each in contents) else []
+    has_folder = any(each.name.lower() == "documentroot" for each in directives)
+    for content in contents:
+        if has_folder or content.said.host or not runs_files(content.said):
+            yield _rooted(without_us, content, directives)
+
+
+def _rooted(without_us: Description, content: Content, directives: Sequence[Directive]) -> Content:
+    """C(content), by the folder whose files it runs, if it does, of these directives."""
     if not runs_files(content.said):
         return content
-    said = [each for each in directives or _of_host(without_us, place) if each.name.lower() == "documentroot"]
+    said = [each for each in directives if each.name.lower() == "documentroot"]
     roots = [root.path for each in said for root in find_contents(without_us, each)]
     return replace(content, path=roots[0]) if roots else content
 
@@ -298,8 +321,8 @@ def _leave_open(without_us: Description, place: str, found: list[Content]) -> li
     ):
         return []
     if closings.sends_files_away(without_us, place):
-        # A backend, and a path of RewriteRule, are found before a Redirect is.
-        before = [content for content in found if content.backend or content.said.name.lower() == "rewriterule"]
+        # A backend, and a path of RewriteRule, are found before a Redirect is; a handler of files is not.
+        before = [content for content in found if _comes_before_files(content)]
         if not closings.redirects_away(without_us, place):  # Then it is all but those for a CA's token.
             before += [served for content in found for served in find_at_tokens(without_us, content)]
         return before
