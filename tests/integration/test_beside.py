@@ -438,6 +438,35 @@ def test_a_pool_of_php_for_all_hosts_is_no_way_past_where_the_server_level_has_n
     assert host.apply(wish).sites[0]["mutual_tls"] == "enforced"
 
 
+ONE_FOR_ALL = "RewriteEngine on\nRewriteRule {} index.html [PT]\n"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "others", "is_told"), [(".", "", False), ("^old$", "VirtualDocumentRoot {}", True)]
+)
+def test_one_program_that_answers_for_all_files_of_a_site_is_no_hindrance_by_its_own_htaccess(
+    host: Host, pattern: str, others: str, *, is_told: bool
+) -> None:
+    """As Nextcloud's, which answers also for files that are there; unlike a map of folders for all virtual hosts."""
+    root, elsewhere = host.httpd.root / "site", host.httpd.root / "mass"
+    (elsewhere / DOMAIN).mkdir(parents=True)
+    for folder in (root, elsewhere / DOMAIN):
+        (folder / "index.html").write_text("content")
+    (root / ".htaccess").write_text(ONE_FOR_ALL.format(pattern))
+    host.add(
+        "LoadModule vhost_alias_module modules/mod_vhost_alias.so\nLoadModule rewrite_module modules/mod_rewrite.so\n"
+    )
+    for folder in (root, elsewhere):
+        host.add(f"<Directory {folder}>\nAllowOverride All\nRequire all granted\n</Directory>\n")
+    host.add(others.format(f"{elsewhere}/%0") + "\n")
+    the_users(host, *OLD)
+    wish = host.wish(manage="directives", allow_bypass=[str(host.httpd.conf)])
+    host.apply(wish)
+    included(host)
+    told = [each for each in host.apply(wish).limits if "nothing tells what answers in its place" in each]
+    assert bool(told) is is_told
+
+
 def test_a_pool_of_php_for_all_hosts_is_a_way_past_by_a_host_of_the_sites_folder(host: Host) -> None:
     php_shop(host, host.httpd.root / "site", "")
     host.add(PHP)

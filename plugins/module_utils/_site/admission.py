@@ -28,6 +28,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.in_the_way import
     find_in_the_way,
     find_shortcuts,
     leads_on,
+    rules_lead_on,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import find_door
 
@@ -268,13 +269,19 @@ class Admission:
         elif tellers and (answer.result != "accepted" or is_kept_out):
             why = f", and httpd's log has why, by {', '.join(tellers[:3])}"
         elif not is_sure:
-            if is_certain and not is_own:
+            if is_certain and not is_own and not self._is_led_on(question):
                 self._warn_of_other(question, answer)
             return
         if places:  # A module may speak of a rule of the site's own.
             self.explained.add((question.method, question.path, answer.detail))
         met = _KeptOut(f"{question.method} {question.path}", answer.detail, why, answer.protocol == ALPN_NAME)
         self._kept_out.setdefault(met, []).append(answer.version)
+
+    def _is_led_on(self, question: Question) -> bool:
+        """Whether the site's own folder says, by its .htaccess file, that something else answers for its files."""
+        root, name = (by_domain.get(self.site.domain, "") for by_domain in (self.canaries.roots, self.canaries.names))
+        path = folder_of(question.path) + name
+        return bool(name) and rules_lead_on(self.canaries.described, self.canaries.hosts[self.site.domain], root, path)
 
     def tell(self) -> list[Fault]:
         """Return who did not reach the content, and why: once for all versions of TLS that it is so over."""

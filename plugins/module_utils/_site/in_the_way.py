@@ -10,11 +10,14 @@ Handshakes have decided that something does. This only tells where to look.
 from __future__ import annotations
 
 import enum
+import os
 import re
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
+from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import find_overrides, is_ruled, names_of_rules
 from ansible_collections.mtls.httpd.plugins.module_utils._site.patterns import may_match
+from ansible_collections.mtls.httpd.plugins.module_utils._site.rule_files import read_rules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,6 +137,22 @@ def leads_on(described: Description, host: VirtualHost, path: str) -> bool:
             or ("alias" in each.name.lower() and _begins(path, (each.words or [""])[0]))
         )
         for each in described.directives
+    )
+
+
+def rules_lead_on(described: Description, host: VirtualHost, folder: str, path: str) -> bool:
+    """Whether the .htaccess file of a virtual host's own folder may have something else than a file answer at a path.
+
+    As many an application has its one program answer for all, also for files that are there.
+    """
+    overrides = find_overrides([*described.of_host(""), *described.of_host(host.place)])
+    files = (os.path.join(folder, name) for name in names_of_rules(described)) if is_ruled(overrides, folder) else ()
+    said = [each for file in files if os.path.lexists(file) for each in read_rules(file, host.place)[0]]
+    return any(
+        each.name.lower() in _HANDLERS
+        or (each.name.lower() in _PATTERNS and each.words[1:2] != ["-"] and _matches(path.lstrip("/"), each.words[0]))
+        for each in said
+        if each.words
     )
 
 
