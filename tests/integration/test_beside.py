@@ -721,6 +721,8 @@ PAST = {
             f"{NOT} !^/\\.well-known/acme-challenge/|^/files\n{AWAY}",
             f"{NOT} !^/\\.well-known/\n{AWAY}",
             f"RewriteRule ^/\\.well-known/acme-challenge/ - [C]\n{AWAY}",
+            AWAY.replace("^", "^/(?!\\.well-known/acme-challenge|files)(.*?)$"),
+            AWAY.replace("^", "^/(?!\\.well-known/acme-challenge)(.*?)"),
             "RedirectMatch 301 ^(?!/\\.well-known/acme-challenge/|/files).* https://www.example.com/",
         )
     },
@@ -826,6 +828,9 @@ HARMLESS = {
             f"{NOT} !^/.well-known/acme-challenge [NC]\n{AWAY}",
             f"RewriteCond %{{{{HTTPS}}}} off\n{NOT} !^/\\.well-known/acme-challenge/[\\w-]+$\n{AWAY}",
             f"RewriteRule ^/\\.well-known/acme-challenge/ - [L]\n{AWAY}",
+            # As ISPConfig writes them.
+            "RewriteRule ^/.well-known/acme-challenge - [END]\nRewriteCond %{{HTTPS}} off\n"
+            + AWAY.replace("^", "^/(?!\\.well-known/acme-challenge)(.*?)$"),
             "RedirectMatch permanent ^/(?!\\.well-known/acme-challenge/).* https://www.example.com/",
             "RedirectMatch 301 ^(?!/\\.well-known/acme-challenge/).* https://www.example.com/",
         )

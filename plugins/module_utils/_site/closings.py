@@ -42,11 +42,11 @@ _IF_WITHOUT_TLS = re.compile(
 _WITHOUT_SCHEME = {("%{REQUEST_SCHEME}", said) for said in ("http", "=http", "^http$", "!https", "!=https", "!^https$")}
 _IF_WITHOUT_SCHEME = re.compile(r"""If\s+"?\s*%\{REQUEST_SCHEME\}\s*(==?\s*'http'|!=\s*'https')\s*"?""", re.IGNORECASE)
 # Where a CA looks for its token by plain HTTP (RFC 8555, section 8.3), which is for everybody: as a pattern of a path,
-# and as one of RedirectMatch for every other.
+# and as one of RedirectMatch, or of RewriteRule, for every other.
 _OF_ACME = re.compile(r"\^/\\?\.well-known/acme-challenge(?![?*{])[^|]*")
 _BUT_ACME = re.compile(
     r"\^\(\?!/\\?\.well-known/acme-challenge/?\)\(?(\.\*|/\.\*)?\)?\$?|"
-    r"\^/\(\?!\\?\.well-known/acme-challenge/?\)\(?(\.\*)?\)?\$?"
+    r"\^/\(\?!\\?\.well-known/acme-challenge/?\)(\(?(\.\*)?\)?\$?|\(?\.\*\?\)?\$)"
 )
 _EACH_URL = re.compile(r"""(Location\s+"?/"?|If\s+"?\s*true\s*"?)\s*""", re.IGNORECASE)
 
@@ -157,7 +157,8 @@ def rewrites_away(without_us: Description, place: str, *, but_acme: bool = False
             # httpd does nothing for "-" with a redirect: it closes nothing, and hides nothing that comes after it.
             idle = words[1:2] == ["-"] and not has_flag(words, "F|forbidden|G|gone")
             others = [words for words in conditions if not (but_acme and _is_but_acme(words))]
-            if _ALL.fullmatch(words[0]) and not idle and _hold_always(others, always, names):
+            is_whole = _ALL.fullmatch(words[0]) or (but_acme and _BUT_ACME.fullmatch(words[0]))
+            if is_whole and not idle and _hold_always(others, always, names):
                 return True
             conditions = []
     return False
