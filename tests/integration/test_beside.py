@@ -957,6 +957,49 @@ def test_what_is_no_way_past_the_site_is_no_error(host: Host, srv: str, lines: s
     assert host.enforces()
 
 
+BUT_ACME = "RewriteEngine on\nRewriteRule ^/\\.well-known/acme-challenge/ - [{}]\n" + AWAY
+
+
+@pytest.mark.parametrize("flag", ["END", "L"])
+@pytest.mark.parametrize("where", ["its own", "in .htaccess"])
+def test_a_page_that_answers_for_missing_tokens_is_a_way_past_where_all_else_is_sent_away(
+    host: Host, srv: str, where: str, flag: str
+) -> None:
+    fallback = "FallbackResource /index.html"
+    Path(srv, "hooks/index.html").write_text("the content")
+    lines = f"DocumentRoot {srv}/hooks\n{BUT_ACME.format(flag)}\n"
+    if where == "its own":
+        plain_host(host, lines + fallback)
+    else:
+        Path(srv, "hooks/.htaccess").write_text(fallback)
+        plain_host(host, f"{lines}<Directory {srv}/hooks>\nAllowOverride All\n</Directory>")
+    host.restart()
+    message = host.refused(host.wish(document_root=f"{srv}/hooks"))
+    assert "a client without a certificate got in" in message
+    assert "GET /.well-known/acme-challenge/mtls-httpd" in message
+    assert "by FallbackResource at" in message
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "DocumentRoot {srv}/hooks\nRedirectMatch 301 ^/(?!\\.well-known/acme-challenge/).* https://www.example.com/",
+        "DocumentRoot {srv}/hooks\nRedirect / https://www.example.com/",
+        "DocumentRoot {srv}/other\nRewriteEngine on\nRewriteRule ^/\\.well-known/acme-challenge/ - [END]\n" + AWAY,
+    ],
+    ids=["sent away again", "tokens too", "files of its own"],
+)
+def test_a_page_that_answers_for_what_is_missing_is_no_way_past_where_it_is_not_the_sites_or_not_reached(
+    host: Host, srv: str, lines: str
+) -> None:
+    for name in ("hooks", "other"):
+        Path(srv, name, "index.html").write_text(name)
+    plain_host(host, lines.format(srv=srv), "FallbackResource /index.html")
+    host.restart()
+    host.apply(host.wish(document_root=f"{srv}/hooks"))
+    assert host.enforces()
+
+
 def test_a_redirect_of_its_names_closes_a_host_that_gets_no_others(host: Host, srv: str) -> None:
     port, hooks = free_port(), f"{srv}/hooks"
     Path(hooks, "index.html").write_text("the content")

@@ -28,7 +28,8 @@ BEGINNING = 1024  # bytes of a file by which it is known
 class Asked:
     """A request, the name by which httpd finds a virtual host for it, and how it is told.
 
-    C(shown): how a file of the site's own begins, which is content too. C(sni): the name that hands are shaken by.
+    C(shown): how a file of the site's own begins, which is content too. C(runs): it may be a program, whatever that
+    answers. C(sni): the name that hands are shaken by.
     """
 
     raw: bytes = field(repr=False)
@@ -38,12 +39,13 @@ class Asked:
     shown: bytes = field(default=b"", repr=False)
     remedy: str = ""
     sni: str = ""
+    runs: bool = False
 
     def is_shown(self, reply: Reply) -> bool:
         """Whether an answer is that file; of a small one, `shown` is all, as any page may begin so."""
         page = reply.received.partition(b"\r\n\r\n")[2]
         is_same = page.startswith(self.shown) if len(self.shown) == BEGINNING else page == self.shown
-        return bool(self.shown) and reply.status == 200 and is_same
+        return bool(self.shown) and reply.status == 200 and (is_same or self.runs)
 
 
 def find_requests(

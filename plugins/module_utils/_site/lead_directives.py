@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive
 
-LEADING = {*SERVING, "rewritecond", "rewritemap", "userdir", "proxyrequests", "proxyexpressdbmfile"}
+LEADING = {*SERVING, "rewritecond", "rewritemap", "userdir", "proxyrequests", "proxyexpressdbmfile", "fallbackresource"}
 # Directives that may name a path, or a backend by its URL, and lead nobody there: what they say is for clients or logs,
 # or of answers. What begins so is one.
 _TELLING = (

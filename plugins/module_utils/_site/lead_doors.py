@@ -139,7 +139,8 @@ def _ask_by(
     # What is filled in right behind a host and port makes them a user and password.
     remedy = "put a slash behind the host and port there" if "@" in made.path else ""
     shown = read_beginning(lead.shown, BEGINNING) if lead.shown else b""
-    asked = Asked(request, name.partition(":")[0], told, made.path, shown, remedy, sni)
+    runs = lead.said.name.lower() == "fallbackresource"  # There is nothing else that would answer there.
+    asked = Asked(request, name.partition(":")[0], told, made.path, shown, remedy, sni, runs)
     versions = tuple(reversed(VERSIONS)) if with_tls else ("",)
     if with_tls and not identity:
         versions = tuple(each for each in versions if not asker.refuses_strangers(address, port, sni, each))

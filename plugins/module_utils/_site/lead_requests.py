@@ -39,6 +39,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_fillings imp
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._site.patterns import find_example, may_match
 from ansible_collections.mtls.httpd.plugins.module_utils._site.templates import Condition, Filling, Made, parse
+from ansible_collections.mtls.httpd.plugins.module_utils._site.token_folders import TOKENS
 from ansible_collections.mtls.httpd.plugins.module_utils._site.user_folders import find_requests_of_users
 
 if TYPE_CHECKING:
@@ -201,6 +202,8 @@ class LeadingHost:
             yield from self._by_grant(each, goal)
         if name in ("rewriterule", "aliasmatch", "scriptaliasmatch") and goal.folder and len(words) > 1:
             yield from self._by_ending(each, goal, conditions)
+        if name == "fallbackresource" and goal.folder:
+            yield from self._by_fallback(each, goal)
         if name == "rewriterule" and any(map(_is_section, each.sections)):
             return  # What it names is a URL.
         at = words[0] if len(words) > 1 and name in ("alias", "scriptalias") else self._base(each)
@@ -225,6 +228,20 @@ class LeadingHost:
         for path in islice(glob.iglob(f"{glob.escape(goal.folder)}/*{glob.escape(parts[-1].text)}"), _ENDING):
             if path not in goal.opened and os.path.isfile(path):
                 yield from ((made, path) for made in fill_for_file(rule, template, path))
+
+    def _by_fallback(self, each: Directive, goal: Goal) -> Iterator[tuple[Made, str]]:
+        """By what answers for a file that is not there, where a host sends all away but who asks for a CA's token.
+
+        By [END], and by some other rules, httpd does not send that inner request away.
+        """
+        file = os.path.normpath(f"{goal.folder}/{each.words[0]}") if each.words else ""
+        place = self.host.place if self.host else ""
+        serves = not self.host or any(folder == goal.folder for folder, _url in self.served)
+        leaves = not self.host or (
+            closings.sends_files_away(self.described, place) and not closings.sends_all_away(self.described, place)
+        )
+        if serves and leaves and each.arguments.startswith("/") and file not in goal.opened and os.path.isfile(file):
+            yield Made(path=join(TOKENS, BELOW)), file
 
     def _by_grant(self, each: Directive, goal: Goal) -> Iterator[tuple[Made, str]]:
         """By a rule of a .htaccess file for some files, as what stands for the content is none of them.

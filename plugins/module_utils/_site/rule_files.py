@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _LINES, _BYTES = 4096, 1 << 20  # of a map, or of a .htaccess file
 _DEEP = 16  # sections within one another in a .htaccess file
-_IN_HTACCESS = ("rewriterule", "rewritecond", "sethandler", "addhandler")
+_IN_HTACCESS = ("rewriterule", "rewritecond", "sethandler", "addhandler", "fallbackresource")
 GRANTING = ("require", "allow", "satisfy")  # which count here where they may be for single files alone
 _OF_SOME = re.compile(r"(?i)files|(?:else)?if\s|else$")  # sections that may be so
 _BY_REQUEST = re.compile(r"(?i)(?:not\s+)?(?:expr|env)\s|from\s+env=")  # rules that may be so, wherever they stand

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive
     from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import Content
 
-_TOKENS = "/.well-known/acme-challenge"
+TOKENS = "/.well-known/acme-challenge"
 # As the patterns are that except it: in any case, often with a dot that stands for any character, and no slash behind.
 _AT_TOKENS = re.compile(r"/.well-known/acme-challenge", re.IGNORECASE)
 _ALIASES = ("alias", "scriptalias", "aliasmatch", "scriptaliasmatch")
@@ -30,7 +30,7 @@ _WITHIN = re.compile(r"\\.|\[\^?\]?[^\]]*\]|\((?:[^()]|\([^()]*\))*\)")
 
 def holds_tokens(path: str) -> bool:
     """Whether a folder is one of tokens, which are for everybody, by its name, or lies in one."""
-    return f"{_TOKENS}/" in f"{path}/"
+    return f"{TOKENS}/" in f"{path}/"
 
 
 def find_at_tokens(without_us: Description, content: Content) -> Iterator[Content]:
@@ -43,11 +43,11 @@ def find_at_tokens(without_us: Description, content: Content) -> Iterator[Conten
     url, pattern = _find_url(content.said)
     if pattern:
         start = _find_beginning(pattern)
-        is_met = bool(_AT_TOKENS.match(start)) or _TOKENS.startswith(start.lower())
+        is_met = bool(_AT_TOKENS.match(start)) or TOKENS.startswith(start.lower())
     else:
         is_met = bool(_AT_TOKENS.match(url))
-        if trusted_paths.lies_below(_TOKENS, url.lower()):
-            is_met, content = True, content.below(_TOKENS[len(url.rstrip("/")) :])
+        if trusted_paths.lies_below(TOKENS, url.lower()):
+            is_met, content = True, content.below(TOKENS[len(url.rstrip("/")) :])
     path = without_us.real_path(content.path)
     if is_met and not holds_tokens(path):
         yield replace(content, path=path)
