@@ -135,6 +135,20 @@ def test_a_host_for_one_address_is_named_before_it_hides_a_site_and_listen_is_th
     assert host.enforces()
 
 
+def test_a_host_for_an_address_and_all_others_is_to_leave_that_out_before_it_hides_a_site(host: Host) -> None:
+    # As Bitnami writes them.
+    place = tls_host(host, f"127.0.0.1:{host.port} _default_", "ServerName own.example.com")
+    message = host.refused(host.wish())
+    assert f"the virtual host at {place} names 127.0.0.1 beside all addresses" in message
+    assert "take 127.0.0.1 out of its <VirtualHost>" in message
+    assert "set 'listen" not in message
+    text = host.httpd.conf.read_text()
+    host.httpd.conf.write_text(text.replace(f"127.0.0.1:{host.port} _default_", "_default_"))
+    host.restart()
+    assert host.apply(host.wish()).reloaded
+    assert host.enforces()
+
+
 def test_a_host_for_an_address_that_nobody_listens_at_hides_no_site(host: Host) -> None:
     host.add(
         f"Listen 127.0.0.1:{host.port} https\n"

@@ -140,11 +140,20 @@ def _before_it(without_us: Description, site: SiteFacts) -> Iterator[Fault]:
                 continue
             for address in [written] if standing.numeric(written) else resolve(written):
                 if any(covers(each, address) for each in ours):
+                    is_for_all = any(
+                        not other and end in ("*", str(site.port)) for other, end in map(endpoint, host.addresses)
+                    )
+                    named = f"names {written} beside all addresses" if is_for_all else f"is for {written} alone"
                     words = (
-                        f"{site.domain}: the virtual host at {host.place} is for {written} alone, and comes before "
+                        f"{site.domain}: the virtual host at {host.place} {named}, and comes before "
                         f"those for all addresses, so that at {address} nobody would reach the site on port {site.port}"
                     )
-                    remedy = f"set 'listen: [\"{address}\"]' for the site"
+                    # A site for that address alone would not be reached at the others.
+                    remedy = (
+                        f"take {written} out of its <VirtualHost>"
+                        if is_for_all
+                        else f"set 'listen: [\"{address}\"]' for the site"
+                    )
                     yield Fault("listen-conflict", site.domain, words, remedy)
 
 
