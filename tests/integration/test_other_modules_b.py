@@ -194,6 +194,18 @@ def test_what_names_another_folder_or_is_never_reached_is_no_matter(host: Host, 
     assert not [each for each in limits if "may lead" in each]
 
 
+@pytest.mark.parametrize(("variable", "is_told"), [("DOCUMENT_ROOT", False), ("SCRIPT_FILENAME", True)])
+def test_a_variable_of_a_fastcgi_program_is_told_where_it_says_what_is_run(
+    host: Host, own: str, variable: str, *, is_told: bool
+) -> None:
+    """As ISPConfig gives each site's pool its folder."""
+    for name in ("proxy", "proxy_fcgi"):
+        load(host, "apache2-bin", f"mod_{name}.so")
+    beside(host, f'ProxyFCGISetEnvIf "true" {variable} "{own}"')
+    limits = host.apply(host.wish(document_root=own), check=True).limits
+    assert bool([each for each in limits if "may lead" in each]) is is_told
+
+
 def test_mod_xsendfile_beside_the_site_is_no_matter(host: Host, own: str) -> None:
     load(host, "libapache2-mod-xsendfile", "mod_xsendfile.so")
     beside(host, f"XSendFile on\nXSendFilePath {host.httpd.root}/htdocs")

@@ -45,6 +45,7 @@ _TELLING = (
     "setenv",
     "substitute",
 )
+_FILES = ("SCRIPT_FILENAME", "PATH_TRANSLATED")  # variables by which a FastCGI program finds what it is to run
 _NO_PROGRAM = re.compile(r"(?i)^(?:ssl|auth|load)|log|config$")
 _A_URL = re.compile(r"(?i)\bhttps?://[^\s\"'|,;<>$%]+")
 _AT_URL = re.compile(r"[\"']?\^?\(?/")
@@ -92,7 +93,7 @@ def names_folder(described: Description, each: Directive, folders: Collection[st
     What it is for is the module's to know, such as XSendFilePath, or what a section of Perl says. So is what a program
     does that it names, such as LuaHookTranslateName, and that names one.
     """
-    if "/" not in each.arguments or not _is_of_module(each):
+    if "/" not in each.arguments or not _is_of_module(each) or _sets_no_file(each):
         return False
     own = (described.real_path(path) for path in rule_files.find_paths(each.arguments))
     # A program may name very many paths, and any: these are compared as they are, and none is looked for on the disk.
@@ -108,6 +109,12 @@ def _find_programs(described: Description, each: Directive) -> Iterator[frozense
             path = described.path(word)
             if "/" in word and os.path.isfile(path):
                 yield rule_files.read_script(path)
+
+
+def _sets_no_file(each: Directive) -> bool:
+    """Whether a directive tells a FastCGI program a variable that does not say which file it is to run."""
+    said = each.words[1:2] if each.name.lower() == "proxyfcgisetenvif" else []
+    return any(word.lstrip("!").upper() not in _FILES for word in said)
 
 
 def _is_of_module(each: Directive) -> bool:
