@@ -438,6 +438,34 @@ def test_a_pool_of_php_for_all_hosts_is_no_way_past_where_the_server_level_has_n
     assert host.apply(wish).sites[0]["mutual_tls"] == "enforced"
 
 
+def test_a_rule_of_two_hosts_for_a_url_of_each_is_no_way_past(host: Host) -> None:
+    """As in Jitsi's, and where one application's virtual host is copied for another name."""
+    rule = ("RewriteEngine on", "RewriteRule ^/([a-z]+)$ /index.html")
+    (host.httpd.root / "site/index.html").write_text("content")
+    host.add("LoadModule rewrite_module modules/mod_rewrite.so\n")
+    lines = "\n".join((f"DocumentRoot {host.httpd.root}/htdocs", *rule))
+    host.add(f"<VirtualHost *:{host.httpd.port}>\nServerName shop.example.com\n{lines}\n</VirtualHost>\n")
+    the_users(host, *OLD, *rule)
+    wish = host.wish(manage="directives")
+    host.apply(wish)
+    included(host)
+    assert host.apply(wish).sites[0]["mutual_tls"] == "enforced"
+
+
+def test_a_rule_of_two_hosts_for_a_file_by_its_whole_path_is_a_way_past(host: Host) -> None:
+    rule = ("RewriteEngine on", f"RewriteRule ^/([a-z]+)$ {host.httpd.root}/site/index.html")
+    (host.httpd.root / "site/index.html").write_text("content")
+    host.add("LoadModule rewrite_module modules/mod_rewrite.so\n")
+    granted = f"<Directory {host.httpd.root}/site>\nRequire all granted\n</Directory>"
+    lines = "\n".join((f"DocumentRoot {host.httpd.root}/htdocs", *rule, granted))
+    host.add(f"<VirtualHost *:{host.httpd.port}>\nServerName shop.example.com\n{lines}\n</VirtualHost>\n")
+    the_users(host, *OLD, *rule)
+    wish = host.wish(manage="directives")
+    host.apply(wish)
+    included(host)
+    assert "serves its content too, and asks for no client certificate (RewriteRule at" in host.refused(wish)
+
+
 ONE_FOR_ALL = "RewriteEngine on\nRewriteRule {} index.html [PT]\n"
 
 

@@ -103,7 +103,7 @@ def find_contents(without_us: Description, each: Directive) -> Iterator[Content]
             yield _as_proxied(words[1], each)
         elif handler and (handler[2] or "").lower().startswith("=proxy:"):
             yield _as_proxied(handler[2][len("=proxy:") :], each)
-        elif words[1].startswith("/") and _fixed_part(words[1]) != "/" and not has_flag(words, "PT|passthrough"):
+        elif _names_file(without_us, words[1]) and not has_flag(words, "PT|passthrough"):
             yield _as_files(without_us, words[1], each)
     elif name in _HANDLERS and words[0].lower().startswith("proxy:"):
         yield _as_proxied(words[0][len("proxy:") :], each)
@@ -117,6 +117,17 @@ def runs_files(each: Directive) -> bool:
 def has_flag(words: Sequence[str], names: str) -> re.Match[str] | None:
     """Whether a RewriteRule has one of the flags: its second group is the value, with an equals sign before it."""
     return re.search(rf"[\[,]\s*({names})\s*(=[^,\]]*)?[,\]]", words[2], re.IGNORECASE) if words[2:] else None
+
+
+def _names_file(without_us: Description, text: str) -> bool:
+    """Whether a RewriteRule leads to a file by its whole path: one whose first folder is there (mod_rewrite).
+
+    What else begins with a slash is a URL, of the files that the host serves anyway, such as /index.php.
+    """
+    if not text.startswith("/") or _fixed_part(text) == "/":
+        return False
+    first = "/" + text[1:].partition("/")[0]
+    return bool(_FILLED.search(first) or without_us.named("chrootdir")) or os.path.lexists(first)
 
 
 def _fixed_part(text: str) -> str:
