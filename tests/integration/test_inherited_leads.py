@@ -50,9 +50,14 @@ FIELD = "RewriteRule ^/(.*) http://%s%%{{HTTP:X-B}}/$1 [P]"
 SET = OTHER + '<Location /go>\nSetHandler "proxy:http://127.0.0.1:%s%%{{reqenv:P}}/"\n</Location>'
 DENIED = NAME + "DocumentRoot {srv}/hooks\n<Directory {srv}/hooks>\nRequire all denied\n%s</Directory>"
 GRANTED = "<%s>\nRequire all %s\n</%s>\n"
+ANY = (
+    f"{NAME}DocumentRoot {{srv}}/%s\n<Directory {{srv}}>\n{ON}"
+    "RewriteRule ^%s/in/(.*) http://%%{{HTTP:X-B}}/$1 [P]\n</Directory>"
+)
 HEALTHZ, ANOTHER = '"%{REQUEST_URI} =~ /healthz/"', '"%{REQUEST_URI} =~ /another/"'
 FILES = "%s\nSetHandler proxy:%s\n%s\n"
 RULED = NAME + "DocumentRoot {srv}/x"
+ABOVE = "RewriteRule ^x/in/(.*) %s$1 [P]\n"
 
 
 class Way(NamedTuple):
@@ -115,6 +120,15 @@ LEADING = {
         {},
         {"ln/.htaccess": GRANTED % ("Files healthz", "granted", "Files")},
     ),
+    "a rule above the document root": Way("", RULED, PROXIED, {".htaccess": f"{ON}{ABOVE % (BACKEND)}"}),
+    "a rule above a link to the document root": Way(
+        "",
+        NAME + "DocumentRoot {srv}/ln/hooks",
+        PROXIED,
+        {"ln/.htaccess": f"{ON}RewriteRule ^[^/]+/in/(.*) {BACKEND}$1 [P]\n"},
+    ),
+    "a section above the document root": Way("", ANY % ("x", "x"), PROXIED),
+    "a section above an alias": Way("", f"{ANY % ('other', 'pub2')}\nAlias /pub {{srv}}/pub2", PROXIED),
     "a file below a folder that is denied": Way(
         "",
         DENIED % "",
@@ -201,6 +215,9 @@ ELSEWHERE = {
     "another file that is granted from above the document root": Way(
         "", DENIED % "", {}, {".htaccess": GRANTED % ("Files another", "granted", "Files")}
     ),
+    "a rule above the document root": Way("", RULED, PROXIED, {".htaccess": f"{ON}{ABOVE % 'http://127.0.0.1:11/'}"}),
+    "a rule above for another folder": Way("", OTHER, PROXIED, {".htaccess": f"{ON}{ABOVE % BACKEND}"}),
+    "a section above for another folder": Way("", ANY % ("other", "x"), PROXIED),
     "an expression for another file": Way(
         "", DENIED % "", {}, {"hooks/.htaccess": GRANTED % (f"If {ANOTHER}", "granted", "If")}
     ),
@@ -276,7 +293,7 @@ def furnish(host: Host, srv: Path, way: Way, *, protocol: str = "") -> dict[str,
 def test_what_leads_to_the_content_beside_a_default_that_does_not_is_refused(host: Host, srv: Path, way: str) -> None:
     wish = host.wish(**furnish(host, srv, LEADING[way]))
     assert f"{DOMAIN}: a client without a certificate got in at 127.0.0.1:" in host.refused(wish)
-    accepted = (str(host.httpd.conf), str(srv / "x/.htaccess"), str(srv / "ruled/.htaccess"))
+    accepted = (str(host.httpd.conf), *(str(srv / f"{each}.htaccess") for each in ("", "x/", "ln/", "ruled/")))
     assert host.apply(replace(wish, allow_bypass=accepted)).rehearsal == "full"
 
 

@@ -66,13 +66,17 @@ _NO_FILE = "R|redirect|F|forbidden|G|gone|PT|passthrough"  # flags by which a Re
 
 @dataclass(frozen=True)
 class LeadingHost:
-    """A virtual host, the maps that it may use, and the folders that it serves, each with its URL."""
+    """A virtual host, the maps that it may use, and the folders that it serves, each with its URL.
+
+    written: the folders as they are written, by links too.
+    """
 
     described: Description
     host: VirtualHost | None
     maps: Mapping[str, Sequence[tuple[str, str]]]
     served: Sequence[tuple[str, str]]
     folders: Folders
+    written: Sequence[tuple[str, str]] = ()
 
     def find_requests(self, each: Directive, goal: Goal, conditions: Sequence[Directive]) -> Iterator[Made]:
         """Yield requests by which a directive would lead to what stands for a site's content."""
@@ -224,7 +228,7 @@ class LeadingHost:
         parts = parse(template)
         if len(parts) < 2 or parts[-1].kind != "text" or "/" in parts[-1].text:
             return
-        rule = self._rule(each, conditions) if is_rule else Filling(each.words[0])
+        rule = self._rules(each, conditions)[0] if is_rule else Filling(each.words[0])
         for path in islice(glob.iglob(f"{glob.escape(goal.folder)}/*{glob.escape(parts[-1].text)}"), _ENDING):
             if path not in goal.opened and os.path.isfile(path):
                 yield from ((made, path) for made in fill_for_file(rule, template, path))
@@ -251,7 +255,7 @@ class LeadingHost:
         """
         if not goal.folder or each.arguments.lower() == "all denied":
             return
-        folder = each.sections[0].partition(" ")[2].strip('"')
+        folder = os.path.realpath(each.sections[0].partition(" ")[2].strip('"'))
         named = re.findall(r"\w{3,}", " ".join((each.arguments, *each.sections[1:])))
         within = [goal.folder] if trusted_paths.lies_below(goal.folder, folder) else []
         for place in (*within, folder):
@@ -292,18 +296,18 @@ class LeadingHost:
 
     def _by_rule(self, each: Directive, goal: Goal, conditions: Sequence[Directive]) -> Iterator[Made]:
         words = each.words
-        rule = self._rule(each, conditions)
         target = _proxied(words)
-        if target:
-            yield from fill_for_backend(rule, target, goal)
-        elif words[1].startswith(("/", "$", "%")):
-            templates = self._aliased(self._rooted(words[1]))
-            for template in templates:
-                paths = self._find_paths(goal, template)
-                yield from (made for path in paths for made in fill_for_file(rule, template, path))
+        for rule in self._rules(each, conditions):
+            if target:
+                yield from fill_for_backend(rule, target, goal)
+            elif words[1].startswith(("/", "$", "%")):
+                templates = self._aliased(self._rooted(words[1]))
+                for template in templates:
+                    paths = self._find_paths(goal, template)
+                    yield from (made for path in paths for made in fill_for_file(rule, template, path))
 
-    def _rule(self, each: Directive, conditions: Sequence[Directive]) -> Filling:
-        base = self._base(each) if any(map(_is_section, each.sections)) else ""
+    def _rules(self, each: Directive, conditions: Sequence[Directive]) -> list[Filling]:
+        """What a RewriteRule may be filled with: for each folder that is served, where it stands above several."""
         held, after_another = [], False
         for said in conditions:
             tested, pattern = (*said.words, "", "")[:2]
@@ -313,7 +317,10 @@ class LeadingHost:
                 held.append(Condition(tested, pattern, nocase, has_other or after_another))
                 after_another = has_other
         nocase = bool(has_flag(each.words, "NC|nocase"))
-        return Filling(each.words[0], nocase, held, self.maps, f"{base.rstrip('/')}/" if base else "")
+        return [
+            Filling(each.words[0], nocase, held, self.maps, f"{base.rstrip('/')}/" if base else "", above)
+            for base, above in self._find_bases(each)
+        ]
 
     def is_conditional(self, each: Directive, conditions: Sequence[Directive]) -> bool:
         """Whether what a directive leads to depends on more than requests say, or on an expression."""
@@ -326,7 +333,7 @@ class LeadingHost:
                 return False
             if each.words[1].startswith("%{ENV:"):
                 return True
-        return self._rule(each, conditions).is_conditional()
+        return self._rules(each, conditions)[0].is_conditional()
 
     def _rooted(self, template: str) -> str:
         """A path with the host's DocumentRoot in it, where that is how it begins."""
@@ -365,6 +372,25 @@ class LeadingHost:
         said = [each for place in dict.fromkeys(places) for each in self.described.of_host(place)]
         return [each.arguments.lower() for each in said if each.name.lower() == "proxyexpressenable"][-1:] == ["on"]
 
+    def _find_bases(self, each: Directive) -> list[tuple[str, str]]:
+        """Where the folders lie that a RewriteRule is for, each with what the rule sees before the path below that.
+
+        The rule sees the path below the folder in whose .htaccess file or section it stands (mod_rewrite).
+        """
+        if not any(map(_is_section, each.sections)):
+            return [("", "")]
+        name, _space, said = each.sections[-1].partition(" ")
+        folders = [said.strip().strip("\"'") for said in (each.sections[0].partition(" ")[2], said)]
+        if os.path.basename(each.file) in self.folders.names:
+            return [(self._base(each), _path_below(folders[0], os.path.dirname(each.file)))]
+        above = folders[1].rstrip("/") or "/"
+        below = [(url, folder) for folder, url in self.written if trusted_paths.lies_below(folder, above)]
+        if name.lower() != "directory" or not below:
+            return [(self._base(each), "")]
+        is_served = any(trusted_paths.lies_within(os.path.realpath(above), folder) for folder, _url in self.served)
+        own = [(self._base(each), "")] if is_served else []
+        return own + [(url, _path_below(folder, above)) for url, folder in below]
+
     def _base(self, each: Directive) -> str:
         """Where the sections lie in which a directive stands."""
         base = "/"
@@ -383,6 +409,11 @@ class LeadingHost:
                     nearest, url = max(above, key=lambda one: len(one[0]))
                     base = join(url, os.path.relpath(folder, nearest)) if folder != nearest else url
         return base
+
+
+def _path_below(path: str, folder: str) -> str:
+    """A folder's path in one above it, with a slash behind it; empty for that itself."""
+    return "" if os.path.normpath(path) == os.path.normpath(folder) else f"{os.path.relpath(path, folder)}/"
 
 
 def _names_file(each: Directive) -> bool:

@@ -97,12 +97,15 @@ class Leads:
                 if said or place:
                     host = self.described.host_at(place)
                     maps = rule_files.read_maps(self.described, [*self.described.of_host(""), *said])
-                    served = _served_folders(self.described, directives)
+                    written = _find_served(self.described, directives)
+                    served = [(os.path.realpath(folder), url) for folder, url in written]
                     if ruled:
                         overrides = [*of_all, *(find_overrides(directives) if place else ())]
                         said += [*self._of_htaccess(place, served), *self._of_parents(place, directives, overrides)]
                     self._search_host(
-                        lead_requests.LeadingHost(self.described, host, maps, served, self.folders), said, goals
+                        lead_requests.LeadingHost(self.described, host, maps, served, self.folders, written),
+                        said,
+                        goals,
                     )
         self.is_cut = not in_time()
         if self.is_cut:  # A pattern that took so long may lead there.
@@ -184,7 +187,7 @@ class Leads:
                     continue  # Its rules are found as those of that folder.
                 for path in (os.path.join(parent, name) for name in self.folders.names):
                     if is_ruled(overrides, parent) and os.path.lexists(path):
-                        rules, are_all = rule_files.read_rules(path, place, os.path.realpath(written))
+                        rules, are_all = rule_files.read_rules(path, place, written)
                         found += rules
                         self._note_unseen(parent, is_seen=are_all)
         return found
@@ -227,11 +230,6 @@ def _is_seen(without_us: Description, lead: Lead, goal: Goal) -> bool:
         else any(trusted_paths.lies_within(path, content.path) for path in goal.files)
         for content in contents
     )
-
-
-def _served_folders(described: Description, directives: Sequence[Directive]) -> list[tuple[str, str]]:
-    """The folders that a virtual host serves, without links, each with its URL."""
-    return [(os.path.realpath(folder), url) for folder, url in _find_served(described, directives)]
 
 
 def _find_served(described: Description, directives: Sequence[Directive]) -> list[tuple[str, str]]:

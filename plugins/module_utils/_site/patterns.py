@@ -56,7 +56,8 @@ def find_example(
     except (RecursionError, _TooLongError):
         return None
     for text in texts:
-        for each in dict.fromkeys((text, before + text, f"{before}x{text}")):
+        inner = before + "".join(text.split("/", before.count("/"))[before.count("/") :])  # in the place of folders
+        for each in dict.fromkeys((text, before + text, f"{before}x{text}", inner)):
             found = compiled.search(each) if each.startswith(before) else None
             if found and all((found[number] or "") == value for number, value in groups.items()):
                 return each, [found[0], *(value or "" for value in found.groups())]

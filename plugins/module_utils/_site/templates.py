@@ -74,7 +74,8 @@ class Filling:
 
     pattern: what the path has to match, from which C($1) comes. conditions: those of a RewriteRule. maps: the keys and
     values of maps, by name, where they can be read; a function of httpd's own that keeps lower case has none.
-    prefix: what comes before the path that the pattern is tried on, as in a section of a folder.
+    prefix: what comes before the path that the pattern is tried on, as in a section of a folder. above: what is put
+    before that path, in the place of the prefix, where the section is of a folder above.
     """
 
     pattern: str
@@ -82,6 +83,7 @@ class Filling:
     conditions: Sequence[Condition] = ()
     maps: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
     prefix: str = ""
+    above: str = ""
 
     def find_requests(self, template: str, wanted: str, *, exactly: bool = False) -> Iterator[Made]:
         """Yield requests by which a template becomes what begins with C(wanted), and goes on as a path does."""
@@ -197,15 +199,15 @@ class Filling:
         if made.path:
             if not made.path.startswith(self.prefix):
                 return None
-            found = _search(self.pattern, made.path[len(self.prefix) :], nocase=self.nocase)
+            found = _search(self.pattern, self.above + made.path[len(self.prefix) :], nocase=self.nocase)
             if found is None or any(found[number : number + 1] != [value] for number, value in groups.items()):
                 return None
         else:
-            before = "" if self.prefix else "/"
+            before = self.above if self.prefix else "/"
             example = find_example(self.pattern, groups, nocase=self.nocase, before=before)
             if example is None:
                 return None
-            made = replace(made, path=self.prefix + example[0])
+            made = replace(made, path=self.prefix + example[0][len(self.above) :])
         wanted = [each for each in self.conditions if _is_pattern(each)]
         for each in wanted:
             after = self._satisfy(made, each, conditions if each is wanted[-1] else {})
