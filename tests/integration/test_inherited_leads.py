@@ -392,11 +392,30 @@ def test_a_secret_that_leads_elsewhere_is_no_matter(host: Host, srv: Path) -> No
         assert not [each for each in report.limits if "leads who is let in" in each]
 
 
+# Each with whether it lets in who knows a secret.
+GRANTS = {
+    "SetEnvIf X-Secret ^abc$ KNOWN\nRequire env KNOWN\n": True,
+    "Require expr \"%{HTTP:X-Secret} == 'abc'\"\n": True,
+    "Require expr \"req('X-Secret') == 'abc'\"\n": True,
+    "<If \"%{HTTP:X-Secret} == 'abc'\">\nRequire all granted\n</If>\n": True,
+    "SetEnvIf Request_URI another KNOWN\nRequire env KNOWN\n": False,
+    "<If \"%{HTTP:X-Secret} == 'abc'\">\nRequire all denied\n</If>\n": False,
+    f"Require expr {ANOTHER}\n": False,
+}
+
+
+@pytest.mark.parametrize("grant", GRANTS)
+def test_a_grant_of_a_htaccess_file_for_who_knows_a_secret_is_told(host: Host, srv: Path, grant: str) -> None:
+    report = host.apply(host.wish(**furnish(host, srv, Way("", DENIED % "", {}, {"hooks/.htaccess": grant}))))
+    told = [each for each in report.limits if "lets in who says what is not known here" in each]
+    assert [f"at {srv}/hooks/.htaccess:2 lets" in each or ":1 lets" in each for each in told] == [True] * GRANTS[grant]
+
+
 @pytest.mark.parametrize("way", ELSEWHERE)
 def test_what_leads_elsewhere_beside_a_default_is_no_matter(host: Host, srv: Path, way: str) -> None:
     report = host.apply(host.wish(**furnish(host, srv, ELSEWHERE[way])))
     assert report.rehearsal == "full"
-    assert not [each for each in report.limits if "may lead to" in each or "were not asked" in each]
+    assert not [each for each in report.limits if re.search("may lead to|were not asked|not known here", each)]
 
 
 def test_a_folder_that_a_function_of_an_expression_fills_in_may_be_the_sites(host: Host, srv: Path) -> None:

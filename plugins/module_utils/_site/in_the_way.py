@@ -39,6 +39,11 @@ _OPEN = ("all granted", "allow,deny")
 # What httpd answers with these statuses by, before it looks for what is asked.
 _LIMITS = {405: "allowmethods", 413: "limitrequestbody"}
 _STATUS = re.compile(r"\d{3}|permanent|temp|seeother|gone")
+# What a request for a path says of itself in an expression; and functions by which one looks at anything else.
+_OF_PATH = re.compile(r"(?i)(?:REQUEST_(?:URI|FILENAME|METHOD|SCHEME)|SCRIPT_\w+|(?:CONTEXT_)?DOCUMENT_ROOT|HTTPS)$")
+_LOOKS = re.compile(r"(?i)\b(?:req|http|req_novary|reqenv|osenv|env|note|file)\s*\(|(?:^|[\s!(])-[RT]\s")
+_SETTERS = ("setenvif", "setenvifnocase", "browsermatch", "browsermatchnocase", "setenvifexpr")
+_OF_PATH_TO_SETENVIF = ("request_uri", "request_method", "request_protocol", "server_addr")
 
 
 class Own(enum.Enum):
@@ -73,6 +78,50 @@ def find_unsaid_rules(described: Description, host: VirtualHost, path: str, fold
         and not _PLAIN_RULE.match(each.arguments)
         and all(_holds_within(section, path, folders) for section in each.sections)
     ]
+
+
+def asks_unsaid(each: Directive, setters: Sequence[Directive]) -> bool:
+    """Whether a grant of a .htaccess file asks for more than a path: for what a request says that is not known here.
+
+    C(setters): what may set the variables that it asks for (mod_setenvif).
+    """
+    if each.arguments.lower().split() == ["all", "denied"]:
+        return False
+    for section in each.sections:
+        name, _space, said = section.partition(" ")
+        if name.lower() in ("if", "elseif") and _looks_beyond_path(said):
+            return True
+    rule = re.match(r"(?i)(?:not\s+)?(?:(expr)\s|(?:from\s+)?env[\s=])(.*)", each.arguments)
+    if rule and rule[1]:
+        return _looks_beyond_path(rule[2])
+    names = rule[2].split() if rule else []
+    return any(_is_set_by_more(name, setters) for name in names)
+
+
+def find_setters(described: Description, more: Sequence[Directive]) -> list[Directive]:
+    """The directives of a configuration, and of C(more), that set variables by what a request says."""
+    return [*described.named(*_SETTERS), *(each for each in more if each.name.lower() in _SETTERS)]
+
+
+def _looks_beyond_path(expression: str) -> bool:
+    names = re.findall(r"%\{([^{}]*)\}", expression)
+    return not all(map(_OF_PATH.match, names)) or bool(_LOOKS.search(expression))
+
+
+def _is_set_by_more(variable: str, setters: Sequence[Directive]) -> bool:
+    """Whether a variable may be set by more than a request's path: one that nothing here sets may be."""
+    by_agent = ("browsermatch", "browsermatchnocase")
+    setting = []
+    for each in setters:
+        named = each.words[1:] if each.name.lower() in (*by_agent, "setenvifexpr") else each.words[2:]
+        if variable.lower() in [word.partition("=")[0].lower() for word in named]:
+            setting.append(each)
+    return not setting or any(
+        _looks_beyond_path(each.words[0])
+        if each.name.lower() == "setenvifexpr"
+        else each.name.lower() in by_agent or each.words[0].lower() not in _OF_PATH_TO_SETENVIF
+        for each in setting
+    )
 
 
 def _holds_within(section: str, path: str, folders: Sequence[str]) -> bool:

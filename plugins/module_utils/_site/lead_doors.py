@@ -17,7 +17,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers impo
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.kept import Kept
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import join_endpoint
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.plain_files import read_beginning
-from ansible_collections.mtls.httpd.plugins.module_utils._site import standing
+from ansible_collections.mtls.httpd.plugins.module_utils._site import rule_files, standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.asking import (
     NOBODY,
     SECONDS,
@@ -34,7 +34,12 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.door_requests imp
     authority,
     write_lead,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._site.in_the_way import find_address_rules, find_unsaid_rules
+from ansible_collections.mtls.httpd.plugins.module_utils._site.in_the_way import (
+    asks_unsaid,
+    find_address_rules,
+    find_setters,
+    find_unsaid_rules,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_directives import Goal
 from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_requests import TUNNEL
 from ansible_collections.mtls.httpd.plugins.module_utils._site.leads import Lead, Leads
@@ -185,12 +190,20 @@ def _note_unsaid(asker: Asker, lead: Lead, site: SiteFacts, place: Place, asked:
         return
     folders = [described.path(word) for word in lead.said.words if "/" in word and "://" not in word]
     rules = find_unsaid_rules(described, host, asked.path, [*folders, find_document_root(described, host)])
-    if not rules:
+    is_granting = lead.said.name.lower() in rule_files.GRANTING and asks_unsaid(
+        lead.said, find_setters(described, rule_files.read_setters(lead.said.file))
+    )
+    if not rules and not is_granting:
         return
     kept = asker.connect(address, port, asked.sni, None, list(VERSIONS)[-1] if host.place in asker.with_tls else "")
     status = kept.ask(asked.raw).status
     kept.close()
-    if status in _DENIED:
+    if status in _DENIED and is_granting:
+        asker.note(
+            f"{lead.said.name} at {lead.said.place} lets in who says what is not known here, such as a secret, to what "
+            f"{site.domain} protects, and asks for no certificate"
+        )
+    elif status in _DENIED:
         asker.note(
             f"{lead.said.name} at {lead.said.place} leads who is let in by Require at {', '.join(rules[:3])} to what "
             f"{site.domain} protects, and asks for no certificate"

@@ -56,6 +56,12 @@ def read_rules(path: str, place: str, served: str = "") -> tuple[list[Directive]
     return found, len(text.encode()) < _BYTES and len(lines) <= _LINES
 
 
+def read_setters(path: str) -> list[Directive]:
+    """The directives of a .htaccess file that are no sections, as those that set variables are."""
+    lines = (line.split(None, 1) for _number, line in _join_continued(_read_lines(path)))
+    return [Directive(words[0], words[1].strip(), path, 0, (), "") for words in lines if len(words) > 1]
+
+
 def _is_of_some(arguments: str, sections: Sequence[str]) -> bool:
     """Whether a rule may let clients get at some files of its folder, and not at others."""
     return bool(_BY_REQUEST.match(arguments)) or any(map(_OF_SOME.match, sections))
