@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
-from demo_material import Issued, write
+from demo_material import Authority, Issued, write
 from odd_authorities import LONG, SALTED, client_of, pem
 from odd_certificates import ca, crl, distribution
 from odd_forms import FALSE, TRUE, TRUE_AS_ONE, apart, armoured, called, changed, of_issuer, of_subject, with_extension
@@ -72,6 +73,21 @@ def test_clients_are_let_in_whose_ca_salts_with_all_the_room_of_its_key(operator
     operator.deploy(mutual_tls_sites=[operator.site | {"client_ca": f"{operator.material.folder}/salted.crt"}])
     assert operator.ask(Issued(client.certificate, client.key)).said == OK
     assert operator.ask(operator.material.stranger).said == "TLSV1_ALERT_UNKNOWN_CA"
+
+
+@pytest.mark.parametrize("on_host", [False, True])
+def test_beside_a_client_ca_that_has_ended_clients_of_the_other_are_let_in(
+    operator: LocalOperator, on_host: bool
+) -> None:
+    ended = Authority("Chat's former CA", not_after=datetime.now(timezone.utc) - timedelta(days=1))
+    write(operator.material.folder, "both.crt", ended.pem + operator.material.chat.pem)
+    site = operator.site | {"client_ca": f"{operator.material.folder}/both.crt"}
+    output = operator.deploy(mutual_tls_sites=[site | {"remote_src": True} if on_host else site]).output
+    assert "lets none of its clients in any more" in " ".join(output.split())
+    assert operator.ask(operator.material.client).said == OK
+    assert operator.ask(ended.issue(client=True, common_name="Chat")).said == "SSLV3_ALERT_CERTIFICATE_EXPIRED"
+    write(operator.material.folder, "both.crt", ended.pem)
+    assert "ended at" in operator.refused(mutual_tls_sites=[site]).output
 
 
 @pytest.mark.parametrize("check", ["chain", "leaf"])

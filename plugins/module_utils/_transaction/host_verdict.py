@@ -188,7 +188,8 @@ def _judge_client_cas(material: HostMaterial, path: Sequence[Member], now: datet
         else:
             known = len(of_this)
             told = explained([*of_this, *lists], refusal, _refused_client_ca(refusal, ca, client_cas))
-            findings += [*told[:known], *told[known + len(lists) :]]
+            own = [*told[:known], *told[known + len(lists) :]]
+            findings += [validity.as_of_no_client(each, lets_others_in=bool(accepted)) for each in own]
             lists = told[known : known + len(lists)]
     if is_let_in:  # under the lists, so that one which is nobody's does no harm
         lists = [softened(each, ("crl-wrong-issuer",)) for each in lists]

@@ -285,6 +285,8 @@ def weigh_client_cas(
     for at, each in enumerate(weighed):
         if each.subject in accepted and each.severity == ERROR and each.code in ("expired", "not-yet-valid"):
             weighed[at] = validity.as_of_no_account(each)
+        elif each.subject in refused:
+            weighed[at] = validity.as_of_no_client(each, lets_others_in=None in told)
         elif each.subject in accepted:
             weighed[at] = softened(each, PATH | {"crl-missing", "crl-wrong-issuer", "weak-key", "weak-signature"})
         elif is_let_in:  # under the lists, so that one which is nobody's does no harm

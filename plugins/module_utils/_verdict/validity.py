@@ -13,7 +13,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import WARNING, Finding, command, finding
+from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import (
+    ERROR,
+    WARNING,
+    Finding,
+    command,
+    finding,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,6 +85,20 @@ def as_of_no_account(one: Finding) -> Finding:
     reason = one.message.partition(";")[0]
     message = f"{reason}; another certificate of the same CA is valid, by which httpd lets its clients in."
     return finding(one.code, one.subject, message, "Take the one that is out of its time out.", WARNING)
+
+
+def as_of_no_client(one: Finding, *, lets_others_in: bool) -> Finding:
+    """Turn an error on a client CA's time into a warning: clients of other client CAs are let in.
+
+    On the day that the old one ends, what is deployed to both would otherwise be refused everywhere.
+    """
+    if one.severity != ERROR or not lets_others_in or one.code not in ("expired", "not-yet-valid"):
+        return one
+    reason = one.message.partition(";")[0].rstrip(".")
+    until = "none of its clients in" + (" any more" if one.code == "expired" else " until then")
+    message = f"{reason}; httpd lets {until}, and those of the other client CAs it does."
+    remedy = "Take it out." if one.code == "expired" else "Nothing, if it is to come: clients of it are let in then."
+    return replace(one, message=message, remedy=remedy, severity=WARNING)
 
 
 def of_list(one: Span, at: datetime, *, newer: bool, warn: timedelta = timedelta(0)) -> Iterator[Finding]:

@@ -294,8 +294,14 @@ def test_an_ended_client_ca_is_to_be_taken_out_and_never_to_be_renewed() -> None
     assert found.message.endswith("another certificate of the same CA is valid, by which httpd lets its clients in.")
     other = Authority("Chat's former CA", not_after=NOW - DAY).certificate
     (found,) = judged(client_cas=(other, CHAT.certificate))
+    assert (found.severity, found.code) == (WARNING, "expired")
+    assert found.message.endswith(
+        "httpd lets none of its clients in any more, and those of the other client CAs it does."
+    )
+    assert found.remedy == "Take it out."
+    (found,) = judged(client_cas=(other,))
     assert (found.severity, found.code) == (ERROR, "expired")
-    assert found.remedy.startswith("Take it out")
+    assert found.remedy.startswith("Take it out, and give")
     for each in (ended, other):
         assert all("Renew" not in one.remedy for one in judged(client_cas=(each, CHAT.certificate)))
         assert all("Renew" not in one.remedy for one in judged(client_cas=(each,)))

@@ -761,6 +761,20 @@ def test_a_client_ca_out_of_its_time_is_refused() -> None:
     assert codes(with_client_ca(Authority("New", not_before=NOW + DAY).pem)) == ["not-yet-valid"]
 
 
+@pytest.mark.parametrize("together", [True, False], ids=["in one file", "in two"])
+def test_a_client_ca_out_of_its_time_is_a_warning_beside_one_that_is_of_it(together: bool) -> None:
+    ended = Authority("Old", not_before=NOW - 9 * DAY, not_after=NOW - DAY)
+    begins = Authority("New", not_before=NOW + DAY)
+    for other, code, words in ((ended, "expired", "any more"), (begins, "not-yet-valid", "until then")):
+        (found,) = verdict(with_client_ca(*([other.pem + CHAT.pem] if together else [CHAT.pem, other.pem]))).findings
+        assert (found.severity, found.code) == (WARNING, code)
+        assert found.message.endswith(
+            f"httpd lets none of its clients in {words}, and those of the other client CAs it does."
+        )
+    assert codes(with_client_ca(ended.pem, begins.pem)) == ["expired", "not-yet-valid"]
+    assert has_errors(verdict(with_client_ca(ended.pem, begins.pem)).findings)
+
+
 def test_a_client_ca_of_rsa_1024_is_refused_as_openssl_does() -> None:
     assert codes(with_client_ca(Authority("Weak", key_type="rsa1024").pem)) == ["weak-key"]
 
