@@ -21,6 +21,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description impo
     endpoint,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
+from ansible_collections.mtls.httpd.plugins.module_utils._site.includes import find_including_line
 from ansible_collections.mtls.httpd.plugins.module_utils._site.standing import (
     PAIR,
     expects_proxy_header,
@@ -87,7 +88,7 @@ def _defaults(store: Store, described: Description, site: SiteFacts, mine: Virtu
         theirs = next(filter(is_foreign, same), None)
         if theirs and not is_foreign(same[0]):
             words = f"{site.domain}: it would become the default of its address and port in the place of the virtual"
-            line = described.files.get(store.path("host.conf"))
+            line = find_including_line(described, store.path("host.conf"))
             by = f", which line {line} of the main file includes, perhaps with others by a pattern" if line else ""
             remedy = f"have the other's file included before it{by}"
             yield Fault("takes-the-default", site.domain, f"{words} host at {theirs.place}", remedy)
