@@ -277,3 +277,19 @@ def test_more_open_paths_than_are_asked_for_work_and_are_told(host: Host, number
     report = host.apply(host.wish(open_paths=paths))
     assert report.rehearsal == "full"
     assert [each for each in report.limits if "were not asked for" in each] == left_out
+
+
+@pytest.mark.parametrize("included", ["$QUERY_STRING", "/page.html"])
+def test_an_open_page_that_shows_any_path_that_is_asked_for_is_refused(host: Host, included: str) -> None:
+    """The page is a program of mod_include; one that shows a page of its author's choice is its content."""
+    pages = host.httpd.root / "pages"
+    pages.mkdir()
+    (pages / "open.shtml").write_text(f'<!--#include virtual="{included}" -->\n')
+    (pages / "page.html").write_text("page\n")
+    host.load("include", "mime")
+    lines = f"<Directory {pages}>\nOptions +Includes\nAddOutputFilter INCLUDES .shtml\n</Directory>"
+    wish = host.wish(document_root=str(pages), open_paths=["/open.shtml"], extra_directives=lines)
+    if included == "/page.html":
+        assert host.apply(wish).rehearsal == "full"
+    else:
+        assert "a client without a certificate got in at 127.0.0.1:" in host.refused(wish)
