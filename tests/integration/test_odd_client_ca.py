@@ -12,6 +12,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import dsa
 from demo_material import Authority, Issued, write
 from odd_authorities import LONG, SALTED, client_of, pem
 from odd_certificates import ca, crl, distribution
@@ -71,6 +72,15 @@ def test_clients_are_let_in_whose_ca_salts_with_all_the_room_of_its_key(operator
     client = client_of(issuing)
     write(operator.material.folder, "salted.crt", pem(LONG.certificate, issuing.certificate))
     operator.deploy(mutual_tls_sites=[operator.site | {"client_ca": f"{operator.material.folder}/salted.crt"}])
+    assert operator.ask(Issued(client.certificate, client.key)).said == OK
+    assert operator.ask(operator.material.stranger).said == "TLSV1_ALERT_UNKNOWN_CA"
+
+
+def test_clients_of_a_ca_with_a_dsa_key_are_let_in_as_openssl_does(operator: LocalOperator) -> None:
+    old = ca(key=dsa.generate_private_key(2048))
+    client = client_of(old)
+    write(operator.material.folder, "dsa.crt", pem(old.certificate))
+    operator.deploy(mutual_tls_sites=[operator.site | {"client_ca": f"{operator.material.folder}/dsa.crt"}])
     assert operator.ask(Issued(client.certificate, client.key)).said == OK
     assert operator.ask(operator.material.stranger).said == "TLSV1_ALERT_UNKNOWN_CA"
 

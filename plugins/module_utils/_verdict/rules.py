@@ -18,6 +18,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.certificate im
     signed_by,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import (
+    ERROR,
     WARNING,
     Finding,
     command,
@@ -235,8 +236,14 @@ def client_ca_strength(one: Certificate) -> Iterator[Finding]:
         message = f"the key of '{one.label}' is on the curve {one.key.curve.name}, which RHEL's OpenSSL lacks."
         yield finding("weak-key", one.source, message, "On such a host, give a CA on another curve.", WARNING)
     elif isinstance(one.key, dsa.DSAPublicKey):
-        message = f"the key of '{one.label}' is a DSA key, which TLS knows no more."
-        yield finding("weak-key", one.source, message, "Ask whoever runs the CA for one with a key of another kind.")
+        # Measured on OpenSSL 3.0: TLS knows DSA no more as a client's own key, and a chain may still be signed by one.
+        is_short = one.key.key_size < MINIMUM_RSA_BITS
+        why = (
+            f" of {one.key.key_size} bits; OpenSSL lets no client of it in" if is_short else ", which few clients know"
+        )
+        message = f"the key of '{one.label}' is a DSA key{why}."
+        remedy = "Ask whoever runs the CA for one with a key of another kind."
+        yield finding("weak-key", one.source, message, remedy, ERROR if is_short else WARNING)
     elif one.key is None:
         kind = one.key_kind or "of a kind that is not known"
         message = f"the key of '{one.label}' is {kind}, which httpd takes of no client's CA."

@@ -104,7 +104,10 @@ def test_a_client_ca_and_its_renewed_twin_are_not_told_to_be_renewed() -> None:
 
 
 def test_of_a_ca_of_which_there_is_no_twin_the_rules_decide_and_the_verdict_says_so() -> None:
-    assert verdict(whole(ca(key=dsa.generate_private_key(2048)))).decided_by == "rules"
+    for bits, severity in ((2048, WARNING), (1024, ERROR)):
+        found = verdict(whole(ca(key=dsa.generate_private_key(bits))))
+        assert found.decided_by == "rules"
+        assert [(one.code, one.severity) for one in found.findings] == [("weak-key", severity)]
 
 
 def test_clients_with_more_above_them_than_verify_depth_allows_are_named() -> None:
