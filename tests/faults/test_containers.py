@@ -37,7 +37,13 @@ def running(*command: str, volume: Path | None = None, folder: str = "/") -> Ite
     """Run a container whose process 1 is a command, in a folder."""
     container = Container(f"mtls-process-1-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}", "source")
     container.remove()
-    options = ["--workdir", folder, *(["--volume", f"{volume}:/srv/keeper:ro"] if volume else [])]
+    options = [
+        "--workdir",
+        folder,
+        "--env",
+        f"SERVER={HTTPD}",
+        *(["--volume", f"{volume}:/srv/keeper:ro"] if volume else []),
+    ]
     try:
         podman("run", "--detach", "--name", container.name, *options, os.environ["IMAGE_SOURCE"], *command)
         waiting = "timeout 20 sh -c 'until test -s /usr/local/apache2/logs/httpd.pid; do sleep 0.1; done'"
@@ -81,7 +87,12 @@ def test_an_httpd_that_process_1_waits_for_is_not_reloaded_without_a_full_rehear
 
 @pytest.mark.parametrize(
     ("path", "start"),
-    [("/srv/keeper/start.sh", f"'{HTTPD}'"), ("./start.sh", f'"${{EXEC:-{HTTPD}}}"')],
+    [
+        ("/srv/keeper/start.sh", f"'{HTTPD}'"),
+        ("./start.sh", f'"${{EXEC:-{HTTPD}}}"'),
+        ("./start.sh", '"$SERVER"'),
+        ("./start.sh", "${SERVER:-none}"),
+    ],
 )
 def test_a_script_that_process_1_was_given_is_read_wherever_a_shell_finds_it(
     deploying: Callable[..., Remote], tmp_path: Path, path: str, start: str

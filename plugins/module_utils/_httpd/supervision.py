@@ -80,6 +80,8 @@ _FOREGROUND = re.compile(r"(^|\0)-D\0?FOREGROUND\0")
 # As a word of a command, or of a shell's script: "/usr/sbin/httpd", ${HTTPD:-httpd}, $(which httpd).
 _RUNS_HTTPD = re.compile(r"""(?m)(^|[/\s;&"'(`]|:-)(httpd|apache2?|apache2?ctl)(-foreground)?([\s;&"')`}]|$)""")
 _COMMENT = re.compile(r"(?m)(^|\s)#.*")
+# As a shell fills it in: $HTTPD, ${HTTPD}, ${HTTPD:-httpd}.
+_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?[-=?+][^{}]*)?\})")
 _SCRIPT = 1 << 16  # bytes
 
 
@@ -94,7 +96,15 @@ def _is_waited_for(pid: int) -> bool:
     while stat is not None and stat.parent != 1:
         stat = process(stat.parent) if stat.parent else None
     words = read("/proc/1/cmdline").split("\0") if stat else []
-    return any(map(_RUNS_HTTPD.search, [*words, *map(_read_script, words)]))
+    texts = [*words, *map(_read_script, words)]
+    return any(map(_RUNS_HTTPD.search, [*texts, *map(_fill_in, texts)]))
+
+
+def _fill_in(text: str) -> str:
+    """A text with the variables of process 1's environment that it names, as a script may take httpd's path from it."""
+    pairs = (pair.partition("=") for pair in read("/proc/1/environ").split("\0")) if "$" in text else ()
+    environment = {name: value for name, _equals, value in pairs}
+    return _VARIABLE.sub(lambda found: environment.get(found[1] or found[2], found[0]), text)
 
 
 def _read_script(word: str) -> str:
