@@ -159,7 +159,7 @@ next_reload:
   type: dict
   contains:
     survives:
-      description: Whether it would.
+      description: Whether it would, null where that is not known.
       returned: always
       type: bool
       sample: true
@@ -169,7 +169,7 @@ next_reload:
       type: str
       sample: full rehearsal
     message:
-      description: Why it would not, with file and line. Empty otherwise.
+      description: Why it would not, with file and line, or why that is not known. Empty otherwise.
       returned: always
       type: str
       sample: ""

@@ -94,10 +94,10 @@ def said(remote: Remote, port: int = 443) -> str:
     return " ".join(remote.refused(mutual_tls_sites=[remote.site | {"port": port}]).output.split())
 
 
-def next_reload(remote: Remote) -> dict[str, Any]:
-    """Return what a look at the host with a rehearsal says of httpd's next reload."""
+def next_reload(remote: Remote, *, rehearse: bool = True) -> dict[str, Any]:
+    """Return what a look at the host says of httpd's next reload."""
     told = f"{remote.folder}/told.json"
-    look = {"mtls.httpd.site_info": {"rehearse": True}, "register": "told"}
+    look = {"mtls.httpd.site_info": {"rehearse": rehearse}, "register": "told"}
     keep = {"copy": {"content": "{{ told.next_reload }}", "dest": told, "mode": "0600"}, "delegate_to": "localhost"}
     run = remote.play(plays=[{"tasks": [look, keep]}])
     assert run.status == 0, run.output
@@ -116,12 +116,16 @@ def test_an_httpd_that_forgets_its_sockets_is_not_reloaded_and_the_way_that_is_n
     assert "ListenStream" not in words
     reload = next_reload(remote)
     assert (reload["survives"], "AH02487" in reload["message"]) == (False, True)
+    reload = next_reload(remote, rehearse=False)
+    assert (reload["survives"], reload["decided_by"]) == (None, "files")
+    assert "only a look with a rehearsal tells" in reload["message"]
     assert parent(remote.host) == pid
     way = "systemctl disable --now httpd.socket && systemctl restart httpd.service"
     assert f"`{way}`, then run again" in words
     remote.host.shell(way)
     remote.deploy()
     assert remote.ask(None).said == ASKED
+    assert next_reload(remote, rehearse=False)["survives"] is True
 
 
 def test_an_httpd_that_cannot_be_tried_with_a_socket_is_not_said_to_forget_it(

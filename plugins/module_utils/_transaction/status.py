@@ -20,7 +20,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Clients, Examination, Inquiry
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import examine
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
-from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands, seclusion
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import (
     Fault,
     list_faults,
@@ -284,7 +284,16 @@ class _Survey:
             live = self._attempt(self.server.describe, None)
             against += find_unopened_of_others(self.server, live) if live and self.server.running() else ()
             against += find_material_faults(live, strict=False) if live else self.faults[-1:]
+            if not against and live and self._may_forget_sockets(live):
+                words = "systemd opens the sockets of httpd, and a reload ends an httpd that forgets them; only a look "
+                words += "with a rehearsal tells whether this one does"
+                return {"survives": None, "decided_by": decided_by, "message": words}
         return {"survives": not against, "decided_by": decided_by, "message": plain(tell_faults(against))}
+
+    def _may_forget_sockets(self, live: Description) -> bool:
+        """Whether httpd was given its sockets, so that a trial alone would tell whether it outlives a reload."""
+        parent = self.server.parent if self.server.running() else None
+        return parent is not None and "systemd_module" in live.modules and seclusion.is_given_sockets(parent.pid)
 
     def _rehearse(self, without_us: Description, wishes: Sequence[SiteWish]) -> tuple[str, list[Fault], bool]:
         """How today's configuration was rehearsed, why httpd would not start with it, and whether it was tried."""
