@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 # What OpenSSL's security level 2 asks for, the default of Debian and RHEL.
 MINIMUM_EC_BITS = 224
 CURVES = ("secp256r1", "secp384r1", "secp521r1")
+# Server Gated Crypto, as Netscape and Microsoft called it (OpenSSL: XKU_SGC).
+_GATED = ("2.16.840.1.113730.4.1", "1.3.6.1.4.1.311.10.3.3")
 _FROM_GENERALIZED = 2050  # RFC 5280, 4.1.2.5: from then on times are GeneralizedTime, before that UTCTime
 _NEW_KEY = "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out new.key"
 
@@ -221,7 +223,9 @@ def link(one: Certificate, issuer: Certificate) -> Iterator[Finding]:
         return
     purposes = issuer.extension(x509.ExtendedKeyUsage)
     if purposes is not None and ExtendedKeyUsageOID.SERVER_AUTH not in purposes:
-        message = f"the extended key usage of '{issuer.label}' lacks serverAuth; OpenSSL's clients refuse the path."
+        is_gated = any(each.dotted_string in _GATED for each in purposes)
+        refused = "OpenSSL's clients take SGC for it, and others refuse" if is_gated else "OpenSSL's clients refuse"
+        message = f"the extended key usage of '{issuer.label}' lacks serverAuth; {refused} the path."
         yield finding("wrong-usage", issuer.source, message, "Ask the authority for a chain that is for TLS servers.")
 
 

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from demo_material import Authority, key_pem, new_key, pem
 from made_by_openssl import Made, explicit_key, issued_for, openssl, pss_key
-from odd_authorities import link, of_organization
+from odd_authorities import link, of_organization, purposes
 from odd_certificates import DAY, NOW, Pair, alternatives, ca, issuer_id, leaf, limits, named, rewritten, usage
 from odd_forms import FALSE, armoured, changed, with_extension
 from speed import is_at_once
@@ -483,6 +483,24 @@ def test_a_path_that_a_moment_opens_is_found() -> None:
 )
 def test_where_there_can_be_no_handshake_the_rules_decide(given: Callable[[], MaterialSet]) -> None:
     assert verdict(given()).decided_by == "rules"
+
+
+@pytest.mark.parametrize(
+    ("purpose", "told"),
+    [
+        ("2.16.840.1.113730.4.1", "OpenSSL's clients take SGC for it, and others refuse the path."),
+        ("1.3.6.1.5.5.7.3.4", "OpenSSL's clients refuse the path."),
+    ],
+    ids=["Netscape's SGC", "mail"],
+)
+def test_of_an_old_purpose_that_openssl_takes_for_a_servers_no_rule_says_that_it_refuses(
+    purpose: str, told: str
+) -> None:
+    middle = ca(ROOT, eku=purposes(x509.ObjectIdentifier(purpose)))
+    given = of(leaf(middle), middle)
+    (found,) = verdict(given, shake=False).findings
+    assert (found.code, found.message.partition("; ")[2]) == ("wrong-usage", told)
+    assert verdict(given).ok is ("SGC" in told)
 
 
 def test_a_verdict_is_openssls_if_both_of_its_halves_are() -> None:
