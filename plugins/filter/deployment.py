@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.deployment import (
     Outcome,
+    find_why_not_done,
     tell_deployment,
     tell_put_back,
 )
@@ -81,10 +82,6 @@ _value:
 """
 
 
-_UNCONFIRMED = "it could not be reached any more, so it was not confirmed"
-_NO_HTTPD = "there is no httpd on it, and the tags that were given left its installation out"
-
-
 def deployment(
     hosts: Sequence[str],
     judged: Sequence[Mapping[str, Any]],
@@ -102,7 +99,7 @@ def deployment(
             host,
             str(verdict.get("msg", "its material is bad")) if verdict.get("failed") else "",
             result if isinstance(result, dict) else None,
-            str(why) or _find_why_not_done(result, shown, check=check),
+            str(why) or find_why_not_done(result, shown, check=check),
         )
         for host, verdict, result, shown, why in zip(hosts, judged, applied, confirmed, failed, strict=True)
     ]
@@ -114,14 +111,6 @@ def deployment(
         "way_back": {} if check else {each.host: each.way_back for each in outcomes if each.way_back},
         "returned": [] if answers is None else tell_put_back(outcomes, answers),
     }
-
-
-def _find_why_not_done(applied: Mapping[str, Any] | str, confirmed: Mapping[str, Any], *, check: bool) -> str:
-    """Return why a host of which no task failed is not deployed all the same; empty where it is."""
-    if confirmed.get("unreachable"):
-        return _UNCONFIRMED
-    without = isinstance(applied, dict) and applied.get("httpd_found") is False
-    return _NO_HTTPD if without and not check else ""
 
 
 class FilterModule:

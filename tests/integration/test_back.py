@@ -10,6 +10,7 @@ The names of releases differ between these hosts, as each has a port and a folde
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import shlex
 from pathlib import Path
@@ -153,6 +154,46 @@ STOPPED = "Failed: d2 ("
 GO_ON = "Not begun: d3. It serves as before. Mend d2 and run the same again; or go on without it: -l '!d2'."
 
 
+def once_decided(variable: str) -> tuple[str, ...]:
+    """Return what spoils d2 so, once all hosts were looked at and before the first goes back."""
+    return ("-e", json.dumps({variable: "{{ 'd2' if rollback_decided is defined else '' }}"}))
+
+
+def test_a_rollback_that_stops_says_who_went_back_and_how_to_go_on(fleet: Fleet) -> None:
+    deploy(fleet)
+    deploy(fleet)
+    stopped = fleet.call("rollback", *WHICH, *once_decided("broken"))
+    assert (stopped.status, stopped.touched) == (2, ("d1",)), stopped.output
+    assert f"Went back: d1. {STOPPED}" in stopped.words
+    assert GO_ON in stopped.words
+    down = fleet.call("rollback", *WHICH, *once_decided("down"), "-e", "rollback_serial=1")
+    assert (down.status, down.touched) == (2, ()), down.output
+    assert "Went back: none. Served that already: d1. Failed: d2 (it cannot be reached). " + GO_ON in down.words
+    alone = fleet.call("rollback", *WHICH, *once_decided("down"), "-e", "rollback_serial=1", "--tags", "apply")
+    assert (alone.status, alone.touched) == (2, ()), alone.output
+    assert "Failed: d2 (it cannot be reached). " + GO_ON in alone.words
+    checked = fleet.call("rollback", *WHICH, *once_decided("broken"), "--check", "-l", "!d1")
+    assert (checked.status, checked.touched) == (2, ()), checked.output
+    assert "Would go back: none. Failed: d2 (" in checked.words
+    whole = fleet.call("rollback", *WHICH, *once_decided("broken"), "-l", "!d2")
+    assert (whole.status, whole.touched) == (0, ("d3",)), whole.output
+    assert "Went back: d3. Served that already: d1." in whole.words
+    served_there = next(line for line in table(stopped) if re.match(r"\W*d2 ", line)).split("d2")[1].split()[0]
+    undone = fleet.call("rollback", *WHICH, "-e", f"rollback_from={served_there}")
+    assert (undone.status, undone.touched) == (0, ("d2",)), undone.output
+    assert "Went back: d2. Left alone, as another release is served: d1, d3." in undone.words
+
+
+def test_a_batch_in_which_one_host_fails_ends_a_rollback_with_all_of_it_told(fleet: Fleet) -> None:
+    deploy(fleet)
+    deploy(fleet)
+    stopped = fleet.call("rollback", *WHICH, *once_decided("broken"), "-e", "rollback_serial=2")
+    assert (stopped.status, stopped.touched) == (2, ("d1",)), stopped.output
+    assert f"Went back: d1. {STOPPED}" in stopped.words
+    assert "www.example.com at 127.0.0.1:" in stopped.words, "it was confirmed, too"
+    assert GO_ON in stopped.words
+
+
 def test_a_deployment_that_stops_says_who_is_done_and_how_to_go_on(fleet: Fleet) -> None:
     stopped = fleet.call("deploy", "-e", "broken=d2")
     assert (stopped.status, stopped.deployed) == (2, ("d1",)), stopped.output
@@ -170,6 +211,9 @@ def test_a_deployment_that_stops_says_who_is_done_and_how_to_go_on(fleet: Fleet)
     down = fleet.call("deploy", "-e", "down=d2")
     assert (down.status, down.deployed) == (2, ("d1",)), down.output
     assert "Failed: d2 (it cannot be reached). " + GO_ON in down.words
+    alone = fleet.call("deploy", "-e", "down=d2", "-e", "deploy_serial=1", "--tags", "apply")
+    assert (alone.status, alone.deployed) == (2, ("d1",)), alone.output
+    assert "Failed: d2 (it cannot be reached). " + GO_ON in alone.words
     going_on = fleet.call("deploy", "-e", "down=d2", "-e", "deploy_serial=2", "-e", "deploy_max_fail_percentage=50")
     assert (going_on.status, going_on.deployed) == (2, ("d1", "d3")), going_on.output
     assert "Deployed: d1, d3. Failed: d2 (it cannot be reached). Mend d2" in going_on.words

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _NAMED = 20  # hosts in a sentence, at most
 _REASON = 160  # characters of a reason, at most: all of it stands where the host failed
+_UNREACHABLE = "it cannot be reached"
+_UNCONFIRMED = "it could not be reached any more, so it was not confirmed"
+_NO_HTTPD = "there is no httpd on it, and the tags that were given left its installation out"
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,20 @@ class Outcome:
         ]
 
 
+def find_why_not_done(applied: Mapping[str, Any] | str, confirmed: Mapping[str, Any], *, check: bool) -> str:
+    """Return why a host of which no task failed is not as wished all the same; empty where it is.
+
+    ``applied``: what M(mtls.httpd.sites) returned, empty text for nothing. ``confirmed``: what the confirmation did.
+    """
+    if confirmed.get("unreachable"):
+        return _UNCONFIRMED
+    if isinstance(applied, str):
+        return ""
+    if applied.get("unreachable"):
+        return _UNREACHABLE
+    return _NO_HTTPD if applied.get("httpd_found") is False and not check else ""
+
+
 def tell_deployment(
     outcomes: Sequence[Outcome],
     answers: Mapping[str, Mapping[str, Any]] | None = None,
@@ -91,13 +108,42 @@ def tell_deployment(
     said = [f"{'Would be deployed' if check else 'Deployed'}: {_name(names) or 'none'}."]
     if alone:
         said.append(f"Left alone, as no site of {'theirs' if len(alone) > 1 else 'its'} was asked for: {_name(alone)}.")
-    if failed:
-        alike: dict[str, list[str]] = {}
-        for each in failed:
-            stays = each.changed and not check and each.host not in gone_back
-            alike.setdefault(_tell_reason(each, stays=stays), []).append(each.host)
-        said.append(f"Failed: {_name([f'{_name(names)} ({why})' for why, names in alike.items()])}.")
+    stay = [] if check else [each.host for each in failed if each.changed and each.host not in gone_back]
+    said += _tell_failed(failed, stay)
     said += _tell_unlisted(outcomes)
+    return [*said, *_tell_how_to_go_on(failed, left, limit)]
+
+
+def tell_rollback(
+    outcomes: Sequence[Outcome], others: Sequence[str], *, limit: str = "", check: bool = False
+) -> list[str]:
+    """Return who went back, who failed and why, who was not begun, and how to go on, a line each.
+
+    ``others``: the hosts that serve another release than the one to go back from. ``limit``: what stood behind -l.
+    """
+    done = [each for each in outcomes if each.applied is not None and not each.reason]
+    names = [each.host for each in done if each.changed]
+    there = [each.host for each in done if not each.changed]
+    failed = [each for each in outcomes if each.reason]
+    left = [each.host for each in outcomes if each.applied is None and not each.reason and each.host not in others]
+    said = [f"{'Would go back' if check else 'Went back'}: {_name(names) or 'none'}."]
+    said += [f"Served that already: {_name(there)}."] if there else []
+    said += [f"Left alone, as another release is served: {_name(others)}."] if others else []
+    said += _tell_failed(failed, [] if check else [each.host for each in failed if each.changed])
+    return [*said, *_tell_how_to_go_on(failed, left, limit)]
+
+
+def _tell_failed(failed: Sequence[Outcome], stay: Sequence[str]) -> list[str]:
+    """Return a line on those that failed, each reason once. ``stay``: those that serve the new state all the same."""
+    alike: dict[str, list[str]] = {}
+    for each in failed:
+        alike.setdefault(_tell_reason(each, stays=each.host in stay), []).append(each.host)
+    return [f"Failed: {_name([f'{_name(names)} ({why})' for why, names in alike.items()])}."] if failed else []
+
+
+def _tell_how_to_go_on(failed: Sequence[Outcome], left: Sequence[str], limit: str) -> list[str]:
+    """Return lines on those that were not begun, and on what to do."""
+    said = []
     if left:
         said.append(f"Not begun: {_name(left)}. {'They serve' if len(left) > 1 else 'It serves'} as before.")
     if failed:

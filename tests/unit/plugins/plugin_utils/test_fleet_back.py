@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.mtls.httpd.plugins.filter.deployment import FilterModule
+from ansible_collections.mtls.httpd.plugins.filter.gone_back import gone_back
 from ansible_collections.mtls.httpd.plugins.filter.way_back import way_back
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.call import Call, leave_out
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.columns import WIDTH, lay_out
@@ -355,6 +356,28 @@ def test_a_host_without_httpd_on_which_none_was_installed_is_not_deployed_nor_le
     checked = deployment(["d1"], [{}], [without], [{}], [""], check=True)
     assert checked["said"] == ["Would be deployed: d1."]
     assert "given an httpd" in checked["table"][1]
+
+
+def test_what_became_of_a_rollback_names_each_host_once_and_an_unreached_one_as_failed() -> None:
+    hosts = ["d1", "d2", "d3", "d4", "d5", "d6"]
+    sites = {host: [] if host == "d5" else [{"domain": DOMAIN}] for host in hosts}
+    gone, same, lost = {"changed": True}, {"changed": False}, {"unreachable": True, "changed": False}
+    told = gone_back(
+        hosts, sites, [gone, same, gone, lost, "", ""], [{}] * 6, ["", "", "it is not enforced.", "", "", ""]
+    )
+    assert told["said"] == [
+        "Went back: d1.",
+        "Served that already: d2.",
+        "Left alone, as another release is served: d5.",
+        "Failed: d3 (it is not enforced; it serves the new state all the same), d4 (it cannot be reached).",
+        "Not begun: d6. It serves as before.",
+        "Mend d3, d4 and run the same again; or go on without them: -l '!d3:!d4'.",
+    ]
+    assert told["failed"] == {"d3": "it is not enforced.", "d4": "it cannot be reached"}
+    whole = gone_back(hosts[:1], sites, [gone], [{}], [""], check=True)
+    assert whole == {"said": ["Would go back: d1."], "failed": {}}
+    lost_later = gone_back(hosts[:1], sites, [gone], [lost], [""])
+    assert "could not be reached any more" in lost_later["failed"]["d1"]
 
 
 def test_hosts_that_were_put_back_are_told_from_those_that_were_not_and_from_new_sites() -> None:
