@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import plain
@@ -15,11 +16,13 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.naming import na
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import CRITICAL, LOOKED, WARNING, WELL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Fleet, Reason, Row
 
-ROWS_SHOWN = 40  # of a fleet in which all is well there; others are counted
+ROWS_SHOWN = 40  # of a fleet; where there are more, those in which all is well are counted, and others folded
+_REASONS_SHOWN = 20  # of sites that differ by their names alone; where there are more, by their kinds
+_ALIKE_SHOWN = 5  # rows, or findings, of one kind: where there are more, they are one
 _MARKS = {CRITICAL: "!!", WARNING: "! ", WELL: "  "}
 _HEADINGS = (
     *("", "host", "site", "serves until", "days", "mutual TLS", "may call", "CA ends", "last call UTC", "why"),
@@ -32,11 +35,14 @@ def tabulate_fleet(fleet: Fleet, *, everything: bool = False) -> list[str]:
     shown = [row for row in fleet.rows if row.severity != WELL]
     well = [row for row in fleet.rows if row.severity == WELL]
     fits = everything or len(fleet.rows) <= ROWS_SHOWN
-    cells = [_cells(row) for row in (shown + well if fits else shown)]
-    lines = lay_out(_HEADINGS, cells, SCREEN, _LEAST) if cells else []
+    groups = [[row] for row in shown + well] if fits else list(_fold_rows(shown))
+    lines = lay_out(_HEADINGS, list(map(_fold_cells, groups)), SCREEN, _LEAST) if groups else []
     if well and not fits:
         lines.append(f"And {count_of(len(well), 'row')} in which all is well: -e status_all=true shows them.")
-    reasons = list(_reasons(fleet.reasons))
+    told = _sort_reasons(fleet.reasons, everything=everything)
+    reasons = [line for group in told for line in _wrap(plain(_tell_reasons(group)))]
+    if any(len(group) > 1 for group in (*groups, *told)):
+        reasons.append("What is alike is one here, with the first of its dates: -e status_all=true shows each.")
     return [*lines, *([""] if lines else []), *reasons, *([""] if reasons else []), *_wrap(sum_up(fleet))]
 
 
@@ -61,6 +67,36 @@ def sum_up(fleet: Fleet) -> str:
 def count_of(number: int, noun: str) -> str:
     """Return a number with its noun."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _fold_rows(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """Yield rows that are amiss in the same way together, each where the first of them stands."""
+    alike: dict[tuple[object, ...], list[Row]] = {}
+    for row in rows:
+        kind = (row.severity, row.lacks, row.why, bool(row.domain), row.mutual_tls, row.lets_strangers_in)
+        alike.setdefault(kind, []).append(row)
+    few = {kind: len(group) <= _ALIKE_SHOWN for kind, group in alike.items()}
+    for kind, group in alike.items():
+        yield from ([row] for row in group) if few[kind] else (group,)
+
+
+def _fold_cells(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Return the cells of a row, or of several as one: how many hosts and sites, and the first of their dates."""
+    every = list(map(_cells, rows))
+    if len(rows) == 1:
+        return every[0]
+    folded = []
+    for name, column in zip(_HEADINGS, zip(*every, strict=True), strict=True):
+        values = list(dict.fromkeys(each for each in column if each))
+        if len(values) < 2:
+            folded.append("".join(values))
+        elif name in ("host", "site"):
+            folded.append(f"{len(values)}: {name_some(values, _ALIKE_SHOWN)}")
+        elif name == "days":
+            folded.append(min(values, key=int))
+        else:
+            folded.append("various" if name == "may call" else min(values))
+    return tuple(folded)
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -104,16 +140,61 @@ def _tell_pins(pins: Sequence[str]) -> str:
     return first + (f" +{len(pins) - 1}" if len(pins) > 1 else "")
 
 
-def _reasons(reasons: Sequence[Reason]) -> Iterator[str]:
-    """Yield what is amiss, once for all hosts of which the same is so."""
-    hosts: dict[tuple[str, str, str], list[str]] = {}
+@dataclass(frozen=True)
+class _Said:
+    """What is amiss, and with which hosts. Both texts are as of one of them."""
+
+    reason: Reason
+    hosts: tuple[str, ...]
+
+    @property
+    def kind(self) -> tuple[str, str, str]:
+        """What it is, of whatever."""
+        return self.reason.severity, self.reason.code, self.reason.kind
+
+    @property
+    def wording(self) -> tuple[str, ...]:
+        """What it is, whichever the site."""
+        texts = (self.reason.message, self.reason.remedy)
+        domain = self.reason.domain
+        return (*self.kind, *(each.replace(domain, "\0") if domain else each for each in texts))
+
+
+def _sort_reasons(reasons: Sequence[Reason], *, everything: bool) -> list[list[_Said]]:
+    """Return what is amiss, once for all hosts of which the same is so, and what is alike together if it is much."""
+    hosts: dict[tuple[str, str, str], list[Reason]] = {}
     for each in reasons:
-        hosts.setdefault((each.severity, each.message, each.remedy), []).append(each.host)
-    for (severity, message, remedy), names in hosts.items():
-        known = [name for name in names if name]
-        where = f"{name_some(known, 5)}: " if known else ""
-        said = plain(f"{severity.upper()} {where}{message}{' ' + remedy if remedy else ''}")
-        yield from _wrap(said)
+        hosts.setdefault((each.severity, each.message, each.remedy), []).append(each)
+    said = [_Said(same[0], tuple(each.host for each in same if each.host)) for same in hosts.values()]
+    if everything:
+        return [[each] for each in said]
+    groups = _fold(said, lambda each: each.wording)
+    return groups if len(groups) <= _REASONS_SHOWN else _fold(said, lambda each: each.kind)
+
+
+def _fold(said: Sequence[_Said], tell: Callable[[_Said], tuple[str, ...]]) -> list[list[_Said]]:
+    """Return what is alike together, each where the first of it stands; what is so of a few stays apart."""
+    alike: dict[tuple[str, ...], list[_Said]] = {}
+    for each in said:
+        alike.setdefault(tell(each), []).append(each)
+    many = (group for group in alike.values() if len(group) > _ALIKE_SHOWN)
+    begins = {id(group[0]): group for group in many}
+    folded = {id(each) for group in begins.values() for each in group}
+    return [begins.get(id(each), [each]) for each in said if id(each) in begins or id(each) not in folded]
+
+
+def _tell_reasons(group: Sequence[_Said]) -> str:
+    first, *others = group
+    where = f"{name_some(first.hosts, _ALIKE_SHOWN)}: " if first.hosts else ""
+    words = f"{first.reason.severity.upper()} {where}{first.reason.message} {first.reason.remedy}".rstrip()
+    if not others:
+        return words
+    one_host = len({each.hosts for each in group}) == 1
+    names = [
+        " ".join(filter(None, ["" if one_host else name_some(each.hosts, 1), each.reason.domain])) for each in others
+    ]
+    named = name_some(list(filter(None, dict.fromkeys(names))), _ALIKE_SHOWN)
+    return f"{words} And {len(others):,} more like it{f': {named}' if named else ''}."
 
 
 def _wrap(text: str) -> list[str]:

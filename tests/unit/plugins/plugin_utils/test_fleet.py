@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.table import sum
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Fleet
 
 FAULT = {"code": "bypass", "domain": "www.example.com", "message": "a door", "remedy": "close it"}
 DEAD_KEY = {"survives": False, "decided_by": "files", "message": "/etc/x.key: no such file"}
@@ -339,6 +342,69 @@ def test_a_large_fleet_shows_what_is_amiss_and_counts_the_rest() -> None:
     assert [line.split()[1] for line in lines[1:2]] == ["bad"]
     assert lines[2].startswith("And 60 rows in which all is well")
     assert len(tabulate_fleet(judged(hosts), everything=True)) > 60
+
+
+def many_sites(days: Callable[[int], float], **told: Any) -> Fleet:
+    """Return a fleet of one host with three hundred sites, and one without any fault."""
+    sites = [site(f"s{number}.example.com", days(number)) for number in range(300)]
+    return judged([host("large", *sites, **told), host("small", site())])
+
+
+@pytest.mark.parametrize(
+    ("fleet", "row", "said"),
+    [
+        (
+            many_sites(lambda _number: 20),
+            ["!", "large", "300:", "2026-12-19", "20", "enforced", "expires", "soon"],
+            "And 299 more like it: s1.example.com, s10.example.com,",
+        ),
+        (
+            many_sites(lambda number: 8 + number / 15),
+            ["!", "large", "300:", "2026-12-07", "8", "enforced", "expires", "soon"],
+            "WARNING large: s0.example.com: the certificate 'CN=s0.example.com' ends on 2026-12-07, in 8 days.",
+        ),
+        (
+            many_sites(lambda number: 100 + number, next_reload=DEAD_KEY),
+            ["!!", "large", "300:", "2027-03-09", "100", "enforced", "reload", "fails"],
+            "CRITICAL large: httpd would end at its next reload:",
+        ),
+        (
+            judged([Host(f"h{number:03}", "unreachable", "Connection timed out", {}) for number in range(300)]),
+            ["!!", "300:", "h000,", "h001,", "unreachable"],
+            "CRITICAL h000, h001, h002, h003, h004 and 295 more: Connection timed out",
+        ),
+        (
+            judged([host(f"h{number:03}", site(f"s{number:03}.example.com", 20)) for number in range(300)]),
+            ["!", "300:", "h000,", "2026-12-19", "20", "enforced", "expires", "soon"],
+            "And 299 more like it: h001 s001.example.com,",
+        ),
+    ],
+    ids=["sites that end together", "sites that end one by one", "a host's own fault", "hosts", "a site a host"],
+)
+def test_many_findings_of_one_kind_are_one_on_the_screen_and_all_in_the_reports(
+    fleet: Fleet, row: list[str], said: str
+) -> None:
+    lines = tabulate_fleet(fleet)
+    assert len(lines) < 20
+    assert max(map(len, lines)) <= 120
+    shown = lines[1].split()
+    assert [each for each in row if each not in shown] == [], lines[1]
+    assert "What is alike is one here" in "".join(lines)
+    assert said in " ".join(" ".join(lines).split())
+    whole = tabulate_fleet(fleet, everything=True)
+    assert len(whole) > 300
+    assert "is one here" not in "".join(whole)
+    assert len(FORMATS[".csv"](fleet).splitlines()) > 300
+    assert len(json.loads(FORMATS[".json"](fleet))["reasons"]) == len(fleet.reasons)
+
+
+def test_findings_that_are_few_or_of_other_kinds_stay_apart_on_the_screen() -> None:
+    hosts = [host(f"h{number}", site()) for number in range(60)]
+    few = [host(f"late{number}", site(f"s{number}.example.com", 20)) for number in range(5)]
+    lines = tabulate_fleet(judged([*hosts, *few, host("open", site(mutual_tls="optional"))]))
+    assert [line.split()[1] for line in lines[1:7]] == ["open", *(f"late{number}" for number in range(5))]
+    assert sum(line.startswith("WARNING late") for line in lines) == 5
+    assert not any("more like it" in line for line in lines)
 
 
 def test_what_is_amiss_with_many_hosts_is_said_once() -> None:
