@@ -21,6 +21,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.table import sum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
 
     from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Fleet, Host, Row
 
@@ -28,7 +29,7 @@ SCHEMA = "mtls.httpd/status/1"  # docs/status.schema.json; another number where 
 _COLUMNS = (
     *("severity", "host", "condition", "domain", "port", "served_until", "days_left", "lifetime_left_percent"),
     *("mutual_tls", "wanted", "pins", "open_paths", "protected_paths", "client_ca_ends", "crl_ends", "release"),
-    *("previous", "certificate_sha256", "last_call", "amiss"),
+    *("previous", "certificate_sha256", "last_call", "amiss", "looked_at"),
 )
 # What a spreadsheet would take for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -39,19 +40,25 @@ def as_json(fleet: Fleet) -> str:
     rows = {(row.host.name, row.domain): row for row in fleet.rows}
     told = {
         "schema": SCHEMA,
-        "made_at": f"{fleet.at:%Y-%m-%dT%H:%M:%SZ}",
+        "made_at": _as_text(fleet.at),
+        "looked_at": {"oldest": _as_text(fleet.oldest), "newest": _as_text(fleet.newest)},
         "severity": fleet.severity,
         "summary": sum_up(fleet),
         "first_to_end": fleet.first_to_end and asdict(fleet.first_to_end),
         "reasons": [asdict(reason) for reason in fleet.reasons],
-        "hosts": [_host_as_data(rows, host) for host in fleet.hosts],
+        "hosts": [_host_as_data(rows, host, fleet.looked_at[host.name]) for host in fleet.hosts],
     }
     return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
 
 
-def _host_as_data(rows: Mapping[tuple[str, str], Row], host: Host) -> dict[str, Any]:
+def _as_text(at: datetime) -> str:
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _host_as_data(rows: Mapping[tuple[str, str], Row], host: Host, looked_at: datetime) -> dict[str, Any]:
     return {
         "host": host.name,
+        "looked_at": _as_text(looked_at),
         "condition": host.condition,
         "message": host.message,
         "python": host.told.get("python"),
@@ -78,7 +85,7 @@ def as_csv(fleet: Fleet) -> str:
     writer = csv.writer(written)
     writer.writerow(_COLUMNS)
     for row in fleet.rows:
-        told = _row_as_data(row)
+        told = {**_row_as_data(row), "looked_at": _as_text(fleet.looked_at[row.host.name])}
         writer.writerow(_safe(told.get(name, "")) for name in _COLUMNS)
     return written.getvalue()
 
@@ -117,6 +124,8 @@ def as_markdown(fleet: Fleet) -> str:
         *("release", "why"),
     )
     lines = [f"# Mutual TLS, {fleet.at:%Y-%m-%d %H:%M} UTC", "", _marked(sum_up(fleet)), ""]
+    if fleet.oldest != fleet.newest:
+        lines += [f"Looked at {fleet.when}.", ""]
     lines += [f"| {' | '.join(headings)} |", f"|{' --- |' * len(headings)}"]
     for row in fleet.rows:
         told = _row_as_data(row)

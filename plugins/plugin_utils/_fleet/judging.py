@@ -80,8 +80,8 @@ def judge_fleet(
     ends = ((end, row) for row in rows if row.known for end in find_ends(row.site, at, thresholds))
     first = min(ends, key=lambda each: (each[0].ends, each[1].host.name, each[1].domain), default=None)
     first_end = first and FirstEnd(first[0].kind, first[1].host.name, first[1].domain, first[0].ends, first[0].days)
-    oldest = min([at, *(each.at for each in judged_before)])
-    return Fleet(at, oldest, thresholds, tuple(hosts), tuple(rows), tuple(_sorted(found)), first_end)
+    looked = {host.name: at for host in looked_at} | {each.host.name: each.at for each in judged_before}
+    return Fleet(at, looked, thresholds, tuple(hosts), tuple(rows), tuple(_sorted(found)), first_end)
 
 
 def _make_rows(found: Sequence[Reason], host: Host, at: datetime) -> Iterator[Row]:

@@ -68,8 +68,8 @@ def read_reports(paths: Sequence[str], now: datetime) -> list[Judged]:
             wrong.append(f"{where}, {path}, is no report that status has written (.json). Name one.")
     if wrong:
         raise ArgumentsError(wrong)
-    found.sort(key=lambda each: each.at)
-    return list({one.host.name: _tell_age(one, now) for report in found for one in report.hosts}.values())
+    told_of = sorted((one for report in found for one in report.hosts), key=lambda one: one.at)
+    return list({one.host.name: _tell_age(one, now) for one in told_of}.values())
 
 
 def _tell_age(one: Judged, now: datetime) -> Judged:
@@ -87,7 +87,10 @@ def _read_report(told: dict[str, Any]) -> _Report:
     hosts = list(map(_read_host, told["hosts"]))
     # What hosts have together is judged anew.
     own = sort_by_host((each for each in reasons if each.host), hosts)
-    report = _Report(at, tuple(Judged(host, tuple(own.get(host.name, ())), at) for host in hosts))
+    # A report that was put together of others tells by host when that was.
+    looked = [min(at, moment(one.get("looked_at", told["made_at"]))) for one in told["hosts"]]
+    judged = (Judged(host, tuple(own.get(host.name, ())), each) for host, each in zip(hosts, looked, strict=True))
+    report = _Report(at, tuple(judged))
     fleet = judge_fleet((), report.at, Thresholds(0, 0), report.hosts)
     for render in FORMATS.values():
         render(fleet)

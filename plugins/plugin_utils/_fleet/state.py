@@ -206,16 +206,32 @@ class FirstEnd:
 class Fleet:
     """All hosts that were asked about, at a moment. rows: the worst first. reasons: what is amiss, the worst first.
 
-    oldest: when the host was looked at of which that is longest ago.
+    looked_at: when each host was looked at, by its name.
     """
 
     at: datetime
-    oldest: datetime
+    looked_at: Mapping[str, datetime]
     thresholds: Thresholds
     hosts: tuple[Host, ...]
     rows: tuple[Row, ...]
     reasons: tuple[Reason, ...]
     first_to_end: FirstEnd | None
+
+    @property
+    def oldest(self) -> datetime:
+        """When the host was looked at of which that is longest ago."""
+        return min(self.looked_at.values(), default=self.at)
+
+    @property
+    def newest(self) -> datetime:
+        """When the host was looked at of which that is shortest ago."""
+        return max(self.looked_at.values(), default=self.at)
+
+    @property
+    def when(self) -> str:
+        """When the hosts were looked at, for people: of several runs told as one, from when to when."""
+        first, last = (f"{each:%Y-%m-%d, %H:%M}" for each in (self.oldest, self.newest))
+        return f"on {last} UTC" if first == last else f"from {first} to {last} UTC, in several runs"
 
     @property
     def severity(self) -> str:

@@ -39,11 +39,12 @@ def tabulate_fleet(fleet: Fleet, *, everything: bool = False) -> list[str]:
     lines = lay_out(_HEADINGS, list(map(_fold_cells, groups)), SCREEN, _LEAST) if groups else []
     if well and not fits:
         lines.append(f"And {count_of(len(well), 'row')} in which all is well: -e status_all=true shows them.")
+    when = "" if fleet.oldest == fleet.newest else f" Looked at {fleet.when}."
     told = _sort_reasons(fleet.reasons, everything=everything)
     reasons = [line for group in told for line in _wrap(plain(_tell_reasons(group)))]
     if any(len(group) > 1 for group in (*groups, *told)):
         reasons.append("What is alike is one here, with the first of its dates: -e status_all=true shows each.")
-    return [*lines, *([""] if lines else []), *reasons, *([""] if reasons else []), *_wrap(sum_up(fleet))]
+    return [*lines, *([""] if lines else []), *reasons, *([""] if reasons else []), *_wrap(sum_up(fleet) + when)]
 
 
 def sum_up(fleet: Fleet) -> str:

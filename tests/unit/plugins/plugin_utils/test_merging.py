@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.formats import F
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.judging import judge_fleet
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.merging import read_reports
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Thresholds, moment
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.table import tabulate_fleet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,6 +70,40 @@ def test_hosts_of_two_slices_are_compared(tmp_path: Path) -> None:
     )
     assert one.reasons == other.reasons == ()
     assert [each.code for each in merged(tmp_path, one, other).reasons] == ["differs-between-hosts"]
+
+
+def test_a_report_of_reports_tells_when_each_host_was_looked_at_and_makes_nothing_newer(tmp_path: Path) -> None:
+    slices = [json.loads(as_json(judged([host(name, site())]))) for name in ("d1", "d2")]
+    slices[0] |= {"made_at": after(-0.9)}
+    for number, told in enumerate(slices):
+        (tmp_path / f"slice{number}.json").write_text(json.dumps(told))
+    read = read_reports([str(tmp_path / f"slice{number}.json") for number in range(2)], NOW)
+    fleet = judge_fleet((), NOW, Thresholds(30, 7), read)
+    again = merged(tmp_path, fleet)
+    for each in (fleet, again):
+        told = json.loads(as_json(each))
+        assert told["made_at"] == after(0)
+        assert told["looked_at"] == {"oldest": after(-0.9), "newest": after(0)}
+        assert {one["host"]: one["looked_at"] for one in told["hosts"]} == {"d1": after(-0.9), "d2": after(0)}
+        assert [reason.code for reason in each.reasons] == ["old-report"], "it is as old as before"
+    words = "from 2026-11-28, 14:24 to 2026-11-29, 12:00 UTC, in several runs"
+    for text in ("\n".join(tabulate_fleet(again)), FORMATS[".md"](again), FORMATS[".html"](again)):
+        assert words in " ".join(text.split())
+    page = FORMATS[".html"](again)
+    assert page.count('<time datetime="2026-11-28T14:24:00Z">') == page.count(f'<time datetime="{after(0)}">') == 1
+    rows = csv.DictReader(FORMATS[".csv"](again).splitlines())
+    assert {row["host"]: row["looked_at"] for row in rows} == {"d1": after(-0.9), "d2": after(0)}
+
+
+def test_a_host_counts_as_it_was_looked_at_last_whichever_report_was_put_together_last(tmp_path: Path) -> None:
+    old = json.loads(as_json(judged([host("d1", site(days=3))])))
+    old["hosts"][0]["looked_at"] = after(-0.4)
+    new = json.loads(as_json(judged([host("d1", site(days=80))]))) | {"made_at": after(-0.1)}
+    new["hosts"][0]["looked_at"] = after(-0.1)
+    for name, told in (("old", old), ("new", new)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(told))
+    (found,) = read_reports([str(tmp_path / f"{name}.json") for name in ("new", "old")], NOW)
+    assert (found.reasons, found.at) == ((), moment(after(-0.1)))
 
 
 def test_of_a_host_in_two_reports_the_later_counts(tmp_path: Path) -> None:
