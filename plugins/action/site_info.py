@@ -10,6 +10,7 @@ Its documentation, and the target's half, are in plugins/modules/site_info.py.
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from ansible.plugins.action import ActionBase
@@ -19,6 +20,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._bytecode import kept_b
 with kept_bytecode():
     from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Clients
     from ansible_collections.mtls.httpd.plugins.module_utils._handshake.endpoints import (
+        AT_ONCE,
         examine_endpoints,
         read_endpoints,
     )
@@ -65,6 +67,7 @@ OPTIONS = {name: option for name, option in documented_options("site_info").item
 CODE = code_to_send()
 _HANDSHAKES = documented_options("handshake_info")
 _MOST_PATHS = 16  # of a site's protected paths that are asked for from here; the host asks for more
+_PATIENCE = 4  # times the timeout that are waited in vain at a host, at most
 
 
 class ActionModule(ActionBase):
@@ -131,17 +134,12 @@ class ActionModule(ActionBase):
         if not told["server"]["running"]:
             endpoints = []
         paths = {each["domain"]: each["protected_paths"][:_MOST_PATHS] for each in whole}
-        first = [each | {"path": next(iter(paths[each["server_name"]]), each["path"])} for each in endpoints]
-        found = _examine(first, clients, timeout)
-        # Where nothing answers, each path would cost its time.
-        further = [
-            each | {"path": path}
-            for each in endpoints
-            if found[each["server_name"]] != {"unproven"}
-            for path in paths[each["server_name"]][1:]
-        ]
-        for domain, met in _examine(further, clients, timeout).items():
-            found[domain] |= met
+        # The first path of each site, then the second of each that has one, and so on.
+        asked = [each | {"path": next(iter(paths[each["server_name"]]), each["path"])} for each in endpoints]
+        for number in range(1, _MOST_PATHS):
+            further = ((each, paths[each["server_name"]][number : number + 1]) for each in endpoints)
+            asked += [each | {"path": path} for each, found in further for path in found]
+        found = _examine(asked, clients, timeout)
         for each in told["sites"]:
             each["from_controller"] = tell_worse(found.get(each["domain"], set())) or None
 
@@ -170,13 +168,36 @@ def _read_sites(given: Sequence[Any]) -> tuple[Site, ...]:
 
 
 def _examine(asked: Sequence[dict[str, Any]], clients: Clients, timeout: float) -> dict[str, set[str]]:
-    """Return what strangers meet at endpoints, by the domain of each."""
-    found: dict[str, set[str]] = {}
-    if asked:
-        given = {name: option.get("default") for name, option in _HANDSHAKES.items()} | {"endpoints": list(asked)}
-        endpoints = read_endpoints(given, "127.0.0.1")
-        answers = examine_endpoints(endpoints, clients, timeout)["endpoints"]
-        for endpoint, answer in zip(endpoints, answers, strict=True):
+    """Return what strangers meet at endpoints, by the domain of each.
+
+    Where nothing answers, each would cost its time. So a site that was silent once is asked no more; and once enough
+    was waited in vain, none is.
+    """
+    found: dict[str, set[str]] = defaultdict(set)
+    silent: set[str] = set()
+    patience = _PATIENCE * timeout
+    waiting = list(asked)
+    while waiting:
+        now, waiting = waiting[:AT_ONCE], waiting[AT_ONCE:]
+        begun = time.monotonic()
+        answers = _examine_some(now, clients, timeout)
+        for answer in answers:
             met = "enforced" if answer["status_sufficed"] else answer["mutual_tls"]
-            found.setdefault(endpoint.server_name, set()).add(met)
+            found[answer["server_name"]].add(met)
+            if met == "unproven" and all(each["status"] is None for each in answer["answers"]):
+                silent.add(answer["server_name"])
+        if any(answer["mutual_tls"] == "unproven" for answer in answers):
+            patience -= time.monotonic() - begun
+        waiting = [each for each in waiting if each["server_name"] not in silent]
+        if patience <= 0:
+            for each in waiting:
+                found[each["server_name"]].add("unproven")
+            break
     return found
+
+
+def _examine_some(asked: Sequence[dict[str, Any]], clients: Clients, timeout: float) -> list[dict[str, Any]]:
+    """Return what is told of endpoints that are asked at once."""
+    given = {name: option.get("default") for name, option in _HANDSHAKES.items()} | {"endpoints": list(asked)}
+    told: list[dict[str, Any]] = examine_endpoints(read_endpoints(given, "127.0.0.1"), clients, timeout)["endpoints"]
+    return told

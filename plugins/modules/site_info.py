@@ -50,7 +50,9 @@ options:
     default: false
   timeout:
     description:
-      - Seconds for the handshakes from the controller, at each site.
+      - Seconds for the handshakes from the controller, at each path of a site. A site that does not answer at all is
+        asked once. After four times as long without answers, no other site of the host is asked, and what is asked of
+        strangers there counts as not seen from the controller.
     type: float
     default: 5
   httpd_binary:

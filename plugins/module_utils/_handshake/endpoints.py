@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _LONGEST = 3600  # seconds
-_AT_ONCE = 8
+AT_ONCE = 8
 _SHARED = (
     *("address", "port", "server_name", "method", "path", "expect", "status_suffices", "certificate_sha256", "brief"),
     *("proxy_protocol", "run_on"),
@@ -149,7 +149,7 @@ def examine_endpoints(endpoints: Sequence[Endpoint], clients: Clients, timeout: 
     def examination(endpoint: Endpoint) -> Examination:
         return examine(endpoint.door, endpoint.inquiry, clients, timeout)
 
-    with ThreadPoolExecutor(min(len(endpoints), _AT_ONCE)) as pool:
+    with ThreadPoolExecutor(min(len(endpoints), AT_ONCE)) as pool:
         examinations = list(pool.map(examination, endpoints))
     pairs = list(zip(endpoints, examinations))
     failures = [message for endpoint, found in pairs for message in shortfalls(endpoint, found)]
