@@ -109,10 +109,10 @@ def test_rows_stand_the_worst_first_and_are_sorted_by_a_click(page: Page) -> Non
 
 
 def test_rows_are_filtered_by_words_and_by_state(page: Page) -> None:
-    page.get_by_label("Host or site").fill("HOOKS")
+    page.get_by_label("Host, site or finding").fill("HOOKS")
     assert [row[2] for row in rows(page)] == ["hooks.example.com"]
     assert page.locator("#count").inner_text() == "1 of 11 shown"
-    page.get_by_label("Host or site").fill("")
+    page.get_by_label("Host, site or finding").fill("")
     page.get_by_label("Rows").select_option("critical")
     assert {row[0] for row in rows(page)} == {"critical"}
     shown = len(rows(page))
@@ -120,8 +120,31 @@ def test_rows_are_filtered_by_words_and_by_state(page: Page) -> None:
     assert f"critical findings on {shown} rows" in page.locator(".summary").inner_text()
 
 
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("n3", {"n3"}),
+        ("D1 hooks", {"d1"}),
+        ("reload fails", {"n4"}),
+        ("n4 drift", {"n4"}),
+        ("not deployed", {"n2"}),
+        ("unreachable", {"down"}),
+        ("enforced n1", {"n1"}),
+        ("200", set()),
+        ("critical", set()),
+        ("2027", set()),
+        ("chat", set()),
+    ],
+)
+def test_what_is_typed_finds_hosts_sites_and_findings_and_no_other_word_of_a_row(
+    page: Page, typed: str, found: set[str]
+) -> None:
+    page.get_by_label("Host, site or finding").fill(typed)
+    assert {row[1] for row in rows(page)} == found
+
+
 def test_a_listed_site_that_is_not_on_its_host_is_found_by_its_name(page: Page) -> None:
-    page.get_by_label("Host or site").fill("www.example.com")
+    page.get_by_label("Host, site or finding").fill("www.example.com")
     absent = next(row for row in rows(page) if row[1] == "n2")
     assert absent[:5] == ["critical", "n2", "www.example.com", "not deployed", "not deployed"]
 

@@ -48,11 +48,11 @@
   });
 
   const filter = () => {
-    const wanted = words.value.trim().toLowerCase();
+    const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
     for (const row of body.rows) {
       const fits = (!severity.value || row.dataset.severity === severity.value)
-        && (!wanted || row.textContent.toLowerCase().includes(wanted));
+        && wanted.every((word) => row.dataset.words.includes(word));
       row.hidden = !fits;
       shown += fits;
     }

@@ -29,7 +29,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import (
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.table import sum_up
 
 if TYPE_CHECKING:
-    from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Fleet
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Fleet, Row
 
 _FOLDER = Path(__file__).parent
 _MARGIN_DAYS = 400  # what ends later is drawn as an arrow
@@ -79,6 +79,7 @@ def render_page(fleet: Fleet) -> str:
     style, script = ((_FOLDER / f"page.{ending}").read_text(encoding="utf-8") for ending in ("css", "js"))
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"plain": plain, "words": words_of, "pins": tell_pins, "breakable": _breakable}
+    environment.filters["found_by"] = _found_by
     template = environment.from_string((_FOLDER / "page.html.j2").read_text(encoding="utf-8"))
     return template.render(
         fleet=fleet,
@@ -127,6 +128,14 @@ def _place(days: int) -> int:
 def _seconds(end: str) -> int:
     """Return a moment as a number to sort by, and 0 for none."""
     return int(moment(end).timestamp()) if end else 0
+
+
+def _found_by(row: Row) -> str:
+    """Return by what a row is found: its host, its site by any of its names, and each of its findings."""
+    findings = (words_of(each.code) for each in row.reasons)
+    return " ".join(
+        [row.host.name, row.domain, *row.site.get("aliases", ()), row.why, *dict.fromkeys(findings)]
+    ).lower()
 
 
 def _breakable(text: str) -> Markup:
