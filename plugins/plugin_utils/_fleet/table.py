@@ -58,6 +58,9 @@ def sum_up(fleet: Fleet) -> str:
             rows = "" if counts else f" on {count_of(fleet.count_rows(severity), 'row')}"
             counts.append(f"{count_of(fleet.count(severity), noun)}{rows}")
     said += f"{' and '.join(counts) or 'all is well'}."
+    dying = [each.host for each in fleet.reasons if each.code == "reload-fails"]
+    if dying:
+        said += f" httpd would end at its next reload, such as logrotate's at midnight, on {name_some(dying, 3)}."
     first = fleet.first_to_end
     if first:
         when = f"in {count_of(first.days, 'day')}" if first.days >= 0 else "which is over"

@@ -481,6 +481,13 @@ def test_the_sum_counts_findings_and_the_rows_that_are_so_bad() -> None:
     assert "1 site: 2 warnings on 1 row. " in sum_up(judged(many[1:]))
 
 
+def test_whose_next_reload_fails_is_said_before_what_ends_first() -> None:
+    dying = judged([host("d1", site(days=3)), host("d2", site(), next_reload=DEAD_KEY)])
+    words = "httpd would end at its next reload, such as logrotate's at midnight, on d2. First to end: the certificate of"
+    assert words in sum_up(dying)
+    assert "reload" not in sum_up(judged([host("d1", site(days=3))]))
+
+
 def test_what_ends_first_may_be_a_list_or_a_client_ca() -> None:
     fleet = judged([host("d1", site(days=3)), host("d2", site(crls=[CRL]))])
     assert "First to end: the CRL of www.example.com on d2, 2026-11-30, in 1 day." in sum_up(fleet)
