@@ -48,6 +48,8 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what is amiss, after it was printed and written; failed where that is as bad as was said."""
         options = checked(OPTIONS, self._task.args)
+        for name in ("files", "reports"):
+            options[name] = [os.path.expanduser(each) for each in options[name]]
         _refuse_odd(options)
         now = datetime.now(timezone.utc)
         others = read_reports(options["reports"], now)
@@ -83,7 +85,7 @@ def _refuse_odd(options: Mapping[str, Any]) -> None:
     if options["critical_days"] > options["warn_days"]:
         wrong.append("option 'critical_days' is more than 'warn_days', and is to be less. Correct one of them.")
     for index, path in enumerate(options["files"]):
-        where = f"option 'files[{index}]'"
+        where = f"option 'files[{index}]', {path},"
         if os.path.splitext(path)[1] not in FORMATS:
             wrong.append(
                 f"{where} has none of the endings {', '.join(FORMATS)}, by which the form is chosen. Give one."

@@ -53,7 +53,7 @@ options:
     description:
       - Files to write on the controller, by their endings. V(.html) is a page for people, V(.md) for a wiki or a
         ticket, V(.csv) for a spreadsheet, V(.json) for programs, and V(.prom) for node_exporter's textfile folder.
-      - Each is replaced at once, by a rename. Its folder must be there.
+      - Each is replaced at once, by a rename. Its folder must be there. V(~) is the home of who runs Ansible.
     type: list
     elements: str
     default: []

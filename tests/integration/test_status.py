@@ -383,11 +383,24 @@ def test_every_form_of_report_is_written(asked: Fleet) -> None:
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
 
 
+def test_a_report_in_the_home_of_who_runs_it_is_written_there_and_told_again_from_there(asked: Fleet) -> None:
+    status, said = asked.call("status", "-e", "status_report=~/fleet.json")
+    assert status == 0, said
+    assert (Path(asked.environment["HOME"]) / "fleet.json").exists()
+    status, said = asked.call("status", "-e", "status_reports=~/fleet.json")
+    assert status == 0, said
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        pytest.param(("-e", "status_report=fleet.xls"), "has none of the endings .csv, .html", id="ending"),
-        pytest.param(("-e", "status_report=nowhere/fleet.html"), "in a folder that is not there", id="folder"),
+        pytest.param(("-e", "status_report=fleet.xls"), "without one of the endings .csv, .html", id="ending"),
+        pytest.param(
+            ("-e", "status_report=fleet.html,nowhere/fleet.html"),
+            "status_report names nowhere/fleet.html, in a folder that is not there, on the controller. Make it, or "
+            "name another. Nothing was looked at.",
+            id="folder",
+        ),
         pytest.param(("-e", "status_fail_on=always"), "must be one of warning, critical, never", id="fail_on"),
         pytest.param(("-e", "status_warn_days=many"), "must be a whole number", id="days"),
         pytest.param(("-e", "status_critical_days=60"), "'critical_days' is more than 'warn_days'", id="thresholds"),

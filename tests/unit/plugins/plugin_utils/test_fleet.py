@@ -483,7 +483,9 @@ def test_the_sum_counts_findings_and_the_rows_that_are_so_bad() -> None:
 
 def test_whose_next_reload_fails_is_said_before_what_ends_first() -> None:
     dying = judged([host("d1", site(days=3)), host("d2", site(), next_reload=DEAD_KEY)])
-    words = "httpd would end at its next reload, such as logrotate's at midnight, on d2. First to end: the certificate of"
+    words = (
+        "httpd would end at its next reload, such as logrotate's at midnight, on d2. First to end: the certificate of"
+    )
     assert words in sum_up(dying)
     assert "reload" not in sum_up(judged([host("d1", site(days=3))]))
 
