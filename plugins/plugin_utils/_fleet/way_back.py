@@ -59,13 +59,20 @@ class Step:
 class WayBack:
     """What would be done, why it must not be, and how to say what is meant. choices: options behind -e, each with why.
 
-    alone: hosts to leave out, as nobody knows of them.
+    alone: hosts to leave out, as nobody knows of them. unable: those that have nothing to go back to.
     """
 
     steps: list[Step] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     choices: list[tuple[str, str]] = field(default_factory=list)
     alone: list[str] = field(default_factory=list)
+    unable: list[str] = field(default_factory=list)
+
+    @property
+    def left_out(self) -> list[str]:
+        """The hosts without which the others could go back; none where there are no others."""
+        hosts = [*dict.fromkeys([*self.alone, *self.unable])]
+        return hosts if any(step.host not in hosts for step in self.steps) else []
 
 
 def plan_way_back(answers: Sequence[Answer], wanted: Wanted) -> WayBack:
@@ -111,11 +118,14 @@ def _plan_site(way: WayBack, answer: Answer, domain: str, wanted: Wanted) -> Ite
             known = ", ".join([*answer.sites][:_SEVERAL]) or "none"
             words = f"{domain}: there is no such site on this host, whose sites are: {known}. Correct the name,"
             way.refusals.append(f"{answer.host}: {words} or deploy it")
+            way.unable.append(answer.host)
         return
     if wanted.undone and not before.is_called(wanted.undone):
         yield Step(answer.host, domain, before, None)
         return
     after = site.find(wanted.target or site.previous)
+    if after is None or not after.whole:
+        way.unable.append(answer.host)
     if after is None and wanted.target:
         has = ", ".join(each.key[:SHOWN_DIGITS] for each in site.releases)
         way.refusals.append(f"{answer.host}: {domain}: it has no {wanted.target}, which rollback_to names, but {has}")
@@ -181,6 +191,6 @@ def tell_refusal(way: WayBack, call: Call) -> str:
     if len(way.refusals) > _SEVERAL:
         said += f"; and {len(way.refusals) - _SEVERAL} more"
     ways = [f"`{call.tell(option)}` {why}" for option, why in dict(way.choices).items()]
-    if way.alone:
-        ways.append(f"`{call.without(way.alone).tell()}` leaves {', '.join(way.alone[:_SEVERAL])} out")
+    if way.left_out:
+        ways.append(f"`{call.without(way.left_out).tell()}` leaves {name_some(way.left_out, _SEVERAL)} out")
     return ". ".join([said, *ways, "Nothing went back."])

@@ -182,6 +182,17 @@ def test_a_release_that_is_damaged_is_not_gone_back_to_and_one_without_a_release
     assert planned({**missing, "d2": host("ba")}, undone="b" * 8) == ({"d2": "a"}, "")
 
 
+def test_hosts_that_have_nothing_to_go_back_to_are_left_out_by_the_command_where_others_have() -> None:
+    """As a machine that was replaced by an empty one of the same name."""
+    edited = host("ba")
+    edited["sites"][0]["releases"][1] |= {"whole": False, "damage": "site.conf was edited"}
+    unable = {"d1": {"found": True, "sites": []}, "d2": host("a"), "d3": edited}
+    refusal = planned({**unable, "d4": host("ba")})[1]
+    assert "-l '!d1:!d2:!d3' -e rollback_domains=www.example.com` leaves d1, d2, d3 out" in refusal
+    assert "out" not in planned(unable)[1].split(), "nobody would be left"
+    assert "leaves" not in planned({"d3": host("cba"), "d4": host("ba")})[1]
+
+
 def test_a_site_that_no_host_has_is_refused_whatever_is_to_be_undone() -> None:
     """As where its name was mistyped, and all hosts would be left alone without a word."""
     answers = read_answers({"d1": host("ba"), "d2": {"found": True, "sites": []}})
