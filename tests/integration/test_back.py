@@ -184,6 +184,31 @@ def test_a_rollback_that_stops_says_who_went_back_and_how_to_go_on(fleet: Fleet)
     assert "Went back: d2. Left alone, as another release is served: d1, d3." in undone.words
 
 
+def test_an_ansible_cfg_by_which_any_error_is_fatal_hides_no_failure_and_makes_none(fleet: Fleet) -> None:
+    fatal = {"ANSIBLE_ANY_ERRORS_FATAL": "true"}
+    deploy(fleet)
+    deploy(fleet)
+    down = fleet.call("deploy", "-e", "down=d2", "-e", "deploy_serial=2", **fatal)
+    assert (down.status, down.deployed) == (2, ("d1",)), down.output
+    assert "Deployed: d1. Failed: d2 (it cannot be reached). " + GO_ON in down.words
+    words = ("-e", "rollback_serial=100%", "-e", "rollback_differ=true")
+    stopped = fleet.call("rollback", *WHICH, *words, *once_decided("broken"), **fatal)
+    assert (stopped.status, stopped.touched) == (2, ("d1", "d3")), stopped.output
+    assert f"Went back: d1, d3. {STOPPED}" in stopped.words
+    looked = fleet.call("status", "-e", "down=d2", **fatal)
+    assert (looked.status, "1 critical finding on 1 row" in looked.words) == (2, True), looked.output
+
+
+def test_why_no_module_ran_is_told_in_the_end_by_the_last_word_of_the_host(fleet: Fleet) -> None:
+    python = fleet.folder / "python"
+    python.write_text("#!/bin/sh\necho 'pyenv: python3.13: command not found' >&2\nexit 127\n")
+    python.chmod(0o755)
+    none = fleet.call("deploy", "-e", f"ansible_python_interpreter={python}")
+    assert (none.status, none.touched) == (2, ()), none.output
+    said = none.words.partition("Failed: d1 (")[2].partition(")")[0]
+    assert said.endswith("pyenv: python3.13: command not found")
+
+
 def test_a_batch_in_which_one_host_fails_ends_a_rollback_with_all_of_it_told(fleet: Fleet) -> None:
     deploy(fleet)
     deploy(fleet)
