@@ -36,6 +36,7 @@ with kept_bytecode():
         tell_skew,
         without_cryptography,
     )
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.registered import last_words
     from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.endpoints import find_endpoints
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.gathering import gather
@@ -111,6 +112,9 @@ class ActionModule(ActionBase):
         not_started = find_why_not_started(result)
         if not_started:
             return failure([not_started])
+        died = last_words(result) if result.get("failed") else ""
+        if died:
+            return failure([f"{result['msg']} {died}"])
         anchored = {each.site.domain for each in gathered if each.trust_anchors}
         of_host = [*([_BY_FILE] if by_file else []), *noteworthy(result, options.warn_days, anchored)]
         # By the host's name, as Ansible shows but once a warning that several hosts share.
