@@ -209,6 +209,15 @@ def test_why_no_module_ran_is_told_in_the_end_by_the_last_word_of_the_host(fleet
     assert said.endswith("pyenv: python3.13: command not found")
 
 
+def test_no_host_goes_back_where_the_look_at_all_was_left_out(fleet: Fleet) -> None:
+    deploy(fleet)
+    deploy(fleet)
+    blind = fleet.call("rollback", *WHICH, "--start-at-task", "Put the previous release of each site back")
+    assert (blind.status, blind.touched) == (2, ()), blind.output
+    assert "The look at all hosts was left out, and none goes back before" in blind.words
+    assert "Went back: none. Failed: d1 (" in blind.words
+
+
 def test_a_batch_in_which_one_host_fails_ends_a_rollback_with_all_of_it_told(fleet: Fleet) -> None:
     deploy(fleet)
     deploy(fleet)

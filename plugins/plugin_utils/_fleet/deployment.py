@@ -170,7 +170,7 @@ def _tell_unlisted(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def _tell_reason(outcome: Outcome, *, stays: bool) -> str:
-    reason = " ".join(outcome.reason.split()).rstrip(".")
+    reason = " ".join(outcome.reason.removeprefix("Task failed: ").split()).rstrip(".")
     reason = reason if len(reason) <= _REASON else reason[: _REASON - 1] + "…"
     return f"{reason}{'; it serves the new state all the same' if stays else ''}"
 
