@@ -355,6 +355,26 @@ def test_the_last_certificate_of_a_client_that_ends_is_told(fleet: Fleet) -> Non
     assert "the certificate in allowed_clients 'CN=Chat' ends on" in status[0][2]["reasons"][0]["message"]
 
 
+@pytest.mark.parametrize(
+    ("listed", "code", "words"),
+    [
+        ("{{ nowhere }}", "not-looked-at", "is made of a variable that is not defined"),
+        (None, "not-listed", "www.example.com is served, and not listed in the inventory."),
+    ],
+)
+def test_a_list_of_sites_that_holds_nothing_is_not_taken_for_none(
+    fleet: Fleet, listed: str | None, code: str, words: str
+) -> None:
+    """As where a name in it was mistyped, or all that it had is a comment now."""
+    fleet.hosts["d1"]["mutual_tls_sites"] = listed
+    status, said, told = fleet.status()
+    assert (status, codes(told)) == (2, {(code, "d1")}), said
+    assert words in told["reasons"][0]["message"]
+    del fleet.hosts["d1"]["mutual_tls_sites"]
+    status, said, told = fleet.status()
+    assert (status, codes(told)) == (0, set()), said
+
+
 def test_an_edited_file_is_drift(fleet: Fleet) -> None:
     host_file = fleet.servers["d1"].conf.parent / "mtls" / "host.conf"
     host_file.write_text(f"{host_file.read_text()}# by hand\n")

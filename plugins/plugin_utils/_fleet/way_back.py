@@ -105,7 +105,7 @@ def plan_way_back(answers: Sequence[Answer], wanted: Wanted) -> WayBack:
 def _refuse_silent(way: WayBack, answers: Sequence[Answer]) -> None:
     for answer in answers:
         if answer.problem:
-            way.refusals.append(f"{answer.host}: {answer.problem}")
+            way.refusals.append(f"{answer.host}: {answer.problem.rstrip('.')}")
             way.alone.append(answer.host)
 
 
