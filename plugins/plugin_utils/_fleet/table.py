@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import plain
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.columns import SCREEN, lay_out
@@ -16,13 +16,14 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.naming import na
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import CRITICAL, LOOKED, WARNING, WELL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Fleet, Reason, Row
 
 ROWS_SHOWN = 40  # of a fleet; where there are more, those in which all is well are counted, and others folded
 _REASONS_SHOWN = 20  # of sites that differ by their names alone; where there are more, by their kinds
 _ALIKE_SHOWN = 5  # rows, or findings, of one kind: where there are more, they are one
+_T = TypeVar("_T")
 _MARKS = {CRITICAL: "!!", WARNING: "! ", WELL: "  "}
 _HEADINGS = (
     *("", "host", "site", "serves until", "days", "mutual TLS", "may call", "CA ends", "last call UTC", "why"),
@@ -35,14 +36,14 @@ def tabulate_fleet(fleet: Fleet, *, everything: bool = False) -> list[str]:
     shown = [row for row in fleet.rows if row.severity != WELL]
     well = [row for row in fleet.rows if row.severity == WELL]
     fits = everything or len(fleet.rows) <= ROWS_SHOWN
-    groups = [[row] for row in shown + well] if fits else list(_fold_rows(shown))
+    groups = [[row] for row in shown + well] if fits else _fold(shown, _kind_of)
     lines = lay_out(_HEADINGS, list(map(_fold_cells, groups)), SCREEN, _LEAST) if groups else []
     if well and not fits:
         lines.append(f"And {count_of(len(well), 'row')} in which all is well: -e status_all=true shows them.")
     when = "" if fleet.oldest == fleet.newest else f" Looked at {fleet.when}."
     told = _sort_reasons(fleet.reasons, everything=everything)
     reasons = [line for group in told for line in _wrap(plain(_tell_reasons(group)))]
-    if any(len(group) > 1 for group in (*groups, *told)):
+    if len(groups) < len(shown) or any(len(group) > 1 for group in told):
         reasons.append("What is alike is one here, with the first of its dates: -e status_all=true shows each.")
     return [*lines, *([""] if lines else []), *reasons, *([""] if reasons else []), *_wrap(sum_up(fleet) + when)]
 
@@ -73,15 +74,9 @@ def count_of(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _fold_rows(rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """Yield rows that are amiss in the same way together, each where the first of them stands."""
-    alike: dict[tuple[object, ...], list[Row]] = {}
-    for row in rows:
-        kind = (row.severity, row.lacks, row.why, bool(row.domain), row.mutual_tls, row.lets_strangers_in)
-        alike.setdefault(kind, []).append(row)
-    few = {kind: len(group) <= _ALIKE_SHOWN for kind, group in alike.items()}
-    for kind, group in alike.items():
-        yield from ([row] for row in group) if few[kind] else (group,)
+def _kind_of(row: Row) -> tuple[object, ...]:
+    """Return in which way a row is amiss."""
+    return (row.severity, row.lacks, row.why, bool(row.domain), row.mutual_tls, row.lets_strangers_in)
 
 
 def _fold_cells(rows: Sequence[Row]) -> tuple[str, ...]:
@@ -176,15 +171,19 @@ def _sort_reasons(reasons: Sequence[Reason], *, everything: bool) -> list[list[_
     return groups if len(groups) <= _REASONS_SHOWN else _fold(said, lambda each: each.kind)
 
 
-def _fold(said: Sequence[_Said], tell: Callable[[_Said], tuple[str, ...]]) -> list[list[_Said]]:
-    """Return what is alike together, each where the first of it stands; what is so of a few stays apart."""
-    alike: dict[tuple[str, ...], list[_Said]] = {}
-    for each in said:
+def _fold(items: Sequence[_T], tell: Callable[[_T], tuple[object, ...]]) -> list[list[_T]]:
+    """Return what is alike together, where the first of it stands; what is so of a few stays apart, in its place."""
+    alike: dict[tuple[object, ...], list[_T]] = {}
+    for each in items:
         alike.setdefault(tell(each), []).append(each)
-    many = (group for group in alike.values() if len(group) > _ALIKE_SHOWN)
-    begins = {id(group[0]): group for group in many}
-    folded = {id(each) for group in begins.values() for each in group}
-    return [begins.get(id(each), [each]) for each in said if id(each) in begins or id(each) not in folded]
+    groups = []
+    for each in items:
+        group = alike[tell(each)]
+        if len(group) <= _ALIKE_SHOWN:
+            groups.append([each])
+        elif each is group[0]:
+            groups.append(group)
+    return groups
 
 
 def _tell_reasons(group: Sequence[_Said]) -> str:

@@ -400,9 +400,10 @@ def test_many_findings_of_one_kind_are_one_on_the_screen_and_all_in_the_reports(
 
 def test_findings_that_are_few_or_of_other_kinds_stay_apart_on_the_screen() -> None:
     hosts = [host(f"h{number}", site()) for number in range(60)]
-    few = [host(f"late{number}", site(f"s{number}.example.com", 20)) for number in range(5)]
-    lines = tabulate_fleet(judged([*hosts, *few, host("open", site(mutual_tls="optional"))]))
-    assert [line.split()[1] for line in lines[1:7]] == ["open", *(f"late{number}" for number in range(5))]
+    few = [host(f"late{number}", site(f"s{number}.example.com", 20 + number)) for number in range(5)]
+    other = host("other", site(days=2000, client_ca=[certificate("CN=Chat CA,O=Tencent", 22.5)]))
+    lines = tabulate_fleet(judged([*hosts, *few, other, host("open", site(mutual_tls="optional"))]))
+    assert [line.split()[1] for line in lines[1:8]] == ["open", "late0", "late1", "late2", "other", "late3", "late4"]
     assert sum(line.startswith("WARNING late") for line in lines) == 5
     assert not any("more like it" in line for line in lines)
 
