@@ -856,6 +856,7 @@ HARMLESS = {
             f"{NOT} !^/.well-known/acme-challenge [NC]\n{AWAY}",
             f"RewriteCond %{{{{HTTPS}}}} off\n{NOT} !^/\\.well-known/acme-challenge/[\\w-]+$\n{AWAY}",
             f"RewriteRule ^/\\.well-known/acme-challenge/ - [L]\n{AWAY}",
+            f"{NOT} !^/\\.well\\-known/acme\\-challenge/\n{AWAY}",  # as Mozilla's generator writes it
             # As ISPConfig writes them.
             "RewriteRule ^/.well-known/acme-challenge - [END]\nRewriteCond %{{HTTPS}} off\n"
             + AWAY.replace("^", "^/(?!\\.well-known/acme-challenge)(.*?)$"),

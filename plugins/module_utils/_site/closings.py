@@ -43,10 +43,10 @@ _WITHOUT_SCHEME = {("%{REQUEST_SCHEME}", said) for said in ("http", "=http", "^h
 _IF_WITHOUT_SCHEME = re.compile(r"""If\s+"?\s*%\{REQUEST_SCHEME\}\s*(==?\s*'http'|!=\s*'https')\s*"?""", re.IGNORECASE)
 # Where a CA looks for its token by plain HTTP (RFC 8555, section 8.3), which is for everybody: as a pattern of a path,
 # and as one of RedirectMatch, or of RewriteRule, for every other.
-_OF_ACME = re.compile(r"\^/\\?\.well-known/acme-challenge(?![?*{])[^|]*")
+_OF_ACME = re.compile(r"\^/\\?\.well\\?-known/acme\\?-challenge(?![?*{])[^|]*")
 _BUT_ACME = re.compile(
-    r"\^\(\?!/\\?\.well-known/acme-challenge/?\)\(?(\.\*|/\.\*)?\)?\$?|"
-    r"\^/\(\?!\\?\.well-known/acme-challenge/?\)(\(?(\.\*)?\)?\$?|\(?\.\*\?\)?\$)"
+    r"\^\(\?!/\\?\.well\\?-known/acme\\?-challenge/?\)\(?(\.\*|/\.\*)?\)?\$?|"
+    r"\^/\(\?!\\?\.well\\?-known/acme\\?-challenge/?\)(\(?(\.\*)?\)?\$?|\(?\.\*\?\)?\$)"
 )
 _EACH_URL = re.compile(r"""(Location\s+"?/"?|If\s+"?\s*true\s*"?)\s*""", re.IGNORECASE)
 
