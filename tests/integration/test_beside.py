@@ -466,6 +466,21 @@ def test_a_rule_of_two_hosts_for_a_file_by_its_whole_path_is_a_way_past(host: Ho
     assert "serves its content too, and asks for no client certificate (RewriteRule at" in host.refused(wish)
 
 
+def test_a_version_of_tls_that_the_users_own_host_does_not_offer_is_kept_out_by_no_rule(host: Host) -> None:
+    host.add("LoadModule rewrite_module modules/mod_rewrite.so\n")
+    host.add(
+        "RewriteEngine on\nRewriteRule ^/none - [F]\nRewriteCond %{THE_REQUEST} !HTTP/1\\.1$\nRewriteRule .* - [F]\n"
+    )
+    # As guides to hardening have it, by which TLS 1.3 alone is offered.
+    the_users(host, *OLD, "SSLProtocol TLSv1.2 TLSv1.3", "RewriteEngine on", "RewriteOptions Inherit")
+    wish = host.wish(manage="directives")
+    host.apply(wish)
+    included(host)
+    report = host.apply(wish)
+    assert report.sites[0]["mutual_tls"] == "enforced"
+    assert not [each for each in report.limits if "RewriteRule" in each]
+
+
 ONE_FOR_ALL = "RewriteEngine on\nRewriteRule {} index.html [PT]\n"
 
 

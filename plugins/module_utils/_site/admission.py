@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import tell_over
+from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import NOT_OFFERED, tell_over
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import ask
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.http2 import ALPN_NAME
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.kept import digest_page
@@ -184,7 +184,8 @@ class Admission:
         if answer.result == "unproven" and answer.offered:
             answer = self._ask_beside(question, seconds) or answer
         if answer.result != "accepted":
-            self._blame(question, answer, heard)
+            if not answer.detail.startswith(NOT_OFFERED):  # A version that nobody is offered is kept out by no rule.
+                self._blame(question, answer, heard)
             return answer
         if answer.found or len(self.canaries.stand_ins.arrivals) > known:
             return answer
