@@ -26,6 +26,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.deployment impor
 )
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.dry_run import tabulate_dry_run
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.kept import read_answers, tell_pins
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.registered import last_words
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.releases import tabulate_releases
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.way_back import (
     Wanted,
@@ -170,6 +171,13 @@ def test_a_host_that_tells_nothing_is_named_and_left_out_by_the_command(answer: 
     assert "-l 'web:!d2'" in tell_refusal(way, Call("rollback", limit="web"))
     assert words.removeprefix("d2: ") in " ".join(tabulate_way_back(way, answers, Wanted((DOMAIN,))))
     assert words.removeprefix("d2: ") in " ".join(tabulate_releases(answers))
+
+
+def test_what_ssh_says_of_a_host_that_it_met_anew_is_not_the_hosts_last_word() -> None:
+    met = "Warning: Permanently added '192.0.2.1' (ED25519) to the list of known hosts.\n"
+    said = "This account is currently not available."
+    assert last_words({"module_stdout": f"{said}\n", "module_stderr": met}) == said
+    assert not last_words({"module_stdout": "", "module_stderr": met})
 
 
 def test_a_release_that_is_damaged_is_not_gone_back_to_and_one_without_a_release_before_says_so() -> None:
