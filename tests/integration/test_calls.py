@@ -150,7 +150,9 @@ OTHERS = {
     "rollback, which": fails("rollback", words=WHICH),
     "rollback, empty answer": fails("rollback", *answers(rollback_domains="", rollback_hosts=""), words=WHICH),
     "rollback, limit to another host": fails("rollback", "-l", "other", words=NO_HOST),
-    "rollback, which, late": fails("rollback", "--start-at-task", "Put the previous*", words="there are no sites"),
+    "rollback, which, late": fails(
+        "rollback", "--start-at-task", "Put the previous*", words="look at all hosts was left out"
+    ),
     "rollback, tag confirm": fails("rollback", "--tags", "confirm", *answers(rollback_domains="x"), words=NOT_APPLIED),
     "rollback, start at confirming": fails(
         "rollback", "--start-at-task", "Confirm from the controller", words=NOT_APPLIED
