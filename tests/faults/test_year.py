@@ -95,9 +95,10 @@ class Fleet:
 
 @pytest.fixture
 def fleet(deploying: Callable[..., Remote]) -> Iterator[Fleet]:
-    """Boot three hosts with their distribution's httpd running, and nothing deployed."""
+    """Boot three hosts with their distribution's httpd running, one of an older release, and nothing deployed."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-    hosts = {name: Container(f"mtls-year-{name}-{worker}", "debian12") for name in HOSTS}
+    old = "debian11" if "IMAGE_DEBIAN11" in os.environ else "debian12"  # whose httpd has a log of another form
+    hosts = {name: Container(f"mtls-year-{name}-{worker}", old if name == "d3" else "debian12") for name in HOSTS}
     try:
         for host in hosts.values():
             host.boot()

@@ -16,7 +16,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.calls import USER_AGENT
-from ansible_collections.mtls.httpd.plugins.module_utils._site.log_lines import iso, parse_access_time, unescape
+from ansible_collections.mtls.httpd.plugins.module_utils._site.log_lines import (
+    iso,
+    parse_access_time,
+    unescape,
+    unescape_name,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._site.refusal_logs import OWN_ISSUERS
 
 if TYPE_CHECKING:
@@ -188,8 +193,8 @@ class CallReader:
         moment = parse_access_time(told["time"])
         if moment < self._since:
             return
-        issuer = unescape(told["issuer"]) if "issuer" in told else None
-        subject, serial = unescape(told["subject"]), told["serial"]
+        issuer = unescape_name(told["issuer"]) if "issuer" in told else None
+        subject, serial = unescape_name(told["subject"]), told["serial"]
         verify = told.get("verify", "SUCCESS")
         named = unescape(told.get("agent", "")) == USER_AGENT
         # Anybody can give that name. Who has a certificate hides no call by it: ours ask by OPTIONS alone.

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTHS = {name: number for number, name in enumerate(_NAMES, 1)}
 ISO_FORMAT = "%Y-%m-%dT%H:%M:%SZ"  # of moments as they are told, in UTC
+# A field with httpd's escapes, and a name in the form of RFC 4514 (section 2.4), whose escapes are others.
+_LOGGED = re.compile(r"""(?:[^\\]|\\(?:[bnrtv"\\]|x[0-9a-fA-F]{2}))*""", re.DOTALL)
+_A_NAME = re.compile(r"""(?:[^\\"<>;]|\\(?:[ "#+,;<=>\\]|[0-9a-fA-F]{2}))*""", re.DOTALL)
 _ESCAPES = {"n": b"\n", "r": b"\r", "t": b"\t", "b": b"\b", "v": b"\v"}
 
 
@@ -29,6 +32,16 @@ def unescape(text: str) -> str:
         parts = re.sub(r"\\(x[0-9a-fA-F]{2}|.)", _byte_of, text)
         text = parts.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return plain(text)
+
+
+def unescape_name(text: str) -> str:
+    """Return a name of a certificate (RFC 4514) that mod_ssl wrote in a quoted field of a log.
+
+    From 2.4.64 on, and where a distribution mended an older one (CVE-2024-47252), httpd's escapes are on top of the
+    name's own. Before, the name stood there as it is.
+    """
+    told = unescape(text)
+    return told if _LOGGED.fullmatch(text) and _A_NAME.fullmatch(told) else plain(text)
 
 
 def _byte_of(match: re.Match[str]) -> str:

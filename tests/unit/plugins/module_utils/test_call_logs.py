@@ -19,7 +19,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.call_logs import 
     Calls,
     compile_format,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._site.log_lines import unescape
+from ansible_collections.mtls.httpd.plugins.module_utils._site.log_lines import unescape, unescape_name
 from ansible_collections.mtls.httpd.plugins.module_utils._site.refusal_logs import RefusalReader
 
 if TYPE_CHECKING:
@@ -190,6 +190,28 @@ def test_a_subject_is_told_as_a_pin_has_it() -> None:
     assert unescape(r"CN=Zo\xc3\xab \\\" / x") == 'CN=Zoë \\" / x'
     assert unescape(r"CN=a\\2c b") == r"CN=a\2c b"
     assert unescape(r"CN=\x1b[31m\n\xff") == "CN=?[31m?\ufffd"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "CN=Chat,O=Tencent",
+        r"CN=Chat\, of Tencent,O=a \+ b\; c",
+        r"CN=\"Chat\",O=\#1\ ",
+        r"CN=a\\b",
+        r"CN=a\0A\1Bb",
+        "CN=Zoë\\, x",
+    ],
+)
+def test_a_name_is_the_same_by_any_httpd(name: str) -> None:
+    logged = name.replace("\\", "\\\\").replace('"', '\\"').replace("ë", r"\xc3\xab")
+    assert unescape_name(logged) == name  # from 2.4.64 on
+    assert unescape_name(name) == name  # before that
+
+
+def test_a_name_is_nothing_that_a_terminal_obeys() -> None:
+    assert unescape_name("CN=\x1b[31m\\, x") == r"CN=?[31m\, x"
+    assert unescape_name(r"CN=\x1b[31m") == "CN=?[31m"
 
 
 def test_lines_of_another_form_are_counted_and_not_repeated() -> None:
