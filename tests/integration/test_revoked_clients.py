@@ -313,7 +313,8 @@ def stapled(host: Host, folder: Path) -> str:
         check=False,
     )
     assert "Verify return code" in done.stdout
-    return "good" if "Cert Status: good" in done.stdout else "none" if "no response sent" in done.stdout else "odd"
+    none = re.search(r"no responses? sent", done.stdout)  # The plural is OpenSSL 3.6's.
+    return "good" if "Cert Status: good" in done.stdout else "none" if none else "odd"
 
 
 def test_the_responders_answer_is_sent_along_and_a_dead_responder_does_no_harm(host: Host, tmp_path: Path) -> None:
