@@ -65,8 +65,8 @@ the role installs.
   The httpd that the tests build from source has no mod_http2; a build with it serves HTTP/2.
 - In the layout of Docker's `httpd:2.4`, a site's logs go where the server's do (`access_log: server`, `error_log:
   server`). For logs of its own, root must own `/usr/local/apache2`.
-- Ansible's controller: ansible-core 2.19 to 2.21, on Python 3.11 to 3.13. A host: Python 3.9 or newer. On a controller
-  with Python 3.14, OpenSSL 3.6 and ansible-core 2.21, the unit tests and half of the integration tests were run by hand.
+- Ansible's controller: ansible-core 2.19 to 2.21, on Python 3.11 to 3.13. A host: Python 3.9 or newer.
+  Tried by hand: a controller with Python 3.14, OpenSSL 3.6 and ansible-core 2.21, by unit tests and half of the others.
 """
 _BY = {"pid-file": "nobody", "container": "the container"}
 _HEAD = ("host", "on", "httpd", "OpenSSL", "Python", "supervised by", "rehearsal", "not to be had there")
