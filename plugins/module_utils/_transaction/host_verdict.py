@@ -173,6 +173,8 @@ def _judge_client_cas(material: HostMaterial, path: Sequence[Member], now: datet
     refusals = _try_client_cas(material, client_cas)
     accepted = [comparable(ca.told.subject) for ca, refusal in zip(client_cas, refusals) if refusal is None]
     is_let_in = len(accepted) == len(client_cas)
+    names = [(comparable(ca.told.subject), comparable(ca.told.issuer)) for ca in client_cas]
+    lets_others_in = validity.lets_others_in(names, [refusal is None for refusal in refusals])
     for ca, refusal in zip(client_cas, refusals):
         if refusal and ca.is_for_lists and comparable(ca.told.subject) in accepted:
             findings.append(bare_rules.key_for_lists(ca.source, ca.label))
@@ -189,7 +191,7 @@ def _judge_client_cas(material: HostMaterial, path: Sequence[Member], now: datet
             known = len(of_this)
             told = explained([*of_this, *lists], refusal, _refused_client_ca(refusal, ca, client_cas))
             own = [*told[:known], *told[known + len(lists) :]]
-            findings += [validity.as_of_no_client(each, lets_others_in=bool(accepted)) for each in own]
+            findings += [validity.as_of_no_client(each, lets_others_in=lets_others_in) for each in own]
             lists = told[known : known + len(lists)]
     if is_let_in:  # under the lists, so that one which is nobody's does no harm
         lists = [softened(each, ("crl-wrong-issuer",)) for each in lists]

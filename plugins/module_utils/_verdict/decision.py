@@ -282,11 +282,13 @@ def weigh_client_cas(
     refused = {one.source for one, refusal in zip(client_cas, told) if refusal is not None}
     accepted = {one.source for one in client_cas} - refused
     deltas = {one.source for one in crls if rules.is_delta(one)}
+    names = [(one.subject_key, one.issuer_key) for one in client_cas]
+    lets_others_in = validity.lets_others_in(names, [refusal is None for refusal in told])
     for at, each in enumerate(weighed):
         if each.subject in accepted and each.severity == ERROR and each.code in ("expired", "not-yet-valid"):
             weighed[at] = validity.as_of_no_account(each)
         elif each.subject in refused:
-            weighed[at] = validity.as_of_no_client(each, lets_others_in=None in told)
+            weighed[at] = validity.as_of_no_client(each, lets_others_in=lets_others_in)
         elif each.subject in accepted:
             weighed[at] = softened(each, PATH | {"crl-missing", "crl-wrong-issuer", "weak-key", "weak-signature"})
         elif is_let_in:  # under the lists, so that one which is nobody's does no harm

@@ -22,7 +22,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings impor
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 # A client CA is somebody else's to renew.
 _PRESENT = "the one that Chat publishes now"
@@ -99,6 +99,19 @@ def as_of_no_client(one: Finding, *, lets_others_in: bool) -> Finding:
     message = f"{reason}; httpd lets {until}, and those of the other client CAs it does."
     remedy = "Take it out." if one.code == "expired" else "Nothing, if it is to come: clients of it are let in then."
     return replace(one, message=message, remedy=remedy, severity=WARNING)
+
+
+def lets_others_in(names: Sequence[tuple[object, object]], accepted: Sequence[bool]) -> bool:
+    """Return whether httpd lets clients in, but for those of CAs above a refused one, which may have none of their own.
+
+    names: of each client CA, its own and its issuer's; accepted: of each, whether a client of it would get in.
+    """
+    above: set[object] = set()
+    more = {issuer for (own, issuer), is_accepted in zip(names, accepted) if not is_accepted and own != issuer}
+    while more - above:
+        above |= more
+        more = {issuer for own, issuer in names if own in above}
+    return any(is_accepted and own not in above for (own, _issuer), is_accepted in zip(names, accepted))
 
 
 def of_list(one: Span, at: datetime, *, newer: bool, warn: timedelta = timedelta(0)) -> Iterator[Finding]:

@@ -307,6 +307,21 @@ def test_an_ended_client_ca_is_to_be_taken_out_and_never_to_be_renewed() -> None
         assert all("Renew" not in one.remedy for one in judged(client_cas=(each,)))
 
 
+def test_an_ended_client_ca_is_an_error_where_all_others_are_above_it() -> None:
+    middle = Authority("Middle CA", issuer=ROOT)
+    for above in ([ROOT], [ROOT, middle]):
+        ended = Authority("Client CA", issuer=above[-1], not_after=NOW - DAY)
+        trusted = tuple(one.certificate for one in (*above, ended))
+        (found,) = judged(client_cas=trusted)
+        assert (found.severity, found.code) == (ERROR, "expired")
+        for other in (Authority("Client CA 2", issuer=above[-1]), CHAT):
+            (found,) = judged(client_cas=(*trusted, other.certificate))
+            assert (found.severity, found.code) == (WARNING, "expired")
+    renamed = Authority("Root CA", not_after=NOW - DAY)  # A root is below nobody, were it of the name of another.
+    (found,) = judged(client_cas=(ROOT.certificate, renamed.certificate))
+    assert (found.severity, found.code) == (WARNING, "expired")
+
+
 @pytest.mark.parametrize(
     ("begin", "end", "more", "found"),
     [

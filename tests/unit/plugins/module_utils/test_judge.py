@@ -775,6 +775,23 @@ def test_a_client_ca_out_of_its_time_is_a_warning_beside_one_that_is_of_it(toget
     assert has_errors(verdict(with_client_ca(ended.pem, begins.pem)).findings)
 
 
+def test_a_client_ca_out_of_its_time_is_an_error_where_all_others_are_above_it() -> None:
+    root = Authority("Chat Root")
+    middle = Authority("Chat Middle", issuer=root)
+    past, soon = {"not_before": NOW - 9 * DAY, "not_after": NOW - DAY}, {"not_before": NOW + DAY}
+    for dates, code in ((past, "expired"), (soon, "not-yet-valid")):
+        for above in ([root], [root, middle]):
+            lowest = Authority("Chat Clients", issuer=above[-1], **dates)
+            (found,) = verdict(with_client_ca(*(one.pem for one in (*above, lowest)))).findings
+            assert (found.severity, found.code) == (ERROR, code)
+            for other in (Authority("Chat Clients 2", issuer=above[-1]), CHAT):
+                (found,) = verdict(with_client_ca(*(one.pem for one in (*above, lowest, other)))).findings
+                assert (found.severity, found.code) == (WARNING, code)
+        renamed = Authority("Chat Root", **dates)  # A root is below nobody, were it of the name of another.
+        (found,) = verdict(with_client_ca(root.pem, renamed.pem)).findings
+        assert (found.severity, found.code) == (WARNING, code)
+
+
 def test_a_client_ca_of_rsa_1024_is_refused_as_openssl_does() -> None:
     assert codes(with_client_ca(Authority("Weak", key_type="rsa1024").pem)) == ["weak-key"]
 
