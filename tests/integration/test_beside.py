@@ -765,7 +765,9 @@ PAST = {
             f"{NOT} !^/\\.well-known/\n{AWAY}",
             f"RewriteRule ^/\\.well-known/acme-challenge/ - [C]\n{AWAY}",
             AWAY.replace("^", "^/(?!\\.well-known/acme-challenge|files)(.*?)$"),
-            AWAY.replace("^", "^/(?!\\.well-known/acme-challenge)(.*?)"),
+            AWAY.replace("^", "^/(?!\\.well-known/acme-challenge)$"),
+            AWAY.replace("^", "^(?!/\\.well-known/acme-challenge)$"),
+            "RedirectMatch 301 ^/(?!\\.well-known/acme-challenge/)$ https://www.example.com/",
             "RedirectMatch 301 ^(?!/\\.well-known/acme-challenge/|/files).* https://www.example.com/",
         )
     },
@@ -875,6 +877,8 @@ HARMLESS = {
             # As ISPConfig writes them.
             "RewriteRule ^/.well-known/acme-challenge - [END]\nRewriteCond %{{HTTPS}} off\n"
             + AWAY.replace("^", "^/(?!\\.well-known/acme-challenge)(.*?)$"),
+            AWAY.replace("^", "^/(?!\\.well-known/acme-challenge)(.*?)"),
+            AWAY.replace("^", "^(?!/\\.well-known/acme-challenge)/.*?"),
             "RedirectMatch permanent ^/(?!\\.well-known/acme-challenge/).* https://www.example.com/",
             "RedirectMatch 301 ^(?!/\\.well-known/acme-challenge/).* https://www.example.com/",
         )

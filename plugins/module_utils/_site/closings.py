@@ -45,8 +45,8 @@ _IF_WITHOUT_SCHEME = re.compile(r"""If\s+"?\s*%\{REQUEST_SCHEME\}\s*(==?\s*'http
 # and as one of RedirectMatch, or of RewriteRule, for every other.
 _OF_ACME = re.compile(r"\^/\\?\.well\\?-known/acme\\?-challenge(?![?*{])[^|]*")
 _BUT_ACME = re.compile(
-    r"\^\(\?!/\\?\.well\\?-known/acme\\?-challenge/?\)\(?(\.\*|/\.\*)?\)?\$?|"
-    r"\^/\(\?!\\?\.well\\?-known/acme\\?-challenge/?\)(\(?(\.\*)?\)?\$?|\(?\.\*\?\)?\$)"
+    r"\^\(\?!/\\?\.well\\?-known/acme\\?-challenge/?\)(\(?/?\.\*\??\)?\$?)?|"
+    r"\^/\(\?!\\?\.well\\?-known/acme\\?-challenge/?\)(\(?\.\*\??\)?\$?)?"  # a bare "$" would be for "/" alone
 )
 _EACH_URL = re.compile(r"""(Location\s+"?/"?|If\s+"?\s*true\s*"?)\s*""", re.IGNORECASE)
 
