@@ -1048,6 +1048,45 @@ def test_a_page_that_answers_for_what_is_missing_is_no_way_past_where_it_is_not_
     assert host.enforces()
 
 
+def test_a_program_that_answers_for_missing_tokens_is_a_way_past_whatever_it_answers(host: Host, srv: str) -> None:
+    Path(srv, "hooks/index.html").write_text('Of <!--#echo var="DOCUMENT_URI" --> here')
+    host.add("LoadModule include_module modules/mod_include.so\n")
+    program = f"<Directory {srv}-link>\nOptions +Includes\nSetOutputFilter INCLUDES\n</Directory>"
+    plain_host(host, f"DocumentRoot {srv}-link", BUT_ACME.format("END"), "FallbackResource /index.html", program)
+    host.restart()
+    assert "by FallbackResource at" in host.refused(host.wish(document_root=f"{srv}-link"))
+
+
+@pytest.mark.parametrize("has_page", [True, False], ids=["a page of its own", "none"])
+@pytest.mark.parametrize("where", ["its own", "inherited", "a backend"])
+def test_a_folder_of_tokens_elsewhere_is_a_way_past_only_if_the_sites_page_answers_for_missing_ones(
+    host: Host, srv: str, where: str, *, has_page: bool
+) -> None:
+    alias = f"Alias /.well-known/acme-challenge/ {srv}/other/"
+    Path(srv, "hooks/index.html").write_text("the content")
+    Path(srv, "other/index.html").write_text("no such token")
+    if where == "inherited":
+        host.add(f"{alias}\n")
+    if where == "a backend":
+        port = free_port()
+        host.add(f"Listen 127.0.0.1:{port}\n<VirtualHost 127.0.0.1:{port}>\nDocumentRoot {srv}/other\n</VirtualHost>\n")
+        alias = f"ProxyPass /.well-known/acme-challenge/ http://127.0.0.1:{port}/"
+    if has_page:
+        url = "/index.html" if where == "a backend" else "/.well-known/acme-challenge/index.html"
+        host.add(f"<Directory {srv}/other>\nFallbackResource {url}\n</Directory>\n")
+    lines = (f"DocumentRoot {srv}/hooks", BUT_ACME.format("END"), "FallbackResource /index.html")
+    plain_host(host, *lines, *([] if where == "inherited" else [alias]))
+    host.restart()
+    wish = host.wish(document_root=f"{srv}/hooks")
+    if has_page or where == "a backend":
+        host.apply(wish)
+        assert host.enforces()
+    else:
+        message = host.refused(wish)
+        assert "GET /.well-known/acme-challenge/mtls-httpd" in message
+        assert "by FallbackResource at" in message
+
+
 def test_a_redirect_of_its_names_closes_a_host_that_gets_no_others(host: Host, srv: str) -> None:
     port, hooks = free_port(), f"{srv}/hooks"
     Path(hooks, "index.html").write_text("the content")

@@ -160,19 +160,39 @@ def find_in_the_way(
         name, words = each.name.lower(), each.words
         if not all(_holds(section, path) for section in each.sections):
             continue
-        more = words[1:] if words and name.startswith("redirect") and _STATUS.fullmatch(words[0].lower()) else words
-        # In a section the path may be left out, as that of the section is meant.
-        is_short = len(each.sections) > bool(each.host) and (len(more) == 1 or "://" in "".join(more[:1]))
-        hit = bool(more) and (
-            (name in _PREFIXES and (_begins(path, more[0]) or (is_short and more[0] != "!")))
-            or (name in _PATTERNS and _matches(path, more[0]))
-            or (name in _HANDLERS and more[0].lower() != "none")
+        hit = bool(words) and (
+            _takes(each, path)
+            or (name in _HANDLERS and words[0].lower() != "none")
             or (status == 403 and name in _RULES and " ".join(words).lower() not in _OPEN)
         )
         is_limit = bool(words) and name == _LIMITS.get(status)
         if (hit and (not is_own or own is Own.ALL)) or (is_limit and (not is_own or own is not Own.NONE)):
             found.append(f"{each.name} at {each.place}")
     return found
+
+
+def find_takers(described: Description, host: VirtualHost, path: str) -> list[Directive]:
+    """The aliases, and proxies of a path, by which a virtual host may answer at a path, of its own or inherited."""
+    return [
+        each
+        for each in described.directives
+        if each.host in ("", host.place)
+        and ("alias" in each.name.lower() or "proxypass" in each.name.lower())
+        and all(_holds(section, path) for section in each.sections)
+        and _takes(each, path)
+    ]
+
+
+def _takes(each: Directive, path: str) -> bool:
+    """Whether a directive is for a path by the prefix or pattern that it names, or that its section does."""
+    name, words = each.name.lower(), each.words
+    more = words[1:] if words and name.startswith("redirect") and _STATUS.fullmatch(words[0].lower()) else words
+    # In a section the path may be left out, as that of the section is meant.
+    is_short = len(each.sections) > bool(each.host) and (len(more) == 1 or "://" in "".join(more[:1]))
+    return bool(more) and (
+        (name in _PREFIXES and (_begins(path, more[0]) or (is_short and more[0] != "!")))
+        or (name in _PATTERNS and _matches(path, more[0]))
+    )
 
 
 def leads_on(described: Description, host: VirtualHost, path: str) -> bool:

@@ -16,6 +16,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers impo
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.kept import Kept
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import join_endpoint
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.plain_files import read_beginning
 from ansible_collections.mtls.httpd.plugins.module_utils._site import rule_files, standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.asking import (
@@ -28,6 +29,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.asking import (
     find_name,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._site.canaries import find_document_root
+from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import find_contents
 from ansible_collections.mtls.httpd.plugins.module_utils._site.door_requests import (
     BEGINNING,
     Asked,
@@ -38,6 +40,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.in_the_way import
     asks_unsaid,
     find_address_rules,
     find_setters,
+    find_takers,
     find_unsaid_rules,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_directives import Goal
@@ -144,7 +147,8 @@ def _ask_by(
     # What is filled in right behind a host and port makes them a user and password.
     remedy = "put a slash behind the host and port there" if "@" in made.path else ""
     shown = read_beginning(lead.shown, BEGINNING) if lead.shown else b""
-    runs = lead.said.name.lower() == "fallbackresource"  # There is nothing else that would answer there.
+    # It may be a program, which answers anything; but so may what another folder has for what is missing.
+    runs = lead.said.name.lower() == "fallbackresource" and _is_of_site(asker, host, site, made.path)
     asked = Asked(request, name.partition(":")[0], told, made.path, shown, remedy, sni, runs)
     versions = tuple(reversed(VERSIONS)) if with_tls else ("",)
     if with_tls and not identity:
@@ -159,6 +163,16 @@ def _ask_by(
     if versions and not (identity or lead.is_guess):
         _note_let_in(asker, lead, site, place, asked)
         _note_unsaid(asker, lead, site, place, asked)
+
+
+def _is_of_site(asker: Asker, host: VirtualHost, site: SiteFacts, path: str) -> bool:
+    """Whether a virtual host serves a site's folder at a path: as its DocumentRoot, with no alias nor backend there."""
+    described, root = asker.canaries.described, asker.canaries.roots.get(site.domain, "")
+    return described.real_path(find_document_root(described, host)) == root and not any(
+        content.backend or not trusted_paths.lies_within(described.real_path(content.path), root)
+        for each in find_takers(described, host, path)
+        for content in find_contents(described, each)
+    )
 
 
 def _note_let_in(asker: Asker, lead: Lead, site: SiteFacts, place: Place, asked: Asked) -> None:
