@@ -482,20 +482,32 @@ def test_a_version_of_tls_that_the_users_own_host_does_not_offer_is_kept_out_by_
 
 
 ONE_FOR_ALL = "RewriteEngine on\nRewriteRule {} index.html [PT]\n"
+BY_ANOTHER = "VirtualDocumentRoot {}"
+HANDLER = "<{}>\nSetHandler server-status\n</{}>\n"
 
 
 @pytest.mark.parametrize(
-    ("pattern", "others", "is_told"), [(".", "", False), ("^old$", "VirtualDocumentRoot {}", True)]
+    ("rules", "others", "is_told"),
+    [
+        (ONE_FOR_ALL.format("."), "", False),
+        (ONE_FOR_ALL.format("^old$"), BY_ANOTHER, True),
+        ("SetHandler server-status\n", "", False),
+        (HANDLER.format('FilesMatch "."', "FilesMatch"), "", False),
+        (HANDLER.format('FilesMatch "[.]php$"', "FilesMatch"), BY_ANOTHER, True),
+        (HANDLER.format("Files *.php", "Files"), BY_ANOTHER, True),
+        ("SetHandler None\n", BY_ANOTHER, True),
+        ("SetHandler default-handler\n", BY_ANOTHER, True),
+    ],
 )
 def test_one_program_that_answers_for_all_files_of_a_site_is_no_hindrance_by_its_own_htaccess(
-    host: Host, pattern: str, others: str, *, is_told: bool
+    host: Host, rules: str, others: str, *, is_told: bool
 ) -> None:
     """As Nextcloud's, which answers also for files that are there; unlike a map of folders for all virtual hosts."""
     root, elsewhere = host.httpd.root / "site", host.httpd.root / "mass"
     (elsewhere / DOMAIN).mkdir(parents=True)
     for folder in (root, elsewhere / DOMAIN):
         (folder / "index.html").write_text("content")
-    (root / ".htaccess").write_text(ONE_FOR_ALL.format(pattern))
+    (root / ".htaccess").write_text(rules)
     host.add(
         "LoadModule vhost_alias_module modules/mod_vhost_alias.so\nLoadModule rewrite_module modules/mod_rewrite.so\n"
     )

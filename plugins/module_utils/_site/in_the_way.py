@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import find_overrides, is_ruled, names_of_rules
 from ansible_collections.mtls.httpd.plugins.module_utils._site.patterns import may_match
-from ansible_collections.mtls.httpd.plugins.module_utils._site.rule_files import read_rules
+from ansible_collections.mtls.httpd.plugins.module_utils._site.rule_files import is_for_file, read_rules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +34,7 @@ _PLAIN_RULE = re.compile(r"(?i)^(?:not\s+)?(?:all|ip|host|forward-dns|local|meth
 _PREFIXES = {"redirect", "redirectpermanent", "redirecttemp", "proxypass", "alias", "scriptalias", "wsgiscriptalias"}
 _PATTERNS = {"redirectmatch", "proxypassmatch", "aliasmatch", "scriptaliasmatch", "wsgiscriptaliasmatch", "rewriterule"}
 _HANDLERS = {"sethandler", "forcetype"}
+_OF_FILES = ("none", "default-handler")  # by which a file itself is the answer
 _RULES = {"require", "deny", "order", "allowmethods", "sslrequire", "sslrequiressl"}
 _OPEN = ("all granted", "allow,deny")
 # What httpd answers with these statuses by, before it looks for what is asked.
@@ -218,10 +219,10 @@ def rules_lead_on(described: Description, host: VirtualHost, folder: str, path: 
     files = (os.path.join(folder, name) for name in names_of_rules(described)) if is_ruled(overrides, folder) else ()
     said = [each for file in files if os.path.lexists(file) for each in read_rules(file, host.place)[0]]
     return any(
-        each.name.lower() in _HANDLERS
+        (each.name.lower() in _HANDLERS and each.words[0].lower() not in _OF_FILES)
         or (each.name.lower() in _PATTERNS and each.words[1:2] != ["-"] and _matches(path.lstrip("/"), each.words[0]))
         for each in said
-        if each.words
+        if each.words and is_for_file(os.path.basename(path), each.sections)
     )
 
 

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import glob
 import os
 import re
@@ -15,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
-from ansible_collections.mtls.httpd.plugins.module_utils._site import backends, closings
+from ansible_collections.mtls.httpd.plugins.module_utils._site import backends, closings, rule_files
 from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import find_contents, has_flag
 from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_directives import (
     LEADING,
@@ -37,7 +36,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_fillings imp
     join,
     pattern_of,
 )
-from ansible_collections.mtls.httpd.plugins.module_utils._site.patterns import find_example, may_match
+from ansible_collections.mtls.httpd.plugins.module_utils._site.patterns import find_example
 from ansible_collections.mtls.httpd.plugins.module_utils._site.templates import Condition, Filling, Made, parse
 from ansible_collections.mtls.httpd.plugins.module_utils._site.token_folders import TOKENS
 from ansible_collections.mtls.httpd.plugins.module_utils._site.user_folders import find_requests_of_users
@@ -264,7 +263,7 @@ class LeadingHost:
                 for path, real in self._find_files(place)
                 if trusted_paths.lies_below(real, goal.folder)
                 and real not in goal.opened
-                and _is_of_section(os.path.basename(path), each.sections)
+                and rule_files.is_for_file(os.path.basename(path), each.sections)
             ]
             files.sort(key=lambda one: not any(word in os.path.basename(one[0]) for word in named))
             yield from ((Made(path=self._find_url(path)), real) for path, real in files[: GRANTED + 1])
@@ -425,22 +424,6 @@ def _names_file(each: Directive) -> bool:
         and not any(map(_is_section, each.sections))
         and not has_flag(words, _NO_FILE)
     )
-
-
-def _is_of_section(name: str, sections: Sequence[str]) -> bool:
-    """Whether the sections of files that a directive stands in are for a file of this name."""
-    for section in sections:
-        kind, _space, said = section.partition(" ")
-        said, is_pattern = said.strip(), kind.lower() == "filesmatch"
-        if kind.lower() == "files" and said.startswith("~"):
-            said, is_pattern = said[1:].strip(), True
-        said = said.strip("\"'")
-        if is_pattern:
-            if not may_match(said, name):
-                return False
-        elif kind.lower() == "files" and not fnmatch.fnmatchcase(name, said):
-            return False
-    return True
 
 
 def _is_section(section: str) -> bool:

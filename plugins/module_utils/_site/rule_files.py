@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import re
 from functools import lru_cache
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Directive
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import plain_files
+from ansible_collections.mtls.httpd.plugins.module_utils._site.patterns import may_match
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -65,6 +67,22 @@ def read_setters(path: str) -> list[Directive]:
 def _is_of_some(arguments: str, sections: Sequence[str]) -> bool:
     """Whether a rule may let clients get at some files of its folder, and not at others."""
     return bool(_BY_REQUEST.match(arguments)) or any(map(_OF_SOME.match, sections))
+
+
+def is_for_file(name: str, sections: Sequence[str]) -> bool:
+    """Whether the sections of files that a directive stands in are for a file of this name."""
+    for section in sections:
+        kind, _space, said = section.partition(" ")
+        said, is_pattern = said.strip(), kind.lower() == "filesmatch"
+        if kind.lower() == "files" and said.startswith("~"):
+            said, is_pattern = said[1:].strip(), True
+        said = said.strip("\"'")
+        if is_pattern:
+            if not may_match(said, name):
+                return False
+        elif kind.lower() == "files" and not fnmatch.fnmatchcase(name, said):
+            return False
+    return True
 
 
 @lru_cache(maxsize=64)
