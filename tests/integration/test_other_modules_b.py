@@ -194,14 +194,27 @@ def test_what_names_another_folder_or_is_never_reached_is_no_matter(host: Host, 
     assert not [each for each in limits if "may lead" in each]
 
 
-@pytest.mark.parametrize(("variable", "is_told"), [("DOCUMENT_ROOT", False), ("SCRIPT_FILENAME", True)])
+@pytest.mark.parametrize(
+    ("variable", "value", "is_told"),
+    [
+        ("DOCUMENT_ROOT", "{}", False),
+        ("context_document_root", "{}", False),
+        ("!SCRIPT_FILENAME", "", False),
+        ("SCRIPT_FILENAME", "{}-of-another/index.php", False),
+        ("PHP_VALUE", "auto_prepend_file={}-of-another/index.php", False),
+        ("SCRIPT_FILENAME", "{}", True),
+        ("SCRIPT_FILENAME", "{}/index.php", True),
+        ("PHP_VALUE", "auto_prepend_file={}/index.php", True),
+        ("PHP_ADMIN_VALUE", "doc_root={}", True),
+    ],
+)
 def test_a_variable_of_a_fastcgi_program_is_told_where_it_says_what_is_run(
-    host: Host, own: str, variable: str, *, is_told: bool
+    host: Host, own: str, variable: str, value: str, *, is_told: bool
 ) -> None:
     """As ISPConfig gives each site's pool its folder."""
     for name in ("proxy", "proxy_fcgi"):
         load(host, "apache2-bin", f"mod_{name}.so")
-    beside(host, f'ProxyFCGISetEnvIf "true" {variable} "{own}"')
+    beside(host, f'ProxyFCGISetEnvIf "true" {variable}' + (f' "{value.format(own)}"' if value else ""))
     limits = host.apply(host.wish(document_root=own), check=True).limits
     assert bool([each for each in limits if "may lead" in each]) is is_told
 

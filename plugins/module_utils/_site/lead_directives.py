@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._site import backends, rule_files
 from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import SERVING
 from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import LOG_DIRECTIVES
@@ -45,7 +46,8 @@ _TELLING = (
     "setenv",
     "substitute",
 )
-_FILES = ("SCRIPT_FILENAME", "PATH_TRANSLATED")  # variables by which a FastCGI program finds what it is to run
+_FOR_FASTCGI = "proxyfcgisetenvif"
+_FOLDERS = ("DOCUMENT_ROOT", "CONTEXT_DOCUMENT_ROOT")  # variables that tell a program where it is, and nothing to run
 _NO_PROGRAM = re.compile(r"(?i)^(?:ssl|auth|load)|log|config$")
 _A_URL = re.compile(r"(?i)\bhttps?://[^\s\"'|,;<>$%]+")
 _AT_URL = re.compile(r"[\"']?\^?\(?/")
@@ -93,8 +95,10 @@ def names_folder(described: Description, each: Directive, folders: Collection[st
     What it is for is the module's to know, such as XSendFilePath, or what a section of Perl says. So is what a program
     does that it names, such as LuaHookTranslateName, and that names one.
     """
-    if "/" not in each.arguments or not _is_of_module(each) or _sets_no_file(each):
+    if "/" not in each.arguments or not _is_of_module(each):
         return False
+    if each.name.lower() == _FOR_FASTCGI:
+        return _has_run(described, each, folders)
     own = (described.real_path(path) for path in rule_files.find_paths(each.arguments))
     # A program may name very many paths, and any: these are compared as they are, and none is looked for on the disk.
     return any(path in folders for path in own) or any(
@@ -111,10 +115,13 @@ def _find_programs(described: Description, each: Directive) -> Iterator[frozense
                 yield rule_files.read_script(path)
 
 
-def _sets_no_file(each: Directive) -> bool:
-    """Whether a directive tells a FastCGI program a variable that does not say which file it is to run."""
-    said = each.words[1:2] if each.name.lower() == "proxyfcgisetenvif" else []
-    return any(word.lstrip("!").upper() not in _FILES for word in said)
+def _has_run(described: Description, each: Directive, folders: Collection[str]) -> bool:
+    """Whether a directive may have a FastCGI program run a file of a folder: by a variable, or a setting of PHP's."""
+    _condition, variable, *value = each.words if len(each.words) > 1 else ("", "")
+    own = [described.real_path(path) for path in rule_files.find_paths(" ".join(value))]
+    return variable.upper() not in _FOLDERS and any(
+        trusted_paths.lies_within(path, folder) for path in own for folder in folders
+    )
 
 
 def _is_of_module(each: Directive) -> bool:
