@@ -180,13 +180,15 @@ def _examine(asked: Sequence[dict[str, Any]], clients: Clients, timeout: float) 
     while waiting:
         now, waiting = waiting[:AT_ONCE], waiting[AT_ONCE:]
         begun = time.monotonic()
-        answers = _examine_some(now, clients, timeout)
-        for answer in answers:
+        in_vain = False
+        for answer in _examine_some(now, clients, timeout):
             met = "enforced" if answer["status_sufficed"] else answer["mutual_tls"]
             found[answer["server_name"]].add(met)
-            if met == "unproven" and all(each["status"] is None for each in answer["answers"]):
-                silent.add(answer["server_name"])
-        if any(answer["mutual_tls"] == "unproven" for answer in answers):
+            if met == "unproven":
+                in_vain = True
+                if all(each["status"] is None for each in answer["answers"]):
+                    silent.add(answer["server_name"])
+        if in_vain:
             patience -= time.monotonic() - begun
         waiting = [each for each in waiting if each["server_name"] not in silent]
         if patience <= 0:

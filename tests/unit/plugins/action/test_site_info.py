@@ -29,8 +29,13 @@ PATHS = [f"/p{number}" for number in range(16)]
 
 
 @contextmanager
-def listening(context: ssl.SSLContext | None = None, answered: str = "") -> Iterator[tuple[int, list[str]]]:
-    """Listen and say nothing; with a context, answer at paths with that in them. Yield the port, and what was asked."""
+def listening(
+    context: ssl.SSLContext | None = None, answered: str = "", delay: float = 0
+) -> Iterator[tuple[int, list[str]]]:
+    """Listen and say nothing; with a context, answer at paths with that in them, after a while.
+
+    Yield the port, and what was asked.
+    """
     heard: list[str] = []
     kept: list[socket.socket] = []
 
@@ -42,6 +47,7 @@ def listening(context: ssl.SSLContext | None = None, answered: str = "") -> Iter
             kept.append(channel)
             path = channel.recv(2000).split()[1].decode()
             heard.append(path)
+            time.sleep(delay)
             if answered in path:
                 channel.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                 channel.close()
@@ -68,7 +74,14 @@ def listening(context: ssl.SSLContext | None = None, answered: str = "") -> Iter
 def examine(port: int, sites: int, paths: list[str]) -> tuple[dict[str, set[str]], float]:
     """Return what is found at so many sites, and in how many seconds."""
     asked: list[dict[str, Any]] = [
-        {"address": "127.0.0.1", "port": port, "server_name": f"s{number}.example.com", "path": path}
+        {
+            "address": "127.0.0.1",
+            "port": port,
+            "server_name": f"s{number}.example.com",
+            "path": path,
+            "expect": "enforced",
+            "status_suffices": True,
+        }
         for path in paths
         for number in range(sites)
     ]
@@ -86,6 +99,7 @@ def context(tmp_path: Path) -> ssl.SSLContext:
     write(tmp_path, "s.crt", issued.full_pem)
     write(tmp_path, "s.key", issued.key_pem)
     context.load_cert_chain(tmp_path / "s.crt", tmp_path / "s.key")
+    context.verify_mode = ssl.CERT_OPTIONAL
     return context
 
 
@@ -116,3 +130,12 @@ def test_each_path_of_sites_that_answer_is_asked_for(context: ssl.SSLContext) ->
         found, _spent = examine(port, 3, PATHS)
     assert {*heard} == {*PATHS}
     assert len(found) == 3
+
+
+def test_sites_that_are_healthy_by_their_status_are_asked_to_the_end_however_slow_they_are(
+    context: ssl.SSLContext,
+) -> None:
+    with listening(context, delay=TIMEOUT / 3) as (port, _heard):
+        found, spent = examine(port, 10, PATHS)
+    assert found == {f"s{number}.example.com": {"enforced"} for number in range(10)}
+    assert spent > site_info._PATIENCE * TIMEOUT
