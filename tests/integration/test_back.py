@@ -151,6 +151,7 @@ def test_the_releases_of_a_fleet_are_a_table_and_nothing_is_changed(fleet: Fleet
 
 
 STOPPED = "Failed: d2 ("
+UNREACHED = "Failed: d2 (it cannot be reached, so what it serves is not known). "
 GO_ON = "Not begun: d3. It serves as before. Mend d2 and run the same again; or go on without it: -l '!d2'."
 
 
@@ -168,10 +169,10 @@ def test_a_rollback_that_stops_says_who_went_back_and_how_to_go_on(fleet: Fleet)
     assert GO_ON in stopped.words
     down = fleet.call("rollback", *WHICH, *once_decided("down"), "-e", "rollback_serial=1")
     assert (down.status, down.touched) == (2, ()), down.output
-    assert "Went back: none. Served that already: d1. Failed: d2 (it cannot be reached). " + GO_ON in down.words
+    assert "Went back: none. Served that already: d1. " + UNREACHED + GO_ON in down.words
     alone = fleet.call("rollback", *WHICH, *once_decided("down"), "-e", "rollback_serial=1", "--tags", "apply")
     assert (alone.status, alone.touched) == (2, ()), alone.output
-    assert "Failed: d2 (it cannot be reached). " + GO_ON in alone.words
+    assert UNREACHED + GO_ON in alone.words
     checked = fleet.call("rollback", *WHICH, *once_decided("broken"), "--check", "-l", "!d1")
     assert (checked.status, checked.touched) == (2, ()), checked.output
     assert "Would go back: none. Failed: d2 (" in checked.words
@@ -190,7 +191,7 @@ def test_an_ansible_cfg_by_which_any_error_is_fatal_hides_no_failure_and_makes_n
     deploy(fleet)
     down = fleet.call("deploy", "-e", "down=d2", "-e", "deploy_serial=2", **fatal)
     assert (down.status, down.deployed) == (2, ("d1",)), down.output
-    assert "Deployed: d1. Failed: d2 (it cannot be reached). " + GO_ON in down.words
+    assert "Deployed: d1. " + UNREACHED + GO_ON in down.words
     words = ("-e", "rollback_serial=100%", "-e", "rollback_differ=true")
     stopped = fleet.call("rollback", *WHICH, *words, *once_decided("broken"), **fatal)
     assert (stopped.status, stopped.touched) == (2, ("d1", "d3")), stopped.output
@@ -216,6 +217,20 @@ def test_no_host_goes_back_where_the_look_at_all_was_left_out(fleet: Fleet) -> N
     assert (blind.status, blind.touched) == (2, ()), blind.output
     assert "The look at all hosts was left out, and none goes back before" in blind.words
     assert "Went back: none. Failed: d1 (" in blind.words
+
+
+def test_a_host_that_serves_what_was_asked_for_and_was_not_confirmed_is_not_said_to_serve_something_else(
+    fleet: Fleet,
+) -> None:
+    unconfirmed = ("-e", "mutual_tls_confirm_certificate=/nowhere.crt", "-l", "d1")
+    first = deploy(fleet)
+    new = fleet.call("deploy", *unconfirmed)
+    assert (new.status, new.touched) == (2, ("d1",)), new.output
+    assert "Its deployment failed: " in new.words
+    gone = fleet.call("rollback", *WHICH, *unconfirmed)
+    assert (gone.status, served(fleet)[0]) == (2, first), gone.output
+    assert "Its rollback failed: " in gone.words
+    assert "; it serves the new state all the same)." in gone.words
 
 
 def test_a_batch_in_which_one_host_fails_ends_a_rollback_with_all_of_it_told(fleet: Fleet) -> None:
@@ -244,13 +259,13 @@ def test_a_deployment_that_stops_says_who_is_done_and_how_to_go_on(fleet: Fleet)
     assert f"Would be deployed: d1. {STOPPED}" in checked.words
     down = fleet.call("deploy", "-e", "down=d2")
     assert (down.status, down.deployed) == (2, ("d1",)), down.output
-    assert "Failed: d2 (it cannot be reached). " + GO_ON in down.words
+    assert UNREACHED + GO_ON in down.words
     alone = fleet.call("deploy", "-e", "down=d2", "-e", "deploy_serial=1", "--tags", "apply")
     assert (alone.status, alone.deployed) == (2, ("d1",)), alone.output
-    assert "Failed: d2 (it cannot be reached). " + GO_ON in alone.words
+    assert UNREACHED + GO_ON in alone.words
     going_on = fleet.call("deploy", "-e", "down=d2", "-e", "deploy_serial=2", "-e", "deploy_max_fail_percentage=50")
     assert (going_on.status, going_on.deployed) == (2, ("d1", "d3")), going_on.output
-    assert "Deployed: d1, d3. Failed: d2 (it cannot be reached). Mend d2" in going_on.words
+    assert f"Deployed: d1, d3. {UNREACHED}Mend d2" in going_on.words
     bad = fleet.call("deploy", "-e", "bad=d2", "-e", "deploy_max_fail_percentage=50")
     assert (bad.status, bad.deployed) == (2, ("d1", "d3")), bad.output
     assert "Deployed: d1, d3. Failed: d2 (" in bad.words

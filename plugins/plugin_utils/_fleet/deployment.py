@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _NAMED = 20  # hosts in a sentence, at most
 _REASON = 160  # characters of a reason, at most: all of it stands where the host failed
-_UNREACHABLE = "it cannot be reached"
+_UNREACHABLE = "it cannot be reached, so what it serves is not known"
 _UNCONFIRMED = "it could not be reached any more, so it was not confirmed"
 _NO_HTTPD = "there is no httpd on it, and the tags that were given left its installation out"
 

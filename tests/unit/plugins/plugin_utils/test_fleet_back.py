@@ -388,11 +388,14 @@ def test_what_became_of_a_rollback_names_each_host_once_and_an_unreached_one_as_
         "Went back: d1.",
         "Served that already: d2.",
         "Left alone, as another release is served: d5.",
-        "Failed: d3 (it is not enforced; it serves the new state all the same), d4 (it cannot be reached).",
+        (
+            "Failed: d3 (it is not enforced; it serves the new state all the same), "
+            "d4 (it cannot be reached, so what it serves is not known)."
+        ),
         "Not begun: d6. It serves as before.",
         "Mend d3, d4 and run the same again; or go on without them: -l '!d3:!d4'.",
     ]
-    assert told["failed"] == {"d3": "it is not enforced.", "d4": "it cannot be reached"}
+    assert told["failed"] == {"d3": "it is not enforced.", "d4": "it cannot be reached, so what it serves is not known"}
     whole = gone_back(hosts[:1], sites, [gone], [{}], [""], check=True)
     assert whole == {"said": ["Would go back: d1."], "failed": {}}
     lost_later = gone_back(hosts[:1], sites, [gone], [lost], [""])
