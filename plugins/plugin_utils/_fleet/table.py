@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Fleet, Reason, Row
 
 ROWS_SHOWN = 40  # of a fleet; where there are more, those in which all is well are counted, and others folded
-_REASONS_SHOWN = 20  # of sites that differ by their names alone; where there are more, by their kinds
+_REASONS_SHOWN = 20  # of sites that differ by their names alone; where there are more, by their gists
+_NAMES = re.compile(r"\S*\d\S*|\S*\w\.\w\S*")  # addresses, hosts, files, numbers: what differs where the fault is one
 _ALIKE_SHOWN = 5  # rows, or findings, of one kind: where there are more, they are one
 _T = TypeVar("_T")
 _MARKS = {CRITICAL: "!!", WARNING: "! ", WELL: "  "}
@@ -158,6 +160,16 @@ class _Said:
         domain = self.reason.domain
         return (*self.kind, *(each.replace(domain, "\0") if domain else each for each in texts))
 
+    @property
+    def gist(self) -> tuple[str, ...]:
+        """What it is, whichever the site and the host: by its words without any name, where it has no kind."""
+        if self.reason.kind:
+            return self.kind
+        words = self.reason.message
+        for name in (self.reason.domain, *self.hosts):
+            words = words.replace(name, "\0") if name else words
+        return (*self.kind, _NAMES.sub("\0", words))
+
 
 def _sort_reasons(reasons: Sequence[Reason], *, everything: bool) -> list[list[_Said]]:
     """Return what is amiss, once for all hosts of which the same is so, and what is alike together if it is much."""
@@ -168,7 +180,7 @@ def _sort_reasons(reasons: Sequence[Reason], *, everything: bool) -> list[list[_
     if everything:
         return [[each] for each in said]
     groups = _fold(said, lambda each: each.wording)
-    return groups if len(groups) <= _REASONS_SHOWN else _fold(said, lambda each: each.kind)
+    return groups if len(groups) <= _REASONS_SHOWN else _fold(said, lambda each: each.gist)
 
 
 def _fold(items: Sequence[_T], tell: Callable[[_T], tuple[object, ...]]) -> list[list[_T]]:

@@ -408,6 +408,16 @@ def test_findings_that_are_few_or_of_other_kinds_stay_apart_on_the_screen() -> N
     assert not any("more like it" in line for line in lines)
 
 
+def test_a_fault_of_its_own_is_not_folded_into_those_of_many_other_hosts() -> None:
+    refused = "Failed to connect to the host via ssh: ssh: connect to host {} port 22: Connection timed out"
+    hosts = [Host(f"h{number}", "unreachable", refused.format(f"10.0.0.{number}"), {}) for number in range(30)]
+    named = [Host(name, "unreachable", refused.format(f"{name}.example.net"), {}) for name in ("fra", "ber", "ham")]
+    other = Host("k1", "unreachable", "Failed to connect to the host via ssh: Host key verification failed.", {})
+    said = [line for line in tabulate_fleet(judged([*hosts, *named, other])) if line.startswith("CRITICAL")]
+    assert [line.split()[1] for line in said] == ["ber:", "k1:"]
+    assert "Host key verification failed." in said[1]
+
+
 def test_what_is_amiss_with_many_hosts_is_said_once() -> None:
     hosts = [host(f"h{number}", site(), unlisted=["www.example.com"]) for number in range(9)]
     said = [line for line in tabulate_fleet(judged(hosts)) if line.startswith("WARNING")]
