@@ -153,7 +153,9 @@ OTHERS = {
     "rollback, which, late": fails(
         "rollback", "--start-at-task", "Put the previous*", words="look at all hosts was left out"
     ),
-    "rollback, tag confirm": fails("rollback", "--tags", "confirm", *answers(rollback_domains="x"), words=NOT_APPLIED),
+    "rollback, tag confirm": fails(
+        "rollback", "--tags", "confirm", *answers(rollback_domains="x"), words="left the step 'apply' out"
+    ),
     "rollback, start at confirming": fails(
         "rollback", "--start-at-task", "Confirm from the controller", words=NOT_APPLIED
     ),
@@ -202,6 +204,14 @@ def test_the_role_does_what_its_tags_say(fleet: Fleet, case: Case) -> None:
 @pytest.mark.parametrize("case", OTHERS.values(), ids=OTHERS)
 def test_rollback_and_remove_that_cannot_do_what_they_are_asked_for_say_so(fleet: Fleet, case: Case) -> None:
     see(case, fleet.call(*case.arguments))
+
+
+@pytest.mark.parametrize("tags", [("--tags", "confirm"), ("--skip-tags", "apply"), ("--tags", "back")], ids=" ".join)
+def test_a_rollback_whose_tags_leave_its_step_out_blames_no_host(fleet: Fleet, tags: tuple[str, str]) -> None:
+    called = fleet.call("rollback", *tags, *answers(rollback_domains="www.example.com"))
+    assert (called.status, called.touched) == (2, ()), called.words
+    assert "left the step 'apply' out" in called.words
+    assert "Failed: " not in called.words
 
 
 def test_rollback_and_remove_take_several_domains_as_a_text_and_leave_out_what_they_are_told_to(fleet: Fleet) -> None:
