@@ -47,6 +47,11 @@ options:
     type: list
     elements: str
     required: true
+  lacking:
+    description: The C(lacking) of the P(mtls.httpd.way_back#filter) filter. They have no such site.
+    type: list
+    elements: str
+    default: []
   limit:
     description: The limit of the call, for the command that is told.
     type: str
@@ -77,6 +82,7 @@ def gone_back(
     confirmed: Sequence[Mapping[str, Any]],
     failed: Sequence[str],
     *,
+    lacking: Sequence[str] = (),
     limit: str = "",
     check: bool = False,
 ) -> dict[str, Any]:
@@ -89,9 +95,9 @@ def gone_back(
         )
         for host, result, shown, why in zip(hosts, applied, confirmed, failed, strict=True)
     ]
-    others = [host for host in hosts if host in sites and not sites[host]]
+    others = [host for host in hosts if host in sites and not sites[host] and host not in lacking]
     return {
-        "said": tell_rollback(outcomes, others, limit=limit, check=check),
+        "said": tell_rollback(outcomes, others, lacking, limit=limit, check=check),
         "failed": {each.host: each.reason for each in outcomes if each.reason},
     }
 

@@ -68,8 +68,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - The C(table) as lines, the C(refusal), empty where nothing speaks against it, and the C(sites) of each host as
-      M(mtls.httpd.sites) takes them.
+    - The C(table) as lines, the C(refusal), empty where nothing speaks against it, the C(sites) of each host as
+      M(mtls.httpd.sites) takes them, and the hosts that are C(lacking) all of them.
   type: dict
 """
 
@@ -84,7 +84,7 @@ def way_back(
     inventories: Sequence[str] = (),
     limit: str = "",
 ) -> dict[str, Any]:
-    """Return the table, the refusal, and the sites of each host."""
+    """Return the table, the refusal, the sites of each host, and the hosts that have none of them."""
     told = read_answers(answers)
     names = tuple(dict.fromkeys(domain.lower() for domain in domains))
     wanted = Wanted(names, str(undone).strip(), str(target).strip(), differ)
@@ -104,6 +104,7 @@ def way_back(
         "table": tabulate_way_back(way, told, wanted),
         "refusal": tell_refusal(way, Call("rollback", tuple(inventories), limit, extra)),
         "sites": sites,
+        "lacking": [host for host in answers if host not in {step.host for step in way.steps}],
     }
 
 

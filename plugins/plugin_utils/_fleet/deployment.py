@@ -115,20 +115,23 @@ def tell_deployment(
 
 
 def tell_rollback(
-    outcomes: Sequence[Outcome], others: Sequence[str], *, limit: str = "", check: bool = False
+    outcomes: Sequence[Outcome], others: Sequence[str], lacking: Sequence[str], *, limit: str = "", check: bool = False
 ) -> list[str]:
     """Return who went back, who failed and why, who was not begun, and how to go on, a line each.
 
-    ``others``: the hosts that serve another release than the one to go back from. ``limit``: what stood behind -l.
+    ``others``: the hosts that serve another release than the one to go back from. ``lacking``: those that have no such
+    site. ``limit``: what stood behind -l.
     """
     done = [each for each in outcomes if each.applied is not None and not each.reason]
     names = [each.host for each in done if each.changed]
     there = [each.host for each in done if not each.changed]
     failed = [each for each in outcomes if each.reason]
-    left = [each.host for each in outcomes if each.applied is None and not each.reason and each.host not in others]
+    alone = {*others, *lacking}
+    left = [each.host for each in outcomes if each.applied is None and not each.reason and each.host not in alone]
     said = [f"{'Would go back' if check else 'Went back'}: {_name(names) or 'none'}."]
     said += [f"Served that already: {_name(there)}."] if there else []
     said += [f"Left alone, as another release is served: {_name(others)}."] if others else []
+    said += [f"{'Has' if len(lacking) == 1 else 'Have'} no such site: {_name(lacking)}."] if lacking else []
     said += _tell_failed(failed, [] if check else [each.host for each in failed if each.changed])
     return [*said, *_tell_how_to_go_on(failed, left, limit)]
 

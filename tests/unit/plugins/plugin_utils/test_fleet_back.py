@@ -377,6 +377,24 @@ def test_a_host_without_httpd_on_which_none_was_installed_is_not_deployed_nor_le
     assert "given an httpd" in checked["table"][1]
 
 
+def test_a_host_that_has_no_such_site_is_not_said_to_serve_another_release_of_it() -> None:
+    without = {"found": True, "sites": []}
+    answers = {"d1": host("ba"), "d2": host("ca"), "d3": without, "d4": without}
+    decided = way_back(answers, [DOMAIN], digits("b"))
+    assert (decided["refusal"], decided["lacking"]) == ("", ["d3", "d4"])
+    told = gone_back(
+        [*answers],
+        decided["sites"],
+        [{"changed": True}, "", "", ""],
+        [{}] * 4,
+        [""] * 4,
+        lacking=decided["lacking"],
+    )
+    left_alone = "Left alone, as another release is served: d2."
+    assert told["said"] == ["Went back: d1.", left_alone, "Have no such site: d3, d4."]
+    assert way_back({"d1": host("ba"), "d2": host("ca")}, [DOMAIN], digits("b"))["lacking"] == []
+
+
 def test_what_became_of_a_rollback_names_each_host_once_and_an_unreached_one_as_failed() -> None:
     hosts = ["d1", "d2", "d3", "d4", "d5", "d6"]
     sites = {host: [] if host == "d5" else [{"domain": DOMAIN}] for host in hosts}
