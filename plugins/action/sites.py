@@ -12,6 +12,7 @@ Its documentation is in plugins/modules/sites.py, the target's half in plugins/m
 from __future__ import annotations
 
 import datetime
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,7 @@ with kept_bytecode():
         tell_skew,
         without_cryptography,
     )
-    from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.registered import last_words
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.registered import SAID, last_words
     from ansible_collections.mtls.httpd.plugins.plugin_utils._material import Finder
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.endpoints import find_endpoints
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.gathering import gather
@@ -65,6 +66,9 @@ _BY_FILE = (
     "or how it becomes another user, has no pipelining, or ANSIBLE_KEEP_REMOTE_FILES is set, which leaves them on the "
     "host. Use ssh, as root or with sudo, which sends them through memory alone."
 )
+
+# What is sent, with the keys, is base64; a host that has no Python may say it again.
+_ENCODED = re.compile(r"[A-Za-z0-9+/=]{60,}")
 
 _NOTHING = {
     "changed": False,
@@ -112,9 +116,10 @@ class ActionModule(ActionBase):
         not_started = find_why_not_started(result)
         if not_started:
             return failure([not_started])
-        died = last_words(result) if result.get("failed") else ""
-        if died:
-            return failure([f"{result['msg']} {died}"])
+        if result.get("failed") and last_words(result):
+            said = {name: _ENCODED.sub("…", str(result[name])) for name in SAID if name in result}
+            # Ansible's words refer to the others.
+            return {**result, **said, "msg": f"{result['msg']} {last_words(said)}"}
         anchored = {each.site.domain for each in gathered if each.trust_anchors}
         of_host = [*([_BY_FILE] if by_file else []), *noteworthy(result, options.warn_days, anchored)]
         # By the host's name, as Ansible shows but once a warning that several hosts share.

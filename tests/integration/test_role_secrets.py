@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import itertools
+import re
 import secrets
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -76,6 +78,30 @@ def test_a_renewal_keeps_the_old_key_and_the_new(operator: LocalOperator, key: S
     output = operator.deploy("-vvvv", "--diff").output
     assert_kept(operator, key, begin, output)
     assert_kept(operator, secret_key("the new key", renewed.key), begin, output)
+
+
+def test_a_module_that_dies_tells_all_that_it_said(operator: LocalOperator, key: Secret) -> None:
+    begin = time.time() - 1
+    broken = operator.folder / "broken"
+    broken.mkdir()
+    (broken / "zipfile.py").write_text("raise RuntimeError('no room for it')\n")
+    (broken / "python").write_text(f'#!/bin/sh\nPYTHONPATH={broken} exec {sys.executable} "$@"\n')
+    (broken / "python").chmod(0o755)
+    output = operator.refused("-vvvv", "-e", f"ansible_python_interpreter={broken / 'python'}").output
+    assert "Traceback (most recent call last)" in output
+    assert "RuntimeError: no room for it" in output
+    assert_kept(operator, key, begin, output)
+
+
+def test_a_host_that_says_again_what_it_was_sent_shows_no_key(operator: LocalOperator, key: Secret) -> None:
+    begin = time.time() - 1
+    echo = operator.folder / "echo"
+    echo.write_text("#!/bin/sh\nhead -c 900000 >&2\nexit 1\n")
+    echo.chmod(0o755)
+    output = operator.refused("-vvvv", "-e", f"ansible_python_interpreter={echo}").output
+    assert "ANSIBLE_MODULE_ARGS" in output
+    assert not re.search("[A-Za-z0-9+/=]{100}", output), "what is sent is base64"
+    assert_kept(operator, key, begin, output)
 
 
 def test_a_refused_run_keeps_the_key(operator: LocalOperator, key: Secret) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _NOT_FOUND = 127  # what a shell ends with where a program is not there (POSIX): modules start by the host's Python
 _NO_PYTHON = "Install Python, or set ansible_python_interpreter."
-_SAID = ("module_stdout", "module_stderr")
+SAID = ("module_stdout", "module_stderr")
 _OF_SSH = re.compile(r"(Shared connection|Connection) to .* closed|Warning: Permanently added ")
 _LONGEST = 500  # characters of a reason: Ansible's own words may go on for pages
 
@@ -66,5 +66,5 @@ def last_words(result: Mapping[str, Any]) -> str:
 
     By a terminal (ssh -tt), what Python said is in its output, and ssh alone says that it goes, or whom it met.
     """
-    lines = [line.strip() for name in _SAID for line in str(result.get(name) or "").splitlines()]
+    lines = [line.strip() for name in SAID for line in str(result.get(name) or "").splitlines()]
     return next((line for line in reversed(lines) if line and not _OF_SSH.match(line)), "")
