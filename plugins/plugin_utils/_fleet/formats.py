@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import plain
 from ansible_collections.mtls.httpd.plugins.module_utils._site.metrics import METRICS
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.page import render_page
-from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import LOOKED, moment, words_of
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import LOOKED, NOT_ASKED, moment, words_of
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.table import sum_up
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ def as_csv(fleet: Fleet) -> str:
     writer = csv.writer(written)
     writer.writerow(_COLUMNS)
     for row in fleet.rows:
-        told = {**_row_as_data(row), "looked_at": _as_text(fleet.looked_at[row.host.name])}
+        asked = row.host.condition != NOT_ASKED
+        told = {**_row_as_data(row), "looked_at": _as_text(fleet.looked_at[row.host.name]) if asked else ""}
         writer.writerow(_safe(told.get(name, "")) for name in _COLUMNS)
     return written.getvalue()
 

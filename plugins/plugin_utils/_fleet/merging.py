@@ -17,6 +17,8 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import Argum
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.formats import FORMATS, SCHEMA
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.judging import judge_fleet
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import (
+    LOOKED,
+    NOT_ASKED,
     WARNING,
     Host,
     Judged,
@@ -75,7 +77,8 @@ def read_reports(paths: Sequence[str], now: datetime) -> list[Judged]:
 def _tell_age(one: Judged, now: datetime) -> Judged:
     if now - one.at < _OLD:
         return one
-    words = f"It was looked at on {one.at:%Y-%m-%d at %H:%M} UTC, so that what is told of it may be so no longer."
+    verb = {LOOKED: "looked at", NOT_ASKED: "left out"}.get(one.host.condition, "asked")
+    words = f"It was {verb} on {one.at:%Y-%m-%d at %H:%M} UTC, so that what is told of it may be so no longer."
     remedy = "Look at it again; or see why the job of its slice wrote no new report."
     return replace(one, reasons=(*one.reasons, Reason(WARNING, "old-report", one.host.name, "", words, remedy)))
 

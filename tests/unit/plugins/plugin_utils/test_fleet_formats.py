@@ -24,7 +24,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.formats import (
     as_markdown,
     as_metrics,
 )
-from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import moment
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Host, moment
 
 DOCS = Path(__file__).parents[4] / "docs"
 
@@ -112,3 +112,18 @@ def test_no_form_holds_a_control_character(ending: str) -> None:
     steering = judged([host("d1", site(pins=["subject:CN=\x1b[2J"]))])
     text = FORMATS[ending](steering)
     assert "\x1b" not in text
+
+
+def test_a_host_that_nobody_looked_at_is_not_said_to_have_been() -> None:
+    down = Host("down", "unreachable", "No route to host", {})
+    left = Host("left", "not-asked", "It was not asked.", {})
+    fleet = judged([host("d1", site(days=90)), down, left])
+    page = " ".join(FORMATS[".html"](fleet).split())
+    hosts = {
+        each: page.partition(f'aria-label="Host {each}"')[2].partition("</section>")[0] for each in fleet.looked_at
+    }
+    assert "Looked at on <time" in hosts["d1"]
+    assert "Asked on <time" in hosts["down"]
+    assert "<time" not in hosts["left"]
+    rows = csv.DictReader(FORMATS[".csv"](fleet).splitlines())
+    assert {row["host"]: row["looked_at"] for row in rows} == {"d1": after(0), "down": after(0), "left": ""}
