@@ -127,3 +127,14 @@ def test_a_host_that_nobody_looked_at_is_not_said_to_have_been() -> None:
     assert "<time" not in hosts["left"]
     rows = csv.DictReader(FORMATS[".csv"](fleet).splitlines())
     assert {row["host"]: row["looked_at"] for row in rows} == {"d1": after(0), "down": after(0), "left": ""}
+
+
+def test_the_playbook_takes_the_endings_that_there_are_and_names_them() -> None:
+    """It refuses others before hosts are looked at, where the module would do so after that."""
+    playbook = (DOCS.parent / "playbooks" / "status.yml").read_text()
+    (taken,) = re.findall(r"\[\.\]\(([a-z|]+)\)", playbook)
+    assert {f".{each}" for each in taken.split("|")} == {*FORMATS}
+    *first, last = FORMATS
+    assert f"without one of the endings {', '.join(first)} and {last}, by which" in playbook
+    (told,) = re.findall(r"by their endings (.*)", playbook)
+    assert {*re.findall(r"\.\w+", told)} == {*FORMATS}
