@@ -133,9 +133,8 @@ def _seconds(end: str) -> int:
 def _found_by(row: Row) -> str:
     """Return by what a row is found: its host, its site by any of its names, and each of its findings."""
     findings = (words_of(each.code) for each in row.reasons)
-    return " ".join(
-        [row.host.name, row.domain, *row.site.get("aliases", ()), row.why, *dict.fromkeys(findings)]
-    ).lower()
+    names = (row.host.name, row.domain, *row.site.get("aliases", ()))
+    return " ".join(dict.fromkeys([*names, row.why, *findings])).lower()
 
 
 def _breakable(text: str) -> Markup:

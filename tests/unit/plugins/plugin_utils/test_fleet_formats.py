@@ -129,6 +129,12 @@ def test_a_host_that_nobody_looked_at_is_not_said_to_have_been() -> None:
     assert {row["host"]: row["looked_at"] for row in rows} == {"d1": after(0), "down": after(0), "left": ""}
 
 
+def test_what_a_row_is_found_by_says_each_thing_once() -> None:
+    page = FORMATS[".html"](judged([host("d1", site(mutual_tls="off"))]))
+    (words,) = re.findall('data-words="([^"]*)"', page)
+    assert words == "d1 www.example.com not enforced"
+
+
 def test_the_playbook_takes_the_endings_that_there_are_and_names_them() -> None:
     """It refuses others before hosts are looked at, where the module would do so after that."""
     playbook = (DOCS.parent / "playbooks" / "status.yml").read_text()
