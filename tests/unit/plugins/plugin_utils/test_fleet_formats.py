@@ -16,6 +16,7 @@ import jsonschema
 import pytest
 from fleets import HOSTILE, after, host, judged, site, varied
 
+from ansible_collections.mtls.httpd.plugins.plugin_utils._arguments import ArgumentsError
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.formats import (
     FORMATS,
     SCHEMA,
@@ -24,6 +25,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.formats import (
     as_markdown,
     as_metrics,
 )
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.merging import read_reports
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Host, moment
 
 DOCS = Path(__file__).parents[4] / "docs"
@@ -42,6 +44,20 @@ def test_the_schema_refuses_what_is_none() -> None:
     told["hosts"][0]["sites"][0]["days_left"] = "many"
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(told, schema, jsonschema.Draft202012Validator)
+
+
+def test_the_schema_refuses_a_report_without_the_moments_that_its_reader_needs(tmp_path: Path) -> None:
+    schema = json.loads((DOCS / "status.schema.json").read_text())
+    path = tmp_path / "fleet.json"
+    for name in ("made_at", "looked_at"):
+        told = json.loads(as_json(varied()))
+        of = told if name == "made_at" else told["hosts"][0]
+        of[name] = ""
+        path.write_text(json.dumps(told))
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(told, schema, jsonschema.Draft202012Validator)
+        with pytest.raises(ArgumentsError):
+            read_reports([str(path)], moment(after(0)))
 
 
 def test_every_key_of_the_json_stands_in_the_schema() -> None:
