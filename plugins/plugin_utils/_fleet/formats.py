@@ -52,7 +52,7 @@ def as_json(fleet: Fleet) -> str:
 
 
 def _as_text(at: datetime) -> str:
-    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
+    return f"{at.year:04}-{at:%m-%dT%H:%M:%SZ}"  # %Y of the C library has no zeros before a year, which readers need
 
 
 def _host_as_data(rows: Mapping[tuple[str, str], Row], host: Host, looked_at: datetime) -> dict[str, Any]:

@@ -106,6 +106,15 @@ def test_a_host_counts_as_it_was_looked_at_last_whichever_report_was_put_togethe
     assert (found.reasons, found.at) == ((), moment(after(-0.1)))
 
 
+def test_a_report_of_a_report_with_an_early_year_can_be_read_again(tmp_path: Path) -> None:
+    told = json.loads(as_json(judged([host("d1", site())])))
+    told["hosts"][0]["looked_at"] = "0001-02-03T04:05:06Z"
+    (tmp_path / "early.json").write_text(json.dumps(told))
+    fleet = judge_fleet((), NOW, Thresholds(30, 7), read_reports([str(tmp_path / "early.json")], NOW))
+    again = json.loads(as_json(merged(tmp_path, fleet)))
+    assert again["hosts"][0]["looked_at"] == "0001-02-03T04:05:06Z"
+
+
 def test_of_a_host_in_two_reports_the_later_counts(tmp_path: Path) -> None:
     late = json.loads(as_json(judged([host("d1", site(days=80))])))
     early = json.loads(as_json(judged([host("d1", site(days=3)), host("d2", site())])))
