@@ -52,7 +52,9 @@ _numbers = itertools.count(1)
 def skip_if_judged_anew(case: str) -> None:
     """Leave a test out where this machine's OpenSSL is newer than what the test expects of it."""
     if case in _JUDGED_ANEW and ssl.OPENSSL_VERSION_INFO >= (3, 6):
-        pytest.skip(f"OpenSSL judges otherwise from 3.6 on: {case}")
+        pytest.skip(
+            f"the verdict is OpenSSL's, and this one, of 3.6 or later, takes or refuses what 3.0 did not: {case}"
+        )
 
 
 @dataclass(frozen=True)
