@@ -293,3 +293,20 @@ def test_an_open_page_that_shows_any_path_that_is_asked_for_is_refused(host: Hos
         assert host.apply(wish).rehearsal == "full"
     else:
         assert "a client without a certificate got in at 127.0.0.1:" in host.refused(wish)
+
+
+def test_an_open_path_of_a_backend_that_hides_what_it_was_asked_for_is_no_door(
+    host: Host, site: Backend, client: Issued
+) -> None:
+    url = f"https://localhost:{site.port}/"
+    report = host.apply(host.wish(proxy_pass=url, proxy_ca=host.public.pem, open_paths=(OPEN,)))
+    assert report.rehearsal == "full"
+    host.load("rewrite")
+    url = url.replace("https", "http")
+    extra = f"RewriteEngine on\nRewriteRule ^{OPEN}$ {url}status [P]"
+    report = host.apply(host.wish(proxy_pass=url, open_paths=(OPEN,), extra=extra))
+    assert report.rehearsal == "full"
+    assert [asked(host, path, each) for path in (OPEN, CLOSED) for each in (client, None)] == [200, 200, 200, 403]
+    assert set(site.paths) == {"/status", CLOSED}
+    extra = f"RewriteEngine on\nRewriteRule ^{OPEN}$ {url}%{{QUERY_STRING}} [P]"
+    assert "got in at 127.0.0.1:" in host.refused(host.wish(proxy_pass=url, open_paths=(OPEN,), extra=extra))

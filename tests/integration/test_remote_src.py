@@ -347,7 +347,7 @@ def test_a_client_ca_that_limits_names_lets_in_whom_it_may_name(
 
 
 @pytest.mark.parametrize("from_host", [True, False], ids=["on the host", "the controller's"])
-def test_an_ended_client_ca_beside_its_renewed_twin_is_a_warning_and_beside_another_it_has_to_go(
+def test_an_ended_client_ca_is_a_warning_beside_one_that_lets_its_own_clients_in_and_else_has_to_go(
     operator: LocalOperator, certbot: Certbot, from_host: bool
 ) -> None:
     folder = certbot.root if from_host else operator.folder / "files"
@@ -359,6 +359,10 @@ def test_an_ended_client_ca_beside_its_renewed_twin_is_a_warning_and_beside_anot
     client = client_of(SOUND)
     assert operator.ask(Issued(client.certificate, client.key)).said == "HTTP/1.1 200 OK"
     write(folder, "both.crt", pem(ca(**PAST).certificate, SOUND.certificate))
+    warning = "httpd lets none of its clients in any more, and those of the other client CAs it does. Take it out."
+    assert warning in " ".join(operator.deploy().output.split())
+    assert operator.ask(Issued(client.certificate, client.key)).said == "HTTP/1.1 200 OK"
+    write(folder, "both.crt", pem(ca(SOUND, **PAST).certificate, SOUND.certificate))
     words = " ".join(operator.refused().output.split())
     assert "Take it out, and give the one that Chat publishes now" in words
     assert "Renew it" not in words

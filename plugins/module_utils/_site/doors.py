@@ -43,7 +43,11 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.door_requests imp
 from ansible_collections.mtls.httpd.plugins.module_utils._site.error_pages import ask_by_error_pages
 from ansible_collections.mtls.httpd.plugins.module_utils._site.kinds import find_kinds
 from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_doors import ask_leads
-from ansible_collections.mtls.httpd.plugins.module_utils._site.spellings import spell_beside_open, spell_protected
+from ansible_collections.mtls.httpd.plugins.module_utils._site.spellings import (
+    spell_beside_open,
+    spell_in_query,
+    spell_protected,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -179,7 +183,7 @@ def _spelled(asker: Asker, site: SiteFacts) -> Iterator[Fault]:
     paths += [path for each in opened for target in targets for path in spell_beside_open(each, target)]
     address = asker.address_of(site)
     host = authority(site.domain, site.port)
-    asked = [Asked(make_request(f"GET {path} HTTP/1.1", host), site.domain, f"GET {path}") for path in paths]
+    asked = [_to_get(path, host, site) for path in paths]
     callers: list[tuple[str, Identity | None]] = []
     callers += [(NOBODY, None)] if site.verify_client != "require" or site.open_paths else []
     callers += [(UNLISTED, asker.probes.trusted)] if site.pins else []
@@ -187,5 +191,14 @@ def _spelled(asker: Asker, site: SiteFacts) -> Iterator[Fault]:
         kept = asker.connect(address, site.port, site.domain, identity)
         said = f"{who} got in at {join_endpoint(address, site.port)}"
         mine = [asker.canaries.hosts[site.domain]]
-        yield from asker.judge(kept, site, asked, mine, said)
+        # An open path may lead to the site's backend as the operator wishes, and that may hide what it was asked for.
+        apart = [
+            each for each in opened if not asker.is_content(site, asker.reach(kept, _to_get(each, host, site).raw)[1])
+        ]
+        named = [_to_get(spell_in_query(each, target), host, site) for each in apart for target in targets]
+        yield from asker.judge(kept, site, [*asked, *named], mine, said)
         kept.close()
+
+
+def _to_get(path: str, host: str, site: SiteFacts) -> Asked:
+    return Asked(make_request(f"GET {path} HTTP/1.1", host), site.domain, f"GET {path}")

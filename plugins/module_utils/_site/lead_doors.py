@@ -80,8 +80,9 @@ def ask_leads(asker: Asker, sites: Sequence[SiteFacts]) -> Iterator[Fault]:
         if lead.domain not in asker.content and not asker.serve_admitted(by_domain[lead.domain]):
             continue
         is_own = lead.host == asker.canaries.hosts[lead.domain]
-        if lead.shown and is_own and lead.request.path in by_domain[lead.domain].open_paths:
-            continue
+        names_nothing = lead.shown or not (lead.request.query or lead.request.fields)
+        if is_own and names_nothing and lead.request.path in by_domain[lead.domain].open_paths:
+            continue  # What the operator's own rule has there for everybody.
         if (lead.domain, lead.said) not in leading:
             found = list(_ask_lead(asker, lead, by_domain[lead.domain]))
             leading |= {(lead.domain, lead.said)} if found else set()
