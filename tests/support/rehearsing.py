@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import private_mounts, sandbox
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def forbid_namespaces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the kernel, as it seems, refuse the world of its own that a full rehearsal needs."""
 
     def unavailable(*_arguments: object) -> None:
-        raise sandbox.Unavailable("the kernel forbids it")
+        raise private_mounts.Unavailable("the kernel forbids it")
 
     monkeypatch.setattr(sandbox, "run", unavailable)
 

@@ -159,9 +159,9 @@ def would_call(supervision: Supervision, binary: str, folder: str) -> tuple[str,
     told, or where the program would start httpd with another configuration than the one that lies there now.
     """
     # For units with a program of their own alone, so not compiled for others.
-    from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
+    from ansible_collections.mtls.httpd.plugins.module_utils._machine import private_mounts, sandbox
 
-    told = os.path.join(sandbox.SCRATCH, "called")
+    told = os.path.join(private_mounts.SCRATCH, "called")
     stub = f'#!/bin/sh\n{{ printf "%s\\0" $# "$0" "$@"; env -0; }} >{told}\n'
     environment = {**PLAIN_ENVIRONMENT, **unit_environment(supervision.unit)[0]}
     # One that it starts instead must not start either, so that it need not be waited for.
@@ -172,7 +172,7 @@ def would_call(supervision: Supervision, binary: str, folder: str) -> tuple[str,
 
     def act() -> list[str]:
         for path in instead:
-            sandbox.replace(path, stub.encode())
+            private_mounts.replace(path, stub.encode())
         before = _read_texts(folder)
         words = run(supervision.program, environment, 30).complaint
         changed = {path for path, _text in before.items() ^ _read_texts(folder).items()}
@@ -181,7 +181,7 @@ def would_call(supervision: Supervision, binary: str, folder: str) -> tuple[str,
     text = changed = words = ""
     try:
         text, changed, words = sandbox.run(sandbox.World(overlays=[folder], sealed=True), act, 60)
-    except (sandbox.Unavailable, TimeoutError, RuntimeError) as error:
+    except (private_mounts.Unavailable, TimeoutError, RuntimeError) as error:
         words = str(error)
     if changed or not text:
         reason = f"it would change {changed}" if changed else words or "it does not call httpd"

@@ -18,7 +18,7 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import private_mounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,12 +65,12 @@ class StandIns:
 
     def listen_at(self, path: str, mark: str) -> bool:
         """Listen at a Unix socket in the place of whoever does. Returns whether that could be."""
-        with suppress(OSError, sandbox.Unavailable):
-            instead = os.path.join(tempfile.mkdtemp(dir=sandbox.SCRATCH), "socket")
+        with suppress(OSError, private_mounts.Unavailable):
+            instead = os.path.join(tempfile.mkdtemp(dir=private_mounts.SCRATCH), "socket")
             if self._listen(socket.AF_UNIX, instead, mark):
                 os.chmod(os.path.dirname(instead), 0o755)
                 os.chmod(instead, 0o666)
-                sandbox.put_over(instead, path)
+                private_mounts.put_over(instead, path)
                 return True
         return False
 

@@ -21,7 +21,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import join_endpoint
-from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox, trusted_paths
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import loopback, private_mounts, trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.stand_ins import Arrival
 from ansible_collections.mtls.httpd.plugins.module_utils._site.backends import PORTS
@@ -248,7 +248,7 @@ class Canaries:
         if is_v6 not in self._far:
             self._far.add(is_v6)
             wholes = [f"{block}.0.0.1" for block in _BLOCKS if block < _FIRST_OF_CLASS_B]
-            sandbox.add_addresses(_FAR_V6 if is_v6 else [*wholes, *_far(_FIRST_OF_CLASS_B)])
+            loopback.add_addresses(_FAR_V6 if is_v6 else [*wholes, *_far(_FIRST_OF_CLASS_B)])
         yield from _FAR_V6 if is_v6 else _far(0)
 
     def choose_source(self, address: str) -> str:
@@ -281,8 +281,8 @@ class Canaries:
         )
         for root, some, more in planted:
             try:
-                sandbox.plant(root, some, more)
-            except (OSError, sandbox.Unavailable) as error:
+                private_mounts.plant(root, some, more)
+            except (OSError, private_mounts.Unavailable) as error:
                 reason = error.strerror if isinstance(error, OSError) else str(error)
                 self._note(domain, f"no file could be put into {root} for the rehearsal ({reason})")
                 if root == folder:

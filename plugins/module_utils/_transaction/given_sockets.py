@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import quoting
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.parents import REHEARSAL
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.supervision import list_socket_units
-from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox, seclusion
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import private_mounts, sandbox, seclusion
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import own_words, read
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._transaction.reduced import list_module_lines
@@ -47,7 +47,7 @@ def find_forgotten_sockets(server: Server, described: Description) -> list[Fault
         return []
     try:
         outlives, said = sandbox.run(sandbox.World(), lambda: _reload_once(server, described), 3 * _SECONDS)
-    except (sandbox.Unavailable, TimeoutError, RuntimeError) as error:
+    except (private_mounts.Unavailable, TimeoutError, RuntimeError) as error:
         outlives, said = None, str(error)
     if outlives:
         return []
@@ -66,7 +66,7 @@ def _reload_once(server: Server, described: Description) -> tuple[bool | None, s
 
     Return whether it outlives that, None where it does not even start, and what it says if it ends.
     """
-    scratch = os.path.join(sandbox.SCRATCH, "given")
+    scratch = os.path.join(private_mounts.SCRATCH, "given")
     os.mkdir(scratch, 0o755)
     config, said, log = (os.path.join(scratch, name) for name in ("httpd.conf", "said", "error.log"))
     listener = socket.create_server(("127.0.0.1", 0))

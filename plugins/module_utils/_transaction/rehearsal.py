@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.calls import USER_AGENT
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import complaints, quoting
-from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import private_mounts, sandbox
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.commands import HttpdError, Logs
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.stand_ins import StandIns
@@ -98,7 +98,7 @@ def rehearse(trial: Trial) -> Result:
             if not hosted or _starts_without_change(trial):
                 return result
             reason = f"httpd does not start where it reaches nobody, perhaps because of {hosted.name} ({hosted.place})"
-        except sandbox.Unavailable as error:
+        except private_mounts.Unavailable as error:
             reason = f"no private namespaces are to be had here ({error})"
         except _StartsPrograms as error:
             reason = str(error)
@@ -137,7 +137,7 @@ def _full(trial: Trial, logs_told: Sequence[str] = (), stores_told: Sequence[str
         if set(stores) - {*stores_told, *NEVER_HIDDEN} and len(stores_told) < _MOST_STORES:
             return _full(trial, logs_told, [*stores_told, *stores])
         if trial.change == Draft():
-            raise sandbox.Unavailable(f"the configuration writes where a rehearsal may not: {end.broken}")
+            raise private_mounts.Unavailable(f"the configuration writes where a rehearsal may not: {end.broken}")
         # Raises Unavailable where that is so without the change too. Else a site could choose how it is rehearsed.
         _full(replace(trial, change=Draft(), sites=()))
     if end.broken and end.programs:
@@ -216,7 +216,7 @@ def _carry_out(trial: Trial) -> _End:
     faults = misplaced.find_misplaced(store, described, sites) + bypasses.find_openings(described, store, sites)
     tried = [(site, address) for site in sites for address in standing.addresses(site, described)]
     _welcome(private, described, tried, trial.probes)
-    scratch = os.path.join(sandbox.SCRATCH, "run")
+    scratch = os.path.join(private_mounts.SCRATCH, "run")
     os.mkdir(scratch, 0o755)
     logs = Logs([os.path.join(without_us.log_folder, site.error_log) for site in sites if site.error_log])
     with guarded(scratch) as guard, serving(server, _arguments(scratch), guard, logs) as start:
@@ -298,11 +298,11 @@ def _welcome(
             material.read_as(name, path)
             known = Path(path).read_bytes()
             if more not in known:
-                sandbox.replace(path, known + b"\n" + more)
+                private_mounts.replace(path, known + b"\n" + more)
     for folder, files in folders.items():
-        with suppress(OSError, sandbox.Unavailable):
+        with suppress(OSError, private_mounts.Unavailable):
             if len(os.listdir(folder)) <= _MOST_IN_FOLDER:
-                sandbox.plant(folder, files, copies=True)
+                private_mounts.plant(folder, files, copies=True)
 
 
 def _name_in_folder(folder: str, authority: bytes, content: bytes, kind: str) -> dict[str, bytes]:

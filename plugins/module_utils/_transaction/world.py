@@ -15,7 +15,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import endpoint
-from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox, seclusion, trusted_paths
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import (
+    private_mounts,
+    sandbox,
+    seclusion,
+    trusted_paths,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.names import resolve
 from ansible_collections.mtls.httpd.plugins.module_utils._site import canaries, standing
 from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import LOG_DIRECTIVES, named_logs
@@ -71,7 +76,9 @@ def plan_world(trial: Trial, logs_told: Sequence[str], stores_told: Sequence[str
         hidden=hidden,
         addresses=list(dict.fromkeys([*outside, *around.addresses])),
         added={path: text for path, text in added.items() if text and os.path.isfile(path)},
-        kept=sorted(path for path in map(os.path.realpath, needed) if trusted_paths.lies_below(path, sandbox.RUN)),
+        kept=sorted(
+            path for path in map(os.path.realpath, needed) if trusted_paths.lies_below(path, private_mounts.RUN)
+        ),
         limits=resource_limits(server),
         lacking=seclusion.lacking_rights(server.parent.pid) if server.parent and server.running() else frozenset(),
         sealed=effects.find_hosted(without_us) is not None,  # Nobody knows what the operator's code does.
@@ -148,7 +155,7 @@ def _divide(written: Iterable[str], changed: Collection[str], needed: Collection
     overlaid: list[str] = []
     hidden: list[str] = []
     for folder in sorted({os.path.realpath(folder) for folder in written if folder}):
-        if trusted_paths.lies_below(folder, sandbox.RUN):  # empty inside, and to be written to
+        if trusted_paths.lies_below(folder, private_mounts.RUN):  # empty inside, and to be written to
             continue
         if not os.path.isdir(folder) or folder in (*changed, *NEVER_HIDDEN):
             continue

@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
 
-from ansible_collections.mtls.httpd.plugins.module_utils._machine import sandbox
-from ansible_collections.mtls.httpd.plugins.module_utils._machine.sandbox import Unavailable, World
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import private_mounts, sandbox
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.private_mounts import Unavailable
+from ansible_collections.mtls.httpd.plugins.module_utils._machine.sandbox import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +70,7 @@ def test_nothing_can_be_changed_inside(tmp_path: Path) -> None:
 def test_a_world_that_is_to_be_sealed_is_not_to_be_had_where_the_kernel_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
     sealed = World(sealed=True)
     assert sandbox.run(sealed, lambda: 7, 10) == 7
-    monkeypatch.setattr(sandbox, "_MOUNT_SETATTR", 1 << 20)  # a system call that no kernel has
+    monkeypatch.setattr(private_mounts, "_MOUNT_SETATTR", 1 << 20)  # a system call that no kernel has
     with pytest.raises(Unavailable, match="unwritable"):
         sandbox.run(sealed, lambda: 7, 10)
     assert sandbox.run(World(), lambda: 7, 10) == 7
