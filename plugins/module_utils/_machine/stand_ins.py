@@ -4,7 +4,8 @@
 
 """Programs that stand in for others inside a private world: each answers any request of HTTP with a word of its own.
 
-Who speaks something else to them, such as TLS or FastCGI, is hung up on: that a connection came tells enough.
+Who speaks something else to them, such as TLS or FastCGI, is hung up on: that he spoke tells enough. Who says nothing
+only looks whether somebody listens, as balancers do.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 # A request of HTTP/1, not the preface of HTTP/2.
 _BEGINS = re.compile(rb"(?!PRI )[A-Z]{3}")
+# Its target, which is empty where a balancer is told of none for its looks; and that of AJP, which is plain too.
+_TARGET = re.compile(rb"[A-Z]{3,} (\S*) ")
+_AJP_TARGET = re.compile(rb"\x12\x34..\x02.\x00\x08HTTP/1\.\d\x00..([^\x00]*)\x00", re.DOTALL)
+_AJP_PING, _AJP_PONG = b"\x12\x34\x00\x01\x0a", b"AB\x00\x01\x09"
 # For a cache between to keep: what it gives to whom is asked too.
 _ANSWER = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nCache-Control: max-age=600\r\nContent-Length: %d\r\n"
@@ -113,25 +118,29 @@ class StandIns:
 
     def _answer(self, connection: socket.socket, mark: str) -> None:
         received = _receive(connection)
-        target = re.match(rb"[A-Z]+ (\S+) ", received)
+        if received == _AJP_PING:
+            connection.sendall(_AJP_PONG)
+            received = _receive(connection)
+        is_plain = bool(_BEGINS.match(received))
+        target = (_TARGET if is_plain else _AJP_TARGET).match(received)
         # Noted before httpd hears of it, so that who got httpd's answer finds it here.
-        if not target or self._sign in received:
+        if received and (not target or self._sign in received):
             self.arrivals.append(Arrival(mark, target[1].decode("latin-1") if target else ""))
-        if not target:
+        if not target or not is_plain:
             return
         answer = b"%b-%b %b\n" % (self._word, mark.encode(), target[1])
         connection.sendall(_ANSWER % len(answer) + answer)
 
 
 def _receive(connection: socket.socket) -> bytes:
-    """Return a request, as far as it came, or nothing where none did."""
+    """Return a request, or what else is said, as far as it came."""
     received = b""
     with suppress(OSError):
         while b"\r\n\r\n" not in received and len(received) < _LONGEST:
             more = connection.recv(_LONGEST)
             received += more
             if not more or not _BEGINS.match(received):
-                return b""
+                return received
         head, _end, body = received.partition(b"\r\n\r\n")
         found = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
         while found and len(body) < min(int(found[1]), _LONGEST):

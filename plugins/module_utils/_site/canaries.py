@@ -61,6 +61,7 @@ _FIRST_OF_CLASS_B = 128
 _FAR_V6 = tuple(f"{registry}{part:02x}:4e00::7" for registry in ("24", "26", "28", "2a", "2c") for part in range(16))
 # Set aside for tests of networks (RFC 2544): names of backends mean these inside.
 _OF_NAMES = ipaddress.ip_network("198.18.0.0/24")
+_NO_PAGE = "/mtls-httpd"  # of a backend, which answers for any
 _URL = re.compile(
     rf"(?i)(?:unix:(?P<socket>[^|\s\"']+)\||(?P<scheme>{'|'.join(PORTS)})://(?:[^\s/@\"']*@)?"
     r"(?P<host>\[[0-9a-f:.]+\]|[^\s/:\"'|$%\[\]]+)(?::(?P<port>\d+))?(?=[/\"'\s|]|$))"
@@ -374,7 +375,9 @@ class Canaries:
         if site.mutual_tls != "enforced":
             return list(site.protected_paths)
         files = [folder_of(path) + name for path in site.called] if name in self.closed[site.domain] and name else []
-        return list(dict.fromkeys(files)) or list(site.called)
+        # Where all that Chat calls is open, everything else is what is closed.
+        closed = [path for path in site.called if path not in site.open_paths] or [_NO_PAGE]
+        return list(dict.fromkeys(files)) or closed
 
     def are_closed(self, domain: str, arrivals: Sequence[Arrival]) -> bool:
         """Whether one of the connections that a site's own host made came to what only who is let in may reach."""

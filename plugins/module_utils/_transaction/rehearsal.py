@@ -45,6 +45,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.logs import (
     opened_logs,
     served_paths,
 )
+from ansible_collections.mtls.httpd.plugins.module_utils._site.plain_backends import find_plain_texts
 from ansible_collections.mtls.httpd.plugins.module_utils._store.disk import explain_os_error
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, SITE, SiteFacts
 from ansible_collections.mtls.httpd.plugins.module_utils._store.store import Store
@@ -216,6 +217,7 @@ def _carry_out(trial: Trial) -> _End:
     faults = misplaced.find_misplaced(store, described, sites) + bypasses.find_openings(described, store, sites)
     tried = [(site, address) for site in sites for address in standing.addresses(site, described)]
     _welcome(private, described, tried, trial.probes)
+    _call_plainly(private, described, sites)
     scratch = os.path.join(private_mounts.SCRATCH, "run")
     os.mkdir(scratch, 0o755)
     logs = Logs([os.path.join(without_us.log_folder, site.error_log) for site in sites if site.error_log])
@@ -303,6 +305,14 @@ def _welcome(
         with suppress(OSError, private_mounts.Unavailable):
             if len(os.listdir(folder)) <= _MOST_IN_FOLDER:
                 private_mounts.plant(folder, files, copies=True)
+
+
+def _call_plainly(store: Store, described: Description, sites: Sequence[SiteFacts]) -> None:
+    """Have httpd call the backends of sites without TLS. Of others, no more is known than that they are."""
+    hosts = [(site, standing.find_host(store, described, site)) for site in sites]
+    for path, text in find_plain_texts(described, [(site, host) for site, host in hosts if host]):
+        with suppress(OSError, private_mounts.Unavailable):
+            private_mounts.replace(path, text)
 
 
 def _name_in_folder(folder: str, authority: bytes, content: bytes, kind: str) -> dict[str, bytes]:
