@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from backend import Backend
-from host import Host
+from backend import Backend, get, send
+from host import DOMAIN, Host
+from rehearsing import edited
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,3 +118,37 @@ def test_paths_of_a_backend_that_speaks_ajp_are_told_apart(host: Host, site: Bac
     door = f"RewriteEngine on\nRewriteCond %{{QUERY_STRING}} ^/?(.+)\nRewriteRule ^{OPEN}$ "
     door += f"ajp://localhost:{site.port}/chat/%1 [P]\n"
     assert "got in at 127.0.0.1:" in host.refused(host.wish(extra=door + extra, **options))
+
+
+# -- a method that is answered before any rule is asked
+
+PREFLIGHT = "RewriteEngine on\nRewriteCond %{REQUEST_METHOD} OPTIONS\nRewriteRule ^ - [R=204,L]"
+
+
+def options_of(host: Host, path: str) -> int:
+    request = f"OPTIONS {path} HTTP/1.1\r\nHost: {DOMAIN}\r\nConnection: close\r\n\r\n"
+    return send(host.port, DOMAIN, request.encode())[0]
+
+
+@pytest.mark.parametrize("status", ["204", "200"])
+def test_a_preflight_that_the_server_answers_for_all_paths_lets_nobody_in(
+    host: Host, site: Backend, status: str
+) -> None:
+    host.load("rewrite")
+    wish = host.wish(
+        proxy_pass=f"http://127.0.0.1:{site.port}/", open_paths=(OPEN,), extra=PREFLIGHT.replace("204", status)
+    )
+    assert host.apply(wish).rehearsal == "full"
+    assert options_of(host, "/") == int(status)
+    assert get(host.port, DOMAIN, "/")[0] == 403
+    assert not host.apply(wish).changed
+    assert site.asked == []
+
+
+def test_a_preflight_that_reaches_the_backend_is_refused(host: Host, site: Backend) -> None:
+    wish = host.wish(proxy_pass=f"http://127.0.0.1:{site.port}/", open_paths=(OPEN,))
+    let_in = "<RequireAny>", "<RequireAny>\n        Require method OPTIONS"
+    message = host.refused(edited(wish, *let_in))
+    assert "a client without a certificate got in at 127.0.0.1:" in message
+    assert "to OPTIONS /" in message
+    assert site.asked == []

@@ -184,10 +184,12 @@ def _spelled(asker: Asker, site: SiteFacts) -> Iterator[Fault]:
     address = asker.address_of(site)
     host = authority(site.domain, site.port)
     asked = [_to_get(path, host, site) for path in paths]
+    # Rules often make an exception of what browsers ask before they call another server.
+    asked += [_to_ask("OPTIONS", path, host, site) for path in targets]
     callers: list[tuple[str, Identity | None]] = []
     callers += [(NOBODY, None)] if site.verify_client != "require" or site.open_paths else []
     callers += [(UNLISTED, asker.probes.trusted)] if site.pins else []
-    for who, identity in callers if asked else ():
+    for who, identity in callers:
         kept = asker.connect(address, site.port, site.domain, identity)
         said = f"{who} got in at {join_endpoint(address, site.port)}"
         mine = [asker.canaries.hosts[site.domain]]
@@ -201,4 +203,8 @@ def _spelled(asker: Asker, site: SiteFacts) -> Iterator[Fault]:
 
 
 def _to_get(path: str, host: str, site: SiteFacts) -> Asked:
-    return Asked(make_request(f"GET {path} HTTP/1.1", host), site.domain, f"GET {path}")
+    return _to_ask("GET", path, host, site)
+
+
+def _to_ask(method: str, path: str, host: str, site: SiteFacts) -> Asked:
+    return Asked(make_request(f"{method} {path} HTTP/1.1", host), site.domain, f"{method} {path}")
