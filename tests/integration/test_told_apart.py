@@ -91,6 +91,18 @@ def test_a_path_that_is_called_may_be_open_where_no_file_stands_for_what_is_not(
     assert "got in at 127.0.0.1:" in host.refused(host.wish(extra=extra, **options))
 
 
+@pytest.mark.parametrize("called", [("/cb",), ("/cb", "/other")])
+def test_a_path_that_is_called_may_be_open_where_others_are_for_listed_clients(
+    host: Host, site: Backend, called: tuple[str, ...]
+) -> None:
+    options = over_tls(host, site, open_paths=("/cb",), callback_paths=called, allowed=[{"subject": "CN=Chat"}])
+    assert host.apply(host.wish(**options)).rehearsal == "full"
+    chat, other = (host.chat.issue(client=True, common_name=name) for name in ("Chat", "Other"))
+    asked = [get(host.port, DOMAIN, "/other", client)[0] for client in (chat, other, None)]
+    assert asked[1:] == [403, 403]
+    assert asked[0] != 403
+
+
 @pytest.mark.parametrize(
     "member",
     [

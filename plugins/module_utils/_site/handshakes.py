@@ -103,8 +103,9 @@ def try_site(occasion: Occasion, site: SiteFacts, door: Door, probes: Probes) ->
     """
     callers = _callers(occasion.stage, site, probes)
     twins = occasion.twins.get(site.domain)
+    called = (_shut(site) if site.pins else site.called)[:1]
     for name, one in twins.clients if twins else ():
-        callers.append(_Caller(f"{_TWIN}{name}", one, site.called[:1]))
+        callers.append(_Caller(f"{_TWIN}{name}", one, called))
     for name, number, one in twins.named if twins else ():
         kind = f"allowed_clients[{number}], of a twin of the client CA '{name}',"
         callers.append(_Caller(kind, one, site.called[:1]))
@@ -218,7 +219,11 @@ def _callers(stage: Stage, site: SiteFacts, probes: Probes) -> list[_Caller]:
     if stage is Stage.LIVE:
         return callers
     called = _some(site.called)
-    callers.append(_Caller("unlisted" if site.pins else "trusted", probes.trusted, called))
+    callers.append(
+        _Caller("unlisted", probes.trusted, _some(_shut(site)))
+        if site.pins
+        else _Caller("trusted", probes.trusted, called)
+    )
     # A release gone back to may hold pins that the controller knows nothing of.
     callers += [
         _Caller(f"allowed_clients[{number}]", probes.pinned[pin], called)
@@ -228,6 +233,11 @@ def _callers(stage: Stage, site: SiteFacts, probes: Probes) -> list[_Caller]:
     if site.crl_check != "none":
         callers.append(_Caller("revoked", probes.revoked, closed))
     return callers
+
+
+def _shut(site: SiteFacts) -> tuple[str, ...]:
+    """What Chat calls that is not open to everybody, else a path that nobody has, as all others are closed."""
+    return tuple(path for path in site.called if path not in site.open_paths) or (_no_path(),)
 
 
 def _some(known: tuple[_Known, ...]) -> tuple[_Known, ...]:
