@@ -12,6 +12,7 @@ material of d3, which its verdict shows; `-e broken=d3` its httpd, which applyin
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -117,7 +118,7 @@ DEPLOY = {
         *answers(deploy_hosts="none"), words="is in 'none', the group or pattern of deploy_hosts. Nothing"
     ),
     "tag apply": done(*D1, "--tags", "apply", words="changed: [d1]"),
-    "tag confirm": fails("--tags", "confirm", words=NOT_APPLIED),
+    "tag confirm": fails("--tags", "confirm", words="left the step 'apply' out"),
     "a tag that is none": fails("--tags", "deploy", words="left the step 'apply' out"),
     "without confirm": done(*D1, "--skip-tags", "confirm", words="changed: [d1]"),
     "without always": fails("--skip-tags", "always", words=NOT_JUDGED),
@@ -157,7 +158,7 @@ OTHERS = {
         "rollback", "--tags", "confirm", *answers(rollback_domains="x"), words="left the step 'apply' out"
     ),
     "rollback, start at confirming": fails(
-        "rollback", "--start-at-task", "Confirm from the controller", words=NOT_APPLIED
+        "rollback", "--start-at-task", "Confirm from the controller", words="look at all hosts was left out"
     ),
     "rollback, no serial": fails("rollback", *answers(rollback_serial="few"), words="rollback_serial is a number"),
     "remove, which": fails("remove", words=WHICH),
@@ -206,12 +207,40 @@ def test_rollback_and_remove_that_cannot_do_what_they_are_asked_for_say_so(fleet
     see(case, fleet.call(*case.arguments))
 
 
+@pytest.mark.parametrize(
+    ("left_out", "words"),
+    [
+        (("--tags", "confirm"), "left the step 'apply' out"),
+        (("--tags", "install"), "left the step 'apply' out"),
+        (("--tags", "judge,confirm", "--check"), "left the step 'apply' out"),
+        (("--skip-tags", "apply"), "left the step 'apply' out"),
+        (("--skip-tags", "judge"), NOT_JUDGED),
+        (("--start-at-task", "Confirm from the controller"), NOT_JUDGED),
+        (("--start-at-task", "Leave the rest alone after a failure"), NOT_JUDGED),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, tuple) else "",
+)
+def test_a_deployment_of_which_a_step_was_left_out_blames_no_host(
+    fleet: Fleet, left_out: tuple[str, ...], words: str
+) -> None:
+    called = fleet.call("deploy", *left_out)
+    assert (called.status, called.touched) == (2, ()), called.words
+    assert words in called.words
+    assert not re.search("Failed: |Mend d1|-l '!d1'|Its deployment failed", called.words)
+
+
 @pytest.mark.parametrize("tags", [("--tags", "confirm"), ("--skip-tags", "apply"), ("--tags", "back")], ids=" ".join)
 def test_a_rollback_whose_tags_leave_its_step_out_blames_no_host(fleet: Fleet, tags: tuple[str, str]) -> None:
     called = fleet.call("rollback", *tags, *answers(rollback_domains="www.example.com"))
     assert (called.status, called.touched) == (2, ()), called.words
     assert "left the step 'apply' out" in called.words
     assert "Failed: " not in called.words
+
+
+def test_a_rollback_that_nobody_would_tell_the_end_of_is_refused(fleet: Fleet) -> None:
+    called = fleet.call("rollback", "--skip-tags", "always", *answers(rollback_domains="www.example.com"))
+    assert (called.status, called.touched) == (2, ()), called.words
+    assert "by which it is told what became of each host" in called.words
 
 
 def test_rollback_and_remove_take_several_domains_as_a_text_and_leave_out_what_they_are_told_to(fleet: Fleet) -> None:

@@ -425,6 +425,7 @@ def test_a_report_in_the_home_of_who_runs_it_is_written_there_and_told_again_fro
         pytest.param(("-e", "status_warn_days=many"), "must be a whole number", id="days"),
         pytest.param(("-e", "status_critical_days=60"), "'critical_days' is more than 'warn_days'", id="thresholds"),
         pytest.param(("-e", "status_hosts=nobody"), "pattern of status_hosts. Nothing was looked at.", id="hosts"),
+        pytest.param(("--skip-tags", "always"), "by which it is told how the fleet is", id="nothing to be told"),
     ],
 )
 def test_bad_input_is_told_in_words(asked: Fleet, arguments: tuple[str, ...], words: str) -> None:
