@@ -14,6 +14,7 @@ import pytest
 from fleets import HOSTILE, host, judged, site, varied
 
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.page import render_page
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -261,6 +262,38 @@ def test_a_fleet_in_which_all_is_well_says_so(browser: Browser, tmp_path: Path) 
     page.goto(path.as_uri())
     assert "all is well" in page.locator(".summary.well").inner_text()
     assert "Nothing. Every site" in page.locator("#amiss").inner_text()
+    page.close()
+
+
+def test_what_is_amiss_with_many_hosts_is_told_on_one_screen_and_each_of_it_by_one_click(
+    browser: Browser, tmp_path: Path
+) -> None:
+    path = tmp_path / "alike.html"
+    down = [Host(f"down{number}", "unreachable", f"10.0.0.{number} timed out", {}) for number in range(100, 300)]
+    open_ = [host(f"open{number}", site(mutual_tls="optional")) for number in range(100, 300)]
+    soon = [host(f"soon{number}", site(f"s{number}.example.com", 20)) for number in range(100, 200)]
+    path.write_text(render_page(judged([*down, *open_, *soon])))
+    page = browser.new_page(viewport={"width": 1600, "height": 1000})
+    page.goto(path.as_uri())
+    assert page.locator("#amiss").bounding_box()["height"] < 600  # type: ignore[index]
+    shown = [line.split("\n")[0] for line in page.locator("#amiss > ul > li").all_inner_texts()]
+    assert [line.split()[:2] for line in shown] == [
+        ["critical", "open100,"],
+        ["critical", "down100:"],
+        ["warning", "soon100:"],
+    ]
+    assert "open104 and 195 more: www.example.com lets strangers in" in shown[0]
+    every, alike, of_sites = page.locator("#amiss > ul > li > details").all()
+    assert every.inner_text() == "All 200 hosts"
+    assert alike.inner_text().startswith("And 199 more like it, with 10.0.0.101, 10.0.0.102, 10.0.0.103 and 196 more")
+    assert of_sites.inner_text() == "And 99 more like it"
+    alike.locator("summary").click()
+    assert "down299: 10.0.0.299 timed out" in alike.inner_text()
+    found = axe.Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    of_sites.locator("summary").click()
+    of_sites.get_by_text("soon199", exact=True).click()
+    assert page.locator(".host:visible h2").all_inner_texts() == ["soon199"]
     page.close()
 
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 _OUTSIDE = "the controller"
 _SHOWN_NAMES = 3  # of a group of hosts, in a sentence
+_SHOWN_GROUPS = 5  # of hosts that differ, in a sentence
 _SKEW_SECONDS = 60  # no certificate is that exact
 _ENDED = {CRL: "; no client of that CA is let in", PINNED: "; no client is let in"}
 _CONDITIONS = {
@@ -244,8 +245,13 @@ class Difference:
         return tuple(name for names in self.groups.values() if names is not first for name in names)
 
     def tell(self, shown: int) -> str:
-        """Return each group with what it serves, by so many of its hosts' names."""
-        return "; ".join(f"{name_some(names, shown)}: {value}" for value, names in sorted(self.groups.items()))
+        """Return each group with what it serves, by so many of its hosts' names; of many groups, the largest."""
+        largest = sorted(self.groups.items(), key=lambda group: -len(group[1]))[: max(shown, _SHOWN_GROUPS)]
+        said = "; ".join(f"{name_some(names, shown)}: {value}" for value, names in sorted(largest))
+        others = sum(len(names) for names in self.groups.values()) - sum(len(names) for _value, names in largest)
+        more = len(self.groups) - len(largest)
+        hosts = f"{others} host{'' if others == 1 else 's'}"
+        return f"{said}; and {more} more on {hosts}" if more else said
 
 
 def _judge_together(hosts: Sequence[Host]) -> Iterator[Reason]:

@@ -19,6 +19,7 @@ from markupsafe import Markup
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import plain
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.ending import End, find_ends
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.folding import ALIKE_SHOWN, fold_reasons
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.judging import find_differences
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import (
     SEVERITIES,
@@ -84,6 +85,8 @@ def render_page(fleet: Fleet) -> str:
     return template.render(
         fleet=fleet,
         summary=sum_up(fleet),
+        groups=fold_reasons(fleet.reasons),
+        alike_shown=ALIKE_SHOWN,
         bars=list_bars(fleet),
         columns=_COLUMNS,
         margin_days=_MARGIN_DAYS,

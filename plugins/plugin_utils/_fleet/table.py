@@ -6,26 +6,22 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import plain
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.columns import SCREEN, lay_out
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.folding import ALIKE_SHOWN, fold, fold_reasons
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.naming import name_some
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import CRITICAL, LOOKED, WARNING, WELL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Fleet, Reason, Row
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.folding import Group
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Fleet, Row
 
 ROWS_SHOWN = 40  # of a fleet; where there are more, those in which all is well are counted, and others folded
-_REASONS_SHOWN = 20  # of sites that differ by their names alone; where there are more, by their gists
-_NAMES = re.compile(r"\S*\d\S*|\S*\w\.\w\S*")  # addresses, hosts, files, numbers: what differs where the fault is one
-_ALIKE_SHOWN = 5  # rows, or findings, of one kind: where there are more, they are one
-_T = TypeVar("_T")
 _MARKS = {CRITICAL: "!!", WARNING: "! ", WELL: "  "}
 _HEADINGS = (
     *("", "host", "site", "serves until", "days", "mutual TLS", "may call", "CA ends", "last call UTC", "why"),
@@ -38,14 +34,14 @@ def tabulate_fleet(fleet: Fleet, *, everything: bool = False) -> list[str]:
     shown = [row for row in fleet.rows if row.severity != WELL]
     well = [row for row in fleet.rows if row.severity == WELL]
     fits = everything or len(fleet.rows) <= ROWS_SHOWN
-    groups = [[row] for row in shown + well] if fits else _fold(shown, _kind_of)
+    groups = [[row] for row in shown + well] if fits else fold(shown, _kind_of)
     lines = lay_out(_HEADINGS, list(map(_fold_cells, groups)), SCREEN, _LEAST) if groups else []
     if well and not fits:
         lines.append(f"And {count_of(len(well), 'row')} in which all is well: -e status_all=true shows them.")
     when = "" if fleet.oldest == fleet.newest else f" Looked at {fleet.when}."
-    told = _sort_reasons(fleet.reasons, everything=everything)
+    told = fold_reasons(fleet.reasons, everything=everything)
     reasons = [line for group in told for line in _wrap(plain(_tell_reasons(group)))]
-    if len(groups) < len(shown) or any(len(group) > 1 for group in told):
+    if len(groups) < len(shown) or any(group.others for group in told):
         reasons.append("What is alike is one here, with the first of its dates: -e status_all=true shows each.")
     return [*lines, *([""] if lines else []), *reasons, *([""] if reasons else []), *_wrap(sum_up(fleet) + when)]
 
@@ -92,7 +88,7 @@ def _fold_cells(rows: Sequence[Row]) -> tuple[str, ...]:
         if len(values) < 2:
             folded.append("".join(values))
         elif name in ("host", "site"):
-            folded.append(f"{len(values)}: {name_some(values, _ALIKE_SHOWN)}")
+            folded.append(f"{len(values)}: {name_some(values, ALIKE_SHOWN)}")
         elif name == "days":
             folded.append(min(values, key=int))
         else:
@@ -141,75 +137,11 @@ def _tell_pins(pins: Sequence[str]) -> str:
     return first + (f" +{len(pins) - 1}" if len(pins) > 1 else "")
 
 
-@dataclass(frozen=True)
-class _Said:
-    """What is amiss, and with which hosts. Both texts are as of one of them."""
-
-    reason: Reason
-    hosts: tuple[str, ...]
-
-    @property
-    def kind(self) -> tuple[str, str, str]:
-        """What it is, of whatever."""
-        return self.reason.severity, self.reason.code, self.reason.kind
-
-    @property
-    def wording(self) -> tuple[str, ...]:
-        """What it is, whichever the site."""
-        texts = (self.reason.message, self.reason.remedy)
-        domain = self.reason.domain
-        return (*self.kind, *(each.replace(domain, "\0") if domain else each for each in texts))
-
-    @property
-    def gist(self) -> tuple[str, ...]:
-        """What it is, whichever the site and the host: by its words without any name, where it has no kind."""
-        if self.reason.kind:
-            return self.kind
-        words = self.reason.message
-        for name in (self.reason.domain, *self.hosts):
-            words = words.replace(name, "\0") if name else words
-        return (*self.kind, _NAMES.sub("\0", words))
-
-
-def _sort_reasons(reasons: Sequence[Reason], *, everything: bool) -> list[list[_Said]]:
-    """Return what is amiss, once for all hosts of which the same is so, and what is alike together if it is much."""
-    hosts: dict[tuple[str, str, str], list[Reason]] = {}
-    for each in reasons:
-        hosts.setdefault((each.severity, each.message, each.remedy), []).append(each)
-    said = [_Said(same[0], tuple(each.host for each in same if each.host)) for same in hosts.values()]
-    if everything:
-        return [[each] for each in said]
-    groups = _fold(said, lambda each: each.wording)
-    return groups if len(groups) <= _REASONS_SHOWN else _fold(said, lambda each: each.gist)
-
-
-def _fold(items: Sequence[_T], tell: Callable[[_T], tuple[object, ...]]) -> list[list[_T]]:
-    """Return what is alike together, where the first of it stands; what is so of a few stays apart, in its place."""
-    alike: dict[tuple[object, ...], list[_T]] = {}
-    for each in items:
-        alike.setdefault(tell(each), []).append(each)
-    groups = []
-    for each in items:
-        group = alike[tell(each)]
-        if len(group) <= _ALIKE_SHOWN:
-            groups.append([each])
-        elif each is group[0]:
-            groups.append(group)
-    return groups
-
-
-def _tell_reasons(group: Sequence[_Said]) -> str:
-    first, *others = group
-    where = f"{name_some(first.hosts, _ALIKE_SHOWN)}: " if first.hosts else ""
+def _tell_reasons(group: Group) -> str:
+    first = group.first
+    where = f"{name_some(first.hosts, ALIKE_SHOWN)}: " if first.hosts else ""
     words = f"{first.reason.severity.upper()} {where}{first.reason.message} {first.reason.remedy}".rstrip()
-    if not others:
-        return words
-    one_host = len({each.hosts for each in group}) == 1
-    names = [
-        " ".join(filter(None, ["" if one_host else name_some(each.hosts, 1), each.reason.domain])) for each in others
-    ]
-    named = name_some(list(filter(None, dict.fromkeys(names))), _ALIKE_SHOWN)
-    return f"{words} And {len(others):,} more like it{f': {named}' if named else ''}."
+    return f"{words} {group.tell_others()}".rstrip()
 
 
 def _wrap(text: str) -> list[str]:

@@ -418,6 +418,30 @@ def test_a_fault_of_its_own_is_not_folded_into_those_of_many_other_hosts() -> No
     assert "Host key verification failed." in said[1]
 
 
+def test_in_what_findings_differ_that_are_told_as_one_is_told_too() -> None:
+    skewed = [host(f"h{number:02}", site(), clock_skew=61 + number * 10) for number in range(30)]
+    edited = [host(f"e{number}", site(), amiss=[f"/etc/a/{number}.conf was edited"]) for number in range(10, 40)]
+    said = " ".join(" ".join(tabulate_fleet(judged([*skewed, *edited]))).split())
+    assert "Its clock is 61 seconds ahead of the controller's." in said
+    assert "And 29 more like it, with 71 to 351 in the place of 61: h01, h02, h03, h04, h05 and 24 more." in said
+    others = "/etc/a/11.conf, /etc/a/12.conf, /etc/a/13.conf and 26 more"
+    assert f"And 29 more like it, with {others} in the place of /etc/a/10.conf: e11, e12, e13, e14, e15 and" in said
+
+
+def test_findings_that_differ_by_their_hosts_alone_are_not_said_to_differ_in_more() -> None:
+    said = [f"ssh: connect to host h{number}.example.net port 22: Connection timed out" for number in range(30)]
+    hosts = [Host(f"h{number}.example.net", "unreachable", words, {}) for number, words in enumerate(said)]
+    assert "And 29 more like it: h1.example.net, " in " ".join(" ".join(tabulate_fleet(judged(hosts))).split())
+
+
+def test_of_many_groups_that_differ_the_largest_are_told_and_the_others_counted() -> None:
+    usual = [host(f"h{number}", site()) for number in range(9)]
+    others = [host(f"o{number}", site(pins=[f"subject:CN={number}"])) for number in range(12)]
+    (found,) = judged([*usual, *others]).reasons
+    assert "h0, h1, h2 and 6 more: CN=Chat,O=Tencent" in found.message
+    assert "; and 8 more on 8 hosts)" in found.message
+
+
 def test_what_is_amiss_with_many_hosts_is_said_once() -> None:
     hosts = [host(f"h{number}", site(), unlisted=["www.example.com"]) for number in range(9)]
     said = [line for line in tabulate_fleet(judged(hosts)) if line.startswith("WARNING")]
