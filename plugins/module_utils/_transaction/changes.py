@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 8  # digits of a fingerprint that tell one CA from another
 _MOST = 5  # names in a list
+_DAY = 10  # characters of a moment that tell the day
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,9 @@ class State:
         return cls(facts, {name: content(name) for name in names}, Secret(content(key_file(facts.domain))))
 
     def first_end(self, name: str) -> str:
-        """The day on which the first certificate of a file ends; empty where that is not known."""
+        """When the first certificate of a file ends; empty where that is not known."""
         with suppress(ValueError, IndexError):
-            return wire.read_certificate(_members(self.files.get(name, b""))[0]).not_after[:10]
+            return wire.read_certificate(_members(self.files.get(name, b""))[0]).not_after
         return ""
 
 
@@ -76,8 +77,9 @@ def find_older(before: State, after: State) -> list[Fault]:
     for name, what in ((f"{domain}.crt", "certificate"), (CLIENT_CA, "client CA")):
         old, new = (_last(each.files.get(name, b""), leaf=name != CLIENT_CA) for each in (before, after))
         if old and new and new.not_before < old.not_before and new.not_after < old.not_after:
-            words = f"{domain}: its {what} is older than the one that is served now: it ends on {new.not_after[:10]}, "
-            words += f"and that on {old.not_after[:10]}"
+            ends, served = _tell_apart(new.not_after, old.not_after)
+            words = f"{domain}: its {what} is older than the one that is served now: it ends on {ends}, "
+            words += f"and that on {served}"
             found.append(Fault("older-material", domain, words, "see whether it comes from an old checkout"))
     return found
 
@@ -94,7 +96,7 @@ def _last(pem: bytes, *, leaf: bool) -> wire.BareCertificate | None:
 def _describe_new(after: State) -> Iterator[str]:
     end = after.first_end(f"{after.facts.domain}.crt")
     if end:
-        yield f"certificate until {end}"
+        yield f"certificate until {end[:_DAY]}"
 
 
 def _compare(before: State, after: State) -> Iterator[str]:
@@ -102,8 +104,8 @@ def _compare(before: State, after: State) -> Iterator[str]:
     name = f"{new.domain}.crt"
     if old.certificate_sha256 != new.certificate_sha256:
         same = before.private_key.reveal() == after.private_key.reveal()
-        days = f"{before.first_end(name) or 'another'} -> {after.first_end(name) or 'another'}"
-        yield f"certificate {days} ({'the same' if same else 'new'} key)"
+        ends, then = _tell_apart(before.first_end(name), after.first_end(name))
+        yield f"certificate {ends or 'another'} -> {then or 'another'} ({'the same' if same else 'new'} key)"
     elif before.files.get(name) != after.files.get(name):
         yield "the chain that is sent with its certificate"
     yield from _compare_client_cas(before, after)
@@ -147,6 +149,12 @@ def _tell_fingerprint(sha256: str) -> str:
 
 def _tell_pin(pin: str) -> str:
     return pin.partition(":")[2]
+
+
+def _tell_apart(one: str, other: str) -> tuple[str, str]:
+    """Two moments by their days; to the second where both are of one day."""
+    same_day = one[:_DAY] == other[:_DAY]
+    return (one, other) if same_day and one != other else (one[:_DAY], other[:_DAY])
 
 
 def _some(names: Iterator[str] | tuple[str, ...]) -> str:

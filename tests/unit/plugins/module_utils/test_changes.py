@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
+from demo_material import Authority
 
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import CLIENT_CA, CRL, SITE, SiteFacts
-from ansible_collections.mtls.httpd.plugins.module_utils._transaction.changes import State, describe_changes
+from ansible_collections.mtls.httpd.plugins.module_utils._transaction.changes import State, describe_changes, find_older
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.secret import Secret
 
 FACTS = SiteFacts(
@@ -106,3 +108,35 @@ def test_a_damaged_file_is_no_obstacle() -> None:
 
 def test_no_name_of_others_steers_a_terminal() -> None:
     assert describe_changes(state(), state(pins=("subject:CN=\x1b[2J",))) == ("may call now: CN=?[2J",)
+
+
+def issued(hour: int, begins: int = 1) -> dict[str, bytes]:
+    """Return the files of a site whose certificate and client CA end on one day, at this hour."""
+    times = {
+        "not_before": datetime(2026, 11, begins, tzinfo=timezone.utc),
+        "not_after": datetime(2036, 11, 1, hour, 30, tzinfo=timezone.utc),
+    }
+    return {
+        "www.example.com.crt": Authority("R").issue("www.example.com", **times).pem,
+        CLIENT_CA: Authority("C", **times).pem,
+    }
+
+
+def test_what_is_older_by_hours_is_told_to_the_second() -> None:
+    newer = state(files=issued(9, begins=2), certificate_sha256="cd" * 32)
+    said = [each.message for each in find_older(newer, state(files=issued(8)))]
+    assert [words.partition(": ")[2] for words in said] == [
+        f"its {what} is older than the one that is served now: it ends on 2036-11-01T08:30:00Z, "
+        "and that on 2036-11-01T09:30:00Z"
+        for what in ("certificate", "client CA")
+    ]
+    changes = describe_changes(state(files=issued(8)), newer)
+    assert changes[0] == "certificate 2036-11-01T08:30:00Z -> 2036-11-01T09:30:00Z (the same key)"
+    assert find_older(state(files=issued(8)), newer) == []
+
+
+def test_what_is_older_by_days_is_told_by_the_day() -> None:
+    older = issued(8)
+    newer = {**issued(8), CLIENT_CA: Authority("C", not_after=datetime(2046, 11, 2, 8, tzinfo=timezone.utc)).pem}
+    (found,) = find_older(state(files=newer), state(files=older))
+    assert found.message.endswith("it ends on 2036-11-01, and that on 2046-11-02")
