@@ -47,7 +47,12 @@ with kept_bytecode():
     )
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.options import read_options
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.packing import pack_request
-    from ansible_collections.mtls.httpd.plugins.plugin_utils._site.remarks import legacy_tls, noteworthy, say_once
+    from ansible_collections.mtls.httpd.plugins.plugin_utils._site.remarks import (
+        Remark,
+        legacy_tls,
+        noteworthy,
+        say_once,
+    )
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.rendering import Renderer
     from ansible_collections.mtls.httpd.plugins.plugin_utils._site.verdicts import judge_sites
     from ansible_collections.mtls.httpd.plugins.plugin_utils._summary import judged, tell_prediction, tell_removed
@@ -190,7 +195,7 @@ def _tell_judged(options: Options, verdicts: Mapping[str, Verdict]) -> dict[str,
 def _list_warnings(options: Options, verdicts: Mapping[str, Verdict]) -> list[str]:
     """Return what an operator should know of sites that are put in place all the same."""
     found = [
-        (domain, f"{each.message} {each.remedy}")
+        Remark(domain, f"{each.message} {each.remedy}", each.code, "" if each.subject == domain else each.subject)
         for domain, verdict in verdicts.items()
         for each in verdict.findings
         if each.severity == WARNING

@@ -7,9 +7,12 @@
 from __future__ import annotations
 
 import datetime
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, finding, some
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.folding import fold, mask_names
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.protocol import protocol
 
 if TYPE_CHECKING:
@@ -19,26 +22,63 @@ if TYPE_CHECKING:
 
 
 _NAMED = 20  # sites of which the same is said, each by its domain; the result's findings name all
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT[\d:]+Z")
 
 
-def say_once(remarks: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """Yield remarks on sites, each a domain and what is said of it: once for all of which the same is said."""
-    domains: dict[str, list[str]] = {}
-    for domain, said in remarks:
-        domains.setdefault(said, []).append(domain)
-    for said, of in domains.items():
-        yield f"{', '.join(of) if len(of) <= _NAMED else some(of)}: {said}"
+@dataclass(frozen=True)
+class Remark:
+    """What is said of a site. code: of the finding that it is of, if it is; subject: the file that this concerns."""
+
+    domain: str
+    said: str
+    code: str = ""
+    subject: str = ""
+
+    @property
+    def gist(self) -> tuple[str, ...]:
+        """What is said, whichever the site and its file; of what is no finding, all of it."""
+        return (self.code, mask_names(self.said.replace(self.domain, "\0"))) if self.code else (self.said,)
+
+    @property
+    def moment(self) -> str:
+        """The first moment that it tells, such as an end; empty for none."""
+        found = _MOMENT.search(self.said)
+        return found[0] if found else ""
 
 
-def legacy_tls(site: Site) -> Iterator[tuple[str, str]]:
-    """Yield what a site gives up by its protocol, after its domain."""
+def say_once(remarks: Iterable[Remark]) -> Iterator[str]:
+    """Yield remarks on sites: once for all of which the same is said, and what is alike of many as one.
+
+    Of many, the first to end is told whole, and each other by its file, and its day.
+    """
+    same: dict[str, list[Remark]] = {}
+    for each in remarks:
+        same.setdefault(each.said, []).append(each)
+    for group in fold(list(same.values()), lambda of: of[0].gist):
+        first, *others = sorted(group, key=lambda of: of[0].moment)
+        domains = list(dict.fromkeys(each.domain for each in first))
+        said = f"{', '.join(domains) if len(domains) <= _NAMED else some(domains)}: {first[0].said}"
+        alike = ", ".join(map(_tell_briefly, others))
+        yield (
+            f"{said} This is of {_tell_briefly(first)}. And {len(others):,} more like it: {alike}." if others else said
+        )
+
+
+def _tell_briefly(same: Sequence[Remark]) -> str:
+    """Return the files, or the sites where they are no file's, of which the same is said, and when that is."""
+    named = ", ".join(dict.fromkeys(each.subject or each.domain for each in same))
+    return f"{named} ({same[0].moment[:10]})" if same[0].moment else named
+
+
+def legacy_tls(site: Site) -> Iterator[Remark]:
+    """Yield what a site gives up by its protocol."""
     legacy = ", ".join(protocol(site).legacy)
     if legacy:
         said = (
             f"it speaks {legacy}, with OpenSSL's security level lowered for it, and anybody who reads the wire may "
             "break that. Leave them out of 'tls_protocols' as soon as their last client is gone."
         )
-        yield site.domain, said
+        yield Remark(site.domain, said)
 
 
 def find_open_doors(site: Site, pins: Sequence[str]) -> Iterator[Finding]:
@@ -113,24 +153,23 @@ def noteworthy(result: Mapping[str, Any], warn_days: int, anchored: Collection[s
     yield from say_once(_remarks_on_sites(result, warn_days, anchored))
 
 
-def _remarks_on_sites(
-    result: Mapping[str, Any], warn_days: int, anchored: Collection[str]
-) -> Iterator[tuple[str, str]]:
-    """Yield what C(noteworthy) tells of the sites, each after its domain."""
+def _remarks_on_sites(result: Mapping[str, Any], warn_days: int, anchored: Collection[str]) -> Iterator[Remark]:
+    """Yield what C(noteworthy) tells of the sites."""
     for each in result.get("findings", ()):
-        yield each["domain"], f"{each['subject']}: {each['message']} {each['remedy']}"
+        said = f"{each['subject']}: {each['message']} {each['remedy']}"
+        yield Remark(each["domain"], said, each["code"], each["subject"])
     soon = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=warn_days)).isoformat()
     for each in result.get("sites", ()):
         domain = each["domain"]
         if each["remote_src"] and each["changed"]:
             trust = "" if domain in anchored else " Whether public clients trust it was not judged."
-            yield (
+            yield Remark(
                 domain,
                 f"its material lies on the host, so it was judged there by OpenSSL and by handshakes alone.{trust}",
             )
         if each["state"] == "absent" and not each["changed"]:
-            yield domain, "there is no such site on this host, so none was taken away."
+            yield Remark(domain, "there is no such site on this host, so none was taken away.")
         if each["mutual_tls"] == "optional" and each["previous"]:
-            yield domain, "the release gone back to lets clients without a certificate in."
+            yield Remark(domain, "the release gone back to lets clients without a certificate in.")
         if each["ends"] and each["ends"] < soon and each["previous"]:
-            yield domain, f"the release gone back to serves certificates of which one ends at {each['ends']}."
+            yield Remark(domain, f"the release gone back to serves certificates of which one ends at {each['ends']}.")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.mtls.httpd.plugins.plugin_utils._site.remarks import noteworthy
+from ansible_collections.mtls.httpd.plugins.plugin_utils._site.remarks import Remark, noteworthy, say_once
 
 SITE = {
     "domain": "www.example.com",
@@ -62,3 +62,35 @@ def test_what_holds_of_several_sites_is_said_once() -> None:
     (on_the_few,) = noteworthy({"changed": True, "sites": sites[:7]}, 30)
     assert on_the_few.startswith(f"{', '.join(site['domain'] for site in sites[:7])}: its material lies")
     assert of_one.startswith("old.example.com: the release gone back to serves certificates")
+
+
+def ending(number: int, day: int) -> Remark:
+    """Return what is said of the certificate of a site that ends soon."""
+    domain = f"s{number}.example.com"
+    words = f"'{domain}' ends at 2026-12-{day:02}T12:00:00Z, in {day} days. Renew it, and run this again."
+    return Remark(domain, words, "expires-soon", f"files/{domain}.crt")
+
+
+def test_what_is_alike_of_many_sites_is_one_with_each_file_and_the_first_to_end_first() -> None:
+    pinned = Remark("s1.example.com", "every client of the client CA may call.", "client-not-pinned")
+    told, other = say_once([*(ending(number, 29 - number) for number in range(20)), pinned])
+    assert told.startswith("s19.example.com: 's19.example.com' ends at 2026-12-10T12:00:00Z, in 10 days. Renew it,")
+    assert "This is of files/s19.example.com.crt (2026-12-10). And 19 more like it: files/s18" in told
+    assert all(f"files/s{number}.example.com.crt (2026-12-{29 - number})" in told for number in range(20))
+    assert other == "s1.example.com: every client of the client CA may call."
+
+
+def test_what_is_alike_of_few_sites_and_what_is_not_stays_apart() -> None:
+    few = [ending(number, 10 + number) for number in range(5)]
+    other = Remark("s9.example.com", "'x' is weak.", "expires-soon", "files/x.crt")
+    assert list(say_once([*few, other])) == [f"{each.domain}: {each.said}" for each in [*few, other]]
+
+
+def test_what_lies_on_the_host_and_ends_soon_is_one_too() -> None:
+    found = [
+        {"domain": each.domain, "subject": each.subject, "message": each.said, "remedy": "Renew it.", "code": each.code}
+        for each in (ending(number, 10 + number) for number in range(9))
+    ]
+    (told,) = noteworthy({"findings": found}, 30)
+    assert told.startswith("s0.example.com: files/s0.example.com.crt: 's0.example.com' ends at 2026-12-10")
+    assert "And 8 more like it: files/s1.example.com.crt (2026-12-11), " in told
