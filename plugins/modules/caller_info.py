@@ -94,6 +94,13 @@ found:
   returned: always
   type: bool
   sample: true
+identity:
+  description:
+    - What tells the httpd from every other as long as it runs, so that its callers are counted once where two names of
+      an inventory mean one. Empty where there is none, or that is not to be known.
+  returned: success
+  type: str
+  sample: 9c1185a5c5e9fc54
 since:
   description: From when on the logs were read, in UTC.
   returned: always
@@ -357,6 +364,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.mtls.httpd.plugins.module_utils import _python
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.identity import identify
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault, OperatorError, list_faults
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.log_files import Bounds
 from ansible_collections.mtls.httpd.plugins.module_utils._site.callers import SiteCalls, read_sites
@@ -439,7 +447,8 @@ def main() -> None:
             sites = tell_sites(server, store, domains, bounds, given["max_entries"])
     except OperatorError as error:
         module.fail_json(msg=str(error), faults=list_faults(error.faults))
-    module.exit_json(found=server is not None, since=iso(since), sites=sites)
+    identity = identify(server) if server else ""
+    module.exit_json(found=server is not None, identity=identity, since=iso(since), sites=sites)
 
 
 if __name__ == "__main__":

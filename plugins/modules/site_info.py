@@ -155,6 +155,13 @@ server:
       returned: always
       type: bool
       sample: true
+    identity:
+      description:
+        - What tells this httpd from every other as long as it runs, so that two names of an inventory that mean one are
+          found. Empty where that is not to be known.
+      returned: always
+      type: str
+      sample: 9c1185a5c5e9fc54
 next_reload:
   description: Whether httpd would survive its next reload, or would end at it.
   returned: found

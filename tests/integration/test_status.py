@@ -171,6 +171,40 @@ def test_hosts_of_which_nothing_can_be_known_are_rows(asked: Fleet) -> None:
     assert "Traceback" not in said
 
 
+def test_two_names_of_one_httpd_are_told_and_nothing_there_is_done_or_counted_twice(fleet: Fleet) -> None:
+    fleet.hosts["again"] = deepcopy(fleet.hosts["d1"])
+    status, said, data = fleet.status()
+    assert status == 2, said
+    assert codes(data) == {("same-httpd", "")}
+    (found,) = data["reasons"]
+    assert set(found["hosts"]) == {"d1", "again"}
+    assert "d1, again are one httpd" in " ".join(said.split())
+    assert fleet.status("-e", "status_fail_on=critical")[0] == 0
+
+    _status, calls = fleet.call("callers", "-e", "callers_become=false")
+    assert "d1, again are one httpd" in calls
+    knocks = [fleet.call("callers", "-e", "callers_become=false", "-l", names)[1] for names in ("d1,d2", "all")]
+    one, both = (re.search(r"Left out: (.*) of this", each) for each in knocks)
+    assert one
+    assert both
+    assert one[1] == both[1]
+
+    for host in fleet.hosts.values():
+        host["mutual_tls_sites"][0]["open_paths"] = ["/healthz"]
+    everywhere = ("-e", "deploy_become=false", "-e", "deploy_serial=3")
+    status, said = fleet.call("deploy", *everywhere)
+    assert status == 0, said
+    assert "Deployed: d1, d2, again." in said
+    before = {each["host"]: each["sites"][0] for each in fleet.status()[2]["hosts"]}
+    assert before["d1"]["open_paths"] == ["/healthz"]
+    back = ("-e", "rollback_become=false", "-e", "rollback_domains=www.example.com", "-e", "rollback_serial=3")
+    status, said = fleet.call("rollback", *back)
+    assert status == 0, said
+    after = {each["host"]: each["sites"][0] for each in fleet.status()[2]["hosts"]}
+    assert {each["open_paths"] == [] for each in after.values()} == {True}
+    assert {each["release"] for each in after.values()} == {before["d1"]["previous"], before["d2"]["previous"]}
+
+
 def test_a_site_that_is_listed_otherwise_is_told_by_its_options(asked: Fleet) -> None:
     site = asked.hosts["d1"]["mutual_tls_sites"][0]
     site["open_paths"] = ["/healthz"]

@@ -20,6 +20,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._handshake import wire
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.answers import Clients, Examination, Inquiry
 from ansible_collections.mtls.httpd.plugins.module_utils._handshake.client import examine
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd import find
+from ansible_collections.mtls.httpd.plugins.module_utils._httpd.identity import identify
 from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands, seclusion
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import (
     Fault,
@@ -329,6 +330,7 @@ class _Survey:
             "supervised_by": server.supervision.kind,
             "unit": server.supervision.unit,
             "enabled": server.supervision.enabled,
+            "identity": identify(server),
         }
 
     def _tell_site(self, wish: SiteWish, met: _Met | None) -> dict[str, Any]:

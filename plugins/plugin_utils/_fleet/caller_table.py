@@ -13,7 +13,7 @@ import yaml
 
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import plain
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.columns import SCREEN, lay_out
-from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import LOOKED, words_of
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import LOOKED, find_same, words_of
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.table import count_of
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ def lay_out_callers(hosts: Sequence[Host]) -> list[str]:
 
 
 def sum_up_callers(hosts: Sequence[Host]) -> str:
-    """Return the line that says how many called, and how many were refused."""
+    """Return the line that says how many called, and how many were refused. What has several names counts once."""
+    again = {name for names in find_same(hosts) for name in names[1:]}
+    hosts = [host for host in hosts if host.name not in again]
     sites = [site for host in hosts for site in host.sites]
     clients = {_name(each) for site in sites for each in site["callers"]}
     calls = sum(each["calls"] for site in sites for each in site["callers"])
@@ -119,7 +121,9 @@ def _refusal_rows(host: Host) -> Iterator[tuple[str, ...]]:
 
 
 def _remarks(hosts: Sequence[Host]) -> Iterator[str]:
-    """Yield why nothing is known of a host, and what the logs of a site do not tell."""
+    """Yield which hosts are one, why nothing is known of a host, and what the logs of a site do not tell."""
+    for names in find_same(hosts):
+        yield f"{', '.join(names)} are one httpd: the inventory has several names for it. Its calls count once below."
     for host in hosts:
         if host.message:
             yield f"{host.name}: {host.message}"

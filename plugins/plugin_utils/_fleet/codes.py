@@ -70,6 +70,11 @@ CODES: dict[str, tuple[str, str, str]] = {
         "Hosts serve one site with different certificates, client CAs, pins or paths.",
         "Deploy to those that are behind.",
     ),
+    "same-httpd": (
+        "warning",
+        "Several names of the inventory mean one httpd, so that it is deployed to, and counted, once for each.",
+        "Take all but one out of the group, and give that one the sites of each.",
+    ),
     "old-report": (
         "warning",
         "A report in `status_reports` is of more than twelve hours ago, and so is what it tells of its hosts.",

@@ -34,6 +34,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import (
     Reason,
     Row,
     Thresholds,
+    find_same,
     sort_by_host,
     tell_pins,
 )
@@ -255,7 +256,15 @@ class Difference:
 
 
 def _judge_together(hosts: Sequence[Host]) -> Iterator[Reason]:
-    """Yield where hosts serve one site otherwise than others do, of those that are fewer."""
+    """Yield which hosts are one, and where some serve a site otherwise than others do, of those that are fewer."""
+    for names in find_same(hosts):
+        words = f"{', '.join(names)} are one httpd: the inventory has several names for it."
+        remedy = (
+            "Take all but one out of the group, and give that one the sites of each: deploy, remove and rollback do"
+        )
+        yield Reason(
+            WARNING, "same-httpd", "", "", words, f"{remedy} everything there once for each name.", tuple(names)
+        )
     for each in find_differences(hosts):
         words = f"{each.domain}: hosts serve different {each.what} ({each.tell(_SHOWN_NAMES)})."
         remedy = "Deploy to those that are behind, unless you are trying a change on some of them first."

@@ -69,6 +69,11 @@ class Host:
         """What is told of each of its sites."""
         return list(self.told.get("sites", ()))
 
+    @property
+    def identity(self) -> str:
+        """What tells its httpd from every other, whatever the inventory calls it; empty where that is not known."""
+        return str((self.told.get("server") or self.told).get("identity") or "")
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -266,6 +271,15 @@ def sort_by_host(reasons: Iterable[Reason], hosts: Iterable[Host]) -> Mapping[st
         for name in [reason.host] if reason.host else reason.hosts or serving[reason.domain]:
             found[name].append(reason)
     return found
+
+
+def find_same(hosts: Iterable[Host]) -> list[list[str]]:
+    """Return the names of the inventory that mean one httpd, where several do."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for host in hosts:
+        if host.condition == LOOKED and host.identity:
+            names[host.identity].append(host.name)
+    return [each for each in names.values() if len(each) > 1]
 
 
 def tell_worse(seen: Collection[str | None]) -> str:

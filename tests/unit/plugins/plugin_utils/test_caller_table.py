@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -133,3 +134,13 @@ def test_a_refusal_that_may_have_been_with_either_site_is_counted_once() -> None
     other = host("d1", refusals=[refusal(sure=False), refusal(count=2)])
     both = Host("d1", LOOKED, "", {**one.told, "sites": [*one.sites, *other.sites]})
     assert "; 5 handshakes refused." in sum_up_callers([both])
+
+
+def test_what_has_several_names_counts_once() -> None:
+    plain = [host("d1", caller()), host("d2", caller()), host("again", caller())]
+    hosts = [
+        replace(each, told={**each.told, "identity": one}) for each, one in zip(plain, ("x", "y", "x"), strict=True)
+    ]
+    assert sum_up_callers(hosts) == sum_up_callers(hosts[:2])
+    assert any("d1, again are one httpd" in line for line in lay_out_callers(hosts))
+    assert not any("are one httpd" in line for line in lay_out_callers(hosts[:2]))

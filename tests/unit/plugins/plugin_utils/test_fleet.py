@@ -434,6 +434,26 @@ def test_findings_that_differ_by_their_hosts_alone_are_not_said_to_differ_in_mor
     assert "And 29 more like it: h1.example.net, " in " ".join(" ".join(tabulate_fleet(judged(hosts))).split())
 
 
+def of(identity: str) -> dict[str, Any]:
+    """Return what is told of an httpd by which it is known again."""
+    return {**host("any").told["server"], "identity": identity}
+
+
+def test_names_of_one_httpd_are_told_and_mark_each_of_them() -> None:
+    hosts = [host(name, site(), server=of(one)) for name, one in (("a", "x"), ("b", "y"), ("c", "x"))]
+    fleet = judged(hosts)
+    (found,) = fleet.reasons
+    assert (found.severity, found.code, found.hosts) == ("warning", "same-httpd", ("a", "c"))
+    assert found.message == "a, c are one httpd: the inventory has several names for it."
+    assert {row.host.name: row.severity for row in fleet.rows} == {"a": "warning", "b": "well", "c": "warning"}
+
+
+def test_hosts_whose_httpd_is_another_or_not_known_are_not_taken_for_one() -> None:
+    known = [host("a", site(), server=of("x")), host("b", site(), server=of("y"))]
+    silent = [host("c", site(), server=of("")), host("d", site(), server=of("")), host("e", site()), host("f", site())]
+    assert judged([*known, *silent]).reasons == ()
+
+
 def test_of_many_groups_that_differ_the_largest_are_told_and_the_others_counted() -> None:
     usual = [host(f"h{number}", site()) for number in range(9)]
     others = [host(f"o{number}", site(pins=[f"subject:CN={number}"])) for number in range(12)]
