@@ -229,10 +229,17 @@ sites:
       type: str
       sample: 3f9c54d08a1b77e2
     previous:
-      description: The name of the release to roll back to, null where there is none.
+      description:
+        - The name of the release to roll back to, null where there is none. The current one where the site went back
+          already, so that it stays.
       returned: always
       type: str
       sample: 81aa04b7c1d2e3f4
+    since:
+      description: When the current release last became that, in UTC, null where that is not known.
+      returned: always
+      type: str
+      sample: "2026-11-23T16:39:00Z"
     whole:
       description: Whether the release is as it was written.
       returned: always

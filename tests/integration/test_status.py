@@ -197,6 +197,7 @@ def test_two_names_of_one_httpd_are_told_and_nothing_there_is_done_or_counted_tw
     assert "Deployed: d1, d2, again." in said
     before = {each["host"]: each["sites"][0] for each in fleet.status()[2]["hosts"]}
     assert before["d1"]["open_paths"] == ["/healthz"]
+    assert before["d1"]["since"] >= data["made_at"]
     back = ("-e", "rollback_become=false", "-e", "rollback_domains=www.example.com", "-e", "rollback_serial=3")
     status, said = fleet.call("rollback", *back)
     assert status == 0, said

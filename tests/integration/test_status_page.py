@@ -199,6 +199,28 @@ def test_the_part_of_a_host_of_which_nothing_is_known_says_so_in_words(page: Pag
     assert "Install Python." in said
 
 
+def test_a_hosts_part_says_since_when_its_release_is_served_and_what_a_rollback_would_do(
+    browser: Browser, tmp_path: Path
+) -> None:
+    path = tmp_path / "back.html"
+    gone = site()
+    ways = {"first": site(), "later": site(previous="81aa04b7c1d2e3f4"), "gone": gone | {"previous": gone["release"]}}
+    old = {name: value for name, value in site().items() if name != "since"}
+    hosts = [host(name, told) for name, told in [*ways.items(), ("old", old)]]
+    path.write_text(render_page(judged(hosts)))
+    page = browser.new_page()
+    said = {}
+    for name in (*ways, "old"):
+        page.goto(f"{path.as_uri()}#host-{name}")
+        said[name] = page.locator(".host:visible").inner_text()
+    assert "since 2026-11-20 12:00 UTC" in said["first"]
+    assert "has no release to go back to" in said["first"]
+    assert "would go back to 81aa04b7c1d2e3f4" in said["later"]
+    assert "would change nothing, as this site has gone back already" in said["gone"]
+    assert "since" not in said["old"]
+    page.close()
+
+
 def test_a_hosts_part_names_every_host_of_a_group(page: Page) -> None:
     page.goto(f"{page.url}#host-d2")
     assert "d1, n1, n3, n4: SHA-256 abababab" in page.locator(".host:visible").inner_text()

@@ -58,6 +58,7 @@ def site(domain: str = "www.example.com", days: float = 90, **told: Any) -> dict
         "domain": domain,
         "release": hashlib.sha256(repr((domain, served)).encode()).hexdigest()[:16],
         "previous": None,
+        "since": after(-9),
         "whole": True,
         "known": True,
         "port": 443,

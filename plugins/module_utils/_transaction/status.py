@@ -339,6 +339,7 @@ class _Survey:
             "domain": wish.domain,
             "release": self.store.current(wish.domain) or None,
             "previous": self.store.current(wish.domain, "previous") or None,
+            "since": next((each.since for each in self.store.kept(wish.domain)[-1:]), "") or None,
             "whole": wish.release is not None,
             "known": wish.domain in self.facts,
         }

@@ -84,7 +84,7 @@ def read_answers(answers: Mapping[str, Any]) -> list[Answer]:
 
 
 def _read_answer(host: str, answer: Mapping[str, Any]) -> Answer:
-    words = " ".join(str(answer.get("msg", "")).split())
+    words = " ".join(str(answer.get("msg", "")).removeprefix("Task failed: ").split())
     if answer.get("unreachable"):
         return Answer(host, f"cannot be reached: {words}" if words else "cannot be reached", True, {})
     if answer.get("failed"):

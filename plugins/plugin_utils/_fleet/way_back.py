@@ -59,7 +59,8 @@ class Step:
 class WayBack:
     """What would be done, why it must not be, and how to say what is meant. choices: options behind -e, each with why.
 
-    alone: hosts to leave out, as nobody knows of them. unable: those that have nothing to go back to.
+    alone: hosts to leave out, as nobody knows of them. unable: those that have nothing to go back to; stuck: what they
+    serve, by host and site, or None where they have no such site.
     """
 
     steps: list[Step] = field(default_factory=list)
@@ -67,6 +68,7 @@ class WayBack:
     choices: list[tuple[str, str]] = field(default_factory=list)
     alone: list[str] = field(default_factory=list)
     unable: list[str] = field(default_factory=list)
+    stuck: list[tuple[str, str, Release | None]] = field(default_factory=list)
 
     @property
     def left_out(self) -> list[str]:
@@ -119,6 +121,7 @@ def _plan_site(way: WayBack, answer: Answer, domain: str, wanted: Wanted) -> Ite
             words = f"{domain}: there is no such site on this host, whose sites are: {known}. Correct the name,"
             way.refusals.append(f"{answer.host}: {words} or deploy it")
             way.unable.append(answer.host)
+            way.stuck.append((answer.host, domain, None))
         return
     if wanted.undone and not before.is_called(wanted.undone):
         yield Step(answer.host, domain, before, None)
@@ -126,6 +129,7 @@ def _plan_site(way: WayBack, answer: Answer, domain: str, wanted: Wanted) -> Ite
     after = site.find(wanted.target or site.previous)
     if after is None or not after.whole:
         way.unable.append(answer.host)
+        way.stuck.append((answer.host, domain, before))
     if after is None and wanted.target:
         has = ", ".join(each.key[:SHOWN_DIGITS] for each in site.releases)
         way.refusals.append(f"{answer.host}: {domain}: it has no {wanted.target}, which rollback_to names, but {has}")
@@ -171,6 +175,9 @@ def tabulate_way_back(way: WayBack, answers: Sequence[Answer], wanted: Wanted) -
         elif step.after is step.before:
             after = (f"{after[0]} (same)", *after[1:])
         rows.append((step.host, *((step.domain,) if several else ()), *_cells(step.before), *after))
+    for host, domain, before in way.stuck if rows else ():
+        served = _cells(before) if before else ("no such site", "", "", "")
+        rows.append((host, *((domain,) if several else ()), *served, "nothing", "", "", ""))
     rows += [(answer.host, answer.problem) for answer in answers if answer.problem]
     return lay_out(header, rows, least=_LEAST) if rows else []
 

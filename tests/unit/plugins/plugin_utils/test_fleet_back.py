@@ -227,6 +227,16 @@ def test_the_mark_of_a_host_that_would_end_elsewhere_is_told_whole_and_without_a
     assert tabulate_way_back(plan_way_back(answers, absent), answers, absent) == []
 
 
+def test_hosts_that_cannot_go_back_are_rows_of_the_table_beside_those_that_can() -> None:
+    told = {"d1": host("ba"), "d2": host("c"), "d3": {"found": True, "sites": []}}
+    answers = read_answers(told)
+    rows = tabulate_way_back(plan_way_back(answers, Wanted((DOMAIN,))), answers, Wanted((DOMAIN,)))[1:]
+    assert [row.split()[0] for row in rows] == ["d1", "d2", "d3"]
+    assert [" nothing" in row for row in rows] == [False, True, True]
+    assert rows[1].split()[1] == "c" * 8
+    assert "no such site" in rows[2]
+
+
 def test_the_command_that_is_told_keeps_what_was_asked_for() -> None:
     told = way_back({"d1": host("ba"), "d2": {"unreachable": True, "msg": "no route"}}, [DOMAIN], differ=True)
     assert "-l '!d2' -e rollback_domains=www.example.com -e rollback_differ=true`" in told["refusal"]
