@@ -11,7 +11,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from fleets import HOSTILE, host, judged, site, varied
+from fleets import HOSTILE, after, host, judged, site, varied
 
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.page import render_page
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.state import Host
@@ -160,6 +160,18 @@ def test_the_last_call_comes_first_by_one_click_and_none_last(page: Page) -> Non
     assert set(calls[len(told) :]) == {"none in 30 days", "\N{EN DASH}"}
     heading.click()
     assert [row[9] for row in rows(page)][-2:] == told[::-1]
+
+
+def test_what_changed_last_comes_first_by_one_click(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "changed.html"
+    hosts = [host(name, site(since=after(-days))) for name, days in (("a", 5), ("b", 1), ("c", 9))]
+    path.write_text(render_page(judged([*hosts, Host("down", "unreachable", "no route", {})])))
+    page = browser.new_page(viewport={"width": 1600, "height": 1000})
+    page.goto(path.as_uri())
+    page.get_by_role("button", name="Release, since").click()
+    assert [row[1] for row in rows(page)] == ["b", "a", "c", "down"]
+    assert rows(page)[0][10].endswith("2026-11-28")
+    page.close()
 
 
 def test_a_row_says_why_and_where_anybody_may_call(page: Page) -> None:

@@ -42,7 +42,7 @@ _COLUMNS = (
     *(("State", "number", False), ("Host", "text", False), ("Site", "text", False), ("Why", "text", False)),
     *(("Serves until", "number", False), ("Days", "number", False), ("Mutual TLS", "text", False)),
     *(("May call", "text", False), ("Client CA ends", "number", False), ("Last call (UTC)", "number", True)),
-    ("Release", "text", False),
+    ("Release, since", "number", True),
 )
 _NO_END = 10**12  # of what has none, behind all that has
 
@@ -128,7 +128,7 @@ def _place(days: int) -> int:
     return round(_WIDTH * min(1, math.log1p(max(0, days)) / math.log1p(_MARGIN_DAYS)))
 
 
-def _seconds(end: str) -> int:
+def _seconds(end: str | None) -> int:
     """Return a moment as a number to sort by, and 0 for none."""
     return int(moment(end).timestamp()) if end else 0
 
