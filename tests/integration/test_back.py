@@ -284,7 +284,7 @@ def test_a_fault_that_hosts_share_is_said_once(fleet: Fleet) -> None:
     assert going_on.output.count("ERROR unreadable, nowhere.crt: 'certificate'") == 3, "as error, as result, in the end"
     assert "It is to serve the same as d2, whose material is bad. Nothing was sent." in going_on.words
     assert "Deployed: d1. Failed: d2, d3 (" in going_on.words
-    assert "-l '!d2:!d3'" in going_on.words
+    assert "Mend d2, d3 and run the same again." in going_on.words
 
 
 def test_hosts_are_judged_each_where_the_one_they_are_like_is_gone_or_the_sites_stand_in_the_playbook(

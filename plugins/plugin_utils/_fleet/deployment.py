@@ -111,7 +111,8 @@ def tell_deployment(
     stay = [] if check else [each.host for each in failed if each.changed and each.host not in gone_back]
     said += _tell_failed(failed, stay)
     said += _tell_unlisted(outcomes)
-    return [*said, *_tell_how_to_go_on(failed, left, limit)]
+    others = bool(left or gone_back or (check and names))
+    return [*said, *_tell_how_to_go_on(failed, left, limit, others=others)]
 
 
 def tell_rollback(
@@ -133,7 +134,7 @@ def tell_rollback(
     said += [f"Left alone, as another release is served: {_name(others)}."] if others else []
     said += [f"{'Has' if len(lacking) == 1 else 'Have'} no such site: {_name(lacking)}."] if lacking else []
     said += _tell_failed(failed, [] if check else [each.host for each in failed if each.changed])
-    return [*said, *_tell_how_to_go_on(failed, left, limit)]
+    return [*said, *_tell_how_to_go_on(failed, left, limit, others=bool(left or (check and names)))]
 
 
 def _tell_failed(failed: Sequence[Outcome], stay: Sequence[str]) -> list[str]:
@@ -144,16 +145,16 @@ def _tell_failed(failed: Sequence[Outcome], stay: Sequence[str]) -> list[str]:
     return [f"Failed: {_name([f'{_name(names)} ({why})' for why, names in alike.items()])}."] if failed else []
 
 
-def _tell_how_to_go_on(failed: Sequence[Outcome], left: Sequence[str], limit: str) -> list[str]:
-    """Return lines on those that were not begun, and on what to do."""
+def _tell_how_to_go_on(failed: Sequence[Outcome], left: Sequence[str], limit: str, *, others: bool) -> list[str]:
+    """Return lines on those that were not begun, and on what to do. ``others``: whether any is to be gone on with."""
     said = []
     if left:
         said.append(f"Not begun: {_name(left)}. {'They serve' if len(left) > 1 else 'It serves'} as before.")
     if failed:
         names = [each.host for each in failed]
         them = "it" if len(names) == 1 else "them"
-        rest = quote(leave_out(limit, names))
-        said.append(f"Mend {_name(names)} and run the same again; or go on without {them}: -l {rest}.")
+        without = f"; or go on without {them}: -l {quote(leave_out(limit, names))}" if others else ""
+        said.append(f"Mend {_name(names)} and run the same again{without}.")
     return said
 
 

@@ -23,6 +23,7 @@ from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.deployment impor
     Outcome,
     tell_deployment,
     tell_put_back,
+    tell_rollback,
 )
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.dry_run import tabulate_dry_run
 from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.kept import read_answers, tell_pins
@@ -315,8 +316,25 @@ def test_who_is_done_who_failed_and_who_was_not_begun_is_told_with_how_to_go_on(
     assert tell_deployment(judged, check=False) == [
         "Deployed: none.",
         "Failed: d1 (bad), d2 (not confirmed; it serves the new state all the same).",
-        "Mend d1, d2 and run the same again; or go on without them: -l '!d1:!d2'.",
+        "Mend d1, d2 and run the same again.",
     ]
+
+
+def test_who_has_nobody_left_to_go_on_with_is_not_told_to() -> None:
+    """As of `-l down`, of which `-l 'down,!down'` leaves nobody."""
+    failed = Outcome("down", failed="it cannot be reached")
+    assert tell_deployment([failed], limit="down")[-1] == "Mend down and run the same again."
+    done = Outcome("d1", applied=applied(replaced=digits("a")))
+    assert tell_deployment([done, failed])[-1] == "Mend down and run the same again."
+    assert tell_rollback([done, failed], [], [])[-1] == "Mend down and run the same again."
+    for told in (
+        tell_deployment([done, failed], check=True),
+        tell_deployment([done, failed], {"d1": {"sites": []}}),
+        tell_deployment([Outcome("d1"), failed]),
+        tell_rollback([done, failed], [], [], check=True),
+        tell_rollback([Outcome("d1"), failed], [], []),
+    ):
+        assert told[-1] == "Mend down and run the same again; or go on without it: -l '!down'."
 
 
 @pytest.mark.parametrize(
@@ -335,7 +353,7 @@ def test_who_is_done_who_failed_and_who_was_not_begun_is_told_with_how_to_go_on(
 )
 def test_hosts_are_left_out_of_what_the_limit_left(limit: str, hosts: list[str], left: list[str]) -> None:
     assert split_host_pattern(leave_out(limit, hosts)) == left
-    failed = [Outcome(each, failed="it failed") for each in hosts]
+    failed = [Outcome("other"), *(Outcome(each, failed="it failed") for each in hosts)]
     assert tell_deployment(failed, limit=limit)[-1].endswith(f" -l '{leave_out(limit, hosts)}'.")
 
 
