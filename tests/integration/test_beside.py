@@ -595,7 +595,10 @@ WEAKENED = {
         "stands beside the site's own: take it out",
     ),
     "an open door behind": (f"{INCLUDE}\nSSLVerifyClient optional", "SSLVerifyClient at"),
-    "another client CA behind": (f"{INCLUDE}\nSSLCACertificateFile conf/own.crt", "SSLCACertificateFile at"),
+    "another client CA behind": (
+        f"{INCLUDE}\nSSLCACertificateFile conf/own.crt",
+        "put the `Include` of the site behind it",
+    ),
 }
 
 
@@ -653,6 +656,13 @@ NOT = "RewriteCond %{{REQUEST_URI}}"
 BUT_TOKENS = (
     f"{NOT} !^/\\.well-known/acme-challenge/\n{AWAY}",
     "RedirectMatch 301 ^(?!/\\.well-known/acme-challenge/).* https://www.example.com/",
+)
+# As Virtualmin writes them: all that anybody may look for is left out, not a CA's tokens alone.
+BUT_KNOWN = (
+    "RedirectMatch ^/(?!.well-known)(.*)$ https://www.example.com/$1",
+    AWAY.replace("^", "^/(?!.well-known)(.*)$"),
+    f"{NOT} !^/\\.well-known/\n{AWAY}",
+    f"RewriteRule ^/\\.well-known/ - [END]\n{AWAY}",
 )
 HOOKS = "\n<Directory {{hooks}}>\n{}\n</Directory>"
 NAMED = (
@@ -774,7 +784,6 @@ PAST = {
         for lines in (
             f"{NOT} !\\.well-known/acme-challenge/\n{AWAY}",
             f"{NOT} !^/\\.well-known/acme-challenge/|^/files\n{AWAY}",
-            f"{NOT} !^/\\.well-known/\n{AWAY}",
             f"RewriteRule ^/\\.well-known/acme-challenge/ - [C]\n{AWAY}",
             AWAY.replace("^", "^/(?!\\.well-known/acme-challenge|files)(.*?)$"),
             AWAY.replace("^", "^/(?!\\.well-known/acme-challenge)$"),
@@ -890,6 +899,7 @@ HARMLESS = {
             "RewriteRule ^/.well-known/acme-challenge - [END]\nRewriteCond %{{HTTPS}} off\n"
             + AWAY.replace("^", "^/(?!\\.well-known/acme-challenge)(.*?)$"),
             AWAY.replace("^", "^/(?!\\.well-known/acme-challenge)(.*?)"),
+            *BUT_KNOWN,
             AWAY.replace("^", "^(?!/\\.well-known/acme-challenge)/.*?"),
             "RedirectMatch permanent ^/(?!\\.well-known/acme-challenge/).* https://www.example.com/",
             "RedirectMatch 301 ^(?!/\\.well-known/acme-challenge/).* https://www.example.com/",
@@ -1017,6 +1027,72 @@ def test_what_is_no_way_past_the_site_is_no_error(host: Host, srv: str, lines: s
     assert host.enforces()
 
 
+@pytest.mark.parametrize("lines", BUT_KNOWN)
+@pytest.mark.parametrize("known", ["file", "folder", "a link to all"])
+def test_what_lies_beside_tokens_is_a_way_past_where_all_that_is_known_of_a_host_is_not_sent_away(
+    host: Host, srv: str, lines: str, known: str
+) -> None:
+    if known == "a link to all":
+        Path(srv, "hooks/.well-known/all").symlink_to(f"{srv}/hooks")
+    elif known == "file":
+        Path(srv, "hooks/.well-known/file").write_text("the content")
+    else:
+        Path(srv, "hooks/.well-known/folder").mkdir()
+    place = plain_host(host, f"DocumentRoot {srv}/hooks\nRewriteEngine on\n{lines.format()}")
+    host.restart()
+    message = host.refused(host.wish(document_root=f"{srv}/hooks"))
+    assert f"{DOMAIN}: the virtual host at {place} serves its content too" in message
+    assert "have it send all but /.well-known/acme-challenge/ away, or accept it by" in message
+
+
+@pytest.mark.parametrize("folder", ["tokens/.well-known/acme-challenge", "tokens"])
+def test_a_folder_of_tokens_that_all_hosts_share_is_no_content_of_one(host: Host, srv: str, folder: str) -> None:
+    """As Froxlor's, in each of its virtual hosts."""
+    (Path(srv) / folder).mkdir(parents=True)
+    alias = f"Alias /.well-known/acme-challenge {srv}/{folder}"
+    plain_host(host, f"DocumentRoot {host.httpd.root}/site", alias, "RewriteEngine on", BUT_TOKENS[0].format())
+    plain_host(host, f"DocumentRoot {srv}/other", alias)
+    the_users(host, *OLD, alias)
+    wish = host.wish(manage="directives")
+    host.apply(wish)
+    included(host)
+    assert host.apply(wish).sites[0]["mutual_tls"] == "enforced"
+    granted = f"<Directory {host.httpd.root}/site>\nRequire all granted\n</Directory>"
+    place = plain_host(host, f"Alias /.well-known/acme-challenge {host.httpd.root}/site", granted)
+    host.restart()
+    assert f"the virtual host at {place} serves its content too" in host.refused(wish)
+
+
+@pytest.mark.parametrize(
+    ("lines", "own", "is_open"),
+    [
+        ("ProxyPass /ipa/session http://127.0.0.1:8081/ipa", "", False),
+        (
+            '<LocationMatch "^/ca/ee/ca/checkRequest|^/ca/ocsp">\nProxyPassMatch http://127.0.0.1:8081\n</LocationMatch>',
+            "",
+            False,
+        ),
+        ("ProxyPass / http://127.0.0.1:8081/", "", True),
+        ('<LocationMatch "^/">\nProxyPassMatch http://127.0.0.1:8081\n</LocationMatch>', "", True),
+        ("ProxyPass /x http://127.0.0.1:8081/x", "ProxyPass / http://127.0.0.1:8081/", True),
+    ],
+)
+def test_a_backend_that_the_server_gives_to_each_host_is_the_content_of_who_is_called_there(
+    host: Host, srv: str, lines: str, own: str, *, is_open: bool
+) -> None:
+    """As FreeIPA's, at some paths of all virtual hosts of the server."""
+    host.add(f"{lines}\n")
+    plain_host(host, f"DocumentRoot {srv}/other")
+    the_users(host, *OLD, own)
+    wish = host.wish(manage="directives")
+    host.apply(wish)
+    included(host)
+    if is_open:
+        assert "have that stand in your own virtual host alone, or accept it by" in host.refused(wish)
+    else:
+        assert host.apply(wish).sites[0]["mutual_tls"] == "enforced"
+
+
 BUT_ACME = "RewriteEngine on\nRewriteRule ^/\\.well-known/acme-challenge/ - [{}]\n" + AWAY
 
 
@@ -1038,6 +1114,29 @@ def test_a_page_that_answers_for_missing_tokens_is_a_way_past_where_all_else_is_
     assert "a client without a certificate got in" in message
     assert "GET /.well-known/acme-challenge/mtls-httpd" in message
     assert "by FallbackResource at" in message
+
+
+@pytest.mark.parametrize("target", ["/index.html", "index.html"])
+@pytest.mark.parametrize("flag", ["END", "L"])
+@pytest.mark.parametrize("but", ["acme-challenge/", ""])
+def test_a_rule_of_a_folder_that_answers_for_missing_tokens_is_a_way_past_where_the_host_lets_it(
+    host: Host, srv: str, but: str, flag: str, target: str
+) -> None:
+    """By [L], as applications write it, httpd asks the rules of the host again, which send the inner request away."""
+    Path(srv, "hooks/index.html").write_text("the content")
+    missing = "RewriteCond %{REQUEST_FILENAME} !-f\nRewriteCond %{REQUEST_URI} !acme-challenge" if not but else ""
+    Path(srv, "hooks/.htaccess").write_text(f"RewriteEngine on\n{missing}\nRewriteRule . {target} [{flag}]\n")
+    away = f"RewriteEngine on\n{NOT.format()} !^/\\.well-known/{but}\n{AWAY.format()}"
+    plain_host(host, f"DocumentRoot {srv}/hooks\n{away}\n<Directory {srv}/hooks>\nAllowOverride All\n</Directory>")
+    host.restart()
+    wish = host.wish(document_root=f"{srv}/hooks")
+    if flag == "L":
+        host.apply(wish)
+        assert host.enforces()
+    else:
+        message = host.refused(wish)
+        assert f"to GET /.well-known/{but}mtls-httpd with Host" in message
+        assert "by RewriteRule at" in message
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive, endpoint
-from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands
+from ansible_collections.mtls.httpd.plugins.module_utils._machine import commands, trusted_paths
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.bounds import bounded
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._site import backends, closings, standing
@@ -32,7 +32,14 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import Fo
 from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_directives import Goal
 from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_requests import LeadingHost
 from ansible_collections.mtls.httpd.plugins.module_utils._site.own_backends import OwnBackend, find_own_hosts
-from ansible_collections.mtls.httpd.plugins.module_utils._site.token_folders import find_at_tokens
+from ansible_collections.mtls.httpd.plugins.module_utils._site.patterns import may_match
+from ansible_collections.mtls.httpd.plugins.module_utils._site.token_folders import (
+    KNOWN,
+    TOKENS,
+    find_spared,
+    find_url,
+    is_for_tokens,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._store.facts import SITE
 
 if TYPE_CHECKING:
@@ -109,7 +116,8 @@ def find_bypasses(
                 if not named & set(accepted[domain]):
                     host = f"the virtual host at {place}" if place else "the main server"
                     words = f"{domain}: {host} serves its content too, and asks for no client certificate"
-                    remedy = f"take that out, or accept it by 'allow_bypass: [{used or said.file}]'"
+                    way = _find_way(without_us, place, said, site)
+                    remedy = f"{way}, or accept it by 'allow_bypass: [{used or said.file}]'"
                     found.append(Fault("bypass", domain, f"{words} ({said.name} at {said.place})", remedy))
         for other in opening:
             listing, name = (domain, other) if domain in releases else (other, domain)
@@ -118,6 +126,16 @@ def find_bypasses(
                 remedy = f"protect it alike, or accept it by 'allow_bypass: [{name}]' of {listing}"
                 found.append(Fault("bypass", domain, words, remedy))
     return list(dict.fromkeys(found))
+
+
+def _find_way(without_us: Description, place: str, said: Directive, site: _Site) -> str:
+    """What to do about a way past a site."""
+    if not said.host and site.place:
+        return "have that stand in your own virtual host alone"
+    is_left = closings.sends_files_away(without_us, place) and said.name.lower() in ("documentroot", "alias")
+    if is_left and closings.spares_known(without_us, place):
+        return f"have it send all but {TOKENS}/ away"
+    return "take that out"
 
 
 def _is_open_to_others(without_us: Description, own: OwnBackend) -> bool:
@@ -230,12 +248,22 @@ def _site(without_us: Description, facts: SiteFacts, text: str) -> _Site:
     mine = standing.host_of(facts, without_us)
     directives = _of_host(without_us, mine.place) if mine else _lines(text)
     # What the server level gives to each host, such as a distribution's /icons/, is nobody's own.
-    directives = [each for each in directives if each.host or not mine or "alias" not in each.name.lower()]
+    directives = [each for each in directives if each.host or not mine or not _is_nobodys(each, facts)]
     if not mine and facts.mutual_tls != "enforced":
         # Its own DocumentRoot or ProxyPass stands before that of the server level.
         directives += [each for each in _inherited(without_us) if each.name.lower() != "documentroot"]
     guarded, opened, past = _divided(without_us, facts, directives)
     return _Site(tuple(guarded), tuple(opened), mine.place if mine else "", past)
+
+
+def _is_nobodys(each: Directive, facts: SiteFacts) -> bool:
+    """Whether what the server level gives to each host is none of what a site's own callers ask for."""
+    name = each.name.lower()
+    if name not in ("proxypass", "proxypassmatch"):
+        return "alias" in name
+    url, pattern = find_url(each)
+    called = (*facts.called, *facts.protected_paths)
+    return not any(may_match(pattern, path) if pattern else trusted_paths.lies_within(path, url) for path in called)
 
 
 def _divided(
@@ -245,7 +273,8 @@ def _divided(
     sections = {f'Location "{path}"' for path in facts.protected_paths}
     guarded, opened = [], []
     for each in directives:
-        for found in find_contents(without_us, each):
+        # What is there for a CA is for everybody, whatever its folder is called.
+        for found in () if is_for_tokens(each) else find_contents(without_us, each):
             content = _rooted(without_us, found, directives)
             if facts.mutual_tls == "enforced":
                 guarded.append(content)
@@ -323,8 +352,9 @@ def _leave_open(without_us: Description, place: str, found: list[Content]) -> li
     if closings.sends_files_away(without_us, place):
         # A backend, and a path of RewriteRule, are found before a Redirect is; a handler of files is not.
         before = [content for content in found if _comes_before_files(content)]
-        if not closings.redirects_away(without_us, place):  # Then it is all but those for a CA's token.
-            before += [served for content in found for served in find_at_tokens(without_us, content)]
+        if not closings.redirects_away(without_us, place):  # Then it is all but those for what anybody may look for.
+            spared = KNOWN if closings.spares_known(without_us, place) else TOKENS
+            before += [served for content in found for served in find_spared(without_us, content, spared)]
         return before
     return found
 

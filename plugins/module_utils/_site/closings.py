@@ -41,12 +41,14 @@ _IF_WITHOUT_TLS = re.compile(
 # The same by the scheme, which is that of ServerName, if it names one.
 _WITHOUT_SCHEME = {("%{REQUEST_SCHEME}", said) for said in ("http", "=http", "^http$", "!https", "!=https", "!^https$")}
 _IF_WITHOUT_SCHEME = re.compile(r"""If\s+"?\s*%\{REQUEST_SCHEME\}\s*(==?\s*'http'|!=\s*'https')\s*"?""", re.IGNORECASE)
-# Where a CA looks for its token by plain HTTP (RFC 8555, section 8.3), which is for everybody: as a pattern of a path,
-# and as one of RedirectMatch, or of RewriteRule, for every other.
-_OF_ACME = re.compile(r"\^/\\?\.well\\?-known/acme\\?-challenge(?![?*{])[^|]*")
-_BUT_ACME = re.compile(
-    r"\^\(\?!/\\?\.well\\?-known/acme\\?-challenge/?\)(\(?/?\.\*\??\)?\$?)?|"
-    r"\^/\(\?!\\?\.well\\?-known/acme\\?-challenge/?\)(\(?\.\*\??\)?\$?)?"  # a bare "$" would be for "/" alone
+# Where a CA looks for its token by plain HTTP (RFC 8555, section 8.3), which is for everybody, and where all is that
+# anybody may look for (RFC 8615): as a pattern of a path, and as one for every other (RedirectMatch, RewriteRule).
+_KNOWN = r"\\?\.well\\?-known"
+_OF_KNOWN = re.compile(rf"\^/{_KNOWN}(?![?*{{])[^|]*")
+_OF_ACME = re.compile(rf"\^/{_KNOWN}/acme\\?-challenge(?![?*{{])[^|]*")
+_BUT_KNOWN = re.compile(
+    rf"\^\(\?!/{_KNOWN}(/acme\\?-challenge)?/?\)(\(?/?\.\*\??\)?\$?)?|"
+    rf"\^/\(\?!{_KNOWN}(/acme\\?-challenge)?/?\)(\(?\.\*\??\)?\$?)?"  # a bare "$" would be for "/" alone
 )
 _EACH_URL = re.compile(r"""(Location\s+"?/"?|If\s+"?\s*true\s*"?)\s*""", re.IGNORECASE)
 
@@ -102,11 +104,26 @@ def _names_scheme(without_us: Description, place: str) -> bool:
 
 
 def sends_files_away(without_us: Description, place: str) -> bool:
-    """Whether a host sends every request for a file away, or all but those for a CA's token."""
-    return redirects_away(without_us, place, but_acme=True) or rewrites_away(without_us, place, but_acme=True)
+    """Whether a host sends every request for a file away, or all but those for what anybody may look for."""
+    return redirects_away(without_us, place, but_known=True) or rewrites_away(without_us, place, but_known=True)
 
 
-def redirects_away(without_us: Description, place: str, *, but_acme: bool = False) -> bool:
+def spares_known(without_us: Description, place: str) -> bool:
+    """Whether what such a host does not send away may be more than requests for a CA's token."""
+    patterns = [
+        word
+        for each in without_us.of_host(place)
+        if each.name.lower() in ("rewritecond", "rewriterule", "redirectmatch")
+        for word in each.words[:2]
+    ]
+    return any(
+        (_OF_KNOWN.fullmatch(word.lstrip("!")) and not _OF_ACME.fullmatch(word.lstrip("!")))
+        or (_BUT_KNOWN.fullmatch(word) and "acme" not in word)
+        for word in patterns
+    )
+
+
+def redirects_away(without_us: Description, place: str, *, but_known: bool = False) -> bool:
     """Whether a Redirect of a host sends every request away before it looks for files."""
     directives = [
         each
@@ -122,12 +139,12 @@ def redirects_away(without_us: Description, place: str, *, but_acme: bool = Fals
         if name in ("redirect", "redirectpermanent", "redirecttemp") and (words[:1] == ["/"] or is_short):
             return True
         is_whole = name == "redirectmatch" and bool(words)
-        if is_whole and (_ALL.fullmatch(words[0]) or (but_acme and _BUT_ACME.fullmatch(words[0]))):
+        if is_whole and (_ALL.fullmatch(words[0]) or (but_known and _BUT_KNOWN.fullmatch(words[0]))):
             return True
     return False
 
 
-def rewrites_away(without_us: Description, place: str, *, but_acme: bool = False) -> bool:
+def rewrites_away(without_us: Description, place: str, *, but_known: bool = False) -> bool:
     """Whether a RewriteRule of a host turns every request away before all else: the first that does not do so alone."""
     if [each.arguments.lower() for each in _direct(without_us, place) if each.name.lower() == "rewriteengine"][-1:] != [
         "on"
@@ -144,8 +161,8 @@ def rewrites_away(without_us: Description, place: str, *, but_acme: bool = False
             conditions.append(words)
         elif name == "rewriterule":
             if (
-                but_acme
-                and _OF_ACME.fullmatch(words[0])
+                but_known
+                and _OF_KNOWN.fullmatch(words[0])
                 and words[1:2] == ["-"]
                 and not has_flag(words, "C|chain|S|skip")
             ):
@@ -156,8 +173,8 @@ def rewrites_away(without_us: Description, place: str, *, but_acme: bool = False
                 return False
             # httpd does nothing for "-" with a redirect: it closes nothing, and hides nothing that comes after it.
             idle = words[1:2] == ["-"] and not has_flag(words, "F|forbidden|G|gone")
-            others = [words for words in conditions if not (but_acme and _is_but_acme(words))]
-            is_whole = _ALL.fullmatch(words[0]) or (but_acme and _BUT_ACME.fullmatch(words[0]))
+            others = [words for words in conditions if not (but_known and _is_but_known(words))]
+            is_whole = _ALL.fullmatch(words[0]) or (but_known and _BUT_KNOWN.fullmatch(words[0]))
             if is_whole and not idle and _hold_always(others, always, names):
                 return True
             conditions = []
@@ -178,13 +195,13 @@ def _has_tls(without_us: Description, place: str) -> bool:
     )
 
 
-def _is_but_acme(words: Sequence[str]) -> bool:
-    """Whether a RewriteCond holds for all but requests for a CA's token, and is no alternative to others."""
+def _is_but_known(words: Sequence[str]) -> bool:
+    """Whether a RewriteCond holds for all but what anybody may look for, and is no alternative to others."""
     tested, pattern, *flags = words
     return (
         tested == "%{REQUEST_URI}"
         and pattern.startswith("!")
-        and bool(_OF_ACME.fullmatch(pattern[1:]))
+        and bool(_OF_KNOWN.fullmatch(pattern[1:]))
         and not re.search(r"(?i)[\[,]\s*(OR|ornext)\s*[\],]", "".join(flags))
     )
 

@@ -44,7 +44,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.in_the_way import
     find_unsaid_rules,
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_directives import Goal
-from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_requests import TUNNEL
+from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_requests import MISSING, TUNNEL
 from ansible_collections.mtls.httpd.plugins.module_utils._site.leads import Lead, Leads
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _ask_by(
     remedy = "put a slash behind the host and port there" if "@" in made.path else ""
     shown = read_beginning(lead.shown, BEGINNING) if lead.shown else b""
     # It may be a program, which answers anything; but so may what another folder has for what is missing.
-    runs = lead.said.name.lower() == "fallbackresource" and _is_of_site(asker, host, site, made.path)
+    runs = made.path in MISSING and _is_of_site(asker, host, site, made.path)
     asked = Asked(request, name.partition(":")[0], told, made.path, shown, remedy, sni, runs)
     versions = tuple(reversed(VERSIONS)) if with_tls else ("",)
     if with_tls and not identity:

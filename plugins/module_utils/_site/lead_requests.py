@@ -38,7 +38,7 @@ from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_fillings imp
 )
 from ansible_collections.mtls.httpd.plugins.module_utils._site.patterns import find_example
 from ansible_collections.mtls.httpd.plugins.module_utils._site.templates import Condition, Filling, Made, parse
-from ansible_collections.mtls.httpd.plugins.module_utils._site.token_folders import TOKENS
+from ansible_collections.mtls.httpd.plugins.module_utils._site.token_folders import KNOWN, TOKENS
 from ansible_collections.mtls.httpd.plugins.module_utils._site.user_folders import find_requests_of_users
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._site.lead_directives import Goal
 
 BELOW = "mtls-httpd"
+# What is not there, where hosts answer that send all else away.
+MISSING = (f"{TOKENS}/{BELOW}", f"{KNOWN}/{BELOW}")
 TUNNEL = "CONNECT"
 _FILES = 16  # of a site that are asked for in one folder: those that lie farthest up, or where .htaccess files are
 GRANTED = 16  # files that one rule of a .htaccess file is for
@@ -205,9 +207,10 @@ class LeadingHost:
             yield from self._by_grant(each, goal)
         if name in ("rewriterule", "aliasmatch", "scriptaliasmatch") and goal.folder and len(words) > 1:
             yield from self._by_ending(each, goal, conditions)
-        if name == "fallbackresource" and goal.folder:
-            yield from self._by_fallback(each, goal)
-        if name == "rewriterule" and any(map(_is_section, each.sections)):
+        is_within = name == "rewriterule" and any(map(_is_section, each.sections))
+        if (name == "fallbackresource" or is_within) and goal.folder:
+            yield from self._by_fallback(each, goal, words[1:2] if is_within else words[:1])
+        if is_within:
             return  # What it names is a URL.
         at = words[0] if len(words) > 1 and name in ("alias", "scriptalias") else self._base(each)
         for content in find_contents(self.described, each) if goal.folder else ():
@@ -232,19 +235,24 @@ class LeadingHost:
             if path not in goal.opened and os.path.isfile(path):
                 yield from ((made, path) for made in fill_for_file(rule, template, path))
 
-    def _by_fallback(self, each: Directive, goal: Goal) -> Iterator[tuple[Made, str]]:
-        """By what answers for a file that is not there, where a host sends all away but who asks for a CA's token.
+    def _by_fallback(self, each: Directive, goal: Goal, target: Sequence[str]) -> Iterator[tuple[Made, str]]:
+        """By what answers for a file that is not there, where a host sends all away but who asks below TOKENS or KNOWN.
 
-        By [END], and by some other rules, httpd does not send that inner request away.
+        By [END], and by some other rules, httpd does not send that inner request away. C(target): what answers, if it
+        is named.
         """
-        file = os.path.normpath(f"{goal.folder}/{each.words[0]}") if each.words else ""
+        named = "".join(target).partition("?")[0]
+        file = os.path.normpath(f"{goal.folder}/{named}")
         place = self.host.place if self.host else ""
         serves = not self.host or any(folder == goal.folder for folder, _url in self.served)
         leaves = not self.host or (
             closings.sends_files_away(self.described, place) and not closings.sends_all_away(self.described, place)
         )
-        if serves and leaves and each.arguments.startswith("/") and file not in goal.opened and os.path.isfile(file):
-            yield Made(path=join(TOKENS, BELOW)), file
+        # A FallbackResource is a URL; a rule of a folder may name a file of it.
+        is_one = named.startswith("/") or each.name.lower() == "rewriterule"
+        if serves and leaves and is_one and file not in goal.opened and os.path.isfile(file):
+            at = KNOWN if self.host and closings.spares_known(self.described, place) else TOKENS
+            yield Made(path=join(at, BELOW)), file
 
     def _by_grant(self, each: Directive, goal: Goal) -> Iterator[tuple[Made, str]]:
         """By a rule of a .htaccess file for some files, as what stands for the content is none of them.

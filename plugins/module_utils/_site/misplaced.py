@@ -172,7 +172,8 @@ def _doors(store: Store, described: Description, site: SiteFacts, mine: VirtualH
         value = each.words[0] if each.words else ""
         if (os.path.realpath(described.path(value)) if "ca" in name else value.lower()) != wanted[name]:
             words = f"{site.domain}: {each.name} at {each.place} is not the site's own, so that others would get in"
-            yield Fault("others-get-in", site.domain, words, "")
+            remedy = "take it out, or put the `Include` of the site behind it" if site.included else ""
+            yield Fault("others-get-in", site.domain, words, remedy)
     # What OpenSSL is told past mod_ssl: CAs in the place of SSLCACertificateFile's.
     for each in described.named("sslopensslconfcmd"):
         if each.host not in ("", mine.place):

@@ -2,10 +2,14 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What a host serves where a CA looks for its token (RFC 8555, section 8.3), if it sends all other requests away."""
+"""What a host serves where a CA looks for its token (RFC 8555, section 8.3), or anybody for what is known of a host.
+
+Where it sends all other requests away, that is all of it.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -19,9 +23,13 @@ if TYPE_CHECKING:
     from ansible_collections.mtls.httpd.plugins.module_utils._httpd.description import Description, Directive
     from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import Content
 
-TOKENS = "/.well-known/acme-challenge"
+KNOWN = "/.well-known"  # RFC 8615
+TOKENS = f"{KNOWN}/acme-challenge"
 # As the patterns are that except it: in any case, often with a dot that stands for any character, and no slash behind.
-_AT_TOKENS = re.compile(r"/.well-known/acme-challenge", re.IGNORECASE)
+_AT_KNOWN = {url: re.compile(f"/.{url[2:]}", re.IGNORECASE) for url in (KNOWN, TOKENS)}
+# What CAs have a host show, and nobody else: tokens (also of the CA/Browser Forum's, 3.2.2.4.18).
+_OF_TOKENS = {"acme-challenge", "pki-validation"}
+_A_TARGET = re.compile(r"(?i)unix:|\w+://")
 _ALIASES = ("alias", "scriptalias", "aliasmatch", "scriptaliasmatch")
 # How a pattern begins, as far as that is the same for each path that it matches; and what in it is no alternative.
 _BEGINNING = re.compile(r"\^((?:(?:\\\W|[^\\^$.|?*+()\[\]{}])(?![?*{]))*)")
@@ -33,29 +41,48 @@ def holds_tokens(path: str) -> bool:
     return f"{TOKENS}/" in f"{path}/"
 
 
-def find_at_tokens(without_us: Description, content: Content) -> Iterator[Content]:
-    """Yield what of C(content) an alias serves there; not the folder of tokens, which is for everybody.
+def is_for_tokens(said: Directive) -> bool:
+    """Whether an alias is for a CA's tokens alone, whatever its folder is called."""
+    if said.name.lower() not in _ALIASES:
+        return False
+    url, pattern = find_url(said)
+    return bool(_AT_KNOWN[TOKENS].match(_find_beginning(pattern) if pattern else url))
 
-    Of a DocumentRoot that folder is all.
-    """
-    if content.said.name.lower() not in _ALIASES:
+
+def find_spared(without_us: Description, content: Content, spared: str) -> Iterator[Content]:
+    """Yield what of C(content) a host serves at TOKENS, or in all of KNOWN; not tokens, which are for everybody."""
+    name = content.said.name.lower()
+    if name not in (*_ALIASES, "documentroot"):
         return
-    url, pattern = _find_url(content.said)
+    url, pattern = find_url(content.said) if name in _ALIASES else ("/", "")
     if pattern:
         start = _find_beginning(pattern)
-        is_met = bool(_AT_TOKENS.match(start)) or TOKENS.startswith(start.lower())
+        is_met = bool(_AT_KNOWN[spared].match(start)) or spared.startswith(start.lower())
     else:
-        is_met = bool(_AT_TOKENS.match(url))
-        if trusted_paths.lies_below(TOKENS, url.lower()):
-            is_met, content = True, content.below(TOKENS[len(url.rstrip("/")) :])
+        is_met = bool(_AT_KNOWN[spared].match(url))
+        if trusted_paths.lies_below(spared, url.lower()):
+            is_met, content = True, content.below(spared[len(url.rstrip("/")) :])
     path = without_us.real_path(content.path)
-    if is_met and not holds_tokens(path):
-        yield replace(content, path=path)
+    if not is_met or holds_tokens(path):
+        return
+    content = replace(content, path=path)
+    parts = _find_parts(path) if path.endswith(KNOWN) else None
+    yield from [content] if parts is None else (content.below(f"/{part}") for part in parts)
 
 
-def _find_url(said: Directive) -> tuple[str, str]:
-    """The URL that an alias is for, or the pattern of such."""
-    if len(said.words) > 1:
+def _find_parts(folder: str) -> list[str] | None:
+    """What a folder holds beside tokens; None where that is not to be seen."""
+    try:
+        return sorted(name for name in set(os.listdir(folder)) - _OF_TOKENS if not name.startswith(".ht"))
+    except FileNotFoundError:
+        return []
+    except OSError:
+        return None
+
+
+def find_url(said: Directive) -> tuple[str, str]:
+    """The URL that an alias, or a proxy, is for, or the pattern of such."""
+    if len(said.words) > 1 and not _A_TARGET.match(said.words[0]):
         return ("", said.words[0]) if said.name.lower().endswith("match") else (said.words[0], "")
     for section in reversed(said.sections):
         name, _space, url = section.partition(" ")
