@@ -1093,6 +1093,23 @@ def test_a_backend_that_the_server_gives_to_each_host_is_the_content_of_who_is_c
         assert host.apply(wish).sites[0]["mutual_tls"] == "enforced"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "RedirectMatch ^/old https://127.0.0.1:{port}/",
+        "RequestHeader set X-Base https://127.0.0.1:{port}/",
+        "RewriteRule ^/old https://127.0.0.1:{port}/ [R]",
+    ],
+)
+def test_a_url_that_is_told_to_clients_or_backends_is_none_of_a_backend(host: Host, srv: str, line: str) -> None:
+    host.add("<IfModule !headers_module>\nLoadModule headers_module modules/mod_headers.so\n</IfModule>\n")
+    the_users(host, *OLD, "RewriteEngine on", line.format(port=host.port))
+    wish = host.wish(manage="directives")
+    host.apply(wish)
+    included(host)
+    assert not [each for each in host.apply(wish).limits if "backend" in each]
+
+
 BUT_ACME = "RewriteEngine on\nRewriteRule ^/\\.well-known/acme-challenge/ - [{}]\n" + AWAY
 
 

@@ -25,7 +25,12 @@ from ansible_collections.mtls.httpd.plugins.module_utils._machine import loopbac
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.fault import Fault
 from ansible_collections.mtls.httpd.plugins.module_utils._machine.stand_ins import Arrival
 from ansible_collections.mtls.httpd.plugins.module_utils._site.backends import PORTS
-from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import Content, find_contents, runs_files
+from ansible_collections.mtls.httpd.plugins.module_utils._site.contents import (
+    Content,
+    find_contents,
+    has_flag,
+    runs_files,
+)
 from ansible_collections.mtls.httpd.plugins.module_utils._site.folders import (
     Folders,
     are_ruled,
@@ -59,6 +64,8 @@ _WITHIN = ("45.7.9", "109.7.9", "173.7.9", "237.7.9")
 _FIRST_OF_CLASS_B = 128
 # The same of IPv6: one in each sixteenth of what each registry has.
 _FAR_V6 = tuple(f"{registry}{part:02x}:4e00::7" for registry in ("24", "26", "28", "2a", "2c") for part in range(16))
+# Directives whose URLs are said to clients, or to a backend.
+_NO_BACKEND = ("proxypassreverse", "<virtualhost", "redirect", "header", "requestheader", "errordocument", "substitute")
 # Set aside for tests of networks (RFC 2544): names of backends mean these inside.
 _OF_NAMES = ipaddress.ip_network("198.18.0.0/24")
 _NO_PAGE = "/mtls-httpd"  # of a backend, which answers for any
@@ -101,7 +108,7 @@ def find_own_backends(
     protected = {f'Location "{path}"' for path in site.protected_paths}
     naming: dict[bool, list[str]] = {True: [], False: []}
     for said in described.of_host(host.place):
-        if not said.name.lower().startswith(("proxypassreverse", "<virtualhost")):
+        if not (said.name.lower().startswith(_NO_BACKEND) or has_flag(said.words, "R|redirect")):
             is_closed = site.mutual_tls == "enforced" or bool(protected & set(said.sections))
             naming[is_closed].append(said.arguments)
     return find_backends(naming[False]), find_backends(naming[True])
