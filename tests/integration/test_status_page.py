@@ -320,6 +320,9 @@ def test_what_is_amiss_with_many_hosts_is_told_on_one_screen_and_each_of_it_by_o
     every, alike, of_sites = page.locator("#amiss > ul > li > details").all()
     assert every.inner_text() == "All 200 hosts"
     assert alike.inner_text().startswith("And 199 more like it, with 10.0.0.101, 10.0.0.102, 10.0.0.103 and 196 more")
+    page.emulate_media(media="print")
+    assert alike.locator("summary").is_visible()
+    page.emulate_media(media="screen")
     assert of_sites.inner_text() == "And 99 more like it"
     alike.locator("summary").click()
     assert "down299: 10.0.0.299 timed out" in alike.inner_text()

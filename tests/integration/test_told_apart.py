@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from backend import Backend, get, send
+from demo_material import write
+from embedded_httpd import free_port
 from host import DOMAIN, Host
 from rehearsing import edited
 
@@ -164,3 +166,54 @@ def test_a_preflight_that_reaches_the_backend_is_refused(host: Host, site: Backe
     assert "a client without a certificate got in at 127.0.0.1:" in message
     assert "to OPTIONS /" in message
     assert site.asked == []
+
+
+@pytest.mark.parametrize("rest", ["callback", "%1"])
+def test_a_condition_that_names_the_backend_is_asked_as_it_is_written(host: Host, site: Backend, rest: str) -> None:
+    host.load(*PROXYING)
+    url = f"https://localhost:{site.port}"
+    conditions = f"RewriteCond %{{HTTP:Origin}} ={url}\nRewriteCond %{{QUERY_STRING}} (.*)"
+    extra = f"RewriteEngine on\n{conditions}\nRewriteRule ^{OPEN}$ {url}/{rest} [P]"
+    wish = host.wish(**over_tls(host, site, open_paths=(OPEN,)), extra=extra)
+    message = host.refused(wish)
+    assert "a client without a certificate got in at 127.0.0.1:" in message
+
+
+@pytest.mark.parametrize(
+    ("section", "is_for_some"),
+    [
+        ('<Proxy "https://*">\nRequire ip 192.0.2.1\n</Proxy>', True),
+        (
+            '<Proxy "*">\nRequire all denied\n</Proxy>\n<ProxyMatch "^https://">\nRequire all granted\n</ProxyMatch>',
+            False,
+        ),
+    ],
+    ids=["by address", "granted"],
+)
+def test_a_section_for_urls_over_tls_holds_in_the_rehearsal_too(
+    host: Host, site: Backend, section: str, *, is_for_some: bool
+) -> None:
+    host.load(*PROXYING)
+    host.add(f"{section}\n")
+    host.restart()
+    report = host.apply(host.wish(**over_tls(host, site)))
+    assert report.rehearsal == "full"
+    assert any("does not let in gets 403" in each for each in report.limits) is is_for_some
+
+
+def test_a_backend_that_is_a_host_of_this_httpd_is_called_as_it_listens(host: Host) -> None:
+    port = free_port()
+    issued = host.public.issue("localhost")
+    write(host.conf, "inner.crt", issued.full_pem)
+    write(host.conf, "inner.key", issued.key_pem)
+    host.load(*PROXYING)
+    folder = host.httpd.root / "inner"
+    folder.mkdir()
+    lines = (
+        f"SSLEngine on\nSSLCertificateFile conf/inner.crt\nSSLCertificateKeyFile conf/inner.key\nDocumentRoot {folder}"
+    )
+    granted = f"<Directory {folder}>\nRequire all granted\n</Directory>"
+    host.add(f"Listen 127.0.0.1:{port}\n<VirtualHost 127.0.0.1:{port}>\n{lines}\n{granted}\n</VirtualHost>\n")
+    host.restart()
+    report = host.apply(host.wish(proxy_pass=f"https://localhost:{port}/", proxy_ca=host.public.pem))
+    assert not [each for each in report.limits if "400" in each]

@@ -20,16 +20,17 @@ _DIGITS = 16
 
 
 def identify(server: Server) -> str:
-    """What tells it from every other httpd, as long as it runs; empty where that is not to be known.
+    """What tells it from every other httpd, as long as it runs; empty where it does not, or that is not to be known.
 
     By the boot of its kernel, its configuration's file, and its parent process: containers of one kernel have files of
     their own, and where they share one, they are different processes.
     """
+    if server.parent is None or not server.running():
+        return ""
     boot = commands.read(_BOOT).strip()
     try:
         config = os.stat(server.config)
     except OSError:
         return ""
-    parent = (server.parent.pid, server.parent.started) if server.parent and server.running() else ()
-    told = repr((boot, config.st_dev, config.st_ino, parent))
+    told = repr((boot, config.st_dev, config.st_ino, server.parent.pid, server.parent.started))
     return hashlib.sha256(told.encode()).hexdigest()[:_DIGITS] if boot else ""

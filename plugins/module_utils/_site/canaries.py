@@ -108,7 +108,9 @@ def find_own_backends(
     protected = {f'Location "{path}"' for path in site.protected_paths}
     naming: dict[bool, list[str]] = {True: [], False: []}
     for said in described.of_host(host.place):
-        if not (said.name.lower().startswith(_NO_BACKEND) or has_flag(said.words, "R|redirect")):
+        # A rule with both flags is a proxy's (mod_rewrite).
+        redirects = has_flag(said.words, "R|redirect") and not has_flag(said.words, "P|proxy")
+        if not (said.name.lower().startswith(_NO_BACKEND) or redirects):
             is_closed = site.mutual_tls == "enforced" or bool(protected & set(said.sections))
             naming[is_closed].append(said.arguments)
     return find_backends(naming[False]), find_backends(naming[True])

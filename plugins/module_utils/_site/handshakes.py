@@ -195,7 +195,7 @@ def _ask_without_canaries(occasion: Occasion, site: SiteFacts, door: Door, quest
     answer = ask(door, question, seconds)
     if _expected_answer(site, answer) == "403" and (answer.status in NO_METHOD or 200 <= answer.status < 300):
         # The method alone may be what is answered, before the rules are asked: refused (AllowMethods), or as CORS wants
-        # it. That says nothing of other requests; whether it leads to content, a rehearsal has shown.
+        # it. That says nothing of other requests; whether it leads to content, a full rehearsal has shown.
         answer = ask(door, replace(question, method="GET"), seconds)
     answer = _see_whether_sent_away(site, door, question, answer, seconds)
     if not (dressed and _expected_answer(site, answer) == "403" and answer.result == "accepted"):

@@ -73,11 +73,15 @@ def find_spared(without_us: Description, content: Content, spared: str) -> Itera
 def _find_parts(folder: str) -> list[str] | None:
     """What a folder holds beside tokens; None where that is not to be seen."""
     try:
-        return sorted(name for name in set(os.listdir(folder)) - _OF_TOKENS if not name.startswith(".ht"))
+        return sorted(name for name in os.listdir(folder) if not (_is_tokens(folder, name) or name.startswith(".ht")))
     except FileNotFoundError:
         return []
     except OSError:
         return None
+
+
+def _is_tokens(folder: str, name: str) -> bool:
+    return name in _OF_TOKENS and not os.path.islink(os.path.join(folder, name))
 
 
 def find_url(said: Directive) -> tuple[str, str]:

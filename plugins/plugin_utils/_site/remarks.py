@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mtls.httpd.plugins.module_utils._verdict.findings import Finding, finding, some
-from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.folding import fold, mask_names
+from ansible_collections.mtls.httpd.plugins.plugin_utils._fleet.folding import fold
 from ansible_collections.mtls.httpd.plugins.plugin_utils._site.protocol import protocol
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _NAMED = 20  # sites of which the same is said, each by its domain; the result's findings name all
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT[\d:]+Z")
+_TIME = re.compile(rf"{_MOMENT.pattern}|\d+ (?:second|minute|hour|day|year)s?\b")
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,11 @@ class Remark:
 
     @property
     def gist(self) -> tuple[str, ...]:
-        """What is said, whichever the site and its file; of what is no finding, all of it."""
-        return (self.code, mask_names(self.said.replace(self.domain, "\0"))) if self.code else (self.said,)
+        """What is said, whichever the site, its file, and the time; of what is no finding, all of it."""
+        if not self.code:
+            return (self.said,)
+        said = self.said.replace(self.subject, "\0") if self.subject else self.said
+        return (self.code, _TIME.sub("\0", said.replace(self.domain, "\0")))
 
     @property
     def moment(self) -> str:
